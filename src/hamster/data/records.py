@@ -1,0 +1,129 @@
+"""The records that every source yields and everything else consumes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.geometry import Camera
+from hamster.path import Path
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What one camera saw.
+
+    Attributes:
+        rgb: (H, W, 3) uint8.
+        depth_m: (H, W) float32, metres along the optical axis; 0 or NaN where unknown; None without a depth sensor.
+        camera: calibration, or None where nobody knows it (Bridge, most videos).
+    """
+
+    rgb: NDArray[np.uint8]
+    depth_m: NDArray[np.float32] | None = None
+    camera: Camera | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """Everything the robot sensed at one moment.
+
+    Attributes:
+        views: by camera name.
+        tool_pose_world: (4, 4); the origin is the tool's tip (between the finger tips, not the flange), z points out
+            of the gripper, the fingers move along y. None where it was not recorded.
+        gripper: measured opening, 0 closed to 1 open; None where it was not recorded.
+        time_s: since the start of the episode.
+    """
+
+    views: Mapping[str, View]
+    tool_pose_world: NDArray[np.float64] | None
+    gripper: float | None
+    time_s: float
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where an episode comes from: `source` is a URI such as rlbench:DIR; sha256 of `file`, where there is one."""
+
+    source: str
+    file: str = ""
+    sha256: str = ""
+    licence: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Episode:
+    """One demonstration, its observations read only when they are indexed.
+
+    Attributes:
+        instructions: phrasings of the same task, at least one.
+        observations: a sequence that may decode an image when it is indexed.
+        tool_poses_world: (T, 4, 4) and `gripper` (T,): the robot's states of all steps at once, cheap to read, so that
+            labels never decode an image. None where the robot was not recorded.
+        actions: (T, 8) commanded tool position, quaternion (w, x, y, z) and gripper opening, or None.
+    """
+
+    instructions: Sequence[str]
+    observations: Sequence[Observation]
+    provenance: Provenance
+    tool_poses_world: NDArray[np.float64] | None = None
+    gripper: NDArray[np.float64] | None = None
+    actions: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Mention:
+    """A stretch of an instruction and what it may refer to, given the words up to its end.
+
+    `text[start:end]` is a word of a noun phrase; `objects` are the indices (into `AnnotatedImage.objects`) of all that
+    fit the phrase so far; at the phrase's last word that is the referent alone.
+    """
+
+    start: int
+    end: int
+    objects: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Annotation:
+    """One instruction for an image, the path that carries it out, and its grounding.
+
+    `target` and `goal` index `AnnotatedImage.objects`: what the gripper goes to, and where the path ends up
+    (None where there is no such object).
+    """
+
+    instruction: str
+    path: Path
+    task: str = ""
+    mentions: Sequence[Mention] = ()
+    target: int | None = None
+    goal: int | None = None
+
+
+@dataclass(frozen=True)
+class ImageObject:
+    """A visible thing in an image: its canonical colour and noun (one word each), e.g. ("red", "cube")."""
+
+    colour: str
+    kind: str
+
+
+@dataclass(frozen=True, eq=False)
+class AnnotatedImage:
+    """An image with many instructions and their paths: training data for a planner.
+
+    `segmentation` (H, W) uint8 holds, per pixel, an index into `objects`, or 255 for everything else; None where the
+    source has no masks.
+    """
+
+    view: View
+    annotations: Sequence[Annotation]
+    provenance: Provenance
+    objects: Sequence[ImageObject] = ()
+    segmentation: NDArray[np.uint8] | None = None

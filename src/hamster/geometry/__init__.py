@@ -1,0 +1,23 @@
+"""Pinhole cameras and rigid transforms; numpy only."""
+
+from hamster.geometry.camera import Camera
+from hamster.geometry.transforms import (
+    apply,
+    inverse,
+    look_at,
+    matrix_from_quaternion,
+    pose,
+    quaternion_from_matrix,
+    rotation_z,
+)
+
+__all__ = [
+    "Camera",
+    "apply",
+    "inverse",
+    "look_at",
+    "matrix_from_quaternion",
+    "pose",
+    "quaternion_from_matrix",
+    "rotation_z",
+]

@@ -1,0 +1,81 @@
+"""Rigid transforms as (..., 4, 4) matrices named a_from_b, and quaternions as (w, x, y, z)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+
+def apply(a_from_b: ArrayLike, points_b: ArrayLike) -> Array:
+    """Moves points (..., 3) from frame b to frame a."""
+    matrix = np.asarray(a_from_b, np.float64)
+    return np.asarray(np.asarray(points_b, np.float64) @ matrix[:3, :3].T + matrix[:3, 3])
+
+
+def inverse(a_from_b: ArrayLike) -> Array:
+    """b_from_a of a rigid transform (..., 4, 4)."""
+    matrix = np.asarray(a_from_b, np.float64)
+    out = np.zeros_like(matrix)
+    rotation = np.swapaxes(matrix[..., :3, :3], -1, -2)
+    out[..., :3, :3] = rotation
+    out[..., :3, 3] = -(rotation @ matrix[..., :3, 3, None])[..., 0]
+    out[..., 3, 3] = 1
+    return out
+
+
+def pose(position: ArrayLike, rotation: ArrayLike | None = None) -> Array:
+    """The (4, 4) transform with this translation (3,) and rotation (3, 3), identity if None."""
+    out = np.eye(4)
+    out[:3, 3] = position
+    if rotation is not None:
+        out[:3, :3] = rotation
+    return out
+
+
+def look_at(eye: ArrayLike, target: ArrayLike, up: ArrayLike = (0.0, 0.0, 1.0)) -> Array:
+    """world_from_camera (OpenCV axes) of a camera at `eye` that looks at `target`, `up` pointing up in the image."""
+    eye, forward = np.asarray(eye, np.float64), np.asarray(target, np.float64) - np.asarray(eye, np.float64)
+    z = forward / np.linalg.norm(forward)
+    x = np.cross(z, np.asarray(up, np.float64))
+    x /= np.linalg.norm(x)
+    return pose(eye, np.stack([x, np.cross(z, x), z], -1))
+
+
+def matrix_from_quaternion(wxyz: ArrayLike) -> Array:
+    """(..., 4) quaternions, normalised here -> (..., 3, 3) rotations."""
+    q = np.asarray(wxyz, np.float64)
+    w, x, y, z = np.moveaxis(q / np.linalg.norm(q, axis=-1, keepdims=True), -1, 0)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return np.stack([np.stack(row, -1) for row in rows], -2)
+
+
+def quaternion_from_matrix(rotation: ArrayLike) -> Array:
+    """(..., 3, 3) rotations -> (..., 4) unit quaternions (w, x, y, z) with w >= 0."""
+    m = np.asarray(rotation, np.float64)
+    # The four candidates of Shepperd's method (each row is 4 q_i times q); the longest is the well-conditioned one.
+    xx, yy, zz = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
+    xy, yz, zx = m[..., 0, 1] + m[..., 1, 0], m[..., 1, 2] + m[..., 2, 1], m[..., 2, 0] + m[..., 0, 2]
+    wx, wy, wz = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
+    rows = [
+        [1 + xx + yy + zz, wx, wy, wz],
+        [wx, 1 + xx - yy - zz, xy, zx],
+        [wy, xy, 1 - xx + yy - zz, yz],
+        [wz, zx, yz, 1 - xx - yy + zz],
+    ]
+    candidates = np.stack([np.stack(row, -1) for row in rows], -2)
+    best = np.argmax(np.linalg.norm(candidates, axis=-1), -1)
+    q = np.take_along_axis(candidates, best[..., None, None], -2)[..., 0, :]
+    q = q / np.linalg.norm(q, axis=-1, keepdims=True)
+    return np.where(q[..., :1] < 0, -q, q)
+
+
+def rotation_z(angle_rad: float) -> Array:
+    """(3, 3) rotation about z."""
+    c, s = np.cos(angle_rad), np.sin(angle_rad)
+    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])

@@ -1,0 +1,17 @@
+"""The one error of planning: whatever goes wrong between an image and a path."""
+
+from __future__ import annotations
+
+
+class PlanError(ValueError):
+    """No path could be had, and why. Never turned into an empty path or an undrawn image.
+
+    Attributes:
+        reason: one line that says what was wrong where.
+        raw_text: what the model printed, or "" if it never came to that.
+    """
+
+    def __init__(self, reason: str, raw_text: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.raw_text = raw_text

@@ -1,0 +1,106 @@
+"""The path: the only thing that the planner and the policy share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+class Gripper(IntEnum):
+    """State of the gripper that is commanded from a waypoint on."""
+
+    UNKNOWN = -1
+    CLOSED = 0
+    OPEN = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """A 2D path of the end effector on an image, with gripper events (HAMSTER, ICLR 2025, section 4.1).
+
+    Attributes:
+        uv: (N, 2) float64 in [0, 1], relative to the image; x to the right, y down. N >= 1.
+        gripper: (N,) int8 of `Gripper`: the state commanded from that waypoint on. An event belongs to the
+            waypoint that precedes it; the state is unknown before the first event.
+        depth_m: (N,) float64, metres along the camera's optical axis, or None where nobody knows it.
+        score: how sure the planner is, in [0, 1], or None.
+
+    Raises:
+        ValueError: if a shape is wrong, a coordinate is not in [0, 1], or a value is not finite.
+    """
+
+    uv: NDArray[np.float64]
+    gripper: NDArray[np.int8]
+    depth_m: NDArray[np.float64] | None = None
+    score: float | None = None
+
+    def __post_init__(self) -> None:
+        uv = _frozen(self.uv, np.float64)
+        gripper = _frozen(self.gripper, np.int8)
+        depth_m = None if self.depth_m is None else _frozen(self.depth_m, np.float64)
+        _check(uv, gripper, depth_m, self.score)
+        object.__setattr__(self, "uv", uv)
+        object.__setattr__(self, "gripper", gripper)
+        object.__setattr__(self, "depth_m", depth_m)
+
+    def __len__(self) -> int:
+        return len(self.uv)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Path):
+            return NotImplemented
+        return self.to_json() == other.to_json()
+
+    __hash__ = None  # type: ignore[assignment]  # holds arrays
+
+    @property
+    def events(self) -> list[tuple[int, Gripper]]:
+        """(waypoint, new state) wherever the commanded gripper state changes."""
+        before = np.concatenate([[Gripper.UNKNOWN], self.gripper[:-1]])
+        return [(int(i), Gripper(int(self.gripper[i]))) for i in np.flatnonzero(self.gripper != before)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, the gripper by name: what `path.json` holds."""
+        return {
+            "uv": self.uv.tolist(),
+            "gripper": [Gripper(int(g)).name.lower() for g in self.gripper],
+            "depth_m": None if self.depth_m is None else self.depth_m.tolist(),
+            "score": self.score,
+        }
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Path:
+        """The inverse of `to_json`; raises ValueError on anything else."""
+        try:
+            gripper = np.array([Gripper[str(name).upper()] for name in record["gripper"]], np.int8)
+            uv = np.asarray(record["uv"], np.float64)
+            depth_m = record.get("depth_m")
+            return cls(uv, gripper, None if depth_m is None else np.asarray(depth_m, np.float64), record.get("score"))
+        except (KeyError, TypeError, AttributeError) as error:
+            names = ", ".join(g.name.lower() for g in Gripper)
+            raise ValueError(f"not a path record {{uv, gripper ({names}), depth_m, score}}: {error}") from None
+
+
+def _frozen(values: ArrayLike, dtype: type) -> NDArray[Any]:
+    array = np.array(values, dtype=dtype)  # a copy: the caller's array stays the caller's
+    array.setflags(write=False)
+    return array
+
+
+def _check(
+    uv: NDArray[np.float64], gripper: NDArray[np.int8], depth_m: NDArray[np.float64] | None, score: float | None
+) -> None:
+    if uv.ndim != 2 or uv.shape[1] != 2 or len(uv) == 0:
+        raise ValueError(f"uv must have shape (N >= 1, 2), got {uv.shape}")
+    if not (np.isfinite(uv).all() and uv.min() >= 0 and uv.max() <= 1):
+        raise ValueError("uv must be finite and in [0, 1]")
+    if gripper.shape != (len(uv),) or not np.isin(gripper, list(Gripper)).all():
+        raise ValueError(f"gripper must be {len(uv)} of {[g.name for g in Gripper]}, got {gripper.tolist()}")
+    if depth_m is not None and (depth_m.shape != (len(uv),) or not np.isfinite(depth_m).all() or depth_m.min() <= 0):
+        raise ValueError(f"depth_m must be {len(uv)} finite metres > 0")
+    if score is not None and not 0 <= score <= 1:
+        raise ValueError(f"score must be in [0, 1], got {score}")

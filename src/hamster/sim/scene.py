@@ -1,0 +1,162 @@
+"""What a scene is: plain records, drawn by a sampler (in-domain or off-domain), built into MuJoCo by `build`.
+
+World frame: z up, table top at z = 0, the robot's base near the origin, facing +x. Metres, radians.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Shape = Literal["box", "cylinder", "sphere", "capsule", "ellipsoid"]
+Vec3 = tuple[float, float, float]
+Rgba = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A convex primitive in its object's frame; `size` are MuJoCo's half sizes (radius, half height for cylinders).
+
+    `texture` names a procedural texture (letters, pictures, stripes) that is laid on the part; `rgba` tints it.
+    """
+
+    shape: Shape
+    size: Vec3
+    pos: Vec3 = (0.0, 0.0, 0.0)
+    rgba: Rgba = (0.5, 0.5, 0.5, 1.0)
+    euler: Vec3 = (0.0, 0.0, 0.0)
+    texture: str | None = None
+    density: float = 400.0
+
+
+@dataclass(frozen=True)
+class Thing:
+    """An object on the table.
+
+    Attributes:
+        name: unique in its scene, "thing0" ….
+        kind: its canonical noun ("cube", "bottle", "plate", "button", "tile" …).
+        colour: its canonical colour word, what a person would call it.
+        mark: the letter or picture that it carries ("A", "star"), if any.
+        size: full width (x), depth (y), height (z) of its bounding box at yaw 0.
+        parts: primitives, in a frame whose origin is the centre of the object's foot on the table.
+        xy, yaw: where it stands.
+        movable: has a free joint; False for plates, tiles, button housings that are screwed to the table.
+        graspable: the gripper can take it from above, across its y axis (at yaw) at height `grasp_height`.
+        receives: something can be put on or into it; `rest_height` is where the bottom of what is put there ends up.
+        topples: a push near its top tips it over.
+        button: it has a cap on a sliding joint that can be pressed.
+    """
+
+    name: str
+    kind: str
+    colour: str
+    size: Vec3
+    parts: tuple[Part, ...]
+    xy: tuple[float, float] = (0.0, 0.0)
+    yaw: float = 0.0
+    mark: str | None = None
+    movable: bool = True
+    graspable: bool = False
+    grasp_height: float = 0.0
+    receives: bool = False
+    rest_height: float = 0.0
+    topples: bool = False
+    button: bool = False
+
+
+@dataclass(frozen=True)
+class Light:
+    """A directional light; colours in [0, 1]."""
+
+    direction: Vec3
+    diffuse: Vec3 = (0.6, 0.6, 0.6)
+    ambient: Vec3 = (0.35, 0.35, 0.35)
+
+
+@dataclass(frozen=True)
+class CameraSpec:
+    """A fixed camera that looks from `eye` at `target`; `mount` = "tool" fixes it to the hand instead."""
+
+    eye: Vec3
+    target: Vec3
+    fovy_deg: float = 45.0
+    mount: Literal["world", "tool"] = "world"
+
+
+@dataclass(frozen=True)
+class Surface:
+    """How the table or the floor looks: a procedural pattern of two colours."""
+
+    pattern: Literal["plain", "checker", "gradient", "stripes", "noise", "wood"]
+    rgb1: Vec3
+    rgb2: Vec3
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """Scales on the nominal physics."""
+
+    friction: float = 1.0
+    mass: float = 1.0
+    gain: float = 1.0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything that `build` needs. `arm` names an arm of `sim.arms`; `start_tool` is where its tip starts (xyz, yaw)."""
+
+    arm: str
+    things: tuple[Thing, ...]
+    cameras: dict[str, CameraSpec]
+    table: Surface
+    floor: Surface
+    lights: tuple[Light, ...]
+    start_tool: tuple[float, float, float, float]
+    table_half_size: tuple[float, float] = (0.6, 0.7)
+    dynamics: Dynamics = field(default_factory=Dynamics)
+    arm_look: int = 0
+
+    def thing(self, name: str) -> Thing:
+        """The thing of that name; KeyError lists the names there are."""
+        for thing in self.things:
+            if thing.name == name:
+                return thing
+        raise KeyError(f"no thing {name!r}; there are {[t.name for t in self.things]}")
+
+
+@dataclass(frozen=True)
+class Keypose:
+    """A tool pose to reach, and the gripper command to give there once it is reached.
+
+    Attributes:
+        position: of the tool's tip, world.
+        yaw: about world z, of a tool that points straight down: the direction in which the fingers open.
+        gripper_open: commanded at this pose and from then on.
+    """
+
+    position: Vec3
+    yaw: float
+    gripper_open: bool
+
+
+@dataclass(frozen=True)
+class Command:
+    """A task in a scene, in words and in things.
+
+    Attributes:
+        family: "pick_place", "press", "knock", "stack" or "push".
+        target: the name of the thing that the gripper goes to.
+        goal: the thing where it ends up, or None.
+        instruction: what a person says.
+        mentions: (start, end, names of the things that fit the phrase so far) for each word of each noun phrase.
+        direction: for pushes: unit vector on the table.
+    """
+
+    family: str
+    target: str
+    goal: str | None
+    instruction: str
+    mentions: tuple[tuple[int, int, tuple[str, ...]], ...] = ()
+    direction: tuple[float, float] | None = None
