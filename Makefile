@@ -1,0 +1,40 @@
+# `make demo` and `make test` are all that a fresh machine needs; the rest is for those who work here.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint-fix eval train setup setup-dev clean
+
+HAMSTER := .venv/bin/python -m hamster
+# Overridable: make demo ARGS="--episodes 60 --out outputs/demo"
+ARGS ?=
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: setup  ## set up, then: a planner draws paths, a policy follows them, in four arms; writes report.html
+	$(HAMSTER) demo $(ARGS)
+
+test: setup-dev  ## set up with the development tools, then run the tests
+	.venv/bin/python -m pytest -n 2 -q $(ARGS)
+
+check: setup-dev  ## lint, formatting, types
+	.venv/bin/python -m ruff check src tests
+	.venv/bin/python -m ruff format --check src tests
+	.venv/bin/python -m mypy
+
+lint-fix: setup-dev  ## repair what ruff can repair
+	.venv/bin/python -m ruff check --fix src tests
+	.venv/bin/python -m ruff format src tests
+
+eval: setup  ## the table of the README: 200 scenes per arm
+	$(HAMSTER) eval --suite tabletop --planner oracle,nano,shuffled,none --policy nano --episodes 200 --seed 0 --out outputs/eval $(ARGS)
+
+train: setup  ## both bundled checkpoints again, from nothing
+	runs/nano.sh $(ARGS)
+
+setup:
+	@scripts/setup.sh run
+
+setup-dev:
+	@scripts/setup.sh dev
+
+clean:  ## remove caches and outputs, keep .venv
+	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis dist build outputs

@@ -1,0 +1,66 @@
+"""Finds the command, runs it, and turns what a user got wrong into one line on stderr and exit code 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import tyro
+
+from hamster.cli.convert import Convert
+from hamster.cli.demo import Demo
+from hamster.cli.eval import Eval
+from hamster.cli.label import Label
+from hamster.cli.plan import Plan
+from hamster.cli.train import Train
+
+Command = (
+    Annotated[Demo, tyro.conf.subcommand("demo")]
+    | Annotated[Plan, tyro.conf.subcommand("plan")]
+    | Annotated[Convert, tyro.conf.subcommand("convert")]
+    | Annotated[Eval, tyro.conf.subcommand("eval")]
+    | Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Label, tyro.conf.subcommand("label")]
+)
+
+# What a user can get wrong: values, names, files. Anything else is our bug and keeps its traceback.
+USER_ERRORS = (ValueError, OSError)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line and returns its exit code: 0, 2 for a user's error, 130 for Ctrl-C.
+
+    Set HAMSTER_TRACEBACK=1 to see where an error came from.
+    """
+    command: Command = tyro.cli(
+        Command,  # type: ignore[arg-type]  # a union of dataclasses; tyro's overloads name classes only
+        prog="hamster",
+        description="A vision-language model draws a path on the image; a 3D policy follows it.",
+        args=argv,
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
+    )
+    try:
+        command.run()
+    except BrokenPipeError:  # somebody piped us into `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except USER_ERRORS as error:
+        if os.environ.get("HAMSTER_TRACEBACK"):
+            raise
+        sys.stderr.write(f"hamster: {_one_line(error)}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("hamster: interrupted; run the same command again to go on where it stopped\n")
+        return 130
+    return 0
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        text = f"{error.filename}: {error.strerror}"
+    else:
+        text = str(error) or type(error).__name__
+    text = " ".join(text.split())
+    return text if len(text) <= 500 else text[:499] + "…"

@@ -1,0 +1,14 @@
+"""Names of things, and what to say when there is no thing of that name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> ValueError:
+    """An error that lists the names there are, the likeliest one first."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return ValueError(f"unknown {what} {name!r}.{hint} There are: {', '.join(names)}.")
