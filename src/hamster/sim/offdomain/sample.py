@@ -1,0 +1,197 @@
+"""The off-domain distribution: everything but the tabletop's arm, table, camera and colours. Cheap data for the planner."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import cos, pi, sin
+
+import numpy as np
+
+from hamster.sim.arms import ARMS
+from hamster.sim.catalogue import CATALOGUE
+from hamster.sim.layout import Bounds, scatter
+from hamster.sim.scene import CameraSpec, Dynamics, Light, Scene, Surface, Thing, Vec3
+from hamster.sim.tabletop.sample import CAMERAS, PALETTE
+from hamster.sim.textures import LETTERS, PICTURES
+
+ARM_NAMES = tuple(name for name in ARMS if name != "panda")
+PATTERNS = ("plain", "checker", "gradient", "stripes", "noise")
+# Hue, saturation and value ranges of each colour word (hue in turns, may wrap below 0).
+HSV: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {
+    "red": ((-0.025, 0.018), (0.8, 1.0), (0.55, 1.0)),
+    "orange": ((0.055, 0.09), (0.8, 1.0), (0.85, 1.0)),
+    "yellow": ((0.13, 0.165), (0.7, 1.0), (0.8, 1.0)),
+    "green": ((0.28, 0.40), (0.55, 1.0), (0.35, 0.85)),
+    "cyan": ((0.48, 0.53), (0.6, 1.0), (0.75, 1.0)),
+    "blue": ((0.58, 0.67), (0.7, 1.0), (0.5, 1.0)),
+    "purple": ((0.74, 0.81), (0.55, 0.95), (0.35, 0.7)),
+    "pink": ((0.89, 0.96), (0.3, 0.6), (0.85, 1.0)),
+    "brown": ((0.04, 0.08), (0.55, 0.75), (0.25, 0.42)),
+    "white": ((0.0, 1.0), (0.0, 0.05), (0.9, 1.0)),
+    "grey": ((0.0, 1.0), (0.0, 0.06), (0.4, 0.6)),
+    "black": ((0.0, 1.0), (0.0, 0.25), (0.03, 0.12)),
+}
+# Half-open ranges of each kind's proportions, metres.
+PROPORTIONS: dict[str, dict[str, tuple[float, float]]] = {
+    "ball": {"radius": (0.016, 0.032)},
+    "bin": {"length": (0.11, 0.17), "width": (0.10, 0.15), "height": (0.04, 0.07)},
+    "book": {"length": (0.12, 0.17), "width": (0.09, 0.13), "height": (0.014, 0.03)},
+    "bottle": {"radius": (0.017, 0.03), "height": (0.11, 0.19)},
+    "bowl": {"radius": (0.052, 0.085), "height": (0.03, 0.06)},
+    "brick": {"length": (0.06, 0.1), "width": (0.03, 0.045), "height": (0.025, 0.04)},
+    "button": {"width": (0.055, 0.095), "height": (0.012, 0.05)},
+    "can": {"radius": (0.02, 0.032), "height": (0.06, 0.1)},
+    "candle": {"radius": (0.011, 0.018), "height": (0.09, 0.13)},
+    "cube": {"width": (0.033, 0.058)},
+    "cup": {"radius": (0.024, 0.036), "height": (0.05, 0.085)},
+    "cylinder": {"radius": (0.015, 0.03), "height": (0.035, 0.085)},
+    "egg": {"radius": (0.018, 0.026), "length": (0.055, 0.075)},
+    "hammer": {"length": (0.09, 0.13), "width": (0.028, 0.04)},
+    "mushroom": {"radius": (0.025, 0.036), "height": (0.045, 0.075)},
+    "plate": {"radius": (0.055, 0.095), "height": (0.005, 0.014)},
+    "stick": {"radius": (0.01, 0.017), "length": (0.09, 0.15)},
+    "tile": {"width": (0.08, 0.13), "height": (0.003, 0.012)},
+    "tower": {"width": (0.03, 0.042), "height": (0.12, 0.18)},
+    "tray": {"length": (0.13, 0.19), "width": (0.1, 0.14), "height": (0.015, 0.028)},
+}
+RECEIVERS = ("plate", "bowl", "tile", "tray", "bin", "book")
+TOPPLES = ("bottle", "tower", "candle")
+TOYS = tuple(kind for kind in CATALOGUE if kind not in RECEIVERS and kind != "button")
+# Frequencies: kinds that carry the tasks come often, the rest keep the vocabulary wide.
+COMMON = ("cube", "cylinder", "ball", "bottle", "cup")
+
+
+def sample_scene(rng: np.random.Generator) -> Scene:
+    """A random scene of 4 to 8 things before a random arm, table, light and camera."""
+    while True:
+        things = [_thing(f"thing{i}", kind, rng) for i, kind in enumerate(_kinds(rng))]
+        x, y = rng.uniform((0.26, -0.2), (0.36, 0.0))
+        bounds: Bounds = (x, x + rng.uniform(0.36, 0.46), y - 0.14, y + rng.uniform(0.42, 0.58))
+        placed = scatter(_distinct(things), bounds, rng, gap_m=0.025)
+        if placed is not None:
+            return _around(placed, bounds, rng)
+
+
+def _kinds(rng: np.random.Generator) -> list[str]:
+    """A theme of repeated kinds (so that colour, size and place must tell them apart) and a few others."""
+    kinds = [_toy(rng) for _ in range(rng.integers(1, 4))] + [
+        str(rng.choice(RECEIVERS)) for _ in range(rng.integers(1, 3))
+    ]
+    theme = rng.random()
+    if theme < 0.22:
+        kinds += ["button"] * int(rng.integers(2, 4))
+    elif theme < 0.42:
+        kinds += [str(rng.choice(TOPPLES, p=(0.6, 0.2, 0.2))) for _ in range(rng.integers(2, 4))]
+    elif theme < 0.7:
+        kinds += [_toy(rng)] * int(rng.integers(1, 4))
+    elif theme < 0.85:
+        kinds += [str(rng.choice(RECEIVERS))] * int(rng.integers(1, 3))
+    return kinds[:8]
+
+
+def _toy(rng: np.random.Generator) -> str:
+    return str(rng.choice(COMMON if rng.random() < 0.6 else TOYS))
+
+
+def _thing(name: str, kind: str, rng: np.random.Generator) -> Thing:
+    colour = str(rng.choice(list(HSV)))
+    options: dict[str, object] = {key: float(rng.uniform(*span)) for key, span in PROPORTIONS[kind].items()}
+    if kind == "tile" and rng.random() < 0.85:
+        options["mark"] = str(rng.choice(LETTERS + PICTURES))
+    if kind == "button":
+        options["housing"] = _grey_or_any(rng)
+    thing = CATALOGUE[kind](name, colour, shade_of(colour, rng), **options)
+    # Marks are seen upright from the camera's side, give or take a tilt of the head.
+    yaw = rng.normal(pi / 2, 0.3) if thing.mark else rng.uniform(-pi, pi)
+    return replace(thing, yaw=float(yaw))
+
+
+def _distinct(things: list[Thing]) -> list[Thing]:
+    """Without second copies that no colour or mark tells apart, mostly: relations may single those out."""
+    seen: dict[tuple[str, str, str | None], int] = {}
+    kept = []
+    for thing in things:
+        key = (thing.kind, thing.colour, thing.mark)
+        seen[key] = seen.get(key, 0) + 1
+        if seen[key] <= 2:
+            kept.append(thing)
+    return kept
+
+
+def shade_of(colour: str, rng: np.random.Generator) -> Vec3:
+    """A shade that people call by this name, never one of the tabletop's own."""
+    while True:
+        hue, saturation, value = (rng.uniform(*span) for span in HSV[colour])
+        rgb = _rgb(hue % 1.0, saturation, value)
+        own = PALETTE.get(colour)
+        if own is None or max(abs(a - b) for a, b in zip(rgb, own, strict=True)) > 0.04:
+            return rgb
+
+
+def _rgb(hue: float, saturation: float, value: float) -> Vec3:
+    channels = [
+        value * (1 - saturation * np.clip(min((n + hue * 6) % 6, 4 - (n + hue * 6) % 6), 0, 1)) for n in (5, 3, 1)
+    ]
+    return (float(channels[0]), float(channels[1]), float(channels[2]))
+
+
+def _any_rgb(rng: np.random.Generator) -> Vec3:
+    return _rgb(rng.random(), rng.random() * 0.8, rng.uniform(0.15, 1.0))
+
+
+def _grey_or_any(rng: np.random.Generator) -> Vec3:
+    grey = rng.uniform(0.1, 0.9)
+    return (grey, grey, grey) if rng.random() < 0.7 else _any_rgb(rng)
+
+
+def _surface(rng: np.random.Generator) -> Surface:
+    base = np.array(_any_rgb(rng))
+    other = np.clip(base + rng.normal(0, 0.12, 3), 0, 1) if rng.random() < 0.7 else np.array(_any_rgb(rng))
+    one, two = (float(base[0]), float(base[1]), float(base[2])), (float(other[0]), float(other[1]), float(other[2]))
+    return Surface(str(rng.choice(PATTERNS)), one, two, int(rng.integers(1 << 30)))  # type: ignore[arg-type]
+
+
+def _around(things: tuple[Thing, ...], bounds: Bounds, rng: np.random.Generator) -> Scene:
+    x, y, z = rng.uniform((0.28, -0.22, 0.10), (0.6, 0.22, 0.36))
+    return Scene(
+        arm=str(rng.choice(ARM_NAMES)),
+        arm_look=int(rng.integers(1 << 30)),
+        things=things,
+        cameras={"front": camera(bounds, rng)},
+        table=_surface(rng),
+        floor=_surface(rng),
+        lights=_lights(rng),
+        start_tool=(float(x), float(y), float(z), float(rng.uniform(-0.6, 0.6))),
+        table_half_size=(float(rng.uniform(0.45, 0.9)), float(rng.uniform(0.45, 1.1))),
+        dynamics=Dynamics(*(float(v) for v in rng.uniform(0.7, 1.4, 3))),
+    )
+
+
+def camera(bounds: Bounds, rng: np.random.Generator) -> CameraSpec:
+    """Anywhere before the table that the things can be seen from, but not where the tabletop's own camera stands."""
+    centre = np.array([(bounds[0] + bounds[1]) / 2, (bounds[2] + bounds[3]) / 2, 0.03])
+    while True:
+        azimuth = rng.normal(0.0, 0.35) if rng.random() < 0.75 else rng.uniform(-1.3, 1.3)
+        elevation, distance = rng.uniform(0.45, 1.25), rng.uniform(0.7, 1.3)
+        direction = np.array([cos(azimuth) * cos(elevation), sin(azimuth) * cos(elevation), sin(elevation)])
+        eye, target = centre + distance * direction, centre + rng.normal(0, 0.03, 3)
+        own = np.array(CAMERAS["front"].eye)
+        if np.linalg.norm(eye - own) > 0.08:
+            # The things' half diagonal fills most of the image.
+            fovy = np.degrees(2 * np.arctan(rng.uniform(0.27, 0.42) / distance))
+            return CameraSpec(_vec3(eye), _vec3(target), float(fovy))
+
+
+def _lights(rng: np.random.Generator) -> tuple[Light, ...]:
+    lights = []
+    for _ in range(rng.integers(1, 4)):
+        tint = np.clip(rng.normal(1, 0.08, 3), 0.7, 1.2)
+        direction = (*rng.normal(0, 0.5, 2), -1.0)
+        lights.append((_vec3(direction), tint))
+    power, ambient = rng.uniform(0.5, 0.95) / len(lights), rng.uniform(0.2, 0.5) / len(lights)
+    return tuple(Light(d, _vec3(power * tint), _vec3(ambient * tint)) for d, tint in lights)
+
+
+def _vec3(values: object) -> Vec3:
+    x, y, z = np.asarray(values, float)
+    return (float(x), float(y), float(z))

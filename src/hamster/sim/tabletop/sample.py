@@ -1,0 +1,124 @@
+"""The in-domain distribution: a Panda at a wooden table, nine kinds of objects in eight colours, one front camera."""
+
+from __future__ import annotations
+
+from math import pi
+
+import numpy as np
+
+from hamster.sim.catalogue import CATALOGUE
+from hamster.sim.language import TABLETOP, commands
+from hamster.sim.layout import Bounds, image_layout, scatter
+from hamster.sim.scene import CameraSpec, Command, Light, Scene, Surface, Thing, Vec3
+
+FAMILIES = ("pick_place", "press", "knock", "stack", "push")
+WORKSPACE: Bounds = (0.32, 0.68, -0.28, 0.28)
+PALETTE: dict[str, Vec3] = {
+    "red": (0.80, 0.10, 0.10),
+    "orange": (0.95, 0.50, 0.08),
+    "yellow": (0.93, 0.83, 0.12),
+    "green": (0.13, 0.60, 0.18),
+    "blue": (0.12, 0.28, 0.80),
+    "purple": (0.48, 0.16, 0.62),
+    "pink": (0.96, 0.55, 0.72),
+    "black": (0.07, 0.07, 0.08),
+}
+MARKS = ("A", "B", "H", "S", "T", "X", "star", "heart", "moon", "sun")
+CAMERAS = {
+    "front": CameraSpec(eye=(1.1, 0.0, 0.72), target=(0.46, 0.0, 0.06), fovy_deg=36.0),
+    "wrist": CameraSpec(eye=(0.09, 0.0, -0.06), target=(0.015, 0.0, 0.05), fovy_deg=75.0, mount="tool"),
+}
+TOYS = ("cube", "cylinder", "ball", "bottle", "cup")
+RECEIVERS = ("plate", "bowl", "tile")
+# Enough of the same kind in each scene that only the instruction, or the path, tells which is meant.
+RECIPES: dict[str, tuple[tuple[tuple[str, ...], int], ...]] = {
+    "pick_place": ((TOYS, 3), (RECEIVERS, 2)),
+    "press": ((("button",), 3), (TOYS + RECEIVERS, 2)),
+    "knock": ((("bottle",), 3), (("cube", "ball", "plate", "tile", "button"), 2)),
+    "stack": ((("cube",), 3), (("cylinder", "ball", "plate", "bowl"), 2)),
+    "push": ((("cube", "cylinder"), 2), (("plate", "tile"), 2), (("ball", "button"), 1)),
+}
+
+
+def sample(rng: np.random.Generator, family: str) -> tuple[Scene, Command]:
+    """A random scene in which the family's task can be done, and the task.
+
+    Raises:
+        ValueError: if there is no such family.
+    """
+    if family not in RECIPES:
+        raise ValueError(f"unknown family {family!r}; choose from {', '.join(FAMILIES)}")
+    while True:
+        scene = _scene(rng, family)
+        if scene is None:
+            continue
+        drawn = commands(scene, rng, 1, TABLETOP, image_layout(scene), families=(family,))
+        if drawn and _feasible(scene, drawn[0]):
+            return scene, drawn[0]
+
+
+def _scene(rng: np.random.Generator, family: str) -> Scene | None:
+    kinds = [str(rng.choice(pool)) for pool, count in RECIPES[family] for _ in range(count)]
+    things = _dress(kinds, rng)
+    placed = scatter(things, WORKSPACE, rng, gap_m=0.035)
+    if placed is None:
+        return None
+    x, y, z = rng.uniform((0.34, -0.12, 0.24), (0.46, 0.12, 0.32))
+    shade = rng.uniform(0.9, 1.05)
+    return Scene(
+        arm="panda",
+        things=placed,
+        cameras=CAMERAS,
+        table=Surface("wood", (0.72 * shade, 0.55 * shade, 0.38 * shade), (0.58 * shade, 0.42 * shade, 0.27 * shade)),
+        floor=Surface("plain", (0.34, 0.36, 0.40), (0.34, 0.36, 0.40)),
+        lights=(Light((0.25, 0.2, -1.0)), Light((-0.6, -0.3, -0.8), (0.25, 0.25, 0.25), (0.1, 0.1, 0.1))),
+        start_tool=(float(x), float(y), float(z), float(rng.uniform(-0.3, 0.3))),
+    )
+
+
+def _dress(kinds: list[str], rng: np.random.Generator) -> list[Thing]:
+    """Colours are never shared by two things of a kind, marks by two tiles."""
+    names = list(PALETTE)
+    taken: set[tuple[str, str]] = set()
+    marks = list(rng.permutation(MARKS))
+    things = []
+    for i, kind in enumerate(kinds):
+        colour = next(c for c in rng.permutation(names) if (kind, c) not in taken)
+        taken.add((kind, colour))
+        options = {"mark": str(marks.pop())} if kind == "tile" else {}
+        thing = CATALOGUE[kind](f"thing{i}", str(colour), PALETTE[colour], **options)
+        things.append(_turned(thing, rng))
+    return things
+
+
+def _turned(thing: Thing, rng: np.random.Generator) -> Thing:
+    # Marks are readable from the front camera, whose right is +y: a tile's x axis points there.
+    yaw = pi / 2 + rng.uniform(-0.25, 0.25) if thing.mark else rng.uniform(-pi, pi)
+    return Thing(**{**thing.__dict__, "yaw": float(yaw)})
+
+
+def _feasible(scene: Scene, command: Command) -> bool:
+    """A toppled bottle needs room to fall away from the robot's base; a pushed thing needs a free lane."""
+    target = scene.thing(command.target)
+    start = np.array(target.xy)
+    if command.family == "knock":
+        end = start * (1 + 0.24 / np.linalg.norm(start))
+    elif command.family == "push" and command.goal is not None:
+        end = np.array(scene.thing(command.goal).xy)
+        # The gripper comes down behind the target, the same distance out.
+        start = start - (end - start) / np.linalg.norm(end - start) * 0.09
+        if np.linalg.norm(end - start) > 0.45 or not _reachable(start):
+            return False
+    else:
+        return True
+    others = [t for t in scene.things if t.name not in (command.target, command.goal)]
+    return all(_distance_to_segment(np.array(t.xy), start, end) > max(t.size[:2]) / 2 + 0.05 for t in others)
+
+
+def _reachable(xy: np.ndarray) -> bool:
+    return bool(0.28 <= xy[0] <= 0.72 and abs(xy[1]) <= 0.33)
+
+
+def _distance_to_segment(point: np.ndarray, start: np.ndarray, end: np.ndarray) -> float:
+    along = np.clip((point - start) @ (end - start) / ((end - start) @ (end - start)), 0, 1)
+    return float(np.linalg.norm(point - start - along * (end - start)))
