@@ -1,6 +1,7 @@
 """Pinhole cameras and rigid transforms; numpy only."""
 
 from hamster.geometry.camera import Camera
+from hamster.geometry.motion import angle_between, interpolate
 from hamster.geometry.transforms import (
     apply,
     inverse,
@@ -13,7 +14,9 @@ from hamster.geometry.transforms import (
 
 __all__ = [
     "Camera",
+    "angle_between",
     "apply",
+    "interpolate",
     "inverse",
     "look_at",
     "matrix_from_quaternion",

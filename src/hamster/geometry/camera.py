@@ -20,6 +20,9 @@ class Camera:
         intrinsics: (3, 3) in pixels, focal lengths > 0.
         world_from_camera: (4, 4) rigid, metres.
         width, height: of the image, in pixels.
+
+    Raises:
+        ValueError: on a wrong shape, a focal length <= 0, a transform that is not rigid, or an empty image.
     """
 
     intrinsics: Array
@@ -34,6 +37,11 @@ class Camera:
                 raise ValueError(f"{name} must be a finite {shape} matrix, got shape {array.shape}")
             array.setflags(write=False)
             object.__setattr__(self, name, array)
+        rotation = self.world_from_camera[:3, :3]
+        if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) or np.linalg.det(rotation) < 0:
+            raise ValueError("world_from_camera must be rigid: a rotation without scale or reflection")
+        if self.width < 1 or self.height < 1:
+            raise ValueError(f"an image has at least one pixel, got {self.width} x {self.height}")
         if self.intrinsics[0, 0] <= 0 or self.intrinsics[1, 1] <= 0:
             raise ValueError("focal lengths must be positive (OpenCV); negate the x and y axes of the camera instead")
 

@@ -72,7 +72,7 @@ def quaternion_from_matrix(rotation: ArrayLike) -> Array:
     best = np.argmax(np.linalg.norm(candidates, axis=-1), -1)
     q = np.take_along_axis(candidates, best[..., None, None], -2)[..., 0, :]
     q = q / np.linalg.norm(q, axis=-1, keepdims=True)
-    return np.where(q[..., :1] < 0, -q, q)
+    return np.asarray(np.where(q[..., :1] < 0, -q, q))
 
 
 def rotation_z(angle_rad: float) -> Array:
