@@ -1,0 +1,138 @@
+"""Draws commands: a task that the scene allows, said in words that leave no doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from random import Random
+
+import numpy as np
+
+from hamster.sim.language.grammar import Grammar
+from hamster.sim.language.layout import ImageLayout, layout_of
+from hamster.sim.language.possible import CONTAINERS, FAMILIES, Task, tasks
+from hamster.sim.language.refer import Word, refer
+from hamster.sim.language.scope import Scope
+from hamster.sim.scene import Command, Scene
+
+PUNCTUATION = frozenset(",.?:;!")
+
+
+def commands(
+    scene: Scene,
+    rng: np.random.Generator,
+    n: int,
+    grammar: Grammar,
+    visible: Mapping[str, float] | None = None,
+    *,
+    layout: ImageLayout | None = None,
+    families: Collection[str] = FAMILIES,
+    among: Sequence[Task] | None = None,
+) -> list[Command]:
+    """Draws up to `n` commands, with repeats: a family first, then one of its tasks, then the words.
+
+    Every phrase fits its referent alone. Fewer than `n` come back only where phrases are hard to find; none where the
+    scene allows no task of these families, or none can be told apart in words.
+
+    Args:
+        visible: share of each thing that is seen; no command speaks of a thing below `scope.MIN_VISIBLE`. None: all
+            things in the layout are.
+        layout: (u, v, area) of things in the image; by default projected into the camera "front", or the first one.
+        families: those wanted.
+        among: the tasks to draw from; by default all that the records allow, whether or not a way is free.
+    """
+    if layout is None:
+        layout = layout_of(scene, scene.cameras.get("front") or next(iter(scene.cameras.values())))
+    scope = Scope(scene, grammar, layout, visible)
+    by_family: dict[str, list[Task]] = {}
+    for task in tasks(scene) if among is None else among:
+        if task.family in families and _speakable(scope, task):
+            by_family.setdefault(task.family, []).append(task)
+    source = Random(int(rng.integers(2**63)))
+    found: list[Command] = []
+    for _ in range(4 * n if by_family else 0):
+        command = say(scope, source, source.choice(source.choice(list(by_family.values()))))
+        if command is not None:
+            found.append(command)
+            if len(found) == n:
+                break
+    return found
+
+
+def _speakable(scope: Scope, task: Task) -> bool:
+    things = [task.target] if task.goal is None else [task.target, task.goal]
+    return all(scope.seen >> scope.index[name] & 1 for name in things)
+
+
+def say(scope: Scope, rng: Random, task: Task) -> Command | None:
+    """Words for a task, or None where one of its things cannot be told apart (by the way that was drawn)."""
+    grammar = scope.grammar
+    things = {"{target}": scope.index[task.target]}
+    if task.goal is not None:
+        things["{goal}"] = scope.index[task.goal]
+    involved = sum(1 << thing for thing in things.values())
+    twisted = rng.choice(list(things)) if rng.random() < grammar.complex_share else ""
+    phrases = {}
+    for slot, thing in things.items():
+        phrase = refer(scope, rng, thing, slot != twisted, involved)
+        if phrase is None:
+            return None
+        phrases[slot] = phrase
+    inside = task.goal is not None and scope.things[things["{goal}"]].kind in CONTAINERS
+    words: list[Word] = []
+    for token in grammar.expand(rng, task.family, inside):
+        words += phrases.get(token) or [Word(token)]
+    text, mentions = _write(scope, _dress(grammar, rng, words))
+    return Command(task.family, task.target, task.goal, text, mentions)
+
+
+def _dress(grammar: Grammar, rng: Random, words: list[Word]) -> list[Word]:
+    """Typing habits: case, a full stop, now and then a slip."""
+    if words[-1].text not in PUNCTUATION and rng.random() < grammar.full_stop:
+        words.append(Word("."))
+    if grammar.typos and rng.random() < grammar.typos:
+        i = rng.randrange(len(words))
+        words[i] = words[i]._replace(text=_slip(rng, words[i].text))
+    case = rng.choices((_lower, _sentence, _upper), grammar.casing)[0]
+    return case(words)
+
+
+def _lower(words: list[Word]) -> list[Word]:
+    """All small, but "I" and the letters on tiles."""
+    return [word if len(word.text) == 1 else word._replace(text=word.text.lower()) for word in words]
+
+
+def _upper(words: list[Word]) -> list[Word]:
+    return [word._replace(text=word.text.upper()) for word in words]
+
+
+def _sentence(words: list[Word]) -> list[Word]:
+    """A capital at the start and after each full stop."""
+    starts = [i for i, _ in enumerate(words) if i == 0 or words[i - 1].text == "."]
+    for i in starts:
+        words[i] = words[i]._replace(text=words[i].text[0].upper() + words[i].text[1:])
+    return words
+
+
+def _slip(rng: Random, text: str) -> str:
+    """Swaps, drops or doubles a letter inside a word of four or more."""
+    if len(text) < 4:
+        return text
+    i = rng.randrange(1, len(text) - 2)
+    middle = rng.choice((text[i + 1] + text[i], text[i], text[i] * 2 + text[i + 1]))
+    return text[:i] + middle + text[i + 2 :]
+
+
+def _write(scope: Scope, words: list[Word]) -> tuple[str, tuple[tuple[int, int, tuple[str, ...]], ...]]:
+    """Joins the words and notes where in the text each one of a phrase stands."""
+    pieces: list[str] = []
+    mentions = []
+    at = 0
+    for text, fits in words:
+        if pieces and text not in PUNCTUATION:
+            pieces.append(" ")
+            at += 1
+        pieces.append(text)
+        if fits:
+            mentions.append((at, at + len(text), scope.names_of(fits)))
+        at += len(text)
+    return "".join(pieces), tuple(mentions)

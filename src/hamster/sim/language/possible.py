@@ -1,0 +1,72 @@
+"""Which tasks a scene allows, by the records alone: what can be grasped, what receives, what is wide enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import hypot
+from typing import NamedTuple
+
+from hamster.sim.scene import Scene, Thing
+
+FAMILIES = ("pick_place", "press", "knock", "stack", "push")
+CONTAINERS = frozenset({"bowl", "bin", "tray", "basket", "box"})
+"""Kinds that things go into; they go onto all others."""
+BLOCKS = frozenset({"cube", "brick"})
+ROLLING = frozenset({"ball", "egg", "stick"})
+CLEARANCE = 0.01
+
+
+class Task(NamedTuple):
+    """A family with the names of its target and goal."""
+
+    family: str
+    target: str
+    goal: str | None = None
+
+
+def tasks(scene: Scene) -> list[Task]:
+    """Everything that can be asked for in a scene, in a fixed order.
+
+    Knocking over is always away from the robot: along the horizontal line from its base through the target.
+    """
+    return list(_tasks(scene))
+
+
+def _tasks(scene: Scene) -> Iterator[Task]:
+    for target in scene.things:
+        if target.button:
+            yield Task("press", target.name)
+        if target.topples:
+            yield Task("knock", target.name)
+        for goal in scene.things:
+            if goal is target or not target.movable or _reached(target, goal):
+                continue
+            if target.graspable and goal.receives and _holds(goal, target):
+                yield Task("pick_place", target.name, goal.name)
+            if target.graspable and _stackable(target, goal):
+                yield Task("stack", target.name, goal.name)
+            if _pushable(target) and goal.receives and goal.size[2] <= 0.012:
+                yield Task("push", target.name, goal.name)
+
+
+def _reached(target: Thing, goal: Thing) -> bool:
+    """The target already stands at the goal."""
+    apart = hypot(target.xy[0] - goal.xy[0], target.xy[1] - goal.xy[1])
+    return apart < min(goal.size[:2]) / 2 + CLEARANCE
+
+
+def _holds(goal: Thing, target: Thing) -> bool:
+    if goal.kind in CONTAINERS:
+        return hypot(*target.size[:2]) <= min(goal.size[:2])
+    return target.kind not in ROLLING and max(target.size[:2]) <= 1.2 * min(goal.size[:2])
+
+
+def _stackable(target: Thing, goal: Thing) -> bool:
+    if target.kind not in BLOCKS or goal.kind not in BLOCKS:
+        return False
+    seat = min(goal.size[:2])
+    return seat >= 0.8 * min(target.size[:2]) and 2 * seat >= max(target.size[:2])
+
+
+def _pushable(target: Thing) -> bool:
+    return not target.topples and target.kind not in ROLLING and target.size[2] < 2 * min(target.size[:2])

@@ -1,0 +1,188 @@
+"""What words pick out in a scene. A set of things is a bit mask (an int), so that narrowing a phrase is one `&`.
+
+Relations are judged in the image, with margins: a relation holds, or does not, or is unclear, and a phrase may be used
+only where it holds for its referent and clearly not for anything else that fits its head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import hypot
+
+from hamster.sim.language.grammar import Grammar
+from hamster.sim.language.layout import ImageLayout
+from hamster.sim.scene import Scene
+
+MARGIN = 0.05
+"""How far apart, relative to the image, two things must be for a word to tell them apart."""
+MIN_VISIBLE = 0.4
+"""The share of a thing that must be seen for a command to speak of it."""
+
+Spot = tuple[float, float, float]
+
+
+def _beside(along: float, across: float) -> bool | None:
+    """Whether a thing `along` further in a direction and `across` aside is clearly on that side."""
+    if along < -0.02:
+        return False
+    return True if along >= MARGIN and abs(across) <= 1.5 * along else None
+
+
+def _near(a: Spot, b: Spot) -> bool | None:
+    distance = hypot(a[0] - b[0], a[1] - b[1])
+    return True if distance <= 0.2 else False if distance >= 0.28 else None
+
+
+RELATIONS: dict[str, Callable[[Spot, Spot], bool | None]] = {
+    "left": lambda a, b: _beside(b[0] - a[0], a[1] - b[1]),
+    "right": lambda a, b: _beside(a[0] - b[0], a[1] - b[1]),
+    "front": lambda a, b: _beside(a[1] - b[1], a[0] - b[0]),
+    "behind": lambda a, b: _beside(b[1] - a[1], a[0] - b[0]),
+    "near": _near,
+}
+"""Whether thing a stands so to landmark b: True, False, or None where people might disagree."""
+
+EXTREMES: dict[str, tuple[int, float]] = {
+    "leftmost": (0, -1.0),
+    "rightmost": (0, 1.0),
+    "nearest": (1, 1.0),
+    "farthest": (1, -1.0),
+    "biggest": (2, 1.0),
+    "smallest": (2, -1.0),
+}
+"""Of a superlative: which number of a spot it ranks by, and the sign."""
+
+
+def between(a: Spot, b: Spot, c: Spot) -> bool | None:
+    """Whether a stands between b and c."""
+    du, dv = c[0] - b[0], c[1] - b[1]
+    length = hypot(du, dv)
+    if length < 4 * MARGIN:
+        return None
+    along = ((a[0] - b[0]) * du + (a[1] - b[1]) * dv) / length**2
+    aside = abs((a[0] - b[0]) * dv - (a[1] - b[1]) * du) / length**2
+    if 0.2 <= along <= 0.8 and aside <= 0.25:
+        return True
+    return False if not 0 < along < 1 or aside > 0.5 else None
+
+
+def members(mask: int) -> list[int]:
+    """The indices in a set."""
+    return [i for i in range(mask.bit_length()) if mask >> i & 1]
+
+
+class Scope:
+    """A scene as a speaker sees it.
+
+    Attributes:
+        everything: the set of all things; `seen` those visible enough to speak of.
+        nouns, colours: the set that each word of the grammar fits; `marks` by letter or picture;
+            `carriers` those that carry any "letter" or "picture".
+        spots: (u, v, area) per thing, None out of the image.
+    """
+
+    def __init__(
+        self, scene: Scene, grammar: Grammar, layout: ImageLayout, visible: Mapping[str, float] | None
+    ) -> None:
+        things = scene.things
+        self.things, self.grammar = things, grammar
+        self.everything = (1 << len(things)) - 1
+        self.index = {thing.name: i for i, thing in enumerate(things)}
+        self.names = tuple(thing.name for thing in things)
+        self.spots = [layout.get(name) for name in self.names]
+        self.seen = self._where(
+            [n in layout and (visible is None or visible.get(n, 0.0) >= MIN_VISIBLE) for n in self.names]
+        )
+        kinds = {kind: self._where([t.kind == kind for t in things]) for kind in {t.kind for t in things}}
+        colours = {colour: self._where([t.colour == colour for t in things]) for colour in {t.colour for t in things}}
+        self.nouns = _spread(kinds, grammar.nouns, grammar.kinds_by_noun)
+        self.nouns.update(dict.fromkeys(grammar.generic, self.everything))
+        self.colours = _spread(colours, grammar.colours, grammar.colours_by_word)
+        self.marks = {mark: self._where([t.mark == mark for t in things]) for mark in {t.mark for t in things}}
+        self.carriers = {
+            "letter": self._where([t.mark is not None and len(t.mark) == 1 for t in things]),
+            "picture": self._where([t.mark is not None and len(t.mark) > 1 for t in things]),
+        }
+        self._volumes = [t.size[0] * t.size[1] * t.size[2] for t in things]
+        self._related: dict[tuple[str, int], tuple[int, int]] = {}
+        self._ranked: dict[tuple[str, int], list[int]] = {}
+
+    @staticmethod
+    def _where(flags: list[bool]) -> int:
+        return sum(1 << i for i, flag in enumerate(flags) if flag)
+
+    def names_of(self, mask: int) -> tuple[str, ...]:
+        """The names in a set."""
+        return tuple(name for i, name in enumerate(self.names) if mask >> i & 1)
+
+    def related(self, relation: str, landmark: int, head: int) -> int:
+        """The things of `head` that stand so to the landmark, provided that this is clear for each; else nothing."""
+        found = self._related.get((relation, landmark))
+        if found is None:
+            found = self._related[relation, landmark] = self._judge(
+                lambda a: RELATIONS[relation](a, self._spot(landmark)), 1 << landmark
+            )
+        return head & found[0] if not head & found[1] else 0
+
+    def between(self, first: int, second: int, head: int) -> int:
+        """The things of `head` that stand between two landmarks, provided that this is clear for each; else nothing."""
+        yes, unclear = self._judge(
+            lambda a: between(a, self._spot(first), self._spot(second)), 1 << first | 1 << second
+        )
+        return head & yes if not head & unclear else 0
+
+    def _spot(self, i: int) -> Spot:
+        spot = self.spots[i]
+        return (float("nan"),) * 3 if spot is None else spot
+
+    def _judge(self, holds: Callable[[Spot], bool | None], landmarks: int) -> tuple[int, int]:
+        """The sets for which it holds and for which it is unclear; it never holds for the landmarks themselves."""
+        yes = unclear = 0
+        for i, spot in enumerate(self.spots):
+            if landmarks >> i & 1:
+                continue
+            verdict = None if spot is None else holds(spot)
+            if verdict:
+                yes |= 1 << i
+            elif verdict is None:
+                unclear |= 1 << i
+        return yes, unclear
+
+    def ranked(self, extreme: str, head: int) -> list[int]:
+        """The things of `head` from the most extreme on, as far as each is clearly apart from the next.
+
+        Empty where `head` has fewer than two things or one of them is out of the image.
+        """
+        found = self._ranked.get((extreme, head))
+        if found is None:
+            found = self._ranked[extreme, head] = self._rank(extreme, members(head))
+        return found
+
+    def _rank(self, extreme: str, things: list[int]) -> list[int]:
+        if len(things) < 2 or any(self.spots[i] is None for i in things):
+            return []
+        axis, sign = EXTREMES[extreme]
+        things = sorted(things, key=lambda i: -sign * self._spot(i)[axis])
+        for rank in range(len(things) - 1):
+            if not self._clear(axis, sign, things[rank], things[rank + 1 :]):
+                return things[:rank]
+        return things
+
+    def _clear(self, axis: int, sign: float, first: int, rest: list[int]) -> bool:
+        """Positions must differ by the margin; sizes by a third in the image, and agree with the true volumes."""
+        mine = self._spot(first)[axis]
+        if axis < 2:
+            return all(sign * (mine - self._spot(i)[axis]) >= MARGIN for i in rest)
+        pairs = [(mine / self._spot(i)[2], self._volumes[first] / self._volumes[i]) for i in rest]
+        return all(min(pair) >= 1.33 if sign > 0 else max(pair) <= 0.75 for pair in pairs)
+
+
+def _spread(
+    found: Mapping[str, int], words: Mapping[str, tuple[str, ...]], meanings: Mapping[str, frozenset[str]]
+) -> dict[str, int]:
+    """The set that each word fits, for the words of everything found in the scene."""
+    fits = {}
+    for canonical in found:
+        for word in words.get(canonical, (canonical,)):
+            fits[word] = sum(found.get(meaning, 0) for meaning in meanings.get(word, (canonical,)))
+    return fits
