@@ -1,0 +1,94 @@
+"""How far apart two paths are. All distances are in relative image coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.path.path import Gripper, Path
+from hamster.path.simplify import resample
+
+Array = NDArray[np.float64]
+SAMPLES = 100
+
+
+class EndpointErrors(NamedTuple):
+    """Distances between the first points and between the last points of two paths."""
+
+    start: float
+    end: float
+
+
+def endpoint_errors(predicted: Path, truth: Path) -> EndpointErrors:
+    """How far the start and the end are off."""
+    start, end = np.linalg.norm(predicted.uv[[0, -1]] - truth.uv[[0, -1]], axis=-1)
+    return EndpointErrors(float(start), float(end))
+
+
+def frechet(a: Path, b: Path, samples: int | None = SAMPLES) -> float:
+    """Discrete Fréchet distance (Eiter and Mannila, 1994): the leash for two walkers who never turn back.
+
+    Both paths are first resampled by arc length to `samples` points, so that the number of waypoints does not matter;
+    None compares the waypoints as they are.
+    """
+    return float(_align(_distances(a, b, samples), np.maximum))
+
+
+def dtw(a: Path, b: Path, samples: int | None = SAMPLES) -> float:
+    """Dynamic time warping: the least sum of distances over all alignments, divided by the longer path's points.
+
+    It is thus a distance per sample, and comparable with `frechet`, which it does not exceed by more than twice.
+    """
+    distances = _distances(a, b, samples)
+    return float(_align(distances, np.add)) / max(distances.shape)
+
+
+def event_f1(predicted: Path, truth: Path, tolerance: float = 0.1) -> float:
+    """F1 of the gripper events: an event counts if the same one happens within `tolerance`, in the same order.
+
+    1.0 if neither path has any event.
+    """
+    ours, theirs = _commanded(predicted), _commanded(truth)
+    if not ours and not theirs:
+        return 1.0
+    return 2 * _matches(ours, theirs, tolerance) / (len(ours) + len(theirs))
+
+
+def _distances(a: Path, b: Path, samples: int | None) -> Array:
+    uv_a, uv_b = (path.uv if samples is None else resample(path.uv, samples) for path in (a, b))
+    gap = uv_a[:, None] - uv_b[None]
+    return np.asarray(np.hypot(gap[..., 0], gap[..., 1]))
+
+
+def _align(cost: Array, combine: Callable[[Any, Any], Any]) -> float:
+    """Least cost of a monotone alignment from the first cell (0, 0) to the last one of cost (N, M).
+
+    The dynamic programme runs over antidiagonals, whose cells do not depend on each other.
+    """
+    n, m = cost.shape
+    rows = np.arange(n)
+    before = last = np.full(n + 1, np.inf)  # the two antidiagonals before this one, by row + 1
+    for k in range(n + m - 1):
+        inside = (rows <= k) & (rows > k - m)
+        reached = np.minimum(np.minimum(last[1:], last[:-1]), before[:-1]) if k else np.zeros(n)
+        row = np.full(n + 1, np.inf)
+        row[1:][inside] = combine(cost[rows[inside], k - rows[inside]], reached[inside])
+        before, last = last, row
+    return float(last[n])
+
+
+def _commanded(path: Path) -> list[tuple[Array, Gripper]]:
+    return [(path.uv[i], state) for i, state in path.events if state is not Gripper.UNKNOWN]
+
+
+def _matches(a: list[tuple[Array, Gripper]], b: list[tuple[Array, Gripper]], tolerance: float) -> int:
+    """Size of the longest common subsequence, two events being the same if their state is and they are close."""
+    best = np.zeros((len(a) + 1, len(b) + 1), int)
+    for i, (uv_a, state_a) in enumerate(a):
+        for j, (uv_b, state_b) in enumerate(b):
+            same = state_a is state_b and float(np.linalg.norm(uv_a - uv_b)) <= tolerance
+            best[i + 1, j + 1] = max(best[i, j] + same, best[i, j + 1], best[i + 1, j])
+    return int(best[-1, -1])

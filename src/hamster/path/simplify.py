@@ -1,0 +1,89 @@
+"""Fewer waypoints, same path: Ramer-Douglas-Peucker with the segment metric, and resampling by arc length."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hamster.path.path import Path
+
+Array = NDArray[np.float64]
+EPSILON = 0.05  # the paper's tolerance, relative to the image: two to five waypoints for a short task
+
+
+def simplify(path: Path, epsilon: float = EPSILON) -> Path:
+    """Drops waypoints that lie within `epsilon` of the straight line between their kept neighbours.
+
+    Ramer-Douglas-Peucker as in HAMSTER (ICLR 2025, section 4.1), with two differences. The distance is to the segment,
+    not to the infinite line, so that a path which turns back on itself keeps its turning point. And the waypoints at
+    which the gripper changes are never dropped, nor are the two ends.
+
+    Args:
+        path: N waypoints; duplicates and retraced stretches are fine.
+        epsilon: in relative image coordinates, >= 0.
+
+    Returns:
+        A subset of the waypoints, in order, with their gripper state and depth.
+    """
+    kept = kept_waypoints(path.uv, [i for i, _ in path.events], epsilon)
+    depth_m = None if path.depth_m is None else path.depth_m[kept]
+    return Path(path.uv[kept], path.gripper[kept], depth_m, path.score)
+
+
+def kept_waypoints(uv: ArrayLike, fixed: ArrayLike = (), epsilon: float = EPSILON) -> NDArray[np.intp]:
+    """Sorted indices of the points (N, 2) that simplification keeps; those in `fixed` and the ends are among them."""
+    if not epsilon >= 0:
+        raise ValueError(f"epsilon must be >= 0, got {epsilon}")
+    points = np.asarray(uv, np.float64)
+    keep = np.zeros(len(points), bool)
+    keep[[0, -1]] = True
+    keep[np.asarray(fixed, np.intp)] = True
+    # A stack instead of recursion: a path may have more corners than Python has frames.
+    spans = list(pairwise(np.flatnonzero(keep).tolist()))
+    while spans:
+        start, end = spans.pop()
+        if end - start < 2:
+            continue
+        distance = segment_distance(points[start + 1 : end], points[start], points[end])
+        farthest = int(distance.argmax())
+        if distance[farthest] > epsilon:
+            corner = start + 1 + farthest
+            keep[corner] = True
+            spans += [(start, corner), (corner, end)]
+    return np.flatnonzero(keep)
+
+
+def segment_distance(points: ArrayLike, start: ArrayLike, end: ArrayLike) -> Array:
+    """Distance of points (..., 2) to the segments from start (..., 2) to end (..., 2), which may have no length."""
+    along = np.asarray(end, np.float64) - start
+    offset = np.asarray(points, np.float64) - start
+    length2 = (along * along).sum(-1)
+    part = (offset * along).sum(-1) / np.where(length2 > 0, length2, 1)
+    gap = offset - np.clip(part, 0, 1)[..., None] * along
+    return np.asarray(np.hypot(gap[..., 0], gap[..., 1]))
+
+
+def arc_length(uv: ArrayLike) -> Array:
+    """(N,) length of the way from the first point (N, D) to each point."""
+    steps = np.linalg.norm(np.diff(np.asarray(uv, np.float64), axis=0), axis=-1)
+    return np.concatenate([[0.0], np.cumsum(steps)])
+
+
+def resample(uv: ArrayLike, n: int) -> Array:
+    """(n, D) points at equal steps of arc length along the polyline (N, D), both ends included (n = 1: the start).
+
+    Raises:
+        ValueError: if there is no point, or n < 1.
+    """
+    points = np.asarray(uv, np.float64)
+    if len(points) == 0 or n < 1:
+        raise ValueError(f"need at least one point and n >= 1, got {len(points)} points and n = {n}")
+    so_far = arc_length(points)
+    at = np.linspace(0, so_far[-1], n)
+    out = np.stack([np.interp(at, so_far, column) for column in points.T], -1)
+    out[0] = points[0]
+    if n > 1:
+        out[-1] = points[-1]
+    return out

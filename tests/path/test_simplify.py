@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hamster.path import Gripper, Path
+from hamster.path.simplify import arc_length, kept_waypoints, resample, segment_distance, simplify
+from tests.path.strategies import paths, points
+
+
+def worst_error(uv, kept):
+    """The largest distance of any point to the kept segment that spans it, computed the slow way."""
+    worst = 0.0
+    for a, b in zip(kept[:-1], kept[1:], strict=True):
+        for i in range(a, b + 1):
+            direction = uv[b] - uv[a]
+            t = np.clip(np.dot(uv[i] - uv[a], direction) / max(np.dot(direction, direction), 1e-300), 0, 1)
+            worst = max(worst, float(np.linalg.norm(uv[i] - uv[a] - t * direction)))
+    return worst
+
+
+def random_walk(rng, n):
+    steps = rng.normal(scale=rng.uniform(0.001, 0.2), size=(n, 2)) * rng.integers(0, 2, (n, 1))
+    return np.clip(rng.uniform(size=2) + np.cumsum(steps, 0), 0, 1)
+
+
+def test_thousands_of_random_walks_stay_within_epsilon():
+    rng = np.random.default_rng(0)
+    for _ in range(2000):
+        uv = random_walk(rng, int(rng.integers(1, 60)))
+        if rng.random() < 0.3:
+            uv = np.concatenate([uv, uv[::-1]])
+        epsilon = float(rng.choice([0.0, 0.01, 0.05, 0.3]))
+        kept = kept_waypoints(uv, [], epsilon)
+        assert kept[0] == 0 and kept[-1] == len(uv) - 1
+        assert worst_error(uv, kept) <= epsilon + 1e-12
+
+
+@settings(max_examples=300)
+@given(paths(), st.sampled_from([0.0, 0.02, 0.05, 0.5]))
+def test_keeps_ends_events_and_the_tolerance(path, epsilon):
+    fixed = [i for i, _ in path.events]
+    kept = kept_waypoints(path.uv, fixed, epsilon)
+    assert {0, len(path) - 1, *fixed} <= set(kept.tolist())
+    assert worst_error(path.uv, kept) <= epsilon + 1e-12
+    short = simplify(path, epsilon)
+    assert [s for _, s in short.events] == [s for _, s in path.events]
+    assert [short.uv[i].tolist() for i, _ in short.events] == [path.uv[i].tolist() for i, _ in path.events]
+    assert np.array_equal(short.uv, path.uv[kept]) and np.array_equal(short.gripper, path.gripper[kept])
+
+
+@given(paths())
+def test_simplifying_again_changes_nothing(path):
+    assert simplify(simplify(path)) == simplify(path)
+
+
+def test_turning_back_beyond_the_end_keeps_the_turning_point():
+    # The infinite line through both ends passes through every point: a line metric would drop the turn.
+    uv = np.array([[0.1, 0.5], [0.9, 0.5], [0.4, 0.5]])
+    assert kept_waypoints(uv).tolist() == [0, 1, 2]
+
+
+def test_a_closed_path_keeps_its_far_side():
+    angle = np.linspace(0, 2 * np.pi, 60)
+    uv = 0.5 + 0.3 * np.stack([np.cos(angle), np.sin(angle)], -1)
+    assert 6 <= len(kept_waypoints(uv)) <= 12
+
+
+def test_a_straight_path_becomes_its_ends():
+    uv = np.linspace([0.1, 0.2], [0.8, 0.9], 150)
+    assert kept_waypoints(uv).tolist() == [0, 149]
+
+
+def test_standing_still_keeps_one_of_many_duplicates():
+    uv = np.array([[0.1, 0.1]] * 5 + [[0.5, 0.9]] * 7 + [[0.9, 0.1]] * 5)
+    assert len(kept_waypoints(uv)) == 3
+
+
+def test_depth_and_score_come_along():
+    path = Path(np.linspace([0, 0], [1, 1], 9), np.full(9, Gripper.OPEN), np.linspace(1, 2, 9), 0.5)
+    short = simplify(path)
+    assert short.depth_m.tolist() == [1, 2] and short.score == 0.5
+
+
+@pytest.mark.parametrize("epsilon", [-0.1, float("nan")])
+def test_a_tolerance_below_zero_is_refused(epsilon):
+    with pytest.raises(ValueError, match="epsilon"):
+        kept_waypoints([[0, 0], [1, 1]], [], epsilon)
+
+
+def test_thousands_of_corners_do_not_recurse():
+    uv = np.stack([np.linspace(0, 1, 3000), np.tile([0.0, 1.0], 1500)], -1)
+    kept = kept_waypoints(uv)
+    assert len(kept) > 2500 and worst_error(uv, kept) <= 0.05
+
+
+@given(points(), st.integers(2, 60))
+def test_resampling_keeps_the_ends_and_spaces_points_evenly(uv, n):
+    out = resample(uv, n)
+    assert out.shape == (n, 2)
+    assert np.array_equal(out[[0, -1]], uv[[0, -1]])
+    step = arc_length(uv)[-1] / (n - 1)
+    # Chords are shorter than the arc only where a corner lies between them.
+    assert np.linalg.norm(np.diff(out, axis=0), axis=-1).max() <= step + 1e-9
+
+
+@given(points(min_size=2), st.integers(1, 40))
+def test_resampled_points_lie_on_the_path(uv, n):
+    gaps = segment_distance(resample(uv, n)[:, None], uv[:-1], uv[1:])
+    assert gaps.min(-1).max() < 1e-9
+
+
+def test_resampling_a_straight_line():
+    assert np.allclose(resample([[0, 0], [0, 0], [1, 0]], 5)[:, 0], [0, 0.25, 0.5, 0.75, 1])
+
+
+@pytest.mark.parametrize(("uv", "n"), [(np.zeros((0, 2)), 3), ([[0, 0]], 0)])
+def test_resampling_nothing_is_refused(uv, n):
+    with pytest.raises(ValueError, match="at least one point"):
+        resample(uv, n)
