@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Set HAMSTER_TRACEBACK=1 to see where an error came from.
     """
     command: Command = tyro.cli(
-        Command,  # type: ignore[arg-type]  # a union of dataclasses; tyro's overloads name classes only
+        Command,
         prog="hamster",
         description="A vision-language model draws a path on the image; a 3D policy follows it.",
         args=argv,

@@ -33,7 +33,7 @@ def read_image(file: str | Path) -> NDArray[np.uint8]:
         with Image.open(file, formats=FORMATS) as image:
             _check_size(file, image)
             return _decode(image)
-    except _TooLarge:
+    except _TooLargeError:
         raise
     except Image.UnidentifiedImageError:
         raise ValueError(f"{file} is not a {' or '.join(FORMATS)} image") from None
@@ -43,12 +43,12 @@ def read_image(file: str | Path) -> NDArray[np.uint8]:
         raise ValueError(f"{file} is cut off or damaged") from None
 
 
-class _TooLarge(ValueError):
-    pass
+class _TooLargeError(ValueError):
+    """Apart from ValueError, which Pillow raises on damaged files."""
 
 
-def _too_large(file: Path, what: str) -> _TooLarge:
-    return _TooLarge(f"{file} has {what}; at most {MAX_PIXELS // 1_000_000} million are read: scale it down")
+def _too_large(file: Path, what: str) -> _TooLargeError:
+    return _TooLargeError(f"{file} has {what}; at most {MAX_PIXELS // 1_000_000} million are read: scale it down")
 
 
 def _check_size(file: Path, image: Image.Image) -> None:

@@ -1,0 +1,134 @@
+"""The closed loop: plan, act, (replan), act, until it is done."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.data import Observation
+from hamster.path import Path, PlanError
+from hamster.rollout.environment import BrokenEnvironmentError, Environment
+from hamster.rollout.executor import Executor
+from hamster.rollout.record import Rollout
+from hamster.rollout.safety import Gate, MotionRefusedError
+from hamster.rollout.tape import Tape, timed
+
+_NEVER = 1 << 60
+
+
+class PlanLike(Protocol):
+    """What the loop reads of a plan."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """At least one, the best first."""
+
+    @property
+    def raw_text(self) -> str:
+        """What the model printed."""
+
+
+class PlannerLike(Protocol):
+    """Draws paths."""
+
+    def plan(self, image: NDArray[np.uint8], instruction: str) -> PlanLike:
+        """A plan for an image (H, W, 3); PlanError if there is none."""
+
+
+class MotionLike(Protocol):
+    """Where a policy wants the tool to go."""
+
+    @property
+    def poses(self) -> NDArray[np.float64]:
+        """(K, 4, 4) tool poses in the world."""
+
+    @property
+    def gripper_open(self) -> NDArray[np.bool_]:
+        """(K,) commanded once the pose is reached."""
+
+
+class PolicyLike(Protocol):
+    """Follows paths."""
+
+    def reset(self) -> None:
+        """Forgets the last episode."""
+
+    def act(self, observation: Observation, path: Path | None, instruction: str) -> MotionLike:
+        """The next keyposes."""
+
+
+def rollout(
+    env: Environment,
+    planner: PlannerLike | None,
+    policy: PolicyLike,
+    *,
+    replan_every: int = 0,
+    max_steps: int = 300,
+    gate: Gate | None = None,
+    film_every: int = 4,
+) -> Rollout:
+    """One episode: asks the planner for a path, lets the policy follow it, and writes down everything.
+
+    Args:
+        env: just reset.
+        planner: None in the arm without paths.
+        policy: is reset here.
+        replan_every: ask the planner again after so many keyposes; 0: only once, on the first image.
+        max_steps: control steps after which the episode has timed out.
+        gate: what motions are checked against, before their first step.
+        film_every: control steps per frame of the film; 0 films nothing.
+
+    Returns:
+        The record. A plan error, a refused motion or a broken environment ends the episode and is recorded as such:
+        none of them ever becomes a fake path or a silent success.
+    """
+    tape = Tape(env, film_every)
+    policy.reset()
+    try:
+        return _run(env, planner, policy, tape, replan_every, max_steps, gate or Gate())
+    except PlanError as error:
+        tape.raw_texts.append(error.raw_text)
+        return tape.end("plan_error", error)
+    except MotionRefusedError as error:
+        return tape.end("motion_refused", error)
+    except BrokenEnvironmentError as error:
+        return tape.end("env_error", error)
+
+
+def _run(
+    env: Environment,
+    planner: PlannerLike | None,
+    policy: PolicyLike,
+    tape: Tape,
+    replan_every: int,
+    max_steps: int,
+    gate: Gate,
+) -> Rollout:
+    executor = Executor(env)
+    next_plan = 0
+    while True:
+        observation = env.observe()
+        if planner is not None and tape.n_keyposes >= next_plan:
+            _plan(planner, observation, env.instruction, tape)
+            next_plan = tape.n_keyposes + replan_every if replan_every else _NEVER
+        tape.film_start()
+        motion = timed(tape.policy_s, partial(policy.act, observation, tape.path, env.instruction))
+        gate.check(motion.poses, motion.gripper_open)
+        for pose, gripper_open in zip(motion.poses, motion.gripper_open, strict=True):
+            tape.n_keyposes += 1
+            for done in executor.move(pose, bool(gripper_open)):
+                tape.step()
+                if done:
+                    return tape.end("success")
+                if tape.n_steps >= max_steps:
+                    return tape.end("timeout")
+
+
+def _plan(planner: PlannerLike, observation: Observation, instruction: str, tape: Tape) -> None:
+    image = observation.views["front"].rgb
+    plan = timed(tape.planner_s, partial(planner.plan, image, instruction))
+    tape.paths.append(plan.paths[0])
+    tape.raw_texts.append(plan.raw_text)

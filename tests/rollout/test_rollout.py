@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hamster.path import Path
+from hamster.rollout import BrokenEnvironmentError, Gate, rollout
+from tests.rollout.fakes import START, FakeEnv, FakePlanner, FakePolicy, a_path
+
+FAR = ((0.6, 0.2, 0.2), (0.5, 0.1, 0.3), (0.5, 0.1, 0.1))
+
+
+def test_a_policy_that_reaches_the_goal_succeeds_and_stops_there():
+    env, planner, policy = FakeEnv(), FakePlanner(), FakePolicy(FAR)
+    result = rollout(env, planner, policy)
+    assert result.success and result.outcome == "success"
+    assert result.n_steps == len(env.commands) and result.n_keyposes == 3
+    assert len(result.policy_s) == 3 and len(result.planner_s) == 1
+    assert not env.commands[-1][1] and np.allclose(env.pose[:3, 3], env.goal, atol=0.01)
+
+
+def test_the_policy_sees_the_planners_path_and_the_instruction():
+    policy = FakePolicy()
+    rollout(FakeEnv(), FakePlanner(), policy)
+    _, path, instruction = policy.seen[0]
+    assert path == a_path(0.1) and instruction == "move the dot"
+    assert policy.resets == 1
+
+
+def test_the_planner_sees_the_front_image_of_the_start():
+    planner = FakePlanner()
+    rollout(FakeEnv(), planner, FakePolicy(FAR))
+    [(image, instruction)] = planner.seen
+    assert image.shape == (32, 32, 3) and (image == 0).all() and instruction == "move the dot"
+
+
+def test_without_a_planner_there_is_no_path():
+    policy = FakePolicy()
+    result = rollout(FakeEnv(), None, policy)
+    assert policy.seen[0][1] is None and result.paths == () and result.planner_s == ()
+    assert (result.film.path_index == -1).all()
+
+
+def test_a_plan_error_ends_the_episode_without_a_path_or_a_step():
+    env, policy = FakeEnv(), FakePolicy()
+    result = rollout(env, FakePlanner(fails=(0,)), policy)
+    assert result.outcome == "plan_error" and not result.success
+    assert "no closing tag" in result.message and result.raw_texts == ("<ans>[(0.1,",)
+    assert result.paths == () and policy.seen == [] and env.commands == []
+
+
+def test_a_plan_error_while_replanning_does_not_fall_back_on_the_old_path():
+    result = rollout(FakeEnv(), FakePlanner(fails=(1,)), FakePolicy(FAR), replan_every=1)
+    assert result.outcome == "plan_error" and len(result.paths) == 1 and result.n_keyposes == 1
+
+
+@pytest.mark.parametrize(("every", "questions"), [(0, 1), (1, 3), (2, 2)])
+def test_replanning_asks_every_so_many_keyposes_and_the_policy_gets_the_newest_path(every, questions):
+    policy = FakePolicy(FAR)
+    result = rollout(FakeEnv(), FakePlanner(), policy, replan_every=every)
+    assert len(result.paths) == questions
+    assert policy.seen[-1][1] == result.paths[-1]
+    assert result.film.path_index[-1] == questions - 1
+
+
+def test_a_policy_that_never_arrives_times_out_at_the_step_limit():
+    result = rollout(FakeEnv(goal=(0.0, 0.5, 0.5)), FakePlanner(), FakePolicy(), max_steps=57)
+    assert result.outcome == "timeout" and result.n_steps == 57
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_motion_that_is_not_finite_moves_nothing(bad):
+    pose = START.copy()
+    pose[0, 3] = bad
+    env = FakeEnv()
+    result = rollout(env, FakePlanner(), FakePolicy((pose,)))
+    assert result.outcome == "motion_refused" and "not finite" in result.message and env.commands == []
+
+
+def test_a_motion_out_of_the_workspace_moves_nothing():
+    env = FakeEnv()
+    result = rollout(env, None, FakePolicy(((0.5, 0.0, -0.5),)), gate=Gate())
+    assert result.outcome == "motion_refused" and "outside" in result.message and env.commands == []
+
+
+def test_a_broken_environment_is_recorded_as_such():
+    class Broken(FakeEnv):
+        def step(self, tool_pose_world, gripper_open):
+            raise BrokenEnvironmentError("simulation diverged")
+
+    result = rollout(Broken(), FakePlanner(), FakePolicy())
+    assert result.outcome == "env_error" and result.message == "simulation diverged"
+
+
+def test_our_own_bugs_are_not_swallowed():
+    class Buggy(FakePolicy):
+        def act(self, observation, path, instruction):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        rollout(FakeEnv(), FakePlanner(), Buggy())
+
+
+@pytest.mark.parametrize("every", [1, 3, 4])
+def test_the_film_has_the_start_every_so_many_steps_and_the_end(every):
+    env = FakeEnv()
+    result = rollout(env, FakePlanner(), FakePolicy(FAR), film_every=every)
+    shown = result.film.frames[:, 0, 0, 0].tolist()
+    assert shown == sorted({*range(0, result.n_steps + 1, every), result.n_steps})
+    assert result.film.fps == pytest.approx(20 / every)
+
+
+def test_the_record_is_json_and_its_paths_come_back():
+    import json
+
+    result = rollout(FakeEnv(), FakePlanner(), FakePolicy())
+    record = json.loads(json.dumps(result.to_json()))
+    assert record["success"] is True and Path.from_json(record["paths"][0]) == a_path(0.1)
