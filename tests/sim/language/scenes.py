@@ -7,7 +7,7 @@ import numpy as np
 from hamster.sim.catalogue import CATALOGUE
 from hamster.sim.scene import CameraSpec, Scene, Surface, Thing
 
-COLOURS = ("red", "green", "blue", "yellow", "orange", "purple", "white", "gray")
+COLOURS = ("red", "green", "blue", "yellow", "orange", "purple", "white", "grey")
 PROPORTIONS = {
     "brick": {"length": 0.08, "width": 0.035, "height": 0.03},
     "can": {"radius": 0.028, "height": 0.08},

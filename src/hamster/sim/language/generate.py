@@ -8,10 +8,10 @@ from random import Random
 import numpy as np
 
 from hamster.sim.language.grammar import Grammar
-from hamster.sim.language.layout import ImageLayout, layout_of
 from hamster.sim.language.possible import CONTAINERS, FAMILIES, Task, tasks
 from hamster.sim.language.refer import Word, refer
-from hamster.sim.language.scope import Scope
+from hamster.sim.language.scope import ImageLayout, Scope
+from hamster.sim.layout import image_layout
 from hamster.sim.scene import Command, Scene
 
 PUNCTUATION = frozenset(",.?:;!")
@@ -22,9 +22,9 @@ def commands(
     rng: np.random.Generator,
     n: int,
     grammar: Grammar,
+    layout: ImageLayout | None = None,
     visible: Mapping[str, float] | None = None,
     *,
-    layout: ImageLayout | None = None,
     families: Collection[str] = FAMILIES,
     among: Sequence[Task] | None = None,
 ) -> list[Command]:
@@ -34,15 +34,14 @@ def commands(
     scene allows no task of these families, or none can be told apart in words.
 
     Args:
+        layout: (u, v, area) of things in the image, which is what left, right, in front and behind are about; by
+            default projected into the camera "front". Nothing that it lacks is spoken of.
         visible: share of each thing that is seen; no command speaks of a thing below `scope.MIN_VISIBLE`. None: all
             things in the layout are.
-        layout: (u, v, area) of things in the image; by default projected into the camera "front", or the first one.
         families: those wanted.
         among: the tasks to draw from; by default all that the records allow, whether or not a way is free.
     """
-    if layout is None:
-        layout = layout_of(scene, scene.cameras.get("front") or next(iter(scene.cameras.values())))
-    scope = Scope(scene, grammar, layout, visible)
+    scope = Scope(scene, grammar, image_layout(scene) if layout is None else layout, visible)
     by_family: dict[str, list[Task]] = {}
     for task in tasks(scene) if among is None else among:
         if task.family in families and _speakable(scope, task):

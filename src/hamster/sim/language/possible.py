@@ -13,7 +13,9 @@ CONTAINERS = frozenset({"bowl", "bin", "tray", "basket", "box"})
 """Kinds that things go into; they go onto all others."""
 BLOCKS = frozenset({"cube", "brick"})
 ROLLING = frozenset({"ball", "egg", "stick"})
-CLEARANCE = 0.01
+CLEARANCE_M = 0.01
+LOW_M = 0.03
+"""Things are pushed up to goals that are no higher."""
 
 
 class Task(NamedTuple):
@@ -45,14 +47,14 @@ def _tasks(scene: Scene) -> Iterator[Task]:
                 yield Task("pick_place", target.name, goal.name)
             if target.graspable and _stackable(target, goal):
                 yield Task("stack", target.name, goal.name)
-            if _pushable(target) and goal.receives and goal.size[2] <= 0.012:
+            if _pushable(target) and goal.receives and goal.size[2] <= LOW_M:
                 yield Task("push", target.name, goal.name)
 
 
 def _reached(target: Thing, goal: Thing) -> bool:
     """The target already stands at the goal."""
     apart = hypot(target.xy[0] - goal.xy[0], target.xy[1] - goal.xy[1])
-    return apart < min(goal.size[:2]) / 2 + CLEARANCE
+    return apart < min(goal.size[:2]) / 2 + CLEARANCE_M
 
 
 def _holds(goal: Thing, target: Thing) -> bool:
@@ -69,4 +71,6 @@ def _stackable(target: Thing, goal: Thing) -> bool:
 
 
 def _pushable(target: Thing) -> bool:
-    return not target.topples and target.kind not in ROLLING and target.size[2] < 2 * min(target.size[:2])
+    """It slides: it neither topples nor rolls, and is compact enough for a push to stay central."""
+    slides = target.graspable and not target.topples and target.kind not in ROLLING
+    return slides and target.size[2] < 2 * min(target.size[:2])

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from math import hypot
 
 from hamster.sim.language.grammar import Grammar
-from hamster.sim.language.layout import ImageLayout
 from hamster.sim.scene import Scene
 
 MARGIN = 0.05
@@ -19,6 +18,8 @@ MIN_VISIBLE = 0.4
 """The share of a thing that must be seen for a command to speak of it."""
 
 Spot = tuple[float, float, float]
+"""(u, v) of a thing's centre and its area, all relative to the image; v grows towards the viewer."""
+ImageLayout = Mapping[str, Spot]
 
 
 def _beside(along: float, across: float) -> bool | None:

@@ -36,17 +36,8 @@ COLOURS = {
     "brown": ("brown", "chocolate"),
     "black": ("black", "jet black"),
     "white": ("white", "snow white"),
-    "gray": ("gray", "grey", "ash"),
     "grey": ("grey", "gray", "ash"),
     "cyan": ("cyan", "turquoise", "aqua", "teal"),
-    "turquoise": ("turquoise", "cyan", "aqua"),
-    "teal": ("teal", "cyan"),
-    "magenta": ("magenta", "fuchsia"),
-    "beige": ("beige", "cream", "tan"),
-    "lime": ("lime", "light green"),
-    "navy": ("navy", "dark blue"),
-    "maroon": ("maroon", "dark red"),
-    "olive": ("olive", "dark green"),
 }
 
 PATTERNS = {
