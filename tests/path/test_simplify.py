@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from tests.path.strategies import paths, points
 def worst_error(uv, kept):
     """The largest distance of any point to the kept segment that spans it, computed the slow way."""
     worst = 0.0
-    for a, b in zip(kept[:-1], kept[1:], strict=True):
+    for a, b in pairwise(kept):
         for i in range(a, b + 1):
             direction = uv[b] - uv[a]
             t = np.clip(np.dot(uv[i] - uv[a], direction) / max(np.dot(direction, direction), 1e-300), 0, 1)

@@ -24,8 +24,8 @@ class EndpointErrors(NamedTuple):
 
 def endpoint_errors(predicted: Path, truth: Path) -> EndpointErrors:
     """How far the start and the end are off."""
-    start, end = np.linalg.norm(predicted.uv[[0, -1]] - truth.uv[[0, -1]], axis=-1)
-    return EndpointErrors(float(start), float(end))
+    gaps = np.linalg.norm(predicted.uv[[0, -1]] - truth.uv[[0, -1]], axis=-1)
+    return EndpointErrors(float(gaps[0]), float(gaps[1]))
 
 
 def frechet(a: Path, b: Path, samples: int | None = SAMPLES) -> float:
@@ -34,7 +34,7 @@ def frechet(a: Path, b: Path, samples: int | None = SAMPLES) -> float:
     Both paths are first resampled by arc length to `samples` points, so that the number of waypoints does not matter;
     None compares the waypoints as they are.
     """
-    return float(_align(_distances(a, b, samples), np.maximum))
+    return _align(_distances(a, b, samples), np.maximum)
 
 
 def dtw(a: Path, b: Path, samples: int | None = SAMPLES) -> float:
@@ -43,7 +43,7 @@ def dtw(a: Path, b: Path, samples: int | None = SAMPLES) -> float:
     It is thus a distance per sample, and comparable with `frechet`, which it does not exceed by more than twice.
     """
     distances = _distances(a, b, samples)
-    return float(_align(distances, np.add)) / max(distances.shape)
+    return _align(distances, np.add) / float(max(distances.shape))
 
 
 def event_f1(predicted: Path, truth: Path, tolerance: float = 0.1) -> float:

@@ -86,7 +86,7 @@ class Path:
 
 
 def _frozen(values: ArrayLike, dtype: type) -> NDArray[Any]:
-    array = np.array(values, dtype=dtype)  # a copy: the caller's array stays the caller's
+    array: NDArray[Any] = np.array(values, dtype=dtype)  # a copy: the caller's array stays the caller's
     array.setflags(write=False)
     return array
 

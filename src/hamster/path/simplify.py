@@ -57,8 +57,9 @@ def kept_waypoints(uv: ArrayLike, fixed: ArrayLike = (), epsilon: float = EPSILO
 
 def segment_distance(points: ArrayLike, start: ArrayLike, end: ArrayLike) -> Array:
     """Distance of points (..., 2) to the segments from start (..., 2) to end (..., 2), which may have no length."""
-    along = np.asarray(end, np.float64) - start
-    offset = np.asarray(points, np.float64) - start
+    origin = np.asarray(start, np.float64)
+    along = np.asarray(end, np.float64) - origin
+    offset = np.asarray(points, np.float64) - origin
     length2 = (along * along).sum(-1)
     part = (offset * along).sum(-1) / np.where(length2 > 0, length2, 1)
     gap = offset - np.clip(part, 0, 1)[..., None] * along
