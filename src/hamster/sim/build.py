@@ -11,6 +11,7 @@ from hamster.geometry import look_at, quaternion_from_matrix
 from hamster.sim import textures
 from hamster.sim.arms import ARMS
 from hamster.sim.scene import CameraSpec, Light, Part, Scene, Surface, Thing
+from hamster.sim.weld import add_weld
 
 GEOM_TYPES = {
     "box": mujoco.mjtGeom.mjGEOM_BOX,
@@ -40,6 +41,8 @@ def build(scene: Scene) -> mujoco.MjModel:
     _visuals(spec)
     _surroundings(spec, scene)
     ARMS[scene.arm].attach(spec, scene.arm_look)
+    if ARMS[scene.arm].grasp == "weld":
+        add_weld(spec)
     for thing in scene.things:
         _add_thing(spec, thing, scene)
     for light in scene.lights:

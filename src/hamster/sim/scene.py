@@ -134,11 +134,13 @@ class Keypose:
         position: of the tool's tip, world.
         yaw: about world z, of a tool that points straight down: the direction in which the fingers open.
         gripper_open: commanded at this pose and from then on.
+        retreat: the task is done before this pose; a path does not include it.
     """
 
     position: Vec3
     yaw: float
     gripper_open: bool
+    retreat: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import cos, pi, sin
+from math import atan2, cos, pi, sin
 
 import numpy as np
 
 from hamster.sim.arms import ARMS
 from hamster.sim.catalogue import CATALOGUE
-from hamster.sim.layout import Bounds, scatter
+from hamster.sim.layout import Bounds, scatter, world_camera
 from hamster.sim.scene import CameraSpec, Dynamics, Light, Scene, Surface, Thing, Vec3
 from hamster.sim.tabletop.sample import CAMERAS, PALETTE
 from hamster.sim.textures import LETTERS, PICTURES
@@ -152,16 +152,19 @@ def _surface(rng: np.random.Generator) -> Surface:
 
 
 def _around(things: tuple[Thing, ...], bounds: Bounds, rng: np.random.Generator) -> Scene:
-    x, y, z = rng.uniform((0.28, -0.22, 0.10), (0.6, 0.22, 0.36))
+    view = camera(bounds, rng)
+    start = _start(view, rng)
+    side = atan2(view.eye[1] - view.target[1], view.eye[0] - view.target[0])
+    things = tuple(replace(t, yaw=t.yaw + side) if t.mark else t for t in things)
     return Scene(
         arm=str(rng.choice(ARM_NAMES)),
         arm_look=int(rng.integers(1 << 30)),
         things=things,
-        cameras={"front": camera(bounds, rng)},
+        cameras={"front": view},
         table=_surface(rng),
         floor=_surface(rng),
         lights=_lights(rng),
-        start_tool=(float(x), float(y), float(z), float(rng.uniform(-0.6, 0.6))),
+        start_tool=start,
         table_half_size=(float(rng.uniform(0.45, 0.9)), float(rng.uniform(0.45, 1.1))),
         dynamics=Dynamics(*(float(v) for v in rng.uniform(0.7, 1.4, 3))),
     )
@@ -180,6 +183,16 @@ def camera(bounds: Bounds, rng: np.random.Generator) -> CameraSpec:
             # The things' half diagonal fills most of the image.
             fovy = np.degrees(2 * np.arctan(rng.uniform(0.27, 0.42) / distance))
             return CameraSpec(_vec3(eye), _vec3(target), float(fovy))
+
+
+def _start(view: CameraSpec, rng: np.random.Generator) -> tuple[float, float, float, float]:
+    """Somewhere over the table where the camera sees the tool."""
+    seen = world_camera(view, 1, 1)
+    while True:
+        x, y, z = rng.uniform((0.26, -0.25, 0.08), (0.62, 0.25, 0.36))
+        uv, _ = seen.project((x, y, z))
+        if uv.min() > 0.03 and uv.max() < 0.97:
+            return float(x), float(y), float(z), float(rng.uniform(-0.6, 0.6))
 
 
 def _lights(rng: np.random.Generator) -> tuple[Light, ...]:

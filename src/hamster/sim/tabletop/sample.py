@@ -8,7 +8,7 @@ import numpy as np
 
 from hamster.sim.catalogue import CATALOGUE
 from hamster.sim.language import TABLETOP, commands
-from hamster.sim.layout import Bounds, image_layout, scatter
+from hamster.sim.layout import Bounds, scatter
 from hamster.sim.scene import CameraSpec, Command, Light, Scene, Surface, Thing, Vec3
 
 FAMILIES = ("pick_place", "press", "knock", "stack", "push")
@@ -52,7 +52,7 @@ def sample(rng: np.random.Generator, family: str) -> tuple[Scene, Command]:
         scene = _scene(rng, family)
         if scene is None:
             continue
-        drawn = commands(scene, rng, 1, TABLETOP, image_layout(scene), families=(family,))
+        drawn = commands(scene, rng, 1, TABLETOP, families=(family,))
         if drawn and _feasible(scene, drawn[0]):
             return scene, drawn[0]
 

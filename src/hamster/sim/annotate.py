@@ -1,0 +1,127 @@
+"""A scene becomes an annotated image: many instructions, each with the path that the expert would take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.data import AnnotatedImage, Annotation, ImageObject, Mention, Provenance, View
+from hamster.geometry import Camera
+from hamster.label import OUT_OF_VIEW, path_from_poses
+from hamster.path import Path
+from hamster.sim.expert import plan
+from hamster.sim.language import Grammar, ImageLayout, commands, tasks
+from hamster.sim.layout import image_layout
+from hamster.sim.motion import keypose_pose
+from hamster.sim.scene import Command, Keypose
+from hamster.sim.world import World
+
+NOTHING = 255
+# A thing's silhouette fills about this share of the box around it.
+SILHOUETTE = 0.6
+
+
+def annotate(
+    world: World, rng: np.random.Generator, grammar: Grammar, n: int, camera: str = "front"
+) -> AnnotatedImage:
+    """Draws up to n instructions for the world as it stands and plans a path for each.
+
+    Returns:
+        The image, reduced to half the world's image size so that edges are smooth, the instructions with their paths
+        and mentions, and the segmentation of the things.
+    """
+    view = reduce_view(world.observe((camera,)).views[camera])
+    segmentation = segment(world, camera)[::2, ::2]
+    names = [thing.name for thing in world.scene.things]
+    layout, visible = appearance(segmentation, image_layout(world.scene, camera), names)
+    held = world.held_thing()
+    among = None if held is None else [task for task in tasks(world.scene) if task.target == held and task.goal]
+    drawn = commands(world.scene, rng, n, grammar, layout, visible, among=among)
+    index = {thing.name: i for i, thing in enumerate(world.scene.things)}
+    paths: dict[tuple[str, str, str | None], Path | None] = {}
+    annotations = []
+    for command in drawn:
+        key = (command.family, command.target, command.goal)
+        if key not in paths:
+            paths[key] = planned_path(world, command, view.camera)
+        if (path := paths[key]) is not None:
+            annotations.append(_annotation(command, path, index))
+    objects = tuple(ImageObject(t.colour, t.kind) for t in world.scene.things)
+    return AnnotatedImage(view, annotations, Provenance("sim"), objects, segmentation)
+
+
+def segment(world: World, camera: str) -> NDArray[np.uint8]:
+    """(H, W) uint8: the index of the thing in each pixel, 255 for none."""
+    thing_of_body = {thing.name: i for i, thing in enumerate(world.scene.things)}
+    thing_of_geom = np.full(world.model.ngeom + 1, NOTHING, np.uint8)
+    for geom in range(world.model.ngeom):
+        body = str(world.model.body(world.model.geom_bodyid[geom]).name).removesuffix("_cap")
+        thing_of_geom[geom] = thing_of_body.get(body, NOTHING)
+    return np.asarray(thing_of_geom[world.renderer.segment(world.data, camera)])
+
+
+def _annotation(command: Command, path: Path, index: Mapping[str, int]) -> Annotation:
+    mentions = [Mention(a, b, tuple(index[name] for name in names)) for a, b, names in command.mentions]
+    goal = None if command.goal is None else index[command.goal]
+    return Annotation(command.instruction, path, command.family, mentions, index[command.target], goal)
+
+
+def planned_path(world: World, command: Command, camera: Camera | None) -> Path | None:
+    """The expert's plan from here to the end of the task as a path on the image.
+
+    None if it starts, grasps, releases or ends out of view; other waypoints are moved to the image's border.
+    """
+    if camera is None:
+        raise ValueError("a path needs a calibrated camera")
+    keyposes = [keypose for keypose in plan(world, command) if not keypose.retreat]
+    label = path_from_poses(*_polyline(world, keyposes), camera)
+    needed = {0, len(label.path) - 1, *(i for i, _ in label.path.events)}
+    return label.path if all(label.visible[i] != OUT_OF_VIEW for i in needed) else None
+
+
+def _polyline(world: World, keyposes: list[Keypose]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Tool poses along straight lines through the keyposes, and the gripper command from each pose on."""
+    poses, opened = [world.tool_pose_world], [float(world.gripper_opening > 0.5)]
+    for keypose in keyposes:
+        start, end = poses[-1], keypose_pose(keypose)
+        for share in np.linspace(0, 1, 9)[1:]:
+            step = end.copy()
+            step[:3, 3] = start[:3, 3] + share * (end[:3, 3] - start[:3, 3])
+            poses.append(step)
+            opened.append(opened[-1])
+        opened[-1] = float(keypose.gripper_open)
+    return np.stack(poses), np.array(opened)
+
+
+def reduce_view(view: View) -> View:
+    """Halves an image by averaging, its depth by taking the nearest of each four."""
+    if view.camera is None or view.depth_m is None:
+        raise ValueError("only a calibrated view with depth can be reduced")
+    height, width = view.rgb.shape[0] // 2, view.rgb.shape[1] // 2
+    rgb = view.rgb.reshape(height, 2, width, 2, 3).mean((1, 3)).round().astype(np.uint8)
+    depth_m = view.depth_m.reshape(height, 2, width, 2).min((1, 3))
+    return View(rgb, depth_m, view.camera.resized(width, height))
+
+
+def appearance(
+    segmentation: NDArray[np.uint8], modelled: ImageLayout, names: list[str]
+) -> tuple[ImageLayout, dict[str, float]]:
+    """Where each thing is really seen, and about which share of it.
+
+    Args:
+        segmentation: (H, W), indices into `names`.
+        modelled: the layout by geometry alone, without occlusion.
+    """
+    height, width = segmentation.shape
+    layout, visible = {}, {}
+    for i, name in enumerate(names):
+        rows, columns = np.nonzero(segmentation == i)
+        if len(rows) == 0:
+            continue
+        u, v = (columns.min() + columns.max() + 1) / 2 / width, (rows.min() + rows.max() + 1) / 2 / height
+        area = modelled[name][2]
+        layout[name] = (float(u), float(v), area)
+        visible[name] = min(1.0, len(rows) / max(area * SILHOUETTE * segmentation.size, 12.0))
+    return layout, visible

@@ -1,0 +1,48 @@
+"""Off-domain training data for a planner: random scenes, some in the middle of a task, with many instructions each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from hamster.data import AnnotatedImage, Provenance
+from hamster.sim.annotate import annotate
+from hamster.sim.expert import execute, plan
+from hamster.sim.language import OFFDOMAIN, commands
+from hamster.sim.offdomain.sample import sample_scene
+from hamster.sim.world import World
+
+INSTRUCTIONS = 24
+FEWEST = 4
+UNDER_WAY = 0.3
+
+
+def annotated_images(n: int, seed: int = 0, start: int = 0) -> Iterator[AnnotatedImage]:
+    """Yields images start … n - 1 of the seed's sequence; each depends on the seed and its own number alone."""
+    for i in range(start, n):
+        image = None
+        rng = np.random.default_rng((seed, i))
+        while image is None:
+            image = _draw(rng)
+        yield replace(image, provenance=Provenance(f"offdomain:{n}", extra={"seed": seed, "index": i}))
+
+
+def _draw(rng: np.random.Generator) -> AnnotatedImage | None:
+    world = World(sample_scene(rng))
+    try:
+        if rng.random() < UNDER_WAY:
+            _begin_something(world, rng)
+        image = annotate(world, rng, OFFDOMAIN, INSTRUCTIONS)
+    finally:
+        world.close()
+    return image if len(image.annotations) >= FEWEST else None
+
+
+def _begin_something(world: World, rng: np.random.Generator) -> None:
+    """Carries out the first part of some task: replanning needs to know what the middle of one looks like."""
+    drawn = commands(world.scene, rng, 1, OFFDOMAIN)
+    if drawn:
+        keyposes = [keypose for keypose in plan(world, drawn[0]) if not keypose.retreat]
+        execute(world, keyposes[: rng.integers(1, len(keyposes))])
