@@ -35,7 +35,8 @@ class Arm:
     add: Callable[[mujoco.MjSpec, int], None]
 
     def attach(self, spec: mujoco.MjSpec, look: int = 0) -> None:
-        """Adds the arm to the spec's world body."""
+        """Adds the arm to the spec's world body; angles of the whole spec are in radians from here on."""
+        spec.compiler.degree = False
         self.add(spec, look)
 
     def gripper_ctrl(self, opening: float) -> tuple[float, ...]:

@@ -94,13 +94,13 @@ _DRAW = (_draw_1, _draw_2, _draw_3, _draw_4, _draw_5, _draw_6, _draw_7)
 
 def _add_hand(spec: mujoco.MjSpec, flange: Any) -> None:
     """The hand is turned by -45 degrees about the flange's axis; its fingers slide along y."""
-    turn = link(flange, "hand", (0, 0, 0.107), mass=0.7)
-    turn.quat = [0.9238795, 0, 0, -0.3826834]
-    box(turn, (0, 0, 0.030), (0.030, 0.100, 0.030), WHITE, touches=True)
-    box(turn, (0, 0, 0.060), (0.024, 0.096, 0.006), DARK, touches=True)
-    turn.add_site(name="tool", pos=[0, 0, TIP_M], size=[0.003, 0, 0], group=4)
+    body = link(flange, "hand", (0, 0, 0.107), mass=0.7)
+    body.quat = [0.9238795, 0, 0, -0.3826834]
+    box(body, (0, 0, 0.026), (0.030, 0.100, 0.026), WHITE, touches=True)
+    box(body, (0, 0, 0.055), (0.024, 0.096, 0.003), DARK, touches=True)
+    body.add_site(name="tool", pos=[0, 0, TIP_M], size=[0.003, 0, 0], group=4)
     for name, side in (("gripper_left", 1), ("gripper_right", -1)):
-        _add_finger(spec, turn, name, side)
+        _add_finger(spec, body, name, side)
     _couple(spec)
 
 
@@ -108,11 +108,12 @@ def _add_finger(spec: mujoco.MjSpec, hand: Any, name: str, side: int) -> None:
     finger = link(hand, f"{name}_finger", (0, 0, 0.0584), mass=0.05)
     slide(finger, name, 0.0, FINGER_M, (0, side, 0), armature=0.5)
     drive(spec, name, 800.0, 60.0, 12.0)
-    box(finger, (0, side * 0.013, 0.012), (0.010, 0.010, 0.014), GREY, touches=True)
-    # The pad is two boxes, one above the other: round things then touch it at two heights and cannot tilt.
+    box(finger, (0, side * 0.0135, 0.0225), (0.012, 0.0045, 0.0225), GREY, touches=True)
+    # The pad is two boxes, one above the other, so that round things touch it at two heights and cannot tilt. It is
+    # narrower than the finger: the front of the closed hand is a groove, in which a pushed cylinder stays centred.
     pad = {"touches": True, "friction": [1.5, 0.05, 0.002], "condim": 6, "priority": 1, "solref": [0.008, 1.0]}
-    box(finger, (0, side * 0.006, 0.0300), (0.010, 0.006, 0.0075), DARK, **pad)
-    box(finger, (0, side * 0.006, 0.0410), (0.010, 0.006, 0.0040), DARK, **pad)
+    box(finger, (0, side * 0.0045, 0.0280), (0.008, 0.0045, 0.0060), DARK, **pad)
+    box(finger, (0, side * 0.0045, 0.0395), (0.008, 0.0045, 0.0055), DARK, **pad)
 
 
 def _couple(spec: mujoco.MjSpec) -> None:

@@ -1,0 +1,234 @@
+"""The scripted expert: keyposes from where things are now. No planner: straight lines between poses from above."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import atan2, hypot, pi
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.geometry import inverse
+from hamster.sim.motion import keypose_pose, keypose_steps, yaw_of
+from hamster.sim.scene import Command, Keypose, Thing
+from hamster.sim.world import World
+
+Array = NDArray[np.float64]
+# In its home pose the hand lies across the robot's view: its fingers open along -y of the world.
+HOME_YAW = -pi / 2
+ABOVE_M = 0.08
+LIFT_M = 0.10
+CLEARANCE_M = 0.03
+# Fingertip pads are 22 mm long and the palm is 45 mm above the tip.
+HALF_PAD_M = 0.010
+PALM_M = 0.041
+LOWEST_TIP_M = 0.008
+DROP_M = 0.004
+PRESS_M = 0.014
+HAND_RADIUS_M = 0.06
+FINGERTIP_M = 0.012
+KNOCK_GAP_M = 0.05
+KNOCK_SWEEP_M = 0.12
+PUSH_GAP_M = 0.04
+PUSH_OVERLAP_M = 0.004
+BACK_OFF_M = 0.02
+
+
+def plan(world: World, command: Command) -> list[Keypose]:
+    """The keyposes that carry out the command from the present state, also when the target is already in the hand.
+
+    Raises:
+        ValueError: if the family is unknown or needs a goal that the command lacks.
+    """
+    if command.family not in _FAMILIES:
+        raise ValueError(f"unknown family {command.family!r}; choose from {', '.join(_FAMILIES)}")
+    return _FAMILIES[command.family](world, command)
+
+
+def execute(world: World, keyposes: Sequence[Keypose], on_step: Callable[[int], None] | None = None) -> int:
+    """Drives the world through the keyposes, open loop.
+
+    Args:
+        on_step: called after each control step with the index of the keypose that the step leads to.
+
+    Returns:
+        The number of control steps.
+    """
+    pose, is_open, count = world.tool_pose_world, world.gripper_opening > 0.5, 0
+    for index, keypose in enumerate(keyposes):
+        poses, openings = keypose_steps(pose, is_open, keypose_pose(keypose), keypose.gripper_open)
+        for step_pose, opening in zip(poses, openings, strict=True):
+            world.step(step_pose, opening)
+            count += 1
+            if on_step is not None:
+                on_step(index)
+        pose, is_open = poses[-1], keypose.gripper_open
+    return count
+
+
+def _carry(world: World, command: Command) -> list[Keypose]:
+    """Pick and place, and stack."""
+    grasp, lift_from = _grasp(world, command)
+    tool_from_thing = inverse(keypose_pose(lift_from)) @ world.thing_pose(command.target)
+    goal = _goal(world, command)
+    spot = world.thing_pose(goal.name)[:3, 3] + [0.0, 0.0, goal.rest_height + DROP_M]
+    # Where the tool has to be for the held thing's foot to be at the spot.
+    offset = keypose_pose(lift_from)[:3, :3] @ tool_from_thing[:3, 3]
+    over = spot - offset
+    travel = max(lift_from.position[2] + LIFT_M, over[2] + ABOVE_M, _clear_height(world, command, lift_from, over))
+    yaw = lift_from.yaw
+    x, y, _ = lift_from.position
+    return [
+        *grasp,
+        Keypose((x, y, travel), yaw, False),
+        Keypose((over[0], over[1], travel), yaw, False),
+        Keypose((over[0], over[1], over[2]), yaw, True),
+        Keypose((over[0], over[1], over[2] + ABOVE_M), yaw, True, retreat=True),
+    ]
+
+
+def _grasp(world: World, command: Command) -> tuple[list[Keypose], Keypose]:
+    """The keyposes until the target is held (none if it is already), and the pose in which it is."""
+    thing = world.scene.thing(command.target)
+    if world.held_thing() == thing.name:
+        pose = world.tool_pose_world
+        return [], Keypose(_vec(pose[:3, 3]), yaw_of(pose), False)
+    x, y, foot = world.thing_pose(thing.name)[:3, 3]
+    height = max(thing.grasp_height - HALF_PAD_M, thing.size[2] - PALM_M, LOWEST_TIP_M)
+    yaw = _grasp_yaw(world, thing)
+    at = Keypose((x, y, foot + height), yaw, False)
+    return [Keypose((x, y, foot + max(height, thing.size[2]) + ABOVE_M * 0.6), yaw, True), at], at
+
+
+def _grasp_yaw(world: World, thing: Thing) -> float:
+    """Across the thing; of equally good yaws the nearest to the hand's home, unless a neighbour is in the fingers' way."""
+    if is_round(thing):
+        yaws = [HOME_YAW + turn for turn in np.radians((0, 30, -30, 60, -60, 90))]
+    else:
+        pose = world.thing_pose(thing.name)
+        across = atan2(pose[1, 1], pose[0, 1])
+        square = abs(thing.size[0] - thing.size[1]) < 0.002
+        yaws = [across, across + pi / 2] if square else [across]
+    yaws = sorted((_near_home(yaw) for yaw in yaws), key=lambda yaw: round(abs(yaw - HOME_YAW), 6))
+    free = [yaw for yaw in yaws if _fingers_are_free(world, thing, yaw)]
+    return (free or yaws)[0]
+
+
+def _fingers_are_free(world: World, thing: Thing, yaw: float) -> bool:
+    centre = world.thing_pose(thing.name)[:2, 3]
+    reach = np.array([np.cos(yaw), np.sin(yaw)]) * (world.arm.max_opening_m / 2 + FINGERTIP_M)
+    others = [t for t in world.scene.things if t.name != thing.name]
+    return all(
+        np.linalg.norm(world.thing_pose(t.name)[:2, 3] - tip) > max(t.size[:2]) / 2 + FINGERTIP_M
+        for t in others
+        for tip in (centre + reach, centre - reach)
+    )
+
+
+def _near_home(yaw: float) -> float:
+    """The same line of fingers, within a quarter turn of the hand's home yaw."""
+    return HOME_YAW + (yaw - HOME_YAW + pi / 2) % pi - pi / 2
+
+
+def _clear_height(world: World, command: Command, start: Keypose, end: Array) -> float:
+    """How high the tip must be for what hangs under it to pass over everything between two places."""
+    hangs = start.position[2] - world.thing_pose(command.target)[2, 3]
+    a, b = np.array(start.position[:2]), end[:2]
+    highest = 0.0
+    for thing in world.scene.things:
+        if thing.name not in (command.target,):
+            pose = world.thing_pose(thing.name)
+            if _distance_to_segment(pose[:2, 3], a, b) < max(thing.size[:2]) / 2 + HAND_RADIUS_M:
+                highest = max(highest, pose[2, 3] + thing.size[2])
+    return float(highest + hangs + CLEARANCE_M)
+
+
+def _press(world: World, command: Command) -> list[Keypose]:
+    thing = world.scene.thing(command.target)
+    x, y, foot = world.thing_pose(thing.name)[:3, 3]
+    top = foot + thing.size[2]
+    yaw = HOME_YAW
+    return [
+        *_fist(world),
+        Keypose((x, y, top + ABOVE_M * 0.6), yaw, False),
+        Keypose((x, y, top - PRESS_M), yaw, False),
+        Keypose((x, y, top + ABOVE_M), yaw, False, retreat=True),
+    ]
+
+
+def _fist(world: World) -> list[Keypose]:
+    """Closes the gripper where it is before it touches anything, so that a path starts by saying so."""
+    pose = world.tool_pose_world
+    return [Keypose(_vec(pose[:3, 3]), yaw_of(pose), False)] if world.gripper_opening > 0.5 else []
+
+
+def _knock(world: World, command: Command) -> list[Keypose]:
+    """Radially away from the robot's base, at three quarters of the thing's height."""
+    thing = world.scene.thing(command.target)
+    place = world.thing_pose(thing.name)[:3, 3]
+    out = place[:2] / hypot(*place[:2])
+    start = place[:2] - out * (max(thing.size[:2]) / 2 + KNOCK_GAP_M)
+    end = place[:2] + out * (KNOCK_SWEEP_M - KNOCK_GAP_M)
+    return _sweep(world, thing, start, end, float(place[2] + 0.75 * thing.size[2]))
+
+
+def _push(world: World, command: Command) -> list[Keypose]:
+    """Along the line to the goal, low, until the feet of the two meet."""
+    thing, goal = world.scene.thing(command.target), _goal(world, command)
+    place, aim = world.thing_pose(thing.name)[:2, 3], world.thing_pose(goal.name)[:2, 3]
+    along = (aim - place) / np.linalg.norm(aim - place)
+    half = reach_along(world, thing, -along)
+    start = place - along * (half + PUSH_GAP_M)
+    rest = aim - along * (reach_along(world, goal, -along) + reach_along(world, thing, along) - PUSH_OVERLAP_M)
+    end = rest - along * (half + FINGERTIP_M)
+    foot = float(world.thing_pose(thing.name)[2, 3])
+    return _sweep(world, thing, start, end, foot + max(LOWEST_TIP_M, 0.25 * thing.size[2]))
+
+
+def _sweep(world: World, thing: Thing, start: Array, end: Array, height: float) -> list[Keypose]:
+    """Down at the start, along to the end, a little back, and up; the closed fingers' broad side ahead."""
+    way = end - start
+    yaw = _near_home(atan2(way[1], way[0]) + pi / 2)
+    over = max(thing.size[2], height) + ABOVE_M
+    # Straight up, the pads' friction would lift or topple what they touch.
+    back = end - way / np.linalg.norm(way) * BACK_OFF_M
+    stations = ((start, over), (start, height), (end, height), (back, height), (back, over))
+    return [Keypose((float(xy[0]), float(xy[1]), z), yaw, False) for xy, z in stations]
+
+
+def is_round(thing: Thing) -> bool:
+    """Whether its main part looks the same from every side."""
+    return thing.parts[0].shape != "box"
+
+
+def reach_along(world: World, thing: Thing, direction: Array) -> float:
+    """From the thing's centre to its edge in a direction (2,) on the table, by its bounding box or its radius."""
+    if is_round(thing):
+        return max(thing.size[:2]) / 2
+    local = np.abs(world.thing_pose(thing.name)[:2, :2].T @ direction)
+    return float(min(half / max(part, 1e-9) for half, part in zip(np.array(thing.size[:2]) / 2, local, strict=True)))
+
+
+def _goal(world: World, command: Command) -> Thing:
+    if command.goal is None:
+        raise ValueError(f"a {command.family} command needs a goal thing; this one has none: {command.instruction!r}")
+    return world.scene.thing(command.goal)
+
+
+def _distance_to_segment(point: Array, start: Array, end: Array) -> float:
+    way = end - start
+    part = np.clip((point - start) @ way / max(float(way @ way), 1e-12), 0.0, 1.0)
+    return float(np.linalg.norm(point - start - part * way))
+
+
+def _vec(array: Array) -> tuple[float, float, float]:
+    return float(array[0]), float(array[1]), float(array[2])
+
+
+_FAMILIES: dict[str, Callable[[World, Command], list[Keypose]]] = {
+    "pick_place": _carry,
+    "stack": _carry,
+    "press": _press,
+    "knock": _knock,
+    "push": _push,
+}

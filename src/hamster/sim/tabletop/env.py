@@ -1,0 +1,132 @@
+"""The tabletop as a Gymnasium environment, `hamster/Tabletop-v0`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from hamster.data import Observation, View
+from hamster.geometry import matrix_from_quaternion, pose
+from hamster.sim.expert import plan
+from hamster.sim.scene import Command, Keypose
+from hamster.sim.tabletop.sample import FAMILIES, sample
+from hamster.sim.tasks import Start, begin, is_success
+from hamster.sim.world import World
+
+CAMERAS = ("front", "wrist")
+REACH_M = 1.5
+Obs = dict[str, Any]
+
+
+class TabletopEnv(gymnasium.Env[Obs, NDArray[np.float64]]):
+    """One random scene and one task per episode; an action is where the tool should be 0.05 s later.
+
+    Action (8,): the tool's absolute pose in the world, x, y, z in metres and a quaternion (w, x, y, z), and the gripper's
+    opening, 0 closed to 1 open. Observation: per camera rgb (H, W, 3) uint8, depth_m (H, W) float32, intrinsics (3, 3)
+    and world_from_camera (4, 4, OpenCV axes); tool_pose_world (4, 4); gripper (1,). `info`: instruction, family,
+    is_success. The reward is 1 where the task is done, and the episode then ends.
+
+    Args:
+        family: one of `sample.FAMILIES`, or "all" for a random one in each episode.
+        image_size: height and width of the images, pixels.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012 (gymnasium's own type)
+
+    def __init__(self, family: str = "all", image_size: int = 256, render_mode: str | None = None) -> None:
+        if family not in (*FAMILIES, "all"):
+            raise ValueError(f"unknown family {family!r}; choose from {', '.join(FAMILIES)}, all")
+        self.family, self.image_size, self.render_mode = family, image_size, render_mode
+        self.observation_space = _observation_space(image_size)
+        high = np.array([REACH_M] * 3 + [1.0] * 5)
+        self.action_space = spaces.Box(np.append(-high[:7], 0.0), high, dtype=np.float64)
+        self._world: World | None = None
+        self._start: Start | None = None
+
+    @property
+    def world(self) -> World:
+        """The simulation of this episode; RuntimeError before the first reset."""
+        if self._world is None:
+            raise RuntimeError("call reset() first: there is no scene yet")
+        return self._world
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:
+        """A new scene and task, a function of the seed (and the family) alone."""
+        super().reset(seed=seed)
+        family = self.family if self.family != "all" else str(self.np_random.choice(FAMILIES))
+        scene, self.command = sample(self.np_random, family)
+        self.close()
+        self._world = World(scene, self.image_size)
+        self._start = begin(self._world)
+        return self._read(), self._info()
+
+    def step(self, action: NDArray[np.float64]) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
+        """One control step; ValueError if the action is not 8 finite numbers or its quaternion is zero."""
+        self.advance(action)
+        info = self._info()
+        return self._read(), float(info["is_success"]), info["is_success"], False, info
+
+    def advance(self, action: NDArray[np.float64]) -> None:
+        """A step that renders nothing."""
+        values = np.asarray(action, np.float64)
+        if values.shape != (8,) or not np.isfinite(values).all() or not values[3:7].any():
+            raise ValueError(f"an action is x, y, z, qw, qx, qy, qz, gripper, all finite; got {action!r}")
+        self.world.step(pose(values[:3], matrix_from_quaternion(values[3:7])), float(values[7]))
+
+    def observation(self) -> Observation:
+        """What the robot senses now, as a record."""
+        return self.world.observe(CAMERAS)
+
+    def is_success(self) -> bool:
+        """Whether the task is done now."""
+        if self._start is None:
+            raise RuntimeError("call reset() first: there is no task yet")
+        return is_success(self.world, self.command, self._start)
+
+    def expert_plan(self) -> list[Keypose]:
+        """The scripted expert's keyposes from the present state on."""
+        return plan(self.world, self.command)
+
+    def render(self) -> NDArray[np.uint8]:  # type: ignore[override]
+        """The front camera's image (H, W, 3)."""
+        return self.world.observe(("front",)).views["front"].rgb
+
+    def close(self) -> None:
+        """Frees the renderer."""
+        if self._world is not None:
+            self._world.close()
+
+    def _read(self) -> Obs:
+        record = self.observation()
+        views = {name: _view_arrays(view) for name, view in record.views.items()}
+        return {**views, "tool_pose_world": record.tool_pose_world, "gripper": np.array([record.gripper])}
+
+    def _info(self) -> dict[str, Any]:
+        command = self.command
+        return {"instruction": command.instruction, "family": command.family, "is_success": self.is_success()}
+
+    command: Command
+
+
+def _view_arrays(view: View) -> dict[str, Any]:
+    if view.camera is None:
+        raise ValueError("the simulator's views are calibrated; this one is not")
+    intrinsics, world_from_camera = view.camera.intrinsics, view.camera.world_from_camera
+    return {"rgb": view.rgb, "depth_m": view.depth_m, "intrinsics": intrinsics, "world_from_camera": world_from_camera}
+
+
+def _observation_space(size: int) -> spaces.Dict:
+    matrix = {n: spaces.Box(-np.inf, np.inf, (n, n), np.float64) for n in (3, 4)}
+    view = {
+        "rgb": spaces.Box(0, 255, (size, size, 3), np.uint8),
+        "depth_m": spaces.Box(0, np.inf, (size, size), np.float32),
+        "intrinsics": matrix[3],
+        "world_from_camera": matrix[4],
+    }
+    cameras = {name: spaces.Dict(view) for name in CAMERAS}
+    gripper = spaces.Box(0, 1, (1,), np.float64)
+    return spaces.Dict({**cameras, "tool_pose_world": matrix[4], "gripper": gripper})

@@ -1,0 +1,183 @@
+"""A scene in motion: the model, its state, and the arm's controller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import mujoco
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hamster.data import Observation
+from hamster.geometry import pose
+from hamster.sim import weld
+from hamster.sim.arms import ARMS
+from hamster.sim.build import build
+from hamster.sim.contacts import ROBOT, Contacts
+from hamster.sim.ik import Ik
+from hamster.sim.motion import CONTROL_DT_S, down_pose
+from hamster.sim.scene import Scene
+
+if TYPE_CHECKING:
+    from hamster.sim.render import Renderer
+
+Array = NDArray[np.float64]
+SETTLE_STEPS = 8
+_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A state of a world, to go back to."""
+
+    physics: Array
+    joints: Array
+    pressed_m: dict[str, float]
+    bound: tuple[NDArray[np.int32], Array]
+
+
+class World:
+    """Simulates one scene; a control step lasts 0.05 s.
+
+    Args:
+        scene: what to simulate.
+        image_size: height and width of the images, pixels.
+    """
+
+    def __init__(self, scene: Scene, image_size: int = 256) -> None:
+        self.scene, self.image_size = scene, image_size
+        self.arm = ARMS[scene.arm]
+        self.model = build(scene)
+        # One contact point per pair of convex shapes lets a cylinder rock and sink; four or five hold it.
+        self.model.opt.enableflags |= mujoco.mjtEnableBit.mjENBL_MULTICCD
+        self.data = mujoco.MjData(self.model)
+        self._substeps = round(CONTROL_DT_S / self.model.opt.timestep)
+        self._ik = Ik(self.model, self.arm)
+        self._ctrl = np.array([self.model.actuator(name).id for name in self.arm.joints])
+        self._qpos = np.array([self.model.joint(name).qposadr[0] for name in self.arm.joints])
+        self._fingers = [self.model.joint(name).qposadr[0] for name, _, _ in self.arm.gripper]
+        self._finger_ctrl = [self.model.actuator(name).id for name, _, _ in self.arm.gripper]
+        self._tool = self.model.site("tool").id
+        self._contacts = Contacts(self.model, scene)
+        self._renderer: Renderer | None = None
+        self.pressed_m: dict[str, float] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the scene's start: the tool where the scene says, open, and the things come to rest."""
+        mujoco.mj_resetData(self.model, self.data)
+        self.pressed_m = {thing.name: 0.0 for thing in self.scene.things if thing.button}
+        *position, yaw = self.scene.start_tool
+        start = down_pose(position, yaw)
+        self._joints = self._ik.solve(start, self.arm.home, 200)
+        self.data.qpos[self._qpos] = self._joints
+        self.data.qpos[self._fingers] = self.arm.gripper_ctrl(1.0)
+        self.data.ctrl[self._ctrl] = self._joints
+        for _ in range(SETTLE_STEPS):
+            self.step(start, 1.0)
+        self.data.time = 0.0
+        self.clear_presses()
+
+    def step(self, tool_pose_world: ArrayLike, gripper_opening: float) -> None:
+        """One control step towards a tool pose (4, 4) and a gripper opening, 0 closed to 1 open."""
+        before, self._joints = self._joints, self._ik.solve(tool_pose_world, self._joints)
+        self.data.ctrl[self._finger_ctrl] = self.arm.gripper_ctrl(gripper_opening)
+        if self.arm.grasp == "weld":
+            weld.update(self.model, self.data, self.scene, gripper_opening < 0.5)
+        # The servos' targets move on evenly between two commands, so that the arm neither jerks nor lags.
+        for part in np.arange(1, self._substeps + 1) / self._substeps:
+            self.data.ctrl[self._ctrl] = before + part * (self._joints - before)
+            mujoco.mj_step(self.model, self.data)
+        for name, deepest in self.pressed_m.items():
+            self.pressed_m[name] = max(deepest, -float(self.data.joint(f"{name}_slide").qpos[0]))
+
+    def observe(self, cameras: Iterable[str] = ("front", "wrist")) -> Observation:
+        """Renders these cameras and reads the robot's state."""
+        renderer = self.renderer
+        mujoco.mj_forward(self.model, self.data)
+        views = {name: renderer.render(self.data, name) for name in cameras}
+        return Observation(views, self.tool_pose_world, self.gripper_opening, self.time_s)
+
+    @property
+    def renderer(self) -> Renderer:
+        """Made when first asked for: physics alone needs no graphics."""
+        if self._renderer is None:
+            from hamster.sim.render import Renderer
+
+            self._renderer = Renderer(self.model, self.image_size, self.image_size)
+        return self._renderer
+
+    @property
+    def tool_pose_world(self) -> Array:
+        """(4, 4), measured."""
+        return _pose(self.data.site_xpos[self._tool], self.data.site_xmat[self._tool])
+
+    @property
+    def gripper_opening(self) -> float:
+        """Measured, 0 closed to 1 open."""
+        parts = [
+            (self.data.qpos[address] - closed) / (wide - closed)
+            for address, (_, closed, wide) in zip(self._fingers, self.arm.gripper, strict=True)
+        ]
+        return float(np.clip(np.mean(parts), 0.0, 1.0))
+
+    @property
+    def time_s(self) -> float:
+        """Simulated seconds since the start."""
+        return float(self.data.time)
+
+    def thing_pose(self, name: str) -> Array:
+        """world_from_thing (4, 4); a thing's origin is the centre of its foot."""
+        body = self.data.body(self.scene.thing(name).name)
+        return _pose(body.xpos, body.xmat)
+
+    def speed_m_s(self, name: str) -> float:
+        """Of a thing's origin, rotation about it counted at a lever of 3 cm."""
+        velocity = np.zeros(6)
+        body = self.model.body(name).id
+        mujoco.mj_objectVelocity(self.model, self.data, mujoco.mjtObj.mjOBJ_BODY, body, velocity, 0)
+        return float(np.linalg.norm(velocity[3:]) + 0.03 * np.linalg.norm(velocity[:3]))
+
+    def touching(self, name: str) -> set[str]:
+        """Names of things, "robot" or "table", that the thing of this name touches now."""
+        held = {ROBOT} if self.arm.grasp == "weld" and self.held_thing() == name else set()
+        return self._contacts.of(self.data, name) | held
+
+    def held_thing(self) -> str | None:
+        """The thing that the gripper holds: bound to it, or touched by two parts of it while the gripper is closed."""
+        if self.arm.grasp == "weld":
+            return weld.held(self.model, self.data)
+        for thing in self.scene.things:
+            if thing.movable and len(self._contacts.robot_bodies(self.data, thing.name)) >= 2:
+                return thing.name
+        return None
+
+    def clear_presses(self) -> None:
+        """Forgets how far the buttons have been pressed."""
+        self.pressed_m = dict.fromkeys(self.pressed_m, 0.0)
+
+    def snapshot(self) -> Snapshot:
+        """The present state."""
+        physics = np.zeros(mujoco.mj_stateSize(self.model, _STATE))
+        mujoco.mj_getState(self.model, self.data, physics, _STATE)
+        bound = self.model.eq_obj2id.copy(), self.model.eq_data.copy()
+        return Snapshot(physics, self._joints.copy(), dict(self.pressed_m), bound)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Back to a state of this world."""
+        mujoco.mj_setState(self.model, self.data, snapshot.physics, _STATE)
+        self._joints, self.pressed_m = snapshot.joints.copy(), dict(snapshot.pressed_m)
+        self.model.eq_obj2id[:], self.model.eq_data[:] = snapshot.bound
+        mujoco.mj_forward(self.model, self.data)
+
+    def close(self) -> None:
+        """Frees the renderer."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+
+
+def _pose(position: Array, rotation: Array) -> Array:
+    return pose(position, rotation.reshape(3, 3))
