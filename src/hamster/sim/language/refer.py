@@ -98,10 +98,12 @@ def _heads(scope: Scope, rng: Random, thing: int) -> list[Head]:
 
 
 def _head(scope: Scope, noun: str, colour: str | None = None) -> Head:
-    words = [] if colour is None else [(colour, scope.colours[colour])]
     keeps = scope.nouns[noun]
-    words += [(word, keeps) for word in noun.split()]
-    return Head(tuple(words), keeps if colour is None else keeps & scope.colours[colour])
+    words = [(word, keeps) for word in noun.split()]
+    if colour is None:
+        return Head(tuple(words), keeps)
+    shade = scope.colours[colour]
+    return Head((*((word, shade) for word in colour.split()), *words), keeps & shade)
 
 
 def _complex(scope: Scope, rng: Random, thing: int, involved: int = 0) -> Phrase | None:

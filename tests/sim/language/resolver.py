@@ -1,0 +1,130 @@
+"""An independent reader of noun phrases: regular expressions and brute force, no margins.
+
+Where the generator is right, what it says of one thing is true of that thing and of nothing else even when every
+near tie is decided strictly.
+"""
+
+from __future__ import annotations
+
+import re
+from math import hypot
+
+from hamster.sim.language import Grammar, ImageLayout
+from hamster.sim.scene import Scene, Thing
+
+_IS = r"(?:that is |which is |standing )?"
+_SIDE = r"(?:to the |on the )?{0} (?:hand )?(?:side )?of"
+RELATIONS = {
+    "left": rf"{_IS}{_SIDE.format('left')}",
+    "right": rf"{_IS}{_SIDE.format('right')}",
+    "front": rf"{_IS}(?:in front of|nearer to the camera than|closer to us than|before)",
+    "behind": rf"{_IS}(?:behind|in back of|at the back of|farther from the camera than)",
+    "near": rf"{_IS}(?:right next to|next to|near|beside|close to|by|in the vicinity of)",
+}
+AFTER = {
+    "left": r"(?:on the left|on the far left|farthest to the left|at the left end)",
+    "right": r"(?:on the right|on the far right|farthest to the right|at the right end)",
+    "front": r"(?:(?:closest|nearest) to (?:the camera|us)|at the front)",
+    "behind": r"(?:(?:farthest|furthest) (?:away )?from (?:the camera|us)|at the back)",
+    "big": r"that is biggest",
+    "small": r"that is smallest",
+}
+BEFORE = {
+    "left": r"(?:leftmost|left most|left)",
+    "right": r"(?:rightmost|right most|right)",
+    "front": r"(?:nearest|closest|frontmost|front)",
+    "behind": r"(?:farthest|furthest|rearmost|most distant)",
+    "big": r"(?:biggest|bigger|big|largest|large|huge)",
+    "small": r"(?:smallest|smaller|small|little|tiniest|tiny)",
+}
+MARKED = (
+    r"(?P<head>.+) (?:with the letter|with letter|with a letter|marked|labelled|that says|that shows the letter|"
+    r"showing the letter) (?P<mark>\w)",
+    r"(?P<head>.+) (?:with the|with an?|that shows an?|showing an?|that has an?|with the picture of an?) "
+    r"(?P<mark>\w+)(?: on it)?",
+    r"(?:the )?letter (?P<mark>\w)",
+    r"the picture of an? (?P<mark>\w+)",
+)
+ORDER = {"first": 0, "second": 1, "third": 2}
+
+
+class Resolver:
+    """Reads phrases about one scene."""
+
+    def __init__(self, scene: Scene, layout: ImageLayout, grammar: Grammar) -> None:
+        self.things, self.layout, self.grammar = scene.things, layout, grammar
+
+    def resolve(self, phrase: str) -> set[str]:
+        """The names of all things that the phrase may mean."""
+        for read in (self._between, self._ordinal, self._related, self._marked, self._extreme, self._plain):
+            found = read(phrase)
+            if found is not None:
+                return found
+        raise AssertionError(f"cannot read {phrase!r}")
+
+    def _score(self, name: str, what: str) -> float:
+        u, v, _ = self.layout[name]
+        size = next(t.size for t in self.things if t.name == name)
+        volume = size[0] * size[1] * size[2]
+        return {"left": -u, "right": u, "front": v, "behind": -v, "big": volume, "small": -volume}[what]
+
+    def _between(self, phrase: str) -> set[str] | None:
+        match = re.fullmatch(rf"(.+?) {_IS}(?:in )?between (the .+) and (the .+)", phrase)
+        if not match:
+            return None
+        (b,), (c,) = self.resolve(match[2]), self.resolve(match[3])
+        # Between two things is where one sees them on opposite sides: the angle is obtuse.
+        return {n for n in self.resolve(match[1]) - {b, c} if self._dot(n, b, c) < 0}
+
+    def _dot(self, corner: str, one: str, other: str) -> float:
+        (u, v, _), (u1, v1, _), (u2, v2, _) = (self.layout[n] for n in (corner, one, other))
+        return (u1 - u) * (u2 - u) + (v1 - v) * (v2 - v)
+
+    def _ordinal(self, phrase: str) -> set[str] | None:
+        match = re.fullmatch(
+            r"the (first|second|third) (.+?) (?:from|counting from|starting at) the (left|right)", phrase
+        )
+        if not match:
+            return None
+        ranked = sorted(self.resolve(match[2]), key=lambda n: -self._score(n, match[3]))
+        return {ranked[ORDER[match[1]]]}
+
+    def _marked(self, phrase: str) -> set[str] | None:
+        for pattern in MARKED:
+            if match := re.fullmatch(pattern, phrase):
+                head = match.groupdict().get("head")
+                names = {t.name for t in self.things} if head is None else self.resolve(head)
+                return {t.name for t in self.things if t.mark == match["mark"] and t.name in names}
+        words = phrase.removeprefix("the ").split()
+        for mark in {t.mark for t in self.things} & {words[0], words[-1]}:
+            return {t.name for t in self.things if t.mark == mark}
+        return None
+
+    def _related(self, phrase: str) -> set[str] | None:
+        for what, pattern in RELATIONS.items():
+            if match := re.fullmatch(rf"(.+?) {pattern} ((?:the|letter) .+|\w+ [A-Z])", phrase):
+                (landmark,) = self.resolve(match[2])
+                head = self.resolve(match[1]) - {landmark}
+                if what != "near":
+                    return {n for n in head if self._score(n, what) > self._score(landmark, what)}
+                at = self.layout[landmark]
+                return {min(head, key=lambda n: hypot(at[0] - self.layout[n][0], at[1] - self.layout[n][1]))}
+        return None
+
+    def _extreme(self, phrase: str) -> set[str] | None:
+        for what in AFTER:
+            match = re.fullmatch(rf"(.+) {AFTER[what]}", phrase) or re.fullmatch(rf"the {BEFORE[what]} (.+)", phrase)
+            if match:
+                return {max(self.resolve(match[1]), key=lambda n: self._score(n, what))}
+        return None
+
+    def _plain(self, phrase: str) -> set[str]:
+        words = phrase.removeprefix("the ")
+        found = {t.name for t in self.things if words in self._names(t)}
+        assert found, f"nothing is {phrase!r}"
+        return found
+
+    def _names(self, thing: Thing) -> set[str]:
+        nouns = {*self.grammar.nouns.get(thing.kind, (thing.kind,)), *self.grammar.generic}
+        colours = self.grammar.colours.get(thing.colour, (thing.colour,))
+        return nouns | {f"{colour} {noun}" for colour in colours for noun in nouns}
