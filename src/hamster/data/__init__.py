@@ -5,19 +5,23 @@ from hamster.data.records import (
     Annotation,
     Episode,
     ImageObject,
+    Keyposes,
     Mention,
     Observation,
     Provenance,
     View,
 )
+from hamster.data.unreadable import Unreadable
 
 __all__ = [
     "AnnotatedImage",
     "Annotation",
     "Episode",
     "ImageObject",
+    "Keyposes",
     "Mention",
     "Observation",
     "Provenance",
+    "Unreadable",
     "View",
 ]
