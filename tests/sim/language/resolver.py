@@ -45,6 +45,7 @@ MARKED = (
     r"(?:the )?letter (?P<mark>\w)",
     r"the picture of an? (?P<mark>\w+)",
 )
+LANDMARK = r"(the .+|letter \w|[a-z]+ [A-Z])"
 ORDER = {"first": 0, "second": 1, "third": 2}
 
 
@@ -69,7 +70,7 @@ class Resolver:
         return {"left": -u, "right": u, "front": v, "behind": -v, "big": volume, "small": -volume}[what]
 
     def _between(self, phrase: str) -> set[str] | None:
-        match = re.fullmatch(rf"(.+?) {_IS}(?:in )?between (the .+) and (the .+)", phrase)
+        match = re.fullmatch(rf"(.+?) {_IS}(?:in )?between {LANDMARK} and {LANDMARK}", phrase)
         if not match:
             return None
         (b,), (c,) = self.resolve(match[2]), self.resolve(match[3])
@@ -102,7 +103,7 @@ class Resolver:
 
     def _related(self, phrase: str) -> set[str] | None:
         for what, pattern in RELATIONS.items():
-            if match := re.fullmatch(rf"(.+?) {pattern} ((?:the|letter) .+|\w+ [A-Z])", phrase):
+            if match := re.fullmatch(rf"(.+?) {pattern} {LANDMARK}", phrase):
                 (landmark,) = self.resolve(match[2])
                 head = self.resolve(match[1]) - {landmark}
                 if what != "near":

@@ -41,14 +41,14 @@ def scenes(kinds: tuple[str, ...], n: int, seed: int = 0) -> list[Scene]:
 @BOTH
 def test_every_phrase_means_one_thing_to_an_independent_reader(grammar: Grammar, kinds: tuple[str, ...]) -> None:
     alone, count = phrases_alone(grammar), 0
-    for i, world in enumerate(scenes(kinds, 600)):
+    for i, world in enumerate(scenes(kinds, 300)):
         resolver = Resolver(world, image_layout(world), grammar)
         for command in commands(world, np.random.default_rng(i), 12, alone):
             things = [command.target] if command.goal is None else [command.target, command.goal]
             for phrase, name in zip(command.instruction.split(" / "), things, strict=True):
                 assert resolver.resolve(phrase) == {name}, (phrase, command)
                 count += 1
-    assert count > 6000
+    assert count > 4000
 
 
 @BOTH

@@ -2,9 +2,9 @@
 
 from hamster.sim.language.generate import commands
 from hamster.sim.language.grammar import Grammar
+from hamster.sim.language.offdomain import OFFDOMAIN
 from hamster.sim.language.possible import FAMILIES, Task, tasks
 from hamster.sim.language.scope import ImageLayout
-from hamster.sim.language.templates_offdomain import OFFDOMAIN
-from hamster.sim.language.templates_tabletop import TABLETOP
+from hamster.sim.language.tabletop import TABLETOP
 
 __all__ = ["FAMILIES", "OFFDOMAIN", "TABLETOP", "Grammar", "ImageLayout", "Task", "commands", "tasks"]

@@ -15,6 +15,8 @@ from hamster.sim.layout import image_layout
 from hamster.sim.scene import Command, Scene
 
 PUNCTUATION = frozenset(",.?:;!")
+WEIGHTS = {"pick_place": 1.0, "press": 3.0, "knock": 1.0, "stack": 4.0, "push": 0.8}
+"""How often a family is drawn where it is possible: fewer scenes allow pressing and stacking than placing."""
 
 
 def commands(
@@ -46,10 +48,11 @@ def commands(
     for task in tasks(scene) if among is None else among:
         if task.family in families and _speakable(scope, task):
             by_family.setdefault(task.family, []).append(task)
+    names, weights = list(by_family), [WEIGHTS[family] for family in by_family]
     source = Random(int(rng.integers(2**63)))
     found: list[Command] = []
     for _ in range(4 * n if by_family else 0):
-        command = say(scope, source, source.choice(source.choice(list(by_family.values()))))
+        command = say(scope, source, source.choice(by_family[source.choices(names, weights)[0]]))
         if command is not None:
             found.append(command)
             if len(found) == n:

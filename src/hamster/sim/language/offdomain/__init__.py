@@ -1,0 +1,26 @@
+"""OFFDOMAIN: the wide grammar of the planner's training data, composed of openers, word orders, verbs and closers.
+
+It contains every word of TABLETOP, so that nothing said there is new to who learnt here.
+"""
+
+from __future__ import annotations
+
+from hamster.sim.language.grammar import Grammar
+from hamster.sim.language.offdomain import frames, knock, pick_place, press, push, stack
+from hamster.sim.language.offdomain.words import COLOURS, NOUNS, PATTERNS
+
+OFFDOMAIN = Grammar(
+    name="offdomain",
+    rules={**frames.RULES, **pick_place.RULES, **press.RULES, **knock.RULES, **stack.RULES, **push.RULES},
+    nouns=NOUNS,
+    colours=COLOURS,
+    generic=("object", "thing", "item", "one"),
+    patterns=PATTERNS,
+    canonical=0.75,
+    bare=0.25,
+    coloured_generic=0.08,
+    complex_share=0.4,
+    typos=0.03,
+    casing=(0.55, 0.4, 0.05),
+    full_stop=0.4,
+)
