@@ -1,0 +1,1 @@
+"""What training a planner needs besides the model: data in arrays, augmentation, losses, optimisers, checkpoints."""

@@ -1,0 +1,152 @@
+"""Batches of training: several instructions behind each image, all of it a function of the seed and the step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hamster.planner.learning import augment
+from hamster.planner.learning.augment import Augmentation
+from hamster.planner.learning.corpus import MOST_OBJECTS, Corpus
+from hamster.planner.nano import tokens
+
+NUDGE_PX = 1.0  # how far off the patch token of a training answer may be
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """One step's data.
+
+    Attributes:
+        pixel_values: (B, 3, 128, 128) in [-1, 1]. ids: (B, K, T) instruction and answer.
+        labels: (B, K, T) the answer's tokens at their own places, -100 elsewhere.
+        coverage: (B, O, 256) share of each patch that each object covers. looks: (B, O, 2) colour and kind tokens.
+        mention: (M,) index into B * K * T of the tokens that mention something; means: (M, 256) where it is.
+    """
+
+    pixel_values: Tensor
+    ids: Tensor
+    labels: Tensor
+    coverage: Tensor
+    looks: Tensor
+    mention: Tensor
+    means: Tensor
+
+
+def sample(
+    corpus: Corpus, images: int, step: int, batch: int, each: int, seed: int, augmentation: Augmentation, device: str
+) -> Batch:
+    """The batch of a step: `batch` of the first `images` images, `each` instructions for each of them."""
+    rng = np.random.default_rng([seed, step])
+    index = _order(images, step, batch, seed)
+    flip = rng.random(batch) < augmentation.flip
+    chosen = [_choose(corpus, int(i), each, bool(f), rng) for i, f in zip(index, flip, strict=True)]
+    flip = np.array([f and not corpus.sided[c].any() for f, c in zip(flip, chosen, strict=True)])
+    return assemble(corpus, index, np.stack(chosen), flip, augmentation, rng, device)
+
+
+def _order(images: int, step: int, batch: int, seed: int) -> NDArray[np.int64]:
+    """Image numbers of a step: every image once per epoch."""
+    places = step * batch + np.arange(batch)
+    epochs = {int(e): np.random.default_rng([seed, int(e), 1]).permutation(images) for e in set(places // images)}
+    return np.array([epochs[int(p // images)][p % images] for p in places])
+
+
+def _choose(corpus: Corpus, image: int, each: int, flip: bool, rng: np.random.Generator) -> NDArray[np.int64]:
+    every = np.arange(corpus.first[image], corpus.first[image + 1])
+    free = every[~corpus.sided[every]]
+    pool = free if flip and len(free) >= each / 2 else every
+    return rng.choice(pool, each, replace=len(pool) < each)
+
+
+def assemble(
+    corpus: Corpus,
+    index: NDArray[np.int64],
+    chosen: NDArray[np.int64],
+    flip: NDArray[np.bool_],
+    augmentation: Augmentation,
+    rng: np.random.Generator,
+    device: str,
+) -> Batch:
+    """Images `index` (B,) with annotations `chosen` (B, K), mirrored where `flip` (B,) says so."""
+    uv = corpus.uv[chosen].astype(np.float64)
+    real = np.arange(tokens.MAX_WAYPOINTS) < corpus.count[chosen][..., None]
+    uv[..., 0] = np.where(flip[:, None, None], 1 - uv[..., 0], uv[..., 0])
+    low = np.where(real[..., None], uv, 1).min((1, 2))
+    high = np.where(real[..., None], uv, 0).max((1, 2))
+    scale, shift = augment.frame(low, high, augmentation, rng)
+    uv = ((uv - shift[:, None, None]) / scale[:, None, None]).clip(0, 1)
+    pixels, masks = _pixels(corpus, index, flip, scale, shift, uv[:, 0, 0], augmentation, rng, device)
+    nudge = rng.uniform(-NUDGE_PX, NUDGE_PX, (chosen.size, tokens.MAX_WAYPOINTS, 2)).astype(np.float32)
+    ids, labels = _text(corpus, chosen, uv.astype(np.float32), nudge)
+    coverage = _coverage(masks, max(1, int((corpus.looks[index, :, 1] > 0).sum(1).max())))
+    mention, means = _mentions(corpus, chosen, ids.shape[-1], coverage)
+    looks = torch.from_numpy(corpus.looks[index, : coverage.shape[1]]).to(device)
+    return Batch(pixels, ids.to(device), labels.to(device), coverage, looks, mention, means)
+
+
+def _pixels(
+    corpus: Corpus,
+    index: NDArray[np.int64],
+    flip: NDArray[np.bool_],
+    scale: NDArray[np.float64],
+    shift: NDArray[np.float64],
+    tip: NDArray[np.float64],
+    augmentation: Augmentation,
+    rng: np.random.Generator,
+    device: str,
+) -> tuple[Tensor, Tensor]:
+    images, masks = corpus.images(index)
+    images[flip], masks[flip] = images[flip, :, ::-1].copy(), masks[flip, :, ::-1].copy()
+    rgb = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255
+    segmentation = torch.from_numpy(masks).to(device)
+    if not ((scale == 1).all() and (shift == 0).all()):
+        frames = (torch.from_numpy(a.astype(np.float32)).to(device) for a in (scale, shift))
+        rgb, segmentation = augment.cut(rgb, segmentation, *frames)
+    if augmentation != augment.NONE:
+        rgb = augment.cut_out(augment.colours(rgb, augmentation, rng), segmentation, tip, augmentation, rng)
+    return rgb * 2 - 1, segmentation
+
+
+def _text(
+    corpus: Corpus, chosen: NDArray[np.int64], uv: NDArray[np.float32], nudge: NDArray[np.float32]
+) -> tuple[Tensor, Tensor]:
+    flat = chosen.ravel()
+    slots, used = tokens.answer_tokens(
+        uv.reshape(-1, *uv.shape[2:]), corpus.event[flat], corpus.count[flat], nudge
+    )
+    words = np.concatenate([corpus.ids[flat], slots], 1)
+    known = np.arange(corpus.ids.shape[1]) < corpus.length[flat][:, None]
+    ids, length = tokens.pack(words, np.concatenate([known, used], 1))
+    place = np.arange(ids.shape[1])
+    labels = np.where((place >= corpus.length[flat][:, None]) & (place < length[:, None]), ids, -100)
+    return torch.from_numpy(ids).unflatten(0, chosen.shape), torch.from_numpy(labels).unflatten(0, chosen.shape)
+
+
+def _coverage(masks: Tensor, objects: int) -> Tensor:
+    """(B, 128, 128) masks to (B, O, 256): the share of each patch that each object covers."""
+    patches = masks.unflatten(1, (tokens.GRID, tokens.BINS)).unflatten(3, (tokens.GRID, tokens.BINS))
+    patches = patches.permute(0, 1, 3, 2, 4).flatten(3).flatten(1, 2)
+    which = torch.arange(objects, device=masks.device, dtype=torch.uint8)
+    return (patches[:, None] == which[:, None, None]).float().mean(-1)
+
+
+def _mentions(
+    corpus: Corpus, chosen: NDArray[np.int64], length: int, coverage: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Which tokens mention something that can be seen, and its patches; each object counts the same."""
+    flat = chosen.ravel()
+    row, slot = np.nonzero(corpus.mention[flat] >= 0)
+    token = row * length + corpus.mention[flat[row], slot]
+    bits = corpus.means[flat[row], slot][:, None] >> np.arange(MOST_OBJECTS, dtype=np.uint32) & 1
+    members = torch.from_numpy(bits[:, : coverage.shape[1]].astype(np.float32)).to(coverage.device)
+    share = coverage / coverage.sum(-1, keepdim=True).clamp(min=1e-6)
+    image = torch.from_numpy(row // chosen.shape[1]).to(coverage.device)
+    means = torch.einsum("mo,mop->mp", members, share[image])
+    seen = means.sum(-1) > 0
+    means = means[seen] / means[seen].sum(-1, keepdim=True)
+    return torch.from_numpy(token).to(coverage.device)[seen], means

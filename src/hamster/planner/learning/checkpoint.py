@@ -1,0 +1,49 @@
+"""A training's whole state in one safetensors file, written atomically: it survives a kill at any moment."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path as File
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+
+def save(file: File, modules: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer], facts: Mapping[str, Any]) -> None:
+    """Write modules, optimisers and plain facts; an interrupted write leaves the former file as it was."""
+    tensors = {f"{name}/{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
+    for name, optimiser in optimisers.items():
+        for i, state in optimiser.state_dict()["state"].items():
+            tensors.update({f"{name}/{i}/{key}": torch.as_tensor(value) for key, value in state.items()})
+    part = file.with_suffix(".part")
+    save_file({k: v.detach().clone().contiguous() for k, v in tensors.items()}, part, {"facts": json.dumps(facts)})
+    with part.open("rb") as written:
+        os.fsync(written.fileno())
+    part.replace(file)
+
+
+def load(file: File, modules: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer]) -> dict[str, Any]:
+    """Restore what `save` wrote into the same modules and optimisers; returns the facts."""
+    with safe_open(file, "pt") as saved:
+        tensors = {key: saved.get_tensor(key) for key in saved.keys()}  # noqa: SIM118  # not a dict
+        facts: dict[str, Any] = json.loads(saved.metadata()["facts"])
+    for name, module in modules.items():
+        module.load_state_dict({k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")})
+    for name, optimiser in optimisers.items():
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": _states(name, tensors)})
+    return facts
+
+
+def _states(name: str, tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    states: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith(f"{name}/"):
+            _, number, field = key.split("/", 2)
+            states.setdefault(int(number), {})[field] = value
+    return states

@@ -1,0 +1,63 @@
+"""What the planner is trained on besides its answers: where words point, and what patches show."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hamster.planner.learning.batches import Batch
+from hamster.planner.nano.modeling import HamsterNanoForConditionalGeneration
+from hamster.planner.nano.targets import answer_loss
+
+NOTHING_WEIGHT = 0.1  # of a patch without an object, relative to one with
+
+
+class Probe(nn.Module):
+    """Names what a patch shows, in the words that instructions use; of use in training only."""
+
+    def __init__(self, features: int, width: int, names: Tensor) -> None:
+        super().__init__()
+        self.project = nn.Linear(features, width)
+        self.nothing = nn.Parameter(torch.zeros(1, width))
+        self.register_buffer("names", names)
+
+    names: Tensor
+
+    def forward(self, features: Tensor, words: Tensor) -> Tensor:
+        """(B, P, C) features to logits (B, P, 1 + names) by the table of word embeddings (V, D)."""
+        table = torch.cat([self.nothing, words[self.names]])
+        return self.project(features) @ table.to(features.dtype).T / words.shape[1] ** 0.5
+
+
+def losses(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleList, batch: Batch) -> dict[str, Tensor]:
+    """The answer's loss, the mention loss, and the dense losses of colour and kind."""
+    logits, pointers, features = model.read_blocks(batch.pixel_values, batch.ids)
+    flat = batch.labels.flatten(0, 1)
+    found = {"answer": answer_loss(logits.flatten(0, 1)[:, :-1], flat[:, 1:])}
+    if len(batch.mention):
+        log_p = pointers.flatten(0, 2)[batch.mention].log_softmax(-1)
+        found["mention"] = -(batch.means * log_p).sum(-1).mean()
+    cover, owner = batch.coverage.max(1)
+    for i, name in enumerate(("colour", "kind")):
+        found[name] = _dense(probes[i], features, model.words.token.weight, batch.looks[..., i], owner, cover)
+    return found
+
+
+def _dense(probe: nn.Module, features: Tensor, words: Tensor, looks: Tensor, owner: Tensor, cover: Tensor) -> Tensor:
+    shown = looks.gather(1, owner) * (cover > 0.2)
+    names: Tensor = probe.names  # type: ignore[assignment]  # a buffer
+    target = torch.searchsorted(names, shown.clamp(min=int(names[0])))
+    target = torch.where(shown > 0, target + 1, 0)
+    weight = torch.where(shown > 0, cover, NOTHING_WEIGHT * (cover == 0))
+    each = F.cross_entropy(probe(features, words).float().flatten(0, 1), target.flatten(), reduction="none")
+    return (each * weight.flatten()).sum() / weight.sum().clamp(min=1)
+
+
+def build_probes(model: HamsterNanoForConditionalGeneration, looks: Tensor) -> nn.ModuleList:
+    """Probes for all colours and kinds in `looks` (N, O, 2)."""
+    config = model.config
+    names = [looks[..., i].unique() for i in range(2)]
+    return nn.ModuleList(
+        Probe(config.tower_channels[-1], config.hidden_size, found[found > 0]) for found in names
+    )

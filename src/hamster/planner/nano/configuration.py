@@ -1,0 +1,57 @@
+"""Sizes of the bundled planner."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import PretrainedConfig
+
+from hamster.planner.nano import tokens
+
+
+class HamsterNanoConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is untyped
+    """Configuration of `HamsterNanoForConditionalGeneration`.
+
+    Args:
+        vocab_size: of the tokenizer; everything below `tokens.WORDS` is fixed.
+        hidden_size: width of the decoder and of the patch features.
+        num_hidden_layers: of the decoder.
+        num_attention_heads: per layer.
+        intermediate_size: of the decoder's MLPs.
+        image_layers: the first so many layers also update the image tokens; later ones read them as they are.
+        tower_channels: of the convolutional tower at 64, 32 and 16 pixels per side.
+        tower_blocks: residual blocks at 32 and 16 pixels per side.
+        max_text_tokens: instruction and answer together.
+    """
+
+    model_type = "hamster_nano"
+
+    def __init__(
+        self,
+        vocab_size: int = tokens.WORDS,
+        hidden_size: int = 128,
+        num_hidden_layers: int = 4,
+        num_attention_heads: int = 4,
+        intermediate_size: int = 512,
+        image_layers: int = 2,
+        tower_channels: tuple[int, int, int] | list[int] = (32, 64, 128),
+        tower_blocks: tuple[int, int] | list[int] = (1, 3),
+        max_text_tokens: int = 160,
+        **kwargs: Any,
+    ) -> None:
+        self.vocab_size = vocab_size
+        self.hidden_size = hidden_size
+        self.num_hidden_layers = num_hidden_layers
+        self.num_attention_heads = num_attention_heads
+        self.intermediate_size = intermediate_size
+        self.image_layers = image_layers
+        self.tower_channels = list(tower_channels)
+        self.tower_blocks = list(tower_blocks)
+        self.max_text_tokens = max_text_tokens
+        self.image_token_id = tokens.IMAGE
+        self.image_size = tokens.SIDE
+        kwargs.setdefault("pad_token_id", tokens.PAD)
+        kwargs.setdefault("eos_token_id", tokens.END)
+        kwargs.setdefault("bos_token_id", None)
+        kwargs.setdefault("tie_word_embeddings", False)
+        super().__init__(**kwargs)

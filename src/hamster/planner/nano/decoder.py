@@ -1,0 +1,89 @@
+"""One layer of the decoder, in the two shapes in which it is used.
+
+`step` is the ordinary form with a key-value cache. `blocks` is the training form: many instructions behind one
+image, each of which sees the image and itself but not its neighbours. Both compute the same function.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hamster.planner.nano.configuration import HamsterNanoConfig
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square norm over the last axis."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same shape."""
+        return F.rms_norm(x, x.shape[-1:], self.weight.to(x.dtype), 1e-5)
+
+
+class Layer(nn.Module):
+    """Pre-norm attention and a squared-ReLU MLP."""
+
+    def __init__(self, config: HamsterNanoConfig, index: int) -> None:
+        super().__init__()
+        width = config.hidden_size
+        self.index = index
+        self.heads = config.num_attention_heads
+        self.attention_norm, self.mlp_norm = RMSNorm(width), RMSNorm(width)
+        self.query, self.key, self.value, self.output = (nn.Linear(width, width, bias=False) for _ in range(4))
+        self.up = nn.Linear(width, config.intermediate_size, bias=False)
+        self.down = nn.Linear(config.intermediate_size, width, bias=False)
+
+    def step(self, x: Tensor, allowed: Tensor, cache: Any) -> Tensor:
+        """(B, T, D) new tokens to the same; `allowed` (B, 1, T, S) says which of all S keys each may see."""
+        h = self.attention_norm(x)
+        query, key, value = (self._split(project(h)) for project in (self.query, self.key, self.value))
+        if cache is not None:
+            key, value = cache.update(key, value, self.index)
+        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+        scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
+        return self._finish(x, self._merge(scores.softmax(-1, dtype=torch.float32).to(value.dtype) @ value))
+
+    def blocks(self, image: Tensor, text: Tensor, future: Tensor, update_image: bool) -> tuple[Tensor, Tensor]:
+        """One layer of training.
+
+        Args:
+            image: (B, P, D) image tokens, which see one another.
+            text: (B, K, T, D): K instructions with their answers, padded on the right.
+            future: (T, T) True where a key lies in its query's future.
+            update_image: whether this layer changes the image tokens.
+        """
+        batch, count, length, width = text.shape
+        image_in, text_in = self.attention_norm(image), self.attention_norm(text).flatten(1, 2)
+        image_key, image_value = self._split(self.key(image_in)), self._split(self.value(image_in))
+        scale = 1 / math.sqrt(width // self.heads)
+        query = self._split(self.query(text_in) * scale)
+        own = (batch, self.heads, count, length, width // self.heads)
+        key, value = (self._split(project(text_in)).reshape(own) for project in (self.key, self.value))
+        to_image = (query @ image_key.transpose(-1, -2)).reshape(*own[:-1], -1)
+        to_text = (query.reshape(own) @ key.transpose(-1, -2)).masked_fill(future, -1e4)
+        weights = torch.cat([to_image, to_text], -1).softmax(-1)
+        from_image = weights[..., : image.shape[1]].reshape(batch, self.heads, count * length, -1) @ image_value
+        mixed = from_image + (weights[..., image.shape[1] :] @ value).reshape(from_image.shape)
+        text = self._finish(text, self._merge(mixed).reshape(text.shape))
+        if update_image:
+            weights = (self._split(self.query(image_in) * scale) @ image_key.transpose(-1, -2)).softmax(-1)
+            image = self._finish(image, self._merge(weights @ image_value))
+        return image, text
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def _merge(self, x: Tensor) -> Tensor:
+        return x.transpose(1, 2).flatten(2)
+
+    def _finish(self, x: Tensor, attended: Tensor) -> Tensor:
+        x = x + self.output(attended)
+        return x + self.down(F.relu(self.up(self.mlp_norm(x))).square())

@@ -1,0 +1,65 @@
+"""Constrained decoding: whatever the weights say, what comes out is a path."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import LogitsProcessor
+
+from hamster.path import Gripper, Path
+from hamster.planner.nano import tokens
+
+
+class AnswerGrammar(LogitsProcessor):  # type: ignore[misc]  # transformers is untyped
+    """Lets through `<ans> (patch bin [open|close])+ </ans>` with at most 8 waypoints and no event twice in a row."""
+
+    def __init__(self, prompt_length: int, max_waypoints: int = tokens.MAX_WAYPOINTS) -> None:
+        self.prompt_length = prompt_length
+        self.max_waypoints = max_waypoints
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Forbid all tokens (B, V) that cannot follow the answers so far."""
+        allowed = torch.zeros_like(scores, dtype=torch.bool)
+        for row, said in enumerate(input_ids[:, self.prompt_length :].tolist()):
+            for start, stop in self._next(said):
+                allowed[row, start:stop] = True
+        return scores.masked_fill(~allowed, -torch.inf)
+
+    def _next(self, said: list[int]) -> list[tuple[int, int]]:
+        last = said[-1] if said else tokens.PAD
+        if not said:
+            return [(tokens.ANS, tokens.ANS + 1)]
+        if last == tokens.ANS:
+            return [(tokens.PATCHES, tokens.OFFSETS)]
+        if tokens.PATCHES <= last < tokens.OFFSETS:
+            return [(tokens.OFFSETS, tokens.BYTES)]
+        if last in (tokens.END, tokens.PAD):
+            return [(tokens.PAD, tokens.PAD + 1)]
+        return self._after_waypoint(said)
+
+    def _after_waypoint(self, said: list[int]) -> list[tuple[int, int]]:
+        following = [(tokens.END, tokens.END + 1)]
+        if sum(tokens.OFFSETS <= token < tokens.BYTES for token in said) < self.max_waypoints:
+            following.append((tokens.PATCHES, tokens.OFFSETS))
+        if said[-1] >= tokens.OFFSETS:
+            events = [token for token in said if token in (tokens.OPEN, tokens.CLOSE)]
+            following += [(e, e + 1) for e in (tokens.OPEN, tokens.CLOSE) if not events or events[-1] != e]
+        return following
+
+
+def read_answer(said: list[int], score: float | None = None) -> Path:
+    """Answer tokens that `AnswerGrammar` let through, as a path; ValueError if there is no waypoint among them."""
+    uv, gripper, state = [], [], Gripper.UNKNOWN
+    for token, after in zip(said, [*said[1:], tokens.END], strict=True):
+        if tokens.PATCHES <= token < tokens.OFFSETS and after >= tokens.OFFSETS:
+            patch, bin_ = divmod(token - tokens.PATCHES, tokens.GRID), divmod(after - tokens.OFFSETS, tokens.BINS)
+            row, column = (patch[axis] * tokens.BINS + bin_[axis] + 0.5 for axis in (0, 1))
+            uv.append([column / tokens.SIDE, row / tokens.SIDE])
+            gripper.append(state)
+        elif token in (tokens.OPEN, tokens.CLOSE) and gripper:
+            state = Gripper.OPEN if token == tokens.OPEN else Gripper.CLOSED
+            gripper[-1] = state
+    if not uv:
+        raise ValueError("the answer names no waypoint")
+    return Path(np.array(uv), np.array(gripper, np.int8), score=score)

@@ -1,0 +1,247 @@
+"""The bundled planner: a small vision-language model whose location tokens point at the image's patches.
+
+A causal decoder reads image tokens, the instruction and its own answer. The logit of a location token is the dot
+product of the decoder's state with that patch's feature, and a location that is fed back carries the patch's feature,
+so the model can copy from the image what its words refer to.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import GenerationMixin, PreTrainedModel
+from transformers.cache_utils import DynamicCache
+from transformers.utils import ModelOutput
+
+from hamster.planner.nano import tokens
+from hamster.planner.nano.configuration import HamsterNanoConfig
+from hamster.planner.nano.decoder import Layer, RMSNorm
+from hamster.planner.nano.targets import answer_loss
+from hamster.planner.nano.tower import Tower
+
+NEVER = -1e4  # the logit of what is no answer token
+
+
+@dataclass
+class NanoOutput(ModelOutput):  # type: ignore[misc]  # transformers is untyped
+    """What a forward pass returns; `image_features` (B, 256, D) must come back with the next token."""
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    past_key_values: Any = None
+    image_features: Tensor | None = None
+
+
+class HamsterNanoPreTrainedModel(PreTrainedModel):  # type: ignore[misc]  # transformers is untyped
+    """How weights start and what transformers may do with the model."""
+
+    config_class = HamsterNanoConfig
+    base_model_prefix = "model"
+    main_input_name = "input_ids"
+    input_modalities = ("image", "text")
+    _supports_cache_class = True
+    _no_split_modules = ["Layer"]  # noqa: RUF012  # the name and type that transformers reads
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=module.in_features**-0.5)
+        elif isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if isinstance(module, nn.Linear | nn.Conv2d) and module.bias is not None:
+            nn.init.zeros_(module.bias)
+        if isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=0.5)
+        if hasattr(module, "start"):
+            module.start()
+
+
+class Words(nn.Module):
+    """What every token looks like to the decoder: embeddings of tokens, positions and patches."""
+
+    def __init__(self, config: HamsterNanoConfig) -> None:
+        super().__init__()
+        width = config.hidden_size
+        self.token = nn.Embedding(config.vocab_size, width, padding_idx=tokens.PAD)
+        self.position = nn.Embedding(config.max_text_tokens, width)
+        self.patch = nn.Embedding(tokens.GRID**2, width)
+        self.from_image = nn.Linear(config.tower_channels[-1], width, bias=False)
+        self.from_location = nn.Linear(config.tower_channels[-1], width, bias=False)
+
+    def start(self) -> None:
+        """Bytes start silent, so that an unknown word says nothing rather than noise; positions start smooth."""
+        with torch.no_grad():
+            self.token.weight[tokens.PAD : tokens.IMAGE].zero_()
+            self.token.weight[tokens.BYTES : tokens.WORDS].zero_()
+            self.token.weight[tokens.PATCHES : tokens.OFFSETS] = self.token.weight[tokens.PATCHES]
+            self.position.weight.copy_(0.3 * _waves(torch.arange(len(self.position.weight)), self.position.weight.shape[1]))
+            rows, columns = torch.meshgrid(torch.arange(tokens.GRID), torch.arange(tokens.GRID), indexing="ij")
+            half = self.patch.weight.shape[1] // 2
+            waves = [_waves(axis.flatten() * 4, half) for axis in (rows, columns)]
+            self.patch.weight.copy_(0.5 * torch.cat(waves, -1))
+
+    def image(self, features: Tensor) -> Tensor:
+        """(B, 256, C) patch features to image tokens (B, 256, D)."""
+        return self.from_image(features) + self.patch.weight
+
+    def text(self, ids: Tensor, positions: Tensor, features: Tensor) -> Tensor:
+        """(B, T) tokens at `positions` (B, T) or (T,) to (B, T, D); locations look into `features` (B, 256, C)."""
+        location = (ids >= tokens.PATCHES) & (ids < tokens.OFFSETS)
+        patch = (ids - tokens.PATCHES).clamp(0, tokens.GRID**2 - 1)
+        seen = self.from_location(features).gather(1, patch[..., None].expand(-1, -1, self.patch.weight.shape[1]))
+        seen = seen + self.patch(patch)
+        return self.token(ids) + self.position(positions) + seen * location[..., None]
+
+
+class Answer(nn.Module):
+    """From decoder states to logits over all that an answer may hold: 4 marks, 256 patches, 64 bins."""
+
+    def __init__(self, config: HamsterNanoConfig) -> None:
+        super().__init__()
+        width = config.hidden_size
+        self.norm = RMSNorm(width)
+        self.marks = nn.Linear(width, tokens.PATCHES - tokens.ANS)
+        self.bins = nn.Linear(width, tokens.BINS**2)
+        self.query = nn.Linear(width, width, bias=False)
+        self.key = nn.Linear(config.tower_channels[-1], width, bias=False)
+        self.patch = nn.Embedding(tokens.GRID**2, width)
+
+    def start(self) -> None:
+        """Patches start without a bias for a place."""
+        nn.init.normal_(self.patch.weight, std=0.1)
+
+    def point(self, states: Tensor, features: Tensor) -> Tensor:
+        """(B, T, D) normed states to logits (B, T, 256) over the patches of `features` (B, 256, C)."""
+        keys = self.key(features) + self.patch.weight.to(features.dtype)
+        return self.query(states) @ keys.transpose(1, 2) / math.sqrt(states.shape[-1])
+
+    def forward(self, states: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, D) states to float32 logits (B, T, 324) and, of these, those of the patches (B, T, 256)."""
+        states = self.norm(states)
+        pointers = self.point(states, features).float()
+        return torch.cat([self.marks(states).float(), pointers, self.bins(states).float()], -1), pointers
+
+
+class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, GenerationMixin):  # type: ignore[misc]
+    """Image and instruction in, a path in answer tokens out; one image per sequence, before the text."""
+
+    def __init__(self, config: HamsterNanoConfig) -> None:
+        super().__init__(config)
+        self.tower = Tower(config.tower_channels, config.tower_blocks)
+        self.words = Words(config)
+        self.layers = nn.ModuleList([Layer(config, i) for i in range(config.num_hidden_layers)])
+        self.answer = Answer(config)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The token table."""
+        return self.words.token
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the token table."""
+        self.words.token = value
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        pixel_values: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        past_key_values: Any = None,
+        image_features: Tensor | None = None,
+        labels: Tensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int | Tensor = 0,
+        **_: Any,
+    ) -> NanoOutput:
+        """One pass over new tokens.
+
+        Args:
+            input_ids: (B, T) new tokens; a row holds 256 image tokens before any text, or continues one that did.
+            pixel_values: (B, 3, 128, 128) in [-1, 1]; needed with the image tokens.
+            attention_mask: (B, past + T) 0 where a key is padding.
+            past_key_values: cache of the earlier tokens; then `image_features` (B, 256, C) are needed, too.
+            image_features: as returned by the pass that saw the image.
+            labels: (B, T) answer tokens at their own places, -100 elsewhere; gives `loss`.
+            use_cache: return `past_key_values`.
+            logits_to_keep: compute only the last so many logits (0: all).
+        """
+        if image_features is None:
+            if pixel_values is None:
+                raise ValueError("pass pixel_values with the image, or image_features with the tokens that follow it")
+            image_features = self.tower(pixel_values.to(self.dtype))
+        if use_cache and past_key_values is None:
+            past_key_values = DynamicCache()
+        past = 0 if past_key_values is None else past_key_values.get_seq_length()
+        if attention_mask is None:
+            attention_mask = torch.ones(len(input_ids), past + input_ids.shape[1], device=input_ids.device)
+        states = self._decode(input_ids, image_features, attention_mask.bool(), past, past_key_values)
+        keep = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        said, _pointers = self.answer(states[:, keep], image_features)
+        loss = None if labels is None else answer_loss(said[:, :-1], labels[:, keep][:, 1:])
+        logits = F.pad(said, (tokens.ANS, self.config.vocab_size - tokens.BYTES), value=NEVER)
+        return NanoOutput(loss, logits, past_key_values if use_cache else None, image_features)
+
+    def _decode(self, ids: Tensor, features: Tensor, mask: Tensor, past: int, cache: Any) -> Tensor:
+        is_image = ids == tokens.IMAGE
+        new = ids.shape[1]
+        places = mask.cumsum(1)[:, past:] - 1
+        positions = (places - tokens.GRID**2).clamp(0, self.config.max_text_tokens - 1)
+        x = self.words.text(ids, positions, features)
+        if bool(is_image.any()):
+            _check_image(is_image, past)
+            patches = self.words.image(features).to(x.dtype)
+            x = x.masked_scatter(is_image[..., None], patches)
+        allowed = mask[:, None] & ~_future(past + new, ids.device)[past:]
+        if past == 0:
+            allowed = allowed | (is_image[:, None] & is_image[..., None])
+        allowed = allowed | torch.eye(past + new, device=ids.device, dtype=torch.bool)[past:]  # padding sees itself
+        for i, layer in enumerate(self.layers):
+            after = layer.step(x, allowed[:, None], cache)
+            x = after if i < self.config.image_layers else torch.where(is_image[..., None], x, after)
+        return x
+
+    def read_blocks(self, pixel_values: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The training form of `forward`: several instructions behind each image.
+
+        Args:
+            pixel_values: (B, 3, 128, 128) in [-1, 1].
+            ids: (B, K, T) instruction and answer, padded on the right.
+
+        Returns:
+            logits (B, K, T, 324) over `tokens.ANSWER`, those of the patches (B, K, T, 256), features (B, 256, C).
+        """
+        features = self.tower(pixel_values)
+        batch, count, length = ids.shape
+        image = self.words.image(features)
+        positions = torch.arange(length, device=ids.device).repeat(count)
+        text = self.words.text(ids.flatten(1), positions, features).unflatten(1, (count, length))
+        future = _future(length, ids.device)
+        for i, layer in enumerate(self.layers):
+            image, text = layer.blocks(image, text, future, i < self.config.image_layers)
+        said, pointers = self.answer(text.flatten(1, 2), features)
+        return said.unflatten(1, (count, length)), pointers.unflatten(1, (count, length)), features
+
+    def _update_model_kwargs_for_generation(
+        self, outputs: NanoOutput, model_kwargs: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> dict[str, Any]:
+        model_kwargs = super()._update_model_kwargs_for_generation(outputs, model_kwargs, *args, **kwargs)
+        return {**model_kwargs, "image_features": outputs.image_features}
+
+
+def _future(length: int, device: torch.device) -> Tensor:
+    return torch.ones(length, length, dtype=torch.bool, device=device).triu(1)
+
+
+def _waves(places: Tensor, width: int) -> Tensor:
+    rates = torch.exp(-math.log(1000.0) * torch.arange(0, width, 2) / width)
+    angles = places[:, None].float() * rates
+    return torch.cat([angles.sin(), angles.cos()], -1)
+
+
+def _check_image(is_image: Tensor, past: int) -> None:
+    if past or bool((is_image.sum(1) != tokens.GRID**2).any()):
+        raise ValueError(f"every sequence needs exactly one image of {tokens.GRID**2} tokens, before its text")

@@ -1,0 +1,80 @@
+"""Images and words in, tensors out: image processor, tokenizer and chat template of the bundled planner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+from transformers.image_processing_backends import PilBackend
+from transformers.image_utils import PILImageResampling
+from transformers.processing_utils import ProcessorMixin
+
+from hamster.planner.nano import tokens
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{% for part in message['content'] if part['type'] == 'image' %}<image>{% endfor %}"
+    "{% endfor %}"
+    "{% for message in messages %}{% if message['content'] is string %}{{ message['content'] }}{% else %}"
+    "{% for part in message['content'] if part['type'] == 'text' %}{{ part['text'] }}{% endfor %}{% endif %}"
+    "{% endfor %}"
+)
+
+
+class HamsterNanoImageProcessor(PilBackend):  # type: ignore[misc]  # transformers is untyped
+    """Any image to (3, 128, 128) in [-1, 1]; the aspect ratio is given up, as paths are relative to the image."""
+
+    resample = PILImageResampling.BILINEAR
+    image_mean = [0.5, 0.5, 0.5]  # noqa: RUF012  # the type that transformers reads
+    image_std = [0.5, 0.5, 0.5]  # noqa: RUF012
+    size = {"height": tokens.SIDE, "width": tokens.SIDE}  # noqa: RUF012
+    do_resize = True
+    do_rescale = True
+    do_normalize = True
+    do_convert_rgb = True
+
+
+class HamsterNanoProcessor(ProcessorMixin):  # type: ignore[misc]  # transformers is untyped
+    """Image processor and tokenizer in one; an `<image>` in the text becomes 256 image tokens."""
+
+    def __init__(
+        self, image_processor: Any = None, tokenizer: Any = None, chat_template: str | None = None, **_: Any
+    ) -> None:
+        self.image_token = "<image>"  # noqa: S105  # a token of text
+        self.image_token_id = tokens.IMAGE
+        super().__init__(image_processor, tokenizer, chat_template=chat_template or CHAT_TEMPLATE)
+
+    def replace_image_token(self, image_inputs: dict[str, Any], image_idx: int, **_: Any) -> str:
+        """What stands for one image in the text."""
+        return self.image_token * tokens.GRID**2
+
+
+def build_tokenizer(texts: Iterable[str], more_words: Iterable[str] = ()) -> Any:
+    """A tokenizer that knows every word of `texts` and spells unknown ones in bytes; case does not matter."""
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Punctuation("isolated"), pre_tokenizers.Metaspace(prepend_scheme="always")]
+    )
+    words: dict[str, None] = {"▁": None}
+    for text in {*texts, *more_words}:
+        pieces = tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text))
+        words.update((piece, None) for piece, _ in pieces)
+    entries = [*tokens.special_tokens(), *[f"<0x{byte:02X}>" for byte in range(256)], *sorted(words)]
+    tokenizer.model = models.Unigram([(entry, -1.0) for entry in entries], unk_id=tokens.UNK, byte_fallback=True)
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    )
+    special = tokens.special_tokens()
+    tokenizer.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in special[:3]])
+    tokenizer.add_tokens([AddedToken(name, normalized=False, special=False) for name in special[3:]])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>", eos_token="</ans>", padding_side="left",  # noqa: S106
+        model_input_names=["input_ids", "attention_mask"], clean_up_tokenization_spaces=False,
+    )  # fmt: skip
+
+
+def build_processor(texts: Iterable[str], more_words: Iterable[str] = ()) -> HamsterNanoProcessor:
+    """The whole processor around `build_tokenizer`."""
+    return HamsterNanoProcessor(HamsterNanoImageProcessor(), build_tokenizer(texts, more_words))
