@@ -1,0 +1,17 @@
+"""Episodes become paths; label sets are written to disk and read back."""
+
+from hamster.label.gripper import gripper_events
+from hamster.label.project import Label, Visibility, path_from_poses, paths_from_here
+
+VISIBLE, OCCLUDED, OUT_OF_VIEW = Visibility
+
+__all__ = [
+    "OCCLUDED",
+    "OUT_OF_VIEW",
+    "VISIBLE",
+    "Label",
+    "Visibility",
+    "gripper_events",
+    "path_from_poses",
+    "paths_from_here",
+]

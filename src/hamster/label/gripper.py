@@ -1,0 +1,42 @@
+"""When does a gripper open or close? The signals are noisy, lag behind, and stop half-way on what they hold."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from hamster.path import Gripper
+
+HYSTERESIS = 0.15  # of the full opening: more than sensor noise, less than closing on anything but the widest thing
+
+
+def gripper_events(opening: ArrayLike, hysteresis: float = HYSTERESIS) -> list[tuple[int, Gripper]]:
+    """(frame, new state) wherever the opening (T,), 0 closed to 1 open, turns.
+
+    It turns when it has moved by more than `hysteresis` from the extreme that it reached in the state before; a fixed
+    threshold would miss a gripper that closes on something wide. A signal of 0 and 1 alone is a command, or a state
+    that somebody thresholded already: its event is at the first frame of the new value. A measured one began to move
+    before that shows: its event is at the frame from which it moved.
+    """
+    signal = np.asarray(opening, np.float64)
+    binary = bool(np.isin(signal, (0.0, 1.0)).all())
+    events: list[tuple[int, Gripper]] = []
+    state, low, high = Gripper.UNKNOWN, np.inf, -np.inf
+    for frame, value in enumerate(signal.tolist()):
+        low, high = min(low, value), max(high, value)
+        if state is not Gripper.CLOSED and value < high - hysteresis:
+            state, low = Gripper.CLOSED, value
+        elif state is not Gripper.OPEN and value > low + hysteresis:
+            state, high = Gripper.OPEN, value
+        else:
+            continue
+        events.append((frame if binary else _onset(signal.tolist(), frame), state))
+    return events
+
+
+def _onset(signal: list[float], frame: int) -> int:
+    """The last frame before the monotone stretch that ends at this one."""
+    rising = signal[frame] > signal[frame - 1]
+    while frame > 0 and signal[frame] != signal[frame - 1] and (signal[frame] > signal[frame - 1]) == rising:
+        frame -= 1
+    return frame

@@ -1,0 +1,150 @@
+"""The robot's own motion as a path on the image (HAMSTER, ICLR 2025, section 4.1.1), from any moment to the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hamster.geometry import Camera, apply, inverse
+from hamster.label.gripper import gripper_events
+from hamster.path import Gripper, Path
+from hamster.path.simplify import EPSILON, kept_waypoints
+
+Array = NDArray[np.float64]
+NEAR_M = 0.01  # what is nearer, or behind the camera, is moved to this depth, from where it falls out of view
+OCCLUSION_M = 0.05  # the tip works inside things: a surface this much nearer does not hide it
+
+
+class Visibility(IntEnum):
+    """What a camera sees of a waypoint."""
+
+    VISIBLE = 0
+    OCCLUDED = 1
+    OUT_OF_VIEW = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Label:
+    """A path and where it came from.
+
+    Attributes:
+        path: simplified; waypoints out of view lie on the image's border; depths are those of the tool's tip.
+        visible: (N,) uint8 of `Visibility`.
+        frames: (N,) for each waypoint, the index of the tool pose that it shows.
+    """
+
+    path: Path
+    visible: NDArray[np.uint8]
+    frames: NDArray[np.intp]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, visibility by name."""
+        names = [Visibility(int(v)).name.lower() for v in self.visible]
+        return {"path": self.path.to_json(), "visible": names, "frames": self.frames.tolist()}
+
+
+def path_from_poses(
+    tool_poses_world: ArrayLike,
+    gripper: ArrayLike,
+    camera: Camera,
+    depth_m: NDArray[np.floating[Any]] | None = None,
+    epsilon: float = EPSILON,
+    tolerance_m: float = OCCLUSION_M,
+) -> Label:
+    """Projects the tool's tip and marks where the gripper changes.
+
+    Args:
+        tool_poses_world: (T >= 1, 4, 4), origin at the tool's tip (not at the flange).
+        gripper: (T,) 1 open, 0 closed. With a measured opening that takes values in between, an event belongs to the
+            frame at which the fingers start to move; with 0 and 1 alone, to the first frame of the new state.
+        camera: of the image on which the path is drawn.
+        depth_m: (H, W) that image's depth; 0 or NaN where unknown. Without it nothing counts as occluded.
+        epsilon: of the simplification.
+        tolerance_m: a waypoint is occluded if the surface seen in its pixel is nearer by more than this.
+
+    Raises:
+        ValueError: if the shapes do not fit, or a value is not finite.
+    """
+    poses, opening = _checked(tool_poses_world, gripper)
+    return _label(poses[:, :3, 3], gripper_events(opening), 0, camera, depth_m, epsilon, tolerance_m)
+
+
+def paths_from_here(
+    tool_poses_world: ArrayLike,
+    gripper: ArrayLike,
+    cameras: Camera | Sequence[Camera],
+    depths_m: Sequence[NDArray[np.floating[Any]] | None] | None = None,
+    epsilon: float = EPSILON,
+    tolerance_m: float = OCCLUSION_M,
+) -> list[Label]:
+    """For every frame, the path from there to the end: replanning needs labels in mid-course too.
+
+    What the gripper did before a frame is not part of that frame's path. Arguments as in `path_from_poses`, but a
+    camera that moves comes once per frame, and so does the depth. `Label.frames` counts from the start of the episode.
+    """
+    poses, opening = _checked(tool_poses_world, gripper)
+    steps = len(poses)
+    views = [cameras] * steps if isinstance(cameras, Camera) else list(cameras)
+    depths = [None] * steps if depths_m is None else list(depths_m)
+    if len(views) != steps or len(depths) != steps:
+        raise ValueError(f"{steps} poses need as many cameras and depth images, got {len(views)} and {len(depths)}")
+    events, tips = gripper_events(opening), poses[:, :3, 3]
+    return [_label(tips, events, t, views[t], depths[t], epsilon, tolerance_m) for t in range(steps)]
+
+
+def _checked(tool_poses_world: ArrayLike, gripper: ArrayLike) -> tuple[Array, Array]:
+    poses, opening = np.asarray(tool_poses_world, np.float64), np.asarray(gripper, np.float64)
+    if poses.ndim != 3 or poses.shape[1:] != (4, 4) or len(poses) == 0 or opening.shape != poses.shape[:1]:
+        raise ValueError(f"need poses (T >= 1, 4, 4) and a gripper (T,), got {poses.shape} and {opening.shape}")
+    if not (np.isfinite(poses).all() and np.isfinite(opening).all()):
+        raise ValueError("tool poses and gripper must be finite")
+    return poses, opening
+
+
+def _label(
+    tips_world: Array,
+    events: list[tuple[int, Gripper]],
+    start: int,
+    camera: Camera,
+    depth_m: NDArray[np.floating[Any]] | None,
+    epsilon: float,
+    tolerance_m: float,
+) -> Label:
+    px, tip_depth_m, seen = _project(tips_world[start:], camera)
+    uv = np.clip(px / camera.size_px, 0, 1)
+    ahead = [(frame - start, state) for frame, state in events if frame >= start]
+    gripper = np.full(len(uv), Gripper.UNKNOWN, np.int8)
+    for i, state in ahead:
+        gripper[i:] = state
+    kept = kept_waypoints(uv, [i for i, _ in ahead], epsilon)
+    visible = np.where(seen[kept], Visibility.VISIBLE, Visibility.OUT_OF_VIEW).astype(np.uint8)
+    if depth_m is not None:
+        hidden = _hidden(px[kept], tip_depth_m[kept], depth_m, camera, tolerance_m)
+        visible[hidden & seen[kept]] = Visibility.OCCLUDED
+    return Label(Path(uv[kept], gripper[kept], tip_depth_m[kept]), visible, kept + start)
+
+
+def _project(tips_world: Array, camera: Camera) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Pixels, depths of at least `NEAR_M`, and whether a tip is in view."""
+    tips = apply(inverse(camera.world_from_camera), tips_world)
+    in_front = tips[:, 2] > NEAR_M
+    tips[:, 2] = np.maximum(tips[:, 2], NEAR_M)
+    px = (tips / tips[:, 2:]) @ camera.intrinsics.T
+    inside = ((px[:, :2] >= 0) & (px[:, :2] < camera.size_px)).all(-1)
+    return px[:, :2], tips[:, 2], in_front & inside
+
+
+def _hidden(
+    px: Array, tip_depth_m: Array, depth_m: NDArray[np.floating[Any]], camera: Camera, tolerance_m: float
+) -> NDArray[np.bool_]:
+    """Whether the surface in a tip's pixel is nearer than the tip; where its depth is unknown, it is not."""
+    if depth_m.shape != (camera.height, camera.width):
+        raise ValueError(f"depth {depth_m.shape} does not fit the camera's {camera.height} x {camera.width} image")
+    u, v = np.clip(px, 0, camera.size_px - 1).astype(int).T
+    surface_m = np.nan_to_num(np.asarray(depth_m[v, u], np.float64), nan=0.0)
+    return np.asarray((surface_m > 0) & (surface_m < tip_depth_m - tolerance_m))
