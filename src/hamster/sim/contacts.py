@@ -20,7 +20,10 @@ class Contacts:
         roots = [model.body(root).name for root in model.body_rootid[model.geom_bodyid]]
         bodies = model.geom_bodyid
         self._owners: NDArray[np.object_] = np.array(
-            [root if root in names else TABLE if body == 0 else ROBOT for root, body in zip(roots, bodies, strict=True)],
+            [
+                root if root in names else TABLE if body == 0 else ROBOT
+                for root, body in zip(roots, bodies, strict=True)
+            ],
             dtype=object,
         )
         self._bodies = bodies

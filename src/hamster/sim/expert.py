@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import atan2, hypot, pi
 
 import numpy as np
@@ -30,7 +31,7 @@ FINGERTIP_M = 0.012
 KNOCK_GAP_M = 0.05
 KNOCK_SWEEP_M = 0.12
 PUSH_GAP_M = 0.04
-PUSH_OVERLAP_M = 0.004
+PUSH_OVERLAP_M = 0.002
 BACK_OFF_M = 0.02
 
 
@@ -101,7 +102,7 @@ def _grasp(world: World, command: Command) -> tuple[list[Keypose], Keypose]:
 
 
 def _grasp_yaw(world: World, thing: Thing) -> float:
-    """Across the thing; of equally good yaws the nearest to the hand's home, unless a neighbour is in the fingers' way."""
+    """Across the thing; of equally good yaws the nearest to the hand's home, unless a neighbour is in the way."""
     if is_round(thing):
         yaws = [HOME_YAW + turn for turn in np.radians((0, 30, -30, 60, -60, 90))]
     else:
@@ -179,21 +180,24 @@ def _push(world: World, command: Command) -> list[Keypose]:
     along = (aim - place) / np.linalg.norm(aim - place)
     half = reach_along(world, thing, -along)
     start = place - along * (half + PUSH_GAP_M)
-    rest = aim - along * (reach_along(world, goal, -along) + reach_along(world, thing, along) - PUSH_OVERLAP_M)
+    # By the time it arrives, the pusher has turned one of its faces ahead.
+    rest = aim - along * (reach_along(world, goal, -along) + min(thing.size[:2]) / 2 - PUSH_OVERLAP_M)
     end = rest - along * (half + FINGERTIP_M)
     foot = float(world.thing_pose(thing.name)[2, 3])
-    return _sweep(world, thing, start, end, foot + max(LOWEST_TIP_M, 0.25 * thing.size[2]))
+    height = foot + max(LOWEST_TIP_M, 0.25 * thing.size[2])
+    *sweep, up = _sweep(world, thing, start, end, height)
+    # A little back first: straight up, the pads' friction would lift or topple what they touch.
+    x, y = end - along * BACK_OFF_M
+    return [*sweep, Keypose((x, y, height), up.yaw, False, retreat=True), replace(up, position=(x, y, up.position[2]))]
 
 
 def _sweep(world: World, thing: Thing, start: Array, end: Array, height: float) -> list[Keypose]:
-    """Down at the start, along to the end, a little back, and up; the closed fingers' broad side ahead."""
-    way = end - start
-    yaw = _near_home(atan2(way[1], way[0]) + pi / 2)
+    """Down at the start, along to the end, and up; the closed fingers' broad side ahead."""
+    yaw = _near_home(atan2(end[1] - start[1], end[0] - start[0]) + pi / 2)
     over = max(thing.size[2], height) + ABOVE_M
-    # Straight up, the pads' friction would lift or topple what they touch.
-    back = end - way / np.linalg.norm(way) * BACK_OFF_M
-    stations = ((start, over), (start, height), (end, height), (back, height), (back, over))
-    return [Keypose((float(xy[0]), float(xy[1]), z), yaw, False) for xy, z in stations]
+    stations = ((start, over), (start, height), (end, height), (end, over))
+    poses = [Keypose((float(xy[0]), float(xy[1]), z), yaw, False) for xy, z in stations]
+    return [*poses[:-1], replace(poses[-1], retreat=True)]
 
 
 def is_round(thing: Thing) -> bool:

@@ -15,7 +15,7 @@ from hamster.sim.scene import Command, Thing
 from hamster.sim.world import World
 
 Array = NDArray[np.float64]
-STILL_M_S = 0.05
+STILL_M_S = 0.12
 PRESSED_M = 0.6 * 0.012
 TOPPLED = cos(radians(60))
 UPRIGHT = cos(radians(20))

@@ -25,10 +25,10 @@ Obs = dict[str, Any]
 class TabletopEnv(gymnasium.Env[Obs, NDArray[np.float64]]):
     """One random scene and one task per episode; an action is where the tool should be 0.05 s later.
 
-    Action (8,): the tool's absolute pose in the world, x, y, z in metres and a quaternion (w, x, y, z), and the gripper's
-    opening, 0 closed to 1 open. Observation: per camera rgb (H, W, 3) uint8, depth_m (H, W) float32, intrinsics (3, 3)
-    and world_from_camera (4, 4, OpenCV axes); tool_pose_world (4, 4); gripper (1,). `info`: instruction, family,
-    is_success. The reward is 1 where the task is done, and the episode then ends.
+    Action (8,): the tool's absolute pose in the world, x, y, z in metres and a quaternion (w, x, y, z), and the
+    gripper's opening, 0 closed to 1 open. Observation: per camera rgb (H, W, 3) uint8, depth_m (H, W) float32,
+    intrinsics (3, 3) and world_from_camera (4, 4, OpenCV axes); tool_pose_world (4, 4); gripper (1,). `info`:
+    instruction, family, is_success. The reward is 1 where the task is done, and the episode then ends.
 
     Args:
         family: one of `sample.FAMILIES`, or "all" for a random one in each episode.
