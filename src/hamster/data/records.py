@@ -58,6 +58,21 @@ class Provenance:
 
 
 @dataclass(frozen=True, eq=False)
+class Keyposes:
+    """The tool poses that a demonstration goes through, K of them, in order.
+
+    Attributes:
+        tool_poses_world: (K, 4, 4).
+        gripper_open: (K,) bool, commanded at that pose and from then on.
+        next: (T,) int, per observation the index of the keypose that the robot is on its way to.
+    """
+
+    tool_poses_world: NDArray[np.float64]
+    gripper_open: NDArray[np.bool_]
+    next: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
 class Episode:
     """One demonstration, its observations read only when they are indexed.
 
@@ -67,6 +82,7 @@ class Episode:
         tool_poses_world: (T, 4, 4) and `gripper` (T,): the robot's states of all steps at once, cheap to read, so that
             labels never decode an image. None where the robot was not recorded.
         actions: (T, 8) commanded tool position, quaternion (w, x, y, z) and gripper opening, or None.
+        keyposes: the few tool poses that the motion goes through, where the source knows them, or None.
     """
 
     instructions: Sequence[str]
@@ -75,6 +91,7 @@ class Episode:
     tool_poses_world: NDArray[np.float64] | None = None
     gripper: NDArray[np.float64] | None = None
     actions: NDArray[np.float64] | None = None
+    keyposes: Keyposes | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,7 @@ PALETTE: dict[str, Vec3] = {
 }
 MARKS = ("A", "B", "H", "S", "T", "X", "star", "heart", "moon", "sun")
 CAMERAS = {
-    "front": CameraSpec(eye=(1.1, 0.0, 0.72), target=(0.46, 0.0, 0.06), fovy_deg=36.0),
+    "front": CameraSpec(eye=(1.12, 0.0, 0.72), target=(0.46, 0.0, 0.085), fovy_deg=37.0),
     "wrist": CameraSpec(eye=(0.09, 0.0, -0.06), target=(0.015, 0.0, 0.05), fovy_deg=75.0, mount="tool"),
 }
 TOYS = ("cube", "cylinder", "ball", "bottle", "cup")

@@ -1,0 +1,132 @@
+"""Demonstrations by the scripted expert: what a person would have to teleoperate on a real robot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.data import Episode, Keyposes, Observation, Provenance
+from hamster.geometry import quaternion_from_matrix
+from hamster.sim.expert import execute, plan
+from hamster.sim.language import TABLETOP, Task, commands
+from hamster.sim.motion import keypose_pose
+from hamster.sim.scene import Command, Keypose
+from hamster.sim.tabletop.sample import sample
+from hamster.sim.tasks import begin, is_success
+from hamster.sim.world import Snapshot, World
+
+# The paper's budget of real demonstrations (section 4.2): 220 pick and place, 50 press a button, 50 knock down.
+PAPER_MIX = {"pick_place": 220, "press": 50, "knock": 50}
+EVERY = 4  # control steps of 0.05 s: five frames a second, and one wherever a keypose is reached
+IMAGE_SIZE = 128
+TRIES = 20
+PHRASINGS = 3
+
+
+class Frames(Sequence[Observation]):
+    """Observations that are rendered when they are indexed, from remembered states."""
+
+    def __init__(self, world: World, snapshots: Sequence[Snapshot], cameras: tuple[str, ...]) -> None:
+        self._world, self._snapshots, self._cameras = world, snapshots, cameras
+
+    def __len__(self) -> int:
+        return len(self._snapshots)
+
+    @overload
+    def __getitem__(self, index: int) -> Observation: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Observation]: ...
+    def __getitem__(self, index: int | slice) -> Observation | Sequence[Observation]:
+        if isinstance(index, slice):
+            return Frames(self._world, self._snapshots[index], self._cameras)
+        self._world.restore(self._snapshots[index])
+        return self._world.observe(self._cameras)
+
+
+def episodes(n: int, seed: int = 0, image_size: int = IMAGE_SIZE) -> Iterator[Episode]:
+    """Yields n successful demonstrations in the paper's mix of families; each depends on the seed and its number alone.
+
+    An episode ends when its task is done; the retreat that follows is its last keypose only.
+    """
+    for i, family in enumerate(mixed(n)):
+        rng = np.random.default_rng((seed, i))
+        for _ in range(TRIES):
+            episode = _demonstrate(rng, family, image_size, f"tabletop:{n}", {"seed": seed, "index": i})
+            if episode is not None:
+                yield episode
+                break
+        else:
+            raise RuntimeError(f"the expert failed {TRIES} times in a row at {family!r} (seed {seed}, episode {i})")
+
+
+def mixed(n: int) -> list[str]:
+    """n families in the proportions of `PAPER_MIX`: each next one is the family that lags behind its share most."""
+    total = sum(PAPER_MIX.values())
+    families: list[str] = []
+    for i in range(1, n + 1):
+        families.append(max(PAPER_MIX, key=lambda name: PAPER_MIX[name] * i / total - families.count(name)))
+    return families
+
+
+def _demonstrate(
+    rng: np.random.Generator, family: str, image_size: int, source: str, extra: dict[str, int]
+) -> Episode | None:
+    scene, command = sample(rng, family)
+    world = World(scene, image_size)
+    start = begin(world)
+    keyposes = plan(world, command)
+    snapshots, leads_to, commanded = [world.snapshot()], [0], [_action(world, world.gripper_opening > 0.5)]
+
+    def remember(index: int) -> None:
+        snapshots.append(world.snapshot())
+        leads_to.append(index)
+        commanded.append(_action(world, keyposes[index].gripper_open))
+
+    execute(world, keyposes, remember)
+    if not is_success(world, command, start):
+        return None
+    return _episode(world, command, keyposes, snapshots, np.array(leads_to), np.stack(commanded), source, extra)
+
+
+def _action(world: World, gripper_open: bool) -> NDArray[np.float64]:
+    pose = world.tool_pose_world
+    return np.array([*pose[:3, 3], *quaternion_from_matrix(pose[:3, :3]), float(gripper_open)])
+
+
+def _episode(
+    world: World, command: Command, keyposes: list[Keypose], snapshots: list[Snapshot], leads_to: NDArray[np.int64],
+    commanded: NDArray[np.float64], source: str, extra: dict[str, int],
+) -> Episode:  # fmt: skip
+    reached = np.append(np.diff(leads_to) > 0, True)
+    upcoming = np.where(reached, leads_to + 1, leads_to)
+    last = max(i for i, keypose in enumerate(keyposes) if not keypose.retreat)
+    steps = np.arange(len(snapshots))
+    kept = steps[((steps % EVERY == 0) | reached) & (leads_to <= last)]
+    frames = Frames(world, [snapshots[i] for i in kept], tuple(world.scene.cameras))
+    states = [_state(world, snapshots[i]) for i in kept]
+    return Episode(
+        instructions=[command.instruction, *_rephrased(world, command, extra["index"])],
+        observations=frames,
+        provenance=Provenance(source, extra={**extra, "family": command.family}),
+        tool_poses_world=np.stack([pose for pose, _ in states]),
+        gripper=np.array([opening for _, opening in states]),
+        actions=commanded[kept],
+        keyposes=Keyposes(
+            np.stack([keypose_pose(keypose) for keypose in keyposes]),
+            np.array([keypose.gripper_open for keypose in keyposes]),
+            upcoming[kept],
+        ),
+    )
+
+
+def _rephrased(world: World, command: Command, seed: int) -> list[str]:
+    task = Task(command.family, command.target, command.goal)
+    return [c.instruction for c in commands(world.scene, np.random.default_rng(seed), PHRASINGS, TABLETOP, among=[task])]
+
+
+def _state(world: World, snapshot: Snapshot) -> tuple[NDArray[np.float64], float]:
+    world.restore(snapshot)
+    return world.tool_pose_world, world.gripper_opening
