@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,7 +7,6 @@ from hypothesis import strategies as st
 
 from hamster.label import gripper_events
 from hamster.path import Gripper
-import itertools
 
 C, O = Gripper.CLOSED, Gripper.OPEN  # noqa: E741
 

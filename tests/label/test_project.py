@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,6 @@ from hamster.geometry import Camera, look_at, pose
 from hamster.label import OCCLUDED, OUT_OF_VIEW, VISIBLE, path_from_poses, paths_from_here
 from hamster.path import Gripper
 from hamster.path.simplify import segment_distance
-import itertools
 
 C, O, U = Gripper.CLOSED, Gripper.OPEN, Gripper.UNKNOWN  # noqa: E741
 CAMERA = Camera(np.array([[150.0, 0, 64], [0, 150, 64], [0, 0, 1]]), look_at([1.2, 0, 0.7], [0.45, 0, 0]), 128, 128)
