@@ -92,9 +92,7 @@ def _cpu_name() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    return next(
-        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine()
-    )
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def _memory_gib() -> float | None:
@@ -109,6 +107,4 @@ def _command(argv: Sequence[str]) -> str:
     if not argv:
         return ""
     program = Path(argv[0]).name
-    return " ".join(
-        ["hamster" if program in ("__main__.py", "hamster") else program, shlex.join(argv[1:])]
-    ).rstrip()
+    return " ".join(["hamster" if program in ("__main__.py", "hamster") else program, shlex.join(argv[1:])]).rstrip()

@@ -27,12 +27,12 @@ class FakeEnv:
         self.pose, self.commands = START.copy(), []
 
     def observe(self) -> Observation:
-        return Observation({"front": View(self.film_frame())}, self.pose, 1.0, len(self.commands) * self.dt_s)
+        return Observation({"front": View(self.front_image())}, self.pose, 1.0, len(self.commands) * self.dt_s)
 
     def tool_pose_world(self):
         return self.pose
 
-    def film_frame(self):
+    def front_image(self):
         return np.full((self.size, self.size, 3), len(self.commands) % 256, np.uint8)
 
     def step(self, tool_pose_world, gripper_open) -> bool:

@@ -13,7 +13,7 @@ class Demo:
     episodes: int = 21
     """Scenes per arm, shared by all arms."""
     out: Path = Path("outputs/demo")
-    """Where eval_info.json, report.html and the films go. The same command again continues an interrupted run."""
+    """Result folder. An interrupted run is continued, a finished one is replaced."""
     seed: int = 0
     """Which scenes."""
     workers: int | None = None
@@ -21,6 +21,8 @@ class Demo:
 
     def run(self) -> None:
         """Runs the four arms on the built-in tabletop and prints their table."""
+        from hamster.cli.show import show_summary, with_progress
         from hamster.evaluate import EvalConfig, evaluate
 
-        evaluate(EvalConfig(episodes=self.episodes, out=self.out, seed=self.seed, workers=self.workers))
+        config = EvalConfig(out=self.out, episodes=self.episodes, seed=self.seed, workers=self.workers, restart=True)
+        show_summary(evaluate(config, with_progress), self.out)

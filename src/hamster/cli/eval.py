@@ -31,21 +31,21 @@ class Eval:
 
     def run(self) -> None:
         """Runs what is not done yet and prints the table."""
+        from hamster.cli.show import show_summary, with_progress
         from hamster.evaluate import EvalConfig, evaluate
 
-        evaluate(
-            EvalConfig(
-                out=self.out,
-                suite=self.suite,
-                planners=_names(self.planner),
-                policy=self.policy,
-                episodes=self.episodes,
-                seed=self.seed,
-                families=_names(self.families),
-                replan=self.replan,
-                workers=self.workers,
-            )
+        config = EvalConfig(
+            out=self.out,
+            suite=self.suite,
+            planners=_names(self.planner),
+            policy=self.policy,
+            episodes=self.episodes,
+            seed=self.seed,
+            families=_names(self.families),
+            replan=self.replan,
+            workers=self.workers,
         )
+        show_summary(evaluate(config, with_progress), self.out)
 
 
 def _names(listed: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from hamster.rollout.environment import BrokenEnvironmentError, Environment
 from hamster.rollout.record import Film, Outcome, Rollout
-from hamster.rollout.rollout import rollout
+from hamster.rollout.loop import rollout
 from hamster.rollout.safety import Gate, MotionRefusedError
 
 __all__ = [

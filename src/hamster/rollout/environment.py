@@ -28,13 +28,13 @@ class Environment(Protocol):
         """Seconds from one `step` to the next."""
 
     def observe(self) -> Observation:
-        """Everything sensed now; the planner looks through the view "front"."""
+        """Everything sensed now, at the resolution that the policy wants."""
 
     def tool_pose_world(self) -> Array:
         """(4, 4) pose of the tool's tip, cheap to ask for."""
 
-    def film_frame(self) -> NDArray[np.uint8]:
-        """(H, W, 3) from the camera "front": the frame on which the path was drawn, now."""
+    def front_image(self) -> NDArray[np.uint8]:
+        """(H, W, 3) from the camera "front", now: what the planner draws on and what the film shows."""
 
     def step(self, tool_pose_world: Array, gripper_open: bool) -> bool:
         """Commands a tool pose and the gripper for one period; returns whether the task is done.

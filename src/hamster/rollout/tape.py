@@ -52,7 +52,7 @@ class Tape:
             self._film_now()
 
     def _film_now(self) -> None:
-        self._frames.append(self._env.film_frame())
+        self._frames.append(self._env.front_image())
         self._path_index.append(len(self.paths) - 1)
 
     def end(self, outcome: Outcome, error: Exception | None = None) -> Rollout:

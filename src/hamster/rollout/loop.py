@@ -112,7 +112,7 @@ def _run(
     while True:
         observation = env.observe()
         if planner is not None and tape.n_keyposes >= next_plan:
-            _plan(planner, observation, env.instruction, tape)
+            _plan(planner, env, tape)
             next_plan = tape.n_keyposes + replan_every if replan_every else _NEVER
         tape.film_start()
         motion = timed(tape.policy_s, partial(policy.act, observation, tape.path, env.instruction))
@@ -127,8 +127,7 @@ def _run(
                     return tape.end("timeout")
 
 
-def _plan(planner: PlannerLike, observation: Observation, instruction: str, tape: Tape) -> None:
-    image = observation.views["front"].rgb
-    plan = timed(tape.planner_s, partial(planner.plan, image, instruction))
+def _plan(planner: PlannerLike, env: Environment, tape: Tape) -> None:
+    plan = timed(tape.planner_s, partial(planner.plan, env.front_image(), env.instruction))
     tape.paths.append(plan.paths[0])
     tape.raw_texts.append(plan.raw_text)

@@ -1,0 +1,65 @@
+"""What a person sees of an evaluation in the terminal: a progress bar, then the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from hamster.evaluate.journal import Record
+
+BAR = 20
+
+
+def with_progress(records: Iterable[Record], n_done: int, n_all: int) -> Iterator[Record]:
+    """Passes the records through and shows how far they have come, arm by arm."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    tally: dict[str, list[int]] = {}
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task("loading", total=n_all, completed=n_done)
+        for record in records:
+            yield record
+            won, n = tally.setdefault(record["arm"], [0, 0])
+            tally[record["arm"]] = [won + bool(record["success"]), n + 1]
+            text = "  ".join(f"{Path(arm).name} {won}/{n}" for arm, (won, n) in sorted(tally.items()))
+            bar.update(task, advance=1, description=text)
+
+
+def show_summary(info: dict[str, Any], out: Path) -> None:
+    """Prints the table of arms and where the report is."""
+    console = Console()
+    families = sorted({family for arm in info["arms"].values() for family in arm["per_task"]})
+    table = Table(title="Success, with 95 % Wilson intervals", title_justify="left")
+    for name in ("path", "success", "", "95 % interval", *families, "planner p50", "policy p50"):
+        table.add_column(name, justify="left" if name in ("path", "") else "right")
+    for name, arm in info["arms"].items():
+        table.add_row(*_row(name, arm, families))
+    console.print(table)
+    meta = info["meta"]
+    console.print(f"{meta['wall_s']:.0f} s, {meta['workers']} processes, seed {meta['seed']}", style="dim")
+    console.print(f"report: {out / 'report.html'}", soft_wrap=True)
+
+
+def _row(name: str, arm: dict[str, Any], families: list[str]) -> list[str]:
+    low, high = arm["pc_success_ci95"]
+    filled = round(arm["pc_success"] / 100 * BAR)
+    return [
+        name,
+        f"{arm['n_success']}/{arm['n_episodes']} = {arm['pc_success']:.0f} %",
+        "█" * filled + "░" * (BAR - filled),
+        f"{low:.0f} - {high:.0f} %",
+        *(_family(arm["per_task"].get(family)) for family in families),
+        *(_latency(arm["latency_ms"][who]) for who in ("planner", "policy")),
+    ]
+
+
+def _family(rate: dict[str, Any] | None) -> str:
+    return f"{rate['n_success']}/{rate['n_episodes']}" if rate else ""
+
+
+def _latency(latency: dict[str, float] | None) -> str:
+    return f"{latency['p50']:.0f} ms" if latency else "-"

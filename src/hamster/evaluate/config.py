@@ -1,0 +1,52 @@
+"""What to measure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ARMS = ("oracle", "nano", "shuffled", "none")
+FAMILIES = ("pick_place", "press", "knock")
+
+
+@dataclass(frozen=True)
+class EvalConfig:
+    """One table: some arms, one policy, the same scenes for every arm.
+
+    Attributes:
+        out: result folder.
+        suite: name in `SUITES`.
+        planners: arms: "oracle", "shuffled", "none", a bundled planner's name or a checkpoint's folder.
+        policy: a bundled policy's name or a checkpoint's folder.
+        episodes: scenes per arm, dealt to the families in turn.
+        seed: scene i is a function of (seed, i) alone, so a longer run contains a shorter one.
+        families: task families.
+        replan: keyposes from one question to the planner to the next; 0 asks once.
+        workers: processes, one per usable core if None. No result depends on it.
+        restart: throw away what an earlier, finished run left in `out`; an unfinished one is continued all the same.
+
+    Raises:
+        ValueError: if a number is too small or a list is empty or repeats itself.
+    """
+
+    out: Path
+    suite: str = "tabletop"
+    planners: tuple[str, ...] = ARMS
+    policy: str = "nano"
+    episodes: int = 60
+    seed: int = 0
+    families: tuple[str, ...] = FAMILIES
+    replan: int = 0
+    workers: int | None = None
+    restart: bool = False
+
+    def __post_init__(self) -> None:
+        for name, low in (("episodes", 1), ("seed", 0), ("replan", 0)):
+            if getattr(self, name) < low:
+                raise ValueError(f"{name} must be >= {low}, got {getattr(self, name)}")
+        if self.workers is not None and self.workers < 1:
+            raise ValueError(f"workers must be >= 1, got {self.workers}")
+        for name in ("planners", "families"):
+            listed = getattr(self, name)
+            if not listed or len(set(listed)) != len(listed):
+                raise ValueError(f"{name} must be at least one name, each only once, got {', '.join(listed) or 'none'}")

@@ -1,0 +1,107 @@
+"""A rollout as a film that anything plays: H.264 in mp4, the path drawn on every frame, a caption below."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import cast
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from hamster.path.draw import draw
+from hamster.rollout import Rollout
+
+Rgb = NDArray[np.uint8]
+SIDE_PX = 384
+CAPTION_PX = 48
+CODECS = ("libx264", "libopenh264", "mpeg4")  # the first that this PyAV was built with
+INK, FAINT, BACK = (236, 236, 232), (158, 158, 154), (24, 24, 26)
+_SMOOTH = Image.Resampling.LANCZOS
+GREEN, RED = (92, 190, 120), (226, 104, 92)
+
+
+def drawn_frames(rollout: Rollout, side_px: int = SIDE_PX) -> list[Rgb]:
+    """The film's frames, enlarged, each with the path that was in force, (side, side, 3)."""
+    out = []
+    for frame, index in zip(rollout.film.frames, rollout.film.path_index, strict=True):
+        large = np.asarray(Image.fromarray(frame).resize((side_px, side_px), _SMOOTH))
+        out.append(large if index < 0 else draw(large, rollout.paths[index]))
+    return out
+
+
+def caption(rollout: Rollout, arm: str, width_px: int, ended: bool) -> Rgb:
+    """(CAPTION_PX, width, 3): the instruction, the arm and, once it has ended, the outcome."""
+    strip = Image.new("RGB", (width_px, CAPTION_PX), BACK)
+    pen = ImageDraw.Draw(strip)
+    pen.text((10, 6), _fitting(pen, rollout.instruction, width_px - 20), INK, _font(15))
+    pen.text((10, 27), f"{arm} path" if arm != "none" else "no path", FAINT, _font(13))
+    if ended:
+        text = rollout.outcome.replace("_", " ")
+        left = width_px - 10 - pen.textlength(text, _font(13))
+        pen.text((left, 27), text, GREEN if rollout.success else RED, _font(13))
+    return np.asarray(strip)
+
+
+def write_film(file: Path, rollout: Rollout, arm: str, frames: list[Rgb]) -> None:
+    """Writes the mp4; the last frame, which carries the outcome, stays for a second."""
+    running, ended = (caption(rollout, arm, frames[0].shape[1], end) for end in (False, True))
+    hold = max(1, round(rollout.film.fps))
+    pictures = [np.concatenate([frame, running]) for frame in frames[:-1]]
+    pictures += [np.concatenate([frames[-1], ended])] * hold
+    encode(file, pictures, rollout.film.fps)
+
+
+def encode(file: Path, frames: list[Rgb], fps: float) -> None:
+    """Writes frames (H, W, 3), even H and W, as an mp4; the file appears when it is complete."""
+    height, width = frames[0].shape[:2]
+    temporary = file.with_name(f".{file.name}.tmp")
+    with av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"}) as container:
+        stream = cast(av.VideoStream, container.add_stream(_codec(), rate=max(1, round(fps))))
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.thread_count = 1
+        stream.options = {"preset": "veryfast", "crf": "26"}
+        for frame in frames:
+            for packet in stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+    temporary.replace(file)
+
+
+def webp(rgb: Rgb, quality: int = 72) -> bytes:
+    """An image (H, W, 3) as WebP."""
+    buffer = BytesIO()
+    Image.fromarray(rgb).save(buffer, "WEBP", quality=quality, method=4)
+    return buffer.getvalue()
+
+
+def filmstrip(frames: list[Rgb], n: int = 6, columns: int = 3, side_px: int = 144) -> Rgb:
+    """n frames, evenly spaced from first to last, row by row: (n / columns * side, columns * side, 3)."""
+    chosen = np.linspace(0, len(frames) - 1, n).round().astype(int)
+    tiles = [np.asarray(Image.fromarray(frames[i]).resize((side_px, side_px), _SMOOTH)) for i in chosen]
+    return np.concatenate([np.concatenate(tiles[i : i + columns], 1) for i in range(0, n, columns)])
+
+
+@lru_cache(maxsize=1)
+def _codec() -> str:
+    for name in CODECS:
+        if name in av.codecs_available:
+            return name
+    raise RuntimeError(f"this PyAV can write none of {', '.join(CODECS)}; install av from its official wheels")
+
+
+@lru_cache(maxsize=4)
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
+def _fitting(pen: ImageDraw.ImageDraw, text: str, width_px: float) -> str:
+    if pen.textlength(text, _font(15)) <= width_px:
+        return text
+    while text and pen.textlength(text + "…", _font(15)) > width_px:
+        text = text[:-1]
+    return text.rstrip() + "…"

@@ -1,0 +1,59 @@
+"""Trials on several processes; what comes out does not depend on how many."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+
+from hamster.evaluate.bench import Bench
+from hamster.evaluate.config import EvalConfig
+from hamster.evaluate.journal import Record
+from hamster.evaluate.trials import Trial
+from hamster.provenance import usable_cores
+
+OpenBench = Callable[[EvalConfig], Bench]
+# Numerical libraries and Mesa's rasteriser would each start a thread per core in each process.
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS")
+MAX_WORKERS = 16  # each holds its own models: about 0.7 GB
+
+_bench: Bench | None = None
+
+
+def n_workers(config: EvalConfig, n_trials: int) -> int:
+    """How many processes to start for so many trials."""
+    wanted = config.workers or min(usable_cores(), MAX_WORKERS)
+    return max(1, min(wanted, n_trials))
+
+
+def run_trials(todo: Sequence[Trial], config: EvalConfig, open_bench: OpenBench) -> Iterator[Record]:
+    """Runs the trials and yields their records as they finish, in any order."""
+    workers = n_workers(config, len(todo))
+    if not todo:
+        return
+    if workers == 1:
+        bench = open_bench(config)
+        yield from map(bench.run, todo)
+        return
+    # Spawned, not forked: OpenGL contexts and torch's threads do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _start, (config, open_bench)) as pool:
+        futures = [pool.submit(_run, trial) for trial in todo]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _start(config: EvalConfig, open_bench: OpenBench) -> None:
+    global _bench
+    for name in ONE_THREAD:
+        os.environ.setdefault(name, "1")
+    _bench = open_bench(config)
+
+
+def _run(trial: Trial) -> Record:
+    assert _bench is not None
+    return _bench.run(trial)

@@ -1,0 +1,14 @@
+"use strict";
+// Shows the scenes of one family, or those that one arm failed. Without scripts, all scenes are shown.
+for (const button of document.querySelectorAll(".filters button")) {
+  button.addEventListener("click", () => {
+    for (const other of document.querySelectorAll(".filters button")) other.setAttribute("aria-pressed", other === button);
+    for (const scene of document.querySelectorAll(".scene")) {
+      scene.hidden = !` ${scene.dataset.tags} `.includes(` ${button.dataset.tag} `);
+    }
+  });
+}
+// Films play only for those who have not asked for less motion.
+if (matchMedia("(prefers-reduced-motion: no-preference)").matches) {
+  for (const video of document.querySelectorAll("video")) video.play().catch(() => {});
+}

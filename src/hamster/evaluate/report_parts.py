@@ -1,0 +1,98 @@
+"""Small pieces of the report: cards, chips, filters."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from hamster.rollout.arms import CONTROLS
+
+Record = Mapping[str, Any]
+MIME = {".webp": "image/webp", ".mp4": "video/mp4"}
+
+
+def kind(arm: str) -> str:
+    """A control's own name, or "planner"."""
+    return arm if arm in CONTROLS else "planner"
+
+
+def percent(rate: Mapping[str, Any]) -> str:
+    """A success rate as people say it."""
+    return f"{rate['pc_success']:.0f} %"
+
+
+def tag(text: str) -> str:
+    """A chip."""
+    return f'<span class="tag">{escape(text.replace("_", " "))}</span>'
+
+
+def data_uri(file: Path) -> str:
+    """A picture or a film, written into the page."""
+    return f"data:{MIME[file.suffix]};base64,{b64encode(file.read_bytes()).decode()}"
+
+
+def film_card(record: Record, folder: Path) -> str:
+    """A film that plays in the page."""
+    label = escape(f"Film: {_words(record)}", quote=True)
+    video = (
+        f'<video src="{data_uri(folder / record["film"])}" loop muted playsinline controls preload="metadata" '
+        f'aria-label="{label}"></video>'
+    )
+    return f'<figure data-kind="{kind(record["arm"])}">{video}{_caption(record)}</figure>'
+
+
+def episode_card(record: Record, folder: Path) -> str:
+    """First frame, film strip, outcome, and a link to the film."""
+    words = escape(_words(record), quote=True)
+    first = f'<img src="{data_uri(folder / record["first"])}" alt="First frame with path: {words}" loading="lazy">'
+    strip = f'<img src="{data_uri(folder / record["strip"])}" alt="Six moments: {words}" loading="lazy">'
+    why = f'<p class="why">{escape(record["message"])}</p>' if record["message"] else ""
+    link = f'<a href="{escape(record["film"], quote=True)}" class="small soft">film</a>'
+    return f'<figure data-kind="{kind(record["arm"])}">{first}{strip}{_caption(record, link)}{why}</figure>'
+
+
+def _caption(record: Record, extra: str = "") -> str:
+    name = {"none": "no path"}.get(record["arm"], Path(record["arm"]).name)
+    end = "yes" if record["success"] else "no"
+    sign = "✓" if record["success"] else "✗"
+    outcome = escape(record["outcome"].replace("_", " "))
+    return (
+        f'<figcaption><span class="arm">{escape(name)}</span>{extra}'
+        f'<span class="end {end}">{sign} {outcome}</span></figcaption>'
+    )
+
+
+def _words(record: Record) -> str:
+    return f"{record['instruction']}; arm {Path(record['arm']).name}; {record['outcome'].replace('_', ' ')}"
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A filter of scenes."""
+
+    name: str
+    label: str
+    fits: Callable[[Sequence[Record]], bool]
+
+    @staticmethod
+    def of(scenes: Sequence[Sequence[Record]]) -> list[Tag]:
+        """All scenes; those of each family; those that an arm which should succeed has failed."""
+        tags = [Tag("all", "all", lambda _: True)]
+        for family in dict.fromkeys(episodes[0]["family"] for episodes in scenes):
+            tags.append(Tag(f"family-{family}", family.replace("_", " "), _in_family(family)))
+        arms = dict.fromkeys(r["arm"] for episodes in scenes for r in episodes)
+        for number, arm in enumerate(a for a in arms if kind(a) in ("oracle", "planner")):
+            tags.append(Tag(f"failed-{number}", f"{Path(arm).name} failed", _failed(arm)))
+        return [t for t in tags if any(t.fits(episodes) for episodes in scenes)]
+
+
+def _in_family(family: str) -> Callable[[Sequence[Record]], bool]:
+    return lambda episodes: bool(episodes[0]["family"] == family)
+
+
+def _failed(arm: str) -> Callable[[Sequence[Record]], bool]:
+    return lambda episodes: any(r["arm"] == arm and not r["success"] for r in episodes)

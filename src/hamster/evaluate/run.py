@@ -1,0 +1,110 @@
+"""Run a table: trials, journal, summary, report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hamster.evaluate.bench import open_bench as open_real_bench
+from hamster.evaluate.config import EvalConfig
+from hamster.evaluate.journal import Journal, Record, write_atomically
+from hamster.evaluate.pool import OpenBench, n_workers, run_trials
+from hamster.evaluate.report import report
+from hamster.evaluate.suites import find_suite
+from hamster.evaluate.summary import summarize
+from hamster.evaluate.trials import Trial, trials
+from hamster.provenance import git_commit, run_info
+
+Progress = Callable[[Iterable[Record], int, int], Iterable[Record]]
+
+
+def evaluate(
+    config: EvalConfig, progress: Progress | None = None, open_bench: OpenBench = open_real_bench
+) -> dict[str, Any]:
+    """Runs what is not done yet and writes rollouts.jsonl, eval_info.json, report.html, films and stills.
+
+    Args:
+        config: what to measure.
+        progress: wraps the records as they come, given how many are done already and how many there will be.
+        open_bench: loads the models, in each process once.
+
+    Returns:
+        The content of eval_info.json.
+
+    Raises:
+        ValueError: if a name is unknown, or the folder holds another run.
+    """
+    _check_families(config)
+    planned = trials(config)
+    info, start = run_info(config.seed), time.perf_counter()
+    journal = _open_journal(config, planned)
+    done = journal.records()
+    todo = [trial for trial in planned if trial.key not in done]
+    found = run_trials(todo, config, open_bench)
+    for record in progress(found, len(planned) - len(todo), len(planned)) if progress else found:
+        journal.append(record)
+    journal.sort(trial.key for trial in planned)
+    meta = {
+        **info,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "wall_s": round(time.perf_counter() - start, 1),
+        "workers": n_workers(config, len(todo)),
+        "n_resumed": len(planned) - len(todo),
+        "suite": config.suite,
+        "policy": config.policy,
+        "replan": config.replan,
+    }
+    return _write_results(config, planned, journal.records(), meta)
+
+
+def _write_results(
+    config: EvalConfig, planned: Sequence[Trial], records: dict[str, Record], meta: dict[str, Any]
+) -> dict[str, Any]:
+    ordered = [records[trial.key] for trial in planned]
+    summary = summarize(ordered, config.planners, meta)
+    write_atomically(config.out / "eval_info.json", json.dumps(summary, indent=2) + "\n")
+    write_atomically(config.out / "report.html", report(summary, ordered, config.out))
+    return summary
+
+
+def _open_journal(config: EvalConfig, planned: Sequence[Trial]) -> Journal:
+    conditions = {
+        "suite": config.suite,
+        "policy": config.policy,
+        "seed": config.seed,
+        "families": list(config.families),
+        "replan": config.replan,
+        "git_commit": git_commit(),
+    }
+    if config.restart and _is_over(config.out, conditions, planned):
+        clear(config.out)
+    return Journal(config.out, conditions)
+
+
+def _is_over(out: Path, conditions: dict[str, Any], planned: Sequence[Trial]) -> bool:
+    """Whether there is nothing in the folder that a run under these conditions could go on with."""
+    try:
+        done = Journal(out, conditions).records()
+    except ValueError:
+        return True
+    return all(trial.key in done for trial in planned)
+
+
+def clear(out: Path) -> None:
+    """Removes what a run left in its folder, and nothing else."""
+    for name in ("rollouts.jsonl", "conditions.json", "eval_info.json", "report.html"):
+        (out / name).unlink(missing_ok=True)
+    for name in ("films", "stills"):
+        shutil.rmtree(out / name, ignore_errors=True)
+
+
+def _check_families(config: EvalConfig) -> None:
+    known = find_suite(config.suite).families
+    for family in config.families:
+        if family not in known:
+            raise ValueError(f"unknown family {family!r} of suite {config.suite}; there are: {', '.join(known)}")

@@ -1,0 +1,65 @@
+"""From episodes to `eval_info.json`: every number of the report, and nothing that the episodes do not say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hamster.evaluate.stats import mcnemar, quantile, wilson
+
+Record = Mapping[str, Any]
+
+
+def summarize(records: Sequence[Record], arms: Sequence[str], meta: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of `eval_info.json`; the names inside an arm are LeRobot's.
+
+    Args:
+        records: finished episodes, of any arms.
+        arms: in the order of the table; an arm without an episode is left out.
+        meta: seed, versions, commit, command, times.
+    """
+    by_arm = {arm: [r for r in records if r["arm"] == arm] for arm in arms}
+    by_arm = {arm: episodes for arm, episodes in by_arm.items() if episodes}
+    return {
+        "arms": {arm: _arm(episodes) for arm, episodes in by_arm.items()},
+        "paired": [_pair(a, b, by_arm) for i, a in enumerate(by_arm) for b in list(by_arm)[i + 1 :]],
+        "meta": dict(meta),
+    }
+
+
+def _arm(episodes: Sequence[Record]) -> dict[str, Any]:
+    families = sorted({r["family"] for r in episodes})
+    return {
+        **_rate(episodes),
+        "per_task": {family: _rate([r for r in episodes if r["family"] == family]) for family in families},
+        "outcomes": dict(sorted(Counter(r["outcome"] for r in episodes).items())),
+        "latency_ms": {
+            "planner": _latency([s for r in episodes for s in r["planner_s"]]),
+            "policy": _latency([s for r in episodes for s in r["policy_s"]]),
+        },
+    }
+
+
+def _rate(episodes: Sequence[Record]) -> dict[str, Any]:
+    n, n_success = len(episodes), sum(bool(r["success"]) for r in episodes)
+    low, high = wilson(n_success, n)
+    return {
+        "pc_success": round(100 * n_success / n, 2),
+        "n_episodes": n,
+        "n_success": n_success,
+        "pc_success_ci95": [round(100 * low, 2), round(100 * high, 2)],
+    }
+
+
+def _latency(seconds: Sequence[float]) -> dict[str, float] | None:
+    if not seconds:
+        return None
+    return {name: round(1000 * quantile(seconds, q), 1) for name, q in (("p50", 0.5), ("p95", 0.95))}
+
+
+def _pair(a: str, b: str, by_arm: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
+    done_a, done_b = ({r["scene"]: bool(r["success"]) for r in by_arm[arm]} for arm in (a, b))
+    shared = sorted(done_a.keys() & done_b.keys())
+    only_a, only_b, p = mcnemar([done_a[s] for s in shared], [done_b[s] for s in shared])
+    return {"a": a, "b": b, "n_scenes": len(shared), "n_only_a": only_a, "n_only_b": only_b, "p_mcnemar": p}

@@ -1,0 +1,50 @@
+"""Which episodes a table consists of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hamster.evaluate.config import EvalConfig
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One arm on one scene.
+
+    Attributes:
+        scene: number of the scene in this run, the same for all arms.
+        seed: makes the scene; `other_seed` makes the scene from which the shuffled arm takes its path.
+    """
+
+    scene: int
+    arm: str
+    family: str
+    seed: int
+    other_seed: int
+
+    @property
+    def key(self) -> str:
+        """Identifies the trial within a run, and names its files."""
+        return f"{self.scene:04d}-{_file_name(self.arm)}"
+
+
+def trials(config: EvalConfig) -> list[Trial]:
+    """All trials, arms interleaved: an interrupted run has its arms on the same scenes still."""
+    out = []
+    for scene in range(config.episodes):
+        seed, other_seed = scene_seeds(config.seed, scene)
+        family = config.families[scene % len(config.families)]
+        out += [Trial(scene, arm, family, seed, other_seed) for arm in config.planners]
+    return out
+
+
+def scene_seeds(seed: int, scene: int) -> tuple[int, int]:
+    """Two seeds of 62 bits for scene number `scene` of a run: no two scenes share one."""
+    first, second = np.random.SeedSequence([seed, scene]).generate_state(2, np.uint64)
+    return int(first >> 2), int(second >> 2)
+
+
+def _file_name(arm: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in arm).strip("_")[-60:]

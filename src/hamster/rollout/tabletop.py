@@ -1,0 +1,86 @@
+"""The built-in tabletop as the closed loop wants it."""
+
+from __future__ import annotations
+
+import gymnasium
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.data import Observation
+from hamster.geometry import quaternion_from_matrix
+from hamster.path import Path, PlanError
+from hamster.rollout.environment import BrokenEnvironmentError
+from hamster.sim.annotate import planned_path
+from hamster.sim.motion import CONTROL_DT_S
+from hamster.sim.render import Renderer
+from hamster.sim.tabletop import FAMILIES
+from hamster.sim.tabletop.demos import IMAGE_SIZE
+from hamster.sim.tabletop.env import TabletopEnv
+
+__all__ = ["FAMILIES", "MAX_STEPS", "TabletopEnvironment"]
+
+Array = NDArray[np.float64]
+MAX_STEPS = 300  # 15 s; the expert needs 5 to 8
+FRONT_PX = 256
+_DIVERGED = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
+
+
+class TabletopEnvironment:
+    """One scene of `hamster/Tabletop-v0`. Renders only when asked, which most control steps do not.
+
+    Args:
+        family: task family.
+        seed: makes the scene and the task.
+        image_size: of the policy's views, pixels; the default is what the demonstrations were rendered at.
+    """
+
+    dt_s = CONTROL_DT_S
+
+    def __init__(self, family: str, seed: int, image_size: int = IMAGE_SIZE) -> None:
+        made = gymnasium.make("hamster/Tabletop-v0", family=family, image_size=image_size, disable_env_checker=True)
+        assert isinstance(made.unwrapped, TabletopEnv)
+        self._env = made.unwrapped
+        self._env.reset(seed=seed)
+        self._front = Renderer(self._env.world.model, FRONT_PX, FRONT_PX)
+
+    @property
+    def instruction(self) -> str:
+        """What a person asks for."""
+        return self._env.command.instruction
+
+    def observe(self) -> Observation:
+        """All cameras, the tool and the gripper."""
+        return self._env.observation()
+
+    def tool_pose_world(self) -> Array:
+        """(4, 4), measured."""
+        return self._env.world.tool_pose_world
+
+    def front_image(self) -> NDArray[np.uint8]:
+        """(256, 256, 3) from the front camera."""
+        return self._front.render(self._env.world.data, "front").rgb
+
+    def step(self, tool_pose_world: Array, gripper_open: bool) -> bool:
+        """One control step; BrokenEnvironmentError if the simulation diverges."""
+        pose = np.asarray(tool_pose_world)
+        quaternion = quaternion_from_matrix(pose[:3, :3])
+        self._env.advance(np.array([*pose[:3, 3], *quaternion, float(gripper_open)]))
+        if any(self._env.world.data.warning[kind].number for kind in _DIVERGED):
+            raise BrokenEnvironmentError("the simulation diverged")
+        return self._env.is_success()
+
+    def expert_path(self) -> Path:
+        """The expert's path from the present state on, in the front camera; PlanError where it leaves the image."""
+        world = self._env.world
+        mujoco.mj_forward(world.model, world.data)
+        camera = self._front.camera(world.data, "front")
+        path = planned_path(world, self._env.command, camera)
+        if path is None:
+            raise PlanError("the expert's path starts, grasps, releases or ends outside the image")
+        return path
+
+    def close(self) -> None:
+        """Frees the renderers."""
+        self._front.close()
+        self._env.close()

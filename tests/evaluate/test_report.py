@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from hamster.evaluate.summary import summarize
+from tests.evaluate.fakes import HOSTILE
+
+VOID = {"meta", "img", "br", "link"}
+
+
+class Page(HTMLParser):
+    """Collects tags and attributes, and checks that tags close in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags, self.text, self._open = [], "", []
+        self.feed(text)
+        assert self._open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def page(finished):
+    config, _ = finished
+    return Page((config.out / "report.html").read_text())
+
+
+def test_the_page_needs_nothing_else(finished, page):
+    config, _ = finished
+    for _tag, attributes in page.tags:
+        assert all(not attributes.get(a, "data:").startswith(("http", "//")) for a in ("src", "href"))
+        assert attributes.get("src", "data:").startswith("data:")
+    text = re.sub(r"base64,[\w+/=]+", "", (config.out / "report.html").read_text())
+    assert "http://" not in text and "https://" not in text and "@import" not in text and "url(" not in text
+
+
+def test_links_lead_to_the_films_beside_the_page(finished, page):
+    config, _ = finished
+    links = [attributes["href"] for tag, attributes in page.tags if tag == "a"]
+    assert len(links) == 12 and all((config.out / link).is_file() for link in links)
+
+
+def test_a_hostile_instruction_stays_text(page):
+    assert HOSTILE in page.text
+    assert sum(tag == "script" for tag, _ in page.tags) == 1
+    assert not any(tag == "b" and not attributes.get("style") for tag, attributes in page.tags)
+
+
+def test_every_picture_has_words_and_every_episode_its_pictures(page):
+    images = [attributes for tag, attributes in page.tags if tag == "img"]
+    films = [attributes for tag, attributes in page.tags if tag == "video"]
+    assert len(images) == 2 * 12 and len(films) == 3 * 4
+    assert all(len(image["alt"]) > 20 for image in images) and all(film["aria-label"] for film in films)
+
+
+def test_the_numbers_are_those_of_eval_info(finished, page):
+    _, info = finished
+    for arm in info["arms"].values():
+        assert f"{arm['n_success']} of {arm['n_episodes']}" in page.text
+        low, high = arm["pc_success_ci95"]
+        assert f"{low:.0f} to {high:.0f} %" in page.text
+
+
+def test_an_arm_without_episodes_is_left_out():
+    episode = {"arm": "none", "family": "press", "scene": 0, "success": False, "outcome": "timeout"}
+    info = summarize([{**episode, "planner_s": [], "policy_s": [0.1]}], ("oracle", "none"), {})
+    assert list(info["arms"]) == ["none"] and info["arms"]["none"]["latency_ms"]["planner"] is None
