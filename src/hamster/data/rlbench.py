@@ -24,7 +24,6 @@ from hamster.geometry import Camera, matrix_from_quaternion
 
 CAMERAS = ("front", "left_shoulder", "right_shoulder", "overhead", "wrist")
 STEP_S = 0.05  # RLBench's simulation step
-LICENCE = "RLBench: see https://github.com/stepjam/RLBench/blob/master/LICENSE"
 _STUBS = ("rlbench.demo.Demo", "rlbench.backend.observation.Observation")
 
 
@@ -63,7 +62,6 @@ def read_episode(folder: Path, source: str = "rlbench:") -> Episode:
             source=source,
             file=str(Path(folder.name) / file.name),
             sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
-            licence=LICENCE,
             extra={"task": task},
         ),
         tool_poses_world=poses,

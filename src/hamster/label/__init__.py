@@ -1,5 +1,7 @@
 """Episodes become paths; label sets are written to disk and read back."""
 
+from hamster.label.dataset import read_annotated, read_episodes, write
+from hamster.label.episodes import LabelledEpisode
 from hamster.label.gripper import gripper_events
 from hamster.label.project import Label, Visibility, path_from_poses, paths_from_here
 
@@ -10,8 +12,12 @@ __all__ = [
     "OUT_OF_VIEW",
     "VISIBLE",
     "Label",
+    "LabelledEpisode",
     "Visibility",
     "gripper_events",
     "path_from_poses",
     "paths_from_here",
+    "read_annotated",
+    "read_episodes",
+    "write",
 ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from hamster.path import Gripper
 
 HYSTERESIS = 0.15  # of the full opening: more than sensor noise, less than closing on anything but the widest thing
+STILL = 0.05  # fingers that moved by less have not moved
 
 
 def gripper_events(opening: ArrayLike, hysteresis: float = HYSTERESIS) -> list[tuple[int, Gripper]]:
@@ -32,6 +35,33 @@ def gripper_events(opening: ArrayLike, hysteresis: float = HYSTERESIS) -> list[t
             continue
         events.append((frame if binary else _onset(signal.tolist(), frame), state))
     return events
+
+
+def commanded_events(commanded_open: ArrayLike, opening: ArrayLike) -> list[tuple[int, Gripper]]:
+    """(frame, new state) wherever a command (T,) bool changes, at the frame from which the fingers (T,) obeyed it.
+
+    That is the last frame, not after the change, at which they had not yet moved. A recorded command may come early or
+    late, in the middle of a motion for instance; where the fingers start to move the tool is where it is meant to be.
+    """
+    command, signal = np.asarray(commanded_open, bool), np.asarray(opening, np.float64)
+    events: list[tuple[int, Gripper]] = []
+    since = 0
+    for frame in (np.flatnonzero(command[1:] != command[:-1]) + 1).tolist():
+        stretch = signal[since : frame + 1]
+        moved = stretch - stretch.min() if command[frame] else stretch.max() - stretch
+        at = since + int(np.flatnonzero(moved <= STILL)[-1])
+        events.append((at, Gripper.OPEN if command[frame] else Gripper.CLOSED))
+        since = at + 1
+    return events
+
+
+def is_open(events: Sequence[tuple[int, Gripper]], opening: ArrayLike) -> NDArray[np.bool_]:
+    """(T,) the commanded state at each frame: events as above, and the opening (T,) where there are none."""
+    signal = np.asarray(opening, np.float64)
+    state = np.full(len(signal), events[0][1] is Gripper.CLOSED if events else bool(signal[0] > 0.5))
+    for frame, new in events:
+        state[frame:] = new is Gripper.OPEN
+    return state
 
 
 def _onset(signal: list[float], frame: int) -> int:

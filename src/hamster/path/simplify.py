@@ -33,7 +33,7 @@ def simplify(path: Path, epsilon: float = EPSILON) -> Path:
 
 
 def kept_waypoints(uv: ArrayLike, fixed: ArrayLike = (), epsilon: float = EPSILON) -> NDArray[np.intp]:
-    """Sorted indices of the points (N, 2) that simplification keeps; those in `fixed` and the ends are among them."""
+    """Sorted indices of the points (N, D) that simplification keeps; those in `fixed` and the ends are among them."""
     if not epsilon >= 0:
         raise ValueError(f"epsilon must be >= 0, got {epsilon}")
     points = np.asarray(uv, np.float64)
@@ -56,14 +56,14 @@ def kept_waypoints(uv: ArrayLike, fixed: ArrayLike = (), epsilon: float = EPSILO
 
 
 def segment_distance(points: ArrayLike, start: ArrayLike, end: ArrayLike) -> Array:
-    """Distance of points (..., 2) to the segments from start (..., 2) to end (..., 2), which may have no length."""
+    """Distance of points (..., D) to the segments from start (..., D) to end (..., D), which may have no length."""
     origin = np.asarray(start, np.float64)
     along = np.asarray(end, np.float64) - origin
     offset = np.asarray(points, np.float64) - origin
     length2 = (along * along).sum(-1)
     part = (offset * along).sum(-1) / np.where(length2 > 0, length2, 1)
     gap = offset - np.clip(part, 0, 1)[..., None] * along
-    return np.asarray(np.hypot(gap[..., 0], gap[..., 1]))
+    return np.asarray(np.sqrt((gap * gap).sum(-1)))
 
 
 def arc_length(uv: ArrayLike) -> Array:

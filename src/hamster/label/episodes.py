@@ -1,0 +1,195 @@
+"""Labelled episodes: arrays in an .npz, words and paths in a .json beside it, and a picture of the first frame."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from hamster.data import Episode, Keyposes, Observation, Provenance, View
+from hamster.geometry import Camera
+from hamster.label.annotated import provenance_json
+from hamster.label.gripper import commanded_events, gripper_events, is_open
+from hamster.label.keyposes import find_keyposes
+from hamster.label.project import Label, Visibility, paths_from_here
+from hamster.label.storage import json_bytes, npz_bytes
+from hamster.path import Gripper, Path
+from hamster.path.draw import draw
+
+DEPTH_UNIT_M = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledEpisode:
+    """An episode and, for each of its frames, the path from there to the end on the image of one camera."""
+
+    episode: Episode
+    camera: str
+    labels: Sequence[Label]
+    task: str
+
+
+def label_episode(episode: Episode, camera: str | None, epsilon: float) -> LabelledEpisode:
+    """Projects the robot's motion into every frame of one camera (the first one, unless named).
+
+    Raises:
+        ValueError: if robot, camera or calibration are missing, or an image cannot be read.
+    """
+    poses, opening = _recorded(episode)
+    observations = list(episode.observations)  # each is decoded, or rendered, once
+    views = [observation.views for observation in observations]
+    name = camera or next(iter(views[0]), "")
+    if name not in views[0]:
+        raise ValueError(f"no camera {name!r}; there are {', '.join(views[0]) or 'none'}")
+    cameras = [_calibrated(view[name], name) for view in views]
+    state = is_open(_events(episode, opening), opening)
+    labels = paths_from_here(poses, state, cameras, [view[name].depth_m for view in views], epsilon)
+    extra = episode.provenance.extra
+    task = str(extra.get("task", extra.get("family", "")))
+    return LabelledEpisode(replace(episode, observations=observations), name, labels, task)
+
+
+def pack(labelled: LabelledEpisode, stem: str) -> dict[str, bytes]:
+    """The files of one episode, by name."""
+    observations = labelled.episode.observations
+    arrays = _arrays(labelled.episode, observations)
+    record = {
+        "instructions": list(labelled.episode.instructions),
+        "task": labelled.task,
+        "camera": labelled.camera,
+        "labels": [label.to_json() for label in labelled.labels],
+        "success": bool(labelled.episode.provenance.extra.get("success", True)),
+        "provenance": provenance_json(labelled.episode.provenance),
+    }
+    first = observations[0].views[labelled.camera].rgb
+    drawn = io.BytesIO()
+    Image.fromarray(draw(first, labelled.labels[0].path)).save(drawn, "PNG")
+    return {
+        f"{stem}.npz": npz_bytes(arrays),
+        f"{stem}.json": json_bytes(record),
+        f"drawn/{stem}.png": drawn.getvalue(),
+    }
+
+
+def unpack(npz: bytes, text: bytes) -> LabelledEpisode:
+    """An episode from the content of its two files."""
+    record = json.loads(text)
+    with np.load(io.BytesIO(npz), allow_pickle=False) as stored:
+        small = {name: stored[name] for name in stored.files if not name.startswith(("rgb_", "depth_"))}
+    episode = Episode(
+        instructions=record["instructions"],
+        observations=_Stored(npz, small),
+        provenance=Provenance(**record["provenance"]),
+        tool_poses_world=small["tool_poses_world"],
+        gripper=small["gripper"],
+        keyposes=Keyposes(small["keyposes"], small["keypose_open"], small["keypose_index"]),
+    )
+    labels = [
+        Label(
+            Path.from_json(label["path"]),
+            np.array([Visibility[name.upper()] for name in label["visible"]], np.uint8),
+            np.array(label["frames"], np.intp),
+        )
+        for label in record["labels"]
+    ]
+    return LabelledEpisode(episode, record["camera"], labels, record["task"])
+
+
+@dataclass(frozen=True)
+class _Stored(Sequence[Observation]):
+    """Observations in an .npz, decompressed at the first look at one."""
+
+    npz: bytes
+    small: dict[str, NDArray[Any]]
+
+    @cached_property
+    def _images(self) -> dict[str, NDArray[Any]]:
+        with np.load(io.BytesIO(self.npz), allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files if name.startswith(("rgb_", "depth_"))}
+
+    def __len__(self) -> int:
+        return len(self.small["time_s"])
+
+    @overload
+    def __getitem__(self, index: int) -> Observation: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Observation]: ...
+    def __getitem__(self, index: int | slice) -> Observation | list[Observation]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        i, small = range(len(self))[index], self.small
+        names = [name.removeprefix("rgb_") for name in self._images if name.startswith("rgb_")]
+        views = {name: self._view(name, i) for name in names}
+        return Observation(views, small["tool_poses_world"][i], float(small["gripper"][i]), float(small["time_s"][i]))
+
+    def _view(self, name: str, i: int) -> View:
+        rgb = self._images[f"rgb_{name}"][i]
+        stored = self._images.get(f"depth_mm10_{name}")
+        depth_m = None if stored is None else (stored[i] * DEPTH_UNIT_M).astype(np.float32)
+        if f"intrinsics_{name}" not in self.small:
+            return View(rgb, depth_m)
+        pose = self.small[f"world_from_camera_{name}"][i]
+        return View(rgb, depth_m, Camera(self.small[f"intrinsics_{name}"], pose, rgb.shape[1], rgb.shape[0]))
+
+
+def _recorded(episode: Episode) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    if episode.tool_poses_world is None or episode.gripper is None:
+        raise ValueError("the robot's tool poses or its gripper were not recorded; paths cannot be projected")
+    return episode.tool_poses_world, episode.gripper
+
+
+def _calibrated(view: View, name: str) -> Camera:
+    if view.camera is None:
+        raise ValueError(f"camera {name!r} is not calibrated; paths cannot be projected")
+    return view.camera
+
+
+def _events(episode: Episode, opening: NDArray[np.float64]) -> list[tuple[int, Gripper]]:
+    """From the commands where the source recorded them, else from the measured opening."""
+    if episode.keyposes is not None:
+        at_start = np.r_[opening[0] > 0.5, episode.keyposes.gripper_open]
+        return commanded_events(at_start[episode.keyposes.next], opening)
+    if episode.actions is not None:
+        return commanded_events(episode.actions[:, 7] > 0.5, opening)
+    return gripper_events(opening)
+
+
+def _arrays(episode: Episode, observations: Sequence[Observation]) -> dict[str, NDArray[Any]]:
+    poses, opening = _recorded(episode)
+    commanded = is_open(_events(episode, opening), opening)
+    keyposes = episode.keyposes or find_keyposes(poses, commanded)
+    ahead = np.minimum(keyposes.next, len(keyposes.gripper_open) - 1)
+    arrays: dict[str, NDArray[Any]] = {
+        "tool_poses_world": poses,
+        "gripper": opening,
+        "gripper_open": commanded,
+        "time_s": np.array([observation.time_s for observation in observations]),
+        "keyframe": np.append(False, keyposes.next[1:] != keyposes.next[:-1]),
+        "keypose_index": ahead,
+        "keyposes": keyposes.tool_poses_world,
+        "keypose_open": keyposes.gripper_open,
+    }
+    for name in observations[0].views:
+        arrays.update(_view_arrays(name, [observation.views[name] for observation in observations]))
+    return arrays
+
+
+def _view_arrays(name: str, views: Sequence[View]) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {f"rgb_{name}": np.stack([view.rgb for view in views])}
+    depths = [view.depth_m for view in views if view.depth_m is not None]
+    if len(depths) == len(views):
+        units = np.nan_to_num(np.stack(depths) / DEPTH_UNIT_M, nan=0.0, posinf=0.0, neginf=0.0).round()
+        # 6.5 m and more does not fit into 16 bits, and counts as unknown.
+        arrays[f"depth_mm10_{name}"] = np.where((units > 0) & (units < 2**16), units, 0).astype(np.uint16)
+    cameras = [view.camera for view in views if view.camera is not None]
+    if len(cameras) == len(views):
+        arrays[f"intrinsics_{name}"] = cameras[0].intrinsics
+        arrays[f"world_from_camera_{name}"] = np.stack([camera.world_from_camera for camera in cameras])
+    return arrays
