@@ -18,7 +18,8 @@ def grounding(path: Path, truth: Path, target: Mask | None, goal: Mask | None = 
     The rule, by task (`on` means: inside the object's mask, or within 0.05 of the true path's own point):
 
     - pick_place, stack: the waypoint with the first close event is on the target, and the one with the last open
-      event (without one: the last waypoint) is on the goal. A path that never closes does not start right.
+      event (without one: the last waypoint) is on the goal. Where the true path never closes the gripper (the target
+      is in the hand already), a path starts right if it doesn't either.
     - press: the last waypoint is on the target; there is no goal.
     - push, knock: the polyline passes over the target's mask (or within 0.05 of the true path's point nearest to the
       middle of the mask), and the last waypoint is within 0.05 of the true one, or on the goal's mask if there is one.
@@ -28,31 +29,36 @@ def grounding(path: Path, truth: Path, target: Mask | None, goal: Mask | None = 
         truth: the label.
         target: (H, W) mask of what the gripper goes to; None where it is not visible, then only 0.05 counts.
         goal: (H, W) mask of where it ends up, or None.
-        task: name of the task family; any other than the above is judged like pick_place if `truth` closes the
-            gripper, else like press.
+        task: name of the task family; any other than the above is judged like pick_place if `truth` opens the
+            gripper at some time, else like press.
 
     Returns:
         start, end: right or not; path: both.
     """
-    closes = [i for i, state in truth.events if state is Gripper.CLOSED]
     if task in ("push", "knock"):
         start = _passes(path, truth, target)
         end = _on(path.uv[-1], truth.uv[-1], goal)
-    elif closes and task != "press":
-        start = _starts(path, truth.uv[closes[0]], target)
+    elif task in ("pick_place", "stack") or (task != "press" and _events(truth, Gripper.OPEN)):
+        start = _starts(path, truth, target)
         end = _on(_release(path), _release(truth), goal)
     else:
         start = end = _on(path.uv[-1], truth.uv[-1], target)
     return {"start": start, "end": end, "path": start and end}
 
 
-def _starts(path: Path, true_uv: NDArray[np.float64], target: Mask | None) -> bool:
-    closes = [i for i, state in path.events if state is Gripper.CLOSED]
-    return bool(closes) and _on(path.uv[closes[0]], true_uv, target)
+def _events(path: Path, state: Gripper) -> list[int]:
+    return [i for i, new in path.events if new is state]
+
+
+def _starts(path: Path, truth: Path, target: Mask | None) -> bool:
+    grasps, true_grasps = _events(path, Gripper.CLOSED), _events(truth, Gripper.CLOSED)
+    if not grasps or not true_grasps:
+        return not grasps and not true_grasps
+    return _on(path.uv[grasps[0]], truth.uv[true_grasps[0]], target)
 
 
 def _release(path: Path) -> NDArray[np.float64]:
-    opens = [i for i, state in path.events if state is Gripper.OPEN and i > 0]
+    opens = _events(path, Gripper.OPEN)
     return np.asarray(path.uv[opens[-1] if opens else -1])
 
 

@@ -26,7 +26,7 @@ from hamster.planner.learning.augment import Augmentation
 from hamster.planner.learning.held_out import evaluate
 from hamster.planner.learning.losses import build_probes, losses
 
-WEIGHTS = {"answer": 1.0, "mention": 1.0, "colour": 0.5, "kind": 0.5}
+WEIGHTS = {"answer": 1.0, "mention": 0.5, "early_mention": 0.5, "colour": 0.5, "kind": 0.5}
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ class _Run:
     def _log(self, values: dict[str, float], group: str) -> None:
         for name, value in values.items():
             self.writer.add_scalar(f"{group}/{name}", value, self.step)
-        line = {"step": self.step, "elapsed_s": round(self.elapsed, 1), **{k: round(v, 4) for k, v in values.items()}}
+        line = {"step": self.step, "elapsed_s": round(self.elapsed, 1), "cpu_s": round(time.process_time(), 1), **{k: round(v, 4) for k, v in values.items()}}
         with (self.out / f"{group}.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
 

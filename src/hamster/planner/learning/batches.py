@@ -119,7 +119,7 @@ def _text(
     slots, used = tokens.answer_tokens(
         uv.reshape(-1, *uv.shape[2:]), corpus.event[flat], corpus.count[flat], nudge
     )
-    words = np.concatenate([corpus.ids[flat], slots], 1)
+    words = np.concatenate([corpus.ids[flat].astype(np.int64), slots], 1)
     known = np.arange(corpus.ids.shape[1]) < corpus.length[flat][:, None]
     ids, length = tokens.pack(words, np.concatenate([known, used], 1))
     place = np.arange(ids.shape[1])

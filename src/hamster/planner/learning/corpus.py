@@ -18,6 +18,7 @@ from hamster.planner.nano import tokens
 NO_OBJECT = 255
 MOST_MENTIONS = 16
 MOST_OBJECTS = 32
+EVENTS = {"open": tokens.OPEN, "closed": tokens.CLOSE}
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,19 +40,18 @@ class Corpus:
     starts: NDArray[np.int64]
     first: NDArray[np.int64]
     looks: NDArray[np.int64]
-    ids: NDArray[np.int64]
+    ids: NDArray[np.int32]
     length: NDArray[np.int64]
     uv: NDArray[np.float32]
     event: NDArray[np.int8]
     count: NDArray[np.int64]
-    mention: NDArray[np.int64]
+    mention: NDArray[np.int16]
     means: NDArray[np.uint32]
     target: NDArray[np.int64]
     goal: NDArray[np.int64]
     task: NDArray[np.int64]
     sided: NDArray[np.bool_]
     tasks: tuple[str, ...]
-    instructions: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.first) - 1
@@ -73,51 +73,91 @@ class Corpus:
         return Path(self.uv[annotation, :count].clip(0, 1), np.array(gripper, np.int8))
 
 
-def read_lines(data: File) -> Iterator[dict[str, Any]]:
-    """The JSON line of every image of an annotated label set, in order."""
-    for shard in manifest(data)["shards"]:
-        with (data / shard["file"]).with_suffix(".jsonl").open() as lines:
-            yield from (json.loads(line) for line in lines)
+def shards(data: File) -> list[File]:
+    """The complete shards (.npz) of an annotated label set; one that is still being written has no manifest yet.
 
-
-def manifest(data: File) -> dict[str, Any]:
-    """The set's manifest; ValueError if `data` is no annotated label set."""
+    Raises:
+        ValueError: if `data` is no such set.
+    """
     file = data / "manifest.json"
-    if not file.is_file():
-        raise ValueError(f"{data} is no label set: it has no manifest.json; make one with `hamster label offdomain:N -o DIR`")
-    found: dict[str, Any] = json.loads(file.read_text())
-    if found.get("kind") != "annotated":
-        raise ValueError(f"{data} holds {found.get('kind')!r} labels; a planner learns from 'annotated' ones")
+    if file.is_file():
+        manifest: dict[str, Any] = json.loads(file.read_text())
+        if manifest.get("kind") != "annotated":
+            raise ValueError(f"{data} holds {manifest.get('kind')!r} labels; a planner learns from 'annotated' ones")
+        found = [data / shard["file"] for shard in manifest["shards"]]
+    else:
+        found = [lines.with_suffix(".npz") for lines in sorted(data.glob("shard-*.jsonl"))]
+    if not found:
+        raise ValueError(f"{data} is no label set; make one with `hamster label offdomain:N -o DIR`")
     return found
+
+
+def read_lines(shard: File) -> Iterator[dict[str, Any]]:
+    """The JSON line of every image of a shard, in order."""
+    with shard.with_suffix(".jsonl").open(encoding="utf-8") as lines:
+        yield from (json.loads(line) for line in lines)
 
 
 def texts(data: File) -> tuple[list[str], list[str]]:
     """All instructions of a set, and all words that name colours and kinds."""
-    instructions, words = {}, {}
-    for line in read_lines(data):
-        instructions.update((a["instruction"], None) for a in line["annotations"])
-        words.update((word, None) for o in line["objects"] for word in (o["colour"], o["kind"]))
+    instructions, words = dict[str, None](), dict[str, None]()
+    for shard in shards(data):
+        for line in read_lines(shard):
+            instructions.update((a["instruction"], None) for a in line["annotations"])
+            words.update((word, None) for o in line["objects"] for word in (o["colour"], o["kind"]))
     return list(instructions), list(words)
 
 
 def load(data: File, cache: File, tokenizer: Any) -> Corpus:
-    """Read a label set; images are scaled once and kept in `cache`, memory-mapped."""
-    rgb, segmentation = zip(*[_images(data, shard, cache) for shard in manifest(data)["shards"]], strict=True)
+    """Read a label set; scaled images and tokens are kept in `cache`, so that the next time is quick."""
+    cache.mkdir(parents=True, exist_ok=True)
+    rgb, segmentation, tables = [], [], []
+    for shard in shards(data):
+        images = _images(shard, cache)
+        rgb.append(images[0])
+        segmentation.append(images[1])
+        tables.append(_table(shard, cache, tokenizer))
     starts = np.cumsum([0, *[len(part) for part in rgb]])[:-1]
-    return Corpus(list(rgb), list(segmentation), starts, **_annotations(list(read_lines(data)), tokenizer))
+    return Corpus(rgb, segmentation, starts, **_joined(tables))
 
 
-def _images(data: File, shard: dict[str, Any], cache: File) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    stem = f"{File(shard['file']).stem}-{shard['sha256'][:12]}"
-    files = [cache / f"{stem}-{kind}.npy" for kind in ("rgb", "segmentation")]
+def _stem(shard: File) -> str:
+    facts = shard.stat()
+    return f"{shard.stem}-{facts.st_size}-{facts.st_mtime_ns}"
+
+
+def _images(shard: File, cache: File) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    files = [cache / f"{_stem(shard)}-{kind}.npy" for kind in ("rgb", "segmentation")]
     if not all(file.is_file() for file in files):
-        cache.mkdir(parents=True, exist_ok=True)
-        with np.load(data / shard["file"], allow_pickle=False) as arrays:
+        with np.load(shard, allow_pickle=False) as arrays:
             for file, scaled in zip(files, _scaled(arrays["rgb"], arrays["segmentation"]), strict=True):
                 part = file.with_suffix(".part.npy")
                 np.save(part, scaled)
                 part.replace(file)
     return np.load(files[0], mmap_mode="r"), np.load(files[1], mmap_mode="r")
+
+
+def _table(shard: File, cache: File, tokenizer: Any) -> dict[str, NDArray[Any]]:
+    file = cache / f"{_stem(shard)}-{len(tokenizer)}.npz"
+    if not file.is_file():
+        part = file.with_suffix(".part.npz")
+        np.savez(part, **_annotations(list(read_lines(shard)), tokenizer))
+        part.replace(file)
+    with np.load(file, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _joined(tables: list[dict[str, NDArray[Any]]]) -> dict[str, Any]:
+    """Tables of shards, one after the other."""
+    widest = max(table["ids"].shape[1] for table in tables)
+    for table in tables:
+        table["ids"] = np.pad(table["ids"], ((0, 0), (0, widest - table["ids"].shape[1])))
+    joined = {key: np.concatenate([table[key] for table in tables]) for key in tables[0]}
+    per_image = joined.pop("annotations")
+    tasks, joined["task"] = np.unique(joined["task"], return_inverse=True)
+    if not len(joined["ids"]):
+        raise ValueError("the label set has no annotation with at most 8 waypoints")
+    return {**joined, "first": np.cumsum([0, *per_image]), "tasks": tuple(map(str, tasks))}
 
 
 def _scaled(rgb: NDArray[np.uint8], masks: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -129,31 +169,27 @@ def _scaled(rgb: NDArray[np.uint8], masks: NDArray[np.uint8]) -> tuple[NDArray[n
     return np.stack(images), np.stack(scaled)
 
 
-def _annotations(lines: list[dict[str, Any]], tokenizer: Any) -> dict[str, Any]:
+def _annotations(lines: list[dict[str, Any]], tokenizer: Any) -> dict[str, NDArray[Any]]:
     kept = [[a for a in line["annotations"] if len(a["path"]["uv"]) <= tokens.MAX_WAYPOINTS] for line in lines]
     flat = [annotation for group in kept for annotation in group]
-    if not flat:
-        raise ValueError("the label set has no annotation with at most 8 waypoints")
-    instructions = tuple(a["instruction"] for a in flat)
-    encoded = tokenizer(list(instructions), return_offsets_mapping=True, add_special_tokens=False)
-    tasks = tuple(sorted({a.get("task", "") for a in flat}))
+    instructions = [a["instruction"] for a in flat]
+    encoded = tokenizer(instructions, return_offsets_mapping=True, add_special_tokens=False)
     mention, means = _mentions(flat, encoded["offset_mapping"])
     ids, length = _ragged(encoded["input_ids"])
     uv, event, count = _paths(flat)
     return {
-        "first": np.cumsum([0, *[len(group) for group in kept]]), "looks": _looks(lines, tokenizer),
+        "annotations": np.array([len(group) for group in kept]), "looks": _looks(lines, tokenizer),
         "ids": ids, "length": length, "uv": uv, "event": event, "count": count, "mention": mention, "means": means,
         "target": _indices(flat, "target"), "goal": _indices(flat, "goal"),
-        "task": np.array([tasks.index(a.get("task", "")) for a in flat]), "tasks": tasks,
-        "sided": np.array(["left" in text or "right" in text for text in map(str.lower, instructions)]),
-        "instructions": instructions,
+        "task": np.array([a.get("task", "") for a in flat], dtype=np.str_),
+        "sided": np.array(["left" in text or "right" in text for text in map(str.lower, instructions)], dtype=np.bool_),
     }  # fmt: skip
 
 
-def _ragged(rows: list[list[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    length = np.array([len(row) for row in rows])
-    ids = np.zeros((len(rows), int(length.max())), np.int64)
-    ids[np.arange(ids.shape[1]) < length[:, None]] = np.concatenate([np.asarray(row, np.int64) for row in rows])
+def _ragged(rows: list[list[int]]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    length = np.array([len(row) for row in rows], np.int64)
+    ids = np.zeros((len(rows), int(length.max(initial=0))), np.int32)
+    ids[np.arange(ids.shape[1]) < length[:, None]] = [token for row in rows for token in row]
     return ids, length
 
 
@@ -164,20 +200,20 @@ def _indices(flat: list[dict[str, Any]], key: str) -> NDArray[np.int64]:
 def _paths(flat: list[dict[str, Any]]) -> tuple[NDArray[np.float32], NDArray[np.int8], NDArray[np.int64]]:
     uv = np.zeros((len(flat), tokens.MAX_WAYPOINTS, 2), np.float32)
     event = np.zeros((len(flat), tokens.MAX_WAYPOINTS), np.int8)
-    count = np.array([len(a["path"]["uv"]) for a in flat])
+    count = np.array([len(a["path"]["uv"]) for a in flat], np.int64)
     for row, annotation in enumerate(flat):
-        path = Path.from_json(annotation["path"])
-        uv[row, : len(path)] = path.uv
-        for waypoint, state in path.events:
-            if state is not Gripper.UNKNOWN:
-                event[row, waypoint] = tokens.OPEN if state is Gripper.OPEN else tokens.CLOSE
+        uv[row, : count[row]] = annotation["path"]["uv"]
+        before = "unknown"
+        for waypoint, state in enumerate(annotation["path"]["gripper"]):
+            event[row, waypoint] = 0 if state == before else EVENTS[state]
+            before = state
     return uv, event, count
 
 
 def _mentions(
     flat: list[dict[str, Any]], offsets: list[list[tuple[int, int]]]
-) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-    mention = np.full((len(flat), MOST_MENTIONS), -1, np.int64)
+) -> tuple[NDArray[np.int16], NDArray[np.uint32]]:
+    mention = np.full((len(flat), MOST_MENTIONS), -1, np.int16)
     means = np.zeros((len(flat), MOST_MENTIONS), np.uint32)
     for row, (annotation, spans) in enumerate(zip(flat, offsets, strict=True)):
         for slot, (start, end, objects) in enumerate(annotation.get("mentions", [])[:MOST_MENTIONS]):

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hamster.path.dialects import parse
 from hamster.planner.grounding import grounding
 from hamster.planner.learning.corpus import Corpus
 from hamster.planner.nano import tokens
-from hamster.planner.nano.grammar import AnswerGrammar, read_answer
+from hamster.planner.nano.grammar import AnswerGrammar
 from hamster.planner.nano.modeling import HamsterNanoForConditionalGeneration
 
 AT_ONCE = 64
@@ -30,7 +31,7 @@ def evaluate(
         for said, annotation, mask in zip(_answers(model, corpus, part, rgb, device), part, masks, strict=True):
             task = corpus.tasks[corpus.task[annotation]]
             target, goal = (_mask(mask, int(o[annotation])) for o in (corpus.target, corpus.goal))
-            marks = grounding(read_answer(said), corpus.path(int(annotation)), target, goal, task)
+            marks = grounding(parse(said, "nano"), corpus.path(int(annotation)), target, goal, task)
             for name, right in marks.items():
                 found[name].append(right)
             found[f"path/{task}"].append(marks["path"])
@@ -45,7 +46,7 @@ def _mask(mask: NDArray[np.uint8], which: int) -> NDArray[np.bool_] | None:
 @torch.inference_mode()
 def _answers(
     model: HamsterNanoForConditionalGeneration, corpus: Corpus, part: NDArray[np.int64], rgb: NDArray[np.uint8], device: str
-) -> list[list[int]]:
+) -> list[str]:
     longest = int(corpus.length[part].max())
     rows = [[tokens.PAD] * (longest - n) + [tokens.IMAGE] * tokens.GRID**2 + row[:n].tolist() for row, n in
             zip(corpus.ids[part], corpus.length[part], strict=True)]  # fmt: skip
@@ -55,5 +56,5 @@ def _answers(
         input_ids=ids, attention_mask=(ids != tokens.PAD).long(), pixel_values=pixels, do_sample=False,
         max_new_tokens=tokens.MAX_ANSWER, logits_processor=[AnswerGrammar(ids.shape[1])],
     )  # fmt: skip
-    answers: list[list[int]] = said[:, ids.shape[1] :].tolist()
-    return answers
+    names = tokens.special_tokens()
+    return ["".join(names[token] for token in row if token != tokens.PAD) for row in said[:, ids.shape[1] :].tolist()]

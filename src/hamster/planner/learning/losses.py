@@ -36,8 +36,10 @@ def losses(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleList, ba
     flat = batch.labels.flatten(0, 1)
     found = {"answer": answer_loss(logits.flatten(0, 1)[:, :-1], flat[:, 1:])}
     if len(batch.mention):
-        log_p = pointers.flatten(0, 2)[batch.mention].log_softmax(-1)
-        found["mention"] = -(batch.means * log_p).sum(-1).mean()
+        # The answer reads a word's referent from the states before the last layer, so they, too, must know it.
+        for name, each in zip(("early_mention", "mention"), pointers, strict=True):
+            log_p = each.flatten(0, 2)[batch.mention].log_softmax(-1)
+            found[name] = -(batch.means * log_p).sum(-1).mean()
     cover, owner = batch.coverage.max(1)
     for i, name in enumerate(("colour", "kind")):
         found[name] = _dense(probes[i], features, model.words.token.weight, batch.looks[..., i], owner, cover)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
-from hamster.path import Gripper, Path
 from hamster.planner.nano import tokens
 
 
@@ -46,20 +44,3 @@ class AnswerGrammar(LogitsProcessor):  # type: ignore[misc]  # transformers is u
             events = [token for token in said if token in (tokens.OPEN, tokens.CLOSE)]
             following += [(e, e + 1) for e in (tokens.OPEN, tokens.CLOSE) if not events or events[-1] != e]
         return following
-
-
-def read_answer(said: list[int], score: float | None = None) -> Path:
-    """Answer tokens that `AnswerGrammar` let through, as a path; ValueError if there is no waypoint among them."""
-    uv, gripper, state = [], [], Gripper.UNKNOWN
-    for token, after in zip(said, [*said[1:], tokens.END], strict=True):
-        if tokens.PATCHES <= token < tokens.OFFSETS and after >= tokens.OFFSETS:
-            patch, bin_ = divmod(token - tokens.PATCHES, tokens.GRID), divmod(after - tokens.OFFSETS, tokens.BINS)
-            row, column = (patch[axis] * tokens.BINS + bin_[axis] + 0.5 for axis in (0, 1))
-            uv.append([column / tokens.SIDE, row / tokens.SIDE])
-            gripper.append(state)
-        elif token in (tokens.OPEN, tokens.CLOSE) and gripper:
-            state = Gripper.OPEN if token == tokens.OPEN else Gripper.CLOSED
-            gripper[-1] = state
-    if not uv:
-        raise ValueError("the answer names no waypoint")
-    return Path(np.array(uv), np.array(gripper, np.int8), score=score)

@@ -204,7 +204,7 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
             x = after if i < self.config.image_layers else torch.where(is_image[..., None], x, after)
         return x
 
-    def read_blocks(self, pixel_values: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def read_blocks(self, pixel_values: Tensor, ids: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
         """The training form of `forward`: several instructions behind each image.
 
         Args:
@@ -212,7 +212,8 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
             ids: (B, K, T) instruction and answer, padded on the right.
 
         Returns:
-            logits (B, K, T, 324) over `tokens.ANSWER`, those of the patches (B, K, T, 256), features (B, 256, C).
+            logits (B, K, T, 324) over `tokens.ANSWER`; what the states of the last two layers point at: (B, K, T, 256)
+            each; features (B, 256, C).
         """
         features = self.tower(pixel_values)
         batch, count, length = ids.shape
@@ -220,10 +221,14 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
         positions = torch.arange(length, device=ids.device).repeat(count)
         text = self.words.text(ids.flatten(1), positions, features).unflatten(1, (count, length))
         future = _future(length, ids.device)
+        states = []
         for i, layer in enumerate(self.layers):
             image, text = layer.blocks(image, text, future, i < self.config.image_layers)
-        said, pointers = self.answer(text.flatten(1, 2), features)
-        return said.unflatten(1, (count, length)), pointers.unflatten(1, (count, length)), features
+            states.append(text.flatten(1, 2))
+        said, pointers = self.answer(states[-1], features)
+        early = [self.answer.point(self.answer.norm(each), features).float() for each in states[-2:-1]]
+        shape = (count, length)
+        return said.unflatten(1, shape), [each.unflatten(1, shape) for each in [*early, pointers]], features
 
     def _update_model_kwargs_for_generation(
         self, outputs: NanoOutput, model_kwargs: dict[str, Any], *args: Any, **kwargs: Any

@@ -1,0 +1,56 @@
+"""What differs between planners: how they are asked, what their answers look like, how decoding is constrained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# HAMSTER's published prompt (ICLR 2025; the authors' demo).
+HAMSTER_PROMPT = """
+In the image, please execute the command described in <quest>{instruction}</quest>.
+Provide a sequence of points denoting the trajectory of a robot gripper to achieve the goal.
+Format your answer as a list of tuples enclosed by <ans> and </ans> tags. For example:
+<ans>[(0.25, 0.32), (0.32, 0.17), (0.13, 0.24), <action>Open Gripper</action>, (0.74, 0.21), \
+<action>Close Gripper</action>, ...]</ans>
+The tuple denotes point x and y location of the end effector in the image. The action tags indicate gripper actions.
+Coordinates should be floats between 0 and 1, representing relative positions.
+Remember to provide points between <ans> and </ans> tags and think step by step."""
+
+
+def _free(prompt_length: int) -> list[Any]:
+    return []
+
+
+def _answer_grammar(prompt_length: int) -> list[Any]:
+    from hamster.planner.nano.grammar import AnswerGrammar
+
+    return [AnswerGrammar(prompt_length)]
+
+
+@dataclass(frozen=True)
+class Family:
+    """How to talk to a model.
+
+    Attributes:
+        prompt: with a place for `{instruction}`.
+        dialect: of `hamster.path.dialects` in which it answers.
+        max_new_tokens: after which an answer is cut off.
+        constraints: from the prompt's length in tokens to transformers' logits processors.
+    """
+
+    prompt: str = HAMSTER_PROMPT
+    dialect: str = "hamster"
+    max_new_tokens: int = 256
+    constraints: Callable[[int], list[Any]] = _free
+
+
+FAMILIES: Mapping[str, Family] = {
+    "hamster_nano": Family("{instruction}", "nano", 32, _answer_grammar),
+}
+"""By transformers' model type; every other type is asked in HAMSTER's words and answers in HAMSTER's text."""
+
+
+def family_of(model_type: str) -> Family:
+    """The family of a model type."""
+    return FAMILIES.get(model_type, Family())

@@ -1,0 +1,84 @@
+"""Planners: an image and an instruction become a path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path as File
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.path import Path, PlanError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+LONGEST_INSTRUCTION = 2000
+BUNDLED = File(__file__).parent / "checkpoints"
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a planner came up with.
+
+    Attributes:
+        paths: at least one, the best first, each with a score.
+        raw_text: what the model printed.
+        timings: seconds by stage.
+    """
+
+    paths: tuple[Path, ...]
+    raw_text: str
+    timings: Mapping[str, float]
+
+    @property
+    def path(self) -> Path:
+        """The best path."""
+        return self.paths[0]
+
+
+class Planner(Protocol):
+    """Anything that draws a path on an image."""
+
+    def plan(self, image: NDArray[np.uint8] | Image, instruction: str) -> Plan:
+        """Draw the path of `instruction` on an RGB image (H, W, 3) uint8; raises PlanError if none can be had."""
+        ...
+
+
+def load_planner(name_or_path: str | File = "nano") -> Planner:
+    """A planner by the name of a bundled checkpoint, or from a folder with a transformers checkpoint.
+
+    Raises:
+        ValueError: there is no such planner; the message lists the names there are.
+    """
+    from hamster.planner.local import LocalPlanner  # transformers takes seconds to import
+
+    for folder in (BUNDLED / str(name_or_path), File(name_or_path)):
+        if (folder / "config.json").is_file():
+            return LocalPlanner(folder)
+    raise ValueError(f"no planner {str(name_or_path)!r}; give one of {', '.join(bundled())}, or a folder with a checkpoint")
+
+
+def bundled() -> list[str]:
+    """Names of the checkpoints that ship with the package."""
+    return sorted(folder.parent.name for folder in BUNDLED.glob("*/config.json")) or ["(none is bundled)"]
+
+
+def checked_instruction(instruction: str) -> str:
+    """The instruction without white space around it; PlanError if it is empty or too long."""
+    instruction = " ".join(instruction.split())
+    if not instruction:
+        raise PlanError("the instruction is empty; say what the robot should do")
+    if len(instruction) > LONGEST_INSTRUCTION:
+        raise PlanError(f"the instruction has {len(instruction)} characters; {LONGEST_INSTRUCTION} are allowed")
+    return instruction
+
+
+def checked_image(image: NDArray[np.uint8] | Image) -> NDArray[np.uint8]:
+    """The image as an (H, W, 3) uint8 array; PlanError if it is anything else."""
+    array = np.asarray(image if isinstance(image, np.ndarray) else image.convert("RGB"))
+    if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8 or 0 in array.shape:
+        raise PlanError(f"an image must be RGB, (H, W, 3) uint8, not {array.shape} {array.dtype}")
+    return array
