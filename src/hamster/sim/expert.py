@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import atan2, hypot, pi
+from math import atan2, cos, hypot, pi, radians, sin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ HAND_RADIUS_M = 0.06
 FINGERTIP_M = 0.012
 KNOCK_GAP_M = 0.05
 KNOCK_SWEEP_M = 0.12
+LANE_M = 0.025
 PUSH_GAP_M = 0.04
 PUSH_OVERLAP_M = 0.002
 BACK_OFF_M = 0.02
@@ -103,16 +104,18 @@ def _grasp(world: World, command: Command) -> tuple[list[Keypose], Keypose]:
 
 def _grasp_yaw(world: World, thing: Thing) -> float:
     """Across the thing; of equally good yaws the nearest to the hand's home, unless a neighbour is in the way."""
-    if is_round(thing):
-        yaws = [HOME_YAW + turn for turn in np.radians((0, 30, -30, 60, -60, 90))]
-    else:
-        pose = world.thing_pose(thing.name)
-        across = atan2(pose[1, 1], pose[0, 1])
+    pose = world.thing_pose(thing.name)
+    across = atan2(pose[1, 1], pose[0, 1])
+    if not is_round(thing):
         square = abs(thing.size[0] - thing.size[1]) < 0.002
-        yaws = [across, across + pi / 2] if square else [across]
-    yaws = sorted((_near_home(yaw) for yaw in yaws), key=lambda yaw: round(abs(yaw - HOME_YAW), 6))
-    free = [yaw for yaw in yaws if _fingers_are_free(world, thing, yaw)]
-    return (free or yaws)[0]
+        turns: tuple[int, ...] = (0, 90) if square else (0,)
+    elif any(hypot(*part.pos[:2]) > 0.25 * min(thing.size[:2]) for part in thing.parts):
+        turns = (0, 40, -40)  # a handle along its x axis
+    else:
+        across, turns = HOME_YAW, (0, 30, -30, 60, -60, 90)
+    yaws = [_near_home(across + radians(turn)) for turn in turns]
+    yaws.sort(key=lambda yaw: round(abs(yaw - HOME_YAW), 6))
+    return next((yaw for yaw in yaws if _fingers_are_free(world, thing, yaw)), yaws[0])
 
 
 def _fingers_are_free(world: World, thing: Thing, yaw: float) -> bool:
@@ -164,13 +167,29 @@ def _fist(world: World) -> list[Keypose]:
 
 
 def _knock(world: World, command: Command) -> list[Keypose]:
-    """Radially away from the robot's base, at three quarters of the thing's height."""
+    """Radially away from the robot's base, or nearly so if something is in the way, at 3/4 of the thing's height."""
     thing = world.scene.thing(command.target)
     place = world.thing_pose(thing.name)[:3, 3]
-    out = place[:2] / hypot(*place[:2])
-    start = place[:2] - out * (max(thing.size[:2]) / 2 + KNOCK_GAP_M)
-    end = place[:2] + out * (KNOCK_SWEEP_M - KNOCK_GAP_M)
+    outward = atan2(place[1], place[0])
+    ways = [_knock_line(thing, place[:2], outward + radians(turn)) for turn in (0, 20, -20, 40, -40)]
+    start, end = next((way for way in ways if _lane_is_free(world, thing, *way)), ways[0])
     return _sweep(world, thing, start, end, float(place[2] + 0.75 * thing.size[2]))
+
+
+def _knock_line(thing: Thing, place: Array, heading: float) -> tuple[Array, Array]:
+    along = np.array([cos(heading), sin(heading)])
+    start = place - along * (max(thing.size[:2]) / 2 + KNOCK_GAP_M)
+    return start, place + along * (KNOCK_SWEEP_M - KNOCK_GAP_M)
+
+
+def _lane_is_free(world: World, thing: Thing, start: Array, end: Array) -> bool:
+    """Whether nothing tall stands between start and end, or where the thing falls."""
+    fallen = end + (end - start) / np.linalg.norm(end - start) * (thing.size[2] - KNOCK_SWEEP_M + KNOCK_GAP_M)
+    return all(
+        _distance_to_segment(world.thing_pose(t.name)[:2, 3], start, fallen) > max(t.size[:2]) / 2 + LANE_M
+        for t in world.scene.things
+        if t.topples and t.name != thing.name
+    )
 
 
 def _push(world: World, command: Command) -> list[Keypose]:

@@ -91,7 +91,7 @@ class TabletopEnv(gymnasium.Env[Obs, NDArray[np.float64]]):
         """The scripted expert's keyposes from the present state on."""
         return plan(self.world, self.command)
 
-    def render(self) -> NDArray[np.uint8]:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8]:
         """The front camera's image (H, W, 3)."""
         return self.world.observe(("front",)).views["front"].rgb
 
@@ -121,12 +121,12 @@ def _view_arrays(view: View) -> dict[str, Any]:
 
 def _observation_space(size: int) -> spaces.Dict:
     matrix = {n: spaces.Box(-np.inf, np.inf, (n, n), np.float64) for n in (3, 4)}
-    view = {
+    view: dict[str, spaces.Space[Any]] = {
         "rgb": spaces.Box(0, 255, (size, size, 3), np.uint8),
         "depth_m": spaces.Box(0, np.inf, (size, size), np.float32),
         "intrinsics": matrix[3],
         "world_from_camera": matrix[4],
     }
-    cameras = {name: spaces.Dict(view) for name in CAMERAS}
-    gripper = spaces.Box(0, 1, (1,), np.float64)
-    return spaces.Dict({**cameras, "tool_pose_world": matrix[4], "gripper": gripper})
+    senses: dict[str, spaces.Space[Any]] = {name: spaces.Dict(view) for name in CAMERAS}
+    senses["tool_pose_world"], senses["gripper"] = matrix[4], spaces.Box(0, 1, (1,), np.float64)
+    return spaces.Dict(senses)
