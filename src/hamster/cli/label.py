@@ -21,8 +21,14 @@ class Label:
     seed: int = 0
     """Of the generators; the readers have no use for it."""
 
+    workers: int | None = None
+    """Processes for what is generated; one per core if not given. The labels do not depend on it."""
+
     def run(self) -> None:
         """Opens the source and writes its labels."""
-        from hamster.cli.sources import write_labels
+        from hamster.cli.sources import open_source
+        from hamster.label.run import label
+        from hamster.provenance import usable_cores
 
-        write_labels(self.source, self.out, self.seed)
+        source = open_source(self.source, self.seed, self.workers or usable_cores())
+        label(source.items, self.out, source=self.source, seed=self.seed, total=source.total)

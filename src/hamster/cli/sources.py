@@ -3,47 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hamster.cli.names import unknown
 
 if TYPE_CHECKING:
-    from hamster.data import AnnotatedImage, Episode
-
-    Items = Iterable[Episode] | Iterable[AnnotatedImage]
+    from hamster.label.dataset import Item
 
 
-def _tabletop(rest: str, seed: int) -> Items:
-    from hamster.sim.tabletop import episodes
+@dataclass(frozen=True)
+class Source:
+    """What is behind a URI.
 
-    return episodes(_count(rest, "tabletop"), seed)
+    Attributes:
+        items: the items from number `start` on, read or generated as they are asked for.
+        total: how many there are, None where that is known only at the end.
+    """
+
+    items: Callable[[int], Iterable[Item]]
+    total: int | None
 
 
-def _offdomain(rest: str, seed: int) -> Items:
-    from hamster.sim.offdomain import annotated_images
+def _tabletop(rest: str, seed: int, workers: int) -> Source:
+    from hamster.cli.pooled import demonstrations
 
-    return annotated_images(_count(rest, "offdomain"), seed)
+    n = _count(rest, "tabletop")
+    return Source(partial(demonstrations, n, seed, workers), n)
 
 
-def _rlbench(rest: str, seed: int) -> Items:
-    del seed  # Nothing is drawn.
+def _offdomain(rest: str, seed: int, workers: int) -> Source:
+    from hamster.cli.pooled import images
+
+    n = _count(rest, "offdomain")
+    return Source(partial(images, n, seed, workers), n)
+
+
+def _rlbench(rest: str, seed: int, workers: int) -> Source:
+    from itertools import islice
+
     from hamster.data.rlbench import episodes
 
+    del seed, workers  # Nothing is drawn, and reading is quick.
     if not Path(rest).is_dir():
         raise ValueError(f"no folder {rest!r}; say rlbench:DIR with a folder of RLBench episodes")
-    return episodes(Path(rest))
+    return Source(lambda start: islice(episodes(Path(rest)), start, None), None)
 
 
-SOURCES: dict[str, Callable[[str, int], Items]] = {
+SOURCES: dict[str, Callable[[str, int, int], Source]] = {
     "tabletop": _tabletop,
     "offdomain": _offdomain,
     "rlbench": _rlbench,
 }
 
 
-def open_source(uri: str, seed: int = 0) -> Items:
-    """The items behind "scheme:rest", read or generated as they are asked for.
+def open_source(uri: str, seed: int = 0, workers: int = 1) -> Source:
+    """The source behind "scheme:rest".
 
     Raises:
         ValueError: for a scheme that nobody knows, or a rest that the scheme cannot read.
@@ -53,17 +70,10 @@ def open_source(uri: str, seed: int = 0) -> Items:
         raise unknown("source", scheme, SOURCES)
     if not (colon and rest):
         raise ValueError(f"{uri!r} lacks what comes after the colon: tabletop:N, offdomain:N or rlbench:DIR")
-    return SOURCES[scheme](rest, seed)
-
-
-def write_labels(uri: str, out: Path, seed: int = 0) -> None:
-    """Labels everything in the source and writes the label set."""
-    from hamster.label.dataset import write
-
-    write(open_source(uri, seed), out, source=uri, seed=seed)
+    return SOURCES[scheme](rest, seed, workers)
 
 
 def _count(text: str, scheme: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
+    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
         raise ValueError(f"{scheme}:N needs a whole number N >= 1, got {text!r}")
     return int(text)

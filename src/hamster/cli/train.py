@@ -31,10 +31,10 @@ class Train:
         if not (data / "manifest.json").is_file():
             raise ValueError(f"no label set in {data}; make one: hamster label {LABELS[self.what]} -o {data}")
         if self.what == "planner":
-            from hamster.planner.train import train as train_planner
+            from hamster.planner.train import preset, train_planner
 
-            train_planner(self.config, data, out)
+            train_planner(preset(self.config), data, out)
         else:
-            from hamster.policy.train import train as train_policy
+            from hamster.policy.train import train_policy
 
             train_policy(self.config, data, out)
