@@ -28,6 +28,8 @@ from hamster.planner.learning.losses import build_probes, losses
 
 WEIGHTS = {"answer": 1.0, "mention": 0.5, "early_mention": 0.5, "colour": 0.5, "kind": 0.5}
 
+COMMON = 5000  # a word that is used less than once in so many instructions is spelt
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -111,7 +113,7 @@ class _Run:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.writer = _writer(out / "tensorboard")
         saved = out / "model" if (out / "state.safetensors").is_file() else tokenizer_dir
-        self.processor = nano.build_processor(*corpus.texts(data)) if saved is None else AutoProcessor.from_pretrained(saved)
+        self.processor = _new_processor(data) if saved is None else AutoProcessor.from_pretrained(saved)
         self.corpus = corpus.load(data, out / "cache", self.processor.tokenizer)
         aside = min(500, max(1, round(config.held_out * len(self.corpus))))
         self.images = len(self.corpus) - aside if len(self.corpus) > 1 else 1
@@ -200,6 +202,11 @@ class _Run:
         speed = self.step * self.config.batch / max(self.elapsed, 1e-9)
         right = f", path right {self.scores['path']:.2f}" if self.scores else ""
         return f"step {self.step}, {speed:.0f} images/s{right}"
+
+
+def _new_processor(data: File) -> Any:
+    instructions, names = corpus.texts(data)
+    return nano.build_processor(instructions, names, fewest=1 + len(instructions) // COMMON)
 
 
 def _rate(progress: float, config: TrainConfig) -> float:

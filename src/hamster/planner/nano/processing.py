@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -50,17 +51,23 @@ class HamsterNanoProcessor(ProcessorMixin):  # type: ignore[misc]  # transformer
         return self.image_token * tokens.GRID**2
 
 
-def build_tokenizer(texts: Iterable[str], more_words: Iterable[str] = ()) -> Any:
-    """A tokenizer that knows every word of `texts` and spells unknown ones in bytes; case does not matter."""
+def build_tokenizer(texts: Iterable[str], more_words: Iterable[str] = (), fewest: int = 1) -> Any:
+    """A tokenizer that knows each word that `texts` use `fewest` times, and `more_words`; case does not matter.
+
+    All other words, typing errors above all, are spelt in bytes: so the model learns to read what is spelt.
+    """
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Punctuation("isolated"), pre_tokenizers.Metaspace(prepend_scheme="always")]
     )
-    words: dict[str, None] = {"▁": None}
-    for text in {*texts, *more_words}:
+    def split(text: str) -> list[str]:
         pieces = tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text))
-        words.update((piece, None) for piece, _ in pieces)
+        return [piece for piece, _ in pieces]
+
+    uses = Counter(piece for text in texts for piece in split(text))
+    words = {"▁", *(piece for word in more_words for piece in split(word))}
+    words |= {piece for piece, times in uses.items() if times >= fewest}
     entries = [*tokens.special_tokens(), *[f"<0x{byte:02X}>" for byte in range(256)], *sorted(words)]
     tokenizer.model = models.Unigram([(entry, -1.0) for entry in entries], unk_id=tokens.UNK, byte_fallback=True)
     tokenizer.decoder = decoders.Sequence(
@@ -75,6 +82,6 @@ def build_tokenizer(texts: Iterable[str], more_words: Iterable[str] = ()) -> Any
     )  # fmt: skip
 
 
-def build_processor(texts: Iterable[str], more_words: Iterable[str] = ()) -> HamsterNanoProcessor:
+def build_processor(texts: Iterable[str], more_words: Iterable[str] = (), fewest: int = 1) -> HamsterNanoProcessor:
     """The whole processor around `build_tokenizer`."""
-    return HamsterNanoProcessor(HamsterNanoImageProcessor(), build_tokenizer(texts, more_words))
+    return HamsterNanoProcessor(HamsterNanoImageProcessor(), build_tokenizer(texts, more_words, fewest))
