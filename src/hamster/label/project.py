@@ -17,6 +17,7 @@ from hamster.path.simplify import EPSILON, kept_waypoints
 
 Array = NDArray[np.float64]
 NEAR_M = 0.01  # what is nearer, or behind the camera, is moved to this depth, from where it falls out of view
+SAME_PLACE = 0.01  # of the image's sides
 OCCLUSION_M = 0.05  # the tip works inside things: a surface this much nearer does not hide it
 
 
@@ -118,6 +119,8 @@ def _label(
     px, tip_depth_m, seen = _project(tips_world[start:], camera)
     uv = np.clip(px / camera.size_px, 0, 1)
     ahead = [(frame - start, state) for frame, state in events if frame >= start]
+    if ahead and np.abs(uv[: ahead[0][0] + 1] - uv[0]).max() < SAME_PLACE:
+        ahead[0] = (0, ahead[0][1])  # the tool has not left its start: one waypoint, not two
     gripper = np.full(len(uv), Gripper.UNKNOWN, np.int8)
     for i, state in ahead:
         gripper[i:] = state
