@@ -1,0 +1,77 @@
+"""What a policy is: observation and path in, motion out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path as FilePath
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.data import Observation
+from hamster.path import Path
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """What the robot is to do next.
+
+    Attributes:
+        poses: (K, 4, 4) tool poses in the world, metres, to be reached one after the other.
+        gripper_open: (K,) bool, commanded once the pose is reached.
+    """
+
+    poses: NDArray[np.float64]
+    gripper_open: NDArray[np.bool_]
+
+
+class Policy(Protocol):
+    """The low level: follows a path in 3D. It is never told the names of things.
+
+    A path is lifted into 3D with the observation that it first comes with, so pass the same `Path` object for as long
+    as it stands, and a new one with the observation that it was drawn on.
+    """
+
+    def reset(self) -> None:
+        """Forgets the episode: its path and the gripper's state."""
+        ...
+
+    def act(self, observation: Observation, path: Path | None, instruction: str = "") -> Motion:
+        """The next keypose or trajectory.
+
+        Args:
+            observation: with RGB, depth and calibration of the policy's cameras, and the tool's pose.
+            path: on the policy's first camera; None lets the policy guess.
+            instruction: policies of the bundled family ignore it.
+
+        Raises:
+            ValueError: if the observation lacks something; one line that names it.
+        """
+        ...
+
+
+def bundled() -> dict[str, FilePath]:
+    """Folders of the checkpoints that ship with the package, by name."""
+    root = FilePath(str(files("hamster.policy"))) / "checkpoints"
+    return {p.parent.name: p.parent for p in sorted(root.glob("*/config.json"))}
+
+
+def load_policy(name_or_path: str | FilePath = "nano") -> Policy:
+    """Loads a policy by the name of a bundled checkpoint, or from a folder that `hamster train policy` wrote.
+
+    Raises:
+        ValueError: if there is no such checkpoint, or nobody knows its family.
+    """
+    from hamster.policy.checkpoint import FAMILIES, read_config
+
+    known = bundled()
+    folder = known.get(str(name_or_path), FilePath(name_or_path))
+    if not (folder / "config.json").is_file():
+        names = ", ".join(known) or "none"
+        raise ValueError(f"no policy {str(name_or_path)!r}: neither bundled ({names}) nor a folder with config.json")
+    family = read_config(folder)["family"]
+    if family not in FAMILIES:
+        raise ValueError(f"unknown policy family {family!r} in {folder}/config.json; there are: {', '.join(FAMILIES)}")
+    return FAMILIES[family](folder)

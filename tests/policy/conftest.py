@@ -1,0 +1,44 @@
+"""Small scenes and small actors."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path as FilePath
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.insert(0, str(FilePath(__file__).parent))  # for `import synthetic`
+
+import synthetic
+
+from hamster.data import Observation, View
+from hamster.path import Path
+from hamster.policy.actor import FlowActor
+from hamster.policy.presets import PRESETS
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def seen() -> tuple[Observation, Path]:
+    """The first moment of a pick and place, and its path."""
+    rng = np.random.default_rng(3)
+    arrays, labels = synthetic.episode(synthetic.sample_scene(rng), "pick_place", rng, size=96, between=0)
+    depth_m = arrays["depth_mm10_front"][0].astype(np.float32) * np.float32(1e-4)
+    view = View(arrays["rgb_front"][0], depth_m, synthetic.front_camera(96))
+    observation = Observation({"front": view}, arrays["tool_poses_world"][0], float(arrays["gripper"][0]), 0.0)
+    return observation, Path.from_json(labels["labels"][0]["path"])
+
+
+@pytest.fixture
+def actor() -> FlowActor:
+    """An untrained small actor in which nothing is silent: every weight is random."""
+    torch.manual_seed(0)
+    actor = FlowActor(PRESETS["debug"].actor).eval()
+    with torch.no_grad():
+        for parameter in actor.parameters():
+            if not parameter.any():
+                parameter.normal_(0, 0.05)
+    return actor

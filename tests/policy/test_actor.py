@@ -1,0 +1,96 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from hamster.data import Observation, View
+from hamster.geometry import Camera
+from hamster.path import Path
+from hamster.policy.actor import FlowActor, medoid
+from hamster.policy.augment import AugmentConfig, disturb_batch
+from hamster.policy.batches import NO_NOISE
+from hamster.policy.flow_policy import FlowPolicy
+from hamster.policy.inputs import Inputs, stack
+from hamster.policy.presets import PRESETS
+
+Seen = tuple[Observation, Path]
+
+
+def _moved(observation: Observation, by: np.ndarray) -> Observation:
+    view = observation.views["front"]
+    assert view.camera is not None
+    camera_pose, tool = view.camera.world_from_camera.copy(), np.array(observation.tool_pose_world)
+    camera_pose[:3, 3] += by
+    tool[:3, 3] += by
+    camera = Camera(view.camera.intrinsics, camera_pose, view.camera.width, view.camera.height)
+    return replace(observation, views={"front": View(view.rgb, view.depth_m, camera)}, tool_pose_world=tool)
+
+
+def _inputs(actor: FlowActor, seen: Seen, path: bool = True) -> Inputs:
+    return stack([FlowPolicy(actor)._inputs(seen[0], seen[1] if path else None)])
+
+
+def test_moving_scene_path_and_tool_moves_the_action_with_them(actor: FlowActor, seen: Seen) -> None:
+    by = np.array([0.31, -0.57, 0.22])
+    here = FlowPolicy(actor).act(*seen)
+    there = FlowPolicy(actor).act(_moved(seen[0], by), seen[1])
+    np.testing.assert_allclose(there.poses[:, :3, 3], here.poses[:, :3, 3] + by, atol=1e-4)
+    np.testing.assert_allclose(there.poses[:, :3, :3], here.poses[:, :3, :3], atol=1e-3)
+
+
+def test_cached_context_gives_the_same_flow_as_encoding_in_each_step(actor: FlowActor, seen: Seen) -> None:
+    inputs, noise = _inputs(actor, seen), torch.randn(1, 4, 9)
+    x, steps = noise, actor.config.euler_steps
+    with torch.inference_mode():
+        for step in range(steps):
+            x = x + actor.velocity(x, torch.full((1, 4), step / steps), actor.encode(inputs)) / steps
+        torch.testing.assert_close(actor.flow(noise, actor.encode(inputs)), x)
+
+
+def test_samples_of_one_scene_do_not_see_each_other(actor: FlowActor, seen: Seen) -> None:
+    noise = torch.randn(1, 4, 9)
+    with torch.inference_mode():
+        encoded = actor.encode(_inputs(actor, seen))
+        together = actor.flow(noise, encoded)
+        alone = torch.cat([actor.flow(noise[:, i : i + 1], encoded) for i in range(4)], 1)
+    torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
+
+
+def test_the_path_matters_and_what_is_switched_off_does_not(actor: FlowActor, seen: Seen) -> None:
+    with torch.inference_mode():
+        with_path = actor.encode(_inputs(actor, seen)).anchor
+        without = _inputs(actor, seen, path=False)
+        nonsense = replace(without, waypoints=without.waypoints + 5, waypoint_features=without.waypoint_features + 5)
+        torch.testing.assert_close(actor.encode(nonsense).anchor, actor.encode(without).anchor)
+        assert (with_path - actor.encode(without).anchor).norm() > 1e-4
+
+
+def test_conditioners_are_silent_at_first(seen: Seen) -> None:
+    torch.manual_seed(0)
+    actor = FlowActor(PRESETS["debug"].actor).eval()
+    inputs = _inputs(actor, seen)
+    tokens = actor.conditioners["tokens"].tokens(inputs)
+    assert tokens is not None and not tokens.features.any()
+    told = actor.conditioners["foveas"].glimpse_features(inputs)
+    assert told is not None and not told.any()
+
+
+def test_turning_and_mirroring_keep_the_target_where_it_was_in_the_scene(actor: FlowActor, seen: Seen) -> None:
+    inputs = _inputs(actor, seen)
+    position, rotation = inputs.waypoints[:, 2], inputs.tool_rotation
+    config = AugmentConfig(**vars(NO_NOISE) | {"turn_rad": 1.0, "mirror": 1.0})
+    moved, new_position, new_rotation = disturb_batch(inputs, position, rotation, config, torch.Generator())
+    distances = (inputs.points - position).norm(dim=-1).flip(3)  # the picture is mirrored as well
+    torch.testing.assert_close((moved.points - new_position).norm(dim=-1), distances)
+    torch.testing.assert_close(new_position, moved.waypoints[:, 2])
+    torch.testing.assert_close(new_rotation, moved.tool_rotation)
+    torch.testing.assert_close(torch.linalg.det(new_rotation), torch.ones(1))
+
+
+@pytest.mark.parametrize("outlier", [0, 3])
+def test_the_medoid_is_a_sample_from_the_crowd(outlier: int) -> None:
+    actions = torch.randn(2, 8, 9) * 0.01
+    actions[:, outlier] += 10
+    chosen = medoid(actions)
+    assert all((actions[i] == chosen[i]).all(-1).any() for i in range(2)) and chosen.abs().max() < 1

@@ -1,0 +1,87 @@
+from dataclasses import replace
+from pathlib import Path as FilePath
+
+import numpy as np
+import pytest
+import torch
+
+from hamster.data import Observation, View
+from hamster.path import Path
+from hamster.policy import Motion, load_policy
+from hamster.policy.actor import FlowActor
+from hamster.policy.checkpoint import load, save
+from hamster.policy.flow_policy import FlowPolicy
+
+Seen = tuple[Observation, Path]
+
+
+def test_a_motion_is_a_pose_and_a_gripper_command(actor: FlowActor, seen: Seen) -> None:
+    motion = FlowPolicy(actor).act(*seen)
+    assert motion.poses.shape == (1, 4, 4) and motion.gripper_open.dtype == bool
+    np.testing.assert_allclose(motion.poses[0, :3, :3] @ motion.poses[0, :3, :3].T, np.eye(3), atol=1e-5)
+
+
+def test_the_same_episode_gives_the_same_motions(actor: FlowActor, seen: Seen) -> None:
+    policy = FlowPolicy(actor)
+    first = [policy.act(*seen).poses for _ in range(2)]
+    policy.reset()
+    np.testing.assert_array_equal(first, [policy.act(*seen).poses for _ in range(2)])
+
+
+def test_a_path_is_lifted_once_with_the_observation_that_it_came_with(actor: FlowActor, seen: Seen) -> None:
+    policy = FlowPolicy(actor)
+    observation, path = seen
+    before = policy._inputs(observation, path)
+    view = observation.views["front"]
+    assert view.depth_m is not None
+    occluded = replace(observation, views={"front": replace(view, depth_m=view.depth_m * 0.5)})
+    assert torch.equal(policy._inputs(occluded, path).waypoints, before.waypoints)
+    anew = Path(path.uv, path.gripper)
+    assert not torch.equal(policy._inputs(occluded, anew).waypoints, before.waypoints)
+
+
+@pytest.mark.parametrize(
+    ("lacking", "named"),
+    [("view", "front"), ("depth_m", "depth_m"), ("camera", "camera"), ("tool_pose_world", "tool_pose_world")],
+)
+def test_one_line_names_what_is_missing(actor: FlowActor, seen: Seen, lacking: str, named: str) -> None:
+    observation, path = seen
+    view: View = observation.views["front"]
+    if lacking == "view":
+        observation = replace(observation, views={"wrist": view})
+    elif lacking == "tool_pose_world":
+        observation = replace(observation, tool_pose_world=None)
+    else:
+        observation = replace(observation, views={"front": replace(view, **{lacking: None})})
+    with pytest.raises(ValueError, match=named) as error:
+        FlowPolicy(actor).act(observation, path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_saved_actor_loads_as_the_same(actor: FlowActor, seen: Seen, tmp_path: FilePath) -> None:
+    save(tmp_path, actor, {"seed": 0})
+    loaded = load_policy(tmp_path).act(*seen)
+    here: Motion = FlowPolicy(actor).act(*seen)
+    np.testing.assert_array_equal(loaded.poses, here.poses)
+
+
+def test_a_checkpoint_without_conditioners_loads_into_an_actor_with_them(
+    actor: FlowActor, seen: Seen, tmp_path: FilePath
+) -> None:
+    plain = FlowActor(replace(actor.config, conditioners=()))
+    plain.load_state_dict(actor.state_dict(), strict=False)
+    save(tmp_path, plain)
+    text = (tmp_path / "config.json").read_text()
+    (tmp_path / "config.json").write_text(text.replace('"conditioners": []', '"conditioners": ["tokens", "foveas"]'))
+    without = FlowPolicy(plain).act(seen[0], None)
+    np.testing.assert_allclose(FlowPolicy(load(tmp_path)).act(seen[0], None).poses, without.poses, atol=1e-6)
+
+
+def test_an_unknown_policy_or_family_is_named(actor: FlowActor, tmp_path: FilePath) -> None:
+    with pytest.raises(ValueError, match="no policy 'nanu'"):
+        load_policy("nanu")
+    save(tmp_path, actor)
+    config = tmp_path / "config.json"
+    config.write_text(config.read_text().replace('"flow"', '"telepathy"'))
+    with pytest.raises(ValueError, match=r"telepathy.*flow"):
+        load_policy(tmp_path)
