@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import os
+from ctypes.util import find_library
 from functools import lru_cache
+from importlib import import_module
+from typing import Any
 
 import mujoco
 import numpy as np
-from mujoco.gl_context import GLContext
 from numpy.typing import NDArray
 
 from hamster.data import View
 from hamster.geometry import Camera
 from hamster.sim.build import FLIP
 
+SYSTEM_LIBRARIES = "libegl1 libegl-mesa0 libgl1-mesa-dri libgles2 libosmesa6"
+
 
 @lru_cache(maxsize=1)
-def _gl_context() -> GLContext:
-    """One per process: making one costs more than rendering a frame."""
-    context = GLContext(1024, 1024)
+def _gl_context() -> Any:
+    """One per process: making one costs more than rendering a frame.
+
+    The back end is $MUJOCO_GL, or one that needs no display. It is not left to `mujoco.gl_context`, which has made its
+    choice by the time somebody who imported mujoco first imports us.
+
+    Raises:
+        RuntimeError: if no OpenGL library can be loaded, with the command that installs one.
+    """
+    backend = os.environ.get("MUJOCO_GL") or ("egl" if find_library("EGL") else "osmesa")
+    try:
+        context = import_module(f"mujoco.{backend}").GLContext(1024, 1024)
+    except (ImportError, AttributeError) as error:
+        raise RuntimeError(
+            f"rendering needs OpenGL ({backend}: {error}); on Debian and Ubuntu: apt-get install {SYSTEM_LIBRARIES}"
+        ) from None
     context.make_current()
     return context
 
@@ -85,6 +103,8 @@ class Renderer:
         mujoco.mjv_updateScene(
             self.model, data, self._option, None, view, mujoco.mjtCatBit.mjCAT_ALL, self._scene
         )
+        # All renderers share one GL context: another one may have bound its buffer since.
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         mujoco.mjr_render(self._rect, self._scene, self._context)
 
     def close(self) -> None:
