@@ -10,5 +10,12 @@ for (const button of document.querySelectorAll(".filters button")) {
 }
 // Films play only for those who have not asked for less motion.
 if (matchMedia("(prefers-reduced-motion: no-preference)").matches) {
-  for (const video of document.querySelectorAll("video")) video.play().catch(() => {});
+  for (const video of document.querySelectorAll("video")) {
+    const show = (visible) => () => { video.controls = visible; };
+    video.addEventListener("mouseenter", show(true));
+    video.addEventListener("mouseleave", show(false));
+    video.addEventListener("focus", show(true));
+    video.tabIndex = 0;
+    video.play().then(show(false), show(true));
+  }
 }

@@ -31,8 +31,9 @@ def report(info: Mapping[str, Any], records: Sequence[Record], folder: Path) -> 
         folder: where the pictures that the records name are; they are copied into the page.
     """
     scenes = [list(episodes) for _, episodes in groupby(records, key=lambda r: r["scene"])]
-    parts = [_header(info, len(scenes)), "<main>", _table(info), _paired(info), _speed(info)]
-    parts += [_films(scenes, folder), _gallery(scenes[:MAX_SCENES], len(scenes), folder), "</main>", _footer(info)]
+    parts = [_header(info, len(scenes)), "<main>", _table(info), _films(scenes, folder)]
+    parts += ['<div class="pair">', _paired(info), _speed(info), "</div>"]
+    parts += [_gallery(scenes[:MAX_SCENES], len(scenes), folder), "</main>", _footer(info)]
     return _page("\n".join(parts))
 
 
@@ -120,10 +121,11 @@ def _paired(info: Mapping[str, Any]) -> str:
             )
     if not lines:
         return ""
-    return f"""<h2>Scene by scene</h2>
+    return f"""<section><h2>Scene by scene</h2>
 <p class="soft">Scenes that only one of two arms solved, and the exact McNemar test of them.</p>
 <div class="scroll"><table><thead><tr><th scope="col">arms</th><th scope="col">only the first</th>
-<th scope="col">only the second</th><th scope="col">p</th></tr></thead><tbody>{"".join(lines)}</tbody></table></div>"""
+<th scope="col">only the second</th><th scope="col">p</th></tr></thead><tbody>{"".join(lines)}</tbody></table></div>
+</section>"""
 
 
 def _p_value(p: float) -> str:
@@ -135,12 +137,14 @@ def _speed(info: Mapping[str, Any]) -> str:
     for name, arm in info["arms"].items():
         outcomes = ", ".join(f"{n} {escape(code.replace('_', ' '))}" for code, n in arm["outcomes"].items())
         latency = "".join(f"<td>{_latency(arm['latency_ms'][who])}</td>" for who in ("planner", "policy"))
-        rows.append(f'<tr><th scope="row">{escape(Path(name).name)}</th>{latency}<td>{outcomes}</td></tr>')
-    return f"""<h2>Latency and endings</h2>
-<p class="soft">One question to each model, median and 95th percentile, while {info["meta"]["workers"]} processes share
-{info["meta"]["hardware"]["cores"]} cores of {escape(str(info["meta"]["hardware"]["cpu"]))}.</p>
+        rows.append(f'<tr><th scope="row">{escape(Path(name).name)}</th>{latency}<td class="list">{outcomes}</td></tr>')
+    meta = info["meta"]
+    return f"""<section><h2>Latency and endings</h2>
+<p class="soft">One question to each model: median / 95th percentile, with {meta["workers"]} at work on
+{meta["hardware"]["cores"]} cores of {escape(str(meta["hardware"]["cpu"]))}.</p>
 <div class="scroll"><table><thead><tr><th scope="col">path</th><th scope="col">planner</th><th scope="col">policy</th>
-<th scope="col">endings</th></tr></thead><tbody>{"".join(rows)}</tbody></table></div>"""
+<th scope="col">endings</th></tr></thead><tbody>{"".join(rows)}</tbody></table></div>
+</section>"""
 
 
 def _latency(latency: Mapping[str, float] | None) -> str:
