@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import atan2, cos, hypot, pi, radians, sin
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hamster.geometry import inverse
 from hamster.sim.motion import keypose_pose, keypose_steps, yaw_of
@@ -56,7 +56,7 @@ def execute(world: World, keyposes: Sequence[Keypose], on_step: Callable[[int], 
     Returns:
         The number of control steps.
     """
-    pose, is_open, count = world.tool_pose_world, world.gripper_opening > 0.5, 0
+    pose, is_open, count = world.tool_pose_world, world.gripper_open, 0
     for index, keypose in enumerate(keyposes):
         poses, openings = keypose_steps(pose, is_open, keypose_pose(keypose), keypose.gripper_open)
         for step_pose, opening in zip(poses, openings, strict=True):
@@ -70,23 +70,18 @@ def execute(world: World, keyposes: Sequence[Keypose], on_step: Callable[[int], 
 
 def _carry(world: World, command: Command) -> list[Keypose]:
     """Pick and place, and stack."""
-    grasp, lift_from = _grasp(world, command)
-    tool_from_thing = inverse(keypose_pose(lift_from)) @ world.thing_pose(command.target)
+    grasp, at = _grasp(world, command)
+    tool_from_thing = inverse(keypose_pose(at)) @ world.thing_pose(command.target)
     goal = _goal(world, command)
     spot = world.thing_pose(goal.name)[:3, 3] + [0.0, 0.0, goal.rest_height + DROP_M]
     # Where the tool has to be for the held thing's foot to be at the spot.
-    offset = keypose_pose(lift_from)[:3, :3] @ tool_from_thing[:3, 3]
+    offset = keypose_pose(at)[:3, :3] @ tool_from_thing[:3, 3]
     over = spot - offset
-    travel = max(lift_from.position[2] + LIFT_M, over[2] + ABOVE_M, _clear_height(world, command, lift_from, over))
-    yaw = lift_from.yaw
-    x, y, _ = lift_from.position
-    return [
-        *grasp,
-        Keypose((x, y, travel), yaw, False),
-        Keypose((over[0], over[1], travel), yaw, False),
-        Keypose((over[0], over[1], over[2]), yaw, True),
-        Keypose((over[0], over[1], over[2] + ABOVE_M), yaw, True, retreat=True),
-    ]
+    lift_m = LIFT_M if grasp else 0.0
+    travel = max(at.position[2] + lift_m, over[2] + ABOVE_M, _clear_height(world, command, at, over))
+    stations = (((*at.position[:2], travel), False), ((*over[:2], travel), False), (over, True))
+    carry = [Keypose(_vec(xyz), at.yaw, is_open) for xyz, is_open in stations]
+    return [*grasp, *carry, Keypose(_vec((*over[:2], over[2] + ABOVE_M)), at.yaw, True, retreat=True)]
 
 
 def _grasp(world: World, command: Command) -> tuple[list[Keypose], Keypose]:
@@ -163,7 +158,7 @@ def _press(world: World, command: Command) -> list[Keypose]:
 def _fist(world: World) -> list[Keypose]:
     """Closes the gripper where it is before it touches anything, so that a path starts by saying so."""
     pose = world.tool_pose_world
-    return [Keypose(_vec(pose[:3, 3]), yaw_of(pose), False)] if world.gripper_opening > 0.5 else []
+    return [Keypose(_vec(pose[:3, 3]), yaw_of(pose), False)] if world.gripper_open else []
 
 
 def _knock(world: World, command: Command) -> list[Keypose]:
@@ -244,8 +239,9 @@ def _distance_to_segment(point: Array, start: Array, end: Array) -> float:
     return float(np.linalg.norm(point - start - part * way))
 
 
-def _vec(array: Array) -> tuple[float, float, float]:
-    return float(array[0]), float(array[1]), float(array[2])
+def _vec(array: ArrayLike) -> tuple[float, float, float]:
+    x, y, z = np.asarray(array, np.float64).tolist()
+    return x, y, z
 
 
 _FAMILIES: dict[str, Callable[[World, Command], list[Keypose]]] = {

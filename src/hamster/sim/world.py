@@ -124,6 +124,12 @@ class World:
         return float(np.clip(np.mean(parts), 0.0, 1.0))
 
     @property
+    def gripper_open(self) -> bool:
+        """As commanded; a gripper closed on a wide thing measures half open."""
+        finger, (_, closed, wide) = self._finger_ctrl[0], self.arm.gripper[0]
+        return bool((self.data.ctrl[finger] - closed) / (wide - closed) > 0.5)
+
+    @property
     def time_s(self) -> float:
         """Simulated seconds since the start."""
         return float(self.data.time)

@@ -72,10 +72,10 @@ class TabletopEnv(gymnasium.Env[Obs, NDArray[np.float64]]):
 
     def advance(self, action: NDArray[np.float64]) -> None:
         """A step that renders nothing."""
-        values = np.asarray(action, np.float64)
+        world, values = self.world, np.asarray(action, np.float64)
         if values.shape != (8,) or not np.isfinite(values).all() or not values[3:7].any():
             raise ValueError(f"an action is x, y, z, qw, qx, qy, qz, gripper, all finite; got {action!r}")
-        self.world.step(pose(values[:3], matrix_from_quaternion(values[3:7])), float(values[7]))
+        world.step(pose(values[:3], matrix_from_quaternion(values[3:7])), float(values[7]))
 
     def observation(self) -> Observation:
         """What the robot senses now, as a record."""

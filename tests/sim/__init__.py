@@ -1,0 +1,1 @@
+import hamster.sim  # noqa: F401 (chooses the OpenGL back end before any test imports mujoco)
