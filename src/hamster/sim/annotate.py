@@ -23,9 +23,7 @@ NOTHING = 255
 SILHOUETTE = 0.6
 
 
-def annotate(
-    world: World, rng: np.random.Generator, grammar: Grammar, n: int, camera: str = "front"
-) -> AnnotatedImage:
+def annotate(world: World, rng: np.random.Generator, grammar: Grammar, n: int, camera: str = "front") -> AnnotatedImage:
     """Draws up to n instructions for the world as it stands and plans a path for each.
 
     Returns:

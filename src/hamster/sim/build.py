@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import cos, sin
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -81,9 +82,7 @@ def _surface_material(spec: mujoco.MjSpec, name: str, look: Surface) -> str:
 
 def _material(spec: mujoco.MjSpec, name: str, image: textures.Image3) -> str:
     height, width = image.shape[:2]
-    texture = spec.add_texture(
-        name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=width, height=height, nchannel=3
-    )
+    texture = spec.add_texture(name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=width, height=height, nchannel=3)
     texture.data = image.tobytes()
     material = spec.add_material(name=name, specular=0.1, shininess=0.1)
     material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
@@ -108,7 +107,7 @@ def _add_thing(spec: mujoco.MjSpec, thing: Thing, scene: Scene) -> None:
 
 
 def _add_part(spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, part: Part, scene: Scene) -> None:
-    look = {"rgba": part.rgba}
+    look: dict[str, Any] = {"rgba": part.rgba}
     if part.texture is not None:
         look = {"material": _material(spec, name, textures.mark(part.texture.removeprefix("mark:"), part.rgba[:3]))}
     body.add_geom(

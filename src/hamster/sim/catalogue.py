@@ -104,7 +104,13 @@ def candle(name: str, colour: str, rgb: Rgb, *, radius: float, height: float) ->
     """A thin tall cylinder with a flame; it topples."""
     parts = (
         _disc(radius, 0, height, rgba(rgb), 250),
-        Part("ellipsoid", (radius * 0.4, radius * 0.4, radius), (0, 0, height + radius * 0.8), (1, 0.8, 0.3, 1), density=20),
+        Part(
+            "ellipsoid",
+            (radius * 0.4, radius * 0.4, radius),
+            (0, 0, height + radius * 0.8),
+            (1, 0.8, 0.3, 1),
+            density=20,
+        ),
     )
     size = (2 * radius, 2 * radius, height + 1.8 * radius)
     return Thing(name, "candle", colour, size, parts, graspable=True, grasp_height=height * 0.4, topples=True)
@@ -118,8 +124,12 @@ def cup(name: str, colour: str, rgb: Rgb, *, radius: float = 0.028, height: floa
         _disc(radius, 0, height - 0.001, rgba(rgb), 200),
         _disc(radius * 0.82, height - 0.001, height, rgba(rgb, 0.35), 50),
         Part("capsule", (bar, height * 0.17, 0), (reach, 0, height * 0.5), rgba(rgb), density=50),
-        Part("capsule", (bar, radius * 0.15, 0), (radius * 1.1, 0, height * 0.7), rgba(rgb), (0, pi / 2, 0), density=50),
-        Part("capsule", (bar, radius * 0.15, 0), (radius * 1.1, 0, height * 0.3), rgba(rgb), (0, pi / 2, 0), density=50),
+        Part(
+            "capsule", (bar, radius * 0.15, 0), (radius * 1.1, 0, height * 0.7), rgba(rgb), (0, pi / 2, 0), density=50
+        ),
+        Part(
+            "capsule", (bar, radius * 0.15, 0), (radius * 1.1, 0, height * 0.3), rgba(rgb), (0, pi / 2, 0), density=50
+        ),
     )
     size = (2 * radius, 2 * radius, height)
     return Thing(name, "cup", colour, size, parts, graspable=True, grasp_height=height * 0.6)
@@ -138,7 +148,9 @@ def mushroom(name: str, colour: str, rgb: Rgb, *, radius: float, height: float) 
 def hammer(name: str, colour: str, rgb: Rgb, *, length: float, width: float) -> Thing:
     """A coloured head across the end of a brown handle that lies along x."""
     head = Part("box", (width * 0.55, width * 1.2, width * 0.5), (0, 0, width * 0.5), rgba(rgb))
-    handle = Part("capsule", (width * 0.25, length / 2, 0), (-length / 2, 0, width * 0.5), (0.5, 0.33, 0.18, 1), (0, pi / 2, 0))
+    handle = Part(
+        "capsule", (width * 0.25, length / 2, 0), (-length / 2, 0, width * 0.5), (0.5, 0.33, 0.18, 1), (0, pi / 2, 0)
+    )
     size = (length + width, width * 2.4, width)
     return Thing(name, "hammer", colour, size, (head, handle), graspable=False)
 
@@ -148,12 +160,12 @@ def book(name: str, colour: str, rgb: Rgb, *, length: float, width: float, heigh
     cover = height * 0.2
     parts = (
         Part("box", (length / 2, width / 2, cover / 2), (0, 0, cover / 2), rgba(rgb)),
-        Part("box", (length / 2 * 0.96, width / 2 * 0.96, height / 2 - cover), (0, 0, height / 2), (0.93, 0.91, 0.85, 1)),
+        Part(
+            "box", (length / 2 * 0.96, width / 2 * 0.96, height / 2 - cover), (0, 0, height / 2), (0.93, 0.91, 0.85, 1)
+        ),
         Part("box", (length / 2, width / 2, cover / 2), (0, 0, height - cover / 2), rgba(rgb)),
     )
-    return Thing(
-        name, "book", colour, (length, width, height), parts, movable=False, receives=True, rest_height=height
-    )
+    return Thing(name, "book", colour, (length, width, height), parts, movable=False, receives=True, rest_height=height)
 
 
 def plate(name: str, colour: str, rgb: Rgb, *, radius: float = 0.07, height: float = 0.01) -> Thing:
@@ -163,9 +175,7 @@ def plate(name: str, colour: str, rgb: Rgb, *, radius: float = 0.07, height: flo
         _disc(radius * 0.68, height, height + 0.001, rgba(rgb, 1.25)),
     )
     size = (2 * radius, 2 * radius, height + 0.001)
-    return Thing(
-        name, "plate", colour, size, parts, movable=False, receives=True, rest_height=height + 0.001
-    )
+    return Thing(name, "plate", colour, size, parts, movable=False, receives=True, rest_height=height + 0.001)
 
 
 def bowl(name: str, colour: str, rgb: Rgb, *, radius: float = 0.065, height: float = 0.045, sides: int = 10) -> Thing:
@@ -188,9 +198,7 @@ def bowl(name: str, colour: str, rgb: Rgb, *, radius: float = 0.065, height: flo
     return Thing(name, "bowl", colour, size, parts, movable=False, receives=True, rest_height=base)
 
 
-def tray(
-    name: str, colour: str, rgb: Rgb, *, kind: str = "tray", length: float, width: float, height: float
-) -> Thing:
+def tray(name: str, colour: str, rgb: Rgb, *, kind: str = "tray", length: float, width: float, height: float) -> Thing:
     """A floor and four upright walls: a tray where it is low, a bin where it is high."""
     wall, base = 0.004, 0.005
     walls = (
@@ -209,12 +217,22 @@ def bin_(name: str, colour: str, rgb: Rgb, *, length: float, width: float, heigh
     return tray(name, colour, rgb, kind="bin", length=length, width=width, height=height)
 
 
-def tile(name: str, colour: str, rgb: Rgb, *, width: float = 0.1, height: float = 0.006, mark: str | None = None) -> Thing:
+def tile(
+    name: str, colour: str, rgb: Rgb, *, width: float = 0.1, height: float = 0.006, mark: str | None = None
+) -> Thing:
     """A flat square with a letter or a picture, drawn in the tile's colour by `textures.mark`."""
     texture = None if mark is None else f"mark:{mark}"
     part = Part("box", (width / 2, width / 2, height / 2), (0, 0, height / 2), rgba(rgb), texture=texture)
     return Thing(
-        name, "tile", colour, (width, width, height), (part,), mark=mark, movable=False, receives=True, rest_height=height
+        name,
+        "tile",
+        colour,
+        (width, width, height),
+        (part,),
+        mark=mark,
+        movable=False,
+        receives=True,
+        rest_height=height,
     )
 
 

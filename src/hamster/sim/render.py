@@ -100,9 +100,7 @@ class Renderer:
     def _draw(self, data: mujoco.MjData, camera: str) -> None:
         view = mujoco.MjvCamera()
         view.type, view.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, self.model.camera(camera).id
-        mujoco.mjv_updateScene(
-            self.model, data, self._option, None, view, mujoco.mjtCatBit.mjCAT_ALL, self._scene
-        )
+        mujoco.mjv_updateScene(self.model, data, self._option, None, view, mujoco.mjtCatBit.mjCAT_ALL, self._scene)
         # All renderers share one GL context: another one may have bound its buffer since.
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         mujoco.mjr_render(self._rect, self._scene, self._context)

@@ -105,7 +105,7 @@ class Dynamics:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that `build` needs. `arm` names an arm of `sim.arms`; `start_tool` is where its tip starts (xyz, yaw)."""
+    """What `build` needs. `arm` names one of `sim.arms.ARMS`; `start_tool` is where its tip starts: x, y, z, yaw."""
 
     arm: str
     things: tuple[Thing, ...]

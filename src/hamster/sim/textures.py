@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import cos, pi, sin
 
 import numpy as np
@@ -14,82 +15,108 @@ LETTERS = ("A", "B", "C", "E", "H", "K", "M", "S", "T", "X", "Z")
 PICTURES = ("star", "heart", "moon", "sun", "arrow", "ring", "cross", "tree", "house", "drop")
 
 Image3 = NDArray[np.uint8]
+Array = NDArray[np.float64]
+Ink = tuple[int, int, int]
 
 
 def surface(look: Surface, size: int = 256) -> Image3:
     """(size, size, 3) uint8: the pattern of the two colours."""
     rng = np.random.default_rng(look.seed)
     y, x = np.mgrid[0:size, 0:size] / size
-    mix = {
-        "plain": lambda: np.zeros((size, size)),
-        "checker": lambda: _checker(x, y, int(rng.integers(3, 12))),
-        "gradient": lambda: np.clip(x * cos(a := rng.uniform(0, pi)) + y * sin(a), 0, 1),
-        "stripes": lambda: 0.5 + 0.5 * np.sign(np.sin((x * cos(a := rng.uniform(0, pi)) + y * sin(a)) * rng.uniform(15, 80))),
-        "noise": lambda: _noise(rng, size, int(rng.integers(4, 24))),
-        "wood": lambda: _wood(rng, x, y, size),
-    }[look.pattern]()
+    mix = PATTERNS[look.pattern](rng, x, y)
     colours = np.array([look.rgb1, look.rgb2])
     blend = colours[0] + (colours[1] - colours[0]) * mix[..., None]
     return np.asarray(np.clip(blend, 0, 1) * 255, np.uint8)
 
 
-def _checker(x: NDArray[np.float64], y: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+def _plain(rng: np.random.Generator, x: Array, y: Array) -> Array:
+    return np.zeros_like(x)
+
+
+def _checker(rng: np.random.Generator, x: Array, y: Array) -> Array:
+    n = int(rng.integers(3, 12))
     return np.asarray((np.floor(x * n) + np.floor(y * n)) % 2)
 
 
-def _noise(rng: np.random.Generator, size: int, cells: int) -> NDArray[np.float64]:
+def _gradient(rng: np.random.Generator, x: Array, y: Array) -> Array:
+    angle = rng.uniform(0, pi)
+    return np.clip(x * cos(angle) + y * sin(angle), 0, 1)
+
+
+def _stripes(rng: np.random.Generator, x: Array, y: Array) -> Array:
+    angle = rng.uniform(0, pi)
+    return np.asarray(0.5 + 0.5 * np.sign(np.sin((x * cos(angle) + y * sin(angle)) * rng.uniform(15, 80))))
+
+
+def _noise(rng: np.random.Generator, x: Array, y: Array) -> Array:
+    return _blobs(rng, len(x), int(rng.integers(4, 24)))
+
+
+def _blobs(rng: np.random.Generator, size: int, cells: int) -> Array:
     grain = Image.fromarray((rng.random((cells, cells)) * 255).astype(np.uint8))
     return np.asarray(grain.resize((size, size), Image.Resampling.BICUBIC), np.float64) / 255
 
 
-def _wood(rng: np.random.Generator, x: NDArray[np.float64], y: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+def _wood(rng: np.random.Generator, x: Array, y: Array) -> Array:
     """Boards along x, each with its own grain."""
     board = np.floor(y * 6)
-    grain = np.sin((y * 60 + 3 * _noise(rng, size, 5) + board * 1.7) * 2) * 0.25
+    grain = np.sin((y * 60 + 3 * _blobs(rng, len(x), 5) + board * 1.7) * 2) * 0.25
     seam = (np.abs(y * 6 - np.round(y * 6)) < 0.02) * 0.5
     return np.asarray(np.clip(0.45 + grain + seam + 0.1 * np.sin(board * 12.9), 0, 1))
 
 
+PATTERNS: dict[str, Callable[[np.random.Generator, Array, Array], Array]] = {
+    "plain": _plain,
+    "checker": _checker,
+    "gradient": _gradient,
+    "stripes": _stripes,
+    "noise": _noise,
+    "wood": _wood,
+}
+
+
 def mark(name: str, rgb: Vec3, size: int = 128) -> Image3:
     """(size, size, 3) uint8: a letter or a picture, white or black on the tile's colour, whichever stands out."""
-    ground = tuple(int(c * 255) for c in rgb)
+    ground: Ink = (int(rgb[0] * 255), int(rgb[1] * 255), int(rgb[2] * 255))
     luma = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]
-    ink = (20, 20, 20) if luma > 0.5 else (245, 245, 245)
+    ink: Ink = (20, 20, 20) if luma > 0.5 else (245, 245, 245)
     image = Image.new("RGB", (size, size), ground)
     draw = ImageDraw.Draw(image)
     if name in PICTURES:
-        _picture(draw, name, size, ink)
+        _picture(draw, name, size, ink, ground)
     else:
         font = ImageFont.load_default(size * 0.95)
         draw.text((size / 2, size / 2), name, ink, font, anchor="mm", stroke_width=size // 32, stroke_fill=ink)
     return np.asarray(image)
 
 
-def _picture(draw: ImageDraw.ImageDraw, name: str, size: int, ink: tuple[int, int, int]) -> None:
+# Corners in a square of side 2 about the origin, y up.
+POLYGONS: dict[str, list[tuple[float, float]]] = {
+    "star": [(sin(i * pi / 5) * (0.4 if i % 2 else 1), cos(i * pi / 5) * (0.4 if i % 2 else 1)) for i in range(10)],
+    "heart": [(0, -1), (-0.95, 0.15), (-0.9, 0.6), (-0.5, 0.85), (0, 0.45), (0.5, 0.85), (0.9, 0.6), (0.95, 0.15)],
+    "arrow": [(0, 1), (0.8, 0.1), (0.3, 0.1), (0.3, -1), (-0.3, -1), (-0.3, 0.1), (-0.8, 0.1)],
+    "tree": [(0, 1), (0.8, -0.4), (0.2, -0.4), (0.2, -1), (-0.2, -1), (-0.2, -0.4), (-0.8, -0.4)],
+    "house": [(0, 1), (0.9, 0.2), (0.65, 0.2), (0.65, -0.9), (-0.65, -0.9), (-0.65, 0.2), (-0.9, 0.2)],
+    "drop": [(0, 1), (0.5, 0.1), (0.62, -0.4), (0.4, -0.85), (0, -1), (-0.4, -0.85), (-0.62, -0.4), (-0.5, 0.1)],
+}
+
+
+def _picture(draw: ImageDraw.ImageDraw, name: str, size: int, ink: Ink, ground: Ink) -> None:
     def at(*points: tuple[float, float]) -> list[tuple[float, float]]:
         return [((0.5 + 0.42 * x) * size, (0.5 - 0.42 * y) * size) for x, y in points]
 
-    def circle(x: float, y: float, r: float, fill: object = ink) -> None:
-        (x0, y0), (x1, y1) = at((x - r, y + r), (x + r, y - r))
-        draw.ellipse((x0, y0, x1, y1), fill=fill)  # type: ignore[arg-type]
+    def circle(x: float, y: float, radius: float, fill: Ink) -> None:
+        draw.ellipse(at((x - radius, y + radius), (x + radius, y - radius)), fill=fill)
 
-    ground = draw._image.getpixel((1, 1))
-    polygons = {
-        "star": [(sin(i * pi / 5) * (1 if i % 2 == 0 else 0.4), cos(i * pi / 5) * (1 if i % 2 == 0 else 0.4)) for i in range(10)],
-        "heart": [(0, -1), (-0.95, 0.15), (-0.9, 0.6), (-0.5, 0.85), (0, 0.45), (0.5, 0.85), (0.9, 0.6), (0.95, 0.15)],
-        "arrow": [(0, 1), (0.8, 0.1), (0.3, 0.1), (0.3, -1), (-0.3, -1), (-0.3, 0.1), (-0.8, 0.1)],
-        "cross": [(-0.3, 1), (0.3, 1), (0.3, 0.3), (1, 0.3), (1, -0.3), (0.3, -0.3), (0.3, -1), (-0.3, -1), (-0.3, -0.3), (-1, -0.3), (-1, 0.3), (-0.3, 0.3)],
-        "tree": [(0, 1), (0.8, -0.4), (0.2, -0.4), (0.2, -1), (-0.2, -1), (-0.2, -0.4), (-0.8, -0.4)],
-        "house": [(0, 1), (0.9, 0.2), (0.65, 0.2), (0.65, -0.9), (-0.65, -0.9), (-0.65, 0.2), (-0.9, 0.2)],
-        "drop": [(0, 1), (0.5, 0.1), (0.62, -0.4), (0.4, -0.85), (0, -1), (-0.4, -0.85), (-0.62, -0.4), (-0.5, 0.1)],
-    }
-    if name in polygons:
-        draw.polygon(at(*polygons[name]), fill=ink)
+    if name in POLYGONS:
+        draw.polygon(at(*POLYGONS[name]), fill=ink)
+    elif name == "cross":
+        draw.rectangle(at((-1, 0.3), (1, -0.3)), fill=ink)
+        draw.rectangle(at((-0.3, 1), (0.3, -1)), fill=ink)
     elif name == "sun":
         for i in range(8):
             draw.line(at((0, 0), (sin(i * pi / 4), cos(i * pi / 4))), fill=ink, width=size // 12)
-        circle(0, 0, 0.55)
+        circle(0, 0, 0.55, ink)
     else:  # moon and ring: a disc with another cut out of it
-        circle(0, 0, 0.95)
-        x, r = (0.4, 0.75) if name == "moon" else (0.0, 0.5)
-        circle(x, 0, r, ground)
+        circle(0, 0, 0.95, ink)
+        circle(0.4 if name == "moon" else 0.0, 0, 0.75 if name == "moon" else 0.5, ground)

@@ -1,4 +1,4 @@
-"""Arms that look and move like anything but the Panda: for off-domain data only. Colours and girths come from `look`."""
+"""Arms that look and move like anything but the Panda, for off-domain data. Colours and girths come from `look`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import mujoco
 import numpy as np
 
 from hamster.sim.arms.arm import Arm
-from hamster.sim.arms.parts import Body, box, capsule, cylinder, drive, ellipsoid, hinge, link, slide
+from hamster.sim.arms.parts import Body, Vec, box, capsule, cylinder, drive, ellipsoid, hinge, link, slide
 
 Rgba = tuple[float, float, float, float]
 STIFFNESS, LIMIT_N = 6000.0, 400.0
@@ -54,7 +54,7 @@ def _axis_joint(spec: mujoco.MjSpec, body: Body, name: str, axis: str, low: floa
     drive(spec, name, STIFFNESS, 0.04 * STIFFNESS, LIMIT_N)
 
 
-def _slide_joint(spec: mujoco.MjSpec, body: Body, name: str, axis: tuple[int, int, int], low: float, high: float) -> None:
+def _slide_joint(spec: mujoco.MjSpec, body: Body, name: str, axis: Vec, low: float, high: float) -> None:
     slide(body, name, low, high, axis, armature=1.0)
     drive(spec, name, 20 * STIFFNESS, STIFFNESS, 20 * LIMIT_N)
 
@@ -71,7 +71,9 @@ def _jaws(spec: mujoco.MjSpec, hand: Body, look: Look) -> None:
         slide(finger, name, 0.0, OPEN_M, (0, side, 0), armature=0.3)
         drive(spec, name, 800.0, 60.0, 12.0)
         if round_:
-            capsule(finger, (0, side * thick, 0), (0, side * thick, TIP_M - 0.04 - thick), thick, look.finger, touches=True)
+            capsule(
+                finger, (0, side * thick, 0), (0, side * thick, TIP_M - 0.04 - thick), thick, look.finger, touches=True
+            )
         else:
             half = (0.009, thick, (TIP_M - 0.04) / 2)
             box(finger, (0, side * thick, half[2]), half, look.finger, touches=True)

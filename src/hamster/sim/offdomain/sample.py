@@ -1,4 +1,4 @@
-"""The off-domain distribution: everything but the tabletop's arm, table, camera and colours. Cheap data for the planner."""
+"""The off-domain distribution, cheap data for the planner: anything but the tabletop's arm, table, camera, colours."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ COMMON = ("cube", "cylinder", "ball", "bottle", "cup")
 
 
 def sample_scene(rng: np.random.Generator) -> Scene:
-    """A random scene of 4 to 8 things before a random arm, table, light and camera."""
+    """A random scene of 2 to 8 things before a random arm, table, light and camera."""
     while True:
         things = [_thing(f"thing{i}", kind, rng) for i, kind in enumerate(_kinds(rng))]
         x, y = rng.uniform((0.26, -0.2), (0.36, 0.0))

@@ -21,7 +21,7 @@ from hamster.sim.world import Snapshot, World
 # The paper's budget of real demonstrations (section 4.2): 220 pick and place, 50 press a button, 50 knock down.
 PAPER_MIX = {"pick_place": 220, "press": 50, "knock": 50}
 EVERY = 4  # control steps of 0.05 s: five frames a second, and one wherever a keypose is reached
-IMAGE_SIZE = 128
+IMAGE_SIZE = 256
 TRIES = 20
 PHRASINGS = 3
 
@@ -124,7 +124,9 @@ def _episode(
 
 def _rephrased(world: World, command: Command, seed: int) -> list[str]:
     task = Task(command.family, command.target, command.goal)
-    return [c.instruction for c in commands(world.scene, np.random.default_rng(seed), PHRASINGS, TABLETOP, among=[task])]
+    return [
+        c.instruction for c in commands(world.scene, np.random.default_rng(seed), PHRASINGS, TABLETOP, among=[task])
+    ]
 
 
 def _state(world: World, snapshot: Snapshot) -> tuple[NDArray[np.float64], float]:

@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from hamster.sim.offdomain import annotated_images
+
+
+@pytest.fixture(scope="module")
+def images():
+    return list(annotated_images(4, seed=5))
+
+
+def test_paths_are_on_the_image_and_mentions_are_words(images) -> None:
+    for image in images:
+        assert image.view.rgb.shape == (128, 128, 3) and image.segmentation.shape == (128, 128)
+        for annotation in image.annotations:
+            assert len(annotation.path) >= 1
+            for mention in annotation.mentions:
+                assert annotation.instruction[mention.start : mention.end].strip()
+                assert all(0 <= i < len(image.objects) for i in mention.objects)
+
+
+def test_carrying_paths_grasp_the_target_and_let_go_at_the_goal(images) -> None:
+    judged = 0
+    for image in images:
+        for annotation in image.annotations:
+            events = [(annotation.path.uv[i], state.name) for i, state in annotation.path.events]
+            if annotation.task != "pick_place" or [name for _, name in events] != ["CLOSED", "OPEN"]:
+                continue
+            judged += 1
+            assert distance_to_mask(events[0][0], image.segmentation == annotation.target) < 0.06
+            assert distance_to_mask(events[1][0], image.segmentation == annotation.goal) < 0.12
+    assert judged > 5
+
+
+def test_each_image_depends_on_the_seed_and_its_number_alone(images) -> None:
+    again = next(annotated_images(4, seed=5, start=3))
+    assert np.array_equal(again.view.rgb, images[3].view.rgb)
+    assert [a.instruction for a in again.annotations] == [a.instruction for a in images[3].annotations]
+
+
+def distance_to_mask(uv: np.ndarray, mask: np.ndarray) -> float:
+    rows, columns = np.nonzero(mask)
+    return float(np.hypot((columns + 0.5) / 128 - uv[0], (rows + 0.5) / 128 - uv[1]).min())

@@ -1,0 +1,35 @@
+from collections import Counter
+
+import numpy as np
+
+from hamster.sim.tabletop.demos import PAPER_MIX, episodes, mixed
+
+
+def test_the_mix_is_the_papers_at_every_length() -> None:
+    assert Counter(mixed(320)) == PAPER_MIX
+    total = sum(PAPER_MIX.values())
+    for n in (7, 50, 500):
+        for family, count in Counter(mixed(n)).items():
+            assert abs(count - n * PAPER_MIX[family] / total) <= 1
+
+
+def test_a_demonstration_is_whole() -> None:
+    for episode in episodes(5, seed=11):
+        steps, keyposes = len(episode.observations), episode.keyposes
+        assert keyposes is not None and episode.tool_poses_world is not None and episode.actions is not None
+        assert len(episode.tool_poses_world) == len(episode.actions) == len(keyposes.next) == steps
+        assert (np.diff(keyposes.next) >= 0).all() and keyposes.next[0] == 0
+        assert keyposes.next[-1] == len(keyposes.gripper_open) - 1, "what is left at the end is the retreat"
+        for i in np.flatnonzero(np.diff(keyposes.next)):
+            reached = keyposes.tool_poses_world[keyposes.next[i]][:3, 3]
+            nearest = np.linalg.norm(episode.tool_poses_world[i : i + 2, :3, 3] - reached, axis=1).min()
+            assert nearest < 0.015, "the frame before the target changes is at the keypose"
+
+
+def test_frames_are_rendered_when_asked_for_in_any_order() -> None:
+    episode = next(iter(episodes(1, seed=2, image_size=64)))
+    last, first, again = (episode.observations[i] for i in (-1, 0, -1))
+    assert np.array_equal(last.views["front"].rgb, again.views["front"].rgb)
+    assert not np.array_equal(first.views["front"].rgb, last.views["front"].rgb)
+    assert first.time_s < last.time_s
+    assert np.allclose(first.tool_pose_world, episode.tool_poses_world[0])
