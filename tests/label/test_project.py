@@ -139,3 +139,14 @@ def test_labels_become_plain_json():
     poses, gripper = pick_and_place()
     record = path_from_poses(poses, gripper, CAMERA).to_json()
     assert set(record) == {"path", "visible", "frames"} and record["visible"][0] == "visible"
+
+
+def test_an_event_before_the_tool_moves_or_after_it_has_arrived_makes_no_waypoint_of_its_own():
+    tips = np.concatenate([np.full((6, 3), [0.45, -0.1, 0.1]), np.linspace([0.45, -0.1, 0.1], [0.45, 0.1, 0.1], 9),
+                           np.full((6, 3), [0.45, 0.1, 0.1])])  # fmt: skip
+    gripper = np.ones(21)
+    gripper[3:17] = 0
+    path = path_from_poses(poses_at(tips), gripper, CAMERA).path
+    assert len(path) == 2 and path.events == [(0, C), (1, O)]
+    for label in paths_from_here(poses_at(tips), gripper, CAMERA)[4:18]:
+        assert [state for _, state in label.path.events] == [O] and len(label.path) <= 2

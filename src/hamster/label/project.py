@@ -17,7 +17,7 @@ from hamster.path.simplify import EPSILON, kept_waypoints
 
 Array = NDArray[np.float64]
 NEAR_M = 0.01  # what is nearer, or behind the camera, is moved to this depth, from where it falls out of view
-SAME_PLACE = 0.01  # of the image's sides
+SAME_PLACE = 0.01  # of the image's sides: less than a tool's tip is wide
 OCCLUSION_M = 0.05  # the tip works inside things: a surface this much nearer does not hide it
 
 
@@ -118,9 +118,7 @@ def _label(
 ) -> Label:
     px, tip_depth_m, seen = _project(tips_world[start:], camera)
     uv = np.clip(px / camera.size_px, 0, 1)
-    ahead = [(frame - start, state) for frame, state in events if frame >= start]
-    if ahead and np.abs(uv[: ahead[0][0] + 1] - uv[0]).max() < SAME_PLACE:
-        ahead[0] = (0, ahead[0][1])  # the tool has not left its start: one waypoint, not two
+    ahead = _at_the_ends(uv, [(frame - start, state) for frame, state in events if frame >= start])
     gripper = np.full(len(uv), Gripper.UNKNOWN, np.int8)
     for i, state in ahead:
         gripper[i:] = state
@@ -130,6 +128,15 @@ def _label(
         hidden = _hidden(px[kept], tip_depth_m[kept], depth_m, camera, tolerance_m)
         visible[hidden & seen[kept]] = Visibility.OCCLUDED
     return Label(Path(uv[kept], gripper[kept], tip_depth_m[kept]), visible, kept + start)
+
+
+def _at_the_ends(uv: Array, events: list[tuple[int, Gripper]]) -> list[tuple[int, Gripper]]:
+    """An event before the tool leaves its start, or after it has come to its end, needs no waypoint of its own."""
+    if events and np.abs(uv[: events[0][0] + 1] - uv[0]).max() < SAME_PLACE:
+        events = [(0, events[0][1]), *events[1:]]
+    if events and events[-1][0] > 0 and np.abs(uv[events[-1][0] :] - uv[-1]).max() < SAME_PLACE:
+        events = [*events[:-1], (len(uv) - 1, events[-1][1])]
+    return events
 
 
 def _project(tips_world: Array, camera: Camera) -> tuple[Array, Array, NDArray[np.bool_]]:
