@@ -18,8 +18,10 @@ from hamster.rollout import Rollout
 Rgb = NDArray[np.uint8]
 SIDE_PX = 384
 CAPTION_PX = 48
+WEIGHT = 1.8  # of the published line width, which is made for models rather than for eyes
 CODECS = ("libx264", "libopenh264", "mpeg4")  # the first that this PyAV was built with
 INK, FAINT, BACK = (236, 236, 232), (158, 158, 154), (24, 24, 26)
+_LONGEST = 120  # characters; more never fit
 _SMOOTH = Image.Resampling.LANCZOS
 GREEN, RED = (92, 190, 120), (226, 104, 92)
 
@@ -29,7 +31,7 @@ def drawn_frames(rollout: Rollout, side_px: int = SIDE_PX) -> list[Rgb]:
     out = []
     for frame, index in zip(rollout.film.frames, rollout.film.path_index, strict=True):
         large = np.asarray(Image.fromarray(frame).resize((side_px, side_px), _SMOOTH))
-        out.append(large if index < 0 else draw(large, rollout.paths[index]))
+        out.append(large if index < 0 else draw(large, rollout.paths[index], weight=WEIGHT))
     return out
 
 
@@ -57,19 +59,25 @@ def write_film(file: Path, rollout: Rollout, arm: str, frames: list[Rgb]) -> Non
 
 def encode(file: Path, frames: list[Rgb], fps: float) -> None:
     """Writes frames (H, W, 3), even H and W, as an mp4; the file appears when it is complete."""
-    height, width = frames[0].shape[:2]
     temporary = file.with_name(f".{file.name}.tmp")
-    with av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"}) as container:
+    try:
+        _encode(temporary, frames, fps)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _encode(file: Path, frames: list[Rgb], fps: float) -> None:
+    with av.open(str(file), "w", format="mp4", options={"movflags": "faststart"}) as container:
         stream = cast(av.VideoStream, container.add_stream(_codec(), rate=max(1, round(fps))))
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.thread_count = 1
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt, stream.thread_count = "yuv420p", 1
         stream.options = {"preset": "veryfast", "crf": "26"}
         for frame in frames:
             for packet in stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")):
                 container.mux(packet)
         for packet in stream.encode():
             container.mux(packet)
-    temporary.replace(file)
 
 
 def webp(rgb: Rgb, quality: int = 72) -> bytes:
@@ -100,8 +108,8 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def _fitting(pen: ImageDraw.ImageDraw, text: str, width_px: float) -> str:
-    if pen.textlength(text, _font(15)) <= width_px:
+    text = " ".join(text.split())
+    if len(text) <= _LONGEST and pen.textlength(text, _font(15)) <= width_px:
         return text
-    while text and pen.textlength(text + "…", _font(15)) > width_px:
-        text = text[:-1]
-    return text.rstrip() + "…"
+    fits = [n for n in range(min(len(text), _LONGEST)) if pen.textlength(text[:n] + "…", _font(15)) <= width_px]
+    return text[: fits[-1]].rstrip() + "…"

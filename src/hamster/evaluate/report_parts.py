@@ -22,7 +22,7 @@ def kind(arm: str) -> str:
 
 def percent(rate: Mapping[str, Any]) -> str:
     """A success rate as people say it."""
-    return f"{rate['pc_success']:.0f} %"
+    return f"{rate['pc_success']:.0f}\u00a0%"
 
 
 def tag(text: str) -> str:

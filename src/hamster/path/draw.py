@@ -35,14 +35,14 @@ STYLES: dict[str, _Look] = {
 }
 
 
-def draw(rgb: NDArray[np.uint8], path: Path, style: Style = "jet") -> NDArray[np.uint8]:
+def draw(rgb: NDArray[np.uint8], path: Path, style: Style = "jet", weight: float = 1.0) -> NDArray[np.uint8]:
     """A copy of an image (H, W, 3) uint8 with the path on it.
 
     The line is resampled to 100 points and coloured by arc length; a ring stands wherever the gripper changes. Lines
     are 2 and rings 7 pixels (radius) at 512 pixels, and both grow and shrink with the image's shorter side. The
     published code does not let them shrink: on the 128 pixels that policies look at, its rings would be 14 pixels
     across and hide what the gripper is to take. We let them, but never below a line of 1 and a radius of 2.5
-    pixels, which still can be seen.
+    pixels, which still can be seen. `weight` scales both, for pictures that people look at.
 
     Raises:
         ValueError: if the image is not (H, W, 3) uint8, or the style is unknown.
@@ -53,7 +53,7 @@ def draw(rgb: NDArray[np.uint8], path: Path, style: Style = "jet") -> NDArray[np
         raise ValueError(f"unknown style {style!r}; there are {', '.join(STYLES)}")
     height, width = rgb.shape[:2]
     scale = min(width, height) / 512
-    thickness, radius = max(2 * scale, 1.0), max(7 * scale, 2.5)
+    thickness, radius = weight * max(2 * scale, 1.0), weight * max(7 * scale, 2.5)
     px = path.uv * [width, height]
     left, top, right, bottom = _box(px, radius + thickness + 1, width, height)
     out = np.array(rgb)
