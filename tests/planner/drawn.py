@@ -127,7 +127,9 @@ class Scene:
         return Path(np.array(points), np.array(gripper, np.int8))
 
 
-def write(out: File, images: int, seed: int = 0, each: int = 12, side: int = 128, shard: int = 1000, most: int = 7) -> File:
+def write(
+    out: File, images: int, seed: int = 0, each: int = 12, side: int = 128, shard: int = 1000, most: int = 7
+) -> File:
     """Write an annotated label set of `images` scenes with up to `each` instructions; returns `out`."""
     out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
@@ -149,6 +151,12 @@ def write(out: File, images: int, seed: int = 0, each: int = 12, side: int = 128
         file.with_suffix(".jsonl").write_text("\n".join(lines) + "\n")
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         shards.append({"file": file.name, "sha256": digest, "n": len(rgb)})
-    manifest = {"format": "hamster-labels/1", "kind": "annotated", "counts": {"images": images}, "seed": seed, "shards": shards}
+    manifest = {
+        "format": "hamster-labels/1",
+        "kind": "annotated",
+        "counts": {"images": images},
+        "seed": seed,
+        "shards": shards,
+    }
     (out / "manifest.json").write_text(json.dumps(manifest))
     return out

@@ -12,7 +12,9 @@ NEAR = 0.05  # of the image's sides: as good as on the object
 Mask = NDArray[np.bool_]
 
 
-def grounding(path: Path, truth: Path, target: Mask | None, goal: Mask | None = None, task: str = "") -> dict[str, bool]:
+def grounding(
+    path: Path, truth: Path, target: Mask | None, goal: Mask | None = None, task: str = ""
+) -> dict[str, bool]:
     """Judge a path by the objects that it should deal with.
 
     The rule, by task (`on` means: inside the object's mask, or within 0.05 of the true path's own point):

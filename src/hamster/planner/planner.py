@@ -58,7 +58,9 @@ def load_planner(name_or_path: str | File = "nano") -> Planner:
     for folder in (BUNDLED / str(name_or_path), File(name_or_path)):
         if (folder / "config.json").is_file():
             return LocalPlanner(folder)
-    raise ValueError(f"no planner {str(name_or_path)!r}; give one of {', '.join(bundled())}, or a folder with a checkpoint")
+    raise ValueError(
+        f"no planner {str(name_or_path)!r}; give one of {', '.join(bundled())}, or a folder with a checkpoint"
+    )
 
 
 def bundled() -> list[str]:

@@ -64,7 +64,7 @@ class TrainConfig:
     evaluate_on: int = 192
     held_out: float = 0.05
     model: dict[str, Any] = field(default_factory=dict)
-    augmentation: Augmentation = Augmentation()
+    augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
 
 
@@ -85,7 +85,9 @@ def preset(name: str) -> TrainConfig:
     return PRESETS[name]
 
 
-def train_planner(config: TrainConfig, data_dir: File, out_dir: File, tokenizer_dir: File | None = None) -> dict[str, float]:
+def train_planner(
+    config: TrainConfig, data_dir: File, out_dir: File, tokenizer_dir: File | None = None
+) -> dict[str, float]:
     """Train, or go on where an interrupted training in `out_dir` stopped.
 
     Args:
@@ -139,7 +141,7 @@ class _Run:
         if self.step == 0:
             self.save()
         with Progress(*Progress.get_default_columns(), TextColumn("{task.fields[note]}"), refresh_per_second=1) as bar:
-            task = bar.add_task("planner", total=1.0, completed=self.progress, note="")
+            task = bar.add_task("planner", total=1.0, note="")
             while self.progress < 1:
                 began = time.perf_counter()
                 for name, value in self.train_step().items():
@@ -162,13 +164,20 @@ class _Run:
     def train_step(self) -> dict[str, float]:
         config = self.config
         batch = batches.sample(
-            self.corpus, self.images, self.step, config.batch, config.each, config.seed, config.augmentation, self.device
+            self.corpus,
+            self.images,
+            self.step,
+            config.batch,
+            config.each,
+            config.seed,
+            config.augmentation,
+            self.device,
         )
         rate = _rate(self.progress, config)
         with torch.autocast(self.device, torch.bfloat16):
             found = losses(self.model, self.probes, batch)
         total = sum((WEIGHTS[name] * value for name, value in found.items()), torch.zeros((), device=self.device))
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.optimisers["adamw"].param_groups[0]["params"], 1.0)
         for name, optimiser in self.optimisers.items():
             optimiser.param_groups[0]["lr"] = rate * (config.muon_lr if name == "muon" else config.adamw_lr)
@@ -194,7 +203,12 @@ class _Run:
     def _log(self, values: dict[str, float], group: str) -> None:
         for name, value in values.items():
             self.writer.add_scalar(f"{group}/{name}", value, self.step)
-        line = {"step": self.step, "elapsed_s": round(self.elapsed, 1), "cpu_s": round(time.process_time(), 1), **{k: round(v, 4) for k, v in values.items()}}
+        line = {
+            "step": self.step,
+            "elapsed_s": round(self.elapsed, 1),
+            "cpu_s": round(time.process_time(), 1),
+            **{k: round(v, 4) for k, v in values.items()},
+        }
         with (self.out / f"{group}.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
 
@@ -227,7 +241,7 @@ def _writer(folder: File) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise ValueError("training writes TensorBoard metrics: pip install 'hamster-vla[train]'") from None
-    return SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder))
 
 
 __all__ = ["PRESETS", "TrainConfig", "augment", "preset", "replace", "train_planner"]

@@ -116,28 +116,26 @@ def _text(
     corpus: Corpus, chosen: NDArray[np.int64], uv: NDArray[np.float32], nudge: NDArray[np.float32]
 ) -> tuple[Tensor, Tensor]:
     flat = chosen.ravel()
-    slots, used = tokens.answer_tokens(
-        uv.reshape(-1, *uv.shape[2:]), corpus.event[flat], corpus.count[flat], nudge
-    )
+    slots, used = tokens.answer_tokens(uv.reshape(-1, *uv.shape[2:]), corpus.event[flat], corpus.count[flat], nudge)
     words = np.concatenate([corpus.ids[flat].astype(np.int64), slots], 1)
     known = np.arange(corpus.ids.shape[1]) < corpus.length[flat][:, None]
     ids, length = tokens.pack(words, np.concatenate([known, used], 1))
     place = np.arange(ids.shape[1])
     labels = np.where((place >= corpus.length[flat][:, None]) & (place < length[:, None]), ids, -100)
-    return torch.from_numpy(ids).unflatten(0, chosen.shape), torch.from_numpy(labels).unflatten(0, chosen.shape)
+    shape = (*chosen.shape, ids.shape[1])
+    return torch.from_numpy(ids.reshape(shape)), torch.from_numpy(labels.reshape(shape))
 
 
 def _coverage(masks: Tensor, objects: int) -> Tensor:
     """(B, 128, 128) masks to (B, O, 256): the share of each patch that each object covers."""
-    patches = masks.unflatten(1, (tokens.GRID, tokens.BINS)).unflatten(3, (tokens.GRID, tokens.BINS))
+    patches = masks.reshape(-1, tokens.GRID, tokens.BINS, tokens.GRID, tokens.BINS)
     patches = patches.permute(0, 1, 3, 2, 4).flatten(3).flatten(1, 2)
     which = torch.arange(objects, device=masks.device, dtype=torch.uint8)
-    return (patches[:, None] == which[:, None, None]).float().mean(-1)
+    covered: Tensor = (patches[:, None] == which[:, None, None]).float().mean(-1)
+    return covered
 
 
-def _mentions(
-    corpus: Corpus, chosen: NDArray[np.int64], length: int, coverage: Tensor
-) -> tuple[Tensor, Tensor]:
+def _mentions(corpus: Corpus, chosen: NDArray[np.int64], length: int, coverage: Tensor) -> tuple[Tensor, Tensor]:
     """Which tokens mention something that can be seen, and its patches; each object counts the same."""
     flat = chosen.ravel()
     row, slot = np.nonzero(corpus.mention[flat] >= 0)

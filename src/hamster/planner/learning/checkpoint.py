@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 
-def save(file: File, modules: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer], facts: Mapping[str, Any]) -> None:
+def save(
+    file: File, modules: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer], facts: Mapping[str, Any]
+) -> None:
     """Write modules, optimisers and plain facts; an interrupted write leaves the former file as it was."""
     tensors = {f"{name}/{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
     for name, optimiser in optimisers.items():

@@ -141,7 +141,7 @@ def _table(shard: File, cache: File, tokenizer: Any) -> dict[str, NDArray[Any]]:
     file = cache / f"{_stem(shard)}-{len(tokenizer)}.npz"
     if not file.is_file():
         part = file.with_suffix(".part.npz")
-        np.savez(part, **_annotations(list(read_lines(shard)), tokenizer))
+        np.savez(part, allow_pickle=False, **_annotations(list(read_lines(shard)), tokenizer))
         part.replace(file)
     with np.load(file, allow_pickle=False) as arrays:
         return dict(arrays)
@@ -234,5 +234,3 @@ def _looks(lines: list[dict[str, Any]], tokenizer: Any) -> NDArray[np.int64]:
         for i, o in enumerate(line["objects"][:MOST_OBJECTS]):
             looks[row, i] = ids[o["colour"]], ids[o["kind"]]
     return looks
-
-

@@ -45,7 +45,11 @@ def _mask(mask: NDArray[np.uint8], which: int) -> NDArray[np.bool_] | None:
 
 @torch.inference_mode()
 def _answers(
-    model: HamsterNanoForConditionalGeneration, corpus: Corpus, part: NDArray[np.int64], rgb: NDArray[np.uint8], device: str
+    model: HamsterNanoForConditionalGeneration,
+    corpus: Corpus,
+    part: NDArray[np.int64],
+    rgb: NDArray[np.uint8],
+    device: str,
 ) -> list[str]:
     longest = int(corpus.length[part].max())
     rows = [[tokens.PAD] * (longest - n) + [tokens.IMAGE] * tokens.GRID**2 + row[:n].tolist() for row, n in

@@ -27,7 +27,8 @@ class Probe(nn.Module):
     def forward(self, features: Tensor, words: Tensor) -> Tensor:
         """(B, P, C) features to logits (B, P, 1 + names) by the table of word embeddings (V, D)."""
         table = torch.cat([self.nothing, words[self.names]])
-        return self.project(features) @ table.to(features.dtype).T / words.shape[1] ** 0.5
+        logits: Tensor = self.project(features) @ table.to(features.dtype).T / words.shape[1] ** 0.5
+        return logits
 
 
 def losses(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleList, batch: Batch) -> dict[str, Tensor]:
@@ -59,7 +60,5 @@ def _dense(probe: nn.Module, features: Tensor, words: Tensor, looks: Tensor, own
 def build_probes(model: HamsterNanoForConditionalGeneration, looks: Tensor) -> nn.ModuleList:
     """Probes for all colours and kinds in `looks` (N, O, 2)."""
     config = model.config
-    names = [looks[..., i].unique() for i in range(2)]
-    return nn.ModuleList(
-        Probe(config.tower_channels[-1], config.hidden_size, found[found > 0]) for found in names
-    )
+    names = [torch.unique(looks[..., i]) for i in range(2)]
+    return nn.ModuleList(Probe(config.tower_channels[-1], config.hidden_size, found[found > 0]) for found in names)

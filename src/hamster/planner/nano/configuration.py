@@ -48,6 +48,7 @@ class HamsterNanoConfig(PretrainedConfig):  # type: ignore[misc]  # transformers
         self.tower_channels = list(tower_channels)
         self.tower_blocks = list(tower_blocks)
         self.max_text_tokens = max_text_tokens
+        self.max_prompt_tokens = tokens.GRID**2 + max_text_tokens - tokens.MAX_ANSWER
         self.image_token_id = tokens.IMAGE
         self.image_size = tokens.SIDE
         kwargs.setdefault("pad_token_id", tokens.PAD)

@@ -79,11 +79,12 @@ class Layer(nn.Module):
         return image, text
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
     def _merge(self, x: Tensor) -> Tensor:
         return x.transpose(1, 2).flatten(2)
 
     def _finish(self, x: Tensor, attended: Tensor) -> Tensor:
         x = x + self.output(attended)
-        return x + self.down(F.relu(self.up(self.mlp_norm(x))).square())
+        change: Tensor = self.down(F.relu(self.up(self.mlp_norm(x))).square())
+        return x + change

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -56,7 +56,7 @@ class HamsterNanoPreTrainedModel(PreTrainedModel):  # type: ignore[misc]  # tran
             nn.init.zeros_(module.bias)
         if isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=0.5)
-        if hasattr(module, "start"):
+        if isinstance(module, Words | Answer):
             module.start()
 
 
@@ -78,7 +78,9 @@ class Words(nn.Module):
             self.token.weight[tokens.PAD : tokens.IMAGE].zero_()
             self.token.weight[tokens.BYTES : tokens.WORDS].zero_()
             self.token.weight[tokens.PATCHES : tokens.OFFSETS] = self.token.weight[tokens.PATCHES]
-            self.position.weight.copy_(0.3 * _waves(torch.arange(len(self.position.weight)), self.position.weight.shape[1]))
+            self.position.weight.copy_(
+                0.3 * _waves(torch.arange(len(self.position.weight)), self.position.weight.shape[1])
+            )
             rows, columns = torch.meshgrid(torch.arange(tokens.GRID), torch.arange(tokens.GRID), indexing="ij")
             half = self.patch.weight.shape[1] // 2
             waves = [_waves(axis.flatten() * 4, half) for axis in (rows, columns)]
@@ -86,7 +88,8 @@ class Words(nn.Module):
 
     def image(self, features: Tensor) -> Tensor:
         """(B, 256, C) patch features to image tokens (B, 256, D)."""
-        return self.from_image(features) + self.patch.weight
+        seen: Tensor = self.from_image(features)
+        return seen + self.patch.weight
 
     def text(self, ids: Tensor, positions: Tensor, features: Tensor) -> Tensor:
         """(B, T) tokens at `positions` (B, T) or (T,) to (B, T, D); locations look into `features` (B, 256, C)."""
@@ -94,7 +97,8 @@ class Words(nn.Module):
         patch = (ids - tokens.PATCHES).clamp(0, tokens.GRID**2 - 1)
         seen = self.from_location(features).gather(1, patch[..., None].expand(-1, -1, self.patch.weight.shape[1]))
         seen = seen + self.patch(patch)
-        return self.token(ids) + self.position(positions) + seen * location[..., None]
+        said: Tensor = self.token(ids) + self.position(positions) + seen * location[..., None]
+        return said
 
 
 class Answer(nn.Module):
@@ -117,7 +121,8 @@ class Answer(nn.Module):
     def point(self, states: Tensor, features: Tensor) -> Tensor:
         """(B, T, D) normed states to logits (B, T, 256) over the patches of `features` (B, 256, C)."""
         keys = self.key(features) + self.patch.weight.to(features.dtype)
-        return self.query(states) @ keys.transpose(1, 2) / math.sqrt(states.shape[-1])
+        pointers: Tensor = self.query(states) @ keys.transpose(1, 2) / math.sqrt(states.shape[-1])
+        return pointers
 
     def forward(self, states: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, D) states to float32 logits (B, T, 324) and, of these, those of the patches (B, T, 256)."""
@@ -133,7 +138,7 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
         super().__init__(config)
         self.tower = Tower(config.tower_channels, config.tower_blocks)
         self.words = Words(config)
-        self.layers = nn.ModuleList([Layer(config, i) for i in range(config.num_hidden_layers)])
+        self.layers = nn.ModuleList(Layer(config, i) for i in range(config.num_hidden_layers))
         self.answer = Answer(config)
         self.post_init()
 
@@ -141,7 +146,7 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
         """The token table."""
         return self.words.token
 
-    def set_input_embeddings(self, value: nn.Module) -> None:
+    def set_input_embeddings(self, value: nn.Embedding) -> None:
         """Replace the token table."""
         self.words.token = value
 
@@ -200,7 +205,7 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
             allowed = allowed | (is_image[:, None] & is_image[..., None])
         allowed = allowed | torch.eye(past + new, device=ids.device, dtype=torch.bool)[past:]  # padding sees itself
         for i, layer in enumerate(self.layers):
-            after = layer.step(x, allowed[:, None], cache)
+            after = cast(Layer, layer).step(x, allowed[:, None], cache)
             x = after if i < self.config.image_layers else torch.where(is_image[..., None], x, after)
         return x
 
@@ -219,16 +224,16 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
         batch, count, length = ids.shape
         image = self.words.image(features)
         positions = torch.arange(length, device=ids.device).repeat(count)
-        text = self.words.text(ids.flatten(1), positions, features).unflatten(1, (count, length))
+        text = self.words.text(ids.flatten(1), positions, features).reshape(batch, count, length, -1)
         future = _future(length, ids.device)
         states = []
         for i, layer in enumerate(self.layers):
-            image, text = layer.blocks(image, text, future, i < self.config.image_layers)
+            image, text = cast(Layer, layer).blocks(image, text, future, i < self.config.image_layers)
             states.append(text.flatten(1, 2))
         said, pointers = self.answer(states[-1], features)
         early = [self.answer.point(self.answer.norm(each), features).float() for each in states[-2:-1]]
-        shape = (count, length)
-        return said.unflatten(1, shape), [each.unflatten(1, shape) for each in [*early, pointers]], features
+        shape = (batch, count, length, -1)
+        return said.reshape(shape), [each.reshape(shape) for each in [*early, pointers]], features
 
     def _update_model_kwargs_for_generation(
         self, outputs: NanoOutput, model_kwargs: dict[str, Any], *args: Any, **kwargs: Any

@@ -61,6 +61,7 @@ def build_tokenizer(texts: Iterable[str], more_words: Iterable[str] = (), fewest
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Punctuation("isolated"), pre_tokenizers.Metaspace(prepend_scheme="always")]
     )
+
     def split(text: str) -> list[str]:
         pieces = tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text))
         return [piece for piece, _ in pieces]
@@ -70,9 +71,7 @@ def build_tokenizer(texts: Iterable[str], more_words: Iterable[str] = (), fewest
     words |= {piece for piece, times in uses.items() if times >= fewest}
     entries = [*tokens.special_tokens(), *[f"<0x{byte:02X}>" for byte in range(256)], *sorted(words)]
     tokenizer.model = models.Unigram([(entry, -1.0) for entry in entries], unk_id=tokens.UNK, byte_fallback=True)
-    tokenizer.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
-    )
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
     special = tokens.special_tokens()
     tokenizer.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in special[:3]])
     tokenizer.add_tokens([AddedToken(name, normalized=False, special=False) for name in special[3:]])

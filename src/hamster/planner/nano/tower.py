@@ -23,15 +23,16 @@ class ChannelNorm(nn.Module):
 class Block(nn.Module):
     """x + conv(relu(conv(norm(x))))."""
 
-    def __init__(self, channels: int, dilation: int = 1) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.norm = ChannelNorm(channels)
-        self.expand = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation)
+        self.expand = nn.Conv2d(channels, channels, 3, padding=1)
         self.contract = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same."""
-        return x + self.contract(F.relu(self.expand(self.norm(x))))
+        change: Tensor = self.contract(F.relu(self.expand(self.norm(x))))
+        return x + change
 
 
 class Tower(nn.Module):
@@ -44,7 +45,7 @@ class Tower(nn.Module):
         self.to_32 = nn.Conv2d(a, b, 3, stride=2, padding=1)
         self.blocks_32 = nn.Sequential(*[Block(b) for _ in range(blocks[0])])
         self.to_16 = nn.Conv2d(b, c, 3, stride=2, padding=1)
-        self.blocks_16 = nn.Sequential(*[Block(c) for i in range(blocks[1])])
+        self.blocks_16 = nn.Sequential(*[Block(c) for _ in range(blocks[1])])
         self.norm = ChannelNorm(c)
 
     def forward(self, pixel_values: Tensor) -> Tensor:
@@ -55,5 +56,5 @@ class Tower(nn.Module):
         h = torch.cat([pixel_values, grid], 1).contiguous(memory_format=torch.channels_last)
         h = F.relu(self.stem(h))
         h = self.blocks_32(F.relu(self.to_32(h)))
-        h = self.norm(self.blocks_16(F.relu(self.to_16(h))))
-        return h.permute(0, 2, 3, 1).flatten(1, 2)
+        features: Tensor = self.norm(self.blocks_16(F.relu(self.to_16(h))))
+        return features.permute(0, 2, 3, 1).flatten(1, 2)

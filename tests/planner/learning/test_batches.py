@@ -1,0 +1,117 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from hamster.path.dialects import parse
+from hamster.planner.learning import batches, corpus
+from hamster.planner.learning.augment import NONE, Augmentation
+from hamster.planner.nano import build_processor, tokens
+from tests.planner import drawn
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return drawn.write(tmp_path_factory.mktemp("drawn"), 12, seed=5, each=6, shard=8)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(data):
+    return build_processor(*corpus.texts(data)).tokenizer
+
+
+@pytest.fixture(scope="module")
+def labels(data, tokenizer, tmp_path_factory):
+    return corpus.load(data, tmp_path_factory.mktemp("cache"), tokenizer)
+
+
+def _lines(data):
+    return [line for shard in corpus.shards(data) for line in corpus.read_lines(shard)]
+
+
+def test_the_corpus_holds_what_the_files_say(data, tokenizer, labels):
+    lines = _lines(data)
+    flat = [annotation for line in lines for annotation in line["annotations"]]
+    assert len(labels) == len(lines) == 12 and len(labels.ids) == len(flat)
+    for i in (0, len(flat) // 2, len(flat) - 1):
+        assert tokenizer.decode(labels.ids[i, : labels.length[i]]).strip() == flat[i]["instruction"]
+        path = labels.path(i)
+        assert path.to_json()["gripper"] == flat[i]["path"]["gripper"]
+        np.testing.assert_allclose(path.uv, flat[i]["path"]["uv"], atol=1e-6)
+        assert labels.tasks[labels.task[i]] == flat[i]["task"]
+        assert (labels.target[i], labels.goal[i]) == (
+            flat[i]["target"],
+            -1 if flat[i]["goal"] is None else flat[i]["goal"],
+        )
+
+
+def test_mentions_lie_on_their_words(data, tokenizer, labels):
+    flat = [annotation for line in _lines(data) for annotation in line["annotations"]]
+    for i, annotation in enumerate(flat[:20]):
+        for slot, (start, end, objects) in enumerate(annotation["mentions"]):
+            word = tokenizer.decode([labels.ids[i, labels.mention[i, slot]]]).strip()
+            assert word == annotation["instruction"][start:end]
+            assert labels.means[i, slot] == sum(1 << o for o in objects)
+
+
+def test_a_second_load_is_the_same(data, tokenizer, labels, tmp_path):
+    first, second = (corpus.load(data, tmp_path, tokenizer) for _ in range(2))
+    for one in (first, second):
+        np.testing.assert_array_equal(one.ids, labels.ids)
+        np.testing.assert_array_equal(one.images(np.arange(12))[0], labels.images(np.arange(12))[0])
+
+
+def test_larger_images_are_scaled(tokenizer, tmp_path):
+    big = corpus.load(drawn.write(tmp_path / "big", 2, seed=1, each=3, side=192), tmp_path / "cache", tokenizer)
+    rgb, masks = big.images(np.arange(2))
+    assert rgb.shape == (2, 128, 128, 3) and masks.shape == (2, 128, 128)
+
+
+def test_what_is_no_label_set_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no label set"):
+        corpus.shards(tmp_path)
+    (tmp_path / "manifest.json").write_text(json.dumps({"kind": "episodes"}))
+    with pytest.raises(ValueError, match="annotated"):
+        corpus.shards(tmp_path)
+
+
+def _sample(labels, step=3, augmentation=NONE, seed=1):
+    return batches.sample(labels, 12, step, 4, 5, seed, augmentation, "cpu")
+
+
+def test_a_batch_depends_on_seed_and_step_alone(labels):
+    one, same, other = _sample(labels), _sample(labels), _sample(labels, step=4)
+    assert torch.equal(one.pixel_values, same.pixel_values) and torch.equal(one.ids, same.ids)
+    assert not torch.equal(one.pixel_values, other.pixel_values)
+
+
+def test_every_image_comes_once_an_epoch():
+    seen = np.concatenate([batches._order(10, step, 4, 0) for step in range(5)])
+    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
+
+
+@pytest.mark.parametrize("augmentation", [NONE, Augmentation(flip=1.0)])
+def test_answers_mentions_and_masks_agree(labels, augmentation):
+    """The point at which the gripper closes lies where the batch says that the mentioned object is."""
+    batch = _sample(labels, augmentation=augmentation)
+    names, found = tokens.special_tokens(), 0
+    where = {int(token): means for token, means in zip(batch.mention, batch.means, strict=True)}
+    for b in range(4):
+        for k in range(5):
+            ids, labelled = batch.ids[b, k].numpy(), batch.labels[b, k].numpy()
+            path = parse("".join(names[i] for i in labelled[labelled >= 0]), "nano")
+            row = (b * 5 + k) * len(ids)
+            mentioned = sorted(token - row for token in where if row <= token < row + len(ids))
+            grasp = next((i for i, state in path.events if state == 0), len(path) - 1)
+            column, line = (np.clip(path.uv[grasp] * 16, 0, 15)).astype(int)
+            target = where[row + mentioned[1]].reshape(16, 16)
+            found += bool(target[max(line - 1, 0) : line + 2, max(column - 1, 0) : column + 2].sum() > 0.2)
+    assert found == 20
+
+
+def test_means_are_distributions_and_coverage_is_a_share(labels):
+    batch = _sample(labels, augmentation=Augmentation())
+    torch.testing.assert_close(batch.means.sum(1), torch.ones(len(batch.means)))
+    assert batch.coverage.min() >= 0 and batch.coverage.sum(1).max() <= 1 + 1e-6
+    assert batch.pixel_values.min() >= -1 and batch.pixel_values.max() <= 1

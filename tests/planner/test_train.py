@@ -1,0 +1,97 @@
+import builtins
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hamster.planner import load_planner, train
+from hamster.planner.train import PRESETS, preset, train_planner
+from tests.planner import drawn
+
+STEPS = 6
+TINY = replace(PRESETS["debug"], steps=STEPS, log_every=1, evaluate_every=3, evaluate_on=4)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return drawn.write(tmp_path_factory.mktemp("drawn"), 12, seed=7, each=5)
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("trained")
+    train_planner(TINY, data, out)
+    return out
+
+
+def _losses(out):
+    return [json.loads(line) for line in (out / "train.jsonl").read_text().splitlines()]
+
+
+def _told(out):
+    return [(line["step"], line["answer"], line["mention"]) for line in _losses(out)]
+
+
+def test_the_loss_falls(trained):
+    losses = _losses(trained)
+    assert len(losses) == STEPS and losses[-1]["answer"] < losses[0]["answer"] - 0.3
+
+
+def test_a_killed_training_goes_on_as_if_nothing_had_happened(data, trained, tmp_path, monkeypatch):
+    step = train._Run.train_step
+
+    def dies_at_four(self):
+        if self.step == 4:
+            raise KeyboardInterrupt
+        return step(self)
+
+    monkeypatch.setattr(train._Run, "train_step", dies_at_four)
+    with pytest.raises(KeyboardInterrupt):
+        train_planner(replace(TINY, save_every_s=0.0), data, tmp_path)
+    monkeypatch.undo()
+    train_planner(TINY, data, tmp_path)
+    assert _told(tmp_path) == _told(trained)
+
+
+def test_a_finished_training_only_reports(data, trained):
+    before = (trained / "train.jsonl").read_bytes()
+    assert set(train_planner(TINY, data, trained)) >= {"start", "end", "path"}
+    assert (trained / "train.jsonl").read_bytes() == before
+
+
+def test_metrics_go_to_tensorboard_and_the_model_can_plan(trained):
+    assert list((trained / "tensorboard").glob("events.*"))
+    plan = load_planner(trained / "model").plan(np.asarray(Image.new("RGB", (50, 40), "grey")), "touch the red ball")
+    assert 1 <= len(plan.path) <= 8 and 0 <= plan.path.score <= 1
+
+
+def test_a_budget_is_needed(data, tmp_path):
+    for budget in ({"steps": None}, {"seconds": 3.0}):
+        with pytest.raises(ValueError, match="either steps or seconds"):
+            train_planner(replace(TINY, **budget), data, tmp_path)
+
+
+def test_without_tensorboard_the_extra_is_named(data, tmp_path, monkeypatch):
+    real = builtins.__import__
+
+    def missing(name, *args, **kwargs):
+        if "tensorboard" in name:
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", missing)
+    with pytest.raises(ValueError, match=r"hamster-vla\[train\]"):
+        train_planner(TINY, data, tmp_path)
+
+
+def test_an_unknown_preset_lists_the_known():
+    with pytest.raises(ValueError, match="nano, debug"):
+        preset("nanoo")
+
+
+def test_the_learning_rate_rises_stays_and_falls():
+    config = replace(TINY, warmup=0.1, decay=0.5)
+    rates = [train._rate(p, config) for p in (0, 0.05, 0.1, 0.5, 0.75, 1)]
+    assert rates[0] < rates[1] < rates[2] == pytest.approx(rates[3]) and rates[3:] == pytest.approx([1, 0.5, 0])
