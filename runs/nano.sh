@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# From nothing to the two bundled checkpoints and the demo's table. Every stage goes on where it was interrupted, so the
+# same command again continues. Takes a few hours on two cores; what it took, on which hardware: docs/log.md.
+#
+#   runs/nano.sh [OUT]     default: outputs/nano
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out="${1:-outputs/nano}"
+scripts/setup.sh run
+hamster() { .venv/bin/python -m hamster "$@"; }
+stage() { printf '\n\033[1m[%s] %s\033[0m\n' "$(date +%H:%M:%S)" "$*"; }
+
+# The planner sees off-domain images only: other arms, cameras, tables, objects and words than the tabletop's.
+stage "planner: off-domain images"
+hamster label offdomain:28000 --seed 0 -o "$out/labels/planner"
+stage "planner: training"
+hamster train planner --config nano --data "$out/labels/planner" --out "$out/train/planner"
+
+# The policy sees 320 demonstrations of the tabletop, the paper's budget: 220 pick and place, 50 press, 50 knock down.
+stage "policy: demonstrations"
+hamster label tabletop:320 --seed 0 -o "$out/labels/policy"
+stage "policy: training"
+hamster train policy --config nano --data "$out/labels/policy" --out "$out/train/policy"
+
+stage "the table: four arms, 200 scenes each"
+hamster eval --suite tabletop --planner "oracle,$out/train/planner/model,shuffled,none" --policy "$out/train/policy" \
+    --episodes 200 --seed 0 --out "$out/eval"
