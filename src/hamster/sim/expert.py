@@ -4,30 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import atan2, cos, hypot, pi, radians, sin
+from math import atan2, cos, pi, radians, sin
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hamster.geometry import inverse
+from hamster.sim.clearance import (
+    ALL_ROUND,
+    FINGERTIP_M,
+    PALM_M,
+    distance_to_segment,
+    freest_yaw,
+    grasp_yaws,
+    near_home,
+    reach_along,
+)
 from hamster.sim.motion import keypose_pose, keypose_steps, yaw_of
 from hamster.sim.scene import Command, Keypose, Thing
 from hamster.sim.world import World
 
 Array = NDArray[np.float64]
-# In its home pose the hand lies across the robot's view: its fingers open along -y of the world.
-HOME_YAW = -pi / 2
 ABOVE_M = 0.08
 LIFT_M = 0.10
 CLEARANCE_M = 0.03
-# Fingertip pads are 22 mm long and the palm is 45 mm above the tip.
+# Fingertip pads are 22 mm long.
 HALF_PAD_M = 0.010
-PALM_M = 0.041
 LOWEST_TIP_M = 0.008
 DROP_M = 0.004
 PRESS_M = 0.014
 HAND_RADIUS_M = 0.06
-FINGERTIP_M = 0.012
 KNOCK_GAP_M = 0.05
 KNOCK_SWEEP_M = 0.12
 LANE_M = 0.025
@@ -92,41 +98,12 @@ def _grasp(world: World, command: Command) -> tuple[list[Keypose], Keypose]:
         return [], Keypose(_vec(pose[:3, 3]), yaw_of(pose), False)
     x, y, foot = world.thing_pose(thing.name)[:3, 3]
     height = max(thing.grasp_height - HALF_PAD_M, thing.size[2] - PALM_M, LOWEST_TIP_M)
-    yaw = _grasp_yaw(world, thing)
+    goal = _goal(world, command)
+    put = world.thing_pose(goal.name)[:3, 3] + [0.0, 0.0, goal.rest_height + height]
+    spots = [np.array([x, y, foot + height]), put]
+    yaw = freest_yaw(world, grasp_yaws(world, thing), spots, ignore={thing.name, goal.name})
     at = Keypose((x, y, foot + height), yaw, False)
     return [Keypose((x, y, foot + max(height, thing.size[2]) + ABOVE_M * 0.6), yaw, True), at], at
-
-
-def _grasp_yaw(world: World, thing: Thing) -> float:
-    """Across the thing; of equally good yaws the nearest to the hand's home, unless a neighbour is in the way."""
-    pose = world.thing_pose(thing.name)
-    across = atan2(pose[1, 1], pose[0, 1])
-    if not is_round(thing):
-        square = abs(thing.size[0] - thing.size[1]) < 0.002
-        turns: tuple[int, ...] = (0, 90) if square else (0,)
-    elif any(hypot(*part.pos[:2]) > 0.25 * min(thing.size[:2]) for part in thing.parts):
-        turns = (0, 40, -40)  # a handle along its x axis
-    else:
-        across, turns = HOME_YAW, (0, 30, -30, 60, -60, 90)
-    yaws = [_near_home(across + radians(turn)) for turn in turns]
-    yaws.sort(key=lambda yaw: round(abs(yaw - HOME_YAW), 6))
-    return next((yaw for yaw in yaws if _fingers_are_free(world, thing, yaw)), yaws[0])
-
-
-def _fingers_are_free(world: World, thing: Thing, yaw: float) -> bool:
-    centre = world.thing_pose(thing.name)[:2, 3]
-    reach = np.array([np.cos(yaw), np.sin(yaw)]) * (world.arm.max_opening_m / 2 + FINGERTIP_M)
-    others = [t for t in world.scene.things if t.name != thing.name]
-    return all(
-        np.linalg.norm(world.thing_pose(t.name)[:2, 3] - tip) > max(t.size[:2]) / 2 + FINGERTIP_M
-        for t in others
-        for tip in (centre + reach, centre - reach)
-    )
-
-
-def _near_home(yaw: float) -> float:
-    """The same line of fingers, within a quarter turn of the hand's home yaw."""
-    return HOME_YAW + (yaw - HOME_YAW + pi / 2) % pi - pi / 2
 
 
 def _clear_height(world: World, command: Command, start: Keypose, end: Array) -> float:
@@ -137,7 +114,7 @@ def _clear_height(world: World, command: Command, start: Keypose, end: Array) ->
     for thing in world.scene.things:
         if thing.name not in (command.target,):
             pose = world.thing_pose(thing.name)
-            if _distance_to_segment(pose[:2, 3], a, b) < max(thing.size[:2]) / 2 + HAND_RADIUS_M:
+            if distance_to_segment(pose[:2, 3], a, b) < max(thing.size[:2]) / 2 + HAND_RADIUS_M:
                 highest = max(highest, pose[2, 3] + thing.size[2])
     return float(highest + hangs + CLEARANCE_M)
 
@@ -146,7 +123,7 @@ def _press(world: World, command: Command) -> list[Keypose]:
     thing = world.scene.thing(command.target)
     x, y, foot = world.thing_pose(thing.name)[:3, 3]
     top = foot + thing.size[2]
-    yaw = HOME_YAW
+    yaw = freest_yaw(world, ALL_ROUND, [np.array([x, y, top])], ignore={thing.name})
     return [
         *_fist(world),
         Keypose((x, y, top + ABOVE_M * 0.6), yaw, False),
@@ -181,7 +158,7 @@ def _lane_is_free(world: World, thing: Thing, start: Array, end: Array) -> bool:
     """Whether nothing tall stands between start and end, or where the thing falls."""
     fallen = end + (end - start) / np.linalg.norm(end - start) * (thing.size[2] - KNOCK_SWEEP_M + KNOCK_GAP_M)
     return all(
-        _distance_to_segment(world.thing_pose(t.name)[:2, 3], start, fallen) > max(t.size[:2]) / 2 + LANE_M
+        distance_to_segment(world.thing_pose(t.name)[:2, 3], start, fallen) > max(t.size[:2]) / 2 + LANE_M
         for t in world.scene.things
         if t.topples and t.name != thing.name
     )
@@ -207,36 +184,17 @@ def _push(world: World, command: Command) -> list[Keypose]:
 
 def _sweep(world: World, thing: Thing, start: Array, end: Array, height: float) -> list[Keypose]:
     """Down at the start, along to the end, and up; the closed fingers' broad side ahead."""
-    yaw = _near_home(atan2(end[1] - start[1], end[0] - start[0]) + pi / 2)
+    yaw = near_home(atan2(end[1] - start[1], end[0] - start[0]) + pi / 2)
     over = max(thing.size[2], height) + ABOVE_M
     stations = ((start, over), (start, height), (end, height), (end, over))
     poses = [Keypose((float(xy[0]), float(xy[1]), z), yaw, False) for xy, z in stations]
     return [*poses[:-1], replace(poses[-1], retreat=True)]
 
 
-def is_round(thing: Thing) -> bool:
-    """Whether its main part looks the same from every side."""
-    return thing.parts[0].shape != "box"
-
-
-def reach_along(world: World, thing: Thing, direction: Array) -> float:
-    """From the thing's centre to its edge in a direction (2,) on the table, by its bounding box or its radius."""
-    if is_round(thing):
-        return max(thing.size[:2]) / 2
-    local = np.abs(world.thing_pose(thing.name)[:2, :2].T @ direction)
-    return float(min(half / max(part, 1e-9) for half, part in zip(np.array(thing.size[:2]) / 2, local, strict=True)))
-
-
 def _goal(world: World, command: Command) -> Thing:
     if command.goal is None:
         raise ValueError(f"a {command.family} command needs a goal thing; this one has none: {command.instruction!r}")
     return world.scene.thing(command.goal)
-
-
-def _distance_to_segment(point: Array, start: Array, end: Array) -> float:
-    way = end - start
-    part = np.clip((point - start) @ way / max(float(way @ way), 1e-12), 0.0, 1.0)
-    return float(np.linalg.norm(point - start - part * way))
 
 
 def _vec(array: ArrayLike) -> tuple[float, float, float]:

@@ -9,8 +9,8 @@ from math import cos, radians
 import numpy as np
 from numpy.typing import NDArray
 
+from hamster.sim.clearance import is_round
 from hamster.sim.contacts import ROBOT, TABLE
-from hamster.sim.expert import is_round
 from hamster.sim.scene import Command, Thing
 from hamster.sim.world import World
 
