@@ -27,8 +27,12 @@ def _moved(observation: Observation, by: np.ndarray) -> Observation:
     return replace(observation, views={"front": View(view.rgb, view.depth_m, camera)}, tool_pose_world=tool)
 
 
+def _look(policy: FlowPolicy, observation: Observation, path: Path | None) -> Inputs:
+    return policy._inputs(observation, path, policy._body(observation))
+
+
 def _inputs(actor: FlowActor, seen: Seen, path: bool = True) -> Inputs:
-    return stack([FlowPolicy(actor)._inputs(seen[0], seen[1] if path else None)])
+    return stack([_look(FlowPolicy(actor), seen[0], seen[1] if path else None)])
 
 
 def test_moving_scene_path_and_tool_moves_the_action_with_them(actor: FlowActor, seen: Seen) -> None:

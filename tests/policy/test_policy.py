@@ -11,8 +11,13 @@ from hamster.policy import Motion, load_policy
 from hamster.policy.actor import FlowActor
 from hamster.policy.checkpoint import load, save
 from hamster.policy.flow_policy import FlowPolicy
+from hamster.policy.inputs import Inputs
 
 Seen = tuple[Observation, Path]
+
+
+def _look(policy: FlowPolicy, observation: Observation, path: Path | None) -> Inputs:
+    return policy._inputs(observation, path, policy._body(observation))
 
 
 def test_a_motion_is_a_pose_and_a_gripper_command(actor: FlowActor, seen: Seen) -> None:
@@ -31,13 +36,13 @@ def test_the_same_episode_gives_the_same_motions(actor: FlowActor, seen: Seen) -
 def test_a_path_is_lifted_once_with_the_observation_that_it_came_with(actor: FlowActor, seen: Seen) -> None:
     policy = FlowPolicy(actor)
     observation, path = seen
-    before = policy._inputs(observation, path)
+    before = _look(policy, observation, path)
     view = observation.views["front"]
     assert view.depth_m is not None
     occluded = replace(observation, views={"front": replace(view, depth_m=view.depth_m * 0.5)})
-    assert torch.equal(policy._inputs(occluded, path).waypoints, before.waypoints)
+    assert torch.equal(_look(policy, occluded, path).waypoints, before.waypoints)
     anew = Path(path.uv, path.gripper)
-    assert not torch.equal(policy._inputs(occluded, anew).waypoints, before.waypoints)
+    assert not torch.equal(_look(policy, occluded, anew).waypoints, before.waypoints)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ class FlowActor(nn.Module):
         self.eyes = Eyes(config)
         self.conditioners = nn.ModuleDict({name: CONDITIONERS[name](config) for name in config.conditioners})
         self.proprioception = mlp(8, width, width)
+        self.memory = mlp(2, width, width)
         self.query = nn.Parameter(torch.randn(width) * 0.02)
         self.encoder = nn.ModuleList(EncoderBlock(width, heads) for _ in range(config.encoder_layers))
         self.norm = nn.LayerNorm(width)
@@ -87,7 +88,7 @@ class FlowActor(nn.Module):
         )
 
     def context(self, inputs: Inputs) -> tuple[Tokens, int]:
-        """The query, the tool and what the conditioners add; then the visual tokens, from the number returned on."""
+        """Query, tool, memory and what the conditioners add; then, from the number returned on, the visual tokens."""
         features, positions, on = self.eyes(inputs)
         extra = []
         for conditioner in cast(Iterable[Conditioner], self.conditioners.values()):
@@ -124,8 +125,10 @@ class FlowActor(nn.Module):
 
     def _body(self, inputs: Inputs) -> Tokens:
         tool = self.proprioception(torch.cat([six_from_matrix(inputs.tool_rotation), inputs.gripper], -1))
-        features = torch.stack([self.query.to(tool.dtype).expand_as(tool), tool], 1)
-        at = inputs.tool_rotation.new_zeros(len(tool), 2, 3)
+        memory = self.memory(inputs.previous_features)
+        features = torch.stack([self.query.to(tool.dtype).expand_as(tool), tool, memory], 1)
+        here = torch.zeros_like(inputs.previous)
+        at = torch.stack([here, here, inputs.previous], 1)
         return Tokens(features, at, torch.ones(at.shape[:2], dtype=torch.bool, device=at.device))
 
     def _votes(self, x: Tensor, context: Tokens) -> tuple[Tensor, Tensor]:

@@ -25,6 +25,7 @@ class AugmentConfig:
         stale_path: probability of the path of the episode's first frame instead of one from here.
         waypoint_noise, path_shift: standard deviations, relative to the image, of each waypoint and of stretches.
         omit_waypoint: probability that a waypoint which is neither an event nor an end is left out.
+        forget: probability that the policy does not know where it was asked the last time.
         tool_noise_m, tool_noise_rad: standard deviation of the tool's pose where it stopped.
         turn_rad: scene and all turn about the vertical by up to this.
         mirror: probability of left and right being swapped.
@@ -37,6 +38,7 @@ class AugmentConfig:
     waypoint_noise: float = 0.01
     path_shift: float = 0.008
     omit_waypoint: float = 0.15
+    forget: float = 0.1
     tool_noise_m: float = 0.004
     tool_noise_rad: float = 0.03
     turn_rad: float = 0.2
@@ -90,7 +92,7 @@ def _moved(inputs: Inputs, move: Tensor, fingers: Tensor, flip: Tensor) -> Input
         where = flip.view(-1, *[1] * (x.dim() - 1))
         return torch.where(where, x.flip(3), x)
 
-    tensors = {k: getattr(inputs, k) for k in ("points", "centres", "waypoints", "rays")}
+    tensors = {k: getattr(inputs, k) for k in ("points", "centres", "waypoints", "rays", "previous")}
     moved = {k: _turn(move, v) for k, v in tensors.items()}
     moved["points"] = flipped(moved["points"])
     return replace(

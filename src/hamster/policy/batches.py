@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hamster.policy.augment import AugmentConfig, disturb_batch, disturb_path, disturb_tool
-from hamster.policy.inputs import Inputs, make_inputs, stack
+from hamster.policy.inputs import Body, Inputs, make_inputs, stack
 from hamster.policy.lift import LiftedPath, lift
 from hamster.policy.pack import Pack
 from hamster.policy.presets import TrainConfig
 
 Target = tuple[Tensor, Tensor, Tensor]  # position (B, 3) from the tool, rotation (B, 3, 3), open (B,) float
-NO_NOISE = AugmentConfig(*[0.0] * 12)
+NO_NOISE = AugmentConfig(*[0.0] * 13)
 
 
 class Batches:
@@ -48,14 +48,20 @@ def gather(
     for row in rows:
         tool = disturb_tool(pack.meta["tool"][row], augment, rng)
         path = _path(pack, int(row), config, augment, rng)
-        gripper = (float(pack.meta["gripper"][row]), float(pack.meta["open"][row]))
-        samples.append(
-            make_inputs(config.actor, pack.rgb[row], pack.depth_m(row), pack.camera(row), tool, gripper, path)
-        )
+        body = _body(pack, int(row), tool, augment, rng)
+        samples.append(make_inputs(config.actor, pack.rgb[row], pack.depth_m(row), pack.camera(row), body, path))
         targets.append(pack.meta["target"][row][:3, 3] - tool[:3, 3])
     position = torch.from_numpy(np.stack(targets).astype(np.float32))
     rotation = torch.from_numpy(pack.meta["target"][rows][:, :3, :3].astype(np.float32))
     return stack(samples), (position, rotation, torch.from_numpy(pack.meta["target_open"][rows].astype(np.float32)))
+
+
+def _body(pack: Pack, row: int, tool: NDArray[np.float64], augment: AugmentConfig, rng: np.random.Generator) -> Body:
+    meta = pack.meta
+    remembers = meta["has_previous"][row] and rng.random() >= augment.forget
+    previous = disturb_tool(meta["previous"][row], augment, rng)[:3, 3] if remembers else None
+    was_open = bool(remembers and meta["previous_open"][row])
+    return Body(tool, float(meta["gripper"][row]), bool(meta["open"][row]), previous, was_open)
 
 
 def _path(

@@ -34,6 +34,8 @@ class Inputs:
         glimpse_on: (G,) False for a glimpse of a key waypoint that is not there.
         tool_rotation: (3, 3) world from tool.
         gripper: (2,) measured opening and last command, 0 closed to 1 open.
+        previous: (3,) where the tool was when the policy was asked the last time, metres from the tool.
+        previous_features: (2,) whether there was a last time, and the command in force then.
         waypoints: (P, 3) metres from the tool.
         rays: (P, 3) unit vectors from the camera.
         waypoint_features: (P, 5), see `lift.LiftedPath`.
@@ -47,6 +49,8 @@ class Inputs:
     glimpse_on: Tensor
     tool_rotation: Tensor
     gripper: Tensor
+    previous: Tensor
+    previous_features: Tensor
     waypoints: Tensor
     rays: Tensor
     waypoint_features: Tensor
@@ -57,18 +61,32 @@ class Inputs:
         return Inputs(**{name: tensor.to(device) for name, tensor in vars(self).items()})
 
 
+@dataclass(frozen=True, eq=False)
+class Body:
+    """What the robot feels and remembers: the tool's pose (4, 4) and gripper now, and when it was last asked.
+
+    `opening` is measured, `is_open` and `was_open` are commands; `previous_position` (3,) is None at the first time.
+    """
+
+    tool_pose_world: Array
+    opening: float
+    is_open: bool
+    previous_position: Array | None = None
+    was_open: bool = False
+
+
 def make_inputs(
     config: ActorConfig,
     rgb: NDArray[np.uint8],
     depth_m: NDArray[np.float32],
     camera: Camera,
-    tool_pose_world: Array,
-    gripper: tuple[float, float],
+    body: Body,
     path: LiftedPath | None,
 ) -> Inputs:
-    """Assembles a sample from what the policy's camera sees, the tool's pose (4, 4) and the lifted path."""
+    """Assembles a sample from what the policy's camera sees, what the robot feels, and the lifted path."""
     path = path or no_path(config)
-    tool = np.asarray(tool_pose_world, np.float64)[:3, 3]
+    tool = np.asarray(body.tool_pose_world, np.float64)[:3, 3]
+    previous = tool if body.previous_position is None else body.previous_position
     targets = np.concatenate([tool[None], path.points_world[: config.key_waypoints]])
     centres_uv = np.concatenate([[[0.5, 0.5]], _visible_uv(targets, camera)])
     widths = np.array([1.0] + [config.fovea_width] * (len(centres_uv) - 1))
@@ -80,8 +98,10 @@ def make_inputs(
         depth_m=_float(seen.depth_m),
         centres=_float(np.concatenate([overall[None], targets]) - tool),
         glimpse_on=torch.from_numpy(np.concatenate([[True, True], path.on[: config.key_waypoints]])),
-        tool_rotation=_float(tool_pose_world[:3, :3]),
-        gripper=_float(gripper),
+        tool_rotation=_float(body.tool_pose_world[:3, :3]),
+        gripper=_float([body.opening, body.is_open]),
+        previous=_float(previous - tool),
+        previous_features=_float([body.previous_position is not None, body.was_open]),
         waypoints=_float(path.points_world - tool),
         rays=_float(path.rays_world),
         waypoint_features=_float(path.features),

@@ -16,10 +16,11 @@ from rich.progress import track
 from hamster.geometry import Camera
 from hamster.path import Path
 
-NEAR_M = 0.015  # frames on the way that are nearly there say nothing: the next keypose might as well be the one after
+# Frames on the way are kept up to half-way: nearer to its end, a motion might as well be over.
+HALF_WAY, NEAR_M = 0.5, 0.03
 HALF_OPEN = 0.5
 META = ["episode", "first", "key", "phase", "family", "intrinsics", "world_from_camera", "tool", "gripper", "open"]
-META += ["target", "target_open"]
+META += ["target", "target_open", "previous", "has_previous", "previous_open"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +28,9 @@ class Pack:
     """N frames. Arrays of images are memory-mapped; `paths` holds, per frame, the path from there to the end.
 
     `meta` has, per frame: episode, first (row of the episode's first frame), key (was a keypose just reached, or is it
-    the first frame), phase (index of the next keypose), family (index into `families`), intrinsics,
-    world_from_camera, tool (4, 4), gripper (measured), open (commanded at the last keypose), target (4, 4), target_open.
+    the first frame), phase (index of the next keypose), family (index into `families`), intrinsics, world_from_camera,
+    tool (4, 4), gripper (measured), open (commanded at the last keypose), target (4, 4), target_open; and when a policy
+    would have been asked the last time: has_previous, previous (4, 4, the tool), previous_open (the command).
     """
 
     rgb: NDArray[np.uint8]
@@ -125,7 +127,8 @@ def _rows(file: FilePath, between: int) -> list[int]:
     chosen = []
     for index in range(len(keyposes)):
         frames = np.flatnonzero(following == index)
-        far = np.linalg.norm(tool[frames] - keyposes[index], axis=-1) > NEAR_M
+        ahead = np.linalg.norm(tool[frames] - keyposes[index], axis=-1)
+        far = ahead > max(NEAR_M, HALF_WAY * ahead.max(initial=0))
         anchors = frames[key[frames]][:1] if index else frames[:1]
         on_the_way = np.setdiff1d(frames[far & ~key[frames]], anchors)
         picks = np.linspace(0, len(on_the_way) - 1, between + 2)[1:-1].round().astype(int)
@@ -142,8 +145,10 @@ def _frames(file: FilePath, rows: list[int], camera: str, number: int, families:
             names = ", ".join(k[4:] for k in stored if k.startswith("rgb_"))
             raise ValueError(f"{file.name} has no view {camera!r}; there are: {names}")
         data = {k: v for k, v in stored.items() if not k.startswith(("rgb_", "depth_")) or k.endswith(f"_{camera}")}
+    asked = np.flatnonzero(data["keyframe"].astype(bool) | (np.arange(len(data["keyframe"])) == 0))
     for offset, row in enumerate(rows):
         phase = int(data["keypose_index"][row])
+        before = asked[asked < row][-1:]
         yield {
             "rgb": data[f"rgb_{camera}"][row],
             "depth": data[f"depth_mm10_{camera}"][row],
@@ -157,7 +162,15 @@ def _frames(file: FilePath, rows: list[int], camera: str, number: int, families:
             "world_from_camera": data[f"world_from_camera_{camera}"][row],
             "tool": data["tool_poses_world"][row],
             "gripper": float(data["gripper"][row]),
-            "open": bool(data["keypose_open"][phase - 1]) if phase else bool(data["gripper"][0] > HALF_OPEN),
+            "open": _commanded(data, phase),
             "target": data["keyposes"][phase],
             "target_open": bool(data["keypose_open"][phase]),
+            "previous": data["tool_poses_world"][before[0] if len(before) else row],
+            "has_previous": len(before) > 0,
+            "previous_open": _commanded(data, int(data["keypose_index"][before[0]]) if len(before) else phase),
         }
+
+
+def _commanded(data: dict[str, NDArray[Any]], phase: int) -> bool:
+    """What the gripper was told when the keypose before this phase was reached."""
+    return bool(data["keypose_open"][phase - 1]) if phase else bool(data["gripper"][0] > HALF_OPEN)
