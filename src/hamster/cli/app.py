@@ -12,6 +12,7 @@ import tyro
 from hamster.cli.convert import Convert
 from hamster.cli.demo import Demo
 from hamster.cli.eval import Eval
+from hamster.cli.eval_planner import EvalPlanner
 from hamster.cli.label import Label
 from hamster.cli.plan import Plan
 from hamster.cli.train import Train
@@ -21,6 +22,7 @@ Command = (
     | Annotated[Plan, tyro.conf.subcommand("plan")]
     | Annotated[Convert, tyro.conf.subcommand("convert")]
     | Annotated[Eval, tyro.conf.subcommand("eval")]
+    | Annotated[EvalPlanner, tyro.conf.subcommand("eval-planner")]
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Label, tyro.conf.subcommand("label")]
 )

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from hamster.cli.names import unknown
 
 if TYPE_CHECKING:
+    from hamster.data import AnnotatedImage
     from hamster.label.dataset import Item
 
 
@@ -41,6 +42,14 @@ def _offdomain(rest: str, seed: int, workers: int) -> Source:
     return Source(partial(images, n, seed, workers), n)
 
 
+def _tabletop_images(rest: str, seed: int, workers: int) -> Source:
+    from hamster.sim.tabletop import annotated_images
+
+    del workers
+    n = _count(rest, "tabletop-images")
+    return Source(partial(annotated_images, n, seed), n)
+
+
 def _rlbench(rest: str, seed: int, workers: int) -> Source:
     from itertools import islice
 
@@ -54,9 +63,13 @@ def _rlbench(rest: str, seed: int, workers: int) -> Source:
 
 SOURCES: dict[str, Callable[[str, int, int], Source]] = {
     "tabletop": _tabletop,
+    "tabletop-images": _tabletop_images,
     "offdomain": _offdomain,
     "rlbench": _rlbench,
 }
+
+
+IMAGES = ("offdomain", "tabletop-images")
 
 
 def open_source(uri: str, seed: int = 0, workers: int = 1) -> Source:
@@ -71,6 +84,21 @@ def open_source(uri: str, seed: int = 0, workers: int = 1) -> Source:
     if not (colon and rest):
         raise ValueError(f"{uri!r} lacks what comes after the colon: tabletop:N, offdomain:N or rlbench:DIR")
     return SOURCES[scheme](rest, seed, workers)
+
+
+def open_images(uri: str, seed: int = 0) -> Iterable[AnnotatedImage]:
+    """The annotated images of a generator, or of a label set's folder.
+
+    Raises:
+        ValueError: for a source that holds anything else.
+    """
+    if Path(uri).is_dir():
+        from hamster.label import read_annotated
+
+        return read_annotated(Path(uri))
+    if uri.partition(":")[0] not in IMAGES:
+        raise ValueError(f"{uri!r} has no annotated images; give {', '.join(f'{s}:N' for s in IMAGES)}, or a folder")
+    return cast("Iterable[AnnotatedImage]", open_source(uri, seed).items(0))
 
 
 def _count(text: str, scheme: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from hamster.geometry import Camera
 from hamster.label import OUT_OF_VIEW, path_from_poses
 from hamster.path import Path
 from hamster.sim.expert import plan
-from hamster.sim.language import Grammar, ImageLayout, commands, tasks
+from hamster.sim.language import Grammar, ImageLayout, Task, commands, tasks
 from hamster.sim.layout import image_layout
 from hamster.sim.motion import keypose_pose
 from hamster.sim.scene import Command, Keypose
@@ -23,8 +23,18 @@ NOTHING = 255
 SILHOUETTE = 0.6
 
 
-def annotate(world: World, rng: np.random.Generator, grammar: Grammar, n: int, camera: str = "front") -> AnnotatedImage:
+def annotate(
+    world: World,
+    rng: np.random.Generator,
+    grammar: Grammar,
+    n: int,
+    camera: str = "front",
+    among: Sequence[Task] | None = None,
+) -> AnnotatedImage:
     """Draws up to n instructions for the world as it stands and plans a path for each.
+
+    Args:
+        among: the tasks to draw from; by default all that the scene allows, or those of the thing in the hand.
 
     Returns:
         The image, reduced to half the world's image size so that edges are smooth, the instructions with their paths
@@ -35,7 +45,8 @@ def annotate(world: World, rng: np.random.Generator, grammar: Grammar, n: int, c
     names = [thing.name for thing in world.scene.things]
     layout, visible = appearance(segmentation, image_layout(world.scene, camera), names)
     held = world.held_thing()
-    among = None if held is None else [task for task in tasks(world.scene) if task.target == held and task.goal]
+    if held is not None and among is None:
+        among = [task for task in tasks(world.scene) if task.target == held and task.goal]
     drawn = commands(world.scene, rng, n, grammar, layout, visible, among=among)
     index = {thing.name: i for i, thing in enumerate(world.scene.things)}
     paths: dict[tuple[str, str, str | None], Path | None] = {}

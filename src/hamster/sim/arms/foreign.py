@@ -96,8 +96,8 @@ Tool = Callable[[mujoco.MjSpec, Body, Look], None]
 
 
 def _elbow(
-    spec: mujoco.MjSpec, seed: int, *, base: tuple[float, float, float], turn: float, lengths: tuple[float, float, float],
-    roll: bool, tool: Tool,
+    spec: mujoco.MjSpec, seed: int, *, base: Vec, turn: float, lengths: tuple[float, float, float], roll: bool,
+    tool: Tool,
 ) -> None:  # fmt: skip
     """Pan, lift, elbow, (forearm roll,) wrist pitch, tool roll."""
     look = Look(seed)
