@@ -92,7 +92,7 @@ def planned_path(world: World, command: Command, camera: Camera | None) -> Path 
 
 def _polyline(world: World, keyposes: list[Keypose]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Tool poses along straight lines through the keyposes, and the gripper command from each pose on."""
-    poses, opened = [world.tool_pose_world], [float(world.gripper_opening > 0.5)]
+    poses, opened = [world.tool_pose_world], [float(world.gripper_open)]
     for keypose in keyposes:
         start, end = poses[-1], keypose_pose(keypose)
         for share in np.linspace(0, 1, 9)[1:]:

@@ -37,6 +37,8 @@ def build(scene: Scene) -> mujoco.MjModel:
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     spec.option.impratio = 10.0
+    # One contact point per pair of convex shapes lets a cylinder rock and sink; four or five hold it.
+    spec.option.enableflags |= mujoco.mjtEnableBit.mjENBL_MULTICCD
     spec.compiler.eulerseq = "XYZ"  # fixed axes: the rotation about z comes last
     spec.compiler.degree = False
     _visuals(spec)
@@ -103,16 +105,17 @@ def _add_thing(spec: mujoco.MjSpec, thing: Thing, scene: Scene) -> None:
                 name=f"{thing.name}_slide", type=mujoco.mjtJoint.mjJNT_SLIDE, axis=[0, 0, 1],
                 range=[-0.012, 0], limited=True, stiffness=120, damping=3, armature=0.01,
             )  # fmt: skip
-        _add_part(spec, owner, f"{thing.name}_{i}", part, scene)
+        _add_part(spec, owner, f"{thing.name}_{i}", part, scene, conaffinity=0 if thing.button else 1)
 
 
-def _add_part(spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, part: Part, scene: Scene) -> None:
+def _add_part(spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, part: Part, scene: Scene, conaffinity: int) -> None:
+    """Parts of buttons (conaffinity 0) touch everything but each other: a cap slides into its housing."""
     look: dict[str, Any] = {"rgba": part.rgba}
     if part.texture is not None:
         look = {"material": _material(spec, name, textures.mark(part.texture.removeprefix("mark:"), part.rgba[:3]))}
     body.add_geom(
         name=name, type=GEOM_TYPES[part.shape], size=part.size, pos=part.pos, euler=part.euler,
-        density=part.density * scene.dynamics.mass, condim=6,
+        density=part.density * scene.dynamics.mass, condim=6, conaffinity=conaffinity,
         friction=[0.9 * scene.dynamics.friction, 0.01, 0.002 if part.shape == "sphere" else 0.0005], **look,
     )  # fmt: skip
 

@@ -188,7 +188,7 @@ def _sweep(world: World, thing: Thing, start: Array, end: Array, height: float) 
     over = max(thing.size[2], height) + ABOVE_M
     stations = ((start, over), (start, height), (end, height), (end, over))
     poses = [Keypose((float(xy[0]), float(xy[1]), z), yaw, False) for xy, z in stations]
-    return [*poses[:-1], replace(poses[-1], retreat=True)]
+    return [*_fist(world), *poses[:-1], replace(poses[-1], retreat=True)]
 
 
 def _goal(world: World, command: Command) -> Thing:

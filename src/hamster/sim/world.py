@@ -50,9 +50,6 @@ class World:
         self.scene, self.image_size = scene, image_size
         self.arm = ARMS[scene.arm]
         self.model = build(scene)
-        # One contact point per pair of convex shapes lets a cylinder rock and sink; four or five hold it.
-        self.model.opt.enableflags |= mujoco.mjtEnableBit.mjENBL_MULTICCD
-        self._let_caps_into_housings()
         self.data = mujoco.MjData(self.model)
         self._substeps = round(CONTROL_DT_S / self.model.opt.timestep)
         self._ik = Ik(self.model, self.arm)
@@ -65,11 +62,6 @@ class World:
         self._renderer: Renderer | None = None
         self.pressed_m: dict[str, float] = {}
         self.reset()
-
-    def _let_caps_into_housings(self) -> None:
-        """Parts of buttons touch everything but each other; MuJoCo only exempts a moving parent from its child."""
-        bodies = [self.model.body(t.name + part).id for t in self.scene.things if t.button for part in ("", "_cap")]
-        self.model.geom_conaffinity[np.isin(self.model.geom_bodyid, bodies)] = 0
 
     def reset(self) -> None:
         """Back to the scene's start: the tool where the scene says, open, and the things come to rest."""

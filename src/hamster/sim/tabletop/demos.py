@@ -78,12 +78,12 @@ def _demonstrate(
     world = World(scene, image_size)
     start = begin(world)
     keyposes = plan(world, command)
-    snapshots, leads_to, commanded = [world.snapshot()], [0], [_action(world, world.gripper_opening > 0.5)]
+    snapshots, leads_to, commanded = [world.snapshot()], [0], [_action(world)]
 
     def remember(index: int) -> None:
         snapshots.append(world.snapshot())
         leads_to.append(index)
-        commanded.append(_action(world, keyposes[index].gripper_open))
+        commanded.append(_action(world))
 
     execute(world, keyposes, remember)
     if not is_success(world, command, start):
@@ -91,9 +91,9 @@ def _demonstrate(
     return _episode(world, command, keyposes, snapshots, np.array(leads_to), np.stack(commanded), source, extra)
 
 
-def _action(world: World, gripper_open: bool) -> NDArray[np.float64]:
+def _action(world: World) -> NDArray[np.float64]:
     pose = world.tool_pose_world
-    return np.array([*pose[:3, 3], *quaternion_from_matrix(pose[:3, :3]), float(gripper_open)])
+    return np.array([*pose[:3, 3], *quaternion_from_matrix(pose[:3, :3]), float(world.gripper_open)])
 
 
 def _episode(

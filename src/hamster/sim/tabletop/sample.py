@@ -63,6 +63,7 @@ def _scene(rng: np.random.Generator, family: str) -> Scene | None:
     placed = scatter(things, WORKSPACE, rng, gap_m=0.035)
     if placed is None:
         return None
+    # The hand starts across the robot's view, as at home.
     x, y, z = rng.uniform((0.34, -0.12, 0.24), (0.46, 0.12, 0.32))
     shade = rng.uniform(0.9, 1.05)
     return Scene(
@@ -72,7 +73,7 @@ def _scene(rng: np.random.Generator, family: str) -> Scene | None:
         table=Surface("wood", (0.72 * shade, 0.55 * shade, 0.38 * shade), (0.58 * shade, 0.42 * shade, 0.27 * shade)),
         floor=Surface("plain", (0.34, 0.36, 0.40), (0.34, 0.36, 0.40)),
         lights=(Light((0.25, 0.2, -1.0)), Light((-0.6, -0.3, -0.8), (0.25, 0.25, 0.25), (0.1, 0.1, 0.1))),
-        start_tool=(float(x), float(y), float(z), float(rng.uniform(-0.3, 0.3))),
+        start_tool=(float(x), float(y), float(z), -pi / 2 + float(rng.uniform(-0.3, 0.3))),
     )
 
 
