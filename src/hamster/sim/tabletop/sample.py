@@ -8,7 +8,7 @@ import numpy as np
 
 from hamster.sim.catalogue import CATALOGUE
 from hamster.sim.language import TABLETOP, commands
-from hamster.sim.layout import Bounds, scatter
+from hamster.sim.layout import Bounds, scatter, world_camera
 from hamster.sim.scene import CameraSpec, Command, Light, Scene, Surface, Thing, Vec3
 
 FAMILIES = ("pick_place", "press", "knock", "stack", "push")
@@ -99,11 +99,14 @@ def _turned(thing: Thing, rng: np.random.Generator) -> Thing:
 
 
 def _feasible(scene: Scene, command: Command) -> bool:
-    """A toppled bottle needs room to fall away from the robot's base; a pushed thing needs a free lane."""
+    """A toppled bottle needs room to fall away from the robot's base, in view; a pushed thing needs a free lane."""
     target = scene.thing(command.target)
     start = np.array(target.xy)
     if command.family == "knock":
-        end = start * (1 + 0.24 / np.linalg.norm(start))
+        outwards = start / np.linalg.norm(start)
+        end = start + 0.24 * outwards
+        if not _in_view([*(start + 0.08 * outwards), 0.75 * target.size[2]]):
+            return False
     elif command.family == "push" and command.goal is not None:
         end = np.array(scene.thing(command.goal).xy)
         # The gripper comes down behind the target, the same distance out.
@@ -114,6 +117,11 @@ def _feasible(scene: Scene, command: Command) -> bool:
         return True
     others = [t for t in scene.things if t.name not in (command.target, command.goal)]
     return all(_distance_to_segment(np.array(t.xy), start, end) > max(t.size[:2]) / 2 + 0.05 for t in others)
+
+
+def _in_view(point_world: list[float]) -> bool:
+    uv, _ = world_camera(CAMERAS["front"], 1, 1).project(point_world)
+    return bool(uv.min() > 0.02 and uv.max() < 0.98)
 
 
 def _reachable(xy: np.ndarray) -> bool:
