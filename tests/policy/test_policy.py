@@ -45,6 +45,20 @@ def test_a_path_is_lifted_once_with_the_observation_that_it_came_with(actor: Flo
     assert not torch.equal(_look(policy, occluded, anew).waypoints, before.waypoints)
 
 
+def test_a_policy_remembers_where_it_was_asked_last_until_it_is_reset(actor: FlowActor, seen: Seen) -> None:
+    policy = FlowPolicy(actor)
+    observation, path = seen
+    assert not _look(policy, observation, path).previous_features[0]
+    policy.act(observation, path)
+    tool = np.array(observation.tool_pose_world)
+    tool[:3, 3] += [0.1, 0, -0.2]
+    later = _look(policy, replace(observation, tool_pose_world=tool), path)
+    assert later.previous_features[0]
+    np.testing.assert_allclose(later.previous, [-0.1, 0, 0.2], atol=1e-6)
+    policy.reset()
+    assert not _look(policy, observation, path).previous_features[0]
+
+
 @pytest.mark.parametrize(
     ("lacking", "named"),
     [("view", "front"), ("depth_m", "depth_m"), ("camera", "camera"), ("tool_pose_world", "tool_pose_world")],

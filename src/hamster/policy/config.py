@@ -24,8 +24,8 @@ class ActorConfig:
     """
 
     camera: str = "front"
-    glimpse_px: int = 48
-    fovea_width: float = 0.1875
+    glimpse_px: int = 32
+    fovea_width: float = 0.25
     width: int = 128
     heads: int = 4
     encoder_layers: int = 2

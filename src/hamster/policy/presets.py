@@ -30,7 +30,7 @@ class TrainConfig:
     actor: ActorConfig = field(default_factory=ActorConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     seed: int = 0
-    steps: int = 6000
+    steps: int = 3000
     batch: int = 16
     renoise: int = 4
     lr: float = 1e-3
@@ -41,7 +41,7 @@ class TrainConfig:
     on_the_way: float = 0.3
     between: int = 2
     held_out_every: int = 16
-    evaluate_every: int = 1000
+    evaluate_every: int = 500
     save_every: int = 250
     bf16: bool = True
 
