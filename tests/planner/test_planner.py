@@ -71,7 +71,7 @@ def test_an_answer_that_is_no_path_is_an_error_with_its_text(planner, monkeypatc
 
 def test_an_unknown_planner_lists_the_known(tmp_path):
     for name in ("no-such-planner", tmp_path):
-        with pytest.raises(ValueError, match="no planner .*; give one of .*, or a folder"):
+        with pytest.raises(ValueError, match=r"no planner .*; give one of .*, or a folder"):
             load_planner(name)
 
 

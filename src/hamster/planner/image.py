@@ -55,7 +55,8 @@ def _check_size(image: Image.Image, file: File) -> None:
     width, height = image.size
     if image.info.get("progressive") and width * height > MOST_PROGRESSIVE_PIXELS:
         raise ValueError(f"{file} is a progressive JPEG of {width} x {height} pixels; scale it down")
-    image.draft("RGB", (KEPT_SIDE, KEPT_SIDE))  # at 1/2, 1/4 or 1/8; other formats ignore this
+    if width * height > MOST_PIXELS:
+        image.draft("RGB", (KEPT_SIDE // 2, KEPT_SIDE // 2))  # at 1/2, 1/4 or 1/8, not below this; JPEG only
     if image.width * image.height > MOST_PIXELS:
         most = f"{MOST_PIXELS // 10**6} megapixels are decoded at most"
         raise ValueError(f"{file} has {width} x {height} pixels; {most}; scale it down")

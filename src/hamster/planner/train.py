@@ -26,7 +26,7 @@ from hamster.planner.learning.augment import Augmentation
 from hamster.planner.learning.held_out import evaluate
 from hamster.planner.learning.losses import build_probes, losses
 
-WEIGHTS = {"answer": 1.0, "mention": 0.5, "early_mention": 0.5, "colour": 0.5, "kind": 0.5}
+WEIGHTS = {"answer": 1.0, "mention": 0.5, "early_mention": 0.5, "roles": 0.5, "colour": 0.5, "kind": 0.5}
 
 COMMON = 5000  # a word that is used less than once in so many instructions is spelt
 
@@ -127,7 +127,7 @@ class _Run:
         self.step, self.elapsed, self.scores = 0, 0.0, dict[str, float]()
         self.modules: dict[str, nn.Module] = {"model": self.model, "probes": self.probes}
         if (out / "state.safetensors").is_file():
-            facts = checkpoint.load(out / "state.safetensors", self.modules, self.optimisers)
+            facts = checkpoint.load(out / "state.safetensors", self.modules, self.optimisers, {"probes"})
             self.step, self.elapsed, self.scores = facts["step"], facts["elapsed"], facts["scores"]
 
     @property

@@ -100,7 +100,8 @@ def test_many_instructions_behind_one_image_are_as_if_alone(model, processor):
     ids = torch.tensor([[each + [tokens.PAD] * (longest - len(each)) for each in row] for row in full])
     labels = ids.masked_fill((ids < tokens.ANS) | (ids >= tokens.BYTES), -100)
     with torch.no_grad():
-        logits, pointers, _ = model.read_blocks(pixels, ids)
+        read = model.read_blocks(pixels, ids)
+        logits = read.logits
         losses = []
         for b, row in enumerate(full):
             for k, each in enumerate(row):
@@ -110,7 +111,7 @@ def test_many_instructions_behind_one_image_are_as_if_alone(model, processor):
                 said = out.logits[0, 256:, tokens.ANSWER]
                 torch.testing.assert_close(said, logits[b, k, : len(each)], atol=2e-4, rtol=1e-4)
                 losses.append((out.loss, int((labels[b, k] >= 0).sum())))
-    torch.testing.assert_close(pointers[-1], logits[..., 4 : 4 + 256])
+    torch.testing.assert_close(read.pointers, logits[..., 4 : 4 + 256])
     flat = labels.flatten(0, 1)
     expected = sum(loss * n for loss, n in losses) / sum(n for _, n in losses)
     torch.testing.assert_close(answer_loss(logits.flatten(0, 1)[:, :-1], flat[:, 1:]), expected, atol=1e-4, rtol=1e-4)
@@ -122,7 +123,7 @@ def test_what_is_said_later_does_not_change_what_was_said(model, processor):
     other = one.clone()
     other[..., -3:] = tokens.CLOSE
     with torch.no_grad():
-        first, second = (model.read_blocks(pixels, ids)[0] for ids in (one, other))
+        first, second = (model.read_blocks(pixels, ids).logits for ids in (one, other))
     torch.testing.assert_close(first[..., :-3, :], second[..., :-3, :])
     assert not torch.allclose(first[..., -3:, :], second[..., -3:, :])
 
@@ -174,7 +175,7 @@ def test_one_image_is_learnt_by_heart_in_seconds(processor):
     labels = ids.masked_fill((ids < tokens.ANS) | (ids >= tokens.BYTES), -100)[0]
     optimiser = torch.optim.AdamW(model.parameters(), lr=5e-3)
     for _ in range(60):
-        logits, _, _ = model.read_blocks(inputs["pixel_values"], ids)
+        logits = model.read_blocks(inputs["pixel_values"], ids).logits
         loss = answer_loss(logits[0][:, :-1], labels[:, 1:])
         optimiser.zero_grad()
         loss.backward()

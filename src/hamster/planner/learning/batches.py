@@ -15,6 +15,7 @@ from hamster.planner.learning.corpus import MOST_OBJECTS, Corpus
 from hamster.planner.nano import tokens
 
 NUDGE_PX = 1.0  # how far off the patch token of a training answer may be
+SHORT, MOSTLY = 0.85, 0.85  # which share of instructions is short, and how often they are among themselves
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,7 @@ class Batch:
         pixel_values: (B, 3, 128, 128) in [-1, 1]. ids: (B, K, T) instruction and answer.
         labels: (B, K, T) the answer's tokens at their own places, -100 elsewhere.
         coverage: (B, O, 256) share of each patch that each object covers. looks: (B, O, 2) colour and kind tokens.
+        roles: (B, K, 2) the object that the gripper goes to and the one where it ends up, -1 where there is none.
         mention: (M,) index into B * K * T of the tokens that mention something; means: (M, 256) where it is.
     """
 
@@ -33,6 +35,7 @@ class Batch:
     labels: Tensor
     coverage: Tensor
     looks: Tensor
+    roles: Tensor
     mention: Tensor
     means: Tensor
 
@@ -44,7 +47,9 @@ def sample(
     rng = np.random.default_rng([seed, step])
     index = _order(images, step, batch, seed)
     flip = rng.random(batch) < augmentation.flip
-    chosen = [_choose(corpus, int(i), each, bool(f), rng) for i, f in zip(index, flip, strict=True)]
+    # Short instructions among themselves most of the time: a batch is padded to its longest one.
+    longest = np.quantile(corpus.length, SHORT) if rng.random() < MOSTLY else np.inf
+    chosen = [_choose(corpus, int(i), each, bool(f), longest, rng) for i, f in zip(index, flip, strict=True)]
     flip = np.array([f and not corpus.sided[c].any() for f, c in zip(flip, chosen, strict=True)])
     return assemble(corpus, index, np.stack(chosen), flip, augmentation, rng, device)
 
@@ -56,10 +61,13 @@ def _order(images: int, step: int, batch: int, seed: int) -> NDArray[np.int64]:
     return np.array([epochs[int(p // images)][p % images] for p in places])
 
 
-def _choose(corpus: Corpus, image: int, each: int, flip: bool, rng: np.random.Generator) -> NDArray[np.int64]:
-    every = np.arange(corpus.first[image], corpus.first[image + 1])
-    free = every[~corpus.sided[every]]
-    pool = free if flip and len(free) >= each / 2 else every
+def _choose(
+    corpus: Corpus, image: int, each: int, flip: bool, longest: float, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    pool = np.arange(corpus.first[image], corpus.first[image + 1])
+    for wanted in (corpus.length <= longest, ~corpus.sided if flip else corpus.length > 0):
+        some = pool[wanted[pool]]
+        pool = some if len(some) >= each / 2 else pool
     return rng.choice(pool, each, replace=len(pool) < each)
 
 
@@ -86,7 +94,8 @@ def assemble(
     coverage = _coverage(masks, max(1, int((corpus.looks[index, :, 1] > 0).sum(1).max())))
     mention, means = _mentions(corpus, chosen, ids.shape[-1], coverage)
     looks = torch.from_numpy(corpus.looks[index, : coverage.shape[1]]).to(device)
-    return Batch(pixels, ids.to(device), labels.to(device), coverage, looks, mention, means)
+    roles = torch.from_numpy(np.stack([corpus.target[chosen], corpus.goal[chosen]], -1)).to(device)
+    return Batch(pixels, ids.to(device), labels.to(device), coverage, looks, roles, mention, means)
 
 
 def _pixels(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path as File
 from typing import Any
 
@@ -30,13 +30,19 @@ def save(
     part.replace(file)
 
 
-def load(file: File, modules: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer]) -> dict[str, Any]:
-    """Restore what `save` wrote into the same modules and optimisers; returns the facts."""
+def load(
+    file: File, modules: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer], may_grow: Collection[str] = ()
+) -> dict[str, Any]:
+    """Restore what `save` wrote into the same modules and optimisers; returns the facts.
+
+    Modules named in `may_grow` may have got parameters since, which stay as they are.
+    """
     with safe_open(file, "pt") as saved:
         tensors = {key: saved.get_tensor(key) for key in saved.keys()}  # noqa: SIM118  # not a dict
         facts: dict[str, Any] = json.loads(saved.metadata()["facts"])
     for name, module in modules.items():
-        module.load_state_dict({k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")})
+        known = {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")}
+        module.load_state_dict(known, strict=name not in may_grow)
     for name, optimiser in optimisers.items():
         optimiser.load_state_dict({**optimiser.state_dict(), "state": _states(name, tensors)})
     return facts

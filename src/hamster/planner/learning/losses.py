@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hamster.planner.learning.batches import Batch
-from hamster.planner.nano.modeling import HamsterNanoForConditionalGeneration
+from hamster.planner.nano.modeling import HamsterNanoForConditionalGeneration, Reading
 from hamster.planner.nano.targets import answer_loss
 
 NOTHING_WEIGHT = 0.1  # of a patch without an object, relative to one with
@@ -33,18 +35,33 @@ class Probe(nn.Module):
 
 def losses(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleList, batch: Batch) -> dict[str, Tensor]:
     """The answer's loss, the mention loss, and the dense losses of colour and kind."""
-    logits, pointers, features = model.read_blocks(batch.pixel_values, batch.ids)
-    flat = batch.labels.flatten(0, 1)
-    found = {"answer": answer_loss(logits.flatten(0, 1)[:, :-1], flat[:, 1:])}
+    read = model.read_blocks(batch.pixel_values, batch.ids)
+    found = {"answer": answer_loss(read.logits.flatten(0, 1)[:, :-1], batch.labels.flatten(0, 1)[:, 1:])}
     if len(batch.mention):
         # The answer reads a word's referent from the states before the last layer, so they, too, must know it.
-        for name, each in zip(("early_mention", "mention"), pointers, strict=True):
+        for name, each in (("early_mention", read.early_pointers), ("mention", read.pointers)):
             log_p = each.flatten(0, 2)[batch.mention].log_softmax(-1)
             found[name] = -(batch.means * log_p).sum(-1).mean()
+    found["roles"] = _roles(model, cast(nn.ModuleList, probes[2]), read, batch)
     cover, owner = batch.coverage.max(1)
     for i, name in enumerate(("colour", "kind")):
-        found[name] = _dense(probes[i], features, model.words.token.weight, batch.looks[..., i], owner, cover)
+        found[name] = _dense(probes[i], read.features, model.words.token.weight, batch.looks[..., i], owner, cover)
     return found
+
+
+def _roles(model: HamsterNanoForConditionalGeneration, queries: nn.ModuleList, read: Reading, batch: Batch) -> Tensor:
+    """While it answers, the planner knows what it goes to and where it ends up: it can point at both all the time."""
+    share = batch.coverage / batch.coverage.sum(-1, keepdim=True).clamp(min=1e-6)
+    answering = batch.labels >= 0
+    total, number = read.logits.new_zeros(()), 0
+    for role, query in enumerate(queries):
+        which = batch.roles[..., role]
+        target = share.gather(1, which.clamp(min=0)[..., None].expand(-1, -1, share.shape[-1]))
+        counts = answering & ((which >= 0) & (target.sum(-1) > 0))[..., None]
+        logits = model.answer.match(query(read.early_states.flatten(1, 2)), read.features).reshape(*counts.shape, -1)
+        each = -(target[:, :, None] * logits.float().log_softmax(-1)).sum(-1)
+        total, number = total + each[counts].sum(), number + int(counts.sum())
+    return total / max(number, 1)
 
 
 def _dense(probe: nn.Module, features: Tensor, words: Tensor, looks: Tensor, owner: Tensor, cover: Tensor) -> Tensor:
@@ -58,7 +75,8 @@ def _dense(probe: nn.Module, features: Tensor, words: Tensor, looks: Tensor, own
 
 
 def build_probes(model: HamsterNanoForConditionalGeneration, looks: Tensor) -> nn.ModuleList:
-    """Probes for all colours and kinds in `looks` (N, O, 2)."""
-    config = model.config
+    """Probes for all colours and kinds in `looks` (N, O, 2), and the queries of the two roles."""
+    width = model.config.hidden_size
     names = [torch.unique(looks[..., i]) for i in range(2)]
-    return nn.ModuleList(Probe(config.tower_channels[-1], config.hidden_size, found[found > 0]) for found in names)
+    probes = [Probe(model.config.tower_channels[-1], width, found[found > 0]) for found in names]
+    return nn.ModuleList([*probes, nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(2))])

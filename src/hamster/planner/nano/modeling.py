@@ -37,6 +37,24 @@ class NanoOutput(ModelOutput):  # type: ignore[misc]  # transformers is untyped
     image_features: Tensor | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What the training form makes of B images with K instructions each.
+
+    Attributes:
+        logits: (B, K, T, 324) over `tokens.ANSWER`.
+        pointers: (B, K, T, 256) what the last layer's states point at; early_pointers: those of the layer before.
+        early_states: (B, K, T, D) normed states before the last layer, which is what later tokens can read.
+        features: (B, 256, C) of the patches.
+    """
+
+    logits: Tensor
+    pointers: Tensor
+    early_pointers: Tensor
+    early_states: Tensor
+    features: Tensor
+
+
 class HamsterNanoPreTrainedModel(PreTrainedModel):  # type: ignore[misc]  # transformers is untyped
     """How weights start and what transformers may do with the model."""
 
@@ -120,9 +138,12 @@ class Answer(nn.Module):
 
     def point(self, states: Tensor, features: Tensor) -> Tensor:
         """(B, T, D) normed states to logits (B, T, 256) over the patches of `features` (B, 256, C)."""
-        keys = self.key(features) + self.patch.weight.to(features.dtype)
-        pointers: Tensor = self.query(states) @ keys.transpose(1, 2) / math.sqrt(states.shape[-1])
-        return pointers
+        return self.match(self.query(states), features)
+
+    def match(self, queries: Tensor, features: Tensor) -> Tensor:
+        """Logits (B, T, 256) of queries (B, T, D) over the patches."""
+        keys: Tensor = self.key(features) + self.patch.weight.to(features.dtype)
+        return queries @ keys.transpose(1, 2) / math.sqrt(queries.shape[-1])
 
     def forward(self, states: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, D) states to float32 logits (B, T, 324) and, of these, those of the patches (B, T, 256)."""
@@ -209,16 +230,12 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
             x = after if i < self.config.image_layers else torch.where(is_image[..., None], x, after)
         return x
 
-    def read_blocks(self, pixel_values: Tensor, ids: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
+    def read_blocks(self, pixel_values: Tensor, ids: Tensor) -> Reading:
         """The training form of `forward`: several instructions behind each image.
 
         Args:
             pixel_values: (B, 3, 128, 128) in [-1, 1].
             ids: (B, K, T) instruction and answer, padded on the right.
-
-        Returns:
-            logits (B, K, T, 324) over `tokens.ANSWER`; what the states of the last two layers point at: (B, K, T, 256)
-            each; features (B, 256, C).
         """
         features = self.tower(pixel_values)
         batch, count, length = ids.shape
@@ -226,14 +243,16 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
         positions = torch.arange(length, device=ids.device).repeat(count)
         text = self.words.text(ids.flatten(1), positions, features).reshape(batch, count, length, -1)
         future = _future(length, ids.device)
-        states = []
+        early = text
         for i, layer in enumerate(self.layers):
+            early = text
             image, text = cast(Layer, layer).blocks(image, text, future, i < self.config.image_layers)
-            states.append(text.flatten(1, 2))
-        said, pointers = self.answer(states[-1], features)
-        early = [self.answer.point(self.answer.norm(each), features).float() for each in states[-2:-1]]
+        said, pointers = self.answer(text.flatten(1, 2), features)
+        early = self.answer.norm(early.flatten(1, 2))
+        early_pointers = self.answer.point(early, features).float()
         shape = (batch, count, length, -1)
-        return said.reshape(shape), [each.reshape(shape) for each in [*early, pointers]], features
+        said, pointers, early_pointers = (x.reshape(shape) for x in (said, pointers, early_pointers))
+        return Reading(said, pointers, early_pointers, early.reshape(shape), features)
 
     def _update_model_kwargs_for_generation(
         self, outputs: NanoOutput, model_kwargs: dict[str, Any], *args: Any, **kwargs: Any
