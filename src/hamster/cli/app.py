@@ -43,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         args=argv,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
     )
+    # Bundled models load in a blink; transformers would draw a bar for each.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
         command.run()
     except BrokenPipeError:  # somebody piped us into `head`

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from hamster.evaluate.journal import Record
+from hamster.evaluate.trials import short_name
 
-BAR = 20
+BAR = 12
 
 
 def with_progress(records: Iterable[Record], n_done: int, n_all: int) -> Iterator[Record]:
@@ -25,7 +27,7 @@ def with_progress(records: Iterable[Record], n_done: int, n_all: int) -> Iterato
             yield record
             won, n = tally.setdefault(record["arm"], [0, 0])
             tally[record["arm"]] = [won + bool(record["success"]), n + 1]
-            text = "  ".join(f"{Path(arm).name} {won}/{n}" for arm, (won, n) in sorted(tally.items()))
+            text = "  ".join(f"{short_name(arm)} {won}/{n}" for arm, (won, n) in sorted(tally.items()))
             bar.update(task, advance=1, description=text)
 
 
@@ -33,14 +35,15 @@ def show_summary(info: dict[str, Any], out: Path) -> None:
     """Prints the table of arms and where the report is."""
     console = Console()
     families = sorted({family for arm in info["arms"].values() for family in arm["per_task"]})
-    table = Table(title="Success, with 95 % Wilson intervals", title_justify="left")
-    for name in ("path", "success", "", "95 % interval", *families, "planner p50", "policy p50"):
-        table.add_column(name, justify="left" if name in ("path", "") else "right")
+    table = Table(title="Success by path, with 95 % Wilson intervals", title_justify="left", box=SIMPLE_HEAD)
+    for name in ("path", "success", "", "", "95 %", *families):
+        table.add_column(name.replace("_", " "), justify="left" if name == "path" else "right", no_wrap=True)
     for name, arm in info["arms"].items():
         table.add_row(*_row(name, arm, families))
     console.print(table)
     meta = info["meta"]
-    console.print(f"{meta['wall_s']:.0f} s, {meta['workers']} processes, seed {meta['seed']}", style="dim")
+    latency = _latency(info["arms"].values())
+    console.print(f"{meta['wall_s']:.0f} s, {meta['workers']} processes, seed {meta['seed']}{latency}", style="dim")
     console.print(f"report: {out / 'report.html'}", soft_wrap=True)
 
 
@@ -48,12 +51,12 @@ def _row(name: str, arm: dict[str, Any], families: list[str]) -> list[str]:
     low, high = arm["pc_success_ci95"]
     filled = round(arm["pc_success"] / 100 * BAR)
     return [
-        name,
-        f"{arm['n_success']}/{arm['n_episodes']} = {arm['pc_success']:.0f} %",
+        short_name(name),
+        f"{arm['n_success']}/{arm['n_episodes']}",
+        f"{arm['pc_success']:.0f} %",
         "█" * filled + "░" * (BAR - filled),
-        f"{low:.0f} - {high:.0f} %",
+        f"{low:.0f}-{high:.0f} %",
         *(_family(arm["per_task"].get(family)) for family in families),
-        *(_latency(arm["latency_ms"][who]) for who in ("planner", "policy")),
     ]
 
 
@@ -61,5 +64,10 @@ def _family(rate: dict[str, Any] | None) -> str:
     return f"{rate['n_success']}/{rate['n_episodes']}" if rate else ""
 
 
-def _latency(latency: dict[str, float] | None) -> str:
-    return f"{latency['p50']:.0f} ms" if latency else "-"
+def _latency(arms: Iterable[dict[str, Any]]) -> str:
+    """The slowest arm's medians: those of the models, not of the controls."""
+    listed = list(arms)
+    medians = {
+        who: [a["latency_ms"][who]["p50"] for a in listed if a["latency_ms"][who]] for who in ("planner", "policy")
+    }
+    return "".join(f", {who} {max(ms):.0f} ms" for who, ms in medians.items() if ms)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hamster.evaluate.report_parts import Tag, episode_card, film_card, kind, percent, tag
+from hamster.evaluate.trials import short_name
 
 Record = Mapping[str, Any]
 # Pages grow by about 120 kB a scene; the films and the records of all scenes are in the folder.
@@ -72,7 +73,7 @@ def _headline(info: Mapping[str, Any]) -> str:
     arms = info["arms"]
     planners = sorted((name for name in arms if kind(name) == "planner"), key=lambda name: -arms[name]["pc_success"])
     lead = (planners or list(arms))[0]
-    text = f"{escape(Path(lead).name)}: {percent(arms[lead])} of the tasks done"
+    text = f"{escape(short_name(lead))}: {percent(arms[lead])} of the tasks done"
     if "none" in arms and lead != "none":
         text += f", {percent(arms['none'])} without a path"
     return text
@@ -94,7 +95,7 @@ def _table(info: Mapping[str, Any]) -> str:
 def _arm_row(name: str, arm: Mapping[str, Any], families: Sequence[str]) -> str:
     low, high = arm["pc_success_ci95"]
     cells = "".join(f"<td>{_family_cell(arm['per_task'].get(family))}</td>" for family in families)
-    label = f'<th scope="row">{escape(Path(name).name)}<small>{ABOUT[kind(name)]}</small></th>'
+    label = f'<th scope="row">{escape(short_name(name))}<small>{ABOUT[kind(name)]}</small></th>'
     return f"""<tr data-kind="{kind(name)}">{label}
 <td class="wide"><div class="bar" role="img" aria-label="{percent(arm)}, interval {low:.0f} to {high:.0f} %"><i
 style="width:{arm["pc_success"]:.1f}%"></i><b style="left:{low:.1f}%;width:{high - low:.1f}%"></b></div></td>
@@ -114,7 +115,7 @@ def _paired(info: Mapping[str, Any]) -> str:
     lines = []
     for pair in info["paired"]:
         if "planner" in (kind(pair["a"]), kind(pair["b"])):
-            a, b = (escape(Path(pair[side]).name) for side in "ab")
+            a, b = (escape(short_name(pair[side])) for side in "ab")
             lines.append(
                 f"<tr><th scope='row'>{a} against {b}</th><td>{pair['n_only_a']}</td><td>{pair['n_only_b']}</td>"
                 f"<td>{_p_value(pair['p_mcnemar'])}</td></tr>"
@@ -137,7 +138,9 @@ def _speed(info: Mapping[str, Any]) -> str:
     for name, arm in info["arms"].items():
         outcomes = ", ".join(f"{n} {escape(code.replace('_', ' '))}" for code, n in arm["outcomes"].items())
         latency = "".join(f"<td>{_latency(arm['latency_ms'][who])}</td>" for who in ("planner", "policy"))
-        rows.append(f'<tr><th scope="row">{escape(Path(name).name)}</th>{latency}<td class="list">{outcomes}</td></tr>')
+        rows.append(
+            f'<tr><th scope="row">{escape(short_name(name))}</th>{latency}<td class="list">{outcomes}</td></tr>'
+        )
     meta = info["meta"]
     return f"""<section><h2>Latency and endings</h2>
 <p class="soft">One question to each model: median / 95th percentile, with {meta["workers"]} at work on

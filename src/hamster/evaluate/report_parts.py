@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from hamster.evaluate.trials import short_name
 from hamster.rollout.arms import CONTROLS
 
 Record = Mapping[str, Any]
@@ -56,7 +57,7 @@ def episode_card(record: Record, folder: Path) -> str:
 
 
 def _caption(record: Record, extra: str = "") -> str:
-    name = {"none": "no path"}.get(record["arm"], Path(record["arm"]).name)
+    name = {"none": "no path"}.get(record["arm"], short_name(record["arm"]))
     end = "yes" if record["success"] else "no"
     sign = "✓" if record["success"] else "✗"
     outcome = escape(record["outcome"].replace("_", " "))
@@ -67,7 +68,7 @@ def _caption(record: Record, extra: str = "") -> str:
 
 
 def _words(record: Record) -> str:
-    return f"{record['instruction']}; arm {Path(record['arm']).name}; {record['outcome'].replace('_', ' ')}"
+    return f"{record['instruction']}; arm {short_name(record['arm'])}; {record['outcome'].replace('_', ' ')}"
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Tag:
             tags.append(Tag(f"family-{family}", family.replace("_", " "), _in_family(family)))
         arms = dict.fromkeys(r["arm"] for episodes in scenes for r in episodes)
         for number, arm in enumerate(a for a in arms if kind(a) in ("oracle", "planner")):
-            tags.append(Tag(f"failed-{number}", f"{Path(arm).name} failed", _failed(arm)))
+            tags.append(Tag(f"failed-{number}", f"{short_name(arm)} failed", _failed(arm)))
         return [t for t in tags if any(t.fits(episodes) for episodes in scenes)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePath
 
 import numpy as np
 
@@ -44,6 +45,12 @@ def scene_seeds(seed: int, scene: int) -> tuple[int, int]:
     """Two seeds of 62 bits for scene number `scene` of a run: no two scenes share one."""
     first, second = np.random.SeedSequence([seed, scene]).generate_state(2, np.uint64)
     return int(first >> 2), int(second >> 2)
+
+
+def short_name(arm: str) -> str:
+    """What people call an arm: the name of a checkpoint's folder instead of its path."""
+    parts = [part for part in PurePath(arm).parts if part != "/"]
+    return "/".join(parts[-2:] if parts[-1:] == ["model"] else parts[-1:]) or arm
 
 
 def _file_name(arm: str) -> str:
