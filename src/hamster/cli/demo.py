@@ -25,4 +25,4 @@ class Demo:
         from hamster.evaluate import EvalConfig, evaluate
 
         config = EvalConfig(out=self.out, episodes=self.episodes, seed=self.seed, workers=self.workers, restart=True)
-        show_summary(evaluate(config, with_progress), self.out)
+        show_summary(evaluate(config, with_progress), self.out / "report.html")

@@ -45,7 +45,7 @@ class Eval:
             replan=self.replan,
             workers=self.workers,
         )
-        show_summary(evaluate(config, with_progress), self.out)
+        show_summary(evaluate(config, with_progress), self.out / "report.html")
 
 
 def _names(listed: str) -> tuple[str, ...]:

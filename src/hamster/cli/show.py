@@ -14,7 +14,7 @@ from rich.table import Table
 from hamster.evaluate.journal import Record
 from hamster.evaluate.trials import short_name
 
-BAR = 12
+BAR = 10
 
 
 def with_progress(records: Iterable[Record], n_done: int, n_all: int) -> Iterator[Record]:
@@ -31,11 +31,13 @@ def with_progress(records: Iterable[Record], n_done: int, n_all: int) -> Iterato
             bar.update(task, advance=1, description=text)
 
 
-def show_summary(info: dict[str, Any], out: Path) -> None:
-    """Prints the table of arms and where the report is."""
+def show_summary(info: dict[str, Any], to_look_at: Path) -> None:
+    """Prints the table of arms, and where there is something to look at."""
     console = Console()
     families = sorted({family for arm in info["arms"].values() for family in arm["per_task"]})
-    table = Table(title="Success by path, with 95 % Wilson intervals", title_justify="left", box=SIMPLE_HEAD)
+    table = Table(
+        title="Success by path, with 95 % Wilson intervals", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     for name in ("path", "success", "", "", "95 %", *families):
         table.add_column(name.replace("_", " "), justify="left" if name == "path" else "right", no_wrap=True)
     for name, arm in info["arms"].items():
@@ -44,7 +46,7 @@ def show_summary(info: dict[str, Any], out: Path) -> None:
     meta = info["meta"]
     latency = _latency(info["arms"].values())
     console.print(f"{meta['wall_s']:.0f} s, {meta['workers']} processes, seed {meta['seed']}{latency}", style="dim")
-    console.print(f"report: {out / 'report.html'}", soft_wrap=True)
+    console.print(f"look at {to_look_at}", soft_wrap=True)
 
 
 def _row(name: str, arm: dict[str, Any], families: list[str]) -> list[str]:
@@ -66,8 +68,8 @@ def _family(rate: dict[str, Any] | None) -> str:
 
 def _latency(arms: Iterable[dict[str, Any]]) -> str:
     """The slowest arm's medians: those of the models, not of the controls."""
-    listed = list(arms)
-    medians = {
-        who: [a["latency_ms"][who]["p50"] for a in listed if a["latency_ms"][who]] for who in ("planner", "policy")
-    }
-    return "".join(f", {who} {max(ms):.0f} ms" for who, ms in medians.items() if ms)
+    listed, text = list(arms), ""
+    for who in ("planner", "policy"):
+        medians = [arm["latency_ms"][who]["p50"] for arm in listed if arm["latency_ms"][who]]
+        text += f", {who} {max(medians):.0f} ms" if medians else ""
+    return text
