@@ -8,7 +8,7 @@ import pytest
 
 from hamster.evaluate import EvalConfig, evaluate
 from hamster.evaluate.stats import wilson
-from hamster.evaluate.trials import scene_seeds, trials
+from hamster.evaluate.trials import scene_seed, trials
 from tests.evaluate.fakes import open_bench
 
 # What may differ between two runs of the same thing: clocks.
@@ -30,8 +30,9 @@ def test_every_arm_meets_the_same_distinct_scenes(finished):
 
 
 def test_seeds_do_not_collide_and_a_longer_run_contains_a_shorter_one():
-    seeds = [s for run in range(3) for scene in range(500) for s in scene_seeds(run, scene)]
+    seeds = [scene_seed(run, scene) for run in range(3) for scene in range(1000)]
     assert len(set(seeds)) == len(seeds)
+    assert scene_seed(0, 1) == 1459132311362927889
     short, long = (trials(EvalConfig(out="x", episodes=n)) for n in (5, 9))
     assert long[: len(short)] == short
 
@@ -162,3 +163,10 @@ def test_senseless_numbers_are_refused(change, message):
 def test_unknown_names_list_what_there_is(tmp_path):
     with pytest.raises(ValueError, match="unknown suite 'moon'; there are: tabletop"):
         evaluate(EvalConfig(out=tmp_path, suite="moon"))
+
+
+def test_the_shuffled_arm_gets_the_next_scenes_path(finished):
+    config, _ = finished
+    paths = {arm: [r["paths"] for r in lines(config.out) if r["arm"] == arm] for arm in ("oracle", "shuffled")}
+    assert paths["shuffled"][:-1] == paths["oracle"][1:]
+    assert paths["shuffled"][-1] not in paths["oracle"]

@@ -70,9 +70,9 @@ class Bench:
         return self.planners[trial.arm]
 
     def _shuffled(self, trial: Trial) -> ShuffledPlanner:
-        """The first of the following scenes whose path lies on the image."""
+        """The next scene's path; where that leaves the image, another one's of its kind."""
         for seed in range(trial.other_seed, trial.other_seed + 20):
-            other = self.suite.make(trial.family, seed)
+            other = self.suite.make(trial.other_family, seed)
             try:
                 return ShuffledPlanner(other)
             except PlanError:

@@ -16,13 +16,15 @@ class Trial:
 
     Attributes:
         scene: number of the scene in this run, the same for all arms.
-        seed: makes the scene; `other_seed` makes the scene from which the shuffled arm takes its path.
+        family, seed: make the scene.
+        other_family, other_seed: make the next scene, from which the shuffled arm takes its path.
     """
 
     scene: int
     arm: str
     family: str
     seed: int
+    other_family: str
     other_seed: int
 
     @property
@@ -35,16 +37,19 @@ def trials(config: EvalConfig) -> list[Trial]:
     """All trials, arms interleaved: an interrupted run has its arms on the same scenes still."""
     out = []
     for scene in range(config.episodes):
-        seed, other_seed = scene_seeds(config.seed, scene)
-        family = config.families[scene % len(config.families)]
-        out += [Trial(scene, arm, family, seed, other_seed) for arm in config.planners]
+        here, there = (_scene(config, number) for number in (scene, scene + 1))
+        out += [Trial(scene, arm, *here, *there) for arm in config.planners]
     return out
 
 
-def scene_seeds(seed: int, scene: int) -> tuple[int, int]:
-    """Two seeds of 62 bits for scene number `scene` of a run: no two scenes share one."""
-    first, second = np.random.SeedSequence([seed, scene]).generate_state(2, np.uint64)
-    return int(first >> 2), int(second >> 2)
+def scene_seed(seed: int, scene: int) -> int:
+    """A seed of 62 bits for scene number `scene` of a run: no two scenes, of any runs, share one."""
+    [bits] = np.random.SeedSequence([seed, scene]).generate_state(1, np.uint64)
+    return int(bits >> 2)
+
+
+def _scene(config: EvalConfig, number: int) -> tuple[str, int]:
+    return config.families[number % len(config.families)], scene_seed(config.seed, number)
 
 
 def short_name(arm: str) -> str:

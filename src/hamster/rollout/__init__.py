@@ -1,8 +1,8 @@
 """The closed loop: planner, policy and environment, meeting here and nowhere else."""
 
 from hamster.rollout.environment import BrokenEnvironmentError, Environment
-from hamster.rollout.record import Film, Outcome, Rollout
 from hamster.rollout.loop import rollout
+from hamster.rollout.record import Film, Outcome, Rollout
 from hamster.rollout.safety import Gate, MotionRefusedError
 
 __all__ = [

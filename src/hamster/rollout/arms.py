@@ -42,7 +42,7 @@ class OraclePlanner:
 
 
 class ShuffledPlanner:
-    """Draws the oracle path of another scene: right in style, wrong in place. Who ignores paths will not mind."""
+    """Draws the oracle path of another scene: a fine path, in the wrong place. Who ignores paths will not mind."""
 
     def __init__(self, other: ExpertEnvironment) -> None:
         self._path = other.expert_path()

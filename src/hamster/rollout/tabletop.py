@@ -21,7 +21,7 @@ from hamster.sim.tabletop.env import TabletopEnv
 __all__ = ["FAMILIES", "MAX_STEPS", "TabletopEnvironment"]
 
 Array = NDArray[np.float64]
-MAX_STEPS = 300  # 15 s; the expert needs 5 to 8
+MAX_STEPS = 200  # 10 s; the expert needs 2 to 4
 FRONT_PX = 256
 _DIVERGED = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
 
