@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from ctypes.util import find_library
 from functools import lru_cache
@@ -38,6 +39,10 @@ def _gl_context() -> Any:
         ) from None
     context.make_current()
     return context
+
+
+# Freed while the interpreter is still whole: its destructor needs modules that are gone at the very end.
+atexit.register(_gl_context.cache_clear)
 
 
 class Renderer:
