@@ -38,11 +38,10 @@ def _gl_context() -> Any:
             f"rendering needs OpenGL ({backend}: {error}); on Debian and Ubuntu: apt-get install {SYSTEM_LIBRARIES}"
         ) from None
     context.make_current()
+    # Freed while the interpreter is still whole: its destructor needs modules that are gone at the very end. Not
+    # registered before: MuJoCo, when it makes the context, registers the end of the display, which has to come after.
+    atexit.register(_gl_context.cache_clear)
     return context
-
-
-# Freed while the interpreter is still whole: its destructor needs modules that are gone at the very end.
-atexit.register(_gl_context.cache_clear)
 
 
 class Renderer:
