@@ -19,6 +19,7 @@ from hamster.path import Path, PlanError
 from hamster.path.dialects import parse
 from hamster.planner.families import Family, family_of
 from hamster.planner.planner import Plan, checked_image, checked_instruction
+from hamster.planner.quiet import quiet
 
 
 class LocalPlanner:
@@ -27,8 +28,9 @@ class LocalPlanner:
     def __init__(self, checkpoint: File | str, device: str | None = None, family: Family | None = None) -> None:
         """Load `checkpoint` from disk only, onto `device` (a GPU where there is one)."""
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self.processor: Any = AutoProcessor.from_pretrained(checkpoint, local_files_only=True)
-        model: Any = AutoModelForImageTextToText.from_pretrained(checkpoint, local_files_only=True)
+        with quiet():
+            self.processor: Any = AutoProcessor.from_pretrained(checkpoint, local_files_only=True)
+            model: Any = AutoModelForImageTextToText.from_pretrained(checkpoint, local_files_only=True)
         self.model: Any = model.eval().to(self.device)
         self.family = family or family_of(model.config.model_type)
         marks = self.processor.tokenizer.get_added_vocab()

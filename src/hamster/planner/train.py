@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path as File
 from typing import Any
 
@@ -21,10 +21,11 @@ from torch import nn
 from transformers import AutoProcessor
 
 import hamster.planner.nano as nano
-from hamster.planner.learning import augment, batches, checkpoint, corpus
+from hamster.planner.learning import batches, checkpoint, corpus
 from hamster.planner.learning.augment import Augmentation
 from hamster.planner.learning.held_out import evaluate
 from hamster.planner.learning.losses import build_probes, losses
+from hamster.planner.quiet import quiet
 
 WEIGHTS = {"answer": 1.0, "mention": 0.5, "early_mention": 0.5, "roles": 0.5, "colour": 0.5, "kind": 0.5}
 
@@ -139,6 +140,7 @@ class _Run:
     def run(self) -> dict[str, float]:
         saved, sums = self.elapsed, defaultdict[str, float](float)
         if self.step == 0:
+            self.processor.save_pretrained(self.out / "model")  # once and first: a resumed training reads it
             self.save()
         with Progress(*Progress.get_default_columns(), TextColumn("{task.fields[note]}"), refresh_per_second=1) as bar:
             task = bar.add_task("planner", total=1.0, note="")
@@ -193,9 +195,9 @@ class _Run:
         self._log(self.scores, "held_out")
 
     def save(self) -> None:
-        """The model first: it holds the processor, which a resumed training needs."""
-        self.model.save_pretrained(self.out / "model")
-        self.processor.save_pretrained(self.out / "model")
+        """Write the model, to be used, and the state, to be resumed."""
+        with quiet():
+            self.model.save_pretrained(self.out / "model")
         (self.out / "config.json").write_text(json.dumps(asdict(self.config), indent=1))
         facts = {"step": self.step, "elapsed": self.elapsed, "scores": self.scores}
         checkpoint.save(self.out / "state.safetensors", self.modules, self.optimisers, facts)
@@ -242,6 +244,3 @@ def _writer(folder: File) -> Any:
     except ImportError:
         raise ValueError("training writes TensorBoard metrics: pip install 'hamster-vla[train]'") from None
     return SummaryWriter(str(folder))
-
-
-__all__ = ["PRESETS", "TrainConfig", "augment", "preset", "replace", "train_planner"]

@@ -61,4 +61,4 @@ def _answers(
         max_new_tokens=tokens.MAX_ANSWER, logits_processor=[AnswerGrammar(ids.shape[1])],
     )  # fmt: skip
     names = tokens.special_tokens()
-    return ["".join(names[token] for token in row if token != tokens.PAD) for row in said[:, ids.shape[1] :].tolist()]
+    return ["".join(names[t] for t in row[: row.index(tokens.END) + 1]) for row in said[:, ids.shape[1] :].tolist()]
