@@ -58,6 +58,10 @@ class OddPlanner:
         return FakePlan((Path(np.array([[0.5, 0.2], [0.45, 0.45]]), np.array([1, 0])),))
 
 
+def open_nothing(config: EvalConfig) -> Bench:
+    raise ValueError("no planner 'nono'; there is nano")
+
+
 def open_bench(config: EvalConfig) -> Bench:
     return Bench(
         suite=Suite(("pick_place", "press", "knock"), SuiteEnv, 40),

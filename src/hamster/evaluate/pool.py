@@ -18,7 +18,7 @@ OpenBench = Callable[[EvalConfig], Bench]
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS")
 MAX_WORKERS = 16  # each holds its own models: about 0.7 GB
 
-_bench: Bench | None = None
+_bench: Bench | Exception | None = None
 
 
 def n_workers(config: EvalConfig, n_trials: int) -> int:
@@ -51,9 +51,14 @@ def _start(config: EvalConfig, open_bench: OpenBench) -> None:
     global _bench
     for name in ONE_THREAD:
         os.environ.setdefault(name, "1")
-    _bench = open_bench(config)
+    try:
+        _bench = open_bench(config)
+    except (ValueError, OSError) as error:  # a wrong name, say; raised where somebody can read it, by the first trial
+        _bench = error
 
 
 def _run(trial: Trial) -> Record:
+    if isinstance(_bench, Exception):
+        raise _bench
     assert _bench is not None
     return _bench.run(trial)
