@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG")  # decoders for the other formats are where the decompression bombs live
 MAX_BYTES = 64 << 20
@@ -35,7 +35,7 @@ def read_image(file: str | Path) -> NDArray[np.uint8]:
             return _decode(image)
     except _TooLargeError:
         raise
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise ValueError(f"{file} is not a {' or '.join(FORMATS)} image") from None
     except Image.DecompressionBombError:
         raise _too_large(file, "too many pixels") from None
