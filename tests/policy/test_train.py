@@ -40,7 +40,10 @@ def test_packing_is_done_once_and_again_for_other_data(demonstrations: FilePath,
     load_pack(demonstrations, "front", tmp_path, between=1)
     assert (tmp_path / "rgb.npy").stat().st_mtime_ns == stamp
     load_pack(demonstrations, "front", tmp_path, between=0)
-    assert (tmp_path / "rgb.npy").stat().st_mtime_ns != stamp
+    assert (again := (tmp_path / "rgb.npy").stat().st_mtime_ns) != stamp
+    (demonstrations / "ep-00000.json").touch()  # labelled anew
+    load_pack(demonstrations, "front", tmp_path, between=0)
+    assert (tmp_path / "rgb.npy").stat().st_mtime_ns != again
 
 
 def test_wrong_folders_are_named(demonstrations: FilePath, tmp_path: FilePath) -> None:

@@ -73,12 +73,19 @@ def load_pack(data_dir: FilePath, camera: str, cache: FilePath, between: int = 2
         raise ValueError(f"no label set in {data_dir}: manifest.json is missing; make one with `hamster label`")
     if (kind := json.loads(manifest.read_text()).get("kind")) != "episodes":
         raise ValueError(f"{data_dir} holds a label set of kind {kind!r}; a policy needs kind 'episodes'")
-    digest = hashlib.sha256(manifest.read_bytes() + f"{camera} {between}".encode()).hexdigest()
+    digest = _digest(data_dir, f"{camera} {between}")
     stamp = cache / "stamp.txt"
     if not (stamp.is_file() and stamp.read_text() == digest):
         _write_pack(data_dir, camera, cache, between)
         stamp.write_text(digest)
     return _open_pack(cache)
+
+
+def _digest(data_dir: FilePath, options: str) -> str:
+    """Of names, sizes and dates of all files: labels may be written anew without a word in the manifest."""
+    files = [(p, p.stat()) for p in sorted(data_dir.iterdir()) if p.suffix in (".json", ".npz")]
+    listing = "\n".join(f"{p.name} {stat.st_size} {stat.st_mtime_ns}" for p, stat in files)
+    return hashlib.sha256(f"{options}\n{listing}".encode()).hexdigest()
 
 
 def _open_pack(cache: FilePath) -> Pack:
