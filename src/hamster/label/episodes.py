@@ -18,7 +18,7 @@ from hamster.geometry import Camera
 from hamster.label.annotated import provenance_json
 from hamster.label.gripper import commanded_events, gripper_events, is_open
 from hamster.label.keyposes import find_keyposes
-from hamster.label.project import Label, Visibility, paths_from_here
+from hamster.label.project import Label, Visibility, paths_from_events
 from hamster.label.storage import json_bytes, npz_bytes
 from hamster.path import Gripper, Path
 from hamster.path.draw import draw
@@ -49,8 +49,8 @@ def label_episode(episode: Episode, camera: str | None, epsilon: float) -> Label
     if name not in views[0]:
         raise ValueError(f"no camera {name!r}; there are {', '.join(views[0]) or 'none'}")
     cameras = [_calibrated(view[name], name) for view in views]
-    state = is_open(_events(episode, opening), opening)
-    labels = paths_from_here(poses, state, cameras, [view[name].depth_m for view in views], epsilon)
+    depths_m = [view[name].depth_m for view in views]
+    labels = paths_from_events(poses, _events(episode, opening), cameras, depths_m, epsilon)
     extra = episode.provenance.extra
     task = str(extra.get("task", extra.get("family", "")))
     return LabelledEpisode(replace(episode, observations=observations), name, labels, task)

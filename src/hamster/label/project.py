@@ -89,12 +89,29 @@ def paths_from_here(
     camera that moves comes once per frame, and so does the depth. `Label.frames` counts from the start of the episode.
     """
     poses, opening = _checked(tool_poses_world, gripper)
-    steps = len(poses)
+    return paths_from_events(poses, gripper_events(opening), cameras, depths_m, epsilon, tolerance_m)
+
+
+def paths_from_events(
+    tool_poses_world: Array,
+    events: list[tuple[int, Gripper]],
+    cameras: Camera | Sequence[Camera],
+    depths_m: Sequence[NDArray[np.floating[Any]] | None] | None = None,
+    epsilon: float = EPSILON,
+    tolerance_m: float = OCCLUSION_M,
+) -> list[Label]:
+    """`paths_from_here` where somebody knows better than the signal when the gripper was told to do what.
+
+    Args:
+        events: (frame, new state), in order. A state from the first frame on is an event at frame 0 if it was commanded
+            there, and no event if the gripper was so before.
+    """
+    steps = len(tool_poses_world)
     views = [cameras] * steps if isinstance(cameras, Camera) else list(cameras)
     depths = [None] * steps if depths_m is None else list(depths_m)
     if len(views) != steps or len(depths) != steps:
         raise ValueError(f"{steps} poses need as many cameras and depth images, got {len(views)} and {len(depths)}")
-    events, tips = gripper_events(opening), poses[:, :3, 3]
+    tips = tool_poses_world[:, :3, 3]
     return [_label(tips, events, t, views[t], depths[t], epsilon, tolerance_m) for t in range(steps)]
 
 

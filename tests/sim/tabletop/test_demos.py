@@ -1,8 +1,15 @@
 from collections import Counter
+from itertools import islice
 
 import numpy as np
+import pytest
 
+from hamster.label.episodes import label_episode
+from hamster.sim.annotate import planned_path
+from hamster.sim.layout import world_camera
 from hamster.sim.tabletop.demos import PAPER_MIX, episodes, mixed
+from hamster.sim.tabletop.sample import sample
+from hamster.sim.world import World
 
 
 def test_the_mix_is_the_papers_at_every_length() -> None:
@@ -33,3 +40,18 @@ def test_frames_are_rendered_when_asked_for_in_any_order() -> None:
     assert not np.array_equal(first.views["front"].rgb, last.views["front"].rgb)
     assert first.time_s < last.time_s
     assert np.allclose(first.tool_pose_world, episode.tool_poses_world[0])
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_a_demonstration_and_its_plan_are_the_same_path(index: int) -> None:
+    """Demonstrations teach the policy, plans the planner: were they unlike, the two would not understand each other."""
+    episode = next(islice(episodes(10, seed=4), index, None))
+    scene, command = sample(np.random.default_rng((4, index)), mixed(10)[index])
+    world = World(scene)
+    planned = planned_path(world, command, world_camera(scene.cameras["front"], 256, 256))
+    done = label_episode(episode, "front", epsilon=0.05).labels[0].path
+    assert planned is not None
+    assert [state for _, state in done.events] == [state for _, state in planned.events]
+    for (i, _), (j, _) in zip(done.events, planned.events, strict=True):
+        assert np.abs(done.uv[i] - planned.uv[j]).max() < 0.03
+    assert np.abs(done.uv[-1] - planned.uv[-1]).max() < 0.03
