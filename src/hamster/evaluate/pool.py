@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
@@ -49,6 +50,7 @@ def run_trials(todo: Sequence[Trial], config: EvalConfig, open_bench: OpenBench)
 
 def _start(config: EvalConfig, open_bench: OpenBench) -> None:
     global _bench
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it lets the running trials end
     for name in ONE_THREAD:
         os.environ.setdefault(name, "1")
     try:
