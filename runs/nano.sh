@@ -12,7 +12,7 @@ stage() { printf '\n\033[1m[%s] %s\033[0m\n' "$(date +%H:%M:%S)" "$*"; }
 
 # The planner sees off-domain images only: other arms, cameras, tables, objects and words than the tabletop's.
 stage "planner: off-domain images"
-hamster label offdomain:28000 --seed 0 -o "$out/labels/planner"
+hamster label offdomain:13000 --seed 0 -o "$out/labels/planner"
 stage "planner: training"
 hamster train planner --config nano --data "$out/labels/planner" --out "$out/train/planner"
 
