@@ -58,6 +58,7 @@ def build(scene: Scene) -> mujoco.MjModel:
 def _visuals(spec: mujoco.MjSpec) -> None:
     # Off-screen cost is geometry, shadows and multi-sampling, not pixels: the last two stay off.
     spec.visual.quality.offsamples = 0
+    spec.visual.quality.numslices, spec.visual.quality.numstacks, spec.visual.quality.numquads = 16, 10, 1
     spec.visual.global_.offwidth = spec.visual.global_.offheight = 1024
     spec.visual.headlight.active = 0
     # Fixed clipping planes keep 24 bits of depth for the scene whatever its extent is.

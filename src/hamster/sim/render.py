@@ -30,6 +30,7 @@ def _gl_context() -> Any:
     Raises:
         RuntimeError: if no OpenGL library can be loaded, with the command that installs one.
     """
+    os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa's threads cost more than they gain on images this small
     backend = os.environ.get("MUJOCO_GL") or ("egl" if find_library("EGL") else "osmesa")
     try:
         context = import_module(f"mujoco.{backend}").GLContext(1024, 1024)
