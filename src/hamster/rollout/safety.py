@@ -48,5 +48,6 @@ class Gate:
         if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) or np.linalg.det(rotation) < 0:
             return "the rotation is not a rotation"
         if not ((np.asarray(self.low) <= tip).all() and (tip <= np.asarray(self.high)).all()):
-            return f"the tip {np.round(tip, 3).tolist()} is outside the workspace {self.low} to {self.high}"
+            at = ", ".join(f"{x:.3g}" for x in tip)
+            return f"the tip ({at}) is outside the workspace {self.low} to {self.high}"
         return ""
