@@ -1,0 +1,51 @@
+"""The chain as it ships: bundled planner, bundled policy, built-in tabletop."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hamster.cli import main
+from hamster.evaluate import EvalConfig, evaluate
+from hamster.path import Path
+from hamster.rollout.tabletop import TabletopEnvironment
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    config = EvalConfig(
+        out=tmp_path_factory.mktemp("bundled"), planners=("oracle", "nano", "none"), episodes=3, workers=1
+    )
+    return config, evaluate(config)
+
+
+def test_a_path_moves_the_robot(table):
+    _, info = table
+    won = {name: arm["n_success"] for name, arm in info["arms"].items()}
+    assert won["oracle"] + won["nano"] >= 2
+
+
+def test_the_planner_was_asked_once_an_episode_and_the_policy_often(table):
+    config, _ = table
+    for line in (config.out / "rollouts.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        assert len(record["planner_s"]) == 1
+        assert len(record["policy_s"]) == record["n_keyposes"] >= 2
+        if record["arm"] == "nano":
+            assert record["raw_texts"][0] and Path.from_json(record["paths"][0]).score is not None
+
+
+def test_plan_writes_a_path_and_the_image_with_the_path_on_it(tmp_path, capsys):
+    env = TabletopEnvironment("press", 5)
+    rgb = env.front_image()
+    Image.fromarray(rgb).save(tmp_path / "table.png")
+    assert main(["plan", str(tmp_path / "table.png"), env.instruction, "--out", str(tmp_path / "out")]) == 0
+    env.close()
+    record = json.loads((tmp_path / "out" / "path.json").read_text())
+    assert set(record) == {"uv", "gripper", "depth_m", "score"} and len(Path.from_json(record)) >= 2
+    drawn = np.asarray(Image.open(tmp_path / "out" / "drawn.png"))
+    assert drawn.shape == rgb.shape and 0 < (drawn != rgb).any(-1).mean() < 0.1
+    assert capsys.readouterr().out.split() == [str(tmp_path / "out" / name) for name in ("path.json", "drawn.png")]
