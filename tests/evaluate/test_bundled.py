@@ -16,9 +16,7 @@ from hamster.rollout.tabletop import TabletopEnvironment
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    config = EvalConfig(
-        out=tmp_path_factory.mktemp("bundled"), planners=("oracle", "nano", "none"), episodes=3, workers=1
-    )
+    config = EvalConfig(out=tmp_path_factory.mktemp("bundled"), planners=("oracle", "nano"), episodes=2, workers=1)
     return config, evaluate(config)
 
 
