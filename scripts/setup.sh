@@ -81,11 +81,12 @@ dev_requirements() {
 }
 
 ensure_venv() {
-    local python="$1" what="$2" requirements=()
+    local python="$1" what="$2" requirements=() quiet=(--quiet)
+    if [ -t 1 ]; then quiet=(); fi  # somebody is watching: show pip's progress bars
     [ -x .venv/bin/python ] || { say "making .venv with $("$python" --version)"; "$python" -m venv .venv; }
     if [ "$what" = dev ]; then mapfile -t requirements < <(dev_requirements "$python"); fi
     say "installing packages (the first time takes a few minutes)"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+    .venv/bin/python -m pip install "${quiet[@]}" --disable-pip-version-check --constraint constraints.txt \
         --editable '.[train]' "${requirements[@]}" || die "pip failed; its message is above."
 }
 

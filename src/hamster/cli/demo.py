@@ -10,7 +10,7 @@ from pathlib import Path
 class Demo:
     """Let the bundled planner draw paths and the bundled policy follow them; compare with three controls."""
 
-    episodes: int = 21
+    episodes: int = 24
     """Scenes per arm, shared by all arms."""
     out: Path = Path("outputs/demo")
     """Result folder. An interrupted run is continued, a finished one is replaced."""
