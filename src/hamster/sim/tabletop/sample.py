@@ -99,23 +99,35 @@ def _turned(thing: Thing, rng: np.random.Generator) -> Thing:
 
 
 def _feasible(scene: Scene, command: Command) -> bool:
-    """A toppled bottle needs room to fall away from the robot's base, in view; a pushed thing needs a free lane."""
-    target = scene.thing(command.target)
-    start = np.array(target.xy)
+    """Bottles need room to fall; a pushed thing needs a free lane.
+
+    All bottles do, not only the target: if the room told which one is meant, a policy could do without the path.
+    """
     if command.family == "knock":
-        outwards = start / np.linalg.norm(start)
-        end = start + 0.24 * outwards
-        if not _in_view([*(start + 0.08 * outwards), 0.75 * target.size[2]]):
-            return False
-    elif command.family == "push" and command.goal is not None:
-        end = np.array(scene.thing(command.goal).xy)
-        # The gripper comes down behind the target, the same distance out.
-        start = start - (end - start) / np.linalg.norm(end - start) * 0.09
-        if np.linalg.norm(end - start) > 0.45 or not _reachable(start):
-            return False
-    else:
-        return True
-    others = [t for t in scene.things if t.name not in (command.target, command.goal)]
+        return all(_can_fall(scene, thing) for thing in scene.things if thing.topples)
+    if command.family == "push" and command.goal is not None:
+        return _can_slide(scene, command.target, command.goal)
+    return True
+
+
+def _can_fall(scene: Scene, thing: Thing) -> bool:
+    """Away from the robot's base, in view, without hitting anything."""
+    start = np.array(thing.xy)
+    outwards = start / np.linalg.norm(start)
+    in_view = _in_view([*(start + 0.08 * outwards), 0.75 * thing.size[2]])
+    return in_view and _is_free(scene, start, start + 0.24 * outwards, (thing.name,))
+
+
+def _can_slide(scene: Scene, target: str, goal: str) -> bool:
+    """To the goal, with room for the gripper that comes down behind it."""
+    start, end = np.array(scene.thing(target).xy), np.array(scene.thing(goal).xy)
+    start = start - (end - start) / np.linalg.norm(end - start) * 0.09
+    near = bool(np.linalg.norm(end - start) <= 0.45)
+    return near and _reachable(start) and _is_free(scene, start, end, (target, goal))
+
+
+def _is_free(scene: Scene, start: np.ndarray, end: np.ndarray, involved: tuple[str, ...]) -> bool:
+    others = [thing for thing in scene.things if thing.name not in involved]
     return all(_distance_to_segment(np.array(t.xy), start, end) > max(t.size[:2]) / 2 + 0.05 for t in others)
 
 
