@@ -59,6 +59,16 @@ def test_a_policy_remembers_where_it_was_asked_last_until_it_is_reset(actor: Flo
     assert not _look(policy, observation, path).previous_features[0]
 
 
+def test_a_policy_that_is_sure_to_be_done_stays(actor: FlowActor, seen: Seen) -> None:
+    observation, path = seen
+    with torch.no_grad():
+        actor.done.bias.fill_(100.0)
+    motion = FlowPolicy(actor).act(observation, path)
+    np.testing.assert_array_equal(motion.poses[0], observation.tool_pose_world)
+    assert motion.gripper_open.tolist() == [True]
+    assert not np.array_equal(FlowPolicy(actor).act(observation, None).poses[0], observation.tool_pose_world)
+
+
 @pytest.mark.parametrize(
     ("lacking", "named"),
     [("view", "front"), ("depth_m", "depth_m"), ("camera", "camera"), ("tool_pose_world", "tool_pose_world")],

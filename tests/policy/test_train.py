@@ -7,7 +7,7 @@ import pytest
 import synthetic
 import torch
 
-from hamster.policy.batches import Batches, gather
+from hamster.policy.batches import NO_NOISE, Batches, gather
 from hamster.policy.flow_policy import predict
 from hamster.policy.pack import load_pack
 from hamster.policy.presets import PRESETS, preset
@@ -88,9 +88,9 @@ def test_one_scene_is_learnt_and_the_path_decides(demonstrations: FilePath, tmp_
     for _ in range(config.steps):
         run.advance()
     rows = np.flatnonzero(pack.meta["key"] & (pack.meta["phase"] == 0))
-    inputs, (position, _, _) = gather(pack, rows, config, calm, np.random.default_rng(0))
+    inputs, (position, *_) = gather(pack, rows, config, calm, np.random.default_rng(0))
     with torch.inference_mode():
-        guess, _, _ = predict(run.average, inputs, torch.Generator().manual_seed(0))
+        guess, *_ = predict(run.average, inputs, torch.Generator().manual_seed(0))
     goals = pack.meta["target"][rows][:, :3, 3]
     assert np.linalg.norm(goals[0] - goals[-1]) > 0.3  # from the first pick to the knock
     assert (guess - position).norm(dim=-1).max() < 0.06
@@ -110,3 +110,22 @@ def test_batches_are_a_function_of_seed_and_step(demonstrations: FilePath, tmp_p
     batches = Batches(pack, DEBUG, torch.device("cpu"))
     (a, _), (b, _), (c, _) = batches(3), batches(3), batches(4)
     assert torch.equal(a.points, b.points) and not torch.equal(a.points, c.points)
+
+
+def test_at_the_end_of_the_last_motion_all_is_done(demonstrations: FilePath, tmp_path: FilePath) -> None:
+    pack = load_pack(demonstrations, "front", tmp_path, DEBUG.between)
+    rows = np.flatnonzero(pack.meta["key"])
+    augment = replace(NO_NOISE, finish=1.0)
+    inputs, (position, _, _, done) = gather(pack, rows, DEBUG, augment, np.random.default_rng(0))
+    np.testing.assert_array_equal(done > 0, pack.meta["last"][rows])
+    assert position[done > 0].norm(dim=-1).max() < 1e-6  # the tool is already there
+    assert inputs.previous[done > 0].norm(dim=-1).min() > 0.05  # and came from where it was asked last
+
+
+def test_a_transplanted_path_keeps_its_keyposes(demonstrations: FilePath, tmp_path: FilePath) -> None:
+    pack = load_pack(demonstrations, "front", tmp_path, DEBUG.between)
+    rows = np.flatnonzero(pack.meta["key"])
+    here = gather(pack, rows, DEBUG, NO_NOISE, np.random.default_rng(0))
+    there = gather(pack, rows, DEBUG, replace(NO_NOISE, transplant=1.0), np.random.default_rng(0))
+    assert torch.equal(there[1][0], here[1][0]) and torch.equal(there[0].tool_rotation, here[0].tool_rotation)
+    assert not torch.equal(there[0].rgb, here[0].rgb)

@@ -32,7 +32,7 @@ class Encoded:
     Attributes:
         intent: (B, width), the query token: which keypose is next.
         anchor: (B, 3), metres from the tool, and the vote (B, N, 3) and weight (B, N) of each token.
-        gripper_logit: (B,) > 0 means open.
+        gripper_logit: (B,) > 0 means open; done_logit: (B,) > 0 means that the path has been followed to its end.
         keys_values: one pair per decoder layer.
         on: (B, N) tokens that may be looked at.
     """
@@ -42,6 +42,7 @@ class Encoded:
     votes: Tensor
     weights: Tensor
     gripper_logit: Tensor
+    done_logit: Tensor
     keys_values: list[tuple[Tensor, Tensor]]
     on: Tensor
 
@@ -62,7 +63,7 @@ class FlowActor(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.point_query, self.point_key = nn.Linear(width, width), nn.Linear(width, width)
         self.vote_query, self.vote = nn.Linear(width, width), mlp(width, width, 3)
-        self.gripper = nn.Linear(width, 1)
+        self.gripper, self.done = nn.Linear(width, 1), nn.Linear(width, 1)
         self.action = nn.Linear(ACTION, width)
         self.time = mlp(32, width, width)
         self.decoder = nn.ModuleList(DecoderBlock(width, heads) for _ in range(config.decoder_layers))
@@ -83,6 +84,7 @@ class FlowActor(nn.Module):
             votes=votes,
             weights=weights,
             gripper_logit=self.gripper(x[:, 0]).float()[:, 0],
+            done_logit=self.done(x[:, 0]).float()[:, 0],
             keys_values=[block.keys_values(x, code) for block in self._decoders()],
             on=context.on,
         )

@@ -25,6 +25,8 @@ class AugmentConfig:
         stale_path: probability of the path of the episode's first frame instead of one from here.
         waypoint_noise, path_shift: standard deviations, relative to the image, of each waypoint and of stretches.
         omit_waypoint: probability that a waypoint which is neither an event nor an end is left out.
+        transplant: probability of the picture of another scene: the path is to be followed also where nothing is.
+        finish: probability that at the last keypose's frame the tool is put where it leads: all is done.
         forget: probability that the policy does not know where it was asked the last time.
         tool_noise_m, tool_noise_rad: standard deviation of the tool's pose where it stopped.
         turn_rad: scene and all turn about the vertical by up to this.
@@ -38,6 +40,8 @@ class AugmentConfig:
     waypoint_noise: float = 0.01
     path_shift: float = 0.008
     omit_waypoint: float = 0.15
+    transplant: float = 0.12
+    finish: float = 0.5
     forget: float = 0.1
     tool_noise_m: float = 0.004
     tool_noise_rad: float = 0.03

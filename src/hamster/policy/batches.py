@@ -13,8 +13,9 @@ from hamster.policy.lift import LiftedPath, lift
 from hamster.policy.pack import Pack
 from hamster.policy.presets import TrainConfig
 
-Target = tuple[Tensor, Tensor, Tensor]  # position (B, 3) from the tool, rotation (B, 3, 3), open (B,) float
-NO_NOISE = AugmentConfig(*[0.0] * 13)
+# Position (B, 3) from the tool, rotation (B, 3, 3), open (B,) float, and is all done already (B,) float.
+Target = tuple[Tensor, Tensor, Tensor, Tensor]
+NO_NOISE = AugmentConfig(*[0.0] * 15)
 
 
 class Batches:
@@ -35,40 +36,50 @@ class Batches:
         rng = np.random.default_rng([self.config.seed, step])
         rows = rng.choice(self.rows, self.config.batch, p=self.weights)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        inputs, (position, rotation, is_open) = gather(self.pack, rows, self.config, self.config.augment, rng)
+        inputs, (position, rotation, *rest) = gather(self.pack, rows, self.config, self.config.augment, rng)
         inputs, position, rotation = disturb_batch(inputs, position, rotation, self.config.augment, generator)
-        return inputs.to(self.device), (position.to(self.device), rotation.to(self.device), is_open.to(self.device))
+        is_open, done = (x.to(self.device) for x in rest)
+        return inputs.to(self.device), (position.to(self.device), rotation.to(self.device), is_open, done)
 
 
 def gather(
     pack: Pack, rows: NDArray[np.int64], config: TrainConfig, augment: AugmentConfig, rng: np.random.Generator
 ) -> tuple[Inputs, Target]:
     """The samples of some rows of the pack, their paths and tool poses disturbed."""
-    samples, targets = [], []
+    samples, targets, done = [], [], []
     for row in rows:
-        tool = disturb_tool(pack.meta["tool"][row], augment, rng)
-        path = _path(pack, int(row), config, augment, rng)
-        body = _body(pack, int(row), tool, augment, rng)
-        samples.append(make_inputs(config.actor, pack.rgb[row], pack.depth_m(row), pack.camera(row), body, path))
-        targets.append(pack.meta["target"][row][:3, 3] - tool[:3, 3])
+        finished = bool(pack.meta["last"][row]) and rng.random() < augment.finish
+        body = _body(pack, int(row), finished, augment, rng)
+        image = int(pack.meta["first"][rng.choice(rows)]) if rng.random() < augment.transplant else int(row)
+        path = _path(pack, int(row), None if image == row else image, config, augment, rng)
+        view = (pack.rgb[image], pack.depth_m(image), pack.camera(image))
+        samples.append(make_inputs(config.actor, *view, body, path))
+        targets.append(pack.meta["target"][row][:3, 3] - body.tool_pose_world[:3, 3])
+        done.append(float(finished))
     position = torch.from_numpy(np.stack(targets).astype(np.float32))
     rotation = torch.from_numpy(pack.meta["target"][rows][:, :3, :3].astype(np.float32))
-    return stack(samples), (position, rotation, torch.from_numpy(pack.meta["target_open"][rows].astype(np.float32)))
+    is_open = torch.from_numpy(pack.meta["target_open"][rows].astype(np.float32))
+    return stack(samples), (position, rotation, is_open, torch.tensor(done))
 
 
-def _body(pack: Pack, row: int, tool: NDArray[np.float64], augment: AugmentConfig, rng: np.random.Generator) -> Body:
-    meta = pack.meta
-    remembers = meta["has_previous"][row] and rng.random() >= augment.forget
-    previous = disturb_tool(meta["previous"][row], augment, rng)[:3, 3] if remembers else None
-    was_open = bool(remembers and meta["previous_open"][row])
-    return Body(tool, float(meta["gripper"][row]), bool(meta["open"][row]), previous, was_open)
+def _body(pack: Pack, row: int, finished: bool, augment: AugmentConfig, rng: np.random.Generator) -> Body:
+    """What the robot feels at a frame, or after the motion that starts there if that finishes the task."""
+    now = {name: values[row] for name, values in pack.meta.items()}
+    tool = disturb_tool(now["target" if finished else "tool"], augment, rng)
+    is_open, opening = bool(now["target_open" if finished else "open"]), float(now["gripper"])
+    if not (finished or now["has_previous"]) or rng.random() < augment.forget:
+        return Body(tool, opening, is_open)
+    previous = disturb_tool(now["tool" if finished else "previous"], augment, rng)[:3, 3]
+    return Body(tool, opening, is_open, previous, bool(now["open" if finished else "previous_open"]))
 
 
 def _path(
-    pack: Pack, row: int, config: TrainConfig, augment: AugmentConfig, rng: np.random.Generator
+    pack: Pack, row: int, elsewhere: int | None, config: TrainConfig, augment: AugmentConfig, rng: np.random.Generator
 ) -> LiftedPath | None:
+    """The path of a frame, or of its episode's first one, lifted there or onto the surfaces of another scene."""
     if rng.random() < augment.path_dropout:
         return None
     at = int(pack.meta["first"][row]) if rng.random() < augment.stale_path else row
     path = disturb_path(pack.paths[at], augment, rng)
-    return lift(path, pack.depth_m(at), pack.camera(at), config.actor.key_waypoints, config.actor.path_waypoints)
+    on = at if elsewhere is None else elsewhere
+    return lift(path, pack.depth_m(on), pack.camera(on), config.actor.key_waypoints, config.actor.path_waypoints)

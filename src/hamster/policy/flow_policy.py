@@ -14,6 +14,7 @@ from hamster.policy.lift import LiftedPath, lift
 from hamster.policy.policy import Motion
 from hamster.policy.rotation import matrix_from_six
 
+SURELY = 0.9
 OPEN = 0.5  # of the measured opening; only asked before the policy has commanded anything
 
 
@@ -38,7 +39,9 @@ class FlowPolicy:
         body = self._body(observation)
         inputs = self._inputs(observation, path, body)
         with torch.inference_mode():
-            position, rotation, is_open = predict(self.actor, stack([inputs]), self._generator)
+            position, rotation, is_open, done = predict(self.actor, stack([inputs]), self._generator)
+        if path is not None and done[0] > SURELY:
+            return Motion(body.tool_pose_world[None], np.array([body.is_open]))  # the path is at its end: stay
         pose = np.eye(4)
         pose[:3, :3] = rotation[0].numpy()
         pose[:3, 3] = body.tool_pose_world[:3, 3] + position[0].numpy().astype(np.float64)
@@ -72,15 +75,16 @@ class FlowPolicy:
         return Body(tool, opening, is_open, self._before.tool_pose_world[:3, 3], self._before.is_open)
 
 
-def predict(actor: FlowActor, inputs: Inputs, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+def predict(actor: FlowActor, inputs: Inputs, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The most central of some samples for a batch of inputs.
 
     Returns:
-        position (B, 3) in metres from the tool, rotation (B, 3, 3) world from tool, gripper open (B,).
+        position (B, 3) in metres from the tool, rotation (B, 3, 3) world from tool, gripper open (B,), and the
+        probability (B,) that there is nothing left to do.
     """
     encoded = actor.encode(inputs)
     shape = (len(encoded.anchor), actor.config.samples, 9)
     noise = torch.randn(shape, generator=generator).to(encoded.anchor.device)
     action = medoid(actor.flow(noise, encoded)).float()
     position = encoded.anchor.float() + action[:, :3] * actor.config.position_scale_m
-    return position, matrix_from_six(action[:, 3:]), encoded.gripper_logit > 0
+    return position, matrix_from_six(action[:, 3:]), encoded.gripper_logit > 0, encoded.done_logit.sigmoid()

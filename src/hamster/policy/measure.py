@@ -37,7 +37,7 @@ def evaluate(actor: FlowActor, pack: Pack, rows: NDArray[np.int64], config: Trai
 
 def _errors(actor: FlowActor, pack: Pack, rows: NDArray[np.int64], config: TrainConfig) -> NDArray[Any]:
     augment = replace(NO_NOISE, stale_path=1.0)
-    inputs, (position, rotation, is_open) = gather(pack, rows, config, augment, np.random.default_rng(0))
+    inputs, (position, rotation, is_open, _) = gather(pack, rows, config, augment, np.random.default_rng(0))
     device = next(actor.parameters()).device
     with torch.inference_mode():
         guess = [g.cpu() for g in predict(actor, inputs.to(device), torch.Generator().manual_seed(0))]

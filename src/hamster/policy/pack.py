@@ -20,7 +20,7 @@ from hamster.path import Path
 HALF_WAY, NEAR_M = 0.5, 0.03
 HALF_OPEN = 0.5
 META = ["episode", "first", "key", "phase", "family", "intrinsics", "world_from_camera", "tool", "gripper", "open"]
-META += ["target", "target_open", "previous", "has_previous", "previous_open"]
+META += ["target", "target_open", "last", "previous", "has_previous", "previous_open"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +29,9 @@ class Pack:
 
     `meta` has, per frame: episode, first (row of the episode's first frame), key (was a keypose just reached, or is it
     the first frame), phase (index of the next keypose), family (index into `families`), intrinsics, world_from_camera,
-    tool (4, 4), gripper (measured), open (commanded at the last keypose), target (4, 4), target_open; and when a policy
-    would have been asked the last time: has_previous, previous (4, 4, the tool), previous_open (the command).
+    tool (4, 4), gripper (measured), open (commanded at the last keypose), target (4, 4), target_open, last (is it the
+    last keypose); and when a policy would have been asked the last time: has_previous, previous (4, 4, the tool),
+    previous_open (the command).
     """
 
     rgb: NDArray[np.uint8]
@@ -73,7 +74,7 @@ def load_pack(data_dir: FilePath, camera: str, cache: FilePath, between: int = 2
         raise ValueError(f"no label set in {data_dir}: manifest.json is missing; make one with `hamster label`")
     if (kind := json.loads(manifest.read_text()).get("kind")) != "episodes":
         raise ValueError(f"{data_dir} holds a label set of kind {kind!r}; a policy needs kind 'episodes'")
-    digest = _digest(data_dir, f"{camera} {between}")
+    digest = _digest(data_dir, f"{camera} {between} {META}")
     stamp = cache / "stamp.txt"
     if not (stamp.is_file() and stamp.read_text() == digest):
         _write_pack(data_dir, camera, cache, between)
@@ -172,6 +173,7 @@ def _frames(file: FilePath, rows: list[int], camera: str, number: int, families:
             "open": _commanded(data, phase),
             "target": data["keyposes"][phase],
             "target_open": bool(data["keypose_open"][phase]),
+            "last": phase == len(data["keyposes"]) - 1,
             "previous": data["tool_poses_world"][before[0] if len(before) else row],
             "has_previous": len(before) > 0,
             "previous_open": _commanded(data, int(data["keypose_index"][before[0]]) if len(before) else phase),

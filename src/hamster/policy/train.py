@@ -146,8 +146,9 @@ class Run:
 def loss(
     actor: FlowActor, inputs: Inputs, target: Target, renoise: int, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Flow matching of the residual pose, the votes' distances, and the gripper's cross-entropy."""
-    position, rotation, is_open = target
+    """Flow matching of the residual pose, the votes' distances, cross-entropy of gripper and end."""
+    position, rotation, is_open, done = target
+    going = 1 - done  # there is no next keypose after the last one
     encoded = actor.encode(inputs)
     miss = (encoded.votes - position[:, None]).norm(dim=-1)
     expected = (encoded.weights * miss).sum(-1) + (encoded.anchor - position).norm(dim=-1)
@@ -157,11 +158,13 @@ def loss(
     noise = torch.randn(action.shape, generator=generator).to(action.device)
     times = torch.randn(action.shape[:2], generator=generator).mul(1.5).sigmoid().to(action.device)
     noisy = noise + times[..., None] * (action - noise)
-    error = (actor.velocity(noisy, times, encoded) - (action - noise)) ** 2
+    error = ((actor.velocity(noisy, times, encoded) - (action - noise)) ** 2).mean((1, 2))
+    cross_entropy = nn.functional.binary_cross_entropy_with_logits
     return {
-        "flow": error.mean(),
-        "vote": expected.mean() * 10,
-        "gripper": nn.functional.binary_cross_entropy_with_logits(encoded.gripper_logit, is_open) * 0.5,
+        "flow": (error * going).mean(),
+        "vote": (expected * going).mean() * 10,
+        "gripper": cross_entropy(encoded.gripper_logit, is_open) * 0.5,
+        "done": cross_entropy(encoded.done_logit, done) * 0.5,
     }
 
 
