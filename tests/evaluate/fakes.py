@@ -58,6 +58,23 @@ class OddPlanner:
         return FakePlan((Path(np.array([[0.5, 0.2], [0.45, 0.45]]), np.array([1, 0])),))
 
 
+def open_mortal_bench(config: EvalConfig) -> Bench:
+    """The first process that asks for a scene dies, as if the kernel had killed it."""
+    import dataclasses
+    import os
+
+    bench = open_bench(config)
+
+    def make(family: str, seed: int) -> SuiteEnv:
+        try:
+            (config.out / "died").touch(exist_ok=False)
+        except FileExistsError:
+            return SuiteEnv(family, seed)
+        os._exit(9)
+
+    return dataclasses.replace(bench, suite=dataclasses.replace(bench.suite, make=make))
+
+
 def open_nothing(config: EvalConfig) -> Bench:
     raise ValueError("no planner 'nono'; there is nano")
 

@@ -9,7 +9,7 @@ import pytest
 from hamster.evaluate import EvalConfig, evaluate
 from hamster.evaluate.stats import wilson
 from hamster.evaluate.trials import scene_seed, trials
-from tests.evaluate.fakes import open_bench, open_nothing
+from tests.evaluate.fakes import open_bench, open_mortal_bench, open_nothing
 
 # What may differ between two runs of the same thing: clocks.
 CLOCKS = ("planner_s", "policy_s", "wall_s")
@@ -127,6 +127,12 @@ def test_the_number_of_workers_changes_nothing(finished, tmp_path):
 def test_a_model_that_is_not_there_is_one_clear_error(tmp_path, workers):
     with pytest.raises(ValueError, match="there is nano"):
         evaluate(EvalConfig(out=tmp_path, episodes=2, workers=workers), open_bench=open_nothing)
+
+
+def test_a_worker_that_is_killed_costs_time_and_nothing_else(finished, tmp_path):
+    config, _ = finished
+    evaluate(replace(config, out=tmp_path, workers=2), open_bench=open_mortal_bench)
+    assert (tmp_path / "died").exists() and lines(tmp_path) == lines(config.out)
 
 
 def test_more_episodes_and_arms_can_be_added(tmp_path):

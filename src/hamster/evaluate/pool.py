@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 
 from hamster.evaluate.bench import Bench
 from hamster.evaluate.config import EvalConfig
@@ -17,6 +19,7 @@ from hamster.provenance import usable_cores
 OpenBench = Callable[[EvalConfig], Bench]
 # Numerical libraries and Mesa's rasteriser would each start a thread per core in each process.
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS")
+RESTARTS = 2
 MAX_WORKERS = 16  # each holds its own models: about 0.7 GB
 
 _bench: Bench | Exception | None = None
@@ -37,6 +40,19 @@ def run_trials(todo: Sequence[Trial], config: EvalConfig, open_bench: OpenBench)
         bench = open_bench(config)
         yield from map(bench.run, todo)
         return
+    left = {trial.key: trial for trial in todo}
+    for restarts_left in reversed(range(RESTARTS + 1)):
+        try:
+            for record in _on_pool(list(left.values()), workers, config, open_bench):
+                del left[record["key"]]
+                yield record
+            return
+        except BrokenProcessPool:  # a worker was killed, by the kernel for memory say; what it had finished is kept
+            if not restarts_left:
+                raise
+
+
+def _on_pool(todo: Sequence[Trial], workers: int, config: EvalConfig, open_bench: OpenBench) -> Iterator[Record]:
     # Spawned, not forked: OpenGL contexts and torch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _start, (config, open_bench)) as pool:
@@ -50,6 +66,7 @@ def run_trials(todo: Sequence[Trial], config: EvalConfig, open_bench: OpenBench)
 
 def _start(config: EvalConfig, open_bench: OpenBench) -> None:
     global _bench
+    faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it lets the running trials end
     for name in ONE_THREAD:
         os.environ.setdefault(name, "1")
