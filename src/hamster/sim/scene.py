@@ -153,7 +153,6 @@ class Command:
         goal: the thing where it ends up, or None.
         instruction: what a person says.
         mentions: (start, end, names of the things that fit the phrase so far) for each word of each noun phrase.
-        direction: for pushes: unit vector on the table.
     """
 
     family: str
@@ -161,4 +160,3 @@ class Command:
     goal: str | None
     instruction: str
     mentions: tuple[tuple[int, int, tuple[str, ...]], ...] = ()
-    direction: tuple[float, float] | None = None
