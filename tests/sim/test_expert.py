@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hamster.sim.expert import execute, plan
+from hamster.sim.layout import towards_viewer
 from hamster.sim.motion import LOW_M_S, SPEED_M_S, down_pose, keypose_steps, yaw_of
 from hamster.sim.scene import Command
 from hamster.sim.tabletop.check import expert_success
@@ -52,14 +53,16 @@ def test_plans_from_the_middle_of_a_task() -> None:
     assert is_success(world, command, start)
 
 
-def test_knocks_away_from_the_base_but_not_into_a_neighbour() -> None:
-    alone = stage(stand("bottle", "a", 0.5, 0.0))
-    first, *_, end = plan(alone, Command("knock", "a", None, ""))
-    assert np.allclose([first.position[1], end.position[1]], 0, atol=1e-3)
-    world = stage(stand("bottle", "a", 0.5, 0.0), stand("bottle", "b", 0.62, 0.0))
-    command, start = Command("knock", "a", None, ""), begin(world)
+def test_knocks_towards_the_viewer_but_not_into_a_neighbour() -> None:
+    alone = stage(stand("bottle", "a", 0.5, 0.15))
+    _, start, _, end, _ = plan(alone, Command("knock", "a", None, ""))
+    towards = towards_viewer(alone.scene, (0.5, 0.15))
+    stroke = np.subtract(end.position, start.position)[:2]
+    assert np.allclose(stroke / np.linalg.norm(stroke), towards, atol=1e-3)
+    world = stage(stand("bottle", "a", 0.5, 0.0), stand("bottle", "b", *(np.array([0.5, 0.0]) + 0.12 * towards)))
+    command, begun = Command("knock", "a", None, ""), begin(world)
     execute(world, plan(world, command))
-    assert is_success(world, command, start)
+    assert is_success(world, command, begun)
 
 
 def test_errors_name_what_there_is() -> None:

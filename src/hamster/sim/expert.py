@@ -20,6 +20,7 @@ from hamster.sim.clearance import (
     near_home,
     reach_along,
 )
+from hamster.sim.layout import towards_viewer
 from hamster.sim.motion import keypose_pose, keypose_steps, yaw_of
 from hamster.sim.scene import Command, Keypose, Thing
 from hamster.sim.world import World
@@ -139,11 +140,14 @@ def _fist(world: World) -> list[Keypose]:
 
 
 def _knock(world: World, command: Command) -> list[Keypose]:
-    """Radially away from the robot's base, or nearly so if something is in the way, at 3/4 of the thing's height."""
+    """Towards the viewer, or nearly so if something is in the way, at 3/4 of the thing's height.
+
+    So the stroke reads the same in every image, whichever arm makes it.
+    """
     thing = world.scene.thing(command.target)
     place = world.thing_pose(thing.name)[:3, 3]
-    outward = atan2(place[1], place[0])
-    ways = [_knock_line(thing, place[:2], outward + radians(turn)) for turn in (0, 20, -20, 40, -40)]
+    x, y = towards_viewer(world.scene, place[:2])
+    ways = [_knock_line(thing, place[:2], atan2(y, x) + radians(turn)) for turn in (0, 20, -20, 40, -40)]
     start, end = next((way for way in ways if _lane_is_free(world, thing, *way)), ways[0])
     return _sweep(world, thing, start, end, float(place[2] + 0.75 * thing.size[2]))
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from math import cos, hypot, sin
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from hamster.geometry import Camera, look_at
 from hamster.sim.scene import CameraSpec, Scene, Thing
@@ -43,6 +44,12 @@ def world_camera(spec: CameraSpec, width: int, height: int) -> Camera:
     focal = 0.5 * height / np.tan(np.radians(spec.fovy_deg) / 2)
     intrinsics = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
     return Camera(intrinsics, look_at(spec.eye, spec.target), width, height)
+
+
+def towards_viewer(scene: Scene, xy: ArrayLike, camera: str = "front") -> NDArray[np.float64]:
+    """The unit vector (2,) on the table from a place `xy` (metres) towards a camera that is fixed in the world."""
+    away = np.asarray(scene.cameras[camera].eye[:2], np.float64) - np.asarray(xy, np.float64)
+    return away / np.linalg.norm(away)
 
 
 def image_layout(scene: Scene, camera: str = "front") -> dict[str, tuple[float, float, float]]:

@@ -100,7 +100,6 @@ class Dynamics:
 
     friction: float = 1.0
     mass: float = 1.0
-    gain: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from hamster.sim.layout import image_layout
 from hamster.sim.scene import Command, Scene
 
 PUNCTUATION = frozenset(",.?:;!")
-WEIGHTS = {"pick_place": 1.0, "press": 3.0, "knock": 1.0, "stack": 4.0, "push": 0.8}
+WEIGHTS = {"pick_place": 1.0, "press": 3.0, "knock": 1.0, "stack": 4.0, "push": 0.4}
 """How often a family is drawn where it is possible: fewer scenes allow pressing and stacking than placing."""
 
 

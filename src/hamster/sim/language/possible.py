@@ -29,7 +29,7 @@ class Task(NamedTuple):
 def tasks(scene: Scene) -> list[Task]:
     """Everything that can be asked for in a scene, in a fixed order.
 
-    Knocking over is always away from the robot: along the horizontal line from its base through the target.
+    Knocking over is always towards the viewer.
     """
     return list(_tasks(scene))
 

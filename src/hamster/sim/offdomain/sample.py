@@ -66,7 +66,7 @@ def sample_scene(rng: np.random.Generator) -> Scene:
     while True:
         things = [_thing(f"thing{i}", kind, rng) for i, kind in enumerate(_kinds(rng))]
         x, y = rng.uniform((0.26, -0.2), (0.36, 0.0))
-        bounds: Bounds = (x, x + rng.uniform(0.36, 0.46), y - 0.14, y + rng.uniform(0.42, 0.58))
+        bounds: Bounds = (x, x + rng.uniform(0.32, 0.42), y - 0.14, y + rng.uniform(0.38, 0.54))
         placed = scatter(_distinct(things), bounds, rng, gap_m=0.025)
         if placed is not None:
             return _around(placed, bounds, rng)
@@ -166,7 +166,7 @@ def _around(things: tuple[Thing, ...], bounds: Bounds, rng: np.random.Generator)
         lights=_lights(rng),
         start_tool=start,
         table_half_size=(float(rng.uniform(0.45, 0.9)), float(rng.uniform(0.45, 1.1))),
-        dynamics=Dynamics(*(float(v) for v in rng.uniform(0.7, 1.4, 3))),
+        dynamics=Dynamics(*(float(v) for v in rng.uniform(0.7, 1.4, 2))),
     )
 
 
@@ -181,7 +181,7 @@ def camera(bounds: Bounds, rng: np.random.Generator) -> CameraSpec:
         own = np.array(CAMERAS["front"].eye)
         if np.linalg.norm(eye - own) > 0.08:
             # The things' half diagonal fills most of the image.
-            fovy = np.degrees(2 * np.arctan(rng.uniform(0.27, 0.42) / distance))
+            fovy = np.degrees(2 * np.arctan(rng.uniform(0.25, 0.36) / distance))
             return CameraSpec(_vec3(eye), _vec3(target), float(fovy))
 
 

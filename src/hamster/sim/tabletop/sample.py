@@ -8,7 +8,7 @@ import numpy as np
 
 from hamster.sim.catalogue import CATALOGUE
 from hamster.sim.language import TABLETOP, commands
-from hamster.sim.layout import Bounds, scatter, world_camera
+from hamster.sim.layout import Bounds, scatter, towards_viewer, world_camera
 from hamster.sim.scene import CameraSpec, Command, Light, Scene, Surface, Thing, Vec3
 
 FAMILIES = ("pick_place", "press", "knock", "stack", "push")
@@ -111,11 +111,10 @@ def _feasible(scene: Scene, command: Command) -> bool:
 
 
 def _can_fall(scene: Scene, thing: Thing) -> bool:
-    """Away from the robot's base, in view, without hitting anything."""
-    start = np.array(thing.xy)
-    outwards = start / np.linalg.norm(start)
-    in_view = _in_view([*(start + 0.08 * outwards), 0.75 * thing.size[2]])
-    return in_view and _is_free(scene, start, start + 0.24 * outwards, (thing.name,))
+    """Towards the viewer, in view, without hitting anything."""
+    start, fall = np.array(thing.xy), towards_viewer(scene, thing.xy)
+    in_view = _in_view([*(start + 0.08 * fall), 0.75 * thing.size[2]])
+    return in_view and _is_free(scene, start, start + 0.24 * fall, (thing.name,))
 
 
 def _can_slide(scene: Scene, target: str, goal: str) -> bool:

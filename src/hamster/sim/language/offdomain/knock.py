@@ -1,4 +1,4 @@
-"""Knock something over (always away from the robot, so no side is said)."""
+"""Knock something over (always towards the viewer, so no side is said)."""
 
 from __future__ import annotations
 
