@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.data import AnnotatedImage, Annotation, ImageObject, Mention, Provenance, View
+from hamster.data import AnnotatedImage, Annotation, ImageObject, Mention, Provenance
 from hamster.geometry import Camera
 from hamster.label import OUT_OF_VIEW, path_from_poses
 from hamster.path import Path
@@ -19,6 +19,8 @@ from hamster.sim.scene import Command, Keypose
 from hamster.sim.world import World
 
 NOTHING = 255
+# A thing with fewer pixels than this is not fully seen, however small it is.
+FEWEST_PX = 48.0
 # A thing's silhouette fills about this share of the box around it.
 SILHOUETTE = 0.6
 
@@ -37,11 +39,10 @@ def annotate(
         among: the tasks to draw from; by default all that the scene allows, or those of the thing in the hand.
 
     Returns:
-        The image, reduced to half the world's image size so that edges are smooth, the instructions with their paths
-        and mentions, and the segmentation of the things.
+        The image, the instructions with their paths and mentions, and the segmentation of the things.
     """
-    view = reduce_view(world.observe((camera,)).views[camera])
-    segmentation = segment(world, camera)[::2, ::2]
+    view = world.observe((camera,)).views[camera]
+    segmentation = segment(world, camera)
     names = [thing.name for thing in world.scene.things]
     layout, visible = appearance(segmentation, image_layout(world.scene, camera), names)
     held = world.held_thing()
@@ -104,16 +105,6 @@ def _polyline(world: World, keyposes: list[Keypose]) -> tuple[NDArray[np.float64
     return np.stack(poses), np.array(opened)
 
 
-def reduce_view(view: View) -> View:
-    """Halves an image by averaging, its depth by taking the nearest of each four."""
-    if view.camera is None or view.depth_m is None:
-        raise ValueError("only a calibrated view with depth can be reduced")
-    height, width = view.rgb.shape[0] // 2, view.rgb.shape[1] // 2
-    rgb = view.rgb.reshape(height, 2, width, 2, 3).mean((1, 3)).round().astype(np.uint8)
-    depth_m = view.depth_m.reshape(height, 2, width, 2).min((1, 3))
-    return View(rgb, depth_m, view.camera.resized(width, height))
-
-
 def appearance(
     segmentation: NDArray[np.uint8], modelled: ImageLayout, names: list[str]
 ) -> tuple[ImageLayout, dict[str, float]]:
@@ -132,5 +123,5 @@ def appearance(
         u, v = (columns.min() + columns.max() + 1) / 2 / width, (rows.min() + rows.max() + 1) / 2 / height
         area = modelled[name][2]
         layout[name] = (float(u), float(v), area)
-        visible[name] = min(1.0, len(rows) / max(area * SILHOUETTE * segmentation.size, 12.0))
+        visible[name] = min(1.0, len(rows) / max(area * SILHOUETTE * segmentation.size, FEWEST_PX))
     return layout, visible
