@@ -61,8 +61,15 @@ def test_every_frame_gets_the_path_from_there_to_the_end():
         assert label.frames[0] == t and label.frames[-1] == len(poses) - 1
         assert np.allclose(label.path.uv[0], CAMERA.project(poses[t, :3, 3])[0] / 128)
         states = [state for _, state in label.path.events]
-        assert states == ([C, O] if t <= 20 else [O])  # what happened before is not part of the path
+        assert states == ([C, O] if t < 59 else [O])  # of what happened before only that it is closed now
     assert len(labels[-1].path) == 1
+
+
+def test_a_gripper_that_is_closed_already_is_closed_at_the_first_waypoint():
+    poses, gripper = pick_and_place()
+    assert paths_from_here(poses, gripper, CAMERA)[40].path.events == [(0, C), (len(paths_from_here(poses, gripper, CAMERA)[40].path) - 1, O)]
+    assert path_from_poses(poses, np.zeros(len(poses)), CAMERA).path.events == [(0, C)]
+    assert path_from_poses(poses, np.ones(len(poses)), CAMERA).path.events == []
 
 
 def test_a_path_that_starts_at_the_grasp_carries_the_event_at_its_first_point():
@@ -149,4 +156,4 @@ def test_an_event_before_the_tool_moves_or_after_it_has_arrived_makes_no_waypoin
     path = path_from_poses(poses_at(tips), gripper, CAMERA).path
     assert len(path) == 2 and path.events == [(0, C), (1, O)]
     for label in paths_from_here(poses_at(tips), gripper, CAMERA)[4:18]:
-        assert [state for _, state in label.path.events] == [O] and len(label.path) <= 2
+        assert [state for _, state in label.path.events] in ([C, O], [O]) and len(label.path) <= 2

@@ -16,7 +16,7 @@ from PIL import Image
 from hamster.data import Episode, Keyposes, Observation, Provenance, View
 from hamster.geometry import Camera
 from hamster.label.annotated import provenance_json
-from hamster.label.gripper import commanded_events, gripper_events, is_open
+from hamster.label.gripper import commanded_events, gripper_events, is_open, with_start
 from hamster.label.keyposes import find_keyposes
 from hamster.label.project import Label, Visibility, paths_from_events
 from hamster.label.storage import json_bytes, npz_bytes
@@ -50,7 +50,7 @@ def label_episode(episode: Episode, camera: str | None, epsilon: float) -> Label
         raise ValueError(f"no camera {name!r}; there are {', '.join(views[0]) or 'none'}")
     cameras = [_calibrated(view[name], name) for view in views]
     depths_m = [view[name].depth_m for view in views]
-    labels = paths_from_events(poses, _events(episode, opening), cameras, depths_m, epsilon)
+    labels = paths_from_events(poses, with_start(_events(episode, opening), opening), cameras, depths_m, epsilon)
     extra = episode.provenance.extra
     task = str(extra.get("task", extra.get("family", "")))
     return LabelledEpisode(replace(episode, observations=observations), name, labels, task)

@@ -64,6 +64,11 @@ def is_open(events: Sequence[tuple[int, Gripper]], opening: ArrayLike) -> NDArra
     return state
 
 
+def with_start(events: Sequence[tuple[int, Gripper]], opening: ArrayLike) -> list[tuple[int, Gripper]]:
+    """The events, after a (-1, CLOSED) if the gripper, with the opening (T,), is closed to begin with."""
+    return [*events] if is_open(events, opening)[0] or (events and events[0][0] == 0) else [(-1, Gripper.CLOSED), *events]
+
+
 def _onset(signal: list[float], frame: int) -> int:
     """The last frame before the monotone stretch that ends at this one."""
     rising = signal[frame] > signal[frame - 1]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hamster.geometry import Camera, apply, inverse
-from hamster.label.gripper import gripper_events
+from hamster.label.gripper import gripper_events, with_start
 from hamster.path import Gripper, Path
 from hamster.path.simplify import EPSILON, kept_waypoints
 
@@ -57,7 +57,9 @@ def path_from_poses(
     epsilon: float = EPSILON,
     tolerance_m: float = OCCLUSION_M,
 ) -> Label:
-    """Projects the tool's tip and marks where the gripper changes.
+    """Projects the tool's tip and marks where the gripper changes, and at the start that it is closed, if it is.
+
+    So nobody has to see in an image whether a thing is held or only stood over: to close once more does no harm.
 
     Args:
         tool_poses_world: (T >= 1, 4, 4), origin at the tool's tip (not at the flange).
@@ -72,7 +74,7 @@ def path_from_poses(
         ValueError: if the shapes do not fit, or a value is not finite.
     """
     poses, opening = _checked(tool_poses_world, gripper)
-    return _label(poses[:, :3, 3], gripper_events(opening), 0, camera, depth_m, epsilon, tolerance_m)
+    return _label(poses[:, :3, 3], with_start(gripper_events(opening), opening), 0, camera, depth_m, epsilon, tolerance_m)
 
 
 def paths_from_here(
@@ -85,11 +87,11 @@ def paths_from_here(
 ) -> list[Label]:
     """For every frame, the path from there to the end: replanning needs labels in mid-course too.
 
-    What the gripper did before a frame is not part of that frame's path. Arguments as in `path_from_poses`, but a
+    Of what the gripper did before a frame only the state at that frame is part of its path. Arguments as in `path_from_poses`, but a
     camera that moves comes once per frame, and so does the depth. `Label.frames` counts from the start of the episode.
     """
     poses, opening = _checked(tool_poses_world, gripper)
-    return paths_from_events(poses, gripper_events(opening), cameras, depths_m, epsilon, tolerance_m)
+    return paths_from_events(poses, with_start(gripper_events(opening), opening), cameras, depths_m, epsilon, tolerance_m)
 
 
 def paths_from_events(
@@ -103,8 +105,7 @@ def paths_from_events(
     """`paths_from_here` where somebody knows better than the signal when the gripper was told to do what.
 
     Args:
-        events: (frame, new state), in order. A state from the first frame on is an event at frame 0 if it was commanded
-            there, and no event if the gripper was so before.
+        events: (frame, new state), in order; a state from before the first frame has a frame below 0.
     """
     steps = len(tool_poses_world)
     views = [cameras] * steps if isinstance(cameras, Camera) else list(cameras)
@@ -136,6 +137,9 @@ def _label(
     px, tip_depth_m, seen = _project(tips_world[start:], camera)
     uv = np.clip(px / camera.size_px, 0, 1)
     ahead = _at_the_ends(uv, [(frame - start, state) for frame, state in events if frame >= start])
+    earlier = [state for frame, state in events if frame < start]
+    if earlier and earlier[-1] is Gripper.CLOSED and not (ahead and ahead[0][0] == 0):
+        ahead = [(0, Gripper.CLOSED), *ahead]
     gripper = np.full(len(uv), Gripper.UNKNOWN, np.int8)
     for i, state in ahead:
         gripper[i:] = state

@@ -11,7 +11,7 @@ def images():
 
 def test_paths_are_on_the_image_and_mentions_are_words(images) -> None:
     for image in images:
-        assert image.view.rgb.shape == (128, 128, 3) and image.segmentation.shape == (128, 128)
+        assert image.view.rgb.shape == (256, 256, 3) and image.segmentation.shape == (256, 256)
         for annotation in image.annotations:
             assert len(annotation.path) >= 1
             for mention in annotation.mentions:
@@ -40,4 +40,4 @@ def test_each_image_depends_on_the_seed_and_its_number_alone(images) -> None:
 
 def distance_to_mask(uv: np.ndarray, mask: np.ndarray) -> float:
     rows, columns = np.nonzero(mask)
-    return float(np.hypot((columns + 0.5) / 128 - uv[0], (rows + 0.5) / 128 - uv[1]).min())
+    return float(np.hypot((columns + 0.5) / 256 - uv[0], (rows + 0.5) / 256 - uv[1]).min())
