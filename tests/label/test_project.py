@@ -67,7 +67,8 @@ def test_every_frame_gets_the_path_from_there_to_the_end():
 
 def test_a_gripper_that_is_closed_already_is_closed_at_the_first_waypoint():
     poses, gripper = pick_and_place()
-    assert paths_from_here(poses, gripper, CAMERA)[40].path.events == [(0, C), (len(paths_from_here(poses, gripper, CAMERA)[40].path) - 1, O)]
+    held = paths_from_here(poses, gripper, CAMERA)[40].path
+    assert held.events == [(0, C), (len(held) - 1, O)]
     assert path_from_poses(poses, np.zeros(len(poses)), CAMERA).path.events == [(0, C)]
     assert path_from_poses(poses, np.ones(len(poses)), CAMERA).path.events == []
 

@@ -66,7 +66,9 @@ def is_open(events: Sequence[tuple[int, Gripper]], opening: ArrayLike) -> NDArra
 
 def with_start(events: Sequence[tuple[int, Gripper]], opening: ArrayLike) -> list[tuple[int, Gripper]]:
     """The events, after a (-1, CLOSED) if the gripper, with the opening (T,), is closed to begin with."""
-    return [*events] if is_open(events, opening)[0] or (events and events[0][0] == 0) else [(-1, Gripper.CLOSED), *events]
+    if is_open(events, opening)[0] or (events and events[0][0] == 0):
+        return list(events)
+    return [(-1, Gripper.CLOSED), *events]
 
 
 def _onset(signal: list[float], frame: int) -> int:

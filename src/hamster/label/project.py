@@ -74,7 +74,8 @@ def path_from_poses(
         ValueError: if the shapes do not fit, or a value is not finite.
     """
     poses, opening = _checked(tool_poses_world, gripper)
-    return _label(poses[:, :3, 3], with_start(gripper_events(opening), opening), 0, camera, depth_m, epsilon, tolerance_m)
+    events = with_start(gripper_events(opening), opening)
+    return _label(poses[:, :3, 3], events, 0, camera, depth_m, epsilon, tolerance_m)
 
 
 def paths_from_here(
@@ -87,11 +88,13 @@ def paths_from_here(
 ) -> list[Label]:
     """For every frame, the path from there to the end: replanning needs labels in mid-course too.
 
-    Of what the gripper did before a frame only the state at that frame is part of its path. Arguments as in `path_from_poses`, but a
-    camera that moves comes once per frame, and so does the depth. `Label.frames` counts from the start of the episode.
+    Of what the gripper did before a frame only the state at that frame is part of its path. Arguments as in
+    `path_from_poses`, but a camera that moves comes once per frame, and so does the depth. `Label.frames` counts from
+    the start of the episode.
     """
     poses, opening = _checked(tool_poses_world, gripper)
-    return paths_from_events(poses, with_start(gripper_events(opening), opening), cameras, depths_m, epsilon, tolerance_m)
+    events = with_start(gripper_events(opening), opening)
+    return paths_from_events(poses, events, cameras, depths_m, epsilon, tolerance_m)
 
 
 def paths_from_events(
