@@ -3,6 +3,8 @@
 from hamster.data.records import (
     AnnotatedImage,
     Annotation,
+    Conversation,
+    Drawing,
     Episode,
     ImageObject,
     Keyposes,
@@ -11,17 +13,22 @@ from hamster.data.records import (
     Provenance,
     View,
 )
+from hamster.data.source import Item, Source
 from hamster.data.unreadable import Unreadable
 
 __all__ = [
     "AnnotatedImage",
     "Annotation",
+    "Conversation",
+    "Drawing",
     "Episode",
     "ImageObject",
+    "Item",
     "Keyposes",
     "Mention",
     "Observation",
     "Provenance",
+    "Source",
     "Unreadable",
     "View",
 ]

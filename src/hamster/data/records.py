@@ -144,3 +144,37 @@ class AnnotatedImage:
     provenance: Provenance
     objects: Sequence[ImageObject] = ()
     segmentation: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """A picture that somebody drew on, to show what a robot should do.
+
+    Attributes:
+        rgb: (H, W, 3) uint8 with the drawing on it; None where there are only strokes.
+        instruction: what it shows, "" where nobody wrote that down.
+        clean: (H, W, 3) uint8 without the drawing, where there is such a picture.
+        siblings: (H, W, 3) each, other drawings on the same scene: their median is the clean picture.
+        strokes: (N, 2) relative polylines in drawing order, where the source has them as data.
+    """
+
+    rgb: NDArray[np.uint8] | None
+    instruction: str
+    provenance: Provenance
+    clean: NDArray[np.uint8] | None = None
+    siblings: Sequence[NDArray[np.uint8]] = ()
+    strokes: Sequence[NDArray[np.float64]] = ()
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """An image and what was said about it: co-training data, in the answer format that it came in.
+
+    Attributes:
+        image: file, absolute or relative to the source's folder; "" for text alone.
+        turns: ("user" or "assistant", text), in turn; an image stands where the text says `<image>`.
+    """
+
+    image: str
+    turns: tuple[tuple[str, str], ...]
+    provenance: Provenance

@@ -1,0 +1,26 @@
+"""What every reader and generator looks like to the one who labels."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeAlias
+
+from hamster.data.records import AnnotatedImage, Conversation, Drawing, Episode
+from hamster.data.unreadable import Unreadable
+
+Item: TypeAlias = Episode | AnnotatedImage | Drawing | Conversation | Unreadable
+
+
+class Source(Protocol):
+    """A numbered collection of items, each of which can be read alone, in any process and any order.
+
+    Sources are small and picklable: to make one lists what is there and reads nothing else. What cannot be read comes
+    as `Unreadable`, so that the items in always add up.
+    """
+
+    @property
+    def uri(self) -> str:
+        """What names it on the command line, `lerobot:DIR` for instance."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Item: ...
