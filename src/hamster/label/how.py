@@ -1,0 +1,32 @@
+"""How a label came about, and what stands in the place of one that did not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hamster import __version__
+
+Method = Literal["projection", "hands", "tracking", "stroke", "text", "simulation"]
+
+
+@dataclass(frozen=True)
+class How:
+    """Attributes:
+    method: by which the path was found.
+    score: how sure it is, 0 to 1; None where the method has no doubts of its own.
+    tool, version: that found it: this package, or a model that it asked.
+    """
+
+    method: Method
+    score: float | None = None
+    tool: str = "hamster"
+    version: str = __version__
+
+
+@dataclass(frozen=True)
+class Abstained:
+    """An item that was read but shows too little to be labelled, and why; a run counts and reports it."""
+
+    file: str
+    reason: str
