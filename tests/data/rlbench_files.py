@@ -20,12 +20,13 @@ def rlbench_classes():
     """The modules that the pickles name, for as long as they are written."""
     demo, observation = types.ModuleType("rlbench.demo"), types.ModuleType("rlbench.backend.observation")
     demo.Demo = type("Demo", (), {"__module__": demo.__name__})
-    observation.Observation = type("Observation", (), {"__module__": observation.__name__})
+    for name in ("Observation", "BimanualObservation", "UnimanualObservationData"):
+        setattr(observation, name, type(name, (), {"__module__": observation.__name__}))
     modules = {"rlbench": types.ModuleType("rlbench"), "rlbench.backend": types.ModuleType("rlbench.backend")}
     modules |= {demo.__name__: demo, observation.__name__: observation}
     sys.modules.update(modules)
     try:
-        yield demo.Demo, observation.Observation
+        yield demo.Demo, observation
     finally:
         for name in modules:
             del sys.modules[name]
@@ -52,13 +53,20 @@ def depth_image(poses, i, size=SIZE):
 
 
 def write_episode(
-    folder: Path, steps=12, cameras=("front",), protocol=4, change=lambda observation: None, phrases=None
+    folder: Path,
+    steps=12,
+    cameras=("front",),
+    protocol=4,
+    change=lambda observation: None,
+    phrases=None,
+    naming="{i}.png",
+    arms=(),
 ):
     folder.mkdir(parents=True)
     poses = tool_poses(steps)
-    with rlbench_classes() as (Demo, Observation):
+    with rlbench_classes() as (Demo, classes):
         demo = Demo()
-        demo._observations = [_observation(Observation, poses, i, cameras) for i in range(steps)]
+        demo._observations = [_observation(classes, poses, i, cameras, arms) for i in range(steps)]
         demo.random_seed = np.random.RandomState(0).get_state()
         for observation in demo._observations:
             change(observation)
@@ -71,8 +79,8 @@ def write_episode(
         for i in range(steps):
             depth = depth_image(poses, i)
             rgb = np.where((depth < 2)[..., None], [250, 20, 20], [90, 120, 90]).astype(np.uint8)
-            Image.fromarray(rgb).save(folder / f"{name}_rgb" / f"{i}.png")
-            Image.fromarray(depth_24_bit(depth)).save(folder / f"{name}_depth" / f"{i}.png")
+            Image.fromarray(rgb).save(folder / f"{name}_rgb" / naming.format(kind="rgb", i=i))
+            Image.fromarray(depth_24_bit(depth)).save(folder / f"{name}_depth" / naming.format(kind="depth", i=i))
     return poses
 
 
@@ -81,12 +89,14 @@ def depth_24_bit(depth_m):
     return np.stack([units >> 16, units >> 8 & 255, units & 255], -1).astype(np.uint8)
 
 
-def _observation(cls, poses, i, cameras):
-    observation = cls()
-    w, *xyz = quaternion_from_matrix(poses[i, :3, :3])
-    observation.gripper_pose = np.array([*poses[i, :3, 3], *xyz, w])
-    observation.gripper_open = 1.0 if i < 7 else 0.0
-    observation.joint_positions = np.zeros(7)
+def _observation(classes, poses, i, cameras, arms):
+    """Of two arms, the last one moves."""
+    if arms:
+        observation = classes.BimanualObservation()
+        for arm in arms:
+            setattr(observation, arm, _robot(classes.UnimanualObservationData(), poses, i if arm == arms[-1] else 0))
+    else:
+        observation = _robot(classes.Observation(), poses, i)
     observation.front_rgb = None
     observation.misc = {}
     for name in cameras:
@@ -98,3 +108,11 @@ def _observation(cls, poses, i, cameras):
             f"{name}_camera_far": FAR_M,
         }
     return observation
+
+
+def _robot(robot, poses, i):
+    w, *xyz = quaternion_from_matrix(poses[i, :3, :3])
+    robot.gripper_pose = np.array([*poses[i, :3, 3], *xyz, w])
+    robot.gripper_open = 1.0 if i < 7 else 0.0
+    robot.joint_positions = np.zeros(7)
+    return robot

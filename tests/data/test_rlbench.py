@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hamster.data import Episode, Unreadable
-from hamster.data.rlbench import episodes, metric_depth, opencv_camera, read_episode
+from hamster.data.rlbench import RLBench, episodes, metric_depth, opencv_camera, read_episode
 from tests.data import rlbench_files
 from tests.data.real import real_data
 from tests.data.rlbench_files import depth_24_bit, tool_poses, write_episode
@@ -93,7 +93,36 @@ def test_finds_episodes_in_either_layout_and_sorts_by_number(tmp_path):
 
 def test_no_episode_at_all_is_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"low_dim_obs\.pkl"):
-        next(episodes(tmp_path))
+        RLBench(tmp_path)
+    with pytest.raises(ValueError, match="no folder"):
+        RLBench(tmp_path / "nowhere")
+
+
+def test_a_source_reads_any_item_alone_and_travels_to_other_processes(tmp_path):
+    for number in (10, 9):
+        write_episode(tmp_path / f"episode{number}", steps=3)
+    (tmp_path / "episode9" / "low_dim_obs.pkl").write_bytes(b"")
+    source = pickle.loads(pickle.dumps(RLBench(tmp_path)))
+    assert len(source) == 2 and source.uri == f"rlbench:{tmp_path}"
+    assert isinstance(source[1], Episode) and source[0].file == "episode9"
+    with pytest.raises(IndexError):
+        source[2]
+
+
+def test_peract2_names_its_images_otherwise(tmp_path):
+    poses = write_episode(tmp_path / "episode0", cameras=("front", "over_shoulder_left"), naming="{kind}_{i:04d}.png")
+    episode = read_episode(tmp_path / "episode0")
+    fifth = episode.observations[5].views
+    assert list(fifth) == ["front", "over_shoulder_left"]
+    px, _ = fifth["front"].camera.project(poses[5, :3, 3])
+    assert np.linalg.norm(np.argwhere(fifth["front"].rgb[..., 0] > 200)[:, ::-1].mean(0) + 0.5 - px) < 1
+    assert fifth["front"].depth_m is not None
+
+
+def test_of_two_arms_the_one_that_moves_is_followed(tmp_path):
+    poses = write_episode(tmp_path / "episode0", arms=("right", "left"))
+    episode = read_episode(tmp_path / "episode0")
+    assert np.allclose(episode.tool_poses_world, poses) and episode.provenance.extra["arm"] == "left"
 
 
 def drop(name):

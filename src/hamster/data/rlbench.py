@@ -1,4 +1,10 @@
-"""Reads RLBench demonstrations, in RLBench's own and in PerAct's layout.
+"""Reads RLBench demonstrations, in RLBench's own, in PerAct's and in PerAct2's layout.
+
+| layout | folder of an episode | images |
+|---|---|---|
+| RLBench, Colosseum | TASK/variation0/episodes/episode0 | front_rgb/0.png |
+| PerAct | TASK/all_variations/episodes/episode0 | front_rgb/0.png |
+| PerAct2 | TASK/all_variations/episodes/episode0 | front_rgb/rgb_0000.png |
 
 Their cameras have negative focal lengths: PyRep looks along +z with x to the left and y up. They are turned into
 OpenCV cameras here, at the door. The recorded gripper pose is that of the tool's tip, quaternion (x, y, z, w) last.
@@ -7,9 +13,10 @@ OpenCV cameras here, at the door. The recorded gripper pose is that of the tool'
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, overload
 
@@ -22,38 +29,73 @@ from hamster.data.records import Episode, Observation, Provenance, View
 from hamster.data.unreadable import Unreadable
 from hamster.geometry import Camera, matrix_from_quaternion
 
-CAMERAS = ("front", "left_shoulder", "right_shoulder", "overhead", "wrist")
+CAMERAS = ("front", "left_shoulder", "right_shoulder", "overhead", "wrist")  # and after them any other, by name
 STEP_S = 0.05  # RLBench's simulation step
-_STUBS = ("rlbench.demo.Demo", "rlbench.backend.observation.Observation")
+FILE = "low_dim_obs.pkl"
+NAMES = ("{i}.png", "{kind}_{i:04d}.png")  # of images: RLBench and PerAct, PerAct2
+_STUBS = (
+    "rlbench.demo.Demo",
+    "rlbench.backend.observation.Observation",
+    "rlbench.backend.observation.UnimanualObservation",
+    "rlbench.backend.observation.UnimanualObservationData",
+    "rlbench.backend.observation.BimanualObservation",
+)
 
 
-def episodes(folder: Path) -> Iterator[Episode | Unreadable]:
-    """All demonstrations at or below a folder, by name; one that cannot be read comes as the reason why.
+@dataclass(frozen=True)
+class RLBench:
+    """All demonstrations at or below a folder, by name: a `hamster.data.Source`.
 
     Raises:
         ValueError: if there is none at all.
     """
-    found = sorted((file.parent for file in folder.rglob("low_dim_obs.pkl")), key=_natural)
-    if not found:
-        raise ValueError(f"no low_dim_obs.pkl at or below {folder}; that is where RLBench keeps a demonstration")
-    for place in found:
+
+    folder: Path
+    _places: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", Path(self.folder))
+        if not self.folder.is_dir():
+            raise ValueError(f"no folder {str(self.folder)!r}; say rlbench:DIR with a folder of RLBench episodes")
+        object.__setattr__(self, "_places", tuple(sorted(_places(self.folder), key=_natural)))
+        if not self._places:
+            raise ValueError(f"no {FILE} at or below {self.folder}; that is where RLBench keeps a demonstration")
+
+    @property
+    def uri(self) -> str:
+        """rlbench:DIR."""
+        return f"rlbench:{self.folder}"
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> Episode | Unreadable:
+        place = self._places[index]
         try:
-            yield read_episode(place, f"rlbench:{place.relative_to(folder)}")
+            return read_episode(self.folder / place, f"rlbench:{place}")
         except (ValueError, OSError) as error:
-            yield Unreadable(str(place.relative_to(folder)), str(error))
+            return Unreadable(place, str(error))
+
+
+def episodes(folder: Path) -> Iterator[Episode | Unreadable]:
+    """All demonstrations of `RLBench(folder)`, one after the other."""
+    source = RLBench(folder)
+    for index in range(len(source)):
+        yield source[index]
 
 
 def read_episode(folder: Path, source: str = "rlbench:") -> Episode:
     """One demonstration from the folder that holds its low_dim_obs.pkl; images are decoded when they are asked for.
 
+    Of a robot with two arms, which a path does not have, it is the one that travels farther.
+
     Raises:
         ValueError: in one line, if a file is damaged, unsafe or missing, or no camera has images.
     """
-    file = folder / "low_dim_obs.pkl"
+    file = folder / FILE
     steps = _steps(safe_pickle.load(file, _STUBS))
-    poses = np.stack([_tool_pose(_array(step, "gripper_pose", (7,))) for step in steps])
-    gripper = np.array([float(_array(step, "gripper_open", ())) for step in steps])
-    frames = _Frames(folder, steps, poses, gripper, _cameras(folder, len(steps)))
+    arm, poses, gripper = _robot(steps)
+    frames = _Frames(folder, steps, poses, gripper, _cameras(folder, steps))
     phrases, task = _instructions(folder)
     return Episode(
         instructions=phrases,
@@ -62,7 +104,7 @@ def read_episode(folder: Path, source: str = "rlbench:") -> Episode:
             source=source,
             file=str(Path(folder.name) / file.name),
             sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
-            extra={"task": task},
+            extra={"task": task, **({"arm": arm} if arm else {})},
         ),
         tool_poses_world=poses,
         gripper=gripper,
@@ -96,7 +138,7 @@ class _Frames(Sequence[Observation]):
     steps: list[Any]
     tool_poses_world: NDArray[np.float64]
     gripper: NDArray[np.float64]
-    cameras: tuple[str, ...]
+    cameras: dict[str, str]  # and how their images are named
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -112,15 +154,18 @@ class _Frames(Sequence[Observation]):
         views = {camera: self._view(camera, i) for camera in self.cameras}
         return Observation(views, self.tool_poses_world[i], float(self.gripper[i]), i * STEP_S)
 
+    def _file(self, camera: str, kind: str, i: int) -> Path:
+        return self.folder / f"{camera}_{kind}" / self.cameras[camera].format(kind=kind, i=i)
+
     def _view(self, camera: str, i: int) -> View:
-        rgb = read_image(self.folder / f"{camera}_rgb" / f"{i}.png")
+        rgb = read_image(self._file(camera, "rgb", i))
         misc = _misc(self.steps[i])
         pose = _array(misc, f"{camera}_camera_extrinsics", (4, 4))
         lens = _array(misc, f"{camera}_camera_intrinsics", (3, 3))
         return View(rgb, self._depth(camera, i, misc), opencv_camera(lens, pose, rgb.shape[1], rgb.shape[0]))
 
     def _depth(self, camera: str, i: int, misc: dict[str, Any]) -> NDArray[np.float32] | None:
-        file = self.folder / f"{camera}_depth" / f"{i}.png"
+        file = self._file(camera, "depth", i)
         if not file.exists():
             return None
         near, far = (float(_array(misc, f"{camera}_camera_{end}", ())) for end in ("near", "far"))
@@ -161,16 +206,37 @@ def _tool_pose(xyz_xyzw: NDArray[np.float64]) -> NDArray[np.float64]:
     return out
 
 
-def _cameras(folder: Path, steps: int) -> tuple[str, ...]:
-    """The cameras that have images; every step needs one."""
-    cameras = tuple(camera for camera in CAMERAS if (folder / f"{camera}_rgb").is_dir())
+def _robot(steps: list[Any]) -> tuple[str, NDArray[np.float64], NDArray[np.float64]]:
+    """Which arm ("" if there is only one), its tool poses (T, 4, 4) and its opening (T,)."""
+    if not hasattr(steps[0], "right"):
+        return "", *_arm(steps)
+    arms = {name: _arm([getattr(step, name, None) for step in steps]) for name in ("right", "left")}
+    name = max(arms, key=lambda arm: np.linalg.norm(np.diff(arms[arm][0][:, :3, 3], axis=0), axis=1).sum())
+    return name, *arms[name]
+
+
+def _arm(steps: list[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    poses = np.stack([_tool_pose(_array(step, "gripper_pose", (7,))) for step in steps])
+    return poses, np.array([float(_array(step, "gripper_open", ())) for step in steps])
+
+
+def _cameras(folder: Path, steps: list[Any]) -> dict[str, str]:
+    """The cameras that have images, and how those are named; every step needs one."""
+    there = [place.name.removesuffix("_rgb") for place in folder.glob("*_rgb") if place.is_dir()]
+    others = sorted(camera for camera in there if f"{camera}_camera_extrinsics" in _misc(steps[0]))
+    cameras = [camera for camera in dict.fromkeys([*CAMERAS, *others]) if camera in there]
     if not cameras:
         raise ValueError("low-dimensional data only: no camera has images (front_rgb …)")
-    for camera in cameras:
-        missing = [i for i in range(steps) if not (folder / f"{camera}_rgb" / f"{i}.png").exists()]
-        if missing:
-            raise ValueError(f"{camera}_rgb lacks {missing[0]}.png; {steps} steps were recorded")
-    return cameras
+    return {camera: _naming(folder / f"{camera}_rgb", len(steps)) for camera in cameras}
+
+
+def _naming(folder: Path, steps: int) -> str:
+    files = {file.name for file in folder.iterdir()}
+    naming = max(NAMES, key=lambda naming: sum(naming.format(kind="rgb", i=i) in files for i in range(steps)))
+    for i in range(steps):
+        if naming.format(kind="rgb", i=i) not in files:
+            raise ValueError(f"{folder.name} lacks {naming.format(kind='rgb', i=i)}; {steps} steps were recorded")
+    return naming
 
 
 def _instructions(folder: Path) -> tuple[tuple[str, ...], str]:
@@ -191,6 +257,14 @@ def _instructions(folder: Path) -> tuple[tuple[str, ...], str]:
     return (re.sub(r"[_-]+", " ", task) or "unknown task",), task
 
 
-def _natural(path: Path) -> list[tuple[int, str]]:
+def _places(folder: Path) -> Iterator[str]:
+    """The folders that hold a demonstration, relative; what is below one holds its thousands of images only."""
+    for place, below, files in os.walk(folder):
+        if FILE in files:
+            below.clear()
+            yield str(Path(place).relative_to(folder))
+
+
+def _natural(path: str) -> list[tuple[int, str]]:
     """Sorts episode9 before episode10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(path))]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path)]
