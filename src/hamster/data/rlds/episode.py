@@ -1,0 +1,183 @@
+"""One record of an RLDS dataset -> an episode, whatever the dataset calls its images, words and states."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from hamster.data.images import FORMATS, MAX_PIXELS
+from hamster.data.records import Episode, Observation, Provenance, View
+from hamster.data.rlds.example import Values, parse
+from hamster.data.rlds.features import Feature
+from hamster.data.rlds.robots import Robot, find_robot
+
+OBSERVATION = "steps/observation/"
+MAX_STEPS = 100_000
+MAX_WORDS = 4096  # bytes
+FPS = 10.0  # of robots that nobody knows; times are then relative
+_WORDS = re.compile(r"(natural_)?(language_)?instruction(_\d+)?")
+_ON_THE_HAND = re.compile(r"wrist|hand|gripper")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a dataset has.
+
+    Attributes:
+        dataset: its name.
+        images: the colour images of its observations by camera; cameras on the hand come last.
+        words: features that hold instructions, with the number of values of one (1 for texts).
+        states: the numeric vectors of its observations, with their numbers of columns.
+        robot: how to read the states, None if nobody knows.
+    """
+
+    dataset: str
+    images: Mapping[str, str]
+    words: Mapping[str, int]
+    states: Mapping[str, int]
+    robot: Robot | None
+
+    @classmethod
+    def of(cls, dataset: str, features: Mapping[str, Feature]) -> Layout:
+        """Finds the images, words and states among the features; ValueError if there are no colour images."""
+        seen = {name.removeprefix(OBSERVATION): f for name, f in features.items() if name.startswith(OBSERVATION)}
+        images = sorted((n for n, f in seen.items() if _is_colour(f)), key=lambda n: (bool(_ON_THE_HAND.search(n)), n))
+        if not images:
+            raise ValueError(f"{dataset} has no colour images among {', '.join(seen) or 'its observations'}")
+        words = {n: f.shape[0] if f.shape else None for n, f in sorted(features.items()) if _holds_words(n, f)}
+        states = {n: f.shape[0] if f.shape else 1 for n, f in seen.items() if f.kind == "tensor" and f.nested == 1}
+        columns = {n: size for n, size in states.items() if size}
+        named = {n: OBSERVATION + n for n in images}
+        return cls(dataset, named, {n: size or 1 for n, size in words.items()}, columns, find_robot(dataset, columns))
+
+
+def read_episode(record: bytes, layout: Layout, source: str, file: Path, offset: int) -> Episode:
+    """The episode in a record; `source`, `file` and `offset` say where it comes from.
+
+    Raises:
+        ValueError: if it is no tf.Example, lacks images, or holds numbers that are not finite.
+    """
+    example = parse(record)
+    images = _images(example, layout)
+    steps = len(next(iter(images.values())))
+    state = {name: _columns(example, name, size, steps) for name, size in layout.states.items()}
+    poses = gripper = None
+    if layout.robot is not None:
+        poses = layout.robot.poses(state)
+        gripper = _opening(layout.robot, state)
+    return Episode(
+        instructions=_instructions(example, layout) or ("",),
+        observations=_Frames(images, poses, gripper, layout.robot.fps if layout.robot else FPS),
+        provenance=Provenance(
+            source=source,
+            file=f"{file.name}@{offset}",
+            sha256=hashlib.sha256(record).hexdigest(),
+            extra={"dataset": layout.dataset},
+        ),
+        tool_poses_world=poses,
+        gripper=gripper,
+    )
+
+
+@dataclass(frozen=True)
+class _Frames(Sequence[Observation]):
+    """Observations of an episode; their images are decoded when they are indexed."""
+
+    images: Mapping[str, list[bytes]]
+    tool_poses_world: NDArray[np.float64] | None
+    gripper: NDArray[np.float64] | None
+    fps: float
+
+    def __len__(self) -> int:
+        return len(next(iter(self.images.values())))
+
+    @overload
+    def __getitem__(self, index: int) -> Observation: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Observation]: ...
+    def __getitem__(self, index: int | slice) -> Observation | list[Observation]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        i = range(len(self))[index]
+        views = {name: View(_decode(data[i], f"image {i} of {name}")) for name, data in self.images.items()}
+        pose = None if self.tool_poses_world is None else self.tool_poses_world[i]
+        return Observation(views, pose, None if self.gripper is None else float(self.gripper[i]), i / self.fps)
+
+
+def _images(example: Mapping[str, Values], layout: Layout) -> dict[str, list[bytes]]:
+    """The files of each camera's images."""
+    found = {camera: example.get(name) for camera, name in layout.images.items()}
+    files = {camera: [bytes(file) for file in data] for camera, data in found.items() if isinstance(data, list)}
+    out = {camera: data for camera, data in files.items() if data and not _is_dummy(data, camera)}
+    sizes = {len(data) for data in out.values()}
+    if len(sizes) != 1 or max(sizes) > MAX_STEPS:
+        counts = ", ".join(f"{camera} {len(data)}" for camera, data in out.items())
+        raise ValueError(f"an episode needs images of as many steps from each camera, got {counts or 'none'}")
+    return out
+
+
+def _is_dummy(files: list[bytes], camera: str) -> bool:
+    """Bridge writes black images for a camera that was not there (its flags, has_image_3 …, cannot be relied on)."""
+    return files[0] == files[-1] and len(files[0]) < 4096 and np.ptp(_decode(files[0], f"image 0 of {camera}")) == 0
+
+
+def _columns(example: Mapping[str, Values], name: str, size: int, steps: int) -> NDArray[np.float64]:
+    values = example.get(OBSERVATION + name)
+    if not isinstance(values, np.ndarray) or values.size != steps * size:
+        return np.full((steps, size), np.nan)
+    return values.reshape(steps, size).astype(np.float64)
+
+
+def _opening(robot: Robot, state: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    opening = robot.opening(state)
+    if not np.isfinite(opening).all():
+        raise ValueError("the gripper's opening is missing or not finite numbers")
+    return np.clip(opening, 0, 1)
+
+
+def _instructions(example: Mapping[str, Values], layout: Layout) -> tuple[str, ...]:
+    """All that differ, in the order of their names and steps."""
+    found: dict[str, None] = {}
+    for name in layout.words:
+        for text in _texts(example.get(name, []), layout.words[name]):
+            words = text[:MAX_WORDS].decode("utf-8", "replace").strip(" \0\n")
+            if words:
+                found[words] = None
+    return tuple(found)
+
+
+def _texts(values: Values, size: int) -> list[bytes]:
+    """Language-Table writes its texts as rows of numbers, a byte each, filled up with zeros."""
+    if isinstance(values, list):
+        return [bytes(text) for text in values]
+    rows = values[: len(values) // size * size].reshape(-1, size)
+    return [row.astype(np.uint8).tobytes() for row in rows]
+
+
+def _decode(data: bytes, what: str) -> NDArray[np.uint8]:
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels")
+            return np.array(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{what} is no image, cut off or damaged: {error}") from None
+
+
+def _is_colour(feature: Feature) -> bool:
+    channels = feature.shape[-1] if feature.shape else None
+    return feature.kind == "image" and feature.nested == 1 and feature.dtype in ("uint8", "") and channels in (3, None)
+
+
+def _holds_words(name: str, feature: Feature) -> bool:
+    written = feature.kind == "text" or (feature.dtype.startswith("int") and len(feature.shape) == 1)
+    return written and feature.nested <= 1 and bool(_WORDS.fullmatch(name.split("/")[-1]))

@@ -1,0 +1,139 @@
+"""What the robots of Open X-Embodiment recorded: each collection writes its state in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.geometry import matrix_from_quaternion, pose
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Robot:
+    """How to read one robot's state.
+
+    Attributes:
+        fps: steps per second.
+        position, rotation: name of the observation, and its columns.
+        matrix: from the rotation's columns (T, n) to matrices (T, 3, 3).
+        opening: from all observations by name to (T,), 0 closed to 1 open.
+        recorded_from_tool: (4, 4), from the tool's tip to the frame that was recorded.
+    """
+
+    fps: float
+    position: tuple[str, slice]
+    rotation: tuple[str, slice]
+    matrix: Callable[[Array], Array]
+    opening: Callable[[Mapping[str, Array]], Array]
+    recorded_from_tool: Array
+
+    def poses(self, state: Mapping[str, Array]) -> Array:
+        """Tool poses (T, 4, 4) in the frame of the robot's base; ValueError if they are not finite."""
+        (place, columns), (turn, turn_columns) = self.position, self.rotation
+        out = np.tile(np.eye(4), (len(state[place]), 1, 1))
+        out[:, :3, 3] = state[place][:, columns]
+        out[:, :3, :3] = self.matrix(state[turn][:, turn_columns])
+        if not np.isfinite(out).all():
+            raise ValueError(f"the tool's poses ({place}) are not finite numbers")
+        return np.asarray(out @ self.recorded_from_tool)
+
+
+def matrix_from_euler(xyz: Array) -> Array:
+    """Angles (T, 3) about the fixed axes x, y, z, in that order -> (T, 3, 3)."""
+    (sx, sy, sz), (cx, cy, cz) = np.sin(xyz).T, np.cos(xyz).T
+    rows = [
+        [cz * cy, cz * sy * sx - sz * cx, cz * sy * cx + sz * sx],
+        [sz * cy, sz * sy * sx + cz * cx, sz * sy * cx - cz * sx],
+        [-sy, cy * sx, cy * cx],
+    ]
+    return np.stack([np.stack(row, -1) for row in rows], -2)
+
+
+def matrix_from_rotation_vector(vectors: Array) -> Array:
+    """Axis times angle (T, 3) -> (T, 3, 3)."""
+    half = np.linalg.norm(vectors, axis=-1, keepdims=True) / 2
+    return matrix_from_quaternion(np.concatenate([np.cos(half), vectors * np.sinc(half / np.pi) / 2], -1))
+
+
+def matrix_from_xyzw(quaternions: Array) -> Array:
+    """(T, 4), the scalar last -> (T, 3, 3)."""
+    norm = np.linalg.norm(quaternions, axis=-1, keepdims=True)
+    return matrix_from_quaternion(np.roll(np.where(norm > 1e-6, quaternions, np.nan), 1, -1))
+
+
+def _open_last(state: Mapping[str, Array]) -> Array:
+    return state["state"][:, 6]
+
+
+def _closed_position(state: Mapping[str, Array]) -> Array:
+    return 1 - state["gripper_position"][:, 0]
+
+
+def _closed_flag(state: Mapping[str, Array]) -> Array:
+    return 1 - state["gripper_closed"][:, 0]
+
+
+def _two_fingers(state: Mapping[str, Array]) -> Array:
+    return np.abs(state["state"][:, 6] - state["state"][:, 7]) / 0.08
+
+
+# BridgeData's WidowX reports ee_gripper_link, which lies between the finger tips, turned so that no rotation means
+# pointing down. That frame's x axis points out of the gripper.
+BRIDGE = Robot(
+    fps=5,
+    position=("state", slice(0, 3)),
+    rotation=("state", slice(3, 6)),
+    matrix=matrix_from_euler,
+    opening=_open_last,
+    recorded_from_tool=np.diag([-1.0, 1.0, -1.0, 1.0]),
+)
+# DROID reports the wrist of its Panda (panda_link8; droid-dataset/droid#2), on which a Robotiq 2F-85 sits, 0.16 m long.
+DROID = Robot(
+    fps=15,
+    position=("cartesian_position", slice(0, 3)),
+    rotation=("cartesian_position", slice(3, 6)),
+    matrix=matrix_from_euler,
+    opening=_closed_position,
+    recorded_from_tool=pose([0, 0, 0.16]),
+)
+FRACTAL = Robot(
+    fps=3,
+    position=("base_pose_tool_reached", slice(0, 3)),
+    rotation=("base_pose_tool_reached", slice(3, 7)),
+    matrix=matrix_from_xyzw,
+    opening=_closed_flag,
+    recorded_from_tool=np.eye(4),
+)
+# LIBERO's Panda: the tip's position, the hand's rotation, and two fingers, each 0.04 m from the middle when open. The
+# fingers move along the hand's x axis.
+LIBERO = Robot(
+    fps=20,
+    position=("state", slice(0, 3)),
+    rotation=("state", slice(3, 6)),
+    matrix=matrix_from_rotation_vector,
+    opening=_two_fingers,
+    recorded_from_tool=pose([0, 0, 0], np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]])),
+)
+# By how a dataset's name begins, and the observations (with how many columns) that it then has to have.
+ROBOTS: tuple[tuple[str, dict[str, int], Robot], ...] = (
+    ("bridge", {"state": 7}, BRIDGE),
+    ("libero", {"state": 8}, LIBERO),
+    ("", {"cartesian_position": 6, "gripper_position": 1}, DROID),
+    ("", {"base_pose_tool_reached": 7, "gripper_closed": 1}, FRACTAL),
+)
+
+
+def find_robot(dataset: str, columns: Mapping[str, int]) -> Robot | None:
+    """The robot of a dataset with these observations (name to number of columns); None if nobody knows it.
+
+    What a column means is not written down in a dataset: of an unknown one the state is left alone, not guessed.
+    """
+    for start, needed, robot in ROBOTS:
+        if dataset.startswith(start) and needed.items() <= columns.items():
+            return robot
+    return None
