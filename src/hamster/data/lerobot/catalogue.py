@@ -1,0 +1,221 @@
+"""What a LeRobotDataset says about itself: meta/info.json, the tasks, and the list of its episodes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from hamster.data.lerobot.columns import column_names, read_table
+
+MAX_JSON_BYTES = 256 << 20
+VERSIONS = ("v3.", "v2.")
+_V2_DATA = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
+_V2_VIDEO = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
+_V3_DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+_V3_VIDEO = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
+_FIELD = re.compile(r"\{(\w+)(?::0?(\d)d)?\}")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where an episode is.
+
+    Attributes:
+        number: its episode_index.
+        data: the parquet file, relative to the dataset.
+        tasks: as the list of episodes has them; () where it does not.
+        videos: per feature the file, relative, and the time in it at which the episode starts, seconds.
+        length: frames, as declared, or None.
+    """
+
+    number: int
+    data: str
+    tasks: tuple[str, ...]
+    videos: Mapping[str, tuple[str, float]]
+    length: int | None
+
+
+@lru_cache(maxsize=8)
+def catalogue(folder: str, written_ns: int) -> Catalogue:
+    """The catalogue of the dataset in a folder, read once per process as long as its info.json is the same."""
+    del written_ns
+    return Catalogue(Path(folder))
+
+
+class Catalogue:
+    """A dataset's own description.
+
+    Attributes:
+        info: meta/info.json.
+        features: per column its dtype, shape and names.
+        fps: frames per second.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.info = _json_object(folder / "meta" / "info.json")
+        self.version = str(self.info.get("codebase_version", ""))
+        if not self.version.startswith(VERSIONS):
+            raise ValueError(f"{folder}: version {self.version!r}; LeRobotDataset v3.0, v2.1 and v2.0 are read")
+        self.features = _features(self.info)
+        self.fps = _positive(self.info, "fps")
+        self._rows: Any = self._v3_rows() if self.is_v3 else self._v2_rows()
+        if not len(self._rows):
+            raise ValueError(f"{folder} has no episodes")
+
+    @property
+    def is_v3(self) -> bool:
+        """Many episodes to a file."""
+        return self.version.startswith("v3.")
+
+    @property
+    def cameras(self) -> list[str]:
+        """Features that are colour images or videos."""
+        return [key for key, feature in self.features.items() if feature["dtype"] in ("image", "video")
+                and not _is_depth(feature)]  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def entry(self, index: int) -> Entry:
+        """The episode at a place in the list; ValueError if the list is damaged there."""
+        try:
+            return self._v3_entry(index) if self.is_v3 else self._v2_entry(self._rows[index])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"the list of episodes is damaged at number {index}: {error!r}") from None
+
+    @cached_property
+    def tasks(self) -> dict[int, str]:
+        """Instruction by task_index."""
+        if self.is_v3:
+            return _parquet_tasks(self.folder / "meta" / "tasks.parquet")
+        lines = _json_lines(self.folder / "meta" / "tasks.jsonl")
+        return {int(line["task_index"]): str(line["task"]) for line in lines if {"task_index", "task"} <= set(line)}
+
+    def _v2_rows(self) -> list[Mapping[str, Any]]:
+        """The list of episodes; where somebody left it out, those that have a data file."""
+        listed = self.folder / "meta" / "episodes.jsonl"
+        if listed.is_file():
+            return sorted(_json_lines(listed), key=lambda line: int(line["episode_index"]))
+        found = (re.fullmatch(r"episode_(\d{1,9})", file.stem) for file in self.folder.glob("data/*/*.parquet"))
+        return [{"episode_index": number} for number in sorted(int(match[1]) for match in found if match)]
+
+    def _v2_entry(self, row: Mapping[str, Any]) -> Entry:
+        number = int(row["episode_index"])
+        chunk = number // int(_positive({"chunks_size": self.info.get("chunks_size") or 1000}, "chunks_size"))
+        where = {"episode_chunk": chunk, "episode_index": number}
+        video = str(self.info.get("video_path") or _V2_VIDEO)
+        videos = {key: (_filled(video, {**where, "video_key": key}), 0.0) for key in self._video_keys()}
+        tasks = tuple(str(task) for task in row.get("tasks") or ())
+        length = None if row.get("length") is None else int(row["length"])
+        return Entry(number, _filled(str(self.info.get("data_path") or _V2_DATA), where), tasks, videos, length)
+
+    def _v3_rows(self) -> Any:
+        files = sorted((self.folder / "meta" / "episodes").glob("*/*.parquet"))
+        if not files:
+            raise ValueError(f"{self.folder}: meta/episodes has no parquet file; without it nobody knows what is where")
+        tables = [read_table(f, [name for name in column_names(f) if not name.startswith("stats/")]) for f in files]
+        return pa.concat_tables(tables, promote_options="permissive")
+
+    def _v3_entry(self, index: int) -> Entry:
+        (row,) = self._rows.slice(index, 1).to_pylist()
+        where = {"chunk_index": row["data/chunk_index"], "file_index": row["data/file_index"]}
+        video = str(self.info.get("video_path") or _V3_VIDEO)
+        videos = {}
+        for key in self._video_keys():
+            at = {name: row[f"videos/{key}/{name}"] for name in ("chunk_index", "file_index")}
+            videos[key] = (_filled(video, {**at, "video_key": key}), float(row[f"videos/{key}/from_timestamp"]))
+        data = _filled(str(self.info.get("data_path") or _V3_DATA), where)
+        tasks = tuple(str(task) for task in row.get("tasks") or ())
+        return Entry(int(row["episode_index"]), data, tasks, videos, int(row["length"]))
+
+    def _video_keys(self) -> list[str]:
+        return [key for key in self.cameras if self.features[key]["dtype"] == "video"]
+
+
+def inside(folder: Path, relative: str) -> Path:
+    """A path below the folder; ValueError if it leads out of it."""
+    parts = Path(relative).parts
+    if Path(relative).is_absolute() or ".." in parts or "\0" in relative:
+        raise ValueError(f"{relative!r} leads out of the dataset")
+    return folder / relative
+
+
+def _filled(template: str, values: Mapping[str, Any]) -> str:
+    """A path template with its fields filled in. Not str.format: a hostile template would reach into the objects."""
+
+    def value(match: re.Match[str]) -> str:
+        found = values.get(match[1])
+        if found is None:
+            raise ValueError(f"the path {template!r} of info.json has an unknown field {match[1]!r}")
+        return f"{int(found):0{match[2]}d}" if match[2] else str(found)
+
+    return _FIELD.sub(value, template)
+
+
+def _json_object(file: Path) -> dict[str, Any]:
+    found = _parsed(file, _text(file))
+    if not isinstance(found, dict):
+        raise ValueError(f"{file} is not a JSON object")
+    return found
+
+
+def _json_lines(file: Path) -> list[dict[str, Any]]:
+    lines = [_parsed(file, line) for line in _text(file).splitlines() if line.strip()]
+    if not all(isinstance(line, dict) for line in lines):
+        raise ValueError(f"{file}: each line has to be a JSON object")
+    return lines
+
+
+def _text(file: Path) -> str:
+    if not file.is_file():
+        raise ValueError(f"{file} is missing; a LeRobotDataset is a folder with meta/info.json")
+    if file.stat().st_size > MAX_JSON_BYTES:
+        raise ValueError(f"{file} is larger than {MAX_JSON_BYTES >> 20} MiB")
+    try:
+        return file.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"{file} is not UTF-8 text") from None
+
+
+def _parsed(file: Path, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        raise ValueError(f"{file} is not JSON, or cut off") from None
+
+
+def _features(info: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    features = info.get("features")
+    if not isinstance(features, dict) or not all(isinstance(f, dict) and "dtype" in f for f in features.values()):
+        raise ValueError("meta/info.json has no `features` with a dtype each")
+    return features
+
+
+def _positive(info: Mapping[str, Any], name: str) -> float:
+    value = info.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
+        raise ValueError(f"meta/info.json: {name} has to be a number > 0, got {value!r}")
+    return float(value)
+
+
+def _is_depth(feature: Mapping[str, Any]) -> bool:
+    described = feature.get("info") or feature.get("video_info") or {}
+    return bool(described.get("is_depth_map") or described.get("video.is_depth_map"))
+
+
+def _parquet_tasks(file: Path) -> dict[int, str]:
+    """v3.0 writes a pandas frame: the instructions are its index, under one name or another."""
+    table = read_table(file, column_names(file))
+    texts = [name for name in table.column_names if pa.types.is_string(table[name].type)
+             or pa.types.is_large_string(table[name].type)]  # fmt: skip
+    if "task_index" not in table.column_names or not texts:
+        raise ValueError(f"{file.name} lacks a column task_index, or one with the instructions")
+    return dict(zip(table["task_index"].to_pylist(), table[texts[-1]].to_pylist(), strict=True))
