@@ -1,0 +1,199 @@
+"""One demonstration of robomimic, MimicGen or LIBERO -> an episode with calibrated cameras."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.data.hdf5.files import dataset, group, numbers, opened, text
+from hamster.data.hdf5.mjcf import WORLD, Model, ModelCamera, read_model
+from hamster.data.hdf5.words import instruction
+from hamster.data.images import MAX_PIXELS
+from hamster.data.records import Episode, Observation, Provenance, View
+from hamster.geometry import Camera, inverse, matrix_from_quaternion, pose
+
+Array = NDArray[np.float64]
+FPS = 20.0  # robosuite's control frequency
+PANDA_OPEN_M = 0.08  # between the two fingers
+# robosuite records the rotation of the hand, along whose x axis a Panda's fingers move.
+HAND_FROM_TOOL = np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]])
+HANDS = ("robot0_right_hand", "right_hand")
+TIPS = ("gripper0_grip_site", "gripper0_right_grip_site", "grip_site")
+_IMAGES = re.compile(r"(.+)_(rgb|image)")
+
+
+def read_episode(file: Path, demo: str, source: str) -> Episode:
+    """The demonstration `data/{demo}` of a file; images are read when they are asked for.
+
+    Raises:
+        ValueError: in one line, if it is damaged, or has no images.
+    """
+    with opened(file) as h5:
+        data = group(h5, "data")
+        one = group(data, demo)
+        seen = group(one, "obs")
+        images = _images(seen)
+        steps = {len(array) for array in images.values()}
+        hand, gripper = _hand(seen), _opening(one, seen)
+        steps |= {len(x) for x in (hand, gripper) if x is not None}
+        if len(steps) != 1 or 0 in steps:
+            raise ValueError(f"{demo} has images and states of {sorted(steps)} steps; they must be as many, at least 1")
+        upside_down = _is_upside_down(data, images)
+        cameras = _cameras(text(one, "model_file") or text(data, "model_file"), images, hand)
+        words = instruction(data, one, file)
+        digest = _digest(hand, gripper, images, one)
+        keys = {name: array.name for name, array in images.items()}
+    poses = None if hand is None else hand @ pose([0, 0, 0], HAND_FROM_TOOL)
+    return Episode(
+        instructions=(words,),
+        observations=_Frames(file, keys, cameras, upside_down, poses, gripper, steps.pop()),
+        provenance=Provenance(source=source, file=f"{file.name}/{demo}", sha256=digest, extra={"task": words}),
+        tool_poses_world=poses,
+        gripper=gripper,
+    )
+
+
+@dataclass(frozen=True)
+class Lens:
+    """A camera's matrix for its images, and where it was: one pose (1, 4, 4), or one per step (T, 4, 4)."""
+
+    intrinsics: Array
+    world_from_camera: Array
+
+    def at(self, i: int, width: int, height: int) -> Camera:
+        """The camera of step i."""
+        return Camera(self.intrinsics, self.world_from_camera[min(i, len(self.world_from_camera) - 1)], width, height)
+
+
+@dataclass(frozen=True)
+class _Frames(Sequence[Observation]):
+    """Observations of a demonstration; the file is opened for each one that is indexed."""
+
+    file: Path
+    images: Mapping[str, str]
+    cameras: Mapping[str, Lens]
+    upside_down: bool
+    tool_poses_world: Array | None
+    gripper: Array | None
+    steps: int
+
+    def __len__(self) -> int:
+        return self.steps
+
+    @overload
+    def __getitem__(self, index: int) -> Observation: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Observation]: ...
+    def __getitem__(self, index: int | slice) -> Observation | list[Observation]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        i = range(len(self))[index]
+        with opened(self.file) as h5:
+            raw = {name: np.asarray(dataset(h5, key)[i], np.uint8) for name, key in self.images.items()}
+        views = {name: self._view(name, rgb, i) for name, rgb in raw.items()}
+        tool = None if self.tool_poses_world is None else self.tool_poses_world[i]
+        return Observation(views, tool, None if self.gripper is None else float(self.gripper[i]), i / FPS)
+
+    def _view(self, name: str, raw: NDArray[np.uint8], i: int) -> View:
+        rgb = np.ascontiguousarray(raw[::-1]) if self.upside_down else raw
+        lens = self.cameras.get(name)
+        return View(rgb, None, None if lens is None else lens.at(i, rgb.shape[1], rgb.shape[0]))
+
+
+def _images(seen: Any) -> dict[str, Any]:
+    """The arrays (T, H, W, 3) uint8 by camera, those on the hand last."""
+    out = {}
+    for key in seen:
+        match = _IMAGES.fullmatch(key)
+        array = dataset(seen, key) if match else None
+        if match and array is not None and array.ndim == 4 and array.shape[3] == 3 and array.dtype == np.uint8:
+            if array.shape[1] * array.shape[2] > MAX_PIXELS:
+                raise ValueError(f"{array.name} has images of {array.shape[2]} x {array.shape[1]} pixels, too many")
+            out[match[1]] = array
+    if not out:
+        raise ValueError("low-dimensional data only: no images (agentview_rgb, agentview_image …) among the obs")
+    return dict(sorted(out.items(), key=lambda item: ("hand" in item[0], item[0])))
+
+
+def _hand(seen: Any) -> Array | None:
+    """Poses (T, 4, 4): the tip's position, the hand's rotation. None where they were not recorded."""
+    place, turn = numbers(seen, "robot0_eef_pos", 3), numbers(seen, "robot0_eef_quat", 4)
+    if place is None:
+        place, turn = numbers(seen, "ee_pos", 3), numbers(seen, "ee_ori", 3)
+    if place is None or turn is None:
+        return None
+    if len(place) != len(turn):
+        raise ValueError(f"{len(place)} positions and {len(turn)} rotations of the end effector; they must be as many")
+    if turn.shape[1] == 3:  # LIBERO: axis times angle
+        half = np.linalg.norm(turn, axis=1, keepdims=True) / 2
+        wxyz = np.concatenate([np.cos(half), turn * np.sinc(half / np.pi) / 2], 1)
+    else:  # robosuite: the scalar last
+        wxyz = np.roll(turn, 1, 1)
+    if (np.linalg.norm(wxyz, axis=1) < 1e-6).any():
+        raise ValueError("the end effector's rotation is a quaternion of length 0")
+    out = np.tile(np.eye(4), (len(place), 1, 1))
+    out[:, :3, 3], out[:, :3, :3] = place, matrix_from_quaternion(wxyz)
+    return out
+
+
+def _opening(one: Any, seen: Any) -> Array | None:
+    """Measured, for two fingers; commanded (-1 is open) for hands with more joints, whose angles say little."""
+    fingers = numbers(seen, "robot0_gripper_qpos")
+    if fingers is None:
+        fingers = numbers(seen, "gripper_states")
+    if fingers is not None and fingers.shape[1] == 2:
+        return np.asarray(np.clip(np.abs(fingers[:, 0] - fingers[:, 1]) / PANDA_OPEN_M, 0, 1))
+    commands = numbers(one, "actions")
+    return None if commands is None else np.asarray(np.clip((1 - commands[:, -1]) / 2, 0, 1))
+
+
+def _is_upside_down(data: Any, images: Mapping[str, Any]) -> bool:
+    """LIBERO stores OpenGL's images, whose first row is the lowest; robomimic turns them before it stores them.
+
+    They are flipped and not turned: openpi, OpenVLA and LeRobot turn LIBERO's by 180 degrees, which mirrors them.
+    """
+    convention = text(data, "macros_image_convention")
+    return convention == "opengl" if convention else any(array.name.endswith("_rgb") for array in images.values())
+
+
+def _cameras(xml: str, images: Mapping[str, Any], hand: Array | None) -> dict[str, Lens]:
+    """Calibration from the embedded model; none for a camera that it does not have or that moves by itself."""
+    if not xml:
+        return {}
+    model, out = read_model(xml), {}
+    for name, array in images.items():
+        camera = model.cameras.get(name) or model.cameras.get(f"robot0_{name}")
+        where = None if camera is None else _world_from_camera(model, camera, hand)
+        if camera is not None and where is not None:
+            out[name] = Lens(camera.intrinsics(array.shape[2], array.shape[1]), where)
+    return out
+
+
+def _world_from_camera(model: Model, camera: ModelCamera, hand: Array | None) -> Array | None:
+    """(1 or T, 4, 4). A camera that is fixed to the hand moves as the hand does, whose tip is where `hand` says."""
+    if camera.place.anchor == WORLD:
+        return camera.place.anchor_from_here[None]
+    body = next((model.bodies[name] for name in HANDS if name in model.bodies), None)
+    offsets = [model.between(name, tip) for name in HANDS for tip in TIPS]
+    hand_from_tip = next((offset for offset in offsets if offset is not None), None)
+    if hand is None or body is None or hand_from_tip is None or body.anchor != camera.place.anchor:
+        return None
+    world_from_hand = hand @ inverse(pose(hand_from_tip[:3, 3]))
+    return np.asarray(world_from_hand @ inverse(body.anchor_from_here) @ camera.place.anchor_from_here)
+
+
+def _digest(hand: Array | None, gripper: Array | None, images: Mapping[str, Any], one: Any) -> str:
+    """sha256 of what the labels depend on; the whole file has gigabytes, and many demonstrations."""
+    digest = hashlib.sha256(text(one, "model_file").encode())
+    for name, array in images.items():
+        digest.update(f"{name}{array.shape}".encode() + np.asarray(array[0]).tobytes())
+    for values in (hand, gripper):
+        digest.update(b"" if values is None else values.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,100 @@
+"""HDF5 files from strangers: nothing outside the file is followed, nothing larger than expected is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_BYTES = 512 << 20  # of one array, or of one chunk of it
+_BROKEN = (KeyError, RuntimeError, TypeError, ValueError, OSError, MemoryError, AttributeError, UnicodeError)
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[Any]:
+    """An h5py.File, to be read within the block; whatever is wrong with it becomes a ValueError in one line."""
+    try:
+        import h5py
+    except ImportError:
+        raise ValueError("HDF5 needs the package h5py: pip install h5py") from None
+    try:
+        with h5py.File(file, "r") as h5:
+            yield h5
+    except ValueError as error:
+        raise ValueError(" ".join(str(error).split())) from None
+    except _BROKEN as error:
+        raise ValueError(f"{file.name} is not HDF5, cut off or damaged: {' '.join(str(error).split())}") from None
+
+
+def group(parent: Any, name: str) -> Any:
+    """A group in the same file; ValueError if there is none."""
+    import h5py
+
+    found = _inside(parent, name)
+    if not isinstance(found, h5py.Group):
+        raise ValueError(f"no group {name!r} in {parent.name}")
+    return found
+
+
+def dataset(parent: Any, name: str) -> Any:
+    """An array in the same file, not read yet; None if there is none."""
+    import h5py
+
+    found = _inside(parent, name)
+    if not isinstance(found, h5py.Dataset):
+        return None
+    if found.external or found.is_virtual:
+        raise ValueError(f"{found.name} lies in another file; only data in the file itself are read")
+    if found.chunks and np.prod(found.chunks, dtype=float) * found.dtype.itemsize > MAX_BYTES:
+        raise ValueError(f"{found.name} has chunks of more than {MAX_BYTES >> 20} MiB")
+    return found
+
+
+def numbers(parent: Any, name: str, columns: int | None = None) -> NDArray[np.float64] | None:
+    """An array (T, columns) of finite numbers, None if it is missing.
+
+    Raises:
+        ValueError: if it has another shape, is too large, or holds anything else.
+    """
+    found = dataset(parent, name)
+    if found is None:
+        return None
+    if found.ndim != 2 or (columns and found.shape[1] != columns) or found.dtype.kind not in "fiu":
+        raise ValueError(f"{found.name} has shape {found.shape} of {found.dtype}, need (T, {columns or 'n'}) numbers")
+    if found.size * 8 > MAX_BYTES:
+        raise ValueError(f"{found.name} is larger than {MAX_BYTES >> 20} MiB")
+    values = np.asarray(found[()], np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError(f"{found.name} holds numbers that are not finite")
+    return values
+
+
+def text(holder: Any, name: str) -> str:
+    """An attribute as text, "" if it is missing."""
+    value = holder.attrs.get(name, "")
+    if isinstance(value, bytes | np.bytes_):
+        return bytes(value).decode("utf-8", "replace")
+    return value if isinstance(value, str) else ""
+
+
+def record(holder: Any, name: str) -> dict[str, Any]:
+    """An attribute that holds a JSON object, {} if it does not."""
+    try:
+        value = json.loads(text(holder, name) or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _inside(parent: Any, name: str) -> Any:
+    """What has that name, unless it is a link to elsewhere; None if there is nothing."""
+    import h5py
+
+    if isinstance(parent.get(name, getlink=True), h5py.ExternalLink):
+        raise ValueError(f"{name!r} in {parent.name} links to another file; only data in the file itself are read")
+    return parent.get(name)

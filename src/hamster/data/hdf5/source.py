@@ -1,0 +1,68 @@
+"""Demonstrations of robomimic (https://robomimic.github.io), MimicGen and LIBERO (arXiv 2306.03310)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hamster.data.hdf5.episode import read_episode
+from hamster.data.hdf5.files import group, opened
+from hamster.data.records import Episode
+from hamster.data.unreadable import Unreadable
+
+SUFFIXES = (".hdf5", ".h5")
+
+
+@dataclass(frozen=True)
+class Hdf5:
+    """All demonstrations `data/demo_*` of a file, or of all .hdf5 files of a folder: a `hamster.data.Source`.
+
+    A file that cannot be read at all counts as one item.
+
+    Raises:
+        ValueError: if there is no such file, or no demonstration.
+    """
+
+    file: Path
+    _demos: tuple[tuple[Path, str], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "file", Path(self.file))
+        demos = tuple((file, demo) for file in _files(self.file) for demo in _demos(file))
+        if not demos:
+            raise ValueError(f"no demonstrations (data/demo_0 …) in {self.file}; need robomimic's or LIBERO's HDF5")
+        object.__setattr__(self, "_demos", demos)
+
+    @property
+    def uri(self) -> str:
+        """hdf5:FILE."""
+        return f"hdf5:{self.file}"
+
+    def __len__(self) -> int:
+        return len(self._demos)
+
+    def __getitem__(self, index: int) -> Episode | Unreadable:
+        file, demo = self._demos[index]
+        try:
+            return read_episode(file, demo, f"hdf5:{file}#{demo}")
+        except (ValueError, OSError) as error:
+            return Unreadable(f"{file.name}/{demo}".rstrip("/"), str(error))
+
+
+def _files(file: Path) -> list[Path]:
+    if file.is_dir():
+        return sorted(found for found in file.rglob("*") if found.suffix in SUFFIXES and found.is_file())
+    if not file.is_file():
+        raise ValueError(f"no file {str(file)!r}; say hdf5:FILE with robomimic's or LIBERO's demonstrations")
+    return [file]
+
+
+def _demos(file: Path) -> list[str]:
+    """The names of the demonstrations, demo_9 before demo_10; "" stands for a file that cannot be read."""
+    try:
+        with opened(file) as h5:
+            names = [name for name in group(h5, "data") if re.fullmatch(r"demo_\d+", name)]
+    except (ValueError, OSError):
+        return [""]
+    return sorted(names, key=lambda name: int(name[5:]))

@@ -1,0 +1,44 @@
+"""What a demonstration shows, from wherever robomimic, LIBERO and their relatives write it down."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from hamster.data.hdf5.files import record, text
+
+_SCENE = re.compile(r"^[A-Z_]+SCENE\d+_")
+_BDDL = re.compile(r"\(:language\s+([^()]+)\)")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def instruction(data: Any, demo: Any, file: Path) -> str:
+    """In the order of trust: LIBERO's, RoboCasa's, the BDDL's own words or name, the environment's, the file's."""
+    environment = record(data, "env_args")
+    bddl_name = text(data, "bddl_file_name") or str((environment.get("env_kwargs") or {}).get("bddl_file_name") or "")
+    found = _BDDL.search(text(data, "bddl_file_content"))
+    candidates = (
+        record(data, "problem_info").get("language_instruction"),
+        record(demo, "ep_meta").get("lang"),
+        found and found[1],
+        _from_name(bddl_name),
+        "" if _is_libero(file) else _CAMEL.sub(" ", str(environment.get("env_name") or "")).lower(),
+        _from_name(file.name),
+    )
+    for words in candidates:
+        if isinstance(words, list):  # LIBERO wrote some letter by letter
+            words = "".join(str(word) for word in words)
+        if isinstance(words, str) and words.strip(' "\n'):
+            return words.strip(' "\n')
+    return ""
+
+
+def _from_name(name: str) -> str:
+    """KITCHEN_SCENE3_turn_on_the_stove_demo.hdf5 -> turn on the stove."""
+    stem = Path(name).stem.removesuffix("_demo")
+    return _SCENE.sub("", stem).replace("_", " ").strip()
+
+
+def _is_libero(file: Path) -> bool:
+    return file.stem.endswith("_demo")

@@ -1,0 +1,228 @@
+import pickle
+
+import h5py
+import numpy as np
+import pytest
+
+from hamster.data import Episode, Unreadable
+from hamster.data.hdf5 import Hdf5
+from hamster.data.hdf5.mjcf import read_model
+from hamster.geometry import rotation_z
+from tests.data.hdf5_files import MODEL, STEPS, seen_from_hand, tips, write_libero, write_robomimic
+
+
+def red(rgb):
+    return np.argwhere((rgb[..., 0] > 200) & (rgb[..., 1] < 60))[:, ::-1].mean(0) + 0.5
+
+
+def test_reads_libero(tmp_path):
+    source = pickle.loads(pickle.dumps(Hdf5(write_libero(tmp_path / "a_demo.hdf5", demos=("demo_0",)))))
+    assert len(source) == 1 and source.uri == f"hdf5:{tmp_path / 'a_demo.hdf5'}"
+    episode = source[0]
+    assert episode.instructions == ("move the ball",) and len(episode.observations) == STEPS
+    assert list(episode.observations[0].views) == ["agentview", "eye_in_hand"]
+    assert episode.observations[2].time_s == pytest.approx(0.1)
+    assert np.allclose(episode.gripper, np.linspace(1, 0, STEPS))
+    assert np.allclose(episode.tool_poses_world[:, :3, 3], tips())
+    assert np.allclose(episode.tool_poses_world[:, :3, 2], [0, 0, -1])
+    assert np.allclose(np.abs(episode.tool_poses_world[:, :3, 1]), [1, 0, 0], atol=1e-6)  # the fingers' axis
+    assert len(episode.provenance.sha256) == 64
+
+
+@pytest.mark.parametrize("convention", ["opengl", "opencv"])
+def test_upside_down_images_are_turned_upright_and_the_tip_is_where_the_camera_says(tmp_path, convention):
+    episode = Hdf5(write_libero(tmp_path / "a.hdf5", convention=convention))[0]
+    for observation in episode.observations:
+        view = observation.views["agentview"]
+        px, depth_m = view.camera.project(observation.tool_pose_world[:3, 3])
+        assert depth_m > 0 and np.linalg.norm(px - red(view.rgb)) < 1
+    path = [view.views["agentview"].camera.project(view.tool_pose_world[:3, 3])[0] for view in episode.observations]
+    assert path[-1][0] > path[0][0] and path[-1][1] > path[0][1]  # to the right and down, not mirrored
+
+
+def test_the_camera_on_the_hand_moves_with_it(tmp_path):
+    episode = Hdf5(write_libero(tmp_path / "a.hdf5"))[0]
+    poses = [observation.views["eye_in_hand"].camera.world_from_camera for observation in episode.observations]
+    assert np.allclose(poses[3][:3, 3] - poses[0][:3, 3], tips()[3] - tips()[0])
+    for observation in episode.observations:
+        view = observation.views["eye_in_hand"]
+        px, depth_m = view.camera.project(observation.tool_pose_world[:3, 3])
+        assert depth_m == pytest.approx(0.1) and np.allclose(px, seen_from_hand(), atol=0.01)
+        assert np.linalg.norm(px - red(view.rgb)) < 1
+
+
+def test_reads_robomimic_whose_images_are_upright(tmp_path):
+    episode = Hdf5(write_robomimic(tmp_path / "image.hdf5"))[0]
+    assert episode.instructions == ("pick place can",)
+    assert episode.gripper.tolist() == [1] * STEPS  # commanded: six finger joints say little
+    for observation in episode.observations:
+        view = observation.views["agentview"]
+        px, _ = view.camera.project(observation.tool_pose_world[:3, 3])
+        assert np.linalg.norm(px - red(view.rgb)) < 1
+
+
+def test_a_file_without_a_model_has_no_calibration(tmp_path):
+    episode = Hdf5(write_libero(tmp_path / "a.hdf5", model=""))[0]
+    assert episode.observations[0].views["agentview"].camera is None and episode.tool_poses_world is not None
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ({"problem_info": '{"language_instruction": ["g", "o"]}'}, "go"),
+        ({"problem_info": None, "bddl_file_content": "(define (:language Push it) (:x))"}, "Push it"),
+        ({"problem_info": None}, "move the ball over"),
+        ({"problem_info": "not JSON", "bddl_file_name": None}, "put it there"),
+    ],
+)
+def test_words_from_wherever_they_are(tmp_path, attributes, words):
+    file = write_libero(tmp_path / "LIVING_ROOM_SCENE2_put_it_there_demo.hdf5", attributes=attributes)
+    assert Hdf5(file)[0].instructions == (words,)
+
+
+def test_demonstrations_by_number_and_files_by_name(tmp_path):
+    write_libero(tmp_path / "b.hdf5", demos=("demo_10", "demo_9"), steps=2)
+    write_libero(tmp_path / "a.hdf5", steps=2)
+    source = Hdf5(tmp_path)
+    found = [source[i].provenance.file for i in range(len(source))]
+    assert found == ["a.hdf5/demo_0", "b.hdf5/demo_9", "b.hdf5/demo_10"]
+
+
+def edit(file, change):
+    with h5py.File(file, "r+") as h5:
+        change(h5["data/demo_1"])
+
+
+def drop_images(demo):
+    del demo["obs/agentview_rgb"], demo["obs/eye_in_hand_rgb"]
+
+
+def short(demo):
+    del demo["obs/ee_pos"]
+    demo["obs/ee_pos"] = tips(5)
+
+
+def few_images(demo):
+    images = demo["obs/agentview_rgb"][:5]
+    del demo["obs/agentview_rgb"]
+    demo["obs/agentview_rgb"] = images
+
+
+def nan(demo):
+    demo["obs/ee_pos"][3] = np.nan
+
+
+def elsewhere(demo):
+    del demo["obs/agentview_rgb"]
+    demo["obs/agentview_rgb"] = h5py.ExternalLink("/etc/passwd", "/data")
+
+
+def raw_file(demo):
+    del demo["obs/ee_pos"]
+    demo["obs"].create_dataset("ee_pos", (STEPS, 3), "f8", external=[("/dev/zero", 0, 24 * STEPS)])
+
+
+def endless(demo):
+    del demo["obs/ee_pos"]
+    demo["obs"].create_dataset("ee_pos", (10**11, 3), "f8", chunks=(1000, 3))
+
+
+def huge_images(demo):
+    del demo["obs/agentview_rgb"]
+    demo["obs"].create_dataset("agentview_rgb", (STEPS, 10**5, 10**5, 3), "u1", chunks=(1, 10, 10, 3))
+
+
+def no_xml(demo):
+    demo.attrs["model_file"] = "<mujoco><worldbody>"
+
+
+def bomb(demo):
+    demo.attrs["model_file"] = '<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;">]><mujoco>&c;</mujoco>'
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (drop_images, "low-dimensional data only"),
+        (short, "5 positions and 8 rotations"),
+        (few_images, r"\[5, 8\] steps"),
+        (nan, "not finite"),
+        (elsewhere, "links to another file"),
+        (raw_file, "lies in another file"),
+        (endless, "larger than 512 MiB"),
+        (huge_images, "too many"),
+        (no_xml, "XML is damaged"),
+        (bomb, "XML is damaged"),
+    ],
+)
+def test_a_broken_demonstration_is_reported_and_the_others_read(tmp_path, change, reason):
+    file = write_libero(tmp_path / "a.hdf5", demos=("demo_0", "demo_1", "demo_2"))
+    edit(file, change)
+    first, broken, last = (Hdf5(file)[i] for i in range(3))
+    assert isinstance(first, Episode) and isinstance(last, Episode)
+    assert isinstance(broken, Unreadable) and broken.file == "a.hdf5/demo_1"
+    with pytest.raises(ValueError, match=reason):
+        raise ValueError(broken.reason)
+
+
+def test_a_file_that_is_no_hdf5_is_one_item_that_cannot_be_read(tmp_path):
+    write_libero(tmp_path / "a.hdf5")
+    (tmp_path / "cut.hdf5").write_bytes((tmp_path / "a.hdf5").read_bytes()[:3000])
+    (tmp_path / "noise.hdf5").write_bytes(b"noise" * 100)
+    good, *bad = (Hdf5(tmp_path)[i] for i in range(3))
+    assert isinstance(good, Episode)
+    assert [item.file for item in bad] == ["cut.hdf5", "noise.hdf5"]
+    assert all("not HDF5, cut off or damaged" in item.reason for item in bad)
+
+
+def test_nothing_at_all_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="no file"):
+        Hdf5(tmp_path / "nowhere.hdf5")
+    with pytest.raises(ValueError, match="no demonstrations"):
+        Hdf5(tmp_path)
+
+
+QUARTER = rotation_z(np.pi / 2)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "compiler"),
+    [
+        ('quat="0.7071068 0 0 0.7071068"', ""),
+        ('axisangle="0 0 2 90"', ""),
+        ('euler="0 0 1.5707963"', '<compiler angle="radian"/>'),
+        ('euler="90 0 0"', '<compiler eulerseq="zyx"/>'),
+        ('xyaxes="0 3 0 -1 1 0"', ""),
+    ],
+)
+def test_a_rotation_in_any_of_mujocos_spellings(spelling, compiler):
+    body = f'<body name="a" pos="1 0 0" {spelling}><site name="s" pos="0.5 0 0"/></body>'
+    model = read_model(f"<mujoco>{compiler}<worldbody><frame pos='0 0 1'>{body}</frame></worldbody></mujoco>")
+    assert np.allclose(model.bodies["a"].anchor_from_here[:3, :3], QUARTER, atol=1e-6)
+    assert np.allclose(model.sites["s"].anchor_from_here[:3, 3], [1, 0.5, 1], atol=1e-6)
+
+
+def test_zaxis():
+    model = read_model('<mujoco><worldbody><site name="s" zaxis="1 0 0"/></worldbody></mujoco>')
+    assert np.allclose(model.sites["s"].anchor_from_here[:3, 2], [1, 0, 0])
+
+
+def test_cameras_that_turn_by_themselves_are_left_out():
+    assert set(read_model(MODEL).cameras) == {"agentview", "robot0_eye_in_hand"}
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        "",
+        "<html/>",
+        '<mujoco><worldbody><camera name="c" fovy="200"/></worldbody></mujoco>',
+        '<mujoco><worldbody><camera name="c" pos="1 nan 0"/></worldbody></mujoco>',
+        '<mujoco><worldbody><body quat="0 0 0 0"/></worldbody></mujoco>',
+        "<mujoco><worldbody>" + "<body>" * 1000 + "</body>" * 1000 + "</worldbody></mujoco>",
+    ],
+)
+def test_a_model_that_is_none_is_refused_in_one_line(xml):
+    with pytest.raises(ValueError, match="model") as refused:
+        read_model(xml)
+    assert "\n" not in str(refused.value)
