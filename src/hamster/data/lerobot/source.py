@@ -50,6 +50,11 @@ class LeRobot:
         return f"lerobot:{self.folder}"
 
     @property
+    def per_shard(self) -> int:
+        """An episode a file."""
+        return 1
+
+    @property
     def _catalogue(self) -> Catalogue:
         return catalogue(str(self.folder), (self.folder / "meta" / "info.json").stat().st_mtime_ns)
 
