@@ -1,28 +1,26 @@
 import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path as File
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from hamster.data import AnnotatedImage, Annotation, ImageObject, Mention, Provenance, Unreadable, View
-from hamster.data.rlbench import episodes
-from hamster.label import dataset, read_annotated, read_episodes, write
-from hamster.label.run import label
-from hamster.path import Gripper, Path
+from hamster.data import Unreadable
+from hamster.data.rlbench import RLBench
+from hamster.label import read_annotated, read_conversations, read_episodes, write
+from hamster.label.dataset import read_manifest
+from hamster.label.one import Options
+from hamster.label.run import label, summary
+from hamster.path import Gripper
 from tests.data.rlbench_files import camera, depth_image, write_episode
-
-
-def image(i, size=16):
-    rgb = np.full((size, size, 3), i % 256, np.uint8)
-    path = Path([[0.1, 0.2], [0.5, i / 1000]], [Gripper.UNKNOWN, Gripper.CLOSED], [0.5, 0.6])
-    mentions = [Mention(0, 4, (0, 1)), Mention(5, 9, (1,))]
-    annotation = Annotation(f"take thing {i}", path, "pick_place", mentions, 1, None)
-    objects = [ImageObject("red", "cube"), ImageObject("blue", "cup")]
-    mask = np.full((size, size), 255, np.uint8)
-    return AnnotatedImage(
-        View(rgb, None, camera(size)), [annotation], Provenance("test:", extra={"i": i}), objects, mask
-    )
+from tests.label.made import Images, Listed, image, talk
 
 
 def same(a, b):
@@ -38,28 +36,18 @@ def same(a, b):
     )
 
 
-def digests(folder):
-    return [(s["file"], s["sha256"], [f["sha256"] for f in s["also"]]) for s in dataset.read_manifest(folder)["shards"]]
-
-
-@pytest.fixture(autouse=True)
-def small_shards(monkeypatch):
-    monkeypatch.setattr(dataset, "IMAGES_PER_SHARD", 4)
-
-
 def test_images_round_trip(tmp_path):
-    images = [image(i) for i in range(10)]
-    manifest = write(images, tmp_path, source="test:10", seed=3)
-    assert manifest["counts"] == {"items": 10, "images": 10, "annotations": 10, "unreadable": 0}
-    assert [shard["n"] for shard in manifest["shards"]] == [4, 4, 2]
+    manifest = write([Images(10)], tmp_path, seed=3)
+    counts = {"items": 10, "labelled": 10, "abstained": 0, "failed": 0, "images": 10, "paths": 10}
+    assert manifest["counts"] == counts and [shard["n"] for shard in manifest["shards"]] == [4, 4, 2]
     back = list(read_annotated(tmp_path))
-    assert len(back) == 10 and all(same(a, b) for a, b in zip(images, back, strict=True))
-    assert (manifest["format"], manifest["kind"], manifest["seed"]) == ("hamster-labels/1", "annotated", 3)
-    assert {"source", "versions", "commit", "command"} <= set(manifest)
+    assert len(back) == 10 and all(same(image(i), b) for i, b in enumerate(back))
+    assert (manifest["sources"], manifest["seed"]) == (["test:images"], 3)
+    assert {"versions", "git_commit", "command"} <= set(manifest["run"])
 
 
 def test_the_arrays_and_lines_are_where_the_format_says(tmp_path):
-    write([image(0), image(1)], tmp_path)
+    write([Images(2)], tmp_path)
     with np.load(tmp_path / "shard-00000.npz", allow_pickle=False) as arrays:
         assert arrays["rgb"].shape == (2, 16, 16, 3) and arrays["segmentation"].dtype == np.uint8
     lines = [json.loads(line) for line in (tmp_path / "shard-00000.jsonl").read_text().splitlines()]
@@ -67,102 +55,127 @@ def test_the_arrays_and_lines_are_where_the_format_says(tmp_path):
     assert lines[1]["objects"] == [{"colour": "red", "kind": "cube"}, {"colour": "blue", "kind": "cup"}]
 
 
-class InterruptedRunError(Exception):
-    """What a pulled plug looks like from inside."""
-
-
-def until(stop, n=10):
-    for i in range(n):
-        if i == stop:
-            raise InterruptedRunError
-        yield image(i)
+class PulledPlugError(Exception):
+    """What a power cut looks like from inside."""
 
 
 @pytest.mark.parametrize("stop", [0, 3, 4, 5, 9])
 def test_an_interrupted_run_goes_on_and_ends_up_the_same(tmp_path, stop):
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    write(until(None), whole, source="test:10")
-    with pytest.raises(InterruptedRunError):
-        write(until(stop), broken, source="test:10")
-    assert not (broken / "manifest.json").exists()
-    asked = []
+    items = [image(i) for i in range(10)]
+    whole = write([Listed(tuple(items))], tmp_path / "whole")
+    with pytest.raises(PulledPlugError):
+        write([Listed((*items[:stop], PulledPlugError(), *items[stop + 1 :]))], tmp_path / "broken")
+    assert not (tmp_path / "broken" / "manifest.json").exists()
+    done = [PulledPlugError()] * (stop // 4 * 4)  # what was written is not read again
+    assert write([Listed((*done, *items[len(done) :]))], tmp_path / "broken")["digest"] == whole["digest"]
 
-    def rest(start):
-        asked.append(start)
-        return (image(i) for i in range(start, 10))
 
-    manifest = write(rest, broken, source="test:10")
-    assert asked == [stop // 4 * 4]
-    assert digests(broken) == digests(whole) and manifest["counts"]["items"] == 10
+def test_killed_at_random_moments_it_ends_up_the_same(tmp_path):
+    """kill -9, not an exception; two processes, so that one shard may be done while an earlier one is not."""
+    code = f"""
+from pathlib import Path
+from hamster.label import write
+from tests.label.made import Images
+if __name__ == "__main__":
+    write([Images(30, delay_s=0.02, broken=7)], Path({str(tmp_path / "out")!r}), workers=2)
+"""
+    script = tmp_path / "run.py"
+    script.write_text(code)
+    env = {**os.environ, "PYTHONPATH": str(File(__file__).parents[2])}
+    for seed in range(3):
+        run = subprocess.Popen([sys.executable, script], env=env, start_new_session=True)
+        time.sleep(random.Random(seed).uniform(0.5, 2.0))
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+    subprocess.run([sys.executable, script], env=env, check=True)
+    found, whole = read_manifest(tmp_path / "out"), write([Images(30, broken=7)], tmp_path / "whole")
+    assert found["digest"] == whole["digest"] and found["counts"] == whole["counts"]
+    assert whole["counts"]["failed"] == 1 and found["left_out"] == whole["left_out"]
+
+
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_neither_engine_nor_workers_show_in_what_is_written(tmp_path, engine):
+    if engine == "ray":
+        pytest.importorskip("ray", reason="Ray is an extra: pip install 'hamster-vla[ray]'")
+    alone = write([Images(12, broken=5)], tmp_path / "alone")
+    shared = write([Images(12, broken=5)], tmp_path / engine, workers=2, engine=engine)
+    assert shared["digest"] == alone["digest"] and shared["counts"] == alone["counts"]
+    with pytest.raises(ValueError, match="there are local, ray"):
+        write([Images(1)], tmp_path / "x", engine="spark")
 
 
 def test_a_finished_run_is_not_done_again(tmp_path):
-    first = write(until(None), tmp_path, source="test:10")
-    assert write(until(0), tmp_path, source="test:10") == first
+    first = write([Images(5)], tmp_path)
+    assert write([Listed((PulledPlugError(),) * 5, uri="test:images")], tmp_path) == first
 
 
-def test_a_damaged_shard_and_what_follows_is_made_again(tmp_path):
-    write(until(None), tmp_path, source="test:10")
-    before = digests(tmp_path)
+def test_a_damaged_shard_is_made_again(tmp_path):
+    digest = write([Images(10)], tmp_path)["digest"]
     (tmp_path / "shard-00001.npz").write_bytes(b"")
-    write(until(None), tmp_path, source="test:10")
-    assert digests(tmp_path) == before and len(list(read_annotated(tmp_path))) == 10
+    assert write([Images(10)], tmp_path)["digest"] == digest
+    assert len(list(read_annotated(tmp_path))) == 10
 
 
 def test_a_journal_that_was_cut_off_is_believed_up_to_there(tmp_path):
-    with pytest.raises(InterruptedRunError):
-        write(until(9), tmp_path, source="test:10")
+    items = [image(i) for i in range(10)]
+    with pytest.raises(PulledPlugError):
+        write([Listed((*items[:9], PulledPlugError()))], tmp_path)
     journal = (tmp_path / "journal.jsonl").read_bytes()
     (tmp_path / "journal.jsonl").write_bytes(journal[:-20])
-    write(until(None), tmp_path, source="test:10")
+    write([Listed(tuple(items))], tmp_path)
     assert len(list(read_annotated(tmp_path))) == 10
 
 
 def test_another_run_is_not_mixed_in(tmp_path):
-    write([image(0)], tmp_path, source="test:1", seed=0)
+    write([Images(1)], tmp_path, seed=0)
     with pytest.raises(ValueError, match="another run"):
-        write([image(0)], tmp_path, source="test:1", seed=1)
+        write([Images(1)], tmp_path, seed=1)
+    with pytest.raises(ValueError, match="another run"):
+        write([Images(1)], tmp_path, seed=0, options=Options(epsilon=0.1))
 
 
 def test_damage_is_noticed_when_reading(tmp_path):
-    write([image(0)], tmp_path)
+    write([Images(1)], tmp_path)
     file = tmp_path / "shard-00000.jsonl"
     file.write_text(file.read_text().replace("take", "push"))
     with pytest.raises(ValueError, match="not what the manifest says"):
         list(read_annotated(tmp_path))
 
 
-def test_images_of_different_sizes_go_to_different_shards(tmp_path):
-    manifest = write([image(0), image(1), image(2, 24), image(3, 24), image(4)], tmp_path)
-    assert [shard["n"] for shard in manifest["shards"]] == [2, 2, 1]
-    assert manifest["counts"]["items"] == 5
-    assert [back.view.rgb.shape[0] for back in read_annotated(tmp_path)] == [16, 16, 24, 24, 16]
+def test_images_of_different_sizes_share_a_shard(tmp_path):
+    items = (image(0), image(1, 24), image(2))
+    write([Listed(items)], tmp_path)
+    assert all(same(a, b) for a, b in zip(items, read_annotated(tmp_path), strict=True))
 
 
-def test_what_could_not_be_read_is_counted_with_its_reason(tmp_path):
-    items = [
-        Unreadable("a", "torn"),
-        image(0),
-        Unreadable("b", "burnt"),
-        *map(image, range(1, 6)),
-        Unreadable("c", "wet"),
-    ]
-    manifest = write(items, tmp_path)
-    assert manifest["counts"] == {"items": 9, "images": 6, "annotations": 6, "unreadable": 3}
-    assert [u["file"] for u in manifest["unreadable"]] == ["a", "b", "c"]
+def test_what_could_not_be_read_is_counted_with_its_reason(tmp_path, capsys):
+    torn = [Unreadable(name, "torn") for name in "abc"]
+    items = (torn[0], image(0), torn[1], *map(image, range(1, 6)), torn[2])
+    manifest = label([Listed(items)], tmp_path)
+    told = summary(manifest)
+    assert (told["episodes"], told["labelled"], told["abstained"], told["failed"]) == (9, 6, 0, 3)
+    assert [each["file"] for each in manifest["left_out"]] == ["a", "b", "c"]
+    assert "failed: b: torn" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="a: torn"):
+        write([Listed(items)], tmp_path / "strict", strict=True)
 
 
 def test_nothing_readable_is_an_error_with_the_first_reason(tmp_path):
     with pytest.raises(ValueError, match=r"nothing in test: could be labelled.*a: torn"):
-        write([Unreadable("a", "torn")], tmp_path, source="test:")
+        write([Listed((Unreadable("a", "torn"),))], tmp_path)
 
 
-def test_kinds_are_not_mixed_and_not_confused(tmp_path):
+def test_several_sources_of_several_kinds_make_one_set(tmp_path):
     write_episode(tmp_path / "in" / "episode0", steps=3)
-    with pytest.raises(ValueError, match="not both"):
-        write([image(0), *episodes(tmp_path / "in")], tmp_path / "out")
-    write([image(0)], tmp_path / "images")
-    with pytest.raises(ValueError, match="'annotated', not 'episodes'"):
+    folder = tmp_path / "out"
+    manifest = write([Images(3), RLBench(tmp_path / "in"), Listed((talk(0), talk(1)))], folder)
+    assert manifest["counts"]["items"] == 6 and [s["kind"] for s in manifest["shards"]] == [
+        "annotated", "episodes", "conversations",
+    ]  # fmt: skip
+    assert list(read_conversations(folder)) == [talk(0), talk(1)]
+    assert (len(list(read_annotated(folder))), len(list(read_episodes(folder)))) == (3, 1)
+    write([Images(1)], tmp_path / "images")
+    with pytest.raises(ValueError, match="kind annotated, not 'episodes'"):
         list(read_episodes(tmp_path / "images"))
     with pytest.raises(ValueError, match=r"manifest\.json is missing"):
         list(read_annotated(tmp_path))
@@ -171,7 +184,7 @@ def test_kinds_are_not_mixed_and_not_confused(tmp_path):
 @pytest.fixture
 def labelled(tmp_path):
     poses = write_episode(tmp_path / "in" / "episode0", cameras=("front", "wrist"), phrases=["reach it"])
-    write(episodes(tmp_path / "in"), tmp_path / "out", source="rlbench:in")
+    write([RLBench(tmp_path / "in")], tmp_path / "out")
     return tmp_path / "out", poses
 
 
@@ -179,6 +192,7 @@ def test_an_episode_has_a_label_for_every_frame(labelled):
     folder, poses = labelled
     (found,) = read_episodes(folder)
     assert found.camera == "front" and list(found.episode.instructions) == ["reach it"]
+    assert found.how.method == "projection" and len(found.episode.provenance.sha256) == 64
     assert len(found.labels) == len(found.episode.observations) == 12
     for t, one in enumerate(found.labels):
         px, _ = camera().project(poses[t, :3, 3])
@@ -219,39 +233,46 @@ def test_the_path_is_drawn_on_the_first_frame(labelled):
     assert drawn.shape == (32, 32, 3) and np.ptp(drawn[v - 1 : v + 2, u - 1 : u + 2].astype(int)) > 60
 
 
+def test_a_camera_without_depth_is_kept_as_a_video(tmp_path):
+    write_episode(tmp_path / "in" / "episode0", steps=5)
+    (episode,) = [RLBench(tmp_path / "in")[0]]
+    flat = [replace(o, views={"front": replace(o.views["front"], depth_m=None)}) for o in episode.observations]
+    write([Listed((replace(episode, observations=flat),), per_shard=1)], tmp_path / "out")
+    assert (tmp_path / "out" / "ep-00000.front.mp4").is_file()
+    (found,) = read_episodes(tmp_path / "out")
+    for before, after in zip(flat, found.episode.observations, strict=True):
+        assert np.abs(before.views["front"].rgb.astype(int) - after.views["front"].rgb).mean() < 12
+        assert np.allclose(before.views["front"].camera.intrinsics, after.views["front"].camera.intrinsics)
+
+
 def test_an_episode_whose_image_breaks_is_left_out_and_the_rest_is_kept(tmp_path):
     for number in range(3):
         write_episode(tmp_path / "in" / f"episode{number}", steps=3)
     (tmp_path / "in" / "episode1" / "front_rgb" / "2.png").write_bytes(b"\x89PNG\r\n\x1a\n torn")
-    manifest = write(episodes(tmp_path / "in"), tmp_path / "out", source="rlbench:in")
-    assert manifest["counts"] == {"items": 3, "episodes": 2, "frames": 6, "unreadable": 1}
-    assert "2.png" in manifest["unreadable"][0]["reason"] and "episode1" in manifest["unreadable"][0]["file"]
-    assert [e.episode.provenance.source for e in read_episodes(tmp_path / "out")] == [
-        "rlbench:episode0",
-        "rlbench:episode2",
-    ]
+    manifest = write([RLBench(tmp_path / "in")], tmp_path / "out")
+    counts = manifest["counts"]
+    assert (counts["items"], counts["labelled"], counts["failed"], counts["frames"]) == (3, 2, 1, 6)
+    assert "2.png" in manifest["left_out"][0]["reason"] and "episode1" in manifest["left_out"][0]["file"]
+    assert len(list(read_episodes(tmp_path / "out"))) == 2
 
 
-def test_an_unknown_camera_or_a_missing_robot_is_a_reason(tmp_path):
+def test_an_unknown_camera_is_a_reason(tmp_path):
     write_episode(tmp_path / "in" / "episode0", steps=3)
-    (episode,) = episodes(tmp_path / "in")
     with pytest.raises(ValueError, match="no camera 'side'; there are front"):
-        write([episode], tmp_path / "a", camera="side")
-    with pytest.raises(ValueError, match="not recorded"):
-        write([replace(episode, tool_poses_world=None)], tmp_path / "b")
+        write([RLBench(tmp_path / "in")], tmp_path / "a", options=Options(camera="side"))
 
 
 def test_a_run_with_a_page_to_look_at(tmp_path, capsys):
     write_episode(tmp_path / "in" / "episode0", steps=3)
     write_episode(tmp_path / "in" / "episode1", steps=3, cameras=())
-    label(episodes(tmp_path / "in"), tmp_path / "out", source="rlbench:in")
+    label([RLBench(tmp_path / "in")], tmp_path / "out")
     page = np.asarray(Image.open(tmp_path / "out" / "paths.png"))
     assert page.shape[1] >= 200 and page.std() > 10
     out, err = capsys.readouterr()
-    assert out == "" and "left out episode1: low-dimensional data only" in err
+    assert out == "" and "failed: episode1: low-dimensional data only" in err
 
 
 def test_the_page_of_a_set_of_images(tmp_path):
-    label([image(i) for i in range(30)], tmp_path, source="test:30", seed=0, total=30)
+    label([Images(30)], tmp_path, seed=0)
     width, height = Image.open(tmp_path / "paths.png").size
     assert width == 6 * 224 and height == 4 * 254  # the first 24

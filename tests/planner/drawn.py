@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path as File
 
@@ -10,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from hamster.path import Gripper, Path
+from tests.label_sets import write_manifest
 
 COLOURS = {
     "red": (215, 40, 35), "green": (40, 160, 60), "blue": (40, 80, 210), "yellow": (235, 210, 40),
@@ -149,14 +149,6 @@ def write(
         file = out / f"shard-{number:05d}.npz"
         np.savez(file, rgb=np.stack(rgb), segmentation=np.stack(masks))
         file.with_suffix(".jsonl").write_text("\n".join(lines) + "\n")
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        shards.append({"file": file.name, "sha256": digest, "n": len(rgb)})
-    manifest = {
-        "format": "hamster-labels/1",
-        "kind": "annotated",
-        "counts": {"images": images},
-        "seed": seed,
-        "shards": shards,
-    }
-    (out / "manifest.json").write_text(json.dumps(manifest))
+        shards.append([file.name, file.with_suffix(".jsonl").name])
+    write_manifest(out, "annotated", *shards)
     return out

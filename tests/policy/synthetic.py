@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hamster.geometry import Camera, look_at, pose, rotation_z
 from hamster.path import Path
+from tests.label_sets import write_manifest
 
 Array = NDArray[np.float64]
 FAMILIES = ("pick_place", "press", "knock")
@@ -256,6 +257,5 @@ def write(
         arrays, labels = episode(scene, family, np.random.default_rng([seed, i, 1]), size, between)
         np.savez(out / f"ep-{i:05d}.npz", **arrays)
         (out / f"ep-{i:05d}.json").write_text(json.dumps(labels))
-    manifest = {"format": "hamster-labels/1", "kind": "episodes", "counts": counts, "seed": seed, "shards": []}
-    (out / "manifest.json").write_text(json.dumps(manifest))
+    write_manifest(out, "episodes", *([f"ep-{i:05d}.npz", f"ep-{i:05d}.json"] for i in range(len(families))))
     return out

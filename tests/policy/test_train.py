@@ -12,6 +12,7 @@ from hamster.policy.flow_policy import predict
 from hamster.policy.pack import load_pack
 from hamster.policy.presets import PRESETS, preset
 from hamster.policy.train import Run, train_policy
+from tests.label_sets import write_manifest
 
 DEBUG = PRESETS["debug"]
 
@@ -51,8 +52,9 @@ def test_wrong_folders_are_named(demonstrations: FilePath, tmp_path: FilePath) -
         load_pack(tmp_path, "front", tmp_path / "pack")
     with pytest.raises(ValueError, match="no view 'left'; there are: front"):
         load_pack(demonstrations, "left", tmp_path / "pack")
-    (tmp_path / "manifest.json").write_text(json.dumps({"kind": "annotated"}))
-    with pytest.raises(ValueError, match="'annotated'"):
+    (tmp_path / "shard.npz").write_bytes(b"")
+    write_manifest(tmp_path, "annotated", ["shard.npz"])
+    with pytest.raises(ValueError, match="kind annotated, not 'episodes'"):
         load_pack(tmp_path, "front", tmp_path / "pack")
     with pytest.raises(ValueError, match="Did you mean 'nano'"):
         preset("nanno")

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hamster.cli.names import unknown
 
+if TYPE_CHECKING:
+    from hamster.path.dialects import Size
+    from hamster.path.path import Path as Route
+
 MAX_BYTES = 1 << 20  # a path is a few hundred bytes; more is the wrong file
+JSON = "json"
 
 
 def read_text(file: str) -> str:
@@ -26,13 +33,49 @@ def read_text(file: str) -> str:
         raise ValueError(f"{file} is not UTF-8 text (byte {error.start})") from None
 
 
-def convert_text(text: str, source: str, target: str = "json") -> str:
-    """Parses `text` strictly in one dialect and prints it in another, or as JSON; PlanError if it is no path."""
-    from hamster.path.dialects import DIALECTS, parse, render
+def convert_text(text: str, source: str, target: str = JSON, image_size: str = "") -> str:
+    """Parses `text` strictly in one dialect and prints it in another, or as JSON.
 
-    if source not in DIALECTS:
-        raise unknown("dialect", source, DIALECTS)
-    if target not in ("json", *DIALECTS):
-        raise unknown("target", target, ("json", *DIALECTS))
-    path = parse(text, source)
-    return json.dumps(path.to_json()) if target == "json" else render(path, target)
+    As JSON, a text with boxes, or with points on several images, is printed as such; nothing else can be made of it.
+    What the target cannot say is named on standard error.
+
+    Raises:
+        PlanError: if it is no path, or could be in several dialects; it names them.
+        ValueError: for a dialect or a size that does not exist.
+    """
+    from hamster.path.dialects import AUTO, DIALECTS, lost, read, render
+
+    if source not in (AUTO, JSON, *DIALECTS):
+        raise unknown("dialect", source, (AUTO, JSON, *DIALECTS))
+    if target not in (JSON, *DIALECTS):
+        raise unknown("target", target, (JSON, *DIALECTS))
+    size = parse_size(image_size) if image_size else None
+    if source == JSON:
+        path = _path_of_record(text)
+    else:
+        answer = read(text, source, size)
+        if target == JSON and not answer.is_path:
+            return json.dumps(answer.to_json())
+        path = answer.path()
+    if target == JSON:
+        return json.dumps(path.to_json())
+    if missing := lost(path, target):
+        sys.stderr.write(f"hamster: {target} has no words for {' and '.join(missing)}\n")
+    return render(path, target, size)
+
+
+def parse_size(text: str) -> Size:
+    """Width and height from "640x480"; ValueError if it is anything else."""
+    match = re.fullmatch(r"([0-9]{1,6})[xX×]([0-9]{1,6})", text.strip())
+    if not match or not int(match[1]) or not int(match[2]):
+        raise ValueError(f"image size {text[:40]!r} is not WIDTHxHEIGHT in pixels, like 640x480")
+    return int(match[1]), int(match[2])
+
+
+def _path_of_record(text: str) -> Route:
+    from hamster.path.path import Path as Route
+
+    try:
+        return Route.from_json(json.loads(text))
+    except RecursionError:
+        raise ValueError("not a path record: nested too deeply") from None

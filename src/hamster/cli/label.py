@@ -1,10 +1,10 @@
-"""`hamster label`: episodes become paths, on disk."""
+"""`hamster label`: everything that shows a task being done becomes paths, on disk."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from tyro.conf import Positional
@@ -12,23 +12,46 @@ from tyro.conf import Positional
 
 @dataclass(frozen=True)
 class Label:
-    """Write a label set: every frame of every episode with the path from there to the end."""
+    """Write a label set: images, and every frame of every episode, with the path from there to the end."""
 
-    source: Positional[str]
-    """tabletop:N (demonstrations), offdomain:N (images for the planner) or rlbench:DIR."""
+    sources: Positional[tuple[str, ...]]
+    """One or more of tabletop:N, offdomain:N, rlbench:DIR, lerobot:DIR, rlds:DIR, hdf5:FILE, video:GLOB, sketch:DIR,
+    points:JSON, trace:JSON."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Folder of the label set. The same command again continues an interrupted run."""
     seed: int = 0
     """Of the generators; the readers have no use for it."""
-
+    engine: Literal["local", "ray"] = "local"
+    """Where the work is done: on this machine's cores or on a Ray cluster. The labels do not depend on it."""
     workers: int | None = None
-    """Processes for what is generated; one per core if not given. The labels do not depend on it."""
+    """Processes; one per core if not given. The labels do not depend on it."""
+    format: Literal["hamster", "lerobot", "trl", "llava"] = "hamster"
+    """hamster is what `hamster train` reads; the others are written from it, into a folder of that name in `out`."""
+    camera: str | None = None
+    """Of whose images the paths of episodes are; the first one if not given."""
+    epsilon: float = 0.05
+    """Of the simplification, relative to the image."""
+    video: Literal["auto", "hands", "tracking"] = "auto"
+    """How the tip is found in videos of which no robot was recorded."""
+    strict: bool = False
+    """Stop at the first item that cannot be read, instead of counting it and going on."""
 
     def run(self) -> None:
-        """Opens the source and writes its labels."""
+        """Opens the sources, writes the labels, and prints what came of it as one line of JSON."""
+        import json
+
         from hamster.cli.sources import open_source
-        from hamster.label.run import label
+        from hamster.label.one import Options
+        from hamster.label.run import label, summary
         from hamster.provenance import usable_cores
 
-        source = open_source(self.source, self.seed, self.workers or usable_cores())
-        label(source.items, self.out, source=self.source, seed=self.seed, total=source.total)
+        manifest = label(
+            [open_source(uri, self.seed) for uri in self.sources], self.out, seed=self.seed, engine=self.engine,
+            workers=self.workers or usable_cores(), strict=self.strict,
+            options=Options(self.camera, self.epsilon, self.video),
+        )  # fmt: skip
+        if self.format != "hamster":
+            from hamster.label.export import export
+
+            export(self.out, self.out / self.format, self.format)
+        print(json.dumps(summary(manifest)))  # noqa: T201  # for scripts

@@ -21,6 +21,10 @@ class Source(Protocol):
     def uri(self) -> str:
         """What names it on the command line, `lerobot:DIR` for instance."""
 
+    @property
+    def per_shard(self) -> int:
+        """How many items are written into one file: 1 for episodes, many for images."""
+
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Item: ...

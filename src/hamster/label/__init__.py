@@ -1,6 +1,6 @@
 """Episodes become paths; label sets are written to disk and read back."""
 
-from hamster.label.dataset import read_annotated, read_episodes, write
+from hamster.label.dataset import read_annotated, read_conversations, read_episodes, write
 from hamster.label.episodes import LabelledEpisode
 from hamster.label.gripper import gripper_events
 from hamster.label.project import Label, Visibility, path_from_poses, paths_from_here
@@ -18,6 +18,7 @@ __all__ = [
     "path_from_poses",
     "paths_from_here",
     "read_annotated",
+    "read_conversations",
     "read_episodes",
     "write",
 ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path as File
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hamster.data import AnnotatedImage, Annotation, ImageObject, Mention, Provenance, View
 from hamster.geometry import Camera
@@ -19,30 +20,47 @@ NO_OBJECT = 255
 
 
 def pack(images: Sequence[AnnotatedImage], stem: str) -> dict[str, bytes]:
-    """The files of a shard, by name; all images have one size."""
-    nothing = np.full(images[0].view.rgb.shape[:2], NO_OBJECT, np.uint8)
-    arrays = {
-        "rgb": np.stack([image.view.rgb for image in images]),
-        "segmentation": np.stack([nothing if i.segmentation is None else i.segmentation for i in images]),
-    }
+    """The files of a shard, by name. Images of one size are one array, else each is one of its own (`rgb_00000` …)."""
+    rgb = [image.view.rgb for image in images]
+    masks = [_mask(image) for image in images]
+    if len({each.shape for each in rgb}) == 1:
+        arrays = {"rgb": np.stack(rgb), "segmentation": np.stack(masks)}
+    else:
+        arrays = {f"rgb_{i:05d}": each for i, each in enumerate(rgb)}
+        arrays |= {f"segmentation_{i:05d}": each for i, each in enumerate(masks)}
     lines = b"".join(json_bytes(_line(image)) for image in images)
     return {f"{stem}.npz": npz_bytes(arrays), f"{stem}.jsonl": lines}
 
 
-def unpack(npz: bytes, jsonl: bytes) -> Iterator[AnnotatedImage]:
-    """The images of a shard, from the content of its two files."""
-    with np.load(io.BytesIO(npz), allow_pickle=False) as arrays:
-        rgb, segmentation = arrays["rgb"], arrays["segmentation"]
-    for i, line in enumerate(jsonl.splitlines()):
+def unpack(folder: File, names: Sequence[str]) -> Iterator[AnnotatedImage]:
+    """The images of a shard, from the folder of its label set and the names of its files there."""
+    npz, jsonl = (next(folder / name for name in names if name.endswith(suffix)) for suffix in (".npz", ".jsonl"))
+    pictures = read_pictures(npz)
+    for rgb, mask, line in zip(*pictures, jsonl.read_bytes().splitlines(), strict=True):
         record = json.loads(line)
-        camera = record["camera"] and Camera(width=rgb.shape[2], height=rgb.shape[1], **record["camera"])
+        camera = record["camera"] and Camera(width=rgb.shape[1], height=rgb.shape[0], **record["camera"])
         yield AnnotatedImage(
-            View(rgb[i], None, camera),
+            View(rgb, None, camera),
             [_annotation(annotation) for annotation in record["annotations"]],
             Provenance(**record["provenance"]),
             [ImageObject(**thing) for thing in record["objects"]],
-            segmentation[i],
+            mask,
         )
+
+
+def read_pictures(npz: File) -> tuple[Sequence[NDArray[np.uint8]], Sequence[NDArray[np.uint8]]]:
+    """Images (H, W, 3) and masks (H, W) of a shard: whole arrays (N, …) where all have one size, else lists."""
+    with np.load(npz, allow_pickle=False) as arrays:
+        if "rgb" in arrays:
+            return arrays["rgb"], arrays["segmentation"]
+        numbers = sorted(name.removeprefix("rgb_") for name in arrays.files if name.startswith("rgb_"))
+        return tuple([arrays[f"{what}_{number}"] for number in numbers] for what in ("rgb", "segmentation"))  # type: ignore[return-value]
+
+
+def _mask(image: AnnotatedImage) -> NDArray[np.uint8]:
+    if image.segmentation is not None:
+        return image.segmentation
+    return np.full(image.view.rgb.shape[:2], NO_OBJECT, np.uint8)
 
 
 def _line(image: AnnotatedImage) -> dict[str, Any]:

@@ -1,68 +1,74 @@
 """The label set on disk: shards, and a manifest that is written when all of them are whole.
 
-One folder holds one run, either of annotated images (for planners) or of labelled episodes (for policies). Nothing in
-it is a pickle. The same call again goes on after the last whole shard, and does nothing once the manifest is there.
+Nothing in it is a pickle. The same call again makes what is missing, and does nothing once the manifest is there.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hamster.data import AnnotatedImage, Episode, Unreadable
-from hamster.label import annotated, episodes
+from hamster.data import AnnotatedImage, Conversation, Source
+from hamster.label import annotated, conversations, episodes
+from hamster.label.engines import ENGINES
 from hamster.label.episodes import LabelledEpisode
-from hamster.label.storage import Journal, json_bytes, read_checked, sha256, write_atomic
-from hamster.path.simplify import EPSILON
+from hamster.label.one import Options
+from hamster.label.shards import Entry, Shards, spans
+from hamster.label.storage import Journal, check, json_bytes, write_atomic
 from hamster.provenance import run_info
 
-FORMAT = "hamster-labels/1"
-IMAGES_PER_SHARD = 64
-Item = AnnotatedImage | Episode | Unreadable
+FORMAT = "hamster-labels/2"
+COUNTED = ("items", "labelled", "abstained", "failed")
 
 
 def write(
-    items: Iterable[Item] | Callable[[int], Iterable[Item]],
+    sources: Sequence[Source],
     out: Path,
     *,
-    source: str = "",
+    options: Options | None = None,
     seed: int | None = None,
-    camera: str | None = None,
-    epsilon: float = EPSILON,
-    on_item: Callable[[int], None] = lambda _: None,
+    workers: int = 1,
+    engine: str = "local",
+    strict: bool = False,
+    on_items: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Writes everything in `items` as a label set into the folder `out`, and returns its manifest.
+    """Labels everything in the sources, writes a label set into the folder `out`, and returns its manifest.
 
     An item that cannot be read or labelled is counted and reported in the manifest with the reason, and is no reason
-    to stop.
+    to stop. What is written depends neither on `workers`, nor on `engine`, nor on how often a run was interrupted.
 
     Args:
-        items: of one kind. A function is called with the number of items that are done already; anything else is
-            iterated, and what is done is thrown away.
-        out: made if need be; what a run of the same source, seed, camera and epsilon left there is gone on with.
-        camera: of whose images the paths of episodes are, default the first one.
-        epsilon: of the simplification of episodes' paths.
-        on_item: called after each item with the number of items done.
+        sources: one or more; one after the other, they are numbered through.
+        out: made if need be; what a run of the same sources and options left there is gone on with.
+        seed: for the record; the sources have drawn with it.
+        engine: one of `ENGINES`.
+        strict: stop at the first item that cannot be read.
+        on_items: called with the number of items done, after each shard.
 
     Raises:
-        ValueError: if `out` holds another run, items are of both kinds, or not one could be written.
+        ValueError: if `out` holds another run, no such engine, nothing could be labelled, or, with `strict`, an item
+            could not be read.
     """
+    if engine not in ENGINES:
+        raise ValueError(f"no engine {engine!r}; there are {', '.join(ENGINES)}")
     out.mkdir(parents=True, exist_ok=True)
-    run = {"format": FORMAT, "source": source, "seed": seed, "camera": camera, "epsilon": epsilon}
+    options = options or Options()
+    run = {"format": FORMAT, "sources": [source.uri for source in sources], "seed": seed, "options": asdict(options)}
     journal = Journal.open(out, run)
-    if (out / "manifest.json").is_file() and (manifest := read_manifest(out))["shards"] == _shards(journal):
-        return manifest
-    writer = _Writer(out, journal, camera, epsilon)
-    done = sum(entry["items"] for entry in journal.entries)
-    for number, item in enumerate(items(done) if callable(items) else islice(items, done, None), done + 1):
-        writer.add(item)
-        on_item(number)
-    writer.flush()
-    manifest = _manifest(run, journal, writer)
+    planned = spans(sources)
+    if (out / "manifest.json").is_file() and len(journal.entries) == len(planned):
+        return read_manifest(out)
+    todo = [span for span in planned if span.number not in journal.entries]
+    on_items(journal.items)
+    for entry in ENGINES[engine](Shards(sources, out, options, strict), todo, workers):
+        journal.add(entry)
+        on_items(journal.items)
+    manifest = _manifest(run, [journal.entries[span.number] for span in planned])
     write_atomic(out / "manifest.json", json_bytes(manifest, indent=1))
     return manifest
 
@@ -74,126 +80,64 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise ValueError(f"no label set in {folder}: manifest.json is missing; make one with `hamster label`")
     manifest: dict[str, Any] = json.loads(file.read_text())
     if manifest.get("format") != FORMAT:
-        raise ValueError(f"{file} has format {manifest.get('format')!r}; only {FORMAT!r} is read")
+        raise ValueError(f"{file} has format {manifest.get('format')!r}; only {FORMAT!r} is read: label again")
     return manifest
 
 
 def read_annotated(folder: Path) -> Iterator[AnnotatedImage]:
-    """The images of a label set of that kind, in order; ValueError if it is of another kind or damaged."""
-    for shard in _of_kind(folder, "annotated"):
-        yield from annotated.unpack(*_contents(folder, shard, ".npz", ".jsonl"))
+    """The images of a label set, in order; ValueError if it has none or is damaged."""
+    for names in shards_of(folder, "annotated"):
+        yield from annotated.unpack(folder, names)
 
 
 def read_episodes(folder: Path) -> Iterator[LabelledEpisode]:
-    """The episodes of a label set of that kind, in order; ValueError if it is of another kind or damaged."""
-    for shard in _of_kind(folder, "episodes"):
-        yield episodes.unpack(*_contents(folder, shard, ".npz", ".json"))
+    """The episodes of a label set, in order; ValueError if it has none or is damaged."""
+    for names in shards_of(folder, "episodes"):
+        yield episodes.unpack(folder, names)
 
 
-class _Writer:
-    """Collects images into shards, writes each episode as one, and counts."""
-
-    def __init__(self, out: Path, journal: Journal, camera: str | None, epsilon: float) -> None:
-        self.out, self.journal, self.camera, self.epsilon = out, journal, camera, epsilon
-        kinds = {entry["kind"] for entry in journal.entries}
-        self.kind: str | None = kinds.pop() if kinds else None
-        self._images: list[AnnotatedImage] = []
-        self.items = 0  # since the last shard
-        self.unreadable: list[dict[str, Any]] = []  # since the last shard
-
-    def add(self, item: Item) -> None:
-        self.items += 1
-        if isinstance(item, Unreadable):
-            self._leave_out(item.file, item.reason)
-        elif isinstance(item, Episode):
-            self._set_kind("episodes")
-            self._add_episode(item)
-        else:
-            self._set_kind("annotated")
-            self._add_image(item)
-
-    def flush(self) -> None:
-        """Writes the images that wait for their shard to be full."""
-        if self._images:
-            images, self._images = self._images, []
-            number = len(self.journal.entries)
-            counts = {"images": len(images), "annotations": sum(len(image.annotations) for image in images)}
-            self._write(annotated.pack(images, f"shard-{number:05d}"), counts, len(images))
-
-    def _add_image(self, image: AnnotatedImage) -> None:
-        if self._images and image.view.rgb.shape != self._images[0].view.rgb.shape:
-            self.items -= 1
-            self.flush()  # a shard has one size of images
-            self.items = 1
-        self._images.append(image)
-        if len(self._images) == IMAGES_PER_SHARD:
-            self.flush()
-
-    def _add_episode(self, episode: Episode) -> None:
-        stem = f"ep-{len(self.journal.entries):05d}"
-        try:
-            labelled = episodes.label_episode(episode, self.camera, self.epsilon)
-            files = episodes.pack(labelled, stem)
-        except (ValueError, OSError) as error:
-            self._leave_out(episode.provenance.file or episode.provenance.source, str(error))
-            return
-        self._write(files, {"episodes": 1, "frames": len(labelled.labels)}, 1)
-
-    def _write(self, files: Mapping[str, bytes], counts: Mapping[str, int], n: int) -> None:
-        for name, data in files.items():
-            (self.out / name).parent.mkdir(exist_ok=True)
-            write_atomic(self.out / name, data)
-        first, *also = [{"file": name, "sha256": sha256(data)} for name, data in files.items()]
-        shard = {**first, "n": n, "also": also}
-        entry = {"shard": shard, "kind": self.kind, "items": self.items, "counts": dict(counts)}
-        self.journal.add({**entry, "unreadable": self.unreadable})
-        self.items, self.unreadable = 0, []
-
-    def _leave_out(self, file: str, reason: str) -> None:
-        self.unreadable.append({"file": file, "reason": reason})
-
-    def _set_kind(self, kind: str) -> None:
-        if self.kind not in (None, kind):
-            raise ValueError(f"a label set holds {self.kind} or {kind}, not both")
-        self.kind = kind
+def read_conversations(folder: Path) -> Iterator[Conversation]:
+    """The conversations of a label set, in order; ValueError if it has none or is damaged."""
+    for names in shards_of(folder, "conversations"):
+        yield from conversations.unpack(folder, names)
 
 
-def _manifest(run: Mapping[str, Any], journal: Journal, last: _Writer) -> dict[str, Any]:
-    counts: Counter[str] = Counter()
-    for entry in journal.entries:
-        counts.update(entry["counts"])
-    unreadable = [*(u for entry in journal.entries for u in entry["unreadable"]), *last.unreadable]
-    if not journal.entries:
-        why = f"; the first one: {unreadable[0]['file']}: {unreadable[0]['reason']}" if unreadable else ""
-        raise ValueError(f"nothing in {run['source'] or 'the source'} could be labelled{why}")
-    items = sum(entry["items"] for entry in journal.entries) + last.items
-    info = run_info(run["seed"])
+def shards_of(folder: Path, kind: str) -> Iterator[list[str]]:
+    """For each shard of a kind the names of its files, which are checked before they are handed out.
+
+    Raises:
+        ValueError: if there is no label set, it has no such shards, or a file is not what was written.
+    """
+    shards = read_manifest(folder)["shards"]
+    if kind not in (kinds := sorted({shard["kind"] for shard in shards})):
+        raise ValueError(f"{folder} holds labels of kind {', '.join(kinds)}, not {kind!r}")
+    for shard in shards:
+        if shard["kind"] == kind:
+            for file in shard["files"]:
+                check(folder / file["file"], file["sha256"])
+            yield [file["file"] for file in shard["files"]]
+
+
+def _manifest(run: Mapping[str, Any], entries: Sequence[Entry]) -> dict[str, Any]:
+    left_out = [each for entry in entries for each in entry["left_out"]]
+    counts: Counter[str] = Counter(dict.fromkeys(COUNTED, 0))
+    counts.update(each["how"] for each in left_out)
+    for entry in entries:
+        counts.update({"items": entry["items"], "labelled": entry["labelled"], **entry["counts"]})
+    if not counts["labelled"]:
+        why = f"; the first one: {left_out[0]['file']}: {left_out[0]['reason']}" if left_out else ""
+        raise ValueError(f"nothing in {', '.join(run['sources']) or 'the source'} could be labelled{why}")
+    shards = [{"kind": e["kind"], "n": e["labelled"], "files": e["files"]} for e in entries if e["files"]]
     return {
         **run,
-        "kind": last.kind,
-        "counts": {"items": items, **counts, "unreadable": len(unreadable)},
-        "unreadable": unreadable,
-        "command": info["command"],
-        "versions": info["versions"],
-        "commit": info["git_commit"],
-        "run": info,
-        "shards": _shards(journal),
+        "counts": dict(counts),
+        "digest": _digest(shards),
+        "left_out": left_out,
+        "shards": shards,
+        "run": run_info(run["seed"]),
     }
 
 
-def _shards(journal: Journal) -> list[dict[str, Any]]:
-    return [entry["shard"] for entry in journal.entries]
-
-
-def _of_kind(folder: Path, kind: str) -> list[dict[str, Any]]:
-    manifest = read_manifest(folder)
-    if manifest["kind"] != kind:
-        raise ValueError(f"{folder} holds labels of kind {manifest['kind']!r}, not {kind!r}")
-    shards: list[dict[str, Any]] = manifest["shards"]
-    return shards
-
-
-def _contents(folder: Path, shard: Mapping[str, Any], *suffixes: str) -> list[bytes]:
-    """The content of a shard's files with these suffixes, in that order."""
-    files = {Path(f["file"]).suffix: f for f in (shard, *shard["also"])}
-    return [read_checked(folder / files[suffix]["file"], files[suffix]["sha256"]) for suffix in suffixes]
+def _digest(shards: Sequence[Mapping[str, Any]]) -> str:
+    lines = "".join(f"{file['sha256']}  {file['file']}\n" for shard in shards for file in shard["files"])
+    return hashlib.sha256(lines.encode()).hexdigest()

@@ -1,12 +1,17 @@
-"""Labelled episodes: arrays in an .npz, words and paths in a .json beside it, and a picture of the first frame."""
+"""Labelled episodes: arrays in an .npz, words and paths in a .json beside it, and a picture of the first frame.
+
+What a camera with depth saw is kept as it was, for the policies that learn from it; any other camera is a video.
+"""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from pathlib import Path as File
+from tempfile import TemporaryDirectory
 from typing import Any, overload
 
 import numpy as np
@@ -14,9 +19,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hamster.data import Episode, Keyposes, Observation, Provenance, View
+from hamster.data.video import VideoFile, write_video
 from hamster.geometry import Camera
 from hamster.label.annotated import provenance_json
 from hamster.label.gripper import commanded_events, gripper_events, is_open, with_start
+from hamster.label.how import How
 from hamster.label.keyposes import find_keyposes
 from hamster.label.project import Label, Visibility, paths_from_events
 from hamster.label.storage import json_bytes, npz_bytes
@@ -24,16 +31,21 @@ from hamster.path import Gripper, Path
 from hamster.path.draw import draw
 
 DEPTH_UNIT_M = 1e-4
+PROJECTED = How("projection")
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledEpisode:
-    """An episode and, for each of its frames, the path from there to the end on the image of one camera."""
+    """An episode and, for each of its frames, the path from there to the end on the image of one camera.
+
+    `how` says by which method; the score of each path, where the method gives any, is in `Path.score`.
+    """
 
     episode: Episode
     camera: str
     labels: Sequence[Label]
     task: str
+    how: How = PROJECTED
 
 
 def label_episode(episode: Episode, camera: str | None, epsilon: float) -> LabelledEpisode:
@@ -51,45 +63,59 @@ def label_episode(episode: Episode, camera: str | None, epsilon: float) -> Label
     cameras = [_calibrated(view[name], name) for view in views]
     depths_m = [view[name].depth_m for view in views]
     labels = paths_from_events(poses, with_start(_events(episode, opening), opening), cameras, depths_m, epsilon)
+    return LabelledEpisode(replace(episode, observations=observations), name, labels, task_of(episode))
+
+
+def task_of(episode: Episode) -> str:
+    """The name of its task, "" if the source has none."""
     extra = episode.provenance.extra
-    task = str(extra.get("task", extra.get("family", "")))
-    return LabelledEpisode(replace(episode, observations=observations), name, labels, task)
+    return str(extra.get("task", extra.get("family", "")))
 
 
 def pack(labelled: LabelledEpisode, stem: str) -> dict[str, bytes]:
     """The files of one episode, by name."""
     observations = labelled.episode.observations
-    arrays = _arrays(labelled.episode, observations)
+    arrays, videos = _robot(labelled.episode), dict[str, bytes]()
+    arrays["time_s"] = np.array([observation.time_s for observation in observations])
+    for name, first in observations[0].views.items():
+        views = [observation.views[name] for observation in observations]
+        arrays.update(_view_arrays(name, views))
+        if first.depth_m is None:
+            videos[f"{stem}.{name}.mp4"] = _video([view.rgb for view in views], arrays["time_s"])
     record = {
         "instructions": list(labelled.episode.instructions),
         "task": labelled.task,
         "camera": labelled.camera,
         "labels": [label.to_json() for label in labelled.labels],
+        "how": asdict(labelled.how),
         "success": bool(labelled.episode.provenance.extra.get("success", True)),
         "provenance": provenance_json(labelled.episode.provenance),
     }
-    first = observations[0].views[labelled.camera].rgb
+    rgb = observations[0].views[labelled.camera].rgb
     drawn = io.BytesIO()
-    Image.fromarray(draw(first, labelled.labels[0].path)).save(drawn, "PNG")
+    Image.fromarray(draw(rgb, labelled.labels[0].path)).save(drawn, "PNG")
     return {
         f"{stem}.npz": npz_bytes(arrays),
         f"{stem}.json": json_bytes(record),
+        **videos,
         f"drawn/{stem}.png": drawn.getvalue(),
     }
 
 
-def unpack(npz: bytes, text: bytes) -> LabelledEpisode:
-    """An episode from the content of its two files."""
-    record = json.loads(text)
-    with np.load(io.BytesIO(npz), allow_pickle=False) as stored:
+def unpack(folder: File, names: Sequence[str]) -> LabelledEpisode:
+    """An episode from the folder of its label set and the names of its files there; images are read when asked for."""
+    npz, text = (next(folder / name for name in names if name.endswith(suffix)) for suffix in (".npz", ".json"))
+    record = json.loads(text.read_bytes())
+    with np.load(npz, allow_pickle=False) as stored:
         small = {name: stored[name] for name in stored.files if not name.startswith(("rgb_", "depth_"))}
+    videos = {name.split(".")[-2]: VideoFile(folder / name) for name in names if name.endswith(".mp4")}
     episode = Episode(
         instructions=record["instructions"],
-        observations=_Stored(npz, small),
+        observations=_Stored(npz, small, videos),
         provenance=Provenance(**record["provenance"]),
-        tool_poses_world=small["tool_poses_world"],
-        gripper=small["gripper"],
-        keyposes=Keyposes(small["keyposes"], small["keypose_open"], small["keypose_index"]),
+        tool_poses_world=small.get("tool_poses_world"),
+        gripper=small.get("gripper"),
+        keyposes=_keyposes(small),
     )
     labels = [
         Label(
@@ -99,19 +125,26 @@ def unpack(npz: bytes, text: bytes) -> LabelledEpisode:
         )
         for label in record["labels"]
     ]
-    return LabelledEpisode(episode, record["camera"], labels, record["task"])
+    return LabelledEpisode(episode, record["camera"], labels, record["task"], How(**record["how"]))
+
+
+def _keyposes(small: Mapping[str, NDArray[Any]]) -> Keyposes | None:
+    if "keyposes" not in small:
+        return None
+    return Keyposes(small["keyposes"], small["keypose_open"], small["keypose_index"])
 
 
 @dataclass(frozen=True)
 class _Stored(Sequence[Observation]):
-    """Observations in an .npz, decompressed at the first look at one."""
+    """Observations in an .npz, decompressed at the first look at one, and in videos."""
 
-    npz: bytes
+    npz: File
     small: dict[str, NDArray[Any]]
+    videos: dict[str, VideoFile]
 
     @cached_property
     def _images(self) -> dict[str, NDArray[Any]]:
-        with np.load(io.BytesIO(self.npz), allow_pickle=False) as stored:
+        with np.load(self.npz, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files if name.startswith(("rgb_", "depth_"))}
 
     def __len__(self) -> int:
@@ -125,12 +158,14 @@ class _Stored(Sequence[Observation]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         i, small = range(len(self))[index], self.small
-        names = [name.removeprefix("rgb_") for name in self._images if name.startswith("rgb_")]
-        views = {name: self._view(name, i) for name in names}
-        return Observation(views, small["tool_poses_world"][i], float(small["gripper"][i]), float(small["time_s"][i]))
+        kept = [name.removeprefix("rgb_") for name in self._images if name.startswith("rgb_")]
+        views = {name: self._view(name, i) for name in (*kept, *self.videos)}
+        pose = small["tool_poses_world"][i] if "tool_poses_world" in small else None
+        gripper = float(small["gripper"][i]) if "gripper" in small else None
+        return Observation(views, pose, gripper, float(small["time_s"][i]))
 
     def _view(self, name: str, i: int) -> View:
-        rgb = self._images[f"rgb_{name}"][i]
+        rgb = self.videos[name].frame(i) if name in self.videos else self._images[f"rgb_{name}"][i]
         stored = self._images.get(f"depth_mm10_{name}")
         depth_m = None if stored is None else (stored[i] * DEPTH_UNIT_M).astype(np.float32)
         if f"intrinsics_{name}" not in self.small:
@@ -161,30 +196,29 @@ def _events(episode: Episode, opening: NDArray[np.float64]) -> list[tuple[int, G
     return gripper_events(opening)
 
 
-def _arrays(episode: Episode, observations: Sequence[Observation]) -> dict[str, NDArray[Any]]:
+def _robot(episode: Episode) -> dict[str, NDArray[Any]]:
+    """What the robot did; nothing where that was not recorded."""
+    if episode.tool_poses_world is None:
+        return {}
     poses, opening = _recorded(episode)
     commanded = is_open(_events(episode, opening), opening)
     keyposes = episode.keyposes or find_keyposes(poses, commanded)
-    ahead = np.minimum(keyposes.next, len(keyposes.gripper_open) - 1)
-    arrays: dict[str, NDArray[Any]] = {
+    return {
         "tool_poses_world": poses,
         "gripper": opening,
         "gripper_open": commanded,
-        "time_s": np.array([observation.time_s for observation in observations]),
         "keyframe": np.append(False, keyposes.next[1:] != keyposes.next[:-1]),
-        "keypose_index": ahead,
+        "keypose_index": np.minimum(keyposes.next, len(keyposes.gripper_open) - 1),
         "keyposes": keyposes.tool_poses_world,
         "keypose_open": keyposes.gripper_open,
     }
-    for name in observations[0].views:
-        arrays.update(_view_arrays(name, [observation.views[name] for observation in observations]))
-    return arrays
 
 
 def _view_arrays(name: str, views: Sequence[View]) -> dict[str, NDArray[Any]]:
-    arrays: dict[str, NDArray[Any]] = {f"rgb_{name}": np.stack([view.rgb for view in views])}
+    arrays: dict[str, NDArray[Any]] = {}
     depths = [view.depth_m for view in views if view.depth_m is not None]
     if len(depths) == len(views):
+        arrays[f"rgb_{name}"] = np.stack([view.rgb for view in views])
         units = np.nan_to_num(np.stack(depths) / DEPTH_UNIT_M, nan=0.0, posinf=0.0, neginf=0.0).round()
         # 6.5 m and more does not fit into 16 bits, and counts as unknown.
         arrays[f"depth_mm10_{name}"] = np.where((units > 0) & (units < 2**16), units, 0).astype(np.uint16)
@@ -193,3 +227,12 @@ def _view_arrays(name: str, views: Sequence[View]) -> dict[str, NDArray[Any]]:
         arrays[f"intrinsics_{name}"] = cameras[0].intrinsics
         arrays[f"world_from_camera_{name}"] = np.stack([camera.world_from_camera for camera in cameras])
     return arrays
+
+
+def _video(frames: Sequence[NDArray[np.uint8]], time_s: NDArray[np.float64]) -> bytes:
+    """H.264; the rate is that of the median step."""
+    step_s = float(np.median(np.diff(time_s))) if len(time_s) > 1 else 1.0
+    with TemporaryDirectory() as folder:
+        file = File(folder) / "frames.mp4"
+        write_video(file, frames, min(max(1 / step_s if step_s > 0 else 1.0, 0.1), 240.0))
+        return file.read_bytes()

@@ -2,65 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from hamster.label.dataset import Item, read_annotated, read_episodes, read_manifest, write
+from hamster.data import Source
+from hamster.label.dataset import read_annotated, read_episodes, read_manifest, write
 from hamster.label.sheet import contact_sheet
 from hamster.path.draw import draw
-from hamster.path.simplify import EPSILON
 
 SHEET_PICTURES = 24
+LINES = 20  # of what was left out; the manifest has them all
 
 
-def label(
-    items: Iterable[Item] | Callable[[int], Iterable[Item]],
-    out: Path,
-    *,
-    source: str,
-    seed: int | None = None,
-    camera: str | None = None,
-    epsilon: float = EPSILON,
-    total: int | None = None,
-) -> dict[str, Any]:
-    """Labels everything in `items` and returns the manifest; arguments as in `write`.
+def label(sources: Sequence[Source], out: Path, **how: Any) -> dict[str, Any]:
+    """Labels everything in the sources and returns the manifest; arguments as in `write`.
 
     Writes the label set and `paths.png`, a page of its first 24 drawn paths. Progress goes to standard error, also what
-    had to be left out and why. `total` is the number of items, for the progress bar, where it is known.
+    had to be left out and why.
     """
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
-        bar = progress.add_task(f"labelling {source}", total=total)
-        manifest = write(
-            items,
-            out,
-            source=source,
-            seed=seed,
-            camera=camera,
-            epsilon=epsilon,
-            on_item=lambda done: progress.update(bar, completed=done),
-        )
-    for problem in manifest["unreadable"]:
-        console.print(f"left out {problem['file']}: {problem['reason']}", style="yellow", markup=False, soft_wrap=True)
+        names = ", ".join(source.uri for source in sources)
+        bar = progress.add_task(f"labelling {names}", total=sum(len(source) for source in sources))
+        manifest = write(sources, out, on_items=lambda done: progress.update(bar, completed=done), **how)
+    _report(manifest["left_out"], console)
     write_sheet(out)
     return manifest
 
 
-def write_sheet(folder: Path) -> Path:
-    """Draws the first paths of a label set and returns the file, `paths.png` in its folder."""
-    if read_manifest(folder)["kind"] == "episodes":
-        firsts = ((e.episode.observations[0].views[e.camera].rgb, e.labels[0].path, e.episode.instructions[0])
-                  for e in read_episodes(folder))  # fmt: skip
-    else:
-        firsts = ((image.view.rgb, a.path, a.instruction) for image in read_annotated(folder)
-                  for a in image.annotations[:1])  # fmt: skip
-    pictures = [(draw(rgb, path), text) for rgb, path, text in islice(firsts, SHEET_PICTURES)]
-    Image.fromarray(contact_sheet(pictures)).save(folder / "paths.png")
-    return folder / "paths.png"
+def summary(manifest: dict[str, Any]) -> dict[str, Any]:
+    """What a script wants to know of a run; `episodes` are the items that went in, of whatever kind."""
+    counts = manifest["counts"]
+    names = {"episodes": "items", "labelled": "labelled", "abstained": "abstained", "failed": "failed"}
+    return {**{name: counts[key] for name, key in names.items()}, "paths": counts.get("paths", 0),
+            "digest": manifest["digest"]}  # fmt: skip
+
+
+def write_sheet(folder: Path) -> None:
+    """Draws the first paths of a label set into `paths.png` in its folder; nothing where it has no pictures."""
+    pictures = [(draw(rgb, path), text) for rgb, path, text in islice(_firsts(folder), SHEET_PICTURES)]
+    if pictures:
+        Image.fromarray(contact_sheet(pictures)).save(folder / "paths.png")
+
+
+def _firsts(folder: Path) -> Iterator[tuple[NDArray[np.uint8], Any, str]]:
+    kinds = {shard["kind"] for shard in read_manifest(folder)["shards"]}
+    if "episodes" in kinds:
+        for e in read_episodes(folder):
+            yield e.episode.observations[0].views[e.camera].rgb, e.labels[0].path, e.episode.instructions[0]
+    if "annotated" in kinds:
+        for image in read_annotated(folder):
+            for annotation in image.annotations[:1]:
+                yield image.view.rgb, annotation.path, annotation.instruction
+
+
+def _report(left_out: Sequence[dict[str, str]], console: Console) -> None:
+    for each in left_out[:LINES]:
+        line = f"{each['how']}: {each['file']}: {each['reason']}"
+        console.print(line, style="yellow", markup=False, soft_wrap=True)
+    if len(left_out) > LINES:
+        console.print(f"… and {len(left_out) - LINES} more: see left_out in manifest.json", style="yellow")

@@ -53,12 +53,18 @@ def npz_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     return buffer.getvalue()
 
 
-def read_checked(file: Path, digest: str) -> bytes:
-    """A file's content; ValueError if it is not the content that was written."""
-    data = file.read_bytes()
-    if sha256(data) != digest:
+def check(file: Path, digest: str) -> None:
+    """ValueError if a file is not there, or not the one that was written."""
+    if not is_whole(file, digest):
         raise ValueError(f"{file} is not what the manifest says was written; label again into an empty folder")
-    return data
+
+
+def is_whole(file: Path, digest: str) -> bool:
+    """Whether a file is there and has this sha256."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest() == digest
 
 
 @dataclass
@@ -67,11 +73,11 @@ class Journal:
 
     Attributes:
         file: journal.jsonl; its first line describes the run.
-        entries: {"shard": {...}, "items", "counts", "unreadable"} of each complete shard, in order.
+        entries: by "number", {"number", "items", "files": [{"file", "sha256"}], …} of each complete shard.
     """
 
     file: Path
-    entries: list[dict[str, Any]] = field(default_factory=list)
+    entries: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, folder: Path, run: Mapping[str, Any]) -> Journal:
@@ -81,19 +87,21 @@ class Journal:
             ValueError: if the folder holds another run.
         """
         journal = cls(folder / "journal.jsonl")
-        lines = journal._lines()
-        if lines and lines[0] != run:
-            raise ValueError(f"{folder} holds labels of another run, {lines[0]}; choose another folder")
-        for entry in lines[1:]:
-            if not _whole(folder, entry["shard"]):
-                break
-            journal.entries.append(entry)
-        write_atomic(journal.file, b"".join(json_bytes(line) for line in [run, *journal.entries]))
+        first, *lines = journal._lines() or [run]
+        if first != run:
+            raise ValueError(f"{folder} holds labels of another run, {first}; choose another folder")
+        journal.entries = {entry["number"]: entry for entry in lines if _whole(folder, entry)}
+        write_atomic(journal.file, b"".join(map(json_bytes, [dict(run), *journal.entries.values()])))
         return journal
+
+    @property
+    def items(self) -> int:
+        """How many items are done."""
+        return sum(entry["items"] for entry in self.entries.values())
 
     def add(self, entry: dict[str, Any]) -> None:
         """Notes a shard whose files are on the disk."""
-        self.entries.append(entry)
+        self.entries[entry["number"]] = entry
         with self.file.open("ab") as stream:
             stream.write(json_bytes(entry))
             stream.flush()
@@ -112,11 +120,8 @@ class Journal:
         return out
 
 
-def _whole(folder: Path, shard: Mapping[str, Any]) -> bool:
-    files = [shard, *shard["also"]]
-    return all(
-        (folder / f["file"]).is_file() and sha256((folder / f["file"]).read_bytes()) == f["sha256"] for f in files
-    )
+def _whole(folder: Path, entry: Mapping[str, Any]) -> bool:
+    return all(is_whole(folder / file["file"], file["sha256"]) for file in entry["files"])
 
 
 def _plain(value: Any) -> Any:

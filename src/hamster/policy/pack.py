@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from hamster.geometry import Camera
+from hamster.label.dataset import shards_of
 from hamster.path import Path
 
 # Frames on the way are kept up to half-way: nearer to its end, a motion might as well be over.
@@ -69,23 +70,19 @@ def load_pack(data_dir: FilePath, camera: str, cache: FilePath, between: int = 2
     Raises:
         ValueError: if the folder holds no label set of kind "episodes", or no view of that name.
     """
-    manifest = data_dir / "manifest.json"
-    if not manifest.is_file():
-        raise ValueError(f"no label set in {data_dir}: manifest.json is missing; make one with `hamster label`")
-    if (kind := json.loads(manifest.read_text()).get("kind")) != "episodes":
-        raise ValueError(f"{data_dir} holds a label set of kind {kind!r}; a policy needs kind 'episodes'")
-    digest = _digest(data_dir, f"{camera} {between} {META}")
+    files = [data_dir / name for names in shards_of(data_dir, "episodes") for name in names if name.endswith(".npz")]
+    digest = _digest(files, f"{camera} {between} {META}")
     stamp = cache / "stamp.txt"
     if not (stamp.is_file() and stamp.read_text() == digest):
-        _write_pack(data_dir, camera, cache, between)
+        _write_pack(files, camera, cache, between)
         stamp.write_text(digest)
     return _open_pack(cache)
 
 
-def _digest(data_dir: FilePath, options: str) -> str:
-    """Of names, sizes and dates of all files: labels may be written anew without a word in the manifest."""
-    files = [(p, p.stat()) for p in sorted(data_dir.iterdir()) if p.suffix in (".json", ".npz")]
-    listing = "\n".join(f"{p.name} {stat.st_size} {stat.st_mtime_ns}" for p, stat in files)
+def _digest(files: Sequence[FilePath], options: str) -> str:
+    """Of names, sizes and dates of all files: labels may be written anew."""
+    listed = [(p, p.stat()) for file in files for p in (file, file.with_suffix(".json"))]
+    listing = "\n".join(f"{p.name} {stat.st_size} {stat.st_mtime_ns}" for p, stat in listed)
     return hashlib.sha256(f"{options}\n{listing}".encode()).hexdigest()
 
 
@@ -98,12 +95,9 @@ def _open_pack(cache: FilePath) -> Pack:
     return Pack(rgb, depth, meta, [Path.from_json(p) for p in record["paths"]], record["families"])
 
 
-def _write_pack(data_dir: FilePath, camera: str, cache: FilePath, between: int) -> None:
+def _write_pack(files: Sequence[FilePath], camera: str, cache: FilePath, between: int) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     (cache / "stamp.txt").unlink(missing_ok=True)
-    files = sorted(data_dir.glob("ep-*.npz"))
-    if not files:
-        raise ValueError(f"the label set in {data_dir} has no episodes (ep-*.npz)")
     plan = [rows for f in files if len(rows := _rows(f, between))]
     total = sum(len(rows) for rows in plan)
     meta: dict[str, list[Any]] = {name: [] for name in META}

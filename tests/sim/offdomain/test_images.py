@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from hamster.sim.offdomain import annotated_images
+from hamster.sim.offdomain import OffDomain
 
 
 @pytest.fixture(scope="module")
 def images():
-    return list(annotated_images(4, seed=5))
+    return list(OffDomain(4, seed=5))
 
 
 def test_paths_are_on_the_image_and_mentions_are_words(images) -> None:
@@ -33,7 +33,7 @@ def test_carrying_paths_grasp_the_target_and_let_go_at_the_goal(images) -> None:
 
 
 def test_each_image_depends_on_the_seed_and_its_number_alone(images) -> None:
-    again = next(annotated_images(4, seed=5, start=3))
+    again = OffDomain(9, seed=5)[3]
     assert np.array_equal(again.view.rgb, images[3].view.rgb)
     assert [a.instruction for a in again.annotations] == [a.instruction for a in images[3].annotations]
 

@@ -1,5 +1,4 @@
 from collections import Counter
-from itertools import islice
 
 import numpy as np
 import pytest
@@ -7,7 +6,7 @@ import pytest
 from hamster.label.episodes import label_episode
 from hamster.sim.annotate import planned_path
 from hamster.sim.layout import world_camera
-from hamster.sim.tabletop.demos import PAPER_MIX, episodes, mixed
+from hamster.sim.tabletop.demos import PAPER_MIX, Demonstrations, mixed
 from hamster.sim.tabletop.sample import sample
 from hamster.sim.world import World
 
@@ -21,7 +20,7 @@ def test_the_mix_is_the_papers_at_every_length() -> None:
 
 
 def test_a_demonstration_is_whole() -> None:
-    for episode in episodes(5, seed=11):
+    for episode in (Demonstrations(5, seed=11)[i] for i in range(5)):
         steps, keyposes = len(episode.observations), episode.keyposes
         assert keyposes is not None and episode.tool_poses_world is not None and episode.actions is not None
         assert len(episode.tool_poses_world) == len(episode.actions) == len(keyposes.next) == steps
@@ -34,7 +33,7 @@ def test_a_demonstration_is_whole() -> None:
 
 
 def test_frames_are_rendered_when_asked_for_in_any_order() -> None:
-    episode = next(iter(episodes(1, seed=2, image_size=64)))
+    episode = Demonstrations(1, seed=2, image_size=64)[0]
     last, first, again = (episode.observations[i] for i in (-1, 0, -1))
     assert np.array_equal(last.views["front"].rgb, again.views["front"].rgb)
     assert not np.array_equal(first.views["front"].rgb, last.views["front"].rgb)
@@ -45,7 +44,7 @@ def test_frames_are_rendered_when_asked_for_in_any_order() -> None:
 @pytest.mark.parametrize("index", range(6))
 def test_a_demonstration_and_its_plan_are_the_same_path(index: int) -> None:
     """Demonstrations teach the policy, plans the planner: were they unlike, the two would not understand each other."""
-    episode = next(islice(episodes(10, seed=4), index, None))
+    episode = Demonstrations(10, seed=4)[index]
     scene, command = sample(np.random.default_rng((4, index)), mixed(10)[index])
     world = World(scene)
     planned = planned_path(world, command, world_camera(scene.cameras["front"], 256, 256))

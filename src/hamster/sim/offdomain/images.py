@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,14 +18,28 @@ FEWEST = 4
 UNDER_WAY = 0.3
 
 
-def annotated_images(n: int, seed: int = 0, start: int = 0) -> Iterator[AnnotatedImage]:
-    """Yields images start … n - 1 of the seed's sequence; each depends on the seed and its own number alone."""
-    for i in range(start, n):
-        image = None
-        rng = np.random.default_rng((seed, i))
-        while image is None:
-            image = _draw(rng)
-        yield replace(image, provenance=Provenance(f"offdomain:{n}", extra={"seed": seed, "index": i}))
+@dataclass(frozen=True)
+class OffDomain:
+    """`n` images; each depends on the seed and its own number alone, so that fewer are the first ones of more."""
+
+    n: int
+    seed: int = 0
+    per_shard: int = 64
+
+    @property
+    def uri(self) -> str:
+        """offdomain:N."""
+        return f"offdomain:{self.n}"
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, index: int) -> AnnotatedImage:
+        number = range(self.n)[index]
+        rng = np.random.default_rng((self.seed, number))
+        while (image := _draw(rng)) is None:
+            pass
+        return replace(image, provenance=Provenance("offdomain", extra={"seed": self.seed, "index": number}))
 
 
 def _draw(rng: np.random.Generator) -> AnnotatedImage | None:

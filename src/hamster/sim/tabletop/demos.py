@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.data import Episode, Keyposes, Observation, Provenance
+from hamster.data import Episode, Keyposes, Observation, Provenance, Unreadable
 from hamster.geometry import quaternion_from_matrix
 from hamster.sim.expert import execute, plan
 from hamster.sim.language import TABLETOP, Task, commands
@@ -46,29 +48,46 @@ class Frames(Sequence[Observation]):
         return self._world.observe(self._cameras)
 
 
-def episodes(n: int, seed: int = 0, image_size: int = IMAGE_SIZE) -> Iterator[Episode]:
-    """Yields n successful demonstrations in the paper's mix of families; each depends on the seed and its number alone.
+@dataclass(frozen=True)
+class Demonstrations:
+    """`n` successful demonstrations in the paper's mix of families; each depends on the seed and its number alone.
 
-    An episode ends when its task is done; the retreat that follows is its last keypose only.
+    An episode ends when its task is done; the retreat that follows is its last keypose only. Its frames are rendered
+    from a simulation that lives as long as it does, so that it cannot travel between processes.
     """
-    for i, family in enumerate(mixed(n)):
-        rng = np.random.default_rng((seed, i))
+
+    n: int
+    seed: int = 0
+    image_size: int = IMAGE_SIZE
+    per_shard: int = 1
+
+    @property
+    def uri(self) -> str:
+        """tabletop:N."""
+        return f"tabletop:{self.n}"
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, index: int) -> Episode | Unreadable:
+        number = range(self.n)[index]
+        family, rng = mixed(self.n)[number], np.random.default_rng((self.seed, number))
         for _ in range(TRIES):
-            episode = _demonstrate(rng, family, image_size, f"tabletop:{n}", {"seed": seed, "index": i})
-            if episode is not None:
-                yield episode
-                break
-        else:
-            raise RuntimeError(f"the expert failed {TRIES} times in a row at {family!r} (seed {seed}, episode {i})")
+            extra = {"seed": self.seed, "index": number}
+            if (episode := _demonstrate(rng, family, self.image_size, "tabletop", extra)) is not None:
+                return episode
+        return Unreadable(f"tabletop episode {number}", f"the expert failed {TRIES} times in a row at {family!r}")
 
 
-def mixed(n: int) -> list[str]:
+@cache
+def mixed(n: int) -> tuple[str, ...]:
     """n families in the proportions of `PAPER_MIX`: each next one is the family that lags behind its share most."""
-    total = sum(PAPER_MIX.values())
+    total, so_far = sum(PAPER_MIX.values()), dict.fromkeys(PAPER_MIX, 0)
     families: list[str] = []
     for i in range(1, n + 1):
-        families.append(max(PAPER_MIX, key=lambda name: PAPER_MIX[name] * i / total - families.count(name)))
-    return families
+        families.append(max(PAPER_MIX, key=lambda name: PAPER_MIX[name] * i / total - so_far[name]))
+        so_far[families[-1]] += 1
+    return tuple(families)
 
 
 def _demonstrate(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,18 +16,31 @@ from hamster.sim.world import World
 INSTRUCTIONS = 4
 
 
-def annotated_images(n: int, seed: int = 0, start: int = 0) -> Iterator[AnnotatedImage]:
-    """Yields first images start … n - 1 of the scenes that are demonstrated, their families in turn.
+@dataclass(frozen=True)
+class TabletopImages:
+    """First images of `n` scenes such as are demonstrated, their families in turn.
 
     All instructions of an image are phrasings of the scene's task; each image depends on the seed and its number alone.
     """
-    families = list(PAPER_MIX)
-    for i in range(start, n):
-        rng = np.random.default_rng((seed, i))
-        image = None
-        while image is None:
-            image = _draw(rng, families[i % len(families)])
-        yield replace(image, provenance=Provenance(f"tabletop-images:{n}", extra={"seed": seed, "index": i}))
+
+    n: int
+    seed: int = 0
+    per_shard: int = 64
+
+    @property
+    def uri(self) -> str:
+        """tabletop-images:N."""
+        return f"tabletop-images:{self.n}"
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, index: int) -> AnnotatedImage:
+        number, families = range(self.n)[index], list(PAPER_MIX)
+        rng = np.random.default_rng((self.seed, number))
+        while (image := _draw(rng, families[number % len(families)])) is None:
+            pass
+        return replace(image, provenance=Provenance("tabletop-images", extra={"seed": self.seed, "index": number}))
 
 
 def _draw(rng: np.random.Generator, family: str) -> AnnotatedImage | None:

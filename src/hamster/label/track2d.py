@@ -1,0 +1,69 @@
+"""A tip followed through a video becomes a path for each frame, from there to the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.label.project import Label, Visibility
+from hamster.path import Gripper, Path
+from hamster.path.simplify import EPSILON, kept_waypoints
+
+Event = tuple[int, Gripper]
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """Where a tip is in each frame, and when it takes and lets go.
+
+    Attributes:
+        uv: (T >= 1, 2) relative to the image; where the score is 0, a guess from the frames around.
+        score: (T,) how sure that is, 0 to 1.
+        events: (frame, new state), in order; a state from before the first frame has a frame below 0.
+
+    Raises:
+        ValueError: if shapes do not fit, a value is not finite, a score is not in [0, 1] or events are out of order.
+    """
+
+    uv: NDArray[np.float64]
+    score: NDArray[np.float64]
+    events: Sequence[Event] = ()
+
+    def __post_init__(self) -> None:
+        uv, score = np.asarray(self.uv, np.float64), np.asarray(self.score, np.float64)
+        if uv.ndim != 2 or uv.shape[1] != 2 or len(uv) == 0 or score.shape != uv.shape[:1]:
+            raise ValueError(f"a track needs uv (T >= 1, 2) and a score (T,), got {uv.shape} and {score.shape}")
+        if not (np.isfinite(uv).all() and ((score >= 0) & (score <= 1)).all()):
+            raise ValueError("a track's uv must be finite and its score in [0, 1]")
+        frames = [frame for frame, _ in self.events]
+        if frames != sorted(frames) or (frames and frames[-1] >= len(uv)):
+            raise ValueError(f"events must be in order and before frame {len(uv)}, got frames {frames}")
+
+
+def paths_from_track(track: Track, epsilon: float = EPSILON) -> list[Label]:
+    """For every frame, the path from there to the end, with the events that are still ahead.
+
+    A path that starts with something in the gripper says so: it begins with a close. A tip out of view is moved to
+    the image's border. `Label.frames` counts from the start of the track.
+    """
+    outside = ((track.uv < 0) | (track.uv > 1)).any(-1)
+    uv = np.clip(np.asarray(track.uv, np.float64), 0, 1)
+    return [_from(uv, outside, track.events, start, epsilon) for start in range(len(uv))]
+
+
+def _from(
+    uv: NDArray[np.float64], outside: NDArray[np.bool_], events: Sequence[Event], start: int, epsilon: float
+) -> Label:
+    ahead = [(frame - start, state) for frame, state in events if frame >= start]
+    earlier = [state for frame, state in events if frame < start]
+    if earlier and earlier[-1] is Gripper.CLOSED and not (ahead and ahead[0][0] == 0):
+        ahead = [(0, Gripper.CLOSED), *ahead]
+    gripper = np.full(len(uv) - start, Gripper.UNKNOWN, np.int8)
+    for i, state in ahead:
+        gripper[i:] = state
+    kept = kept_waypoints(uv[start:], [i for i, _ in ahead], epsilon)
+    seen = np.where(outside[start:][kept], Visibility.OUT_OF_VIEW, Visibility.VISIBLE).astype(np.uint8)
+    return Label(Path(uv[start:][kept], gripper[kept]), seen, kept + start)
