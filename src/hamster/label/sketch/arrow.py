@@ -1,0 +1,150 @@
+"""One arrow in a mask of ink: its line from tail to tip, and the circles around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.label.sketch.circles import Circle, find_circles
+from hamster.label.sketch.thin import Lines, Mask, thin
+
+Array = NDArray[np.float64]
+_REACH = np.ones((15, 15), np.uint8)  # how far a line goes on under ink of another colour
+_DISC = 0.82  # overlap with a disc from which on the end of a line is a dot and no head
+
+
+@dataclass(frozen=True, eq=False)
+class Arrow:
+    """Attributes:
+    px: (N, 2) from the tail to the tip, x and y.
+    circles: drawn in the same colour.
+    width_px: of the line.
+    head: how clearly one end is the head, 0 (not at all) to 1.
+    share: of the ink that arrow and circles account for.
+    """
+
+    px: Array
+    circles: Sequence[Circle]
+    width_px: float
+    head: float
+    share: float
+
+
+def find_arrow(mask: Mask, other: Mask) -> Arrow | None:
+    """The longest arrow in a mask (H, W); `other` is ink of other colours, which may lie over it."""
+    width = line_width(mask)
+    if width == 0:
+        return None
+    circles = find_circles(mask | (other & (cv2.dilate(mask.astype(np.uint8), _REACH) > 0)), width)
+    rings = np.zeros_like(mask)
+    for circle in circles:
+        rings |= circle.ring(mask.shape, width + 3)
+    body = _joined(mask & ~rings, rings, other, width)
+    if body is None:
+        return None
+    line = Lines(thin(body)).longest()
+    if len(line) < max(2 * width, 8):
+        return None
+    px = np.array(line, np.float64)[:, ::-1]
+    pixels = np.argwhere(body)[:, ::-1].astype(np.float64)
+    ends = [_head(px, pixels, width), _head(px[::-1], pixels, width)]
+    (weak, _), (strong, tipped) = sorted(ends, key=lambda end: end[0])
+    used = body | (mask & rings)
+    clear = max(0.0, (strong - weak) / (strong + weak + 0.3))
+    return Arrow(tipped, circles, width, clear, float((used & mask).sum() / mask.sum()))
+
+
+def line_width(mask: Mask) -> float:
+    """The usual width of the lines in a mask, in pixels; 0 if there are none."""
+    depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    lines = thin(mask)
+    return float(max(2 * np.median(depth[lines]) - 0.5, 1.0)) if lines.any() else 0.0
+
+
+def _joined(mask: Mask, rings: Mask, other: Mask, width: float) -> Mask | None:
+    """The largest piece of the mask, and what continues it beyond something that was drawn over it."""
+    n, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    pieces = [i for i in range(1, n) if stats[i, cv2.CC_STAT_AREA] >= max(6, width * width / 2)]
+    if not pieces:
+        return None
+    cover = rings | other
+    pieces.sort(key=lambda i: -int(stats[i, cv2.CC_STAT_AREA]))
+    points = {i: np.argwhere(labels == i).astype(np.float32) for i in pieces[:20]}
+    body = labels == pieces[0]
+    waiting = pieces[1:20]
+    grown = True
+    while grown:
+        grown = False
+        here = np.argwhere(body).astype(np.float32)
+        for i in waiting:
+            a, b = _nearest(here, points[i])
+            if _continues(a, b, cover, width):
+                body |= labels == i
+                bridge = np.zeros(mask.shape, np.uint8)
+                cv2.line(bridge, (int(a[1]), int(a[0])), (int(b[1]), int(b[0])), 1, max(1, round(width)))
+                body |= bridge > 0
+                waiting.remove(i)
+                grown = True
+                break
+    return body
+
+
+def _nearest(here: NDArray[np.float32], there: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    gaps = ((here[:, None] - there[None]) ** 2).sum(-1)
+    i, j = np.unravel_index(int(gaps.argmin()), gaps.shape)
+    return here[i], there[j]
+
+
+def _continues(a: NDArray[np.float32], b: NDArray[np.float32], cover: Mask, width: float) -> bool:
+    gap = float(np.linalg.norm(b - a))
+    if gap <= 4 + width / 2:
+        return True
+    if gap > 16 + 3 * width:
+        return False
+    ys, xs = np.linspace(a, b, int(gap) + 1)[1:-1].round().astype(int).T
+    return bool(cover[ys, xs].mean() > 0.6)
+
+
+def _head(px: Array, pixels: Array, width: float) -> tuple[float, Array]:
+    """How much ink is at the end of a line (N, 2) beyond the line itself, in widths squared; the line up to the tip."""
+    steps = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(px, axis=0), axis=1))])
+    window = min(max(8 * width, 30.0), steps[-1] / 2)
+    near = pixels[_within(pixels, px[steps >= steps[-1] - window], 4 * width + 12)]
+    owner = ((near[:, None] - px[None]) ** 2).sum(-1).argmin(1)
+    amount = np.bincount(owner, minlength=len(px)) / np.maximum(np.gradient(steps), 0.5)
+    amount = np.convolve(amount, np.ones(3) / 3, "same")
+    last = steps >= steps[-1] - window
+    excess = np.where(last, np.maximum(amount - 1.4 * width, 0), 0)
+    thick = np.flatnonzero(last & (amount > 1.5 * width))
+    evidence = float(excess.sum() / width**2)
+    if len(thick) == 0:
+        return evidence, px
+    base = int(max(thick[0], 1))
+    before = int(np.searchsorted(steps, max(steps[base] - max(10.0, 3 * width), 0.0)))
+    ahead = px[base] - px[min(before, base - 1)]
+    ahead = ahead / np.linalg.norm(ahead)
+    offset = near[owner >= base] - px[base]
+    if len(offset) == 0:
+        return evidence, px
+    forward = offset @ ahead
+    sideways = np.abs(offset @ np.array([-ahead[1], ahead[0]]))
+    if _roundness(near[owner >= base]) > _DISC:
+        return 0.0, px
+    tip = near[owner >= base][int((forward - 0.7 * sideways).argmax())]
+    return evidence, np.concatenate([px[:base], tip[None]])
+
+
+def _roundness(pixels: Array) -> float:
+    """How well pixels (N, 2) fill the disc of their area about their middle, 0 to 1."""
+    distance2 = ((pixels - pixels.mean(0)) ** 2).sum(1)
+    return float((distance2 <= len(pixels) / np.pi).mean())
+
+
+def _within(pixels: Array, px: Array, distance: float) -> NDArray[np.bool_]:
+    """Which of the pixels lie in the box around the points, with a margin."""
+    low, high = px.min(0) - distance, px.max(0) + distance
+    return np.asarray(((pixels >= low) & (pixels <= high)).all(1))

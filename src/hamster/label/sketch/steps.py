@@ -1,0 +1,51 @@
+"""What a drawing says, step by step, and the one path that carries it out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.path import Gripper, Path
+from hamster.path.simplify import EPSILON, simplify
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One arrow.
+
+    Attributes:
+        uv: (N, 2) from tail to tip, relative to the image, x right, y down.
+        grasps: at its tail; somebody circled what is there.
+        releases: at its tip.
+    """
+
+    uv: NDArray[np.float64]
+    grasps: bool = False
+    releases: bool = False
+
+
+def path_of(steps: Sequence[Step], score: float | None = None, epsilon: float = EPSILON) -> Path:
+    """The steps one after the other as a path, simplified.
+
+    A hand that grasps a second thing must have let go of the first: that is the only event nobody drew.
+
+    Raises:
+        ValueError: if there is no step.
+    """
+    if not steps:
+        raise ValueError("a path needs at least one step")
+    uv = np.clip(np.concatenate([step.uv for step in steps]), 0.0, 1.0)
+    gripper = np.full(len(uv), Gripper.UNKNOWN, np.int8)
+    at = 0
+    for step in steps:
+        if step.grasps:
+            if at and gripper[at - 1] == Gripper.CLOSED:
+                gripper[at - 1] = Gripper.OPEN
+            gripper[at:] = Gripper.CLOSED
+        at += len(step.uv)
+        if step.releases:
+            gripper[at - 1 :] = Gripper.OPEN
+    return simplify(Path(uv, gripper, None, score), epsilon)

@@ -1,0 +1,84 @@
+"""Masks of strokes, thinned to lines of one pixel and walked along as a graph."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+Pixel = tuple[int, int]
+_AROUND = [(-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1)]
+
+
+def thin(mask: Mask) -> Mask:
+    """The mask (H, W) worn down to lines one pixel wide, connected as before (Zhang and Suen, CACM 1984)."""
+    ys, xs = np.nonzero(mask)
+    out = np.zeros_like(mask)
+    if len(ys) == 0:
+        return out
+    box = np.s_[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
+    padded = np.pad(mask[box], 1)
+    while _peel(padded, 0) | _peel(padded, 1):
+        pass
+    out[box] = padded[1:-1, 1:-1]
+    return out
+
+
+def _peel(padded: Mask, turn: int) -> bool:
+    """One half step, in place; whether anything was taken away. Only set pixels are looked at, for speed."""
+    ys, xs = np.nonzero(padded)
+    ring = np.stack([padded[ys + dy, xs + dx] for dy, dx in _AROUND])
+    count = ring.sum(0)
+    rises = (~ring & np.roll(ring, -1, 0)).sum(0)
+    north, east, south, west = ring[0], ring[2], ring[4], ring[6]
+    first, second = (east & south, north | west) if turn == 0 else (north & west, east | south)
+    free = ~(first & second)
+    gone = (count >= 2) & (count <= 6) & (rises == 1) & free
+    padded[ys[gone], xs[gone]] = False
+    return bool(gone.any())
+
+
+class Lines:
+    """The graph of a thinned mask: its pixels, (y, x) each, and which of them touch."""
+
+    def __init__(self, thinned: Mask) -> None:
+        pixels = {(int(y), int(x)) for y, x in np.argwhere(thinned)}
+        self.touching: Mapping[Pixel, Sequence[Pixel]] = {
+            (y, x): [(y + dy, x + dx) for dy, dx in _AROUND if (y + dy, x + dx) in pixels] for y, x in pixels
+        }
+
+    def __len__(self) -> int:
+        return len(self.touching)
+
+    def ends(self) -> list[Pixel]:
+        """Pixels where a line ends, in reading order."""
+        return sorted(pixel for pixel, others in self.touching.items() if len(others) == 1)
+
+    def shortest(self, start: Pixel) -> tuple[dict[Pixel, float], dict[Pixel, Pixel]]:
+        """Length of the way from a pixel to all that it is connected with, and the last step there."""
+        length, back = {start: 0.0}, {start: start}
+        queue = [(0.0, start)]
+        while queue:
+            so_far, here = heapq.heappop(queue)
+            if so_far > length[here]:
+                continue
+            for there in self.touching[here]:
+                step = so_far + (1.0 if here[0] == there[0] or here[1] == there[1] else 1.4142)
+                if step < length.get(there, np.inf):
+                    length[there], back[there] = step, here
+                    heapq.heappush(queue, (step, there))
+        return length, back
+
+    def longest(self) -> list[Pixel]:
+        """The longest of all shortest ways (exact where there is no loop); of equal ones always the same."""
+        far = min(self.touching)
+        for _ in range(3):  # twice is enough in a tree; loops may need once more
+            length, back = self.shortest(far)
+            far, before = max(length, key=lambda pixel: (length[pixel], pixel)), far
+        way = [far]
+        while way[-1] != before:
+            way.append(back[way[-1]])
+        return way
