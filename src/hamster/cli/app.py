@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from hamster.cli.convert import Convert
+from hamster.cli.data import Data
 from hamster.cli.demo import Demo
 from hamster.cli.eval import Eval
 from hamster.cli.eval_planner import EvalPlanner
@@ -25,6 +26,7 @@ Command = (
     | Annotated[EvalPlanner, tyro.conf.subcommand("eval-planner")]
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Label, tyro.conf.subcommand("label")]
+    | Annotated[Data, tyro.conf.subcommand("data")]
 )
 
 # What a user can get wrong: values, names, files. Anything else is our bug and keeps its traceback.

@@ -1,0 +1,90 @@
+"""What `hamster data show` does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
+from rich.table import Table
+
+from hamster.cli.sources import open_source
+from hamster.label.dataset import read_manifest
+from hamster.label.one import Options
+from hamster.label.sheet import contact_sheet
+from hamster.label.survey import Found, Survey, labelled_items, stored_items, survey
+from hamster.provenance import run_info
+
+T = TypeVar("T")
+CELL_PX = 20
+
+
+def show_data(source: str, out: Path, most: int | None, seed: int, rerun: bool) -> None:
+    """Writes show.json and show.png, with `rerun` also show.rrd, and prints the table."""
+    items, total = _items(source, most, seed)
+    watched = track(items, f"reading {source}", total, console=Console(stderr=True))
+    out.mkdir(parents=True, exist_ok=True)
+    if rerun:
+        from hamster.label.recording import recorded
+
+        watched = recorded(watched, out / "show.rrd")
+    counted = survey(watched)
+    record = {"source": source, **counted.to_json(), "run": run_info(seed)}
+    (out / "show.json").write_text(json.dumps(record, indent=1) + "\n")
+    maps = [(_map(counted.starts), "where paths start"), (_map(counted.ends), "where paths end")]
+    Image.fromarray(contact_sheet([*maps, *counted.pictures])).save(out / "show.png")
+    _print(counted, Console())
+    Console().print(f"look at {out / 'show.png'}", soft_wrap=True)
+
+
+def _items(source: str, most: int | None, seed: int) -> tuple[Iterable[Found], int | None]:
+    if (folder := Path(source)).is_dir():
+        total = read_manifest(folder)["counts"]["items"]
+        return _first(stored_items(folder), most), min(total, most or total)
+    opened = open_source(source, seed)
+    return labelled_items(opened, Options(), most), min(len(opened), most or len(opened))
+
+
+def _first(items: Iterator[T], most: int | None) -> Iterator[T]:
+    for number, item in enumerate(items):
+        if number == most:
+            return
+        yield item
+
+
+def _map(counts: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Counts (N, N) as a picture: the more, the darker."""
+    share = np.sqrt(counts / max(int(counts.max()), 1))
+    shade = (255 * (1 - 0.85 * share)).astype(np.uint8)
+    rgb = np.stack([shade, shade, np.full_like(shade, 255)], -1)
+    return np.kron(rgb, np.ones((CELL_PX, CELL_PX, 1), np.uint8))
+
+
+def _print(counted: Survey, console: Console) -> None:
+    facts: dict[str, Any] = counted.to_json()
+    table = Table(box=SIMPLE_HEAD, show_header=False, padding=(0, 1, 0, 0))
+    left_out = f"{facts['abstained']} abstained, {facts['failed']} failed"
+    table.add_row("items", f"{facts['items']}: {facts['labelled']} labelled, {left_out}")
+    for reason, number in list(facts["reasons"].items())[:8]:
+        table.add_row("", f"[yellow]{number} x[/] {escape(reason)}")
+    frames = facts["frames"]
+    if frames["total"]:
+        span = f"{frames['shortest']} to {frames['longest']} frames, median {frames['median']:.0f}"
+        table.add_row("episodes", f"{span}, {frames['total']} in all")
+    for camera, number in facts["cameras"].items():
+        table.add_row("camera", f"{number} x {escape(camera)}")
+    for name in ("methods", "tasks", "waypoints", "gripper_events"):
+        counts = ", ".join(f"{key or '(none)'} {number}" for key, number in list(facts[name].items())[:10])
+        table.add_row(name.replace("_", " "), escape(counts))
+    table.add_row("instructions", f"{facts['instructions']} different ones")
+    cover = facts["coverage"]
+    table.add_row("coverage", f"paths start in {cover['starts']:.0%} and end in {cover['ends']:.0%} of 10 x 10 cells")
+    console.print(table)
