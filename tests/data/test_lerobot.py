@@ -122,7 +122,7 @@ def test_the_sidecar_says_what_a_column_means(tmp_path):
 def test_keypoints_in_the_frames_calibrate_the_camera(tmp_path, moving):
     folder = write_dataset(tmp_path / "set", "v2.1", sidecar=False, extra=lambda n: keypoints(n, moving=moving))
     source = LeRobot(folder)
-    episode, known = source[0], source.keypoints_uv(0)[FRONT]
+    episode, known = source[0], source.keypoints_uv(0)["front"]
     for t, observation in enumerate(episode.observations):
         view = observation.views["front"]
         px, depth_m = view.camera.project(episode.tool_poses_world[t, :3, 3])
@@ -279,4 +279,4 @@ def test_real_episodes_project_onto_their_keypoints():
             for t in range(0, len(episode.observations), 40):
                 view = episode.observations[t].views[name]
                 px, _ = view.camera.project(episode.tool_poses_world[t, :3, 3])
-                assert np.abs(px / view.camera.size_px - known[f"video.{name}"][t]).max() < 0.005
+                assert np.abs(px / view.camera.size_px - known[name][t]).max() < 0.005

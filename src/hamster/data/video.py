@@ -98,12 +98,16 @@ class VideoWriter:
     """An H.264 mp4 that frames (H, W, 3) uint8 are added to. One thread and no dates: the same frames, the same bytes.
 
     Odd sizes keep the full chroma, which every decoder but few players read.
+
+    Attributes:
+        frames: added so far.
+        size_bytes: of what is encoded so far.
     """
 
     def __init__(self, file: str | Path, fps: float) -> None:
         if not 0 < fps <= 1000:
             raise ValueError(f"a video needs 0 < fps <= 1000, got {fps}")
-        self.file, self.frames = Path(file), 0
+        self.file, self.frames, self.size_bytes = Path(file), 0, 0
         self._rate = Fraction(fps).limit_denominator(1001)
         options = {"movflags": "+faststart", "fflags": "+bitexact"}
         self._container = av.open(str(file), "w", format="mp4", options=options)
@@ -119,13 +123,13 @@ class VideoWriter:
         frame.pts, frame.time_base = self.frames, 1 / self._rate
         if key:
             frame.pict_type = av.video.frame.PictureType.I
-        self._container.mux(self._stream.encode(frame))
+        self._mux(self._stream.encode(frame))
         self.frames += 1
 
     def close(self) -> None:
         """Completes the file."""
         if self._stream is not None:
-            self._container.mux(self._stream.encode(None))
+            self._mux(self._stream.encode(None))
         self._container.close()
 
     def __enter__(self) -> VideoWriter:
@@ -133,6 +137,10 @@ class VideoWriter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+    def _mux(self, packets: Any) -> None:
+        self.size_bytes += sum(packet.size for packet in packets)
+        self._container.mux(packets)
 
     def _open(self, rgb: Rgb) -> Any:
         stream: Any = self._container.add_stream(_WRITER_CODEC, rate=self._rate)

@@ -84,7 +84,7 @@ class LeRobot:
         table = read_table(file, [column_3d, *columns_2d.values()], entry.number)
         good = keypoints.on_gripper(keypoints.read_points(table[column_3d], 3, column_3d))
         return {
-            camera: keypoints.read_points(table[name], 2, name)[:, good].mean(1) / _size(found, camera)
+            _short(camera): keypoints.read_points(table[name], 2, name)[:, good].mean(1) / _size(found, camera)
             for camera, name in columns_2d.items()
         }
 
@@ -203,8 +203,8 @@ def _size(found: Catalogue, camera: str) -> Array:
 
 
 def _short(feature: str) -> str:
-    """observation.images.front -> front: cameras are named like everywhere else."""
-    return _PLACE.sub("", feature) or feature
+    """observation.images.front -> front: cameras are named like everywhere else, and fit to be part of a file's name."""
+    return re.sub(r"\W", "_", _PLACE.sub("", feature) or feature)
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,140 @@
+"""A label set as LeRobot sees it: nothing but episodes. An annotated image is one of a single frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.data import AnnotatedImage, Observation, View
+from hamster.data.lerobot import trace_content
+from hamster.geometry import quaternion_from_matrix
+from hamster.label.dataset import read_annotated, read_episodes
+from hamster.label.episodes import LabelledEpisode
+from hamster.label.export.examples import has_pictures, kinds_of
+from hamster.label.gripper import gripper_events, is_open
+from hamster.label.project import Label, Visibility
+
+Array = NDArray[np.float64]
+MAIN = "main"  # the camera of annotated images, and of label sets whose episodes have different ones
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """An episode to be written.
+
+    Attributes:
+        observations: (T,) each read when it is asked for.
+        camera: of whose image the paths are.
+        traces: (T,) the contents of each frame's rows.
+        instructions: at least one; the first one is its task.
+        states: (T, 8) tool position, quaternion (w, x, y, z), opening; None where no robot was recorded.
+        actions: (T, 8) the next state, with the commanded opening.
+    """
+
+    observations: Sequence[Observation]
+    camera: str
+    traces: Sequence[Sequence[str]]
+    instructions: Sequence[str]
+    states: Array | None = None
+    actions: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.traces)
+
+    def views(self, observation: Observation, only_main: bool) -> Mapping[str, View]:
+        """The views of one of its observations; that with the paths alone, called `main`, if so wished."""
+        return {MAIN: observation.views[self.camera]} if only_main else observation.views
+
+
+@dataclass
+class Survey:
+    """What all clips of a label set have in common, seen from their first frames.
+
+    Attributes:
+        cameras: that every clip has; `main` alone, where they have different ones.
+        sizes: per camera, the first one's (width, height).
+        calibrated: cameras that are, at least sometimes.
+        robot: whether every clip has states.
+        phrasings: whether any clip has several.
+        longest: frames of the longest clip.
+        fps: of the first clip with more than one frame.
+    """
+
+    cameras: tuple[str, ...] = ()
+    only_main: bool = False
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    calibrated: frozenset[str] = frozenset()
+    robot: bool = True
+    phrasings: bool = False
+    longest: int = 0
+    fps: int = 1
+
+
+def clips(folder: Path) -> Iterator[Clip | None]:
+    """Every episode and every annotated image of a label set, in order; None for what has no picture."""
+    kinds = kinds_of(folder)
+    if "episodes" in kinds:
+        for labelled in read_episodes(folder):
+            yield _of_episode(labelled) if has_pictures(labelled) else None
+    if "annotated" in kinds:
+        for image in read_annotated(folder):
+            yield _of_image(image) if image.annotations else None
+
+
+def survey(folder: Path) -> Survey:
+    """Goes through a label set once, looking at the first frame of each episode."""
+    seen = Survey()
+    names: set[tuple[str, ...]] = set()
+    sizes: dict[str, tuple[int, int]] = {}
+    calibrated: set[str] = set()
+    for clip in filter(None, clips(folder)):
+        first = clip.observations[0]
+        names.add(tuple(first.views))
+        for name, view in [*first.views.items(), (MAIN, first.views[clip.camera])]:
+            sizes.setdefault(name, (view.rgb.shape[1], view.rgb.shape[0]))
+            calibrated |= {name} if view.camera is not None else set()
+        seen.robot &= clip.states is not None
+        seen.phrasings |= len(clip.instructions) > 1
+        if len(clip) > 1 and seen.longest <= 1:
+            step_s = clip.observations[1].time_s - first.time_s
+            seen.fps = min(max(round(1 / max(step_s, 1e-3)), 1), 1000)
+        seen.longest = max(seen.longest, len(clip))
+    seen.only_main = len(names) > 1 or names == {(MAIN,)}
+    seen.cameras = (MAIN,) if seen.only_main else next(iter(names), ())
+    seen.sizes, seen.calibrated = sizes, frozenset(calibrated)
+    return seen
+
+
+def _of_episode(labelled: LabelledEpisode) -> Clip:
+    episode, how = labelled.episode, asdict(labelled.how)
+    states = actions = None
+    if episode.tool_poses_world is not None and episode.gripper is not None:
+        states, actions = _robot(episode.tool_poses_world, episode.gripper)
+    words = tuple(dict.fromkeys(episode.instructions))
+    traces = [[_content(label, words[0], how)] for label in labelled.labels]
+    return Clip(episode.observations, labelled.camera, traces, words, states, actions)
+
+
+def _of_image(image: AnnotatedImage) -> Clip:
+    how = image.provenance.extra.get("how")
+    contents = [trace_content(a.path, a.instruction, None, how) for a in image.annotations]
+    words = tuple(dict.fromkeys(a.instruction for a in image.annotations))
+    # Other instructions are other tasks, not other words for the first one: they are in their traces.
+    return Clip([Observation({MAIN: image.view}, None, None, 0.0)], MAIN, [contents], words[:1])
+
+
+def _content(label: Label, instruction: str, how: Mapping[str, Any]) -> str:
+    names = [Visibility(int(v)).name.lower() for v in label.visible]
+    return trace_content(label.path, instruction, names, how)
+
+
+def _robot(poses: Array, opening: Array) -> tuple[Array, Array]:
+    flat = np.hstack([poses[:, :3, 3], quaternion_from_matrix(poses[:, :3, :3])])
+    commanded = is_open(gripper_events(opening), opening).astype(np.float64)
+    ahead = np.minimum(np.arange(len(flat)) + 1, len(flat) - 1)
+    return np.c_[flat, opening], np.c_[flat[ahead], commanded]

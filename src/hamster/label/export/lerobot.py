@@ -1,0 +1,195 @@
+"""A LeRobotDataset v3.0 with cameras (meta/cameras.json) and paths (`language_events` of style `trace`).
+
+Episodes follow one another in parquet and mp4 files of bounded size, with a row group per episode. One frame is the
+time unit: `timestamp` is the frame's number / fps, as LeRobot wants it; the time at the source is `source.time_s`.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from PIL import Image
+
+from hamster.data import View
+from hamster.data.lerobot.sidecar import FILE as SIDECAR
+from hamster.data.video import VideoWriter
+from hamster.label.export import lerobot_meta as meta
+from hamster.label.export.clips import Clip, Survey, clips, survey
+from hamster.label.export.statistics import IMAGES_PER_EPISODE, Statistics
+from hamster.label.storage import json_bytes
+
+MAX_DATA_BYTES = 100 << 20
+MAX_VIDEO_BYTES = 200 << 20
+Rgb = NDArray[np.uint8]
+
+
+def write(folder: Path, out: Path, frames: int, dialect: str) -> dict[str, int]:
+    """All episodes and annotated images of a label set as a LeRobotDataset; counts of what was written."""
+    del frames, dialect  # every frame has its path, in full precision
+    seen = survey(folder)
+    writer = _Writer(out, seen)
+    left_out = 0
+    try:
+        for clip in clips(folder):
+            if clip is None:
+                left_out += 1
+            else:
+                writer.add(clip)
+    finally:
+        writer.close()
+    counts = {"episodes": len(writer.episodes), "rows": writer.rows, "paths": writer.paths, "left_out": left_out}
+    if writer.rows:
+        writer.describe()
+    return {"images": writer.rows * len(seen.cameras), **counts}
+
+
+class _Writer:
+    """Writes one clip after the other, and keeps account."""
+
+    def __init__(self, out: Path, seen: Survey) -> None:
+        self.out, self.seen = out, seen
+        self.features = meta.features(seen)
+        self.videos = seen.longest > 1  # a video of one frame is a bad image
+        self.statistics, self.tasks = Statistics(), dict[str, int]()
+        self.episodes: list[dict[str, Any]] = []
+        self.rows = self.paths = 0
+        self._data_file = self._video_file = -1
+        self._data, self._films = ExitStack(), ExitStack()
+        self._sink: Any = None
+        self._table_writer: Any = None
+        self._video_writers: dict[str, VideoWriter] = {}
+        self._still: dict[str, NDArray[np.float64] | None] = {}
+
+    def add(self, clip: Clip) -> None:
+        self._open_files()
+        began = {key: writer.frames for key, writer in self._video_writers.items()}
+        columns = self._seen_columns(clip)
+        task = self.tasks.setdefault(clip.instructions[0], len(self.tasks))
+        columns |= meta.counters(len(clip), self.seen.fps, len(self.episodes), self.rows, task)
+        if self.seen.robot:
+            columns |= {meta.STATE: clip.states, meta.ACTION: clip.actions}
+        for name, values in columns.items():
+            if isinstance(values, np.ndarray) and not name.startswith(meta.CAMERA):
+                self.statistics.add(name, values.reshape(len(clip), -1))
+        self._table_writer.write_table(meta.table(self.features, columns, clip, self._image_key(clip)))
+        self.episodes.append(self._entry(clip, began))
+        self.rows += len(clip)
+        self.paths += sum(len(rows) for rows in clip.traces)
+
+    def close(self) -> None:
+        self._data.close()
+        self._films.close()
+
+    def describe(self) -> None:
+        """Everything in meta/, and the card."""
+        folder = self.out / "meta"
+        (folder / "episodes" / "chunk-000").mkdir(parents=True)
+        pq.write_table(pa.Table.from_pylist(self.episodes), folder / "episodes" / "chunk-000" / "file-000.parquet")
+        pq.write_table(meta.tasks_table(self.tasks), folder / "tasks.parquet")
+        info = meta.info(self.seen, self.features, self.videos, self.episodes, len(self.tasks))
+        (folder / "info.json").write_bytes(json_bytes(info, indent=4))
+        (folder / "stats.json").write_bytes(json_bytes(self.statistics.to_json(self.features), indent=4))
+        (self.out / SIDECAR).write_bytes(json_bytes(meta.sidecar(self.seen, self._still), indent=1))
+        (self.out / "README.md").write_text(meta.CARD)
+
+    def _open_files(self) -> None:
+        """New files where there are none yet, or the last ones are full."""
+        if self._sink is None or self._sink.tell() > MAX_DATA_BYTES:
+            self._data.close()
+            self._data_file += 1
+            self._sink = self._data.enter_context(_made(self.out / meta.data_file(self._data_file)).open("wb"))
+            schema = meta.schema(self.features)
+            self._table_writer = self._data.enter_context(pq.ParquetWriter(self._sink, schema))
+        if self.videos and (not self._video_writers or self._video_bytes() > MAX_VIDEO_BYTES):
+            self._films.close()
+            self._video_file += 1
+            for key in map(meta.image_key, self.seen.cameras):
+                file = _made(self.out / meta.video_file(key, self._video_file))
+                self._video_writers[key] = self._films.enter_context(VideoWriter(file, self.seen.fps))
+
+    def _video_bytes(self) -> int:
+        return max(writer.size_bytes for writer in self._video_writers.values())
+
+    def _seen_columns(self, clip: Clip) -> dict[str, Any]:
+        """Goes through the frames once: images into the videos, or as PNG into columns; cameras; times."""
+        found: dict[str, list[Any]] = {}
+        sampled = set(np.linspace(0, len(clip) - 1, min(IMAGES_PER_EPISODE, len(clip))).round().astype(int).tolist())
+        for t, observation in enumerate(clip.observations):
+            found.setdefault(meta.TIME, []).append(observation.time_s)
+            for name, view in clip.views(observation, self.seen.only_main).items():
+                key, rgb = meta.image_key(name), _sized(view.rgb, self.seen.sizes[name])
+                if self.videos:
+                    self._video_writers[key].add(rgb, key=t == 0)
+                else:
+                    found.setdefault(key, []).append({"bytes": _png(rgb), "path": None})
+                if t in sampled:
+                    self.statistics.add_image(key, rgb)
+                if name in self.seen.calibrated:
+                    for column, matrix in self._calibration(name, view).items():
+                        found.setdefault(column, []).append(matrix)
+        images = {key for key in found if isinstance(found[key][0], dict)}
+        return {key: values if key in images else np.array(values, np.float64) for key, values in found.items()}
+
+    def _calibration(self, name: str, view: View) -> dict[str, NDArray[np.float64]]:
+        """Of one frame, by column, at the size that is written; notes whether it is what it always was."""
+        camera = view.camera and view.camera.resized(*self.seen.sizes[name])
+        lens, pose = np.full((3, 3), np.nan), np.full((4, 4), np.nan)
+        if camera:
+            lens, pose = camera.intrinsics, camera.world_from_camera
+        columns = {meta.camera_column(name, "intrinsics"): lens, meta.camera_column(name, "world_from_camera"): pose}
+        for column, matrix in columns.items():
+            before = self._still.setdefault(column, matrix)
+            if before is not None and not np.array_equal(before, matrix):
+                self._still[column] = None
+        return {column: matrix.ravel() for column, matrix in columns.items()}
+
+    def _image_key(self, clip: Clip) -> str:
+        return meta.image_key(self.seen.cameras[0] if self.seen.only_main else clip.camera)
+
+    def _entry(self, clip: Clip, began: Mapping[str, int]) -> dict[str, Any]:
+        """The row of meta/episodes."""
+        chunk, file = divmod(self._data_file, meta.CHUNK)
+        entry = {
+            "episode_index": len(self.episodes),
+            "tasks": [clip.instructions[0]],
+            "length": len(clip),
+            "dataset_from_index": self.rows,
+            "dataset_to_index": self.rows + len(clip),
+            "data/chunk_index": chunk,
+            "data/file_index": file,
+            "meta/episodes/chunk_index": 0,
+            "meta/episodes/file_index": 0,
+        }
+        chunk, file = divmod(self._video_file, meta.CHUNK)
+        for key in self._video_writers:
+            entry |= {f"videos/{key}/chunk_index": chunk, f"videos/{key}/file_index": file}
+            start = began.get(key, 0)
+            entry[f"videos/{key}/from_timestamp"] = start / self.seen.fps
+            entry[f"videos/{key}/to_timestamp"] = (start + len(clip)) / self.seen.fps
+        return entry
+
+
+def _made(file: Path) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return file
+
+
+def _sized(rgb: Rgb, size: Sequence[int]) -> Rgb:
+    """A dataset has one size per camera; paths are relative to the image and stay true."""
+    if (rgb.shape[1], rgb.shape[0]) == tuple(size):
+        return rgb
+    return np.asarray(Image.fromarray(rgb).resize((size[0], size[1]), Image.Resampling.LANCZOS))
+
+
+def _png(rgb: Rgb) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "PNG")
+    return buffer.getvalue()

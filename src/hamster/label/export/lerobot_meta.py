@@ -1,0 +1,210 @@
+"""What a LeRobotDataset v3.0 says about itself, and the types of its columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from hamster.data.lerobot.traces import COLUMN as EVENTS
+from hamster.data.lerobot.traces import STYLE
+from hamster.label.export.clips import Clip, Survey
+
+STATE, ACTION, TIME, CAMERA = "observation.state", "action", "source.time_s", "camera."
+PERSISTENT = "language_persistent"
+CHUNK = 1000  # files to a folder
+DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
+TOOL = ["x", "y", "z", "qw", "qx", "qy", "qz"]
+CARD = """---
+task_categories: [robotics]
+tags: [LeRobot]
+configs: [{config_name: default, data_files: data/*/*.parquet}]
+---
+A LeRobotDataset v3.0 written by HAMSTER. Each frame has, in `language_events`, the path of the end effector from there
+to the end of the episode: rows of style `trace`, content `hamster-trace/1`. Cameras are in `meta/cameras.json`.
+"""
+_COUNTERS = {"timestamp": "float32", "frame_index": "int64", "episode_index": "int64", "index": "int64",
+             "task_index": "int64"}  # fmt: skip
+
+
+def image_key(camera: str) -> str:
+    """The feature of a camera's images."""
+    return f"observation.images.{camera}"
+
+
+def camera_column(camera: str, what: str) -> str:
+    """The feature of a camera's calibration."""
+    return f"{CAMERA}{camera}.{what}"
+
+
+def data_file(number: int) -> str:
+    """Relative path of a parquet file."""
+    return DATA_PATH.format(chunk_index=number // CHUNK, file_index=number % CHUNK)
+
+
+def video_file(key: str, number: int) -> str:
+    """Relative path of a video."""
+    return VIDEO_PATH.format(video_key=key, chunk_index=number // CHUNK, file_index=number % CHUNK)
+
+
+def features(seen: Survey) -> dict[str, dict[str, Any]]:
+    """The features of info.json, in the order of the columns."""
+    found: dict[str, dict[str, Any]] = {}
+    for camera in seen.cameras:
+        width, height = seen.sizes[camera]
+        shape = {"shape": [height, width, 3], "names": ["height", "width", "channels"]}
+        described = {"info": _video_info(width, height, seen.fps)} if seen.longest > 1 else {}
+        found[image_key(camera)] = {"dtype": "video" if seen.longest > 1 else "image", **shape, **described}
+    if seen.robot:
+        found[STATE] = {"dtype": "float32", "shape": [8], "names": [*TOOL, "gripper_opening"]}
+        found[ACTION] = {"dtype": "float32", "shape": [8], "names": [*TOOL, "gripper_open"]}
+    for camera in seen.cameras:
+        if camera in seen.calibrated:
+            found[camera_column(camera, "intrinsics")] = {"dtype": "float64", "shape": [9], "names": None}
+            found[camera_column(camera, "world_from_camera")] = {"dtype": "float64", "shape": [16], "names": None}
+    found[TIME] = {"dtype": "float64", "shape": [1], "names": None}
+    if seen.phrasings:
+        found[PERSISTENT] = {"dtype": "language", "shape": [1], "names": None}
+    found[EVENTS] = {"dtype": "language", "shape": [1], "names": None}
+    return found | {name: {"dtype": kind, "shape": [1], "names": None} for name, kind in _COUNTERS.items()}
+
+
+def counters(frames: int, fps: int, episode: int, start: int, task: int) -> dict[str, NDArray[Any]]:
+    """The columns that LeRobot fills in itself: (T,) each."""
+    number = np.arange(frames)
+    return {
+        "timestamp": (number / fps).astype(np.float32),
+        "frame_index": number,
+        "episode_index": np.full(frames, episode),
+        "index": start + number,
+        "task_index": np.full(frames, task),
+    }
+
+
+def schema(features: Mapping[str, Mapping[str, Any]]) -> Any:
+    """The columns of the data files."""
+    return pa.schema(
+        [(name, _type(name, feature)) for name, feature in features.items() if feature["dtype"] != "video"]
+    )
+
+
+def table(features: Mapping[str, Mapping[str, Any]], columns: Mapping[str, Any], clip: Clip, camera_key: str) -> Any:
+    """One episode's rows."""
+    events = [[_row(content, STYLE, camera_key) for content in rows] for rows in clip.traces]
+    words = [_row(text, "task_aug", None, role="user") for text in clip.instructions[1:]]
+    arrays = {}
+    for field in schema(features):
+        if field.name in (EVENTS, PERSISTENT):
+            arrays[field.name] = _language(events if field.name == EVENTS else [words] * len(clip), field.type)
+        else:
+            values = columns[field.name]
+            values = list(values) if isinstance(values, np.ndarray) and values.ndim > 1 else values
+            arrays[field.name] = pa.array(values, field.type)
+    return pa.table(arrays, schema=schema(features))
+
+
+def tasks_table(tasks: Mapping[str, int]) -> Any:
+    """Instructions and their numbers, such that pandas finds the instructions in its index, as LeRobot does."""
+    described = [
+        {"name": name, "field_name": name, "pandas_type": kind, "numpy_type": numpy, "metadata": None}
+        for name, kind, numpy in (("task_index", "int64", "int64"), ("task", "unicode", "object"))
+    ]
+    pandas = {"index_columns": ["task"], "column_indexes": [], "columns": described, "pandas_version": "2.2.0"}
+    fields = [("task_index", pa.int64()), ("task", pa.string())]
+    columns = {"task_index": list(tasks.values()), "task": list(tasks)}
+    return pa.table(columns, schema=pa.schema(fields, metadata={"pandas": json.dumps(pandas)}))
+
+
+def info(
+    seen: Survey, features: Mapping[str, Any], videos: bool, episodes: Sequence[Mapping[str, Any]], tasks: int
+) -> dict[str, Any]:
+    """meta/info.json."""
+    return {
+        "codebase_version": "v3.0",
+        "robot_type": "unknown",
+        "total_episodes": len(episodes),
+        "total_frames": episodes[-1]["dataset_to_index"],
+        "total_tasks": tasks,
+        "chunks_size": CHUNK,
+        "data_files_size_in_mb": 100,
+        "video_files_size_in_mb": 200,
+        "fps": seen.fps,
+        "splits": {"train": f"0:{len(episodes)}"},
+        "data_path": DATA_PATH,
+        "video_path": VIDEO_PATH if videos else None,
+        "features": dict(features),
+    }
+
+
+def sidecar(seen: Survey, still: Mapping[str, NDArray[np.float64] | None]) -> dict[str, Any]:
+    """meta/cameras.json: what never changed in full, else the columns that say it frame by frame."""
+    found: dict[str, Any] = {}
+    for camera in seen.cameras:
+        if camera in seen.calibrated:
+            width, height = seen.sizes[camera]
+            matrices = {}
+            for what in ("intrinsics", "world_from_camera"):
+                column = camera_column(camera, what)
+                matrix = still.get(column)
+                matrices[what] = column if matrix is None else matrix.tolist()
+            found[image_key(camera)] = {"convention": "opencv", "width": width, "height": height, **matrices}
+    if seen.robot:
+        found["robot"] = {
+            "tool_position": f"{STATE}[0:3]",
+            "tool_rotation": f"{STATE}[3:7]",
+            "rotation": "quaternion_wxyz",
+            "gripper": f"{STATE}[7]",
+            "open": 1.0,
+            "closed": 0.0,
+        }
+    return found
+
+
+def _video_info(width: int, height: int, fps: int) -> dict[str, Any]:
+    even = width % 2 == height % 2 == 0
+    return {
+        "video.height": height,
+        "video.width": width,
+        "video.codec": "h264",
+        "video.pix_fmt": "yuv420p" if even else "yuv444p",
+        "video.is_depth_map": False,
+        "video.fps": fps,
+        "video.channels": 3,
+        "has_audio": False,
+    }
+
+
+def _type(name: str, feature: Mapping[str, Any]) -> Any:
+    if feature["dtype"] == "image":
+        return pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    if feature["dtype"] == "language":
+        return pa.list_(pa.struct(_language_fields(timed=name == PERSISTENT)))
+    kind = getattr(pa, feature["dtype"])()
+    return kind if feature["shape"] == [1] else pa.list_(kind, feature["shape"][0])
+
+
+def _language_fields(timed: bool) -> list[Any]:
+    """Of a row, in LeRobot's order."""
+    fields = [pa.field("role", pa.string(), nullable=False), ("content", pa.string()), ("style", pa.string())]
+    if timed:
+        fields.append(pa.field("timestamp", pa.float32(), nullable=False))
+    return [*fields, ("camera", pa.string()), ("tool_calls", pa.list_(pa.json_()))]
+
+
+def _row(content: str, style: str, camera: str | None, role: str = "assistant") -> dict[str, Any]:
+    return {"role": role, "content": content, "style": style, "camera": camera, "timestamp": 0.0}
+
+
+def _language(rows: Sequence[Sequence[Mapping[str, Any]]], kind: Any) -> Any:
+    """A column of lists of rows, put together by hand: Arrow cannot make JSON columns out of Python's values."""
+    flat = [row for of_frame in rows for row in of_frame]
+    fields = list(kind.value_type)
+    columns = [pa.array([row.get(f.name) for row in flat], f.type) if f.name != "tool_calls"
+               else pa.nulls(len(flat), f.type) for f in fields]  # fmt: skip
+    offsets = np.cumsum([0, *(len(of_frame) for of_frame in rows)])
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.StructArray.from_arrays(columns, fields=fields))
