@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from hamster.cli.names import unknown
 
@@ -12,37 +13,28 @@ if TYPE_CHECKING:
     from hamster.data import AnnotatedImage, Source
 
 
-def _tabletop(rest: str, seed: int) -> Source:
-    from hamster.sim.tabletop import Demonstrations
+class Scheme(NamedTuple):
+    """What may follow the colon, and the class that is made of it; imported when it is asked for."""
 
-    return Demonstrations(_count(rest, "tabletop"), seed)
-
-
-def _offdomain(rest: str, seed: int) -> Source:
-    from hamster.sim.offdomain import OffDomain
-
-    return OffDomain(_count(rest, "offdomain"), seed)
+    rest: str
+    module: str
+    name: str
+    images: bool = False
 
 
-def _tabletop_images(rest: str, seed: int) -> Source:
-    from hamster.sim.tabletop import TabletopImages
-
-    return TabletopImages(_count(rest, "tabletop-images"), seed)
-
-
-def _rlbench(rest: str, seed: int) -> Source:
-    from hamster.data.rlbench import RLBench
-
-    return RLBench(_folder(rest, "rlbench"))
-
-
-SOURCES: dict[str, Callable[[str, int], Source]] = {
-    "tabletop": _tabletop,
-    "tabletop-images": _tabletop_images,
-    "offdomain": _offdomain,
-    "rlbench": _rlbench,
+SOURCES = {
+    "tabletop": Scheme("N", "hamster.sim.tabletop", "Demonstrations"),
+    "tabletop-images": Scheme("N", "hamster.sim.tabletop", "TabletopImages", images=True),
+    "offdomain": Scheme("N", "hamster.sim.offdomain", "OffDomain", images=True),
+    "rlbench": Scheme("DIR", "hamster.data.rlbench", "RLBench"),
+    "lerobot": Scheme("DIR", "hamster.data.lerobot", "LeRobot"),
+    "rlds": Scheme("DIR", "hamster.data.rlds", "Rlds"),
+    "hdf5": Scheme("FILE", "hamster.data.hdf5", "Hdf5"),
+    "video": Scheme("GLOB", "hamster.data.video_source", "Video"),
+    "sketch": Scheme("DIR", "hamster.data.sketch", "Sketch"),
+    "points": Scheme("FILE", "hamster.data.points", "Points"),
+    "trace": Scheme("FILE", "hamster.data.trace", "Trace"),
 }
-IMAGES = ("offdomain", "tabletop-images")
 
 
 def open_source(uri: str, seed: int = 0) -> Source:
@@ -51,12 +43,14 @@ def open_source(uri: str, seed: int = 0) -> Source:
     Raises:
         ValueError: for a scheme that nobody knows, or a rest that the scheme cannot read.
     """
-    scheme, colon, rest = uri.partition(":")
-    if scheme not in SOURCES:
-        raise unknown("source", scheme, SOURCES)
+    name, colon, rest = uri.partition(":")
+    if name not in SOURCES:
+        raise unknown("source", name, SOURCES)
+    scheme = SOURCES[name]
     if not (colon and rest):
-        raise ValueError(f"{uri!r} lacks what comes after the colon: tabletop:N, offdomain:N or rlbench:DIR")
-    return SOURCES[scheme](rest, seed)
+        raise ValueError(f"{uri!r} lacks what comes after the colon: {name}:{scheme.rest}")
+    source = cast("Callable[..., Source]", getattr(import_module(scheme.module), scheme.name))
+    return source(_count(rest, name), seed) if scheme.rest == "N" else source(_existing(rest, name, scheme.rest))
 
 
 def open_images(uri: str, seed: int = 0) -> Iterable[AnnotatedImage]:
@@ -69,8 +63,9 @@ def open_images(uri: str, seed: int = 0) -> Iterable[AnnotatedImage]:
         from hamster.label import read_annotated
 
         return read_annotated(Path(uri))
-    if uri.partition(":")[0] not in IMAGES:
-        raise ValueError(f"{uri!r} has no annotated images; give {', '.join(f'{s}:N' for s in IMAGES)}, or a folder")
+    names = [name for name, scheme in SOURCES.items() if scheme.images]
+    if uri.partition(":")[0] not in names:
+        raise ValueError(f"{uri!r} has no annotated images; give {', '.join(f'{s}:N' for s in names)}, or a folder")
     source = open_source(uri, seed)
     return cast("Iterable[AnnotatedImage]", (source[i] for i in range(len(source))))
 
@@ -81,7 +76,9 @@ def _count(text: str, scheme: str) -> int:
     return int(text)
 
 
-def _folder(text: str, scheme: str) -> Path:
-    if not Path(text).is_dir():
-        raise ValueError(f"no folder {text!r}; say {scheme}:DIR")
+def _existing(text: str, scheme: str, what: str) -> Path | str:
+    if what == "GLOB":
+        return text
+    if not (Path(text).is_dir() if what == "DIR" else Path(text).is_file()):
+        raise ValueError(f"no {'folder' if what == 'DIR' else 'file'} {text!r}; say {scheme}:{what}")
     return Path(text)
