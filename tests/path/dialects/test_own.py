@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hamster.path import Gripper, Path, PlanError
-from hamster.path.dialects import DIALECTS, hamster, nano, parse, render
+from hamster.path.dialects import hamster, nano, parse, render
 from tests.path.strategies import paths, points
 
+OWN = ["hamster", "nano"]  # read more strictly than what other people's models print
 C, O, U = Gripper.CLOSED, Gripper.OPEN, Gripper.UNKNOWN  # noqa: E741
 PUBLISHED = (
     "<ans>[(0.25, 0.32), (0.32, 0.17), (0.13, 0.24), <action>Open Gripper</action>, (0.74, 0.21), "
@@ -176,14 +177,14 @@ def test_a_hundred_points_are_read():
     assert len(parse(many(100))) == 100
 
 
-@pytest.mark.parametrize("dialect", list(DIALECTS))
+@pytest.mark.parametrize("dialect", OWN)
 def test_a_cut_anywhere_is_never_read_as_a_path(dialect):
     text = render(Path([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]], [U, C, O]), dialect)
     for end in range(len(text)):
         complaint(text[:end], dialect)
 
 
-@pytest.mark.parametrize("dialect", list(DIALECTS))
+@pytest.mark.parametrize("dialect", OWN)
 def test_paths_without_words_are_refused(dialect):
     with pytest.raises(ValueError, match="simplify"):
         render(Path(np.full((101, 2), 0.5), np.full(101, U)), dialect)
@@ -207,7 +208,7 @@ SYMBOLS += ["Open Gripper", "close gripper", "<open>", "<close>", "<p:1:2>", "<s
         st.lists(st.sampled_from(SYMBOLS), max_size=25).map("".join),
         st.lists(st.sampled_from(SYMBOLS), max_size=15).map(lambda parts: f"<ans>{''.join(parts)}</ans>"),
     ),
-    st.sampled_from(list(DIALECTS)),
+    st.sampled_from(OWN),
 )
 def test_any_text_is_a_path_or_a_plan_error(text, dialect):
     try:
@@ -218,7 +219,7 @@ def test_any_text_is_a_path_or_a_plan_error(text, dialect):
         assert np.array_equal(parse(render(path, dialect), dialect).gripper, path.gripper)
 
 
-@pytest.mark.parametrize("dialect", list(DIALECTS))
+@pytest.mark.parametrize("dialect", OWN)
 def test_a_damaged_answer_is_a_path_or_a_plan_error(dialect):
     rng = random.Random(0)
     whole = render(Path([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]], [U, C, O]), dialect)

@@ -6,48 +6,126 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hamster.path.dialects import hamster, nano
+from hamster.path.dialects.answer import Answer, Box, Point, answer_of
+from hamster.path.dialects.found import NothingFoundError
+from hamster.path.dialects.size import Size, SizeNeededError, smart_resize
+from hamster.path.dialects.table import SURFACES
+from hamster.path.error import PlanError
 from hamster.path.path import Path
 
-__all__ = ["DIALECTS", "Dialect", "parse", "render"]
+__all__ = [
+    "AUTO", "DIALECTS", "Answer", "Box", "Dialect", "Point", "Size", "SizeNeededError",
+    "lost", "parse", "read", "render", "smart_resize",
+]  # fmt: skip
+
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """One way of writing a path: `parse(render(path))` is the path, up to quantisation.
+    """One way of writing a path: `read(render(path)).path()` is the path, up to quantisation and what is not said.
 
     Attributes:
         render: ValueError if the path cannot be said in this dialect.
-        parse: PlanError, with the raw text, if the text is not exactly one path.
+        read: PlanError, with the raw text, if the text is not exactly one answer.
+        step: distance of neighbouring places along x and y, relative, for an image of that size.
+        says_gripper, says_depth: whether these survive.
+        needs_size: whether it counts pixels, so that `render` and `read` must know the image's size.
     """
 
-    render: Callable[[Path], str]
-    parse: Callable[[str], Path]
+    render: Callable[[Path, Size | None], str]
+    read: Callable[[str, Size | None], Answer]
+    step: Callable[[Size | None], tuple[float, float]]
+    says_gripper: bool = True
+    says_depth: bool = False
+    needs_size: bool = False
 
 
 DIALECTS: dict[str, Dialect] = {
-    "hamster": Dialect(hamster.render, hamster.parse),
-    "nano": Dialect(nano.render, nano.parse),
+    "hamster": Dialect(
+        lambda path, _: hamster.render(path),
+        lambda text, _: answer_of(hamster.parse(text), text),
+        lambda _: (0.01, 0.01),
+    ),
+    "nano": Dialect(
+        lambda path, _: nano.render(path),
+        lambda text, _: answer_of(nano.parse(text), text),
+        lambda _: (1 / nano.LEVELS, 1 / nano.LEVELS),
+    ),
+    **{
+        name: Dialect(s.render, s.read, s.step, s.says_gripper, s.says_depth, s.resize is not None)
+        for name, s in SURFACES.items()
+    },
 }
 
 
-def parse(text: str, dialect: str = "hamster") -> Path:
+def parse(text: str, dialect: str = "hamster", image_size: Size | None = None) -> Path:
     """The path that a model's answer describes.
+
+    Args:
+        text: the answer, with whatever the model printed around it.
+        dialect: one of `DIALECTS`, or `AUTO`: the only one that can be meant.
+        image_size: width and height of the original image, for the dialects that count pixels.
 
     Raises:
         PlanError: if the text is anything but exactly one path; says what is wrong at which character.
-        ValueError: if there is no such dialect.
+        ValueError: if there is no such dialect, or it counts pixels and the size is missing.
     """
-    return _dialect(dialect).parse(text)
+    return read(text, dialect, image_size).path()
 
 
-def render(path: Path, dialect: str = "hamster") -> str:
-    """The path as a model would print it. Depth and score are not part of any dialect yet.
+def read(text: str, dialect: str = "hamster", image_size: Size | None = None) -> Answer:
+    """Everything that a model's answer says: like `parse`, but boxes and points on several images are fine, too."""
+    if dialect == AUTO:
+        return _the_only_reading(text, image_size)
+    return _dialect(dialect).read(text, image_size)
+
+
+def render(path: Path, dialect: str = "hamster", image_size: Size | None = None) -> str:
+    """The path as a model would print it; the score is not part of any dialect, and `lost` says what else is not.
 
     Raises:
-        ValueError: if the dialect cannot say it (too many waypoints, a state that becomes unknown), or there is no
-            such dialect.
+        ValueError: if the dialect cannot say it (too many waypoints, a state that becomes unknown), counts pixels and
+            the size is missing, or there is no such dialect.
     """
-    return _dialect(dialect).render(path)
+    return _dialect(dialect).render(path, image_size)
+
+
+def lost(path: Path, dialect: str) -> list[str]:
+    """What of this path the dialect has no words for."""
+    chosen = _dialect(dialect)
+    events = 0 if chosen.says_gripper else len(path.events)
+    found = [f"{events} gripper event(s)"] if events else []
+    return found + (["the depth"] if path.depth_m is not None and not chosen.says_depth else [])
+
+
+def _the_only_reading(text: str, size: Size | None) -> Answer:
+    """The answer, if all dialects that can read the text agree on it; PlanError that names them if they do not."""
+    readings: dict[str, Answer | None] = {}
+    complaints: dict[str, str] = {}
+    for name, dialect in DIALECTS.items():
+        try:
+            readings[name] = dialect.read(text, size)
+        except SizeNeededError:
+            readings[name] = None
+        except NothingFoundError:
+            pass
+        except PlanError as error:
+            complaints[name] = error.reason
+    if not readings:
+        raise PlanError(f"no dialect reads this text; {_likeliest(complaints, text)}", text)
+    answers = [answer for answer in readings.values() if answer is not None]
+    if len(answers) == len(readings) and len({answer.meaning for answer in answers}) == 1:
+        return answers[0]
+    unsized = ", ".join(name for name, answer in readings.items() if answer is None)
+    sized = f" ({unsized} with --image-size)" if unsized else ""
+    raise PlanError(f"this could be {' or '.join(readings)}: name the dialect, --from one of them{sized}", text)
+
+
+def _likeliest(complaints: dict[str, str], text: str) -> str:
+    """The complaint of a dialect in whose form the text is; these two complain of whatever lacks their tag."""
+    others = [name for name in complaints if "<ans>" in text or name not in ("hamster", "nano")]
+    return f"{others[0]} says: {complaints[others[0]]}" if others else f"no points, up to character {len(text)}"
 
 
 def _dialect(name: str) -> Dialect:
