@@ -1,0 +1,119 @@
+"""Action-free video: people's hands or robots at work, of which nobody recorded more than the picture."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import overload
+
+from hamster.data.records import Episode, Observation, Provenance, View
+from hamster.data.unreadable import Unreadable
+from hamster.data.video import VideoFile
+from hamster.data.video_notes import Box, Notes, read_notes
+
+SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".gif")
+CAMERA = "video"
+
+
+@dataclass(frozen=True)
+class Video:
+    """The video files that a pattern names, an episode each: `**` goes down into folders, a folder means all below it.
+
+    What a video shows is written beside it (see `hamster.data.video_notes`), or else in its name.
+
+    Raises:
+        ValueError: if there is none.
+    """
+
+    pattern: str
+    per_shard: int = 1
+    _files: tuple[str, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        pattern = str(Path(self.pattern) / "**") if Path(self.pattern).is_dir() else self.pattern
+        found = {file for file in glob.glob(pattern, recursive=True) if _is_video(Path(file))}  # noqa: PTH207
+        object.__setattr__(self, "_files", tuple(sorted(found, key=_natural)))
+        if not self._files:
+            raise ValueError(f"{self.pattern} names no video; they end in {', '.join(SUFFIXES)}")
+
+    @property
+    def uri(self) -> str:
+        """video:GLOB."""
+        return f"video:{self.pattern}"
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __getitem__(self, index: int) -> Episode | Unreadable:
+        file = self._files[index]
+        try:
+            return read_video(file)
+        except (ValueError, OSError) as error:
+            return Unreadable(file, str(error))
+
+
+def read_video(file: str | Path) -> Episode:
+    """One file as an episode; its frames are decoded when they are asked for.
+
+    `provenance.extra` holds `fps`, and what else was noted beside the video: `click` (frame, u, v), relative to
+    what is left of the frame after `crop` (left, top, right, bottom), relative to the whole frame.
+
+    Raises:
+        ValueError: in one line, if it is no video, is cut off, or what stands beside it is damaged.
+    """
+    file = Path(file)
+    video, notes = VideoFile(file), read_notes(file)
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return Episode(
+        instructions=notes.instructions,
+        observations=_Frames(video, notes.crop),
+        provenance=Provenance(f"video:{file}", file.name, digest, notes.licence, _extra(video, notes)),
+    )
+
+
+def _extra(video: VideoFile, notes: Notes) -> dict[str, object]:
+    extra: dict[str, object] = {"fps": video.fps}
+    if notes.click is not None:
+        extra["click"] = notes.click
+    if notes.crop is not None:
+        extra["crop"] = notes.crop
+    return extra
+
+
+@dataclass(frozen=True, eq=False)
+class _Frames(Sequence[Observation]):
+    """Frames of a file, cut to the part that is wanted; quickest to read in order."""
+
+    video: VideoFile
+    crop: Box | None
+
+    def __len__(self) -> int:
+        return len(self.video)
+
+    @overload
+    def __getitem__(self, index: int) -> Observation: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Observation]: ...
+    def __getitem__(self, index: int | slice) -> Observation | list[Observation]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        i = range(len(self))[index]
+        rgb = self.video.frame(i)
+        if self.crop is not None:
+            height, width = rgb.shape[:2]
+            left, top, right, bottom = self.crop
+            rgb = rgb[round(top * height) : round(bottom * height), round(left * width) : round(right * width)]
+        return Observation({CAMERA: View(rgb)}, None, None, float(self.video.times_s[i]))
+
+
+def _is_video(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES and file.is_file()
+
+
+def _natural(file: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", file)]

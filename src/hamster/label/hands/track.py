@@ -1,0 +1,56 @@
+"""Hands in a video become a track with events, or the reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.label.hands.detector import Hand, HandDetector
+from hamster.label.hands.motion import follow
+from hamster.label.hands.regions import Box, find, near
+from hamster.label.track2d import Track
+from hamster.label.tracking.clip import Clip
+from hamster.label.tracking.contact import changed, events_at, visits
+from hamster.label.tracking.silhouette import silhouettes
+
+LEAST_FRAMES = 3  # with a hand in them
+AWAY = 1.5  # palms: farther from a place, the fingers no longer hide it
+MOVED = 1.0  # palms: what was moved by less was put back
+
+
+def find_hands(frames: Iterable[NDArray[np.uint8]], box: Box, detector: HandDetector) -> list[list[Hand]]:
+    """The hands in each frame: looked for in one part of it, and close up where the last frame had them."""
+    found: list[list[Hand]] = []
+    for rgb in frames:
+        hands = find(rgb, box, detector)
+        if not hands and found and found[-1]:
+            hands = find(rgb, near(rgb, found[-1][0]), detector)
+        found.append(hands)
+    return found
+
+
+def track_hand(clip: Clip, found: Sequence[Sequence[Hand]]) -> Track | str:
+    """The track of the hand that moves most, or why there is none.
+
+    The score is that of the detector; half of it where the hand was lost for a moment; 0 after it has left.
+
+    Args:
+        found: the hands in each frame of the clip.
+    """
+    sights = sum(bool(hands) for hands in found)
+    if sights < LEAST_FRAMES:
+        return f"a hand in {sights} of {len(found)} frames; at least {LEAST_FRAMES} are needed"
+    motion = follow(found, clip.size_px, clip.fps)
+    if motion is None or motion.seen.sum() < LEAST_FRAMES:
+        return "no hand is seen for long enough"
+    masks = silhouettes(clip).moving
+    share = changed(clip, motion.tip_px, motion.seen, AWAY * motion.palm_px, masks)
+    events = events_at(visits(share, motion.seen, clip.fps), motion.tip_px, clip.fps, MOVED * motion.palm_px)
+    if not events:
+        return "the hand changes nothing where it has been, as far as can be seen"
+    last = int(np.flatnonzero(motion.seen)[-1])
+    typical = float(motion.score[motion.score > 0].mean())
+    score = np.where(motion.score > 0, motion.score, typical / 2)
+    return Track(motion.tip_px / clip.size_px, np.where(np.arange(len(clip)) <= last, score, 0.0), events)

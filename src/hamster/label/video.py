@@ -1,0 +1,182 @@
+"""Action-free video becomes paths: where a hand or a gripper goes from each frame on, or why that cannot be told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Literal, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.data import Episode, Observation
+from hamster.label.episodes import LabelledEpisode, task_of
+from hamster.label.hands.detector import Hand, HandDetector
+from hamster.label.hands.mediapipe import MediaPipeHands
+from hamster.label.hands.regions import Box, best_region
+from hamster.label.hands.track import find_hands, track_hand
+from hamster.label.how import Abstained, How
+from hamster.label.project import Label
+from hamster.label.track2d import Track, paths_from_track
+from hamster.label.tracking.clip import Clip, read_clip, small
+from hamster.label.tracking.points import LucasKanade, PointTracker
+from hamster.label.tracking.track import track_gripper
+from hamster.path.simplify import EPSILON
+
+VideoMethod = Literal["auto", "hands", "tracking"]
+PROBES = 8  # frames in which hands are looked for, to see whether it is a hand's video
+HANDS_SHARE = 0.2  # of them with a hand in it: it is
+DEFAULT_FPS = 30.0
+
+
+def label_video(
+    episode: Episode,
+    method: VideoMethod = "auto",
+    camera: str | None = None,
+    epsilon: float = EPSILON,
+    detector: HandDetector | None = None,
+    tracker: PointTracker | None = None,
+) -> LabelledEpisode | Abstained:
+    """The path from each frame of a video to its end, on the image of one camera (the first one, unless named).
+
+    Frames after the hand or arm has left the picture for good have no path and are left out of the episode; those
+    before it comes have, which is what a planner gets to see.
+
+    Args:
+        method: hands (landmarks), tracking (whatever moves), or auto: hands if there are any, else tracking.
+        detector: of hands; MediaPipe by default, where it is installed.
+        tracker: of points; pyramidal Lucas-Kanade by default. `provenance.extra["click"]`, (frame, u, v), tells it
+            which point is the gripper's tip.
+
+    Raises:
+        ValueError: if the video cannot be read, a package is missing, or there is no such camera or method.
+    """
+    frames = _Frames(episode.observations, _camera(episode, camera))
+    fps = _fps(episode)
+    if method == "tracking":
+        return _by_tracking(episode, frames, fps, epsilon, tracker)
+    if method not in ("auto", "hands"):
+        raise ValueError(f"unknown method {method!r}; there are auto, hands, tracking")
+    try:
+        detector = detector or _mediapipe()
+    except ValueError:
+        if method == "hands":
+            raise
+        return _by_tracking(episode, frames, fps, epsilon, tracker)
+    box, share = best_region(frames.some(PROBES), detector)
+    if method == "auto" and share < HANDS_SHARE:
+        return _by_tracking(episode, frames, fps, epsilon, tracker)
+    return _by_hands(episode, frames, fps, epsilon, detector, box)
+
+
+def _by_tracking(
+    episode: Episode, frames: _Frames, fps: float, epsilon: float, tracker: PointTracker | None
+) -> LabelledEpisode | Abstained:
+    tracker = tracker or LucasKanade()
+    click = episode.provenance.extra.get("click")
+    track = track_gripper(read_clip(frames, fps), tracker, click)
+    return _finish(episode, frames, track, epsilon, How("tracking", None, tracker.name, tracker.version))
+
+
+def _by_hands(
+    episode: Episode, frames: _Frames, fps: float, epsilon: float, detector: HandDetector, box: Box
+) -> LabelledEpisode | Abstained:
+    clip, found = _watch(frames, fps, detector, box)
+    track = track_hand(clip, found)
+    return _finish(episode, frames, track, epsilon, How("hands", None, detector.name, detector.version))
+
+
+def _watch(frames: _Frames, fps: float, detector: HandDetector, box: Box) -> tuple[Clip, list[list[Hand]]]:
+    """The clip and the hands in it, with one look at each frame."""
+    pictures: list[NDArray[np.uint8]] = []
+
+    def kept() -> Iterator[NDArray[np.uint8]]:
+        for rgb in frames:
+            pictures.append(small(rgb))
+            yield rgb
+
+    found = find_hands(kept(), box, detector)
+    return read_clip(pictures, fps), found
+
+
+def _finish(
+    episode: Episode, frames: _Frames, track: Track | str, epsilon: float, how: How
+) -> LabelledEpisode | Abstained:
+    provenance = episode.provenance
+    if isinstance(track, str):
+        return Abstained(provenance.file or provenance.source, f"{how.method}: {track}")
+    labels = paths_from_track(track, epsilon)
+    sure = track.score > 0
+    numbers = np.flatnonzero(sure)
+    position = np.cumsum(sure) - 1
+    scored = [_scored(labels[i], float(track.score[i:][sure[i:]].mean()), position) for i in numbers.tolist()]
+    chosen = replace(episode, observations=_Chosen(episode.observations, tuple(numbers.tolist())))
+    how = replace(how, score=round(float(track.score[sure].mean()), 3))
+    return LabelledEpisode(chosen, frames.camera, scored, task_of(episode), how)
+
+
+def _scored(label: Label, score: float, position: NDArray[np.intp]) -> Label:
+    """With the score, and frames counted among those that are kept."""
+    path = replace(label.path, score=round(min(score, 1.0), 3))
+    return replace(label, path=path, frames=position[label.frames])
+
+
+@cache
+def _mediapipe() -> MediaPipeHands:
+    return MediaPipeHands()
+
+
+def _camera(episode: Episode, camera: str | None) -> str:
+    if not len(episode.observations):
+        raise ValueError("a video without frames")
+    names = list(episode.observations[0].views)
+    if not names or (camera is not None and camera not in names):
+        raise ValueError(f"no camera {camera!r}; there are {', '.join(names) or 'none'}")
+    return camera or names[0]
+
+
+def _fps(episode: Episode) -> float:
+    fps = episode.provenance.extra.get("fps")
+    if isinstance(fps, int | float) and 0 < fps < 1000:
+        return float(fps)
+    observations = episode.observations
+    span = observations[len(observations) - 1].time_s - observations[0].time_s
+    return (len(observations) - 1) / span if span > 0 else DEFAULT_FPS
+
+
+@dataclass(frozen=True, eq=False)
+class _Frames:
+    """The images of one camera, decoded one after the other."""
+
+    observations: Sequence[Observation]
+    camera: str
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        return (self.observations[i].views[self.camera].rgb for i in range(len(self.observations)))
+
+    def some(self, count: int) -> list[NDArray[np.uint8]]:
+        """Frames from all over the video."""
+        total = len(self.observations)
+        numbers = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
+        return [self.observations[i].views[self.camera].rgb for i in numbers.tolist()]
+
+
+@dataclass(frozen=True, eq=False)
+class _Chosen(Sequence[Observation]):
+    """Some of the observations, still decoded only when they are asked for."""
+
+    observations: Sequence[Observation]
+    numbers: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> Observation: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Observation]: ...
+    def __getitem__(self, index: int | slice) -> Observation | list[Observation]:
+        if isinstance(index, slice):
+            return [self.observations[i] for i in self.numbers[index]]
+        return self.observations[self.numbers[index]]
