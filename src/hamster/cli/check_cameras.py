@@ -1,0 +1,66 @@
+"""`hamster check-cameras`: does the projected tool land on the tool?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+from tyro.conf import Positional
+
+if TYPE_CHECKING:
+    from hamster.data import Episode, Source
+
+
+@dataclass(frozen=True)
+class CheckCameras:
+    """Check a source's calibration against its images; exits with 2 and says what is wrong if it is."""
+
+    source: Positional[str]
+    """lerobot:DIR, hdf5:FILE, rlbench:DIR, tabletop:N or any other source with calibrated cameras."""
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("cameras.png")
+    """A page of frames with the projected tips in red, and in green where the likely fix would put them."""
+    episodes: int = 6
+    """How many are looked at, spread over the source."""
+    max_distance: float = 0.05
+    """From a projected tip to what moves, in widths of the image; the median may not be larger."""
+    seed: int = 0
+    """Of the generators."""
+
+    def run(self) -> None:
+        """Prints a line per camera and writes the page."""
+        from PIL import Image
+
+        from hamster.cli.sources import open_source
+        from hamster.label.check_cameras import check_cameras
+        from hamster.label.sheet import contact_sheet
+
+        if self.episodes < 1 or not 0 < self.max_distance < 1:
+            raise ValueError("episodes must be >= 1 and max-distance in (0, 1)")
+        checks = check_cameras(
+            _some(open_source(self.source, self.seed), self.episodes), max_distance=self.max_distance
+        )
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(contact_sheet([picture for check in checks for picture in check.pictures])).save(self.out)
+        for check in checks:
+            print(check)  # noqa: T201
+        wrong = [f"{check.camera}: {check.reason}" for check in checks if check.verdict == "wrong"]
+        if wrong:
+            raise ValueError(f"the cameras of {self.source} are off, see {self.out}: {'; '.join(wrong)}")
+        if all(check.verdict == "unknown" for check in checks):
+            raise ValueError(f"nothing is known about the cameras of {self.source}: {checks[0].reason}; see {self.out}")
+
+
+def _some(source: Source, count: int) -> Iterator[Episode]:
+    """Episodes spread over the source, the first one among them; what cannot be read is said and passed over."""
+    from hamster.data import Episode, Unreadable
+
+    for index in sorted({round(i * (len(source) - 1) / max(count - 1, 1)) for i in range(count)}):
+        item = source[index]
+        if isinstance(item, Unreadable):
+            sys.stderr.write(f"left out {item.file}: {item.reason}\n")
+        elif isinstance(item, Episode):
+            yield item

@@ -1,0 +1,215 @@
+"""Does the projected tool land on the tool? The images themselves say so, or keypoints where a source has them.
+
+Evidence, per camera, over all frames that are looked at:
+
+- in view: the share of tips that are projected into the image;
+- distance: from a projected tip to the nearest moving pixel, or to the keypoint, in widths of the image (the median);
+- follows: the share of steps in which the image moves with the projected tip, by as much and in its direction.
+
+A calibration passes if all three are good and none of the usual mistakes would fit much better. What this cannot see:
+an offset along the arm itself, since the whole arm moves alike; for that look at the sheet.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from hamster.data import Episode
+from hamster.label.camera_faults import NO_FAULT, Fault, faults, project
+from hamster.label.image_motion import Sample, distances, follows, in_view, sample
+
+Array = NDArray[np.float64]
+Keypoints = Callable[[Episode, str], "Array | None"]  # of a camera: (T, 2) relative, NaN where unknown
+MIN_IN_VIEW = 0.5
+MAX_DISTANCE = 0.05
+MIN_FOLLOWS = 0.3  # right calibrations reach 0.5 to 0.8, wrong ones stay below 0.1 as a rule
+BETTER = 0.2  # by which another calibration has to follow better
+MIN_STEPS = 6  # fewer prove nothing
+
+
+@dataclass(frozen=True, eq=False)
+class CameraCheck:
+    """What came out for one camera.
+
+    Attributes:
+        verdict: "unknown" where nothing could be found out.
+        reason: one line: what is wrong, or why nothing is known; "" if all is well.
+        episodes, frames: that were looked at.
+        in_view, distance, follows: as above; `distance_px` in pixels of the source's images; NaN where unknown.
+        pictures: frames (H, W, 3) with the projected tips drawn on them, and captions.
+    """
+
+    camera: str
+    verdict: Literal["right", "wrong", "unknown"]
+    reason: str
+    episodes: int
+    frames: int
+    in_view: float
+    distance: float
+    distance_px: float
+    follows: float
+    pictures: Sequence[tuple[NDArray[np.uint8], str]]
+
+    def __str__(self) -> str:
+        numbers = (
+            f"{self.in_view:.0%} in view, {self.distance:.1%} of the width ({self.distance_px:.1f} px) away, "
+            f"{self.follows:.0%} of the steps followed, {self.frames} frames of {self.episodes} episodes"
+        )
+        return f"{self.camera}: {self.verdict}{': ' if self.reason else ''}{self.reason} ({numbers})"
+
+
+def check_cameras(
+    episodes: Iterable[Episode], keypoints: Keypoints = lambda *_: None, max_distance: float = MAX_DISTANCE
+) -> list[CameraCheck]:
+    """Checks every calibrated camera of some episodes, which should be a handful: their frames are kept.
+
+    Args:
+        episodes: of one source; a camera's calibration may differ from one to the next.
+        keypoints: where the gripper's tip is in the images, if somebody knows.
+        max_distance: in widths of the image.
+
+    Raises:
+        ValueError: if no camera is calibrated, or an image cannot be read.
+    """
+    seen: dict[str, list[tuple[Sample, Array | None]]] = defaultdict(list)
+    names: set[str] = set()
+    for episode in episodes:
+        for name in episode.observations[0].views:
+            names.add(name)
+            one = sample(episode, name)
+            if one is not None:
+                known = keypoints(episode, name)
+                seen[name].append((one, None if known is None else known[one.frames]))
+    if not seen:
+        there = f"cameras: {', '.join(sorted(names))}" if names else "no episodes"
+        raise ValueError(f"no calibrated camera with a recorded robot to check ({there}); such sources are tracked")
+    return [_check(name, samples, max_distance) for name, samples in seen.items()]
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    in_view: float
+    distance: float
+    follows: float
+    steps: int
+
+    def good(self, max_distance: float, by_motion: bool) -> bool:
+        near = self.in_view >= MIN_IN_VIEW and self.distance <= max_distance
+        return near and (not by_motion or (self.follows >= MIN_FOLLOWS and self.steps >= MIN_STEPS))
+
+
+def _check(name: str, samples: list[tuple[Sample, Array | None]], max_distance: float) -> CameraCheck:
+    by_motion = any(known is None for _, known in samples)
+    found = _evidence(NO_FAULT, samples)
+    unknown, wrong, fix = "", "", None
+    if by_motion:
+        unknown = _why_unknown([one for one, _ in samples], found)
+    if not unknown:
+        wrong = _what_is_wrong(found, max_distance, by_motion)
+        fix = _likely_fault(samples, found, max_distance, by_motion)
+    if fix:
+        wrong = f"{wrong or 'another calibration fits much better'}; likely {fix.words}"
+    width = next(iter(samples[0][0].originals.values())).shape[1]
+    return CameraCheck(
+        camera=name,
+        verdict="unknown" if unknown else "wrong" if wrong else "right",
+        reason=unknown or wrong,
+        episodes=len(samples),
+        frames=sum(len(one.frames) for one, _ in samples),
+        in_view=found.in_view,
+        distance=found.distance,
+        distance_px=found.distance * width,
+        follows=found.follows,
+        pictures=[picture for one, _ in samples for picture in _pictures(one, name, fix)],
+    )
+
+
+def _evidence(fault: Fault, samples: list[tuple[Sample, Array | None]]) -> _Evidence:
+    inside: list[bool] = []
+    far: list[float] = []
+    steps: list[bool] = []
+    for one, known in samples:
+        px = project(fault, one.cameras, one.tips_world)
+        inside.extend(in_view(one, px).tolist())
+        if known is None:
+            far.extend(distances(one, px).tolist())
+            steps.extend(follows(one, px) if one.stands_still else [])
+        else:
+            gap = np.linalg.norm(px - known * one.size_px, axis=1) / one.size_px[0]
+            far.extend(gap[np.isfinite(known).all(1)].tolist())
+    distance = float(np.median(np.nan_to_num(far, nan=1.0))) if far else float("nan")
+    return _Evidence(float(np.mean(inside)), distance, float(np.mean(steps)) if steps else float("nan"), len(steps))
+
+
+def _likely_fault(
+    samples: list[tuple[Sample, Array | None]], found: _Evidence, max_distance: float, by_motion: bool
+) -> Fault | None:
+    """The mistake that, undone, explains the images, and much better than the calibration as it is; None if none."""
+    best, least = None, found
+    for fault in faults(samples[0][0].cameras[0]):
+        other = _evidence(fault, samples)
+        if not other.good(max_distance, by_motion):
+            continue
+        if by_motion:
+            better = other.follows > np.nan_to_num(least.follows) + (BETTER if best is None else 0)
+        else:
+            better = other.distance < least.distance - (max_distance / 2 if best is None else 0)
+        if better:
+            best, least = fault, other
+    return best
+
+
+def _what_is_wrong(found: _Evidence, max_distance: float, by_motion: bool) -> str:
+    if found.in_view < MIN_IN_VIEW:
+        return f"only {found.in_view:.0%} of the projected tips are in the image"
+    if found.distance > max_distance:
+        what = "anything that moves" if by_motion else "the keypoints"
+        return f"the projected tips are {found.distance:.0%} of the width away from {what}"
+    if by_motion and found.follows < MIN_FOLLOWS:
+        return f"the image moves with the projected tip in only {found.follows:.0%} of the steps"
+    return ""
+
+
+def _why_unknown(samples: list[Sample], found: _Evidence) -> str:
+    if not all(one.stands_still for one in samples):
+        return "the camera moves, so that motion in its images says nothing"
+    if all(np.ptp(one.tips_world, axis=0).max() < 0.02 for one in samples):
+        return "the tool moves by less than 2 cm"
+    if np.mean([one.moving.mean() for one in samples]) < 0.001:
+        return "nothing moves in the images"
+    if found.in_view >= MIN_IN_VIEW and found.steps < MIN_STEPS:
+        return f"the tip moves by a measurable step only {found.steps} times"
+    return ""
+
+
+def _pictures(one: Sample, name: str, fix: Fault | None) -> list[tuple[NDArray[np.uint8], str]]:
+    """Three frames: the projected tips in red, the one of that frame in a ring; in green as the likely fix has it."""
+    ways = [(project(NO_FAULT, one.cameras, one.tips_world), "red")]
+    if fix:
+        ways.append((project(fix, one.cameras, one.tips_world), "lime"))
+    out = []
+    for i, rgb in one.originals.items():
+        image = Image.fromarray(rgb)
+        pen = ImageDraw.Draw(image)
+        for px, colour in ways:
+            _mark(pen, px * (rgb.shape[1] / one.size_px[0]), i, colour, rgb.shape[1])
+        out.append((np.asarray(image), f"{name}, frame {one.frames[i]}"))
+    return out
+
+
+def _mark(pen: ImageDraw.ImageDraw, px: Array, i: int, colour: str, width: int) -> None:
+    thickness, radius = max(1, width // 256), max(3.0, width / 40)
+    shown = np.where(np.abs(px) < 4 * width, px, np.nan)
+    way = [tuple(at) for at in shown[np.isfinite(shown).all(1)].tolist()]
+    if len(way) > 1:
+        pen.line(way, fill=colour, width=thickness)
+    if np.isfinite(shown[i]).all():
+        x, y = shown[i].tolist()
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), outline=colour, width=thickness)

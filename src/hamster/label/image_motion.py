@@ -1,0 +1,145 @@
+"""What moves in the images of a camera that stands still, and whether it moves as the projected tool does.
+
+Needs no detector and no markers: whatever differs from the median image moves, and where the tool's tip is projected
+to, the image has to move by as much, in the same direction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from hamster.data import Episode
+from hamster.geometry import Camera
+
+Array = NDArray[np.float64]
+SAMPLES = 24  # frames of an episode, at equal distances along the tip's way
+WIDTH_PX = 128  # images are looked at no larger than this
+MOVED = 24  # of 255: a pixel that differs by more from the median image shows something that moves
+NEIGHBOURS = 4  # of the nine pixels around: less than that many is noise
+PATCH = 0.05  # of the width: what is compared around the tip
+MIN_PATCH = 12  # moving pixels
+MIN_CONTRAST = 4.0  # of 255: a patch of one colour matches anywhere
+MAX_STEP = 0.25  # of the width: farther, and nobody would find it again
+TOLERANCE = 0.35  # of the step: twice or half the motion, or another direction, is not the same
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Frames of one camera in one episode, small.
+
+    Attributes:
+        frames: (N,) indices into the episode.
+        rgb: (N, h, w, 3) float32.
+        moving: (N, h, w), what differs from the median of all frames.
+        cameras: N, of these small images.
+        tips_world: (N, 3) the tool's tip.
+        originals: the frames as they were, of the first, the middle and the last one.
+    """
+
+    frames: NDArray[np.intp]
+    rgb: NDArray[np.float32]
+    moving: NDArray[np.bool_]
+    cameras: list[Camera]
+    tips_world: Array
+    originals: dict[int, NDArray[np.uint8]]
+
+    @property
+    def size_px(self) -> Array:
+        """(2,) width and height of the small images."""
+        return self.cameras[0].size_px
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether the camera does."""
+        poses = np.stack([camera.world_from_camera for camera in self.cameras])
+        return bool(np.ptp(poses, axis=0).max() < 0.01)
+
+
+def sample(episode: Episode, camera: str) -> Sample | None:
+    """Frames of a camera; None if it is not calibrated, or the robot was not recorded."""
+    if episode.tool_poses_world is None:
+        return None
+    frames = _frames(episode.tool_poses_world[:, :3, 3])
+    views = [episode.observations[i].views[camera] for i in frames.tolist()]
+    calibrated = [view.camera for view in views if view.camera is not None]
+    if len(calibrated) != len(views):
+        return None
+    height, width = views[0].rgb.shape[:2]
+    scale = min(1.0, WIDTH_PX / width)
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    rgb = np.stack([np.asarray(Image.fromarray(v.rgb).resize(size, Image.Resampling.BOX), np.float32) for v in views])
+    tips = episode.tool_poses_world[frames, :3, 3]
+    shown = {i: views[i].rgb for i in sorted({0, len(views) // 2, len(views) - 1})}
+    return Sample(frames, rgb, _moving(rgb), [c.resized(*size) for c in calibrated], tips, shown)
+
+
+def distances(seen: Sample, px: Array) -> Array:
+    """(N,) from each pixel (N, 2) to the nearest one that moves in its frame, in widths; 1 where it is not in view."""
+    out = np.ones(len(px))
+    for i in np.flatnonzero(in_view(seen, px)):
+        v, u = np.nonzero(seen.moving[i])
+        if len(u):
+            out[i] = np.hypot(u + 0.5 - px[i, 0], v + 0.5 - px[i, 1]).min() / seen.size_px[0]
+    return out
+
+
+def in_view(seen: Sample, px: Array) -> NDArray[np.bool_]:
+    """(N,) whether a pixel (N, 2) lies in the image."""
+    return np.asarray(((px >= 0) & (px < seen.size_px)).all(1))
+
+
+def follows(seen: Sample, px: Array) -> list[bool]:
+    """Per step from one frame to the next whose length can be measured: does the image move with the pixels (N, 2)?"""
+    out = []
+    for i in range(len(px) - 1):
+        step = px[i + 1] - px[i]
+        length = float(np.linalg.norm(step)) if np.isfinite(step).all() else np.inf
+        if length < 1.5:
+            continue
+        found = _found(seen, i, px[i], length) if length < MAX_STEP * seen.size_px[0] else np.full(2, np.inf)
+        if found is not None:
+            out.append(bool(np.linalg.norm(found - step) <= TOLERANCE * length + 0.5))
+    return out
+
+
+def _found(seen: Sample, i: int, at: Array, length: float) -> Array | None:
+    """By how much the patch around a pixel has moved in the next frame; inf if nothing moves there, None if unclear.
+
+    It is looked for in all directions, up to a bit farther than expected.
+    """
+    v, u = np.nonzero(seen.moving[i])
+    near = (np.abs(u + 0.5 - at[0]) <= _reach(seen)) & (np.abs(v + 0.5 - at[1]) <= _reach(seen))
+    v, u = v[near], u[near]
+    if not in_view(seen, at[None])[0] or len(u) < MIN_PATCH:
+        return np.full(2, np.inf)
+    patch = seen.rgb[i, v, u]
+    if patch.std(0).mean() < MIN_CONTRAST:
+        return None
+    reach = int(1.6 * length) + 4
+    offsets = np.arange(2 * reach + 1)
+    after = np.pad(seen.rgb[i + 1], ((reach, reach), (reach, reach), (0, 0)), mode="edge")
+    moved = after[v + offsets[:, None, None], u + offsets[None, :, None]]
+    row, column = np.unravel_index(np.abs(moved - patch).mean((2, 3)).argmin(), (len(offsets), len(offsets)))
+    return np.array([column - reach, row - reach], np.float64)
+
+
+def _reach(seen: Sample) -> float:
+    return max(5.0, PATCH * seen.size_px[0])
+
+
+def _frames(tips_world: Array) -> NDArray[np.intp]:
+    """At equal distances along the way, so that a robot that waits is not taken for the background."""
+    way_m = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(tips_world, axis=0), axis=1))])
+    return np.unique(np.searchsorted(way_m, np.linspace(0, way_m[-1], SAMPLES)).clip(0, len(tips_world) - 1))
+
+
+def _moving(rgb: NDArray[np.float32]) -> NDArray[np.bool_]:
+    differs = np.abs(rgb - np.median(rgb, axis=0)).max(-1) > MOVED
+    height, width = differs.shape[1:]
+    padded = np.pad(differs, ((0, 0), (1, 1), (1, 1))).astype(np.int8)
+    around = sum(padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3))
+    return np.asarray(differs & (around >= NEIGHBOURS))
