@@ -59,7 +59,9 @@ def test_a_cut_is_never_read_as_the_whole(dialect):
         try:
             path = parse(text[:end], dialect, SIZE)
         except PlanError as error:
-            assert (error.raw_text == text[:end] and "at character" in error.reason) or "up to character" in error.reason
+            assert (
+                error.raw_text == text[:end] and "at character" in error.reason
+            ) or "up to character" in error.reason
         else:
             assert dialect in OPEN_ENDED and len(path) <= 3
 

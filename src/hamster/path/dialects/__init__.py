@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hamster.path.dialects import hamster, nano
 from hamster.path.dialects.answer import Answer, Box, Point, answer_of
@@ -15,7 +16,7 @@ from hamster.path.path import Path
 
 __all__ = [
     "AUTO", "DIALECTS", "Answer", "Box", "Dialect", "Point", "Size", "SizeNeededError",
-    "lost", "parse", "read", "render", "smart_resize",
+    "lost", "parse", "parse_points", "read", "render", "smart_resize",
 ]  # fmt: skip
 
 AUTO = "auto"
@@ -72,6 +73,16 @@ def parse(text: str, dialect: str = "hamster", image_size: Size | None = None) -
         ValueError: if there is no such dialect, or it counts pixels and the size is missing.
     """
     return read(text, dialect, image_size).path()
+
+
+def parse_points(points: object, dialect: str = "robopoint", image_size: Size | None = None) -> Path:
+    """The path through lists of numbers in a dialect's order and scale: what is left where its words are gone.
+
+    Raises:
+        ValueError: as `parse`; `AUTO` and the dialects of tuples stand for relative coordinates, x first.
+    """
+    surface = SURFACES.get(dialect, SURFACES["robopoint"])
+    return replace(surface, forms=("list",), tag="", tagged=False, after="").read(json.dumps(points), image_size).path()
 
 
 def read(text: str, dialect: str = "hamster", image_size: Size | None = None) -> Answer:
