@@ -120,3 +120,13 @@ def test_resampling_a_straight_line():
 def test_resampling_nothing_is_refused(uv, n):
     with pytest.raises(ValueError, match="at least one point"):
         resample(uv, n)
+
+
+def test_in_the_plane_it_keeps_what_it_keeps_in_space():
+    """The plane has a fast path of its own; with a third coordinate of zero the general one is taken."""
+    rng = np.random.default_rng(3)
+    for _ in range(300):
+        uv = random_walk(rng, 40) + rng.normal(scale=1e-6, size=(40, 2))  # no ties
+        fixed = rng.integers(0, 40, 2)
+        flat, deep = kept_waypoints(uv, fixed, 0.05), kept_waypoints(np.pad(uv, ((0, 0), (0, 1))), fixed, 0.05)
+        assert flat.tolist() == deep.tolist()
