@@ -5,11 +5,15 @@ import pytest
 
 from hamster.data import Episode, Observation, Provenance, View
 from hamster.geometry import Camera, inverse, look_at, pose
-from hamster.label.check_cameras import check_cameras
+from hamster.label.check_cameras import check_cameras as check_pairs
 
 WIDTH, HEIGHT, STEPS = 96, 72, 40
 LENS = np.array([[110.0, 0, WIDTH / 2], [0, 110.0, HEIGHT / 2], [0, 0, 1]])
 CAMERA = Camera(LENS, look_at([1.2, 0.2, 0.7], [0.4, 0.0, 0.15]), WIDTH, HEIGHT)
+
+
+def check_cameras(episodes, keypoints=None):
+    return check_pairs([(episode, keypoints or {}) for episode in episodes])
 
 
 def tips(seed=0):
@@ -80,15 +84,13 @@ def test_a_wrong_camera_is_found_out_and_the_mistake_named(change, words):
 
 
 def test_keypoints_decide_where_they_are_known():
-    def keypoints(episode, camera):
-        uv = np.stack([CAMERA.project(tool[:3, 3])[0] for tool in episode.tool_poses_world]) / CAMERA.size_px
-        uv[::5] = np.nan
-        return uv
-
+    uv = np.stack([CAMERA.project(tip)[0] for tip in tips()]) / CAMERA.size_px
+    uv[::5] = np.nan
+    keypoints = {"front": uv}
     (right,) = check_cameras([episode()], keypoints)
     assert right.verdict == "right" and right.distance < 1e-9 and np.isnan(right.follows)
-    (wrong,) = check_cameras([episode(shown_as(np.zeros_like))], keypoints)
-    assert wrong.verdict == "right"  # the images are not looked at
+    (right,) = check_cameras([episode(shown_as(np.zeros_like))], keypoints)
+    assert right.verdict == "right"  # the images are not looked at
     (wrong,) = check_cameras([episode(off_by([0, 0.1, 0]))], keypoints)
     assert wrong.verdict == "wrong" and "away from the keypoints" in wrong.reason
     (wrong,) = check_cameras([episode(seen_by(np.diag([2.0, 2, 1]) @ LENS))], keypoints)

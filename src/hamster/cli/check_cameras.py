@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +12,9 @@ import tyro
 from tyro.conf import Positional
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from hamster.data import Episode, Source
 
 
@@ -54,8 +57,11 @@ class CheckCameras:
             raise ValueError(f"nothing is known about the cameras of {self.source}: {checks[0].reason}; see {self.out}")
 
 
-def _some(source: Source, count: int) -> Iterator[Episode]:
-    """Episodes spread over the source, the first one among them; what cannot be read is said and passed over."""
+def _some(source: Source, count: int) -> Iterator[tuple[Episode, Mapping[str, NDArray[np.float64]]]]:
+    """Episodes spread over the source, the first one among them, with their keypoints where the source knows any.
+
+    What cannot be read is said and passed over.
+    """
     from hamster.data import Episode, Unreadable
 
     for index in sorted({round(i * (len(source) - 1) / max(count - 1, 1)) for i in range(count)}):
@@ -63,4 +69,4 @@ def _some(source: Source, count: int) -> Iterator[Episode]:
         if isinstance(item, Unreadable):
             sys.stderr.write(f"left out {item.file}: {item.reason}\n")
         elif isinstance(item, Episode):
-            yield item
+            yield item, source.keypoints_uv(index) if hasattr(source, "keypoints_uv") else {}

@@ -13,7 +13,7 @@ an offset along the arm itself, since the whole arm moves alike; for that look a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,7 +26,7 @@ from hamster.label.camera_faults import NO_FAULT, Fault, faults, project
 from hamster.label.image_motion import Sample, distances, follows, in_view, sample
 
 Array = NDArray[np.float64]
-Keypoints = Callable[[Episode, str], "Array | None"]  # of a camera: (T, 2) relative, NaN where unknown
+Samples = list[tuple[Sample, "Array | None"]]  # and the keypoints of its frames (N, 2), where they are known
 MIN_IN_VIEW = 0.5
 MAX_DISTANCE = 0.05
 MIN_FOLLOWS = 0.3  # right calibrations reach 0.5 to 0.8, wrong ones stay below 0.1 as a rule
@@ -58,35 +58,36 @@ class CameraCheck:
     pictures: Sequence[tuple[NDArray[np.uint8], str]]
 
     def __str__(self) -> str:
-        numbers = (
-            f"{self.in_view:.0%} in view, {self.distance:.1%} of the width ({self.distance_px:.1f} px) away, "
-            f"{self.follows:.0%} of the steps followed, {self.frames} frames of {self.episodes} episodes"
-        )
-        return f"{self.camera}: {self.verdict}{': ' if self.reason else ''}{self.reason} ({numbers})"
+        numbers = [f"{self.in_view:.0%} of the tips in view"]
+        if self.verdict != "unknown":
+            numbers.append(f"{self.distance:.1%} of the width ({self.distance_px:.1f} px) away")
+            numbers += [f"followed in {self.follows:.0%} of the steps"] if np.isfinite(self.follows) else []
+        looked_at = f"{self.frames} frames of {self.episodes} episode{'s' if self.episodes > 1 else ''}"
+        why = f": {self.reason}" if self.reason else ""
+        return f"{self.camera}: {self.verdict}{why} ({', '.join(numbers)}; {looked_at})"
 
 
 def check_cameras(
-    episodes: Iterable[Episode], keypoints: Keypoints = lambda *_: None, max_distance: float = MAX_DISTANCE
+    episodes: Iterable[tuple[Episode, Mapping[str, Array]]], max_distance: float = MAX_DISTANCE
 ) -> list[CameraCheck]:
     """Checks every calibrated camera of some episodes, which should be a handful: their frames are kept.
 
     Args:
-        episodes: of one source; a camera's calibration may differ from one to the next.
-        keypoints: where the gripper's tip is in the images, if somebody knows.
+        episodes: of one source, and where the gripper's tip is in their images, (T, 2) relative, NaN where unknown, by
+            camera; {} if nobody knows. A calibration may differ from one episode to the next.
         max_distance: in widths of the image.
 
     Raises:
         ValueError: if no camera is calibrated, or an image cannot be read.
     """
-    seen: dict[str, list[tuple[Sample, Array | None]]] = defaultdict(list)
+    seen: dict[str, Samples] = defaultdict(list)
     names: set[str] = set()
-    for episode in episodes:
+    for episode, keypoints in episodes:
         for name in episode.observations[0].views:
             names.add(name)
             one = sample(episode, name)
             if one is not None:
-                known = keypoints(episode, name)
-                seen[name].append((one, None if known is None else known[one.frames]))
+                seen[name].append((one, keypoints[name][one.frames] if name in keypoints else None))
     if not seen:
         there = f"cameras: {', '.join(sorted(names))}" if names else "no episodes"
         raise ValueError(f"no calibrated camera with a recorded robot to check ({there}); such sources are tracked")
@@ -105,7 +106,7 @@ class _Evidence:
         return near and (not by_motion or (self.follows >= MIN_FOLLOWS and self.steps >= MIN_STEPS))
 
 
-def _check(name: str, samples: list[tuple[Sample, Array | None]], max_distance: float) -> CameraCheck:
+def _check(name: str, samples: Samples, max_distance: float) -> CameraCheck:
     by_motion = any(known is None for _, known in samples)
     found = _evidence(NO_FAULT, samples)
     unknown, wrong, fix = "", "", None
@@ -131,7 +132,7 @@ def _check(name: str, samples: list[tuple[Sample, Array | None]], max_distance: 
     )
 
 
-def _evidence(fault: Fault, samples: list[tuple[Sample, Array | None]]) -> _Evidence:
+def _evidence(fault: Fault, samples: Samples) -> _Evidence:
     inside: list[bool] = []
     far: list[float] = []
     steps: list[bool] = []
@@ -148,9 +149,7 @@ def _evidence(fault: Fault, samples: list[tuple[Sample, Array | None]]) -> _Evid
     return _Evidence(float(np.mean(inside)), distance, float(np.mean(steps)) if steps else float("nan"), len(steps))
 
 
-def _likely_fault(
-    samples: list[tuple[Sample, Array | None]], found: _Evidence, max_distance: float, by_motion: bool
-) -> Fault | None:
+def _likely_fault(samples: Samples, found: _Evidence, max_distance: float, by_motion: bool) -> Fault | None:
     """The mistake that, undone, explains the images, and much better than the calibration as it is; None if none."""
     best, least = None, found
     for fault in faults(samples[0][0].cameras[0]):
