@@ -9,6 +9,8 @@ from typing import Annotated
 
 import tyro
 
+from hamster.cli.bench import Bench
+from hamster.cli.check_cameras import CheckCameras
 from hamster.cli.convert import Convert
 from hamster.cli.data import Data
 from hamster.cli.demo import Demo
@@ -27,6 +29,8 @@ Command = (
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Label, tyro.conf.subcommand("label")]
     | Annotated[Data, tyro.conf.subcommand("data")]
+    | Annotated[CheckCameras, tyro.conf.subcommand("check-cameras")]
+    | Annotated[Bench, tyro.conf.subcommand("bench")]
 )
 
 # What a user can get wrong: values, names, files. Anything else is our bug and keeps its traceback.

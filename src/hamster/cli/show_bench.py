@@ -1,0 +1,42 @@
+"""What `hamster bench` does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+from hamster.bench.label import bench_label
+from hamster.bench.ratio import Ratio
+from hamster.provenance import run_info
+
+BENCHES: dict[str, Callable[[], Iterator[Ratio]]] = {"label": bench_label}
+
+
+def show_bench(what: str, out: Path) -> None:
+    """Runs a benchmark, prints each ratio as it is found, and writes bench.json.
+
+    Raises:
+        SystemExit: with code 1 if a ratio is below what is promised.
+    """
+    console, found = Console(), list[Ratio]()
+    with Console(stderr=True).status(f"timing {what} …"):
+        for ratio in BENCHES[what]():
+            found.append(ratio)
+            mark = "[green]holds[/]" if ratio.ratio >= ratio.wanted else "[red]broken[/]"
+            times = f"{ratio.slow} {_duration(ratio.slow_s)}, {ratio.fast} {_duration(ratio.fast_s)}"
+            console.print(f"{ratio.name}\n  {times}: ratio {ratio.ratio:.3g}, wanted {ratio.wanted:g}: {mark}")
+    out.mkdir(parents=True, exist_ok=True)
+    record = {"what": what, "ratios": [ratio.to_json() for ratio in found], "run": run_info()}
+    (out / "bench.json").write_text(json.dumps(record, indent=1) + "\n")
+    if any(ratio.ratio < ratio.wanted for ratio in found):
+        raise SystemExit(1)
+
+
+def _duration(seconds: float) -> str:
+    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds / 1e-6:.3g} us"
