@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from hamster.data import Episode, Observation, Provenance, View
+from hamster.data.rlbench import RLBench
 from hamster.geometry import Camera, inverse, look_at, pose
 from hamster.label.check_cameras import check_cameras as check_pairs
+from tests.data.real import real_data
 
 WIDTH, HEIGHT, STEPS = 96, 72, 40
 LENS = np.array([[110.0, 0, WIDTH / 2], [0, 110.0, HEIGHT / 2], [0, 0, 1]])
@@ -137,3 +139,15 @@ def test_pictures_show_the_tips_and_the_fix():
     assert rgb.shape == (HEIGHT, WIDTH, 3) and np.hypot(*(red - px).T).min() < 4
     (wrong,) = check_cameras([episode(shown_as(lambda rgb: rgb[::-1]))])
     assert (wrong.pictures[0][0] == [0, 255, 0]).all(-1).any()
+
+
+@pytest.mark.parametrize("name", ["a-rlbench-open-drawer", "a-rlbench-reach-target"])
+def test_real_recordings_pass_and_do_not_when_they_are_flipped(name):
+    source = RLBench(real_data(name))
+    (found,) = [item for item in (source[i] for i in range(len(source))) if isinstance(item, Episode)]
+    fixed = [replace(o, views={c: v for c, v in o.views.items() if c != "wrist"}) for o in found.observations]
+    assert all(check.verdict == "right" for check in check_cameras([replace(found, observations=fixed)]))
+    upside_down = shown_as(lambda rgb: rgb[::-1])
+    flipped = [replace(o, views={"front": upside_down(o.views["front"])}) for o in fixed]
+    (check,) = check_cameras([replace(found, observations=flipped)])
+    assert check.verdict == "wrong" and "upside down" in check.reason
