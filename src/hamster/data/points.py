@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import mmap
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -68,16 +71,15 @@ class Points:
     def __getitem__(self, index: int) -> Conversation | Unreadable:
         index = range(len(self))[index]
         try:
-            return self._conversation(self._text(index), index)
+            return self._conversation(self.text(index), index)
         except (ValueError, OSError, RecursionError) as error:
             return Unreadable(f"{self.file.name}#{index}", str(error) or "nested too deeply")
 
-    def _text(self, index: int) -> bytes:
+    def text(self, index: int) -> bytes:
+        """The JSON of one conversation, as it stands in the file; ValueError if the file breaks off there."""
         with _mapped(self.file) as data:
-            elements = _elements(data, self._starts[index // _EVERY])
-            for _ in range(index % _EVERY):
-                next(elements)
-            start, end = next(elements)
+            with closing(_elements(data, self._starts[index // _EVERY])) as elements:  # which holds on to the data
+                start, end = next(islice(elements, index % _EVERY, None))
             if end < 0:
                 raise ValueError("the file is cut off or damaged here")
             if end - start > MAX_BYTES:
@@ -92,7 +94,8 @@ class Points:
         if not isinstance(row, dict):
             raise ValueError('a conversation is {"image": …, "conversations": […]}')
         name = str(row.get("id", row.get("question_id", index)))
-        provenance = Provenance(self.uri, f"{self.file.name}#{index}", extra={"id": name})
+        digest = hashlib.sha256(text).hexdigest()
+        provenance = Provenance(self.uri, f"{self.file.name}#{index}", digest, extra={"id": name})
         return Conversation(self._image(row), _turns(row), provenance)
 
     def _image(self, row: dict[str, Any]) -> str:
@@ -120,7 +123,7 @@ def _mapped(file: Path) -> mmap.mmap:
         return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _elements(data: mmap.mmap, start: int | None = None) -> Iterator[tuple[int, int]]:
+def _elements(data: mmap.mmap, start: int | None = None) -> Generator[tuple[int, int], None, None]:
     """Where the elements of an array, or the lines, begin and end; an end of -1 says that there the file breaks off.
 
     Args:
@@ -136,7 +139,7 @@ def _elements(data: mmap.mmap, start: int | None = None) -> Iterator[tuple[int, 
         yield from _of_lines(data, first.start() if start is None else start)
 
 
-def _of_lines(data: mmap.mmap, at: int) -> Iterator[tuple[int, int]]:
+def _of_lines(data: mmap.mmap, at: int) -> Generator[tuple[int, int], None, None]:
     while at < len(data):
         end = data.find(b"\n", at)
         end = len(data) if end < 0 else end
@@ -145,7 +148,7 @@ def _of_lines(data: mmap.mmap, at: int) -> Iterator[tuple[int, int]]:
         at = end + 1
 
 
-def _of_array(data: mmap.mmap, at: int) -> Iterator[tuple[int, int]]:
+def _of_array(data: mmap.mmap, at: int) -> Generator[tuple[int, int], None, None]:
     """Only brackets outside of strings matter; what is no object or list in the array is passed over."""
     depth = start = 0
     for token in _TOKEN.finditer(data, at):

@@ -95,8 +95,8 @@ class Sketch:
     def _drawing(self, entry: _Entry, index: int) -> Drawing:
         file = self._inside(entry.file)
         provenance = Provenance(self.uri, entry.file, hashlib.sha256(file.read_bytes()).hexdigest())
-        clean = read_image(self._inside(entry.clean)) if entry.clean else None
         if file.suffix.lower() in PICTURES:
+            clean = read_image(self._inside(entry.clean)) if entry.clean else None
             rgb = read_image(file)
             if clean is not None and clean.shape != rgb.shape:
                 raise ValueError(f"{entry.clean} has another size than the drawing")
@@ -104,8 +104,8 @@ class Sketch:
             others = () if clean is not None or lines else self._siblings(index, rgb)
             return Drawing(rgb, entry.instruction, provenance, clean, others, lines)
         strokes = read_strokes(file)
-        if clean is None and strokes.image:
-            clean = read_image(self._inside(str(Path(entry.file).parent / strokes.image)))
+        picture = str(Path(entry.file).parent / strokes.image) if strokes.image else entry.clean
+        clean = read_image(self._inside(picture)) if picture else None
         instruction = entry.instruction or strokes.instruction
         return Drawing(None, instruction, provenance, clean, (), _relative(strokes, clean))
 

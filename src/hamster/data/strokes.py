@@ -141,6 +141,8 @@ def _image(element: Element, matrix: Matrix) -> tuple[str, tuple[float, float, f
 
 def _moved(matrix: Matrix, points: Any) -> Array:
     xy = np.asarray(points, np.float64).reshape(-1, 2)
+    if not np.isfinite(xy).all():
+        raise ValueError("a stroke with coordinates that are not finite numbers")
     return np.asarray(xy @ [[matrix.a, matrix.b], [matrix.c, matrix.d]] + [matrix.e, matrix.f])
 
 
@@ -220,7 +222,7 @@ def of_json(value: Any) -> Strokes:
         raise ValueError("no strokes in it: a list, or an object with `strokes`")
     try:
         lines = _lines(body, "drawing" in head)
-    except (TypeError, KeyError, IndexError, OverflowError, RecursionError):
+    except (TypeError, KeyError, IndexError, OverflowError, RecursionError, StopIteration):
         raise ValueError("no known layout of strokes: [[x, y], …], [{x, y}, …] or [[x, …], [y, …]]") from None
     words = [head[key] for key in ("instruction", "text", "prompt", "word") if isinstance(head.get(key), str)]
     image = next((head[key] for key in ("image", "photo", "background") if isinstance(head.get(key), str)), "")

@@ -14,7 +14,8 @@ from hamster.label.sketch.thin import Lines, Mask, thin
 
 Array = NDArray[np.float64]
 _REACH = np.ones((15, 15), np.uint8)  # how far a line goes on under ink of another colour
-_DISC = 0.82  # overlap with a disc from which on the end of a line is a dot and no head
+_CIRCLED = 1.0  # what a circle at the other end counts, in widths squared of a head
+_DISC = 0.92  # overlap with a disc from which on the end of a line is a dot and no head
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +53,9 @@ def find_arrow(mask: Mask, other: Mask) -> Arrow | None:
     px = np.array(line, np.float64)[:, ::-1]
     pixels = np.argwhere(body)[:, ::-1].astype(np.float64)
     ends = [_head(px, pixels, width), _head(px[::-1], pixels, width)]
+    circled = [any(c.reach(end[None])[0] < c.near(width) for c in circles) for end in (px[-1], px[0])]
+    if circled[0] != circled[1]:  # What is circled is where one starts, unless the head says otherwise.
+        ends = [(end[0] + (0.0 if at else _CIRCLED), end[1]) for end, at in zip(ends, circled, strict=True)]
     (weak, _), (strong, tipped) = sorted(ends, key=lambda end: end[0])
     used = body | (mask & rings)
     clear = max(0.0, (strong - weak) / (strong + weak + 0.3))
@@ -132,7 +136,8 @@ def _head(px: Array, pixels: Array, width: float) -> tuple[float, Array]:
         return evidence, px
     forward = offset @ ahead
     sideways = np.abs(offset @ np.array([-ahead[1], ahead[0]]))
-    if _roundness(near[owner >= base]) > _DISC:
+    middle = forward.mean()
+    if _roundness(offset) > _DISC and forward.max() - middle < 1.25 * (middle - forward.min()):
         return 0.0, px
     tip = near[owner >= base][int((forward - 0.7 * sideways).argmax())]
     return evidence, np.concatenate([px[:base], tip[None]])

@@ -38,6 +38,10 @@ class Circle:
         b = (offset @ [-sin, cos]) / self.across
         return np.asarray(np.hypot(a, b))
 
+    def near(self, width_px: float) -> float:
+        """The reach up to which an end of a line of that width counts as circled."""
+        return 1.25 + 2 * width_px / self.radius
+
     def ring(self, shape: tuple[int, ...], width_px: float) -> Mask:
         """(H, W) the line itself, as wide as said."""
         canvas = np.zeros(shape[:2], np.uint8)
@@ -53,22 +57,25 @@ def find_circles(mask: Mask, width_px: float) -> list[Circle]:
     A ring shows by the hole in it. An arrow that starts inside dents the hole, which its convex hull evens out; one
     that crosses it cuts the hole in two, which is why pairs of holes are tried, too.
     """
-    n, labels, stats, _ = cv2.connectedComponentsWithStats((~np.pad(mask, 1)).astype(np.uint8), connectivity=4)
+    found = [fit for reach in (0, 2) for fit in _round_holes(mask, width_px, reach)]
+    return _apart([circle for _, circle in sorted(found, key=lambda pair: -pair[0])])
+
+
+def _round_holes(mask: Mask, width_px: float, reach_px: int) -> list[tuple[float, Circle]]:
+    """The circles, once gaps up to twice the reach in the lines are closed, and how certain they are."""
+    wide = cv2.dilate(mask.astype(np.uint8), np.ones((2 * reach_px + 1, 2 * reach_px + 1), np.uint8)) > 0
+    n, labels, stats, _ = cv2.connectedComponentsWithStats((~np.pad(wide, 1)).astype(np.uint8), connectivity=4)
     outside = labels[0, 0]
     holes = [i for i in range(1, n) if i != outside and stats[i, cv2.CC_STAT_AREA] >= SMALLEST_HOLE_PX]
     holes = sorted(holes, key=lambda i: -stats[i, cv2.CC_STAT_AREA])[:_MOST_HOLES]
     points = {i: np.argwhere(labels == i)[:, ::-1].astype(np.float32) - 1 for i in holes}
     groups = [*combinations(holes, 2), *((i,) for i in holes)]
-    found: list[tuple[float, Circle]] = []
-    for group in groups:
-        fit = _ellipse(np.concatenate([points[i] for i in group]), mask, width_px)
-        if fit is not None:
-            found.append(fit)
-    return _apart([circle for _, circle in sorted(found, key=lambda pair: -pair[0])])
+    fits = [_ellipse(np.concatenate([points[i] for i in g]), mask, width_px / 2 + reach_px) for g in groups]
+    return [fit for fit in fits if fit is not None]
 
 
-def _ellipse(inside: NDArray[np.float32], mask: Mask, width_px: float) -> tuple[float, Circle] | None:
-    """The ellipse whose inside the points (N, 2) are, and how well its line is covered with ink; None if it is none."""
+def _ellipse(inside: NDArray[np.float32], mask: Mask, margin_px: float) -> tuple[float, Circle] | None:
+    """The ellipse around points (N, 2), its line a margin away, and how certain it is; None if there is none."""
     hull = cv2.convexHull(inside)[:, 0]
     low = np.floor(hull.min(0)).astype(int)
     high = np.ceil(hull.max(0)).astype(int) + 1
@@ -86,7 +93,7 @@ def _ellipse(inside: NDArray[np.float32], mask: Mask, width_px: float) -> tuple[
     common = (inner.reach(filled.astype(np.float64)) <= 1).sum()
     if common < 0.88 * max(len(filled), np.pi * along * across):
         return None
-    circle = Circle(inner.x, inner.y, inner.along + width_px / 2, inner.across + width_px / 2, inner.angle_rad)
+    circle = Circle(inner.x, inner.y, inner.along + margin_px, inner.across + margin_px, inner.angle_rad)
     line = circle.ring(mask.shape, 1)
     support = float(cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8))[line].mean())
     return (support * np.sqrt(len(filled)), circle) if support > 0.8 else None

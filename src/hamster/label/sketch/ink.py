@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -32,41 +33,63 @@ class Ink:
     length_px: float
 
 
-def find_inks(rgb: NDArray[np.uint8], behind: NDArray[np.uint8] | None = None) -> list[Ink]:
+def find_inks(
+    rgb: NDArray[np.uint8],
+    behind: NDArray[np.uint8] | None = None,
+    changed: Mask | None = None,
+    siblings: Sequence[NDArray[np.uint8]] = (),
+) -> list[Ink]:
     """What may be ink in a drawing (H, W, 3), by colour, the most ink-like first; candidates may overlap.
 
     Args:
         rgb: the picture that was drawn on, about 640 pixels wide.
         behind: what is behind the ink (H, W, 3), as far as somebody knows; a wide median otherwise.
+        changed: (H, W) where the picture differs from others of the scene, which is where ink is; None if unknown.
+        siblings: (H, W, 3) other drawings of the scene.
     """
     image = rgb.astype(np.float32)
     back = (cv2.medianBlur(rgb, WINDOW_PX) if behind is None else behind).astype(np.float32)
-    inks = [_ink(image, back, colour) for colour in _colours(image, back)]
+    near = None if changed is None else cv2.dilate(changed.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    bare = _bare(image, back, siblings)
+    inks = [_ink(image, back, colour, near, bare) for colour in _colours(image, back, near)]
     return sorted((ink for ink in inks if ink.length_px >= 10), key=lambda ink: -ink.score)
 
 
-def _colours(image: Array, back: Array) -> list[NDArray[np.float32]]:
+def _bare(image: Array, back: Array, siblings: Sequence[NDArray[np.uint8]]) -> Mask:
+    """Where a sibling has ink and this picture has not."""
+    bare = np.zeros(image.shape[:2], bool)
+    for sibling in siblings:
+        ink = sibling - back
+        size2 = (ink**2).sum(-1)
+        cover = ((image - back) * ink).sum(-1) / np.maximum(size2, 1)
+        bare |= (size2 > 60**2) & (cover < 0.35) & (np.abs(image - sibling).max(-1) > 36)
+    return bare
+
+
+def _colours(image: Array, back: Array, near: Mask | None) -> list[NDArray[np.float32]]:
     """The purest colour about each hue (15 degrees apart) of what stands out from its surroundings."""
     contrast = np.linalg.norm(image - back, axis=-1)
     chroma = image.max(-1) - image.min(-1)
     chosen = (contrast > 45) & (chroma > 45)
+    if near is not None:
+        chosen &= near
     pixels, chroma = image[chosen], chroma[chosen]
     if len(pixels) == 0:
         return []
     hues = cv2.cvtColor(pixels[None] / 255, cv2.COLOR_RGB2HSV)[0, :, 0]
     found: list[NDArray[np.float32]] = []
     for hue in range(0, 360, 15):
-        near = np.abs((hues - hue + 180) % 360 - 180) < 12
-        if near.sum() < 60:
+        alike = np.abs((hues - hue + 180) % 360 - 180) < 12
+        if alike.sum() < 60:
             continue
-        pure = near & (chroma >= np.quantile(chroma[near], 0.75))
+        pure = alike & (chroma >= np.quantile(chroma[alike], 0.75))
         colour = np.median(pixels[pure], 0).astype(np.float32)
         if all(np.linalg.norm(colour - other) > 25 for other in found):
             found.append(colour)
     return found
 
 
-def _ink(image: Array, back: Array, colour: NDArray[np.float32]) -> Ink:
+def _ink(image: Array, back: Array, colour: NDArray[np.float32], near: Mask | None, bare: Mask) -> Ink:
     towards = colour - back
     size2 = (towards**2).sum(-1)
     moved = image - back
@@ -86,9 +109,13 @@ def _ink(image: Array, back: Array, colour: NDArray[np.float32]) -> Ink:
             continue
         box = np.s_[y : y + h, x : x + w]
         part = labels[box] == i
-        if 2 * depth[box][part].max() > _WIDEST_PX:
+        if 2 * depth[box][part].max() > _WIDEST_PX or bare[box][part].mean() > 0.6:
+            continue
+        if near is not None and near[box][part].mean() < 0.5:
             continue
         lines = thin(part)
+        if not lines.any():
+            continue
         half = depth[box][lines]
         long, width = float(lines.sum()), 2 * float(np.median(half))
         if long < max(2 * width, 8):

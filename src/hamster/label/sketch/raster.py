@@ -18,7 +18,6 @@ from hamster.label.sketch.thin import Mask
 Image = NDArray[np.uint8]
 SIDE_PX = 640  # all lengths in pixels are meant for pictures of this longer side
 _LEAST = 0.1  # of an ink's rank
-_SECOND = 0.3  # of the best ink's rank, at least, that the others need
 _TURNS = 3  # that a colour says by convention
 _CHANGED = 36  # in a channel, beyond what JPEG does
 
@@ -55,8 +54,10 @@ def read_raster(rgb: Image, clean: Image | None = None, siblings: Sequence[Image
     """
     small = _scaled(rgb)
     same = [s for s in siblings if s.shape == rgb.shape]
-    changed = _changed(small, [_scaled(s) for s in ([clean] if clean is not None else same)])
-    layers = _layers(small, None if clean is None else _scaled(clean), changed)
+    behind = None if clean is None else _scaled(clean)
+    others = [] if clean is not None else [_scaled(sibling) for sibling in same]
+    changed = _changed(small, others if behind is None else [behind])
+    layers = _layers(find_inks(small, behind, changed, others), changed)
     if not layers:
         return "no arrow in one vivid colour stands out from the picture"
     steps = [_step(layer.arrow, small.shape) for layer in layers]
@@ -83,18 +84,30 @@ def _changed(small: Image, others: Sequence[Image]) -> Mask | None:
     return changed if changed.sum() > 100 else None
 
 
-def _layers(small: Image, behind: Image | None, changed: Mask | None) -> list[_Layer]:
+def _layers(inks: Sequence[Ink], changed: Mask | None) -> list[_Layer]:
     """The inks with an arrow each, in the order in which they are to be followed."""
-    nothing = np.zeros(small.shape[:2], bool)
-    candidates = [_layer(ink, nothing, changed) for ink in find_inks(small, behind)]
+    if not inks:
+        return []
+    nothing = np.zeros_like(inks[0].mask)
+    candidates = [_layer(ink, nothing, changed) for ink in inks]
     kept: list[_Layer] = []
     for layer in sorted((c for c in candidates if c is not None), key=lambda layer: -layer.rank):
-        enough = _LEAST if not kept else max(_LEAST, _SECOND * kept[0].rank)
-        if layer.rank > enough and not _overlaps(layer, kept):
+        if layer.rank > _enough(layer, kept, changed is not None) and not _overlaps(layer, kept):
             kept.append(layer)
     # Once more, now that it is known what lies over what.
-    again = [_layer(layer.ink, _union([o.ink.mask for o in kept if o is not layer], nothing), changed) for layer in kept]
+    others = [np.any([nothing, *(o.ink.mask for o in kept if o is not layer)], 0) for layer in kept]
+    again = [_layer(layer.ink, other, changed) for layer, other in zip(kept, others, strict=True)]
     return sorted((c for c in again if c is not None), key=lambda layer: turn(layer.ink.colour))
+
+
+def _enough(layer: _Layer, kept: Sequence[_Layer], sure: bool) -> float:
+    """The rank that one more ink needs: a colour of the convention less than any other, and no colour twice."""
+    best = kept[0].rank if kept else 0.0
+    if turn(layer.ink.colour) >= _TURNS:
+        return max(_LEAST, 0.6 * best)
+    if turn(layer.ink.colour) in [turn(other.ink.colour) for other in kept]:
+        return float("inf")
+    return max(_LEAST / 2, 0.1 * best) if sure else max(_LEAST, 0.3 * best)
 
 
 def _layer(ink: Ink, other: Mask, changed: Mask | None) -> _Layer | None:
@@ -104,12 +117,8 @@ def _layer(ink: Ink, other: Mask, changed: Mask | None) -> _Layer | None:
     rank = ink.score * arrow.share * (0.2 + 0.8 * arrow.head) * (1.0 if turn(ink.colour) < _TURNS else 0.6)
     if changed is not None:
         around = cv2.dilate(ink.mask.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
-        rank *= min(float(changed[around].mean()) / 0.15, 1.0)
+        rank *= min(float(changed[around].mean()) / 0.4, 1.0)
     return _Layer(ink, arrow, rank)
-
-
-def _union(masks: Sequence[Mask], nothing: Mask) -> Mask:
-    return np.any([nothing, *masks], 0)
 
 
 def _overlaps(layer: _Layer, kept: Sequence[_Layer]) -> bool:
@@ -132,8 +141,7 @@ def _step(arrow: Arrow, shape: tuple[int, ...]) -> Step:
     grasps = releases = False
     for circle in arrow.circles:
         reach = circle.reach(px[[0, -1]])
-        rim = 1.25 + 2 * arrow.width_px / circle.radius
-        if reach.min() > rim:
+        if reach.min() > circle.near(arrow.width_px):
             continue
         if reach[0] <= reach[1]:
             grasps = True
