@@ -4,11 +4,12 @@ import h5py
 import numpy as np
 import pytest
 
-from hamster.data import Episode, Unreadable
+from hamster.data import Episode, Unreadable, safe_pickle
 from hamster.data.hdf5 import Hdf5
 from hamster.data.hdf5.mjcf import read_model
-from hamster.geometry import rotation_z
+from hamster.geometry import Camera, rotation_z
 from tests.data.hdf5_files import MODEL, STEPS, seen_from_hand, tips, write_libero, write_robomimic
+from tests.data.real import real_data
 
 
 def red(rgb):
@@ -226,3 +227,18 @@ def test_a_model_that_is_none_is_refused_in_one_line(xml):
     with pytest.raises(ValueError, match="model") as refused:
         read_model(xml)
     assert "\n" not in str(refused.value)
+
+
+def test_a_real_libero_image_is_not_mirrored():
+    """OpenVLA turned this one by 180 degrees: mirrored back, the tip is projected into the middle of the white hand."""
+    file = real_data("a-libero-obs") / "sample_libero_spatial_observation.pkl"
+    seen = safe_pickle.load(file)
+    turned, tip = np.asarray(seen["full_image"]), np.asarray(seen["state"])[:3]
+    upright = turned[::-1, ::-1][::-1]  # as LIBERO stores it, and as it is read here
+    camera = '<camera name="agentview" pos="0.6586 0 1.6103" quat="0.6380 0.3048 0.3048 0.6380"/>'
+    model = read_model(f"<mujoco><worldbody>{camera}</worldbody></mujoco>").cameras["agentview"]
+    agentview = Camera(model.intrinsics(224, 224), model.place.anchor_from_here, 224, 224)
+    px, _ = agentview.project(tip)
+    left, right = np.flatnonzero((upright[28:45].min(-1) > 130).any(0))[[0, -1]]
+    assert right - left > 40 and abs((left + right + 1) / 2 - px[0]) < 2
+    assert abs(224 - (left + right + 1) / 2 - px[0]) > 4  # as OpenVLA has it
