@@ -208,19 +208,20 @@ def _timestamps(container: Any, stream: Any, name: str) -> tuple[list[int], list
             continue
         stamp = packet.dts if packet.pts is None else packet.pts
         if packet.is_corrupt or stamp is None:
-            raise ValueError(f"{name} is cut off or damaged at frame {len(stamps)} of {_declared(stream)}")
+            raise ValueError(f"{name} is cut off or damaged at frame {len(stamps)} of {_declared(stream) or '?'}")
         stamps.append(stamp)
         if packet.is_keyframe:
             keys.append(stamp)
         if len(stamps) > MAX_FRAMES:
             raise ValueError(f"{name} has more than {MAX_FRAMES:,} frames; cut it into several files")
-    if len(stamps) < len(stream.index_entries) or not stamps:
+    if len(stamps) < _declared(stream) or not stamps:
         raise ValueError(f"{name} is cut off: frame {len(stamps)} of {_declared(stream)} is missing")
     return stamps, keys
 
 
-def _declared(stream: Any) -> str:
-    return str(max(stream.frames, len(stream.index_entries)) or "an unknown number")
+def _declared(stream: Any) -> int:
+    """How many frames the file's table has. The table after edits is the true one; PyAV before 16 does not show it."""
+    return len(stream.index_entries) if hasattr(stream, "index_entries") else int(stream.frames)
 
 
 @contextmanager
