@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# The real lerobot package opens what we wrote, and we open what it wrote (tests/lerobot_roundtrip).
+#
+#   scripts/test_lerobot.sh [pytest's arguments]
+#
+# In an environment of its own, .venv/lerobot (about 200 MB), that lies over .venv and takes torch from there: lerobot
+# pins a torch that PyPI has only with several GB of CUDA. So it is installed without its pins, on whatever Python .venv
+# has; tests/lerobot_roundtrip/newer_python.py says what makes up for that.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+HOME_OF_IT=.venv/lerobot
+PACKAGES=(
+    lerobot==0.6.1
+    torchvision==0.28.0  # the one for the torch of constraints.txt
+    'av>=15,<16' 'datasets>=4.8,<5' 'pandas>=2,<3' 'huggingface-hub>=1.6,<2' 'packaging<26'
+    'draccus>=0.11.6,<0.12' mergedeep pyyaml-include typing_inspect toml
+    'jsonlines>=4,<5' einops termcolor tqdm dill multiprocess xxhash requests urllib3 certifi charset-normalizer
+    httpx httpcore six pytz tzdata attrs
+)
+
+stamp="$HOME_OF_IT/.installed"
+wanted="$(printf '%s\n' "${PACKAGES[@]}" | cksum) $PWD"
+if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
+    rm -rf "$HOME_OF_IT"
+    .venv/bin/python -m venv "$HOME_OF_IT"
+    site="$("$HOME_OF_IT/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+    below="$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+    echo "import site; site.addsitedir('$below')" >"$site/below.pth"
+    "$HOME_OF_IT/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python \
+        "${PACKAGES[@]}"
+    echo "$wanted" >"$stamp"
+fi
+exec env HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 "$HOME_OF_IT/bin/python" -m pytest -q -p no:cacheprovider \
+    tests/lerobot_roundtrip "$@"
