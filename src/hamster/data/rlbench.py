@@ -51,6 +51,7 @@ class RLBench:
     """
 
     folder: Path
+    per_shard: int = 1
     _places: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
