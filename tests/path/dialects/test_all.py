@@ -1,6 +1,8 @@
 """What holds for every dialect."""
 
+import pathlib
 import random
+import re
 import time
 
 import numpy as np
@@ -107,12 +109,12 @@ def test_auto_never_reads_a_text_as_another_dialect_means_it(dialect):
 
 
 SYMBOLS = [
-    "<ans>", "</ans>", "[", "]", "(", ")", "{", "}", ",", ":", " ", "\n", '"', "'", "\\", "0.5", "1", "77", "500", "-", ".",
-    "e9", "nan", "null", "<action>Open Gripper</action>", "<open>", "<p:1:2>", "<s:3:4>", '"point_2d": [', '"point": [',
-    '"point_3d": [5, 5, 0.5]', '"bbox_2d": [1, 2, 3, 4]', '"label": "1"', '"gripper": "close"', "```json\n", "```",
-    "<point>", "</point>", '<point x="5" y="6">', '<points x1="1" y1="2"', ">", "</points>", '<points coords="1 1 ',
-    "<tracks ", "<loc0001>", "<loc", "<loc0001><loc0002>", " ; ", "<think>", "</think>", "<answer>", "</answer>",
-    "'answer': '", "The trajectory of the end effector is ", "...", "²", "\u00a0", "\x00",
+    "<ans>", "</ans>", "[", "]", "(", ")", "{", "}", ",", ":", " ", "\n", '"', "'", "\\", "0.5", "1", "77", "500",
+    "-", ".", "e9", "nan", "null", "<action>Open Gripper</action>", "<open>", "<p:1:2>", "<s:3:4>", '"point_2d": [',
+    '"point": [', '"point_3d": [5, 5, 0.5]', '"bbox_2d": [1, 2, 3, 4]', '"label": "1"', '"gripper": "close"',
+    "```json\n", "```", "<point>", "</point>", '<point x="5" y="6">', '<points x1="1" y1="2"', ">", "</points>",
+    "<tracks ", '<points coords="1 1 ', "<loc0001>", "<loc", "<loc0001><loc0002>", " ; ", "<think>", "</think>",
+    "<answer>", "</answer>", "'answer': '", "The trajectory of the end effector is ", "...", "²", "\u00a0", "\x00",
 ]  # fmt: skip
 anything = st.one_of(
     st.text(max_size=80),
@@ -152,12 +154,14 @@ def test_a_damaged_answer_is_a_path_or_a_plan_error(dialect):
     assert 0 < read_ < 250
 
 
-@pytest.mark.parametrize(
-    "unit",
-    ["[", "[a", "(1,", "{'a':", '"', "'answer':'", "<answer>", "<answer></answer>", "<point>", '<point x="1" y="2">a</point>',
-     '<points coords="', "1 1 500 500 ", "<loc0001>", "<loc", "```", "```json\n[1,2]```", "<think>", "[[1,2],", "(1, 2) ",
-     '{"point_2d": [1, 2]},', "[1,2]", "\\", "\\\"", " ", "1", "<action>", "</think>", "x='", "[[", "<points x1=' "],
-)  # fmt: skip
+UNITS = [
+    "[", "[[", "[a", "(1,", "(1, 2) ", "[1,2]", "[[1,2],", "{'a':", '{"point_2d": [1, 2]},', '"', "\\", '\\"', " ", "1",
+    "'answer':'", "<answer>", "<answer></answer>", "<think>", "</think>", "```", "```json\n[1,2]```", "<action>", "x='",
+    "<point>", '<point x="1" y="2">a</point>', "<points x1=' ", '<points coords="', "1 1 500 500 ", "<loc0001>", "<loc",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", UNITS)
 def test_a_long_text_is_refused_or_read_at_once(unit):
     text = (unit * ((1 << 17) // len(unit) + 1))[: 1 << 17]
     began = time.process_time()
@@ -165,3 +169,13 @@ def test_a_long_text_is_refused_or_read_at_once(unit):
         check(text, dialect)
         check("[<points coords='" + text, dialect)
     assert time.process_time() - began < 5  # a few tenths; what is not linear would take hours
+
+
+def test_the_documentation_has_every_dialect_with_an_example_that_is_read():
+    table = (pathlib.Path(__file__).parents[3] / "docs" / "dialects.md").read_text(encoding="utf-8")
+    rows = [re.split(r" ?\| ?", line)[1:-1] for line in table.splitlines() if line.startswith("| `")]
+    assert [row[0].strip("`") for row in rows] == list(DIALECTS)
+    for name, _, _, example, missing in rows:
+        path = parse(example.strip("`"), name.strip("`"), SIZE)
+        assert np.abs(path.uv - [[0.25, 0.5], [0.75, 0.25]]).max() < 0.005
+        assert (path.depth_m is None) == ("depth" in missing) and (path.events == []) == ("gripper" in missing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 AUTO = "auto"
+_PLACE = re.compile(r"at character ([0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -121,8 +123,8 @@ def _the_only_reading(text: str, size: Size | None) -> Answer:
             readings[name] = None
         except NothingFoundError:
             pass
-        except PlanError as error:
-            complaints[name] = error.reason
+        except ValueError as error:
+            complaints[name] = str(error)
     if not readings:
         raise PlanError(f"no dialect reads this text; {_likeliest(complaints, text)}", text)
     answers = [answer for answer in readings.values() if answer is not None]
@@ -134,9 +136,12 @@ def _the_only_reading(text: str, size: Size | None) -> Answer:
 
 
 def _likeliest(complaints: dict[str, str], text: str) -> str:
-    """The complaint of a dialect in whose form the text is; these two complain of whatever lacks their tag."""
+    """The complaint of the dialect that got farthest; hamster and nano complain of whatever lacks their tag."""
     others = [name for name in complaints if "<ans>" in text or name not in ("hamster", "nano")]
-    return f"{others[0]} says: {complaints[others[0]]}" if others else f"no points, up to character {len(text)}"
+    if not others:
+        return f"no points, up to character {len(text)}"
+    best = max(others, key=lambda name: int((_PLACE.findall(complaints[name]) or [-1])[-1]))
+    return f"{best} says: {complaints[best]}"
 
 
 def _dialect(name: str) -> Dialect:

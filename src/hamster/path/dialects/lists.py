@@ -11,21 +11,28 @@ WRAPPERS = frozenset({"answer", "path", "points", "result", "trace", "trajectory
 
 
 def read(text: str, start: int, end: int, actions: bool = False) -> list[Group]:
-    """The answers, one per stretch of lists with only commas and white space between them.
+    """The answers: every list of points; where there is none, points and boxes with only commas between them.
+
+    A single point beside a list is talk about it: "I go from (1, 2) to (3, 4): [(1, 2), (3, 4)]".
 
     Args:
         text: within which the answers stand between the characters `start` and `end`.
         actions: whether points may be followed by <action> tags.
     """
-    groups: list[Group] = []
+    whole: list[Group] = []
+    loose: list[Group] = []
     before = start
     for node in regions(text, start, end):
-        if marks := _marks(text, node):
-            if not actions and any(mark.event is not None for mark in marks):
-                fail(text, "a gripper action; this dialect has none", node.at)
-            join(groups, marks, connected=not text[before : node.at].strip(" \t\r\n,;"))
+        if not (marks := _marks(text, node)):
+            continue
+        if not actions and any(mark.event is not None for mark in marks):
+            fail(text, "a gripper action; this dialect has none", node.at)
+        if node.numbers:
+            join(loose, marks, connected=not text[before : node.at].strip(" \t\r\n,;"))
             before = node.end
-    return groups
+        else:
+            whole.append(marks)
+    return whole or loose
 
 
 def flat(text: str, node: Node) -> Mark:

@@ -18,6 +18,7 @@ MAX_TOKENS = 10_000
 CLOSES = {"[": "]", "(": ")", "{": "}"}
 
 _OPENING = re.compile(r"[\[({]")
+_CLOSING = re.compile(r"[\])}]")
 _TOKEN = re.compile(
     r"""(?P<space>(?:[ \t\r\n]|\\[nrt])++)
     |(?P<number>[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:e[+-]?[0-9]++)?(?![a-z0-9_.]))
@@ -79,15 +80,21 @@ def regions(text: str, start: int, end: int) -> list[Node]:
     """The outermost brackets with literals between them.
 
     Raises:
-        PlanError: if the text ends inside one, or one that already has a point goes on with what is no literal.
+        PlanError: if the text ends inside one, or one that has numbers goes on with what is no literal.
     """
     reader = _Reader(text, end)
     found = []
-    at = start
+    at, left_open, deepest = start, 0, 0
     while opening := _OPENING.search(text, at, end):
-        node, at = reader.region(opening.start())
-        if node is not None:
-            found.append(node)
+        left_open -= min(left_open, len(_CLOSING.findall(text, at, opening.start())))
+        node, at, opened = reader.region(opening.start())
+        left_open += opened
+        deepest = max(deepest, left_open) if left_open else 0
+        if node is None:
+            continue
+        if deepest > 1 and reader.numbers > 1:  # [(x, 0.2), (0.3, 0.4)]: one point must not pass for both
+            fail(text, "a point in a list that has something else in it, too,", node.at)
+        found.append(node)
     return found
 
 
@@ -95,11 +102,12 @@ class _Reader:
     def __init__(self, text: str, end: int) -> None:
         self.text, self.end = text, end
         self.left = MAX_TOKENS
+        self.numbers = 0  # of the region
 
-    def region(self, start: int) -> tuple[Node | None, int]:
-        """The region that begins here and where it ends, or None and where it turned out to be prose."""
+    def region(self, start: int) -> tuple[Node | None, int, int]:
+        """The region that begins here and where it ends; or None, where it turned out to be prose, and how deep."""
         stack: list[Node] = []
-        at, points = start, False
+        at, self.numbers = start, 0
         while True:
             token = _TOKEN.match(self.text, at, self.end)
             self._count(at)
@@ -108,14 +116,12 @@ class _Reader:
                 fail(self.text, f"cut off: the bracket at character {where} is never closed; the text ends", self.end)
             done = token and self._take(stack, token)
             if token is None or done is None:
-                if points:
+                if self.numbers > 1 or (self.numbers and len(stack) > 1):
                     fail(self.text, f"expected a value, a comma or a bracket, found {self._found(at)}", at)
-                return None, max(at, start + 1)
+                return None, max(at, start + 1), len(stack)
             at = token.end()
-            if isinstance(done, Node):
-                points = points or len(done.numbers) > 1
-                if not stack:
-                    return done, at
+            if isinstance(done, Node) and not stack:
+                return done, at, 0
 
     def _count(self, at: int) -> None:
         self.left -= 1
@@ -135,6 +141,7 @@ class _Reader:
                 return self._open(stack, raw, at)
             return _separate(stack[-1], raw) if raw in ",:" else _close(stack, raw, token.end())
         if kind in ("number", "odd"):
+            self.numbers += 1
             return _add(stack[-1], Number(float(raw), raw, at))
         if kind == "action":
             return _add(stack[-1], Action(STATES[token["action"].lower()], at))

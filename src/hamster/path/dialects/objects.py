@@ -11,6 +11,7 @@ from hamster.path.dialects.lists import flat
 from hamster.path.dialects.literals import Node, Pair, Text, Value, regions
 from hamster.path.path import Gripper
 
+PLACES = frozenset({"point", "point_2d", "point_3d", "box", "box_2d", "bbox", "bbox_2d", "bbox_3d"})  # of any model
 _ORDER = re.compile(r"(?:point|step|waypoint)?[ _-]?([0-9]{1,4})", re.IGNORECASE | re.ASCII)
 
 
@@ -25,7 +26,8 @@ def read(text: str, start: int, end: int, keys: Sequence[str]) -> list[Group]:
         marks: Group = []
         _walk(text, node, keys, marks)
         if marks:
-            join(groups, marks, connected=not text[before : node.at].strip(" \t\r\n,;"))
+            single = node.opening == "{"  # a list of objects is an answer of its own
+            join(groups, marks, connected=single and not text[before : node.at].strip(" \t\r\n,;"))
             before = node.end
     return [_in_order(group) for group in groups]
 
@@ -34,6 +36,8 @@ def _walk(text: str, node: Node, keys: Sequence[str], marks: Group) -> None:
     pairs = {item.key: item.value for item in node.items if isinstance(item, Pair)}
     if "bbox_3d" in pairs:
         fail(text, "boxes in space (bbox_3d) are no places on the image", node.at)
+    if foreign := (PLACES & pairs.keys()).difference(keys):
+        fail(text, f"{min(foreign)!r} is no key of this dialect: it has {', '.join(keys)}", node.at)
     for item in node.items:
         value = item.value if isinstance(item, Pair) else item
         if isinstance(item, Pair) and item.key in keys:

@@ -36,6 +36,7 @@ class Surface:
         keys: of JSON objects; those that begin with b hold boxes.
         tag: <tag> that encloses an answer; `tagged` if nothing else is an answer.
         after: words that the answer follows, where they occur.
+        centred: whether four numbers in parentheses are a box's centre, width and height, not its corners.
     """
 
     forms: Sequence[Form]
@@ -52,6 +53,7 @@ class Surface:
     tag: str = ""
     tagged: bool = False
     after: str = ""
+    centred: bool = False
 
     @property
     def says_depth(self) -> bool:
@@ -105,14 +107,18 @@ class Surface:
             raise NothingFoundError(f"no <{self.tag}> tag at character 0", text)
         for spans in answer_spans(text, self.tag):
             for form in self.forms:
-                found = (_READERS[form](self, text, self._start(text, start, end), end) for start, end in spans)
+                found = (_READERS[form](self, text, *self._after(text, *span)) for span in spans)
                 if groups := list(chain.from_iterable(found)):
                     return _the_one(text, groups)
         raise NothingFoundError(f"no points and no box, up to character {len(text)}", text)
 
-    def _start(self, text: str, start: int, end: int) -> int:
+    def _after(self, text: str, start: int, end: int) -> tuple[int, int]:
+        """Where the first list of lists is that follows the dialect's words, if they occur."""
         at = text.rfind(self.after, start, end) if self.after else -1
-        return start if at < 0 else at + len(self.after)
+        if at < 0:
+            return start, end
+        close = text.find("]]", at, end)
+        return at + len(self.after), close + 2 if close >= 0 else end
 
     def _extent(self, size: Size | None) -> tuple[float, float]:
         if self.resize is None:
@@ -155,6 +161,9 @@ class Surface:
 
     def _box(self, text: str, mark: Mark, width: float, height: float) -> Box:
         (u0, v0), (u1, v1) = (self._uv(text, mark.numbers[i : i + 2], width, height) for i in (0, 2))
+        if self.centred and text[mark.at] == "(":
+            w, h = u1 / 2, v1 / 2
+            u0, v0, u1, v1 = max(u0 - w, 0), max(v0 - h, 0), min(u0 + w, 1), min(v0 + h, 1)
         if u1 < u0 or v1 < v0:
             fail(text, "a box whose second corner is not to the lower right of its first", mark.at)
         return Box((u0, v0, u1, v1), mark.label)

@@ -9,6 +9,7 @@ from hamster.path.dialects.surface import Surface
 
 _JSON = "```json\n[\n\t{}\n]\n```"
 _POINT_2D = '{{"point_2d": [{x}, {y}], "label": "{label}"}}'
+_QWEN_KEYS = ("point_2d", "bbox_2d", "coordinate")  # the last when it clicks as an agent
 
 # fmt: off
 SURFACES: Mapping[str, Surface] = {
@@ -22,17 +23,17 @@ SURFACES: Mapping[str, Surface] = {
         '{{"point_{n}d": [{x}, {y}{d}], "label": "{i}", "gripper": "{gripper}"}}',
         _JSON, ",\n\t", scale=1000, digits="d", fractions=True, keys=("point_3d", "point_2d", "bbox_2d"), tag="ans",
     ),
-    # wentaoyuan/RoboPoint (CoRL 2024).
-    "robopoint": Surface(("list",), "({x}, {y})", "[{}]"),
+    # wentaoyuan/RoboPoint (CoRL 2024); boxes only in its training data.
+    "robopoint": Surface(("list",), "({x}, {y})", "[{}]", centred=True),
     # QwenLM/Qwen2.5-VL, cookbooks/spatial_understanding.ipynb: JSON or tags, in pixels of the image that it sees.
     "qwen2.5-vl": Surface(
         ("objects", "axes", "list"), _POINT_2D, _JSON, ",\n\t",
-        scale=None, digits="d", resize=smart_resize, keys=("point_2d", "bbox_2d"),
+        scale=None, digits="d", resize=smart_resize, keys=_QWEN_KEYS,
     ),
     # QwenLM/Qwen3-VL, cookbooks/2d_grounding.ipynb: the same, but in thousandths.
     "qwen3-vl": Surface(
         ("objects", "axes", "list"), _POINT_2D, _JSON, ",\n\t",
-        scale=1000, digits="d", keys=("point_2d", "bbox_2d"),
+        scale=1000, digits="d", keys=_QWEN_KEYS,
     ),
     # allenai/Molmo: percent with one decimal.
     "molmo": Surface(("axes",), 'x{i}="{x}" y{i}="{y}"', '<points {} alt="path">path</points>', " ", 100, ".1f"),

@@ -44,7 +44,7 @@ def _read(text: str, start: int, end: int, marks_of: Marks) -> list[Group]:
         marks = marks_of(text, tag[1], attributes, tag.start())
         if tag[1] == "point":
             single += marks
-        else:
+        elif marks:
             groups.append(marks)
         if len(single) + sum(map(len, groups)) > MAX_MARKS:
             fail(text, f"more than {MAX_MARKS} points", tag.start())
