@@ -26,7 +26,6 @@ class Hdf5:
 
     file: Path
     per_shard: int = 1
-    per_shard: int = 1
     _demos: tuple[tuple[Path, str], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -29,7 +29,6 @@ class Rlds:
 
     folder: Path
     per_shard: int = 1
-    per_shard: int = 1
     _layout: Layout = field(init=False, repr=False, compare=False)
     _files: tuple[Path, ...] = field(init=False, repr=False, compare=False)
     _records: NDArray[np.int64] = field(init=False, repr=False, compare=False)  # (N, 2): file, offset
