@@ -117,7 +117,7 @@ def test_what_is_around_an_answer_does_not_matter(text):
         ("3d-hamster", '[{"point_3d": [250, 500, -1]}]', "depth = -1"),
         ("3d-hamster", '[{"point_3d": [250, 500, inf]}]', "depth = inf"),
         ("3d-hamster", '[{"point_3d": [5, 5, 1]}, {"point_2d": [6, 6]}]', "1 of 2 points have a depth"),
-        ("3d-hamster", '[{"point_3d": [0.25, 0.5, 0.7]}]', "all coordinates lie in [0, 1]"),
+        ("3d-hamster", '[{"point_3d": [0.25, 0.5, 0.7]}]', "0.25 is a fraction of 1"),
         ("3d-hamster", '[{"point_2d": [250, 500], "gripper": "ajar"}]', "'open', 'close' or 'none'"),
         ("3d-hamster", "<ans>[<action>Open Gripper</action>, [1, 2]]</ans>", "before any point"),
         ("robopoint", "[(0.25, 0.5), (0.25, 1.01)]", "y = 1.01 is not in [0, 1] at character 21"),
@@ -257,6 +257,8 @@ def test_what_can_only_be_one_is_read(text, dialect):
 def test_auto_passes_on_the_complaint_of_who_got_farthest():
     with pytest.raises(PlanError, match=r"robopoint says: y = -0.5 is not in \[0, 1\] at character 7"):
         parse("[(0.4, -0.5)]", AUTO)
+    with pytest.raises(PlanError, match="no dialect reads this text"):
+        parse("<ans>[(2, 0.2), (0, 0)]</ans>", AUTO)
     with pytest.raises(PlanError, match="no dialect reads this text; no points"):
         parse("I cannot help with that (really).", AUTO)
 

@@ -138,8 +138,8 @@ class Surface:
             fail(text, f"more than {MAX_POINTS} points", marks[MAX_POINTS].at)
         places = [n for mark in marks for n in (mark.numbers if mark.kind == "box" else mark.numbers[:2])]
         # Fractions of one are the most frequent other convention; here they would all be the image's corner.
-        if self.fractions and max(n.value for n in places) <= 1 and any(n.value % 1 for n in places):
-            fail(text, f"all coordinates lie in [0, 1]; this dialect counts to {self.scale:g}", marks[0].at)
+        if self.fractions and (odd := next((n for n in places if 0 < abs(n.value) < 1), None)):
+            fail(text, f"{odd.raw[:20]} is a fraction of 1; this dialect counts to {self.scale:g}", odd.at)
         for number in places:
             if not (self.fractions or self.digits.endswith("f") or number.value.is_integer()):
                 fail(text, f"{number.raw[:20]} is not a whole number, and this dialect counts in those", number.at)
