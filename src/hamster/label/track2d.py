@@ -47,15 +47,23 @@ def paths_from_track(track: Track, epsilon: float = EPSILON) -> list[Label]:
     """For every frame, the path from there to the end, with the events that are still ahead.
 
     A path that starts with something in the gripper says so: it begins with a close. A tip out of view is moved to
-    the image's border. `Label.frames` counts from the start of the track.
+    the image's border. `Label.frames` counts from the start of the track; `Path.score` is the mean score of the frames
+    from there on of which anything is known.
     """
-    outside = ((track.uv < 0) | (track.uv > 1)).any(-1)
-    uv = np.clip(np.asarray(track.uv, np.float64), 0, 1)
-    return [_from(uv, outside, track.events, start, epsilon) for start in range(len(uv))]
+    inside = np.clip(np.asarray(track.uv, np.float64), 0, 1)
+    outside = np.asarray((inside != track.uv).any(-1))
+    score = np.asarray(track.score, np.float64)[::-1]
+    ahead = (np.cumsum(score) / np.maximum(np.cumsum(score > 0), 1))[::-1]
+    return [_from(inside, outside, track.events, i, epsilon, float(ahead[i])) for i in range(len(inside))]
 
 
 def _from(
-    uv: NDArray[np.float64], outside: NDArray[np.bool_], events: Sequence[Event], start: int, epsilon: float
+    uv: NDArray[np.float64],
+    outside: NDArray[np.bool_],
+    events: Sequence[Event],
+    start: int,
+    epsilon: float,
+    score: float,
 ) -> Label:
     ahead = [(frame - start, state) for frame, state in events if frame >= start]
     earlier = [state for frame, state in events if frame < start]
@@ -66,4 +74,4 @@ def _from(
         gripper[i:] = state
     kept = kept_waypoints(uv[start:], [i for i, _ in ahead], epsilon)
     seen = np.where(outside[start:][kept], Visibility.OUT_OF_VIEW, Visibility.VISIBLE).astype(np.uint8)
-    return Label(Path(uv[start:][kept], gripper[kept]), seen, kept + start)
+    return Label(Path(uv[start:][kept], gripper[kept], score=min(score, 1.0)), seen, kept + start)

@@ -17,7 +17,6 @@ from hamster.label.hands.mediapipe import MediaPipeHands
 from hamster.label.hands.regions import Box, best_region
 from hamster.label.hands.track import find_hands, track_hand
 from hamster.label.how import Abstained, How
-from hamster.label.project import Label
 from hamster.label.track2d import Track, paths_from_track
 from hamster.label.tracking.clip import Clip, read_clip, small
 from hamster.label.tracking.points import LucasKanade, PointTracker
@@ -109,17 +108,11 @@ def _finish(
     labels = paths_from_track(track, epsilon)
     sure = track.score > 0
     numbers = np.flatnonzero(sure)
-    position = np.cumsum(sure) - 1
-    scored = [_scored(labels[i], float(track.score[i:][sure[i:]].mean()), position) for i in numbers.tolist()]
+    position = np.maximum(np.cumsum(sure) - 1, 0)  # of each frame among those that are kept
+    kept = [replace(labels[i], frames=position[labels[i].frames]) for i in numbers.tolist()]
     chosen = replace(episode, observations=_Chosen(episode.observations, tuple(numbers.tolist())))
     how = replace(how, score=round(float(track.score[sure].mean()), 3))
-    return LabelledEpisode(chosen, frames.camera, scored, task_of(episode), how)
-
-
-def _scored(label: Label, score: float, position: NDArray[np.intp]) -> Label:
-    """With the score, and frames counted among those that are kept."""
-    path = replace(label.path, score=round(min(score, 1.0), 3))
-    return replace(label, path=path, frames=position[label.frames])
+    return LabelledEpisode(chosen, frames.camera, kept, task_of(episode), how)
 
 
 @cache

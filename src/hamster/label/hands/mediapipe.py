@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 from functools import cache
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -50,8 +51,7 @@ def _solution() -> Any:
     logging.getLogger("absl").setLevel(logging.ERROR)
     try:
         with _silent(), contextlib.redirect_stderr(None):
-            from mediapipe.python.solutions import hands
-
+            hands = import_module("mediapipe.python.solutions.hands")
             hands.Hands(static_image_mode=True).close()
     except ImportError as error:
         raise ValueError(f"{_INSTALL} ({error})") from None

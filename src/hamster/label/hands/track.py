@@ -45,7 +45,8 @@ def track_hand(clip: Clip, found: Sequence[Sequence[Hand]]) -> Track | str:
     motion = follow(found, clip.size_px, clip.fps)
     if motion is None or motion.seen.sum() < LEAST_FRAMES:
         return "no hand is seen for long enough"
-    masks = silhouettes(clip).moving
+    shapes = silhouettes(clip)
+    masks = [moving | arm for moving, arm in zip(shapes.moving, shapes.arm, strict=True)]
     share = changed(clip, motion.tip_px, motion.seen, AWAY * motion.palm_px, masks)
     events = events_at(visits(share, motion.seen, clip.fps), motion.tip_px, clip.fps, MOVED * motion.palm_px)
     if not events:

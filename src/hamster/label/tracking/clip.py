@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from hamster.label.tracking.opencv import opencv
 
-SIDE_PX = 192  # of the longer side: a gripper's finger is still two or three pixels wide
+SIDE_PX = 128  # of the longer side: enough to see to 1 % of the image where an arm is
 LEVEL = 0.03  # of a frame's brightness: smaller changes are not worth the work
-MAX_FRAMES = 3000  # together about 250 MB
+MAX_FRAMES = 5000  # together about 200 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ def read_clip(frames: Iterable[NDArray[np.uint8]], fps: float) -> Clip:
 
 def _levelled(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The same frames (T, h, w, 3), each as bright as the middle one: cameras adapt when an arm comes into view."""
-    sample = rgb[:, ::4, ::4].astype(np.float32) + 8  # not so dark that a ratio is noise
+    sample = rgb[:, ::6, ::6].astype(np.float32) + 8  # not so dark that a ratio is noise
     gain = np.median(sample[len(rgb) // 2] / sample, axis=(1, 2))
     for frame, factor in zip(rgb, gain, strict=True):
         if np.abs(factor - 1).max() > LEVEL:

@@ -22,7 +22,9 @@ LOOKS = 6  # pictures before and after, of which the two most alike count: in so
 WINDOW_S = 1.5  # in which they are taken
 CONTRAST = 28  # of 255, by which a pixel has to differ, in any channel: more than noise and most shadows
 PATCH = 0.035  # half the side of the patch, of the image's longer side
+RATE = 15.0  # frames per second that are looked at
 CHANGED = 0.3  # of a patch's pixels
+SLOW = 0.2  # of a fast motion's speed: a rest
 HIDDEN = 0.2  # of a patch's pixels, covered by what moves: the rest still tells
 
 
@@ -46,15 +48,18 @@ def changed(
         away_px: at this distance the tip no longer hides a place.
         masks: (T) what moves, (h, w): where that covers a place, it hides it, too.
     """
-    hidden = np.stack(masks)
     window = max(LOOKS, round(WINDOW_S * clip.fps))
     share = np.zeros(len(clip))
+    step = max(1, round(clip.fps / RATE))
     for t in np.flatnonzero(seen).tolist():
-        away = ~seen | (np.linalg.norm(px - px[t], axis=-1) > away_px)
+        if t % step and t:
+            share[t] = share[t - 1]
+            continue
+        away = ~seen | (((px - px[t]) ** 2).sum(-1) > away_px**2)
         patch = _patch(clip, px[t])
-        clear = away & (hidden[(slice(None), *patch)].mean((1, 2)) < HIDDEN)
-        before, after = _looks(np.flatnonzero(clear[:t])[::-1], window), _looks(t + np.flatnonzero(clear[t:]), window)
-        if len(before) and len(after):
+        before = _looks(np.flatnonzero(away[:t])[::-1][:window].tolist(), masks, patch)
+        after = _looks((t + np.flatnonzero(away[t:]))[:window].tolist(), masks, patch)
+        if before and after:
             share[t] = _difference(clip.rgb[(slice(None), *patch)], before, after)
     return share
 
@@ -73,34 +78,49 @@ def visits(share: Array, seen: NDArray[np.bool_], fps: float, least: float = CHA
 
 
 def events_at(found: list[Visit], px: Array, fps: float, moved_px: float) -> list[Event]:
-    """Each visit takes or puts something, in turn, where the tip is slowest; one that ends elsewhere does both."""
+    """Each visit takes or puts something, in turn, where the tip rests; one that ends far from its start does both."""
     events: list[Event] = []
     speed = smooth_speed(px, fps)
     for visit in found:
         holding = bool(events) and events[-1][1] is Gripper.CLOSED
-        slow = visit.start + int(speed[visit.start : visit.end + 1].argmin())
-        if not holding and np.linalg.norm(px[visit.end] - px[visit.start]) > moved_px:
+        if holding:
+            events.append((_rest(speed, visit.start, visit.end)[0], Gripper.OPEN))
+        elif np.linalg.norm(px[visit.end] - px[visit.start]) > moved_px:
             middle = (visit.start + visit.end) // 2
-            take = visit.start + int(speed[visit.start : middle + 1].argmin())
-            put = middle + 1 + int(speed[middle + 1 : visit.end + 1].argmin())
-            events += [(take, Gripper.CLOSED), (put, Gripper.OPEN)]
+            events.append((_rest(speed, visit.start, middle)[1], Gripper.CLOSED))
+            events.append((_rest(speed, middle + 1, visit.end)[0], Gripper.OPEN))
         else:
-            events.append((slow, Gripper.OPEN if holding else Gripper.CLOSED))
+            events.append((_rest(speed, visit.start, visit.end)[1], Gripper.CLOSED))
     return events
 
 
+def _rest(speed: Array, start: int, end: int) -> tuple[int, int]:
+    """First and last frame of the rest, within these frames, in which the tip is slowest.
+
+    What it takes starts to move with it at the end of a rest; what it puts lies still from the start of one.
+    """
+    slowest = start + int(speed[start : end + 1].argmin())
+    limit = max(1.2 * float(speed[slowest]), SLOW * float(np.quantile(speed, 0.75)))
+    first = last = slowest
+    while first > start and speed[first - 1] <= limit:
+        first -= 1
+    while last < end and speed[last + 1] <= limit:
+        last += 1
+    return first, last
+
+
 def smooth_speed(px: Array, fps: float) -> Array:
-    """(T,) pixels per frame, central differences over about 0.2 s."""
-    half = max(1, round(0.1 * fps))
+    """(T,) pixels per frame, central differences over about 0.1 s."""
+    half = max(1, round(0.05 * fps))
     ahead = np.minimum(np.arange(len(px)) + half, len(px) - 1)
     behind = np.maximum(np.arange(len(px)) - half, 0)
     return np.asarray(np.linalg.norm(px[ahead] - px[behind], axis=-1) / np.maximum(ahead - behind, 1))
 
 
-def _looks(frames: NDArray[np.intp], window: int) -> NDArray[np.intp]:
-    """A few of the nearest frames."""
-    near = frames[:window]
-    return near[np.unique(np.linspace(0, len(near) - 1, LOOKS).round().astype(int))] if len(near) else near
+def _looks(frames: list[int], masks: Sequence[NDArray[np.bool_]], patch: tuple[slice, slice]) -> list[int]:
+    """A few of these frames, in which nothing hides the patch."""
+    some = frames[:: max(1, len(frames) // (2 * LOOKS))]
+    return [t for t in some if masks[t][patch].mean() < HIDDEN][:LOOKS]
 
 
 def _patch(clip: Clip, centre: Array) -> tuple[slice, slice]:
@@ -110,6 +130,6 @@ def _patch(clip: Clip, centre: Array) -> tuple[slice, slice]:
     return slice(int(v) - half, int(v) + half + 1), slice(int(u) - half, int(u) + half + 1)
 
 
-def _difference(patch: NDArray[np.uint8], before: NDArray[np.intp], after: NDArray[np.intp]) -> float:
+def _difference(patch: NDArray[np.uint8], before: list[int], after: list[int]) -> float:
     gap = np.abs(patch[before][:, None].astype(np.int16) - patch[after][None])
     return float((gap.max(-1) > CONTRAST).mean((-2, -1)).min())

@@ -16,8 +16,8 @@ from hamster.label.tracking.silhouette import Mask, entry, silhouettes, tips
 Array = NDArray[np.float64]
 Click = tuple[int, float, float]
 NEAR = 0.1  # of the longer side, from the tip: there points are taken, and by so much is a place a mistake
-POINTS = 24
-PRESENT = 0.1  # of what is near the tip and differs from the background reaches the border: it is an arm
+POINTS = 16
+PRESENT = 0.05  # of what is near the tip belongs to an arm: it is there
 MOVING_PX = 0.5  # per frame; slower points are not what moves
 
 
@@ -28,7 +28,7 @@ class Tip:
     score: (T,) 0 to 1, how well what was seen agrees with it; frames without motion have their neighbours' score.
     seen: (T,) whether anything but background is there: an arm may come late and leave early.
     unsteady: share of a typical frame that differs from the background.
-    masks: T of (h, w), what moved.
+    masks: T of (h, w), what moved, and the arm.
     """
 
     px: Array
@@ -60,32 +60,22 @@ def follow_gripper(clip: Clip, tracker: PointTracker, click: Click | None = None
     px, agree = fuse(places, 0.05 * weight, steps, sure, near / 2)
     seen = np.flatnonzero(found)
     score = np.interp(every, seen, agree[seen])
-    unsteady = float(np.median([mask.mean() for mask in shapes.other]))
-    return Tip(px, score, _present(shapes.other, px, found, near), unsteady, masks)
+    hides = [moving | arm for moving, arm in zip(masks, shapes.arm, strict=True)]
+    return Tip(px, score, _present(shapes.arm, px, found, near), shapes.unsteady, hides)
 
 
-def _present(other: list[Mask], px: Array, found: NDArray[np.bool_], near: float) -> NDArray[np.bool_]:
-    """(T,) whether the arm is in the picture: between its first and last motion, and before and after if it rests.
-
-    A thing that it has put down differs from the background, too, but an arm reaches to the image's border.
-    """
+def _present(arm: list[Mask], px: Array, found: NDArray[np.bool_], near: float) -> NDArray[np.bool_]:
+    """(T,) whether the arm is in the picture: between its first and last motion, and before and after if it rests."""
     present = np.zeros(len(px), bool)
     moving = np.flatnonzero(found)
     present[moving[0] : moving[-1] + 1] = True
-    for t in np.flatnonzero(~present).tolist():
-        present[t] = _reaches_border(other[t], px[t], near)
-    return present
-
-
-def _reaches_border(mask: Mask, centre: Array, near: float) -> bool:
-    cv2 = opencv()
-    height, width = mask.shape
-    u, v = np.clip(centre.round().astype(int), 0, [width - 1, height - 1]).tolist()
+    height, width = arm[0].shape
     reach = max(1, round(near))
-    _, labels = cv2.connectedComponents(cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)))
-    inside = labels[max(v - reach, 0) : v + reach + 1, max(u - reach, 0) : u + reach + 1]
-    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    return bool(np.isin(inside[inside > 0], border).mean() > PRESENT) if (inside > 0).any() else False
+    for t in np.flatnonzero(~present).tolist():
+        u, v = np.clip(px[t].round().astype(int), 0, [width - 1, height - 1]).tolist()
+        around = arm[t][max(v - reach, 0) : v + reach + 1, max(u - reach, 0) : u + reach + 1]
+        present[t] = around.mean() > PRESENT
+    return present
 
 
 def _steps(clip: Clip, tracker: PointTracker, masks: list[Mask], guide: Array) -> tuple[Array, Array]:
@@ -120,7 +110,7 @@ def points_near(clip: Clip, frame: int, centre: Array, mask: Mask) -> Array:
     """(N, 2) corners of the picture near a place, on what moves; a grid where there are no corners."""
     cv2 = opencv()
     near = np.zeros(mask.shape, np.uint8)
-    cv2.circle(near, tuple(int(round(c)) for c in centre), round(NEAR * clip.long_px), 1, -1)
+    cv2.circle(near, tuple(round(float(c)) for c in centre), round(NEAR * clip.long_px), 1, -1)
     wanted = near & mask.astype(np.uint8) if (near.astype(bool) & mask).sum() > POINTS else near
     grey = cv2.cvtColor(clip.rgb[frame], cv2.COLOR_RGB2GRAY)
     corners = cv2.goodFeaturesToTrack(grey, POINTS, 0.02, 3, mask=wanted)
@@ -128,7 +118,7 @@ def points_near(clip: Clip, frame: int, centre: Array, mask: Mask) -> Array:
         return np.asarray(corners[:, 0], np.float64)
     v, u = np.nonzero(wanted)
     chosen = np.linspace(0, len(u) - 1, POINTS).round().astype(int)
-    return np.column_stack([u, v]).astype(np.float64)[chosen]
+    return np.asarray(np.column_stack([u, v])[chosen], np.float64)
 
 
 def _from_click(

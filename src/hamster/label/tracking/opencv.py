@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 
@@ -14,7 +15,7 @@ def opencv() -> Any:
         ValueError: if it is not installed, with what to do about it.
     """
     try:
-        import cv2
+        cv2 = import_module("cv2")
     except ImportError:
         raise ValueError("videos are tracked with OpenCV: pip install 'hamster-vla[tracking]'") from None
     cv2.setNumThreads(1)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from hamster.label.tracking.opencv import opencv
 
 Array = NDArray[np.float64]
-WINDOW_PX = 15
-LEVELS = 3
+WINDOW_PX = 11
+LEVELS = 3  # of halvings: steps of 30 pixels, a quarter of a small frame, are found
 RETURN_PX = 1.0  # a point that, followed there and back, ends farther from its start is lost
 
 
@@ -54,11 +54,11 @@ class LucasKanade:
         known = np.ones(where.shape[:2], bool)
         last = cv2.cvtColor(rgb[0], cv2.COLOR_RGB2GRAY)
         for t in range(1, len(rgb) if len(px) else 0):
-            grey = cv2.cvtColor(rgb[t], cv2.COLOR_RGB2GRAY)
-            there, found, _ = cv2.calcOpticalFlowPyrLK(last, grey, where[t - 1], None, **options)
-            back, again, _ = cv2.calcOpticalFlowPyrLK(grey, last, there, None, **options)
+            now = cv2.cvtColor(rgb[t], cv2.COLOR_RGB2GRAY)
+            there, found, _ = cv2.calcOpticalFlowPyrLK(last, now, where[t - 1], None, **options)
+            back, again, _ = cv2.calcOpticalFlowPyrLK(now, last, there, None, **options)
             near = np.linalg.norm(back - where[t - 1], axis=-1) < RETURN_PX
             known[t] = known[t - 1] & near & (found[:, 0] == 1) & (again[:, 0] == 1)
             where[t] = np.where(known[t][:, None], there, where[t - 1])
-            last = grey
+            last = now
         return where.astype(np.float64), known

@@ -18,25 +18,29 @@ CONTRAST = 24  # of 255, by which a pixel has to differ, in any channel
 STEP_S = 0.1  # over which motion is looked for
 LEAST = 0.001  # of the pixels: fewer in motion are noise
 MOST = 0.6  # of the pixels: if as many differ from the background, then it is the camera that moves
+ENOUGH = 600  # pixels tell the shape of a silhouette
 TOUCHING = 0.1  # of the frames with motion, in which a pixel of the border has to be in motion
-FAR_END = 0.03  # of a silhouette's pixels, those farthest from where it comes in, are its tip
+HAND = 0.2  # of a silhouette's pixels, those farthest from where it comes in, are a gripper or a hand,
+FAR_END = 0.05  # and the foremost of those, of all its pixels, the tip
 
 
 def background(clip: Clip) -> NDArray[np.uint8]:
     """(h, w, 3): the median of frames from all over the clip, in which an arm is somewhere else each time."""
     numbers = np.linspace(0, len(clip) - 1, min(PICTURES, len(clip))).round().astype(int)
-    return np.median(clip.rgb[numbers], axis=0).astype(np.uint8)
+    return np.asarray(np.median(clip.rgb[numbers], axis=0), np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
 class Silhouettes:
     """Attributes:
     moving: T masks (h, w), the largest region in each frame that moves and differs from the background.
-    other: T masks (h, w), all that differs from the background.
+    arm: T masks (h, w), what differs from the background, moving or not, and reaches the image's border.
+    unsteady: share of a typical frame that differs from the background.
     """
 
     moving: list[Mask]
-    other: list[Mask]
+    arm: list[Mask]
+    unsteady: float
 
 
 def silhouettes(clip: Clip) -> Silhouettes:
@@ -45,7 +49,7 @@ def silhouettes(clip: Clip) -> Silhouettes:
     other = [_differs(rgb, still) for rgb in clip.rgb]
     ahead = [_differs(clip.rgb[t], clip.rgb[min(t + step, total - 1)]) for t in range(total)]
     moving = [_largest((ahead[max(t - step, 0)] | ahead[t]) & other[t]) for t in range(total)]
-    return Silhouettes(moving, other)
+    return Silhouettes(moving, [_attached(mask) for mask in other], float(np.median([mask.mean() for mask in other])))
 
 
 def entry(masks: list[Mask]) -> Array:
@@ -54,7 +58,7 @@ def entry(masks: list[Mask]) -> Array:
     That is where most of what moves touches the border; or, if little does (a shoulder hardly moves), the place of
     the border that is nearest to it.
     """
-    often = np.sum(masks, axis=0, dtype=np.float64)
+    often = np.asarray(np.sum(masks, axis=0), np.float64)
     height, width = often.shape
     v, u = np.nonzero(often)
     if not len(u):
@@ -82,17 +86,47 @@ def tips(masks: list[Mask], origin: Array) -> tuple[Array, Mask]:
         v, u = np.nonzero(mask)
         if len(u) < LEAST * mask.size:
             continue
-        points = np.column_stack([u, v]).astype(np.float64)
-        distance = np.linalg.norm(points - origin, axis=-1)
-        points = points[distance >= np.quantile(distance, 1 - FAR_END)]
-        px[t], found[t] = np.median(points, axis=0), True
+        thin = max(1, len(u) // ENOUGH)
+        px[t], found[t] = _far_end(np.column_stack([u[::thin], v[::thin]]).astype(np.float64), origin), True
     return px, found
+
+
+def _far_end(points: Array, origin: Array) -> Array:
+    """(2,) the end of a silhouette (N, 2): its farthest points along the way it points there, in their middle.
+
+    In the middle of the outermost ones, not at their mean: of two fingers, one may be seen better.
+    """
+    distance = ((points - origin) ** 2).sum(-1)
+    hand = points[np.argpartition(distance, -_part(HAND, points))[-_part(HAND, points) :]]
+    along = hand.mean(0) - points.mean(0)
+    along = along / max(float(np.hypot(*along)), 1e-9)
+    end = hand[np.argsort(hand @ along)[-_part(FAR_END, points) :]]
+    sideways = np.array([-along[1], along[0]])
+    across = np.sort(end @ sideways)
+    inner = len(across) // 20  # one pixel alone is no finger
+    middle = (across[inner] + across[-1 - inner]) / 2
+    return np.asarray((end[3 * len(end) // 4] @ along) * along + middle * sideways)
+
+
+def _part(share: float, points: Array) -> int:
+    return max(1, round(share * len(points)))
 
 
 def _differs(rgb: NDArray[Any], other: NDArray[Any]) -> Mask:
     cv2 = opencv()
     red, green, blue = cv2.split(cv2.absdiff(rgb, other))
     return np.asarray(cv2.max(cv2.max(red, green), blue) > CONTRAST)
+
+
+def _attached(mask: Mask) -> Mask:
+    """The regions that touch the border: a thing that was put down differs from the background, too, but stands free."""
+    cv2 = opencv()
+    _, labels = cv2.connectedComponents(cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)))
+    kept = np.zeros(int(labels.max()) + 1, bool)
+    for side in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        kept[side] = True
+    kept[0] = False
+    return np.asarray(kept[labels])
 
 
 def _largest(mask: Mask) -> Mask:
