@@ -21,6 +21,15 @@ class Listed:
         return self.items[index]
 
 
+class Damaged(list):
+    def __getitem__(self, index):
+        raise ValueError("damaged image")
+
+
+def damaged():
+    return replace(episode(), observations=Damaged(episode().observations))
+
+
 @pytest.fixture
 def check(monkeypatch, tmp_path):
     def run(*items, **options):
@@ -31,10 +40,10 @@ def check(monkeypatch, tmp_path):
 
 
 def test_right_cameras_make_a_page_and_a_line(check, tmp_path, capsys):
-    check(episode(), Unreadable("episode1", "cut off"), episode(seed=1))
+    check(episode(), Unreadable("episode1", "cut off"), damaged(), episode(seed=1))
     out, err = capsys.readouterr()
     assert out.startswith("front: right (100% of the tips in view") and "2 episodes" in out
-    assert err == "left out episode1: cut off\n"
+    assert err == "left out episode1: cut off\nleft out test:: damaged image\n"
     assert Image.open(tmp_path / "out" / "page.png").size[0] == 6 * 224
 
 

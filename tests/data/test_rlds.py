@@ -32,6 +32,7 @@ def test_reads_droid(tmp_path):
     fourth = episode.observations[3]
     assert fourth.time_s == pytest.approx(3 / 15) and fourth.views["wrist_image_left"].camera is None
     assert len(episode.provenance.sha256) == 64
+    assert episode.provenance.extra == {"dataset": "droid", "file_path": "/raw/trajectory.h5"}
 
 
 def test_droids_gripper_is_turned_round_and_its_wrist_becomes_a_tip(tmp_path):

@@ -43,9 +43,8 @@ class CheckCameras:
 
         if self.episodes < 1 or not 0 < self.max_distance < 1:
             raise ValueError("episodes must be >= 1 and max-distance in (0, 1)")
-        checks = check_cameras(
-            _some(open_source(self.source, self.seed), self.episodes), max_distance=self.max_distance
-        )
+        episodes = _some(open_source(self.source, self.seed), self.episodes)
+        checks = check_cameras(episodes, self.max_distance, _leave_out)
         self.out.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(contact_sheet([picture for check in checks for picture in check.pictures])).save(self.out)
         for check in checks:
@@ -67,6 +66,10 @@ def _some(source: Source, count: int) -> Iterator[tuple[Episode, Mapping[str, ND
     for index in sorted({round(i * (len(source) - 1) / max(count - 1, 1)) for i in range(count)}):
         item = source[index]
         if isinstance(item, Unreadable):
-            sys.stderr.write(f"left out {item.file}: {item.reason}\n")
+            _leave_out(item.file, item.reason)
         elif isinstance(item, Episode):
             yield item, source.keypoints_uv(index) if hasattr(source, "keypoints_uv") else {}
+
+
+def _leave_out(file: str, reason: str) -> None:
+    sys.stderr.write(f"left out {file}: {reason}\n")

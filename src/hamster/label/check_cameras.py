@@ -13,7 +13,7 @@ an offset along the arm itself, since the whole arm moves alike; for that look a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,7 +68,9 @@ class CameraCheck:
 
 
 def check_cameras(
-    episodes: Iterable[tuple[Episode, Mapping[str, Array]]], max_distance: float = MAX_DISTANCE
+    episodes: Iterable[tuple[Episode, Mapping[str, Array]]],
+    max_distance: float = MAX_DISTANCE,
+    leave_out: Callable[[str, str], None] = lambda file, reason: None,
 ) -> list[CameraCheck]:
     """Checks every calibrated camera of some episodes, which should be a handful: their frames are kept.
 
@@ -76,16 +78,21 @@ def check_cameras(
         episodes: of one source, and where the gripper's tip is in their images, (T, 2) relative, NaN where unknown, by
             camera; {} if nobody knows. A calibration may differ from one episode to the next.
         max_distance: in widths of the image.
+        leave_out: called with the file and the reason for each episode whose images cannot be read.
 
     Raises:
-        ValueError: if no camera is calibrated, or an image cannot be read.
+        ValueError: if no camera is calibrated.
     """
     seen: dict[str, Samples] = defaultdict(list)
     names: set[str] = set()
     for episode, keypoints in episodes:
-        for name in episode.observations[0].views:
-            names.add(name)
-            one = sample(episode, name)
+        try:
+            found = sample(episode)
+        except (ValueError, OSError) as error:
+            leave_out(episode.provenance.file or episode.provenance.source, str(error))
+            continue
+        names |= found.keys()
+        for name, one in found.items():
             if one is not None:
                 seen[name].append((one, keypoints[name][one.frames] if name in keypoints else None))
     if not seen:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hamster.data import Episode
+from hamster.data import Episode, View
 from hamster.geometry import Camera
 
 Array = NDArray[np.float64]
@@ -59,12 +59,21 @@ class Sample:
         return bool(np.ptp(poses, axis=0).max() < 0.01)
 
 
-def sample(episode: Episode, camera: str) -> Sample | None:
-    """Frames of a camera; None if it is not calibrated, or the robot was not recorded."""
+def sample(episode: Episode) -> dict[str, Sample | None]:
+    """Frames of an episode by camera; None for one that is not calibrated, or if the robot was not recorded.
+
+    Raises:
+        ValueError: if an image cannot be read.
+    """
     if episode.tool_poses_world is None:
-        return None
-    frames = _frames(episode.tool_poses_world[:, :3, 3])
-    views = [episode.observations[i].views[camera] for i in frames.tolist()]
+        return dict.fromkeys(episode.observations[0].views)
+    tips = episode.tool_poses_world[:, :3, 3]
+    frames = _frames(tips)
+    seen = [episode.observations[i].views for i in frames.tolist()]
+    return {name: _sample([views[name] for views in seen], frames, tips[frames]) for name in seen[0]}
+
+
+def _sample(views: list[View], frames: NDArray[np.intp], tips_world: Array) -> Sample | None:
     calibrated = [view.camera for view in views if view.camera is not None]
     if len(calibrated) != len(views):
         return None
@@ -72,9 +81,8 @@ def sample(episode: Episode, camera: str) -> Sample | None:
     scale = min(1.0, WIDTH_PX / width)
     size = max(round(width * scale), 1), max(round(height * scale), 1)
     rgb = np.stack([np.asarray(Image.fromarray(v.rgb).resize(size, Image.Resampling.BOX), np.float32) for v in views])
-    tips = episode.tool_poses_world[frames, :3, 3]
     shown = {i: views[i].rgb for i in sorted({0, len(views) // 2, len(views) - 1})}
-    return Sample(frames, rgb, _moving(rgb), [c.resized(*size) for c in calibrated], tips, shown)
+    return Sample(frames, rgb, _moving(rgb), [c.resized(*size) for c in calibrated], tips_world, shown)
 
 
 def distances(seen: Sample, px: Array) -> Array:

@@ -20,7 +20,7 @@ from hamster.data.rlds.example import Values, parse
 from hamster.data.rlds.features import Feature
 from hamster.data.rlds.robots import Robot, find_robot
 
-OBSERVATION = "steps/observation/"
+OBSERVATION, METADATA = "steps/observation/", "episode_metadata/"
 MAX_STEPS = 100_000
 MAX_WORDS = 4096  # bytes
 FPS = 10.0  # of robots that nobody knows; times are then relative
@@ -81,7 +81,7 @@ def read_episode(record: bytes, layout: Layout, source: str, file: Path, offset:
             source=source,
             file=f"{file.name}@{offset}",
             sha256=hashlib.sha256(record).hexdigest(),
-            extra={"dataset": layout.dataset},
+            extra={"dataset": layout.dataset, **_metadata(example)},
         ),
         tool_poses_world=poses,
         gripper=gripper,
@@ -153,6 +153,13 @@ def _instructions(example: Mapping[str, Values], layout: Layout) -> tuple[str, .
             if words:
                 found[words] = None
     return tuple(found)
+
+
+def _metadata(example: Mapping[str, Values]) -> dict[str, str]:
+    """The texts that lead back to the raw recordings: DROID's file_path, for instance, by which calibrations go."""
+    found = {name.removeprefix(METADATA): v for name, v in example.items() if name.startswith(METADATA)}
+    one = {name: values[0] for name, values in found.items() if isinstance(values, list) and len(values) == 1}
+    return {name: bytes(text[:MAX_WORDS]).decode("utf-8", "replace") for name, text in one.items()}
 
 
 def _texts(values: Values, size: int) -> list[bytes]:
