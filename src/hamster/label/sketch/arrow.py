@@ -15,7 +15,7 @@ from hamster.label.sketch.thin import Lines, Mask, thin
 Array = NDArray[np.float64]
 _REACH = np.ones((15, 15), np.uint8)  # how far a line goes on under ink of another colour
 _CIRCLED = 1.0  # what a circle at the other end counts, in widths squared of a head
-_DISC = 0.92  # overlap with a disc from which on the end of a line is a dot and no head
+_DOT = 1.3  # radii; a triangle reaches out 1.55 times as far as the circle of its area
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ def _joined(mask: Mask, rings: Mask, other: Mask, width: float) -> Mask | None:
     cover = rings | other
     pieces.sort(key=lambda i: -int(stats[i, cv2.CC_STAT_AREA]))
     points = {i: np.argwhere(labels == i).astype(np.float32) for i in pieces[:20]}
-    body = labels == pieces[0]
+    body: Mask = labels == pieces[0]
     waiting = pieces[1:20]
     grown = True
     while grown:
@@ -136,17 +136,17 @@ def _head(px: Array, pixels: Array, width: float) -> tuple[float, Array]:
         return evidence, px
     forward = offset @ ahead
     sideways = np.abs(offset @ np.array([-ahead[1], ahead[0]]))
-    middle = forward.mean()
-    if _roundness(offset) > _DISC and forward.max() - middle < 1.25 * (middle - forward.min()):
+    if _is_dot(offset, width):
         return 0.0, px
     tip = near[owner >= base][int((forward - 0.7 * sideways).argmax())]
     return evidence, np.concatenate([px[:base], tip[None]])
 
 
-def _roundness(pixels: Array) -> float:
-    """How well pixels (N, 2) fill the disc of their area about their middle, 0 to 1."""
-    distance2 = ((pixels - pixels.mean(0)) ** 2).sum(1)
-    return float((distance2 <= len(pixels) / np.pi).mean())
+def _is_dot(pixels: Array, width: float) -> bool:
+    """Whether pixels (N, 2) fill a disc wider than the line: none is farther out than in a circle of their area."""
+    farthest = float(np.linalg.norm(pixels - pixels.mean(0), axis=1).max()) + 0.5
+    radius = float(np.sqrt(len(pixels) / np.pi))
+    return radius > 0.7 * width and farthest < _DOT * radius
 
 
 def _within(pixels: Array, px: Array, distance: float) -> NDArray[np.bool_]:

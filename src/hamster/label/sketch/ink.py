@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from hamster.label.sketch.thin import Mask, thin
 
 Array = NDArray[np.float32]
+Kind = Literal["colour", "vivid", "different"]
 WINDOW_PX = 51  # of the median that looks past the strokes: wider than two of them
 _WIDEST_PX = 40.0  # of an arrow's head
 
@@ -25,12 +27,14 @@ class Ink:
         colour: (3,) RGB, 0 to 255.
         score: how much like ink it looks, 0 to 1.
         length_px: of all its lines.
+        kind: one colour, everything vivid, or everything that differs from the clean picture.
     """
 
     mask: Mask
     colour: NDArray[np.float32]
     score: float
     length_px: float
+    kind: Kind = "colour"
 
 
 def find_inks(
@@ -51,7 +55,12 @@ def find_inks(
     back = (cv2.medianBlur(rgb, WINDOW_PX) if behind is None else behind).astype(np.float32)
     near = None if changed is None else cv2.dilate(changed.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     bare = _bare(image, back, siblings)
-    inks = [_ink(image, back, colour, near, bare) for colour in _colours(image, back, near)]
+    inks = [_of_colour(image, back, colour, near, bare) for colour in _colours(image, back, near)]
+    if changed is not None and behind is not None:
+        inks.append(_ink(image, changed, changed, near, bare, "different"))
+    chroma = image.max(-1) - image.min(-1)
+    vivid = (chroma > 110) & (np.linalg.norm(image - back, axis=-1) > 60)
+    inks.append(_ink(image, vivid, chroma > 150, near, bare, "vivid"))
     return sorted((ink for ink in inks if ink.length_px >= 10), key=lambda ink: -ink.score)
 
 
@@ -89,17 +98,31 @@ def _colours(image: Array, back: Array, near: Mask | None) -> list[NDArray[np.fl
     return found
 
 
-def _ink(image: Array, back: Array, colour: NDArray[np.float32], near: Mask | None, bare: Mask) -> Ink:
+def _of_colour(image: Array, back: Array, colour: NDArray[np.float32], near: Mask | None, bare: Mask) -> Ink:
+    """Where a pixel is a mixture of the colour and of what is behind it."""
     towards = colour - back
     size2 = (towards**2).sum(-1)
     moved = image - back
     cover = (moved * towards).sum(-1) / np.maximum(size2, 1)
     apart = np.linalg.norm(moved - cover[..., None] * towards, axis=-1)
-    weak = (size2 > 50**2) & (cover > 0.45) & (cover < 1.4) & (apart < 45)
-    strong = weak & (np.linalg.norm(image - colour, axis=-1) < 60)
+    limit = np.minimum(12 + 0.5 * np.sqrt(size2), 45)
+    weak = (size2 > 32**2) & (cover > 0.45) & (cover < 1.4) & (apart < limit)
+    return _ink(image, weak, np.linalg.norm(image - colour, axis=-1) < 60, near, bare, "colour", colour)
+
+
+def _ink(
+    image: Array,
+    weak: Mask,
+    strong: Mask,
+    near: Mask | None,
+    bare: Mask,
+    kind: Kind,
+    colour: NDArray[np.float32] | None = None,
+) -> Ink:
+    """The line-like pieces of a mask that are strong in some place."""
     closed = cv2.morphologyEx(weak.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     n, labels, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
-    seeds = np.bincount(labels[strong], minlength=n)
+    seeds = np.bincount(labels[strong & weak], minlength=n)
     depth = cv2.distanceTransform(np.pad(closed, 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
     mask = np.zeros(image.shape[:2], bool)
     length = likeness = 0.0
@@ -121,9 +144,13 @@ def _ink(image: Array, back: Array, colour: NDArray[np.float32], near: Mask | No
         if long < max(2 * width, 8):
             continue
         even = 1 / (1 + 2 * float(half.std() / half.mean()))
-        flat = 1 / (1 + float(image[box][lines].std(0).mean()) / 40)
+        flat = 1 / (1 + float(image[box][lines].std(0).mean()) / 40) if kind == "colour" else 0.7
         mask[box] |= part
         length += long
         likeness += long * even * flat
-    vivid = min(float(colour.max() - colour.min()) / 160, 1.0)
-    return Ink(mask, colour, likeness / max(length, 1) * vivid, length)
+    score = likeness / max(length, 1)
+    if colour is None:
+        colour = np.median(image[mask], 0).astype(np.float32) if mask.any() else np.zeros(3, np.float32)
+    else:
+        score *= min(float(colour.max() - colour.min()) / 160, 1.0)
+    return Ink(mask, colour, score, length, kind)

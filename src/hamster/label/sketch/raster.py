@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hamster.label.sketch.arrow import Arrow, find_arrow
 from hamster.label.sketch.clean import without_ink
+from hamster.label.sketch.gradient import CLEAR, direction
 from hamster.label.sketch.ink import Ink, find_inks
 from hamster.label.sketch.steps import Step
 from hamster.label.sketch.thin import Mask
@@ -57,14 +58,14 @@ def read_raster(rgb: Image, clean: Image | None = None, siblings: Sequence[Image
     behind = None if clean is None else _scaled(clean)
     others = [] if clean is not None else [_scaled(sibling) for sibling in same]
     changed = _changed(small, others if behind is None else [behind])
-    layers = _layers(find_inks(small, behind, changed, others), changed)
+    layers = _layers(small, find_inks(small, behind, changed, others), changed)
     if not layers:
         return "no arrow in one vivid colour stands out from the picture"
     steps = [_step(layer.arrow, small.shape) for layer in layers]
     if clean is None:
         inks = [(layer.ink.mask, layer.ink.colour) for layer in layers]
         clean = without_ink(rgb, inks, same)
-    return Reading(steps, clean, float(min(np.mean([layer.rank for layer in layers]) / 0.5, 1.0)))
+    return Reading(steps, clean, min(float(np.mean([layer.rank for layer in layers])) / 0.5, 1.0))
 
 
 def _scaled(rgb: Image) -> Image:
@@ -84,16 +85,23 @@ def _changed(small: Image, others: Sequence[Image]) -> Mask | None:
     return changed if changed.sum() > 100 else None
 
 
-def _layers(inks: Sequence[Ink], changed: Mask | None) -> list[_Layer]:
+def _layers(small: Image, inks: Sequence[Ink], changed: Mask | None) -> list[_Layer]:
     """The inks with an arrow each, in the order in which they are to be followed."""
-    if not inks:
-        return []
-    nothing = np.zeros_like(inks[0].mask)
-    candidates = [_layer(ink, nothing, changed) for ink in inks]
+    nothing = np.zeros(small.shape[:2], bool)
+    found = [layer for layer in (_layer(ink, nothing, changed) for ink in inks) if layer is not None]
+    whole = [layer for layer in found if layer.ink.kind != "colour"]
+    candidates = sorted((layer for layer in found if layer.ink.kind == "colour"), key=lambda layer: -layer.rank)
+    graded = [layer for layer in (_graded(small, each) for each in whole) if layer is not None]
+    if graded:
+        return graded[:1]
     kept: list[_Layer] = []
-    for layer in sorted((c for c in candidates if c is not None), key=lambda layer: -layer.rank):
+    for layer in candidates:
         if layer.rank > _enough(layer, kept, changed is not None) and not _overlaps(layer, kept):
             kept.append(layer)
+    drawn = np.any([nothing, *(layer.ink.mask for layer in kept)], 0)
+    for layer in whole:
+        if layer.ink.kind == "different" and drawn[layer.ink.mask].mean() < 0.5:
+            return [layer]  # in black, in white, or in a colour that the picture has, too
     # Once more, now that it is known what lies over what.
     others = [np.any([nothing, *(o.ink.mask for o in kept if o is not layer)], 0) for layer in kept]
     again = [_layer(layer.ink, other, changed) for layer, other in zip(kept, others, strict=True)]
@@ -119,6 +127,15 @@ def _layer(ink: Ink, other: Mask, changed: Mask | None) -> _Layer | None:
         around = cv2.dilate(ink.mask.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
         rank *= min(float(changed[around].mean()) / 0.4, 1.0)
     return _Layer(ink, arrow, rank)
+
+
+def _graded(small: Image, layer: _Layer) -> _Layer | None:
+    """A layer whose colour changes along its line, turned the way that the colour says; None if there is none."""
+    way = direction(small, layer.arrow.px)
+    if abs(way) < CLEAR or layer.arrow.share < 0.7:
+        return None
+    turned = layer.arrow.px[::-1] if way < 0 and layer.arrow.head < 0.5 else layer.arrow.px
+    return replace(layer, arrow=replace(layer.arrow, px=turned), rank=max(layer.rank, abs(way) * layer.arrow.share))
 
 
 def _overlaps(layer: _Layer, kept: Sequence[_Layer]) -> bool:

@@ -14,7 +14,10 @@ _AROUND = [(-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1)]
 
 
 def thin(mask: Mask) -> Mask:
-    """The mask (H, W) worn down to lines one pixel wide, connected as before (Zhang and Suen, CACM 1984)."""
+    """The mask (H, W) worn down to lines one pixel wide, connected as before.
+
+    By Guo and Hall (CACM 1989): Zhang and Suen's better known rule wears diagonal lines away from their ends.
+    """
     ys, xs = np.nonzero(mask)
     out = np.zeros_like(mask)
     if len(ys) == 0:
@@ -30,13 +33,15 @@ def thin(mask: Mask) -> Mask:
 def _peel(padded: Mask, turn: int) -> bool:
     """One half step, in place; whether anything was taken away. Only set pixels are looked at, for speed."""
     ys, xs = np.nonzero(padded)
-    ring = np.stack([padded[ys + dy, xs + dx] for dy, dx in _AROUND])
-    count = ring.sum(0)
-    rises = (~ring & np.roll(ring, -1, 0)).sum(0)
-    north, east, south, west = ring[0], ring[2], ring[4], ring[6]
-    first, second = (east & south, north | west) if turn == 0 else (north & west, east | south)
-    free = ~(first & second)
-    gone = (count >= 2) & (count <= 6) & (rises == 1) & free
+    n, ne, e, se, s, sw, w, nw = (padded[ys + dy, xs + dx] for dy, dx in _AROUND)
+    pairs = [(n, ne, e), (e, se, s), (s, sw, w), (w, nw, n)]
+    lines_here = np.sum([~a & (b | c) for a, b, c in pairs], 0)
+    neighbours = np.minimum(
+        np.sum([nw | n, ne | e, se | s, sw | w], 0),
+        np.sum([n | ne, e | se, s | sw, w | nw], 0),
+    )
+    kept = (s | sw | ~nw) & w if turn == 0 else (n | ne | ~se) & e
+    gone = (lines_here == 1) & (neighbours >= 2) & (neighbours <= 3) & ~kept
     padded[ys[gone], xs[gone]] = False
     return bool(gone.any())
 

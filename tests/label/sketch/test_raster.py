@@ -1,0 +1,138 @@
+import numpy as np
+import pytest
+
+from hamster.data import Drawing, Provenance
+from hamster.label.how import Abstained
+from hamster.label.sketch import label_drawing
+from hamster.path import Gripper, Path
+from hamster.path.draw import draw as draw_path
+from hamster.path.simplify import resample
+from tests.label.sketch.drawings import BLUE, GREEN, PINK, STYLES, Style, curve, draw, jpeg, photograph
+
+C, O = Gripper.CLOSED, Gripper.OPEN  # noqa: E741
+NEAR = 0.05
+
+
+def label(rgb, clean=None, siblings=()):
+    return label_drawing(Drawing(rgb, "put it there", Provenance("test:", "d.png"), clean, siblings))
+
+
+def path(*args, **kwargs):
+    labelled = label(*args, **kwargs)
+    assert not isinstance(labelled, Abstained), labelled.reason
+    return labelled.annotations[0].path
+
+
+def apart(a, b):
+    """The largest distance between two lines at the same share of their length."""
+    return np.linalg.norm(resample(a, 64) - resample(b, 64), axis=1).max()
+
+
+def ends_apart(found, line):
+    return np.linalg.norm(found.uv[[0, -1]] - line[[0, -1]], axis=1).max()
+
+
+@pytest.mark.parametrize("style", STYLES, ids=str)
+def test_a_stroke_in_any_style_gives_the_same_path(style):
+    rng = np.random.default_rng(3)
+    photo, line = photograph(rng), curve(rng)
+    found = path(draw(photo, [line], [style]))
+    assert ends_apart(found, line) < NEAR and apart(found.uv, line) < 2 * NEAR
+    assert found.events == [(0, Gripper.UNKNOWN)] or not found.events
+    assert 0 < found.score <= 1
+
+
+def test_most_arrows_start_and_end_where_they_were_drawn():
+    rng = np.random.default_rng(0)
+    right = 0
+    for i in range(10):
+        photo, line = photograph(rng), curve(rng)
+        labelled = label(draw(photo, [line], [STYLES[i % len(STYLES)]]))
+        if not isinstance(labelled, Abstained):
+            right += ends_apart(labelled.annotations[0].path, line) < NEAR
+    assert right >= 9
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (128, 100, 90)])
+def test_with_the_clean_picture_any_colour_is_ink(colour):
+    rng = np.random.default_rng(5)
+    photo, line = photograph(rng), curve(rng)
+    photo[..., 0] = np.maximum(photo[..., 0], 60) // 2 + 60  # never as black, white or brown as the ink
+    drawn = draw(photo, [line], [Style(colour, 4)])
+    labelled = label(drawn, photo)
+    assert ends_apart(labelled.annotations[0].path, line) < NEAR
+    assert (labelled.view.rgb == photo).all()
+
+
+def test_green_comes_before_blue_before_pink_and_each_grasp_lets_go_before_the_next():
+    rng = np.random.default_rng(1)
+    photo = photograph(rng)
+    t = np.linspace(0, 1, 64)[:, None]
+    lines = [(1 - t) * a + t * b for a, b in ([(0.2, 0.2), (0.6, 0.15)], [(0.2, 0.5), (0.7, 0.55)])]
+    styles = [Style(BLUE), Style(GREEN)]
+    circles = [((0.2, 0.2, 0.06), 0), ((0.2, 0.5, 0.06), 1)]
+    found = path(draw(photo, lines, styles, circles))
+    corners = [lines[1][0], lines[1][-1], lines[0][0], lines[0][-1]]
+    assert len(found) == 4 and np.abs(found.uv - corners).max() < NEAR
+    assert found.events == [(0, C), (1, O), (2, C)]
+    third = draw(draw(photo, lines, styles), [(1 - t) * (0.8, 0.3) + t * (0.85, 0.8)], [Style(PINK, 6)])
+    assert np.abs(path(third).uv - [*corners, (0.8, 0.3), (0.85, 0.8)]).max() < NEAR
+
+
+@pytest.mark.parametrize(("at", "event"), [(0, C), (-1, O)])
+def test_a_circle_is_a_grasp_at_the_tail_and_a_release_at_the_tip(at, event):
+    rng = np.random.default_rng(7)
+    photo, line = photograph(rng), np.linspace((0.25, 0.6), (0.75, 0.4), 64)
+    found = path(draw(photo, [line], [Style()], [((*line[at], 0.07), 0)]))
+    assert ends_apart(found, line) < NEAR
+    assert [(i % len(found), e) for i, e in found.events] == [(at % len(found), event)]
+
+
+@pytest.mark.parametrize("style", ["jet", "red"])
+def test_the_gradient_of_our_own_drawings_says_where_they_start(style):
+    rng = np.random.default_rng(2)
+    photo, line = photograph(rng), curve(rng)
+    truth = Path(line, np.full(len(line), Gripper.UNKNOWN))
+    drawn = draw_path(photo, truth, style, weight=2.0)
+    assert ends_apart(path(drawn, photo), line) < NEAR
+
+
+def test_siblings_show_what_is_ink_and_what_is_behind_it():
+    rng = np.random.default_rng(4)
+    photo, a, b = photograph(rng), curve(rng), curve(rng)
+    first, second = (draw(photo, [line], [Style(GREEN, 6)]) for line in (a, b))
+    labelled = label(first, siblings=(second,))
+    assert ends_apart(labelled.annotations[0].path, a) < NEAR
+    off = np.abs(labelled.view.rgb.astype(int) - photo).max(-1)
+    assert off.mean() < 0.5 and (off > 60).mean() < 0.003
+
+
+def test_alone_the_stroke_is_painted_over():
+    rng = np.random.default_rng(6)
+    photo, line = photograph(rng), curve(rng)
+    drawn = draw(photo, [line], [Style(GREEN, 6)])
+    labelled = label(drawn)
+    left = np.linalg.norm(labelled.view.rgb.astype(float) - GREEN, axis=-1) < 60
+    assert (np.linalg.norm(drawn.astype(float) - GREEN, axis=-1) < 60).sum() > 500 and left.sum() == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_photograph_that_nobody_drew_on_gets_no_path(seed):
+    photo = jpeg(photograph(np.random.default_rng(seed + 20)), 80)
+    assert isinstance(label(photo), Abstained)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (3, 200, 3), (64, 64, 3), (240, 320, 3)])
+def test_noise_and_plain_pictures_do_not_crash_it(shape):
+    rng = np.random.default_rng(0)
+    for rgb in (rng.integers(0, 256, shape).astype(np.uint8), np.full(shape, 255, np.uint8)):
+        label(rgb)
+        label(rgb, 255 - rgb)
+
+
+def test_the_label_says_how_it_was_made():
+    rng = np.random.default_rng(3)
+    labelled = label(draw(photograph(rng), [curve(rng)], [Style()]))
+    how = labelled.provenance.extra["how"]
+    assert how["method"] == "stroke" and how["score"] == labelled.annotations[0].path.score
+    assert labelled.annotations[0].instruction == "put it there" and labelled.provenance.file == "d.png"
