@@ -6,9 +6,13 @@ import pytest
 
 from hamster.data import Episode
 from hamster.data.lerobot import LeRobot, read_traces
-from hamster.label import read_annotated, read_episodes
+from hamster.data.rlbench import RLBench
+from hamster.label import read_annotated, read_episodes, write
 from hamster.label.export import export
+from tests.data.lerobot_files import FRONT, write_dataset
+from tests.data.rlbench_files import camera, write_episode
 from tests.label.export import made
+from tests.label.made import Listed, image
 
 
 @pytest.fixture
@@ -90,12 +94,12 @@ def test_annotated_images_are_episodes_of_one_frame(tmp_path):
     summary = export(folder, tmp_path / "out", "lerobot")
     assert (summary["episodes"], summary["rows"], summary["paths"]) == (5, 5, 5)
     source = LeRobot(tmp_path / "out")
-    for number, image in enumerate(read_annotated(folder)):
+    for number, shown in enumerate(read_annotated(folder)):
         (observation,) = source[number].observations
-        assert np.array_equal(observation.views["main"].rgb, image.view.rgb)  # PNG: nothing is lost
-        assert source[number].instructions == (image.annotations[0].instruction,)
+        assert np.array_equal(observation.views["main"].rgb, shown.view.rgb)  # PNG: nothing is lost
+        assert source[number].instructions == (shown.annotations[0].instruction,)
         ((path, _),) = read_traces(tmp_path / "out", number)[0].values()
-        assert path == image.annotations[0].path
+        assert path == shown.annotations[0].path
 
 
 def test_files_are_bounded(tmp_path, monkeypatch):
@@ -113,3 +117,55 @@ def test_files_are_bounded(tmp_path, monkeypatch):
 def test_conversations_alone_are_no_dataset_of_episodes(tmp_path):
     with pytest.raises(ValueError, match="nothing that could be written as lerobot"):
         export(made.conversations(tmp_path), tmp_path / "out", "lerobot")
+
+
+def test_episodes_with_different_cameras_share_the_one_with_the_paths(tmp_path):
+    write_episode(tmp_path / "a" / "episode0", steps=4, cameras=("front", "wrist"), phrases=["one"])
+    write_episode(tmp_path / "b" / "episode0", steps=3, cameras=("overhead",), phrases=["two"])
+    write([RLBench(tmp_path / "a"), RLBench(tmp_path / "b")], tmp_path / "labels")
+    export(tmp_path / "labels", tmp_path / "out", "lerobot")
+    source = LeRobot(tmp_path / "out")
+    assert [list(source[i].observations[0].views) for i in range(2)] == [["main"], ["main"]]
+    assert [source[i].instructions for i in range(2)] == [("one",), ("two",)]
+    assert list(read_traces(tmp_path / "out", 1)[0]) == ["observation.images.main"]
+
+
+def test_images_of_another_size_are_scaled_and_their_cameras_with_them(tmp_path):
+    sizes = (16, 16, 24)
+    write([Listed(tuple(image(i, size) for i, size in enumerate(sizes)))], tmp_path / "labels")
+    export(tmp_path / "labels", tmp_path / "out", "lerobot")
+    source = LeRobot(tmp_path / "out")
+    for i, size in enumerate(sizes):
+        (observation,) = source[i].observations
+        view, was = observation.views["main"], camera(size)
+        assert view.rgb.shape == (16, 16, 3)
+        point = [0.4, 0.1, 0.1]
+        assert np.allclose(view.camera.project(point)[0] / 16, was.project(point)[0] / size, atol=1e-6)
+    front = json.loads((tmp_path / "out" / "meta" / "cameras.json").read_text())["observation.images.main"]
+    assert np.shape(front["world_from_camera"]) == (4, 4)
+
+
+def test_what_has_no_pictures_is_left_out_and_counted(tmp_path):
+    folder = write_dataset(tmp_path / "set", "v2.1", images="none", lengths=(4, 3))
+    info = json.loads((folder / "meta" / "info.json").read_text())
+    info["features"][FRONT]["dtype"] = "video"
+    (folder / "meta" / "info.json").write_text(json.dumps(info))
+    write_episode(tmp_path / "in" / "episode0", steps=4)
+    write([LeRobot(folder), RLBench(tmp_path / "in")], tmp_path / "labels")
+    for form in ("lerobot", "trl", "llava"):
+        summary = export(tmp_path / "labels", tmp_path / form, form)
+        assert summary["left_out"] == 2 and summary["rows"] == 4
+    write([LeRobot(folder)], tmp_path / "blind")
+    with pytest.raises(ValueError, match=r"2 item\(s\) without a picture"):
+        export(tmp_path / "blind", tmp_path / "none", "lerobot")
+
+
+def test_our_own_dataset_can_be_labelled_again(tmp_path):
+    folder = made.episodes(tmp_path)
+    export(folder, tmp_path / "out", "lerobot")
+    write([LeRobot(tmp_path / "out")], tmp_path / "again")
+    for before, after in zip(read_episodes(folder), read_episodes(tmp_path / "again"), strict=True):
+        assert before.camera == after.camera
+        for one, other in zip(before.labels, after.labels, strict=True):
+            assert one.path.events == other.path.events and one.path.uv.shape == other.path.uv.shape
+            assert np.allclose(one.path.uv, other.path.uv, atol=1e-5)

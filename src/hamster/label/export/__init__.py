@@ -62,5 +62,6 @@ def export(
             return staged.done
         counts = FORMATS[format](folder, staged.part, frames_per_episode, dialect)
         if not counts["rows"]:
-            raise ValueError(f"{folder} has nothing that could be written as {format}")
+            without = f": {counts['left_out']} item(s) without a picture or a path" if counts["left_out"] else ""
+            raise ValueError(f"{folder} has nothing that could be written as {format}{without}")
         return staged.finish({"format": format, **counts})
