@@ -27,7 +27,7 @@ def test_reads_libero(tmp_path):
     assert np.allclose(episode.tool_poses_world[:, :3, 3], tips())
     assert np.allclose(episode.tool_poses_world[:, :3, 2], [0, 0, -1])
     assert np.allclose(np.abs(episode.tool_poses_world[:, :3, 1]), [1, 0, 0], atol=1e-6)  # the fingers' axis
-    assert len(episode.provenance.sha256) == 64
+    assert len(episode.provenance.sha256) == 64 and episode.provenance.source == "hdf5:a_demo.hdf5#demo_0"
 
 
 @pytest.mark.parametrize("convention", ["opengl", "opencv"])

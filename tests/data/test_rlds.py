@@ -31,7 +31,7 @@ def test_reads_droid(tmp_path):
     assert len(source[1].observations) == 7
     fourth = episode.observations[3]
     assert fourth.time_s == pytest.approx(3 / 15) and fourth.views["wrist_image_left"].camera is None
-    assert len(episode.provenance.sha256) == 64
+    assert len(episode.provenance.sha256) == 64 and episode.provenance.source == "rlds:droid#0"
     assert episode.provenance.extra == {"dataset": "droid", "file_path": "/raw/trajectory.h5"}
 
 

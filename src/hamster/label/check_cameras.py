@@ -29,7 +29,7 @@ Array = NDArray[np.float64]
 Samples = list[tuple[Sample, "Array | None"]]  # and the keypoints of its frames (N, 2), where they are known
 MIN_IN_VIEW = 0.5
 MAX_DISTANCE = 0.05
-MIN_FOLLOWS = 0.3  # right calibrations reach 0.5 to 0.8, wrong ones stay below 0.1 as a rule
+MIN_FOLLOWS = 0.2  # right calibrations reach 0.4 to 0.8, wrong ones stay below 0.1 as a rule
 BETTER = 0.2  # by which another calibration has to follow better
 MIN_STEPS = 6  # fewer prove nothing
 

@@ -46,7 +46,7 @@ class Hdf5:
     def __getitem__(self, index: int) -> Episode | Unreadable:
         file, demo = self._demos[index]
         try:
-            return read_episode(file, demo, f"hdf5:{file}#{demo}")
+            return read_episode(file, demo, f"hdf5:{file.name}#{demo}")
         except (ValueError, OSError) as error:
             return Unreadable(f"{file.name}/{demo}".rstrip("/"), str(error))
 

@@ -56,7 +56,9 @@ class Rlds:
         number, offset = self._records[index].tolist()
         file = self._files[number]
         try:
-            return read_episode(tfrecord.read(file, offset), self._layout, f"{self.uri}#{index}", file, offset)
+            return read_episode(
+                tfrecord.read(file, offset), self._layout, f"rlds:{self._layout.dataset}#{index}", file, offset
+            )
         except (ValueError, OSError) as error:
             return Unreadable(f"{file.name}@{offset}", str(error))
 
