@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hamster.data import Episode, Unreadable
 from hamster.data.lerobot import LeRobot, read_traces, trace_content, trace_from_content
@@ -224,6 +226,7 @@ def test_a_video_with_too_few_frames_says_which_one_is_missing(tmp_path):
         ({"codebase_version": "v1.6"}, r"version 'v1\.6'; LeRobotDataset v3\.0, v2\.1"),
         ({"fps": 0}, "fps has to be a number > 0"),
         ({"features": []}, "no `features`"),
+        ({"features": {"a": {"dtype": "float32", "shape": [1e400]}}}, "'a' has the shape"),
     ],
 )
 def test_what_is_no_dataset_says_so_at_once(tmp_path, change, message):
@@ -246,6 +249,31 @@ def test_paths_stay_inside_the_dataset(tmp_path, path):
     (folder / "meta" / "info.json").write_text(json.dumps(info | {"video_path": path}))
     reason = LeRobot(folder)[0].reason
     assert "leads out of" in reason or "unknown field" in reason or "missing" in reason
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return write_dataset(tmp_path_factory.mktemp("lerobot") / "set", "v2.1", lengths=(3, 3), extra=keypoints)
+
+
+@given(st.data())
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_noise_in_any_file_is_said_in_one_line(whole, data):
+    file = data.draw(st.sampled_from(sorted(f for f in whole.rglob("*") if f.is_file())))
+    before = file.read_bytes()
+    at, noise = data.draw(st.integers(0, len(before) - 1)), data.draw(st.binary(min_size=1, max_size=30))
+    file.write_bytes(before[:at] + noise + before[at + len(noise) :])
+    try:
+        source = LeRobot(whole)
+        for item in (source[i] for i in range(min(len(source), 3))):
+            if isinstance(item, Unreadable):
+                assert "\n" not in item.reason
+            else:
+                assert all(observation.views["front"].rgb.ndim == 3 for observation in item.observations)
+    except ValueError as error:
+        assert "\n" not in str(error)
+    finally:
+        file.write_bytes(before)
 
 
 def test_a_trace_comes_back_from_its_text():

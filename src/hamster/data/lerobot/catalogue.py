@@ -97,24 +97,24 @@ class Catalogue:
         if self.is_v3:
             return _parquet_tasks(self.folder / "meta" / "tasks.parquet")
         lines = _json_lines(self.folder / "meta" / "tasks.jsonl")
-        return {int(line["task_index"]): str(line["task"]) for line in lines if {"task_index", "task"} <= set(line)}
+        return {_whole(line.get("task_index"), "task_index"): str(line.get("task", "")) for line in lines}
 
     def _v2_rows(self) -> list[Mapping[str, Any]]:
         """The list of episodes; where somebody left it out, those that have a data file."""
         listed = self.folder / "meta" / "episodes.jsonl"
         if listed.is_file():
-            return sorted(_json_lines(listed), key=lambda line: int(line["episode_index"]))
+            return sorted(_json_lines(listed), key=lambda line: _whole(line.get("episode_index"), "episode_index"))
         found = (re.fullmatch(r"episode_(\d{1,9})", file.stem) for file in self.folder.glob("data/*/*.parquet"))
         return [{"episode_index": number} for number in sorted(int(match[1]) for match in found if match)]
 
     def _v2_entry(self, row: Mapping[str, Any]) -> Entry:
-        number = int(row["episode_index"])
+        number = _whole(row["episode_index"], "episode_index")
         chunk = number // int(_positive({"chunks_size": self.info.get("chunks_size") or 1000}, "chunks_size"))
         where = {"episode_chunk": chunk, "episode_index": number}
         video = str(self.info.get("video_path") or _V2_VIDEO)
         videos = {key: (_filled(video, {**where, "video_key": key}), 0.0) for key in self._video_keys()}
         tasks = tuple(str(task) for task in row.get("tasks") or ())
-        length = None if row.get("length") is None else int(row["length"])
+        length = None if row.get("length") is None else _whole(row["length"], "length")
         return Entry(number, _filled(str(self.info.get("data_path") or _V2_DATA), where), tasks, videos, length)
 
     def _v3_rows(self) -> Any:
@@ -134,7 +134,8 @@ class Catalogue:
             videos[key] = (_filled(video, {**at, "video_key": key}), float(row[f"videos/{key}/from_timestamp"]))
         data = _filled(str(self.info.get("data_path") or _V3_DATA), where)
         tasks = tuple(str(task) for task in row.get("tasks") or ())
-        return Entry(int(row["episode_index"]), data, tasks, videos, int(row["length"]))
+        number, length = (_whole(row[name], name) for name in ("episode_index", "length"))
+        return Entry(number, data, tasks, videos, length)
 
     def _video_keys(self) -> list[str]:
         return [key for key in self.cameras if self.features[key]["dtype"] == "video"]
@@ -155,9 +156,15 @@ def _filled(template: str, values: Mapping[str, Any]) -> str:
         found = values.get(match[1])
         if found is None:
             raise ValueError(f"the path {template!r} of info.json has an unknown field {match[1]!r}")
-        return f"{int(found):0{match[2]}d}" if match[2] else str(found)
+        return f"{_whole(found, match[1]):0{match[2]}d}" if match[2] else str(found)
 
     return _FIELD.sub(value, template)
+
+
+def _whole(value: Any, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 40:
+        raise ValueError(f"{name} has to be a whole number >= 0, got {value!r}")
+    return value
 
 
 def _json_object(file: Path) -> dict[str, Any]:
@@ -196,6 +203,12 @@ def _features(info: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     features = info.get("features")
     if not isinstance(features, dict) or not all(isinstance(f, dict) and "dtype" in f for f in features.values()):
         raise ValueError("meta/info.json has no `features` with a dtype each")
+    for name, feature in features.items():
+        shape, described = feature.setdefault("shape", [1]), feature.get("info") or feature.get("video_info") or {}
+        if not (isinstance(shape, list) and all(isinstance(n, int) and 0 < n < 1 << 20 for n in shape)):
+            raise ValueError(f"meta/info.json: feature {name!r} has the shape {shape!r}; a list of sizes is needed")
+        if not isinstance(feature.get("names"), list | dict | None) or not isinstance(described, dict):
+            raise ValueError(f"meta/info.json: `names` or `info` of feature {name!r} are damaged")
     return features
 
 
@@ -218,4 +231,5 @@ def _parquet_tasks(file: Path) -> dict[int, str]:
              or pa.types.is_large_string(table[name].type)]  # fmt: skip
     if "task_index" not in table.column_names or not texts:
         raise ValueError(f"{file.name} lacks a column task_index, or one with the instructions")
-    return dict(zip(table["task_index"].to_pylist(), table[texts[-1]].to_pylist(), strict=True))
+    rows = zip(table["task_index"].to_pylist(), table[texts[-1]].to_pylist(), strict=True)
+    return {_whole(index, "task_index"): str(text) for index, text in rows}

@@ -42,7 +42,7 @@ class VideoFrames:
         after = np.minimum(after, len(film) - 1)
         closer = np.abs(film.times_s[after] - times_s) < np.abs(film.times_s[before] - times_s)
         numbers = np.where(closer, after, before)
-        away = np.abs(film.times_s[numbers] - times_s) > 0.6 / film.fps
+        away = ~(np.abs(film.times_s[numbers] - times_s) <= 0.6 / film.fps)  # so that NaN is away, too
         if away.any():
             t = float(times_s[np.argmax(away)])
             raise ValueError(

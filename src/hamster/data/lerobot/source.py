@@ -203,7 +203,7 @@ def _size(found: Catalogue, camera: str) -> Array:
 
 
 def _short(feature: str) -> str:
-    """observation.images.front -> front: cameras are named like everywhere else, and fit to be part of a file's name."""
+    """observation.images.front -> front: named like everywhere else, and fit to be part of a file's name."""
     return re.sub(r"\W", "_", _PLACE.sub("", feature) or feature)
 
 
