@@ -117,15 +117,21 @@ def follows(seen: Sample, px: Array) -> list[bool]:
 def _found(seen: Sample, i: int, at: Array, length: float) -> Array | None:
     """By how much the patch around a pixel has moved in the next frame; inf if nothing moves there, None if unclear.
 
-    It is looked for in all directions, up to a bit farther than expected.
+    The patch is what moves there and its outline, without which a thing of one colour would match anywhere. It is
+    looked for in all directions, up to a bit farther than expected.
     """
-    v, u = np.nonzero(seen.moving[i])
-    near = (np.abs(u + 0.5 - at[0]) <= _reach(seen)) & (np.abs(v + 0.5 - at[1]) <= _reach(seen))
-    v, u = v[near], u[near]
-    if not in_view(seen, at[None])[0] or len(u) < MIN_PATCH:
+    side = max(5, round(PATCH * seen.size_px[0]))
+    column, row = np.floor(at).astype(int)
+    if not in_view(seen, at[None])[0]:
         return np.full(2, np.inf)
+    top, left = max(row - side, 0), max(column - side, 0)
+    part = seen.moving[i, top : row + side + 1, left : column + side + 1]
+    if part.sum() < MIN_PATCH:
+        return np.full(2, np.inf)
+    v, u = np.nonzero(_grown(part))
+    v, u = v + top, u + left
     patch = seen.rgb[i, v, u]
-    if patch.std(0).mean() < MIN_CONTRAST:
+    if patch.std(0).max() < MIN_CONTRAST:
         return None
     reach = int(1.6 * length) + 4
     offsets = np.arange(2 * reach + 1)
@@ -135,8 +141,11 @@ def _found(seen: Sample, i: int, at: Array, length: float) -> Array | None:
     return np.array([column - reach, row - reach], np.float64)
 
 
-def _reach(seen: Sample) -> float:
-    return max(5.0, PATCH * seen.size_px[0])
+def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """With all pixels around."""
+    padded = np.pad(mask, 1)
+    around = [padded[i : i + mask.shape[0], j : j + mask.shape[1]] for i in range(3) for j in range(3)]
+    return np.asarray(np.any(around, axis=0))
 
 
 def _frames(tips_world: Array) -> NDArray[np.intp]:
