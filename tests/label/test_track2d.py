@@ -46,7 +46,7 @@ def test_what_is_held_already_is_said_at_the_start():
 
 
 def test_out_of_view_is_moved_to_the_border_and_marked():
-    uv = corner() + [0.3, 0]
+    uv = corner() + np.array([0.3, 0])
     label = paths_from_track(track((), uv=uv))[0]
     assert label.path.uv[-1].tolist() == [1, 0.7]
     assert label.visible.tolist() == [Visibility.VISIBLE, Visibility.VISIBLE, Visibility.OUT_OF_VIEW]

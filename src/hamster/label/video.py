@@ -26,6 +26,7 @@ from hamster.path.simplify import EPSILON
 VideoMethod = Literal["auto", "hands", "tracking"]
 PROBES = 8  # frames in which hands are looked for, to see whether it is a hand's video
 HANDS_SHARE = 0.2  # of them with a hand in it: it is
+HANDS_SIDE_PX = 256  # of the small frames' longer side: fingers are small, and finding them takes longer anyway
 DEFAULT_FPS = 30.0
 
 
@@ -83,20 +84,26 @@ def _by_hands(
 ) -> LabelledEpisode | Abstained:
     clip, found = _watch(frames, fps, detector, box)
     track = track_hand(clip, found)
+    if isinstance(track, Track):
+        width, height = frames.size
+        corner, size = np.array(box[:2]), np.subtract(box[2:], box[:2])
+        track = replace(track, uv=(track.uv * size + corner) / [width, height])
     return _finish(episode, frames, track, epsilon, How("hands", None, detector.name, detector.version))
 
 
 def _watch(frames: _Frames, fps: float, detector: HandDetector, box: Box) -> tuple[Clip, list[list[Hand]]]:
-    """The clip and the hands in it, with one look at each frame."""
+    """A part of the frames as a clip, and the hands in it, with one look at each frame."""
+    left, top, right, bottom = box
     pictures: list[NDArray[np.uint8]] = []
 
     def kept() -> Iterator[NDArray[np.uint8]]:
         for rgb in frames:
-            pictures.append(small(rgb))
-            yield rgb
+            part = rgb[top:bottom, left:right]
+            pictures.append(small(part, HANDS_SIDE_PX))
+            yield part
 
-    found = find_hands(kept(), box, detector)
-    return read_clip(pictures, fps), found
+    found = find_hands(kept(), detector)
+    return read_clip(pictures, fps, HANDS_SIDE_PX), found
 
 
 def _finish(
@@ -147,6 +154,12 @@ class _Frames:
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         return (self.observations[i].views[self.camera].rgb for i in range(len(self.observations)))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        height, width = self.observations[0].views[self.camera].rgb.shape[:2]
+        return width, height
 
     def some(self, count: int) -> list[NDArray[np.uint8]]:
         """Frames from all over the video."""

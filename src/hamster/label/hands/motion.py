@@ -27,6 +27,7 @@ class Motion:
         palm_px: from the wrist to the base of the middle finger, the median.
         seen: (T,) whether it was found, or lost for a short while only.
         score: (T,) of the detector, 0 where not found.
+        landmarks_px: (T, 21, 2), filled and smoothed likewise.
     """
 
     tip_px: Array
@@ -34,6 +35,7 @@ class Motion:
     palm_px: float
     seen: NDArray[np.bool_]
     score: Array
+    landmarks_px: Array
 
 
 def follow(found: Sequence[Sequence[Hand]], size_px: Array, fps: float) -> Motion | None:
@@ -51,14 +53,15 @@ def follow(found: Sequence[Sequence[Hand]], size_px: Array, fps: float) -> Motio
     total = len(found)
     score = np.zeros(total)
     score[frames] = [hands[t].score for t in frames.tolist()]
-    filled = fill_and_smooth(np.column_stack([tips, spans]), frames, total, fps)
-    return Motion(filled[:, :2], filled[:, 2], palm_px, _seen(frames, total, fps), score)
+    filled = fill_and_smooth(np.column_stack([tips, spans, shapes.reshape(len(shapes), -1)]), frames, total, fps)
+    landmarks_px = filled[:, 3:].reshape(total, -1, 2)
+    return Motion(filled[:, :2], filled[:, 2], palm_px, _seen(frames, total, fps), score, landmarks_px)
 
 
 def fill_and_smooth(values: Array, frames: NDArray[np.intp], total: int, fps: float) -> Array:
-    """Values (K, D) at some frames -> (total, D) at all: single mistakes removed, gaps filled, a symmetric Gaussian.
+    """Values (K, D >= 2) at some frames -> (total, D) at all: single mistakes removed, gaps filled, then a Gaussian.
 
-    Symmetric, hence without lag: a filter that looks back only would put each event too late and too far along.
+    It is symmetric, hence does not lag: a filter that looks back only would put each event too late and too far along.
     """
     every = np.arange(total)
     full = np.stack([np.interp(every, frames, column) for column in _without_spikes(values).T], -1)
@@ -76,14 +79,14 @@ def fill_and_smooth(values: Array, frames: NDArray[np.intp], total: int, fps: fl
 
 
 def _without_spikes(values: Array) -> Array:
-    """Where a value is far from both its neighbours, and they are near each other, it becomes their mean."""
+    """Where the tip, the first two values, is far off its neighbours, and they are together, theirs are taken."""
     if len(values) < 3:
         return values
-    before, here, after = values[:-2], values[1:-1], values[2:]
-    middle = (before + after) / 2
-    apart = np.linalg.norm(before - after, axis=-1)
-    off = np.linalg.norm(here - middle, axis=-1)
-    typical = np.median(np.linalg.norm(np.diff(values, axis=0), axis=-1)) + 1e-9
+    tips = values[:, :2]
+    apart = np.linalg.norm(tips[:-2] - tips[2:], axis=-1)
+    off = np.linalg.norm(tips[1:-1] - (tips[:-2] + tips[2:]) / 2, axis=-1)
+    typical = np.median(np.linalg.norm(np.diff(tips, axis=0), axis=-1)) + 1e-9
+    here, middle = values[1:-1], (values[:-2] + values[2:]) / 2
     out = values.copy()
     out[1:-1] = np.where(((off > 2 * apart) & (off > 4 * typical))[:, None], middle, here)
     return out

@@ -8,23 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.label.hands.detector import Hand, HandDetector
+from hamster.label.hands.events import hand_events
 from hamster.label.hands.motion import follow
-from hamster.label.hands.regions import Box, find, near
+from hamster.label.hands.regions import find, near
 from hamster.label.track2d import Track
 from hamster.label.tracking.clip import Clip
-from hamster.label.tracking.contact import changed, events_at, visits
-from hamster.label.tracking.silhouette import silhouettes
 
 LEAST_FRAMES = 3  # with a hand in them
-AWAY = 1.5  # palms: farther from a place, the fingers no longer hide it
-MOVED = 1.0  # palms: what was moved by less was put back
 
 
-def find_hands(frames: Iterable[NDArray[np.uint8]], box: Box, detector: HandDetector) -> list[list[Hand]]:
-    """The hands in each frame: looked for in one part of it, and close up where the last frame had them."""
+def find_hands(frames: Iterable[NDArray[np.uint8]], detector: HandDetector) -> list[list[Hand]]:
+    """The hands in each frame: where none is found at first, one is looked for close up where the last frame had it."""
     found: list[list[Hand]] = []
     for rgb in frames:
-        hands = find(rgb, box, detector)
+        hands = detector(rgb)
         if not hands and found and found[-1]:
             hands = find(rgb, near(rgb, found[-1][0]), detector)
         found.append(hands)
@@ -45,10 +42,7 @@ def track_hand(clip: Clip, found: Sequence[Sequence[Hand]]) -> Track | str:
     motion = follow(found, clip.size_px, clip.fps)
     if motion is None or motion.seen.sum() < LEAST_FRAMES:
         return "no hand is seen for long enough"
-    shapes = silhouettes(clip)
-    masks = [moving | arm for moving, arm in zip(shapes.moving, shapes.arm, strict=True)]
-    share = changed(clip, motion.tip_px, motion.seen, AWAY * motion.palm_px, masks)
-    events = events_at(visits(share, motion.seen, clip.fps), motion.tip_px, clip.fps, MOVED * motion.palm_px)
+    events = hand_events(clip, motion)
     if not events:
         return "the hand changes nothing where it has been, as far as can be seen"
     last = int(np.flatnonzero(motion.seen)[-1])

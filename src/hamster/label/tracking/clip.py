@@ -51,7 +51,7 @@ def small(rgb: NDArray[np.uint8], side_px: int = SIDE_PX) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(np.ascontiguousarray(rgb[::step, ::step]), size, interpolation=cv2.INTER_LINEAR))
 
 
-def read_clip(frames: Iterable[NDArray[np.uint8]], fps: float) -> Clip:
+def read_clip(frames: Iterable[NDArray[np.uint8]], fps: float, side_px: int = SIDE_PX) -> Clip:
     """Frames (H, W, 3) of one size, each looked at once, small.
 
     Raises:
@@ -59,7 +59,7 @@ def read_clip(frames: Iterable[NDArray[np.uint8]], fps: float) -> Clip:
     """
     pictures: list[NDArray[np.uint8]] = []
     for rgb in frames:
-        pictures.append(small(rgb))
+        pictures.append(small(rgb, side_px))
         if len(pictures) > MAX_FRAMES:
             raise ValueError(f"more than {MAX_FRAMES} frames; cut the video into one file per task")
         if pictures[-1].shape != pictures[0].shape:

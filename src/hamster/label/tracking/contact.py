@@ -77,9 +77,12 @@ def visits(share: Array, seen: NDArray[np.bool_], fps: float, least: float = CHA
     return found
 
 
-def events_at(found: list[Visit], px: Array, fps: float, moved_px: float) -> list[Event]:
-    """Each visit takes or puts something, in turn, where the tip rests; one that ends far from its start does both."""
-    events: list[Event] = []
+def events_at(found: list[Visit], px: Array, fps: float, moved_px: float, held: bool = False) -> list[Event]:
+    """Each visit takes or puts something, in turn, where the tip rests; one that ends far from its start does both.
+
+    `held` says that there is something in the hand from the first frame on.
+    """
+    events: list[Event] = [(-1, Gripper.CLOSED)] if held else []
     speed = smooth_speed(px, fps)
     for visit in found:
         holding = bool(events) and events[-1][1] is Gripper.CLOSED

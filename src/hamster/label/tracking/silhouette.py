@@ -119,7 +119,7 @@ def _differs(rgb: NDArray[Any], other: NDArray[Any]) -> Mask:
 
 
 def _attached(mask: Mask) -> Mask:
-    """The regions that touch the border: a thing that was put down differs from the background, too, but stands free."""
+    """The regions that touch the border: a thing that was put down stands free."""
     cv2 = opencv()
     _, labels = cv2.connectedComponents(cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)))
     kept = np.zeros(int(labels.max()) + 1, bool)

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+
+from hamster.label.hands.detector import Hand
+from hamster.label.hands.events import aperture_events
+from hamster.label.hands.motion import fill_and_smooth, follow
+from hamster.label.hands.regions import best_region, regions
+from hamster.label.hands.track import find_hands, track_hand
+from hamster.label.tracking.clip import read_clip
+from hamster.path import Gripper
+from tests.label.tracking.drawn import pick_and_place
+
+pytest.importorskip("cv2", reason="videos are tracked with OpenCV: pip install 'hamster-vla[tracking]'")
+SIZE = np.array([320.0, 240.0])
+
+
+def hand_at(tip, aperture=0.6, palm=0.1, score=0.9):
+    """Landmarks as MediaPipe gives them: the wrist above the tip, thumb and index finger at its sides."""
+    uv = np.tile(np.asarray(tip, float), (21, 1)) - [0, palm]
+    uv[0] = np.asarray(tip) - [0, 2 * palm]
+    uv[9] = np.asarray(tip) - [0, palm]
+    uv[4] = np.asarray(tip) - [aperture * palm * 0.75 / 2, 0]
+    uv[8] = np.asarray(tip) - [-aperture * palm * 0.75 / 2, 0]
+    return Hand(uv, score)
+
+
+def sights(scene, lost=()):
+    return [[] if t in lost else [hand_at(uv)] for t, uv in enumerate(scene.uv)]
+
+
+def test_a_person_who_picks_and_places():
+    scene = pick_and_place()
+    found = sights(scene, lost=(7, 8, 33))
+    found[20] = [hand_at((0.9, 0.1))]  # a mistake, far from everything
+    track = track_hand(read_clip(scene.frames, scene.fps), found)
+    assert [state for _, state in track.events] == [Gripper.CLOSED, Gripper.OPEN]
+    for (frame, _), (truth, _) in zip(track.events, scene.events, strict=True):
+        assert abs(frame - truth) <= 3 and np.linalg.norm(track.uv[frame] - scene.uv[truth]) < 0.03
+    assert np.linalg.norm(track.uv - scene.uv, axis=-1).max() < 0.03
+    assert track.score[7] == pytest.approx(0.45) and track.score[12] == pytest.approx(0.9)
+
+
+def test_a_hand_that_leaves_has_no_score_from_there_on():
+    scene = pick_and_place()
+    last = len(scene.uv) - 5
+    track = track_hand(read_clip(scene.frames, scene.fps), sights(scene, lost=range(last, len(scene.uv))))
+    assert (track.score[last:] == 0).all() and (track.score[:last] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "lost", "reason"),
+    [({}, range(1000), "a hand in 0 of"), ({}, range(2, 1000), "a hand in 2 of"), ({"takes": False}, (), "changes")],
+)
+def test_too_little_evidence_gives_a_reason(options, lost, reason):
+    scene = pick_and_place(**options)
+    assert reason in track_hand(read_clip(scene.frames, scene.fps), sights(scene, lost))
+
+
+def test_of_two_hands_the_one_that_moves_counts():
+    scene = pick_and_place()
+    found = [[hand_at((0.1, 0.9)), hand_at(uv)] for uv in scene.uv]
+    motion = follow(found, SIZE, 30)
+    assert np.linalg.norm(motion.tip_px / SIZE - scene.uv, axis=-1).max() < 0.03
+
+
+def test_smoothing_does_not_lag():
+    t = np.arange(60)
+    values = np.column_stack([np.sin(t / 15), np.cos(t / 15)])
+    noisy = values + np.random.default_rng(0).normal(0, 0.02, values.shape)
+    smooth = fill_and_smooth(noisy, t, 60, 30)
+    assert np.abs(smooth - values).mean() < 0.7 * np.abs(noisy - values).mean()
+    lags = [np.abs(smooth[5 + k : 50 + k] - values[5:50]).sum() for k in range(-3, 4)]
+    assert int(np.argmin(lags)) == 3
+
+
+@pytest.mark.parametrize("spike", [0.0, 3.0])
+def test_fingers_close_and_open_at_percentiles(spike):
+    aperture = np.r_[np.full(20, 1.2), np.linspace(1.2, 0.3, 5), np.full(20, 0.3), np.linspace(0.3, 1.2, 5), np.ones(9)]
+    aperture[3] += spike
+    events = aperture_events(aperture, np.ones(len(aperture), bool))
+    assert [state for _, state in events] == [Gripper.CLOSED, Gripper.OPEN]
+    assert 20 <= events[0][0] <= 25 and 45 <= events[1][0] <= 50
+    assert aperture_events(np.full(30, 0.8), np.ones(30, bool)) == []
+
+
+def test_small_hands_are_looked_for_close_up():
+    class Sees:
+        """Finds the bright patch if it takes up enough of what it is given, as a detector that shrinks does."""
+
+        name, version = "stand-in", "1"
+
+        def __call__(self, rgb):
+            v, u = np.nonzero(rgb[..., 0] > 200)
+            if len(u) < 0.004 * rgb.shape[0] * rgb.shape[1]:
+                return []
+            return [hand_at(np.array([u.mean(), v.mean()]) / [rgb.shape[1], rgb.shape[0]])]
+
+    pictures = [np.zeros((300, 900, 3), np.uint8) for _ in range(4)]
+    for i, rgb in enumerate(pictures):
+        rgb[100:130, 700 + 10 * i : 730 + 10 * i] = 255
+    box, share = best_region(pictures, Sees())
+    assert share == 1 and box[0] <= 700 and box[2] >= 760 and box != (0, 0, 900, 300)
+    assert [len(hands) for hands in find_hands((rgb[:, box[0] : box[2]] for rgb in pictures), Sees())] == [1] * 4
+    assert regions(640, 480)[0] == [(0, 0, 640, 480)]
+    for level in regions(1000, 300):
+        assert all(0 <= left < right <= 1000 and 0 <= top < bottom <= 300 for left, top, right, bottom in level)
