@@ -67,12 +67,14 @@ def find_inks(
 def _bare(image: Array, back: Array, siblings: Sequence[NDArray[np.uint8]]) -> Mask:
     """Where a sibling has ink and this picture has not."""
     bare = np.zeros(image.shape[:2], bool)
+    agreed = np.full(image.shape[:2], len(siblings) < 2)  # with another sibling that has none either
     for sibling in siblings:
         ink = sibling - back
         size2 = (ink**2).sum(-1)
         cover = ((image - back) * ink).sum(-1) / np.maximum(size2, 1)
         bare |= (size2 > 60**2) & (cover < 0.35) & (np.abs(image - sibling).max(-1) > 36)
-    return bare
+        agreed |= np.abs(image - sibling).max(-1) < 25
+    return bare & agreed
 
 
 def _colours(image: Array, back: Array, near: Mask | None) -> list[NDArray[np.float32]]:
