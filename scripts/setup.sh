@@ -81,13 +81,16 @@ dev_requirements() {
 }
 
 ensure_venv() {
-    local python="$1" what="$2" requirements=() quiet=(--quiet)
+    local python="$1" what="$2" extras=train requirements=() quiet=(--quiet)
     if [ -t 1 ]; then quiet=(); fi  # somebody is watching: show pip's progress bars
     [ -x .venv/bin/python ] || { say "making .venv with $("$python" --version)"; "$python" -m venv .venv; }
-    if [ "$what" = dev ]; then mapfile -t requirements < <(dev_requirements "$python"); fi
+    if [ "$what" = dev ]; then
+        extras=train,data,ray,bench
+        mapfile -t requirements < <(dev_requirements "$python")
+    fi
     say "installing packages (the first time takes a few minutes)"
     .venv/bin/python -m pip install "${quiet[@]}" --disable-pip-version-check --constraint constraints.txt \
-        --editable '.[train]' "${requirements[@]}" || die "pip failed; its message is above."
+        --editable ".[$extras]" "${requirements[@]}" || die "pip failed; its message is above."
 }
 
 main() {

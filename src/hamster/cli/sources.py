@@ -29,7 +29,7 @@ SOURCES = {
     "rlbench": Scheme("DIR", "hamster.data.rlbench", "RLBench"),
     "lerobot": Scheme("DIR", "hamster.data.lerobot", "LeRobot"),
     "rlds": Scheme("DIR", "hamster.data.rlds", "Rlds"),
-    "hdf5": Scheme("FILE", "hamster.data.hdf5", "Hdf5"),
+    "hdf5": Scheme("PATH", "hamster.data.hdf5", "Hdf5"),
     "video": Scheme("GLOB", "hamster.data.video_source", "Video"),
     "sketch": Scheme("DIR", "hamster.data.sketch", "Sketch"),
     "points": Scheme("FILE", "hamster.data.points", "Points"),
@@ -49,7 +49,10 @@ def open_source(uri: str, seed: int = 0) -> Source:
     scheme = SOURCES[name]
     if not (colon and rest):
         raise ValueError(f"{uri!r} lacks what comes after the colon: {name}:{scheme.rest}")
-    source = cast("Callable[..., Source]", getattr(import_module(scheme.module), scheme.name))
+    try:
+        source = cast("Callable[..., Source]", getattr(import_module(scheme.module), scheme.name))
+    except ImportError as error:
+        raise ValueError(f"{name}: needs {error.name}: pip install 'hamster-vla[data]'") from None
     return source(_count(rest, name), seed) if scheme.rest == "N" else source(_existing(rest, name, scheme.rest))
 
 
@@ -77,8 +80,9 @@ def _count(text: str, scheme: str) -> int:
 
 
 def _existing(text: str, scheme: str, what: str) -> Path | str:
+    checks = {"DIR": Path.is_dir, "FILE": Path.is_file, "PATH": Path.exists}
     if what == "GLOB":
         return text
-    if not (Path(text).is_dir() if what == "DIR" else Path(text).is_file()):
-        raise ValueError(f"no {'folder' if what == 'DIR' else 'file'} {text!r}; say {scheme}:{what}")
+    if not checks[what](Path(text)):
+        raise ValueError(f"no such {what} as {text!r}; say {scheme}:{what}")
     return Path(text)

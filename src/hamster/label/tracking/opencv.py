@@ -17,6 +17,6 @@ def opencv() -> Any:
     try:
         cv2 = import_module("cv2")
     except ImportError:
-        raise ValueError("videos are tracked with OpenCV: pip install 'hamster-vla[tracking]'") from None
+        raise ValueError("videos are tracked with OpenCV: pip install 'hamster-vla[data]'") from None
     cv2.setNumThreads(1)
     return cv2
