@@ -142,7 +142,7 @@ def _write_v30(folder, tables, known, of_frame, videos, key):
                     writer.add(picture(e, i))
 
 
-def keypoints(frames, size=SIZE, moving=False):
+def keypoints(frames, size=SIZE, moving=False, decimals=9):
     """Columns as in InternVLA's episodes: pickled (11, 3) and (11, 2), the first point not on the gripper."""
     corners = np.random.default_rng(0).uniform(-0.05, 0.05, (10, 3))
     points = tips(frames)[:, None] + corners - corners.mean(0)
@@ -154,7 +154,10 @@ def keypoints(frames, size=SIZE, moving=False):
         for t in range(frames):
             shift[t][:3, 3] = [0, 0.02 * t, 0.01 * t]
         views = [Camera(eye.intrinsics, s @ eye.world_from_camera, *size) for s in shift]
+    seen_px = [views[t].project(points[t])[0].round(decimals) for t in range(frames)]
     return {
         "annotation.tcp_3d_trace": [pickle.dumps(points[t], 4) for t in range(frames)],
-        "annotation.front.tcp_2d_trace": [pickle.dumps(views[t].project(points[t])[0], 4) for t in range(frames)],
+        "annotation.front.tcp_2d_trace": [
+            pickle.dumps(views[t].project(points[t])[0].round(decimals), 4) for t in range(frames)
+        ],
     }

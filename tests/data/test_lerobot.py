@@ -133,6 +133,14 @@ def test_keypoints_in_the_frames_calibrate_the_camera(tmp_path, moving):
     assert np.allclose(episode.tool_poses_world[:, :3, 3], tips(8), atol=1e-9)
 
 
+def test_keypoints_that_were_rounded_calibrate_no_camera_that_moves(tmp_path):
+    def rounded(n):
+        return keypoints(n, moving=True, decimals=0)
+
+    episode = LeRobot(write_dataset(tmp_path / "set", "v2.1", sidecar=False, extra=rounded))[0]
+    assert all(observation.views["front"].camera is None for observation in episode.observations)
+
+
 class Runs:
     def __init__(self, folder):
         self.folder = folder

@@ -25,6 +25,7 @@ POINTS_3D = re.compile(r"(?:.*\.)?tcp_3d_trace")
 POINTS_2D = re.compile(r"(?:.*\.)?(\w+)\.tcp_2d_trace")
 MAX_PICKLE_BYTES = 1 << 20
 RESIDUAL_PX = 1.0  # a camera that leaves more is none
+SAME_LENS = 0.02  # relative
 _SAMPLES = 64  # frames that a standing camera is found from
 _FAR = 3.0  # times the median distance from the middle: not on the gripper
 
@@ -61,13 +62,17 @@ def on_gripper(points_world: Array) -> NDArray[np.bool_]:
 def cameras_from_points(points_world: Array, px: Array, size: tuple[int, int]) -> list[Camera | None]:
     """A camera per frame from points (T, K, 3), metres, and where they are in the image (T, K, 2), pixels.
 
-    None where they do not determine one to within a pixel.
+    None where they do not determine one to within a pixel. A camera that moves keeps its lens: where the frames do not
+    agree on the focal length (rounded pixels, say), there is none, since paths lead away from where they agree.
     """
     frames = np.unique(np.linspace(0, len(px) - 1, min(len(px), _SAMPLES)).round().astype(int))
     still = camera_from_points(points_world[frames].reshape(-1, 3), px[frames].reshape(-1, 2), size)
     if still is not None and _residual_px(still, points_world, px) < RESIDUAL_PX:
         return [still] * len(px)
-    return [camera_from_points(points_world[t], px[t], size) for t in range(len(px))]
+    moving = [camera_from_points(points_world[t], px[t], size) for t in range(len(px))]
+    focal_px = np.array([camera.intrinsics[[0, 1], [0, 1]] for camera in moving if camera is not None])
+    agree = len(focal_px) and (np.ptp(focal_px, axis=0) <= SAME_LENS * np.median(focal_px, axis=0)).all()
+    return moving if agree else [None] * len(px)
 
 
 def camera_from_points(points_world: Array, px: Array, size: tuple[int, int]) -> Camera | None:
