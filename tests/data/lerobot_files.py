@@ -157,7 +157,5 @@ def keypoints(frames, size=SIZE, moving=False, decimals=9):
     seen_px = [views[t].project(points[t])[0].round(decimals) for t in range(frames)]
     return {
         "annotation.tcp_3d_trace": [pickle.dumps(points[t], 4) for t in range(frames)],
-        "annotation.front.tcp_2d_trace": [
-            pickle.dumps(views[t].project(points[t])[0].round(decimals), 4) for t in range(frames)
-        ],
+        "annotation.front.tcp_2d_trace": [pickle.dumps(px, 4) for px in seen_px],
     }
