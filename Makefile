@@ -1,6 +1,6 @@
 # `make demo` and `make test` are all that a fresh machine needs; the rest is for those who work here.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint-fix eval train setup setup-dev clean
+.PHONY: help demo test test-lerobot fuzz bench check lint-fix eval train setup setup-dev clean
 
 HAMSTER := .venv/bin/python -m hamster
 # Overridable: make demo ARGS="--episodes 60 --out outputs/demo"
@@ -14,6 +14,15 @@ demo: setup  ## set up, then: a planner draws paths, a policy follows them, in f
 
 test: setup-dev  ## set up with the development tools, then run the tests
 	.venv/bin/python -m pytest -n 2 -q $(ARGS)
+
+test-lerobot: setup-dev  ## the real lerobot package opens what we wrote, and we open what it wrote
+	scripts/test_lerobot.sh $(ARGS)
+
+fuzz: setup-dev  ## 10,000 damaged files of all kinds
+	HAMSTER_FUZZ=1250 .venv/bin/python -m pytest -n 2 -q tests/label/test_fuzz.py $(ARGS)
+
+bench: setup-dev  ## labelling speed, as ratios within one run
+	$(HAMSTER) bench label $(ARGS)
 
 check: setup-dev  ## lint, formatting, types
 	.venv/bin/python -m ruff check src tests

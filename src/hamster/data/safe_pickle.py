@@ -27,10 +27,18 @@ _BROKEN = (
 
 
 def load(file: Path, stubs: tuple[str, ...] = ()) -> Any:
+    """The object in a file; as `loads`, and ValueError if the file is too large."""
+    if file.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{file.name} is larger than {MAX_BYTES >> 20} MiB")
+    return loads(file.read_bytes(), file.name, stubs)
+
+
+def loads(data: bytes, name: str, stubs: tuple[str, ...] = ()) -> Any:
     """The object in a pickle made of plain containers, numbers, text, numeric numpy arrays, and stubs.
 
     Args:
-        file: the pickle.
+        data: the pickle.
+        name: of where it comes from, for messages.
         stubs: dotted names of classes whose instances come back as bare objects with the pickled attributes. None of
             their code is looked for, let alone run.
 
@@ -38,18 +46,15 @@ def load(file: Path, stubs: tuple[str, ...] = ()) -> Any:
         The object; arrays in it are stand-ins that `np.asarray` turns into arrays.
 
     Raises:
-        ValueError: in one line, if the file is too large, damaged, or refers to anything else.
+        ValueError: in one line, if it is damaged, or refers to anything else.
     """
-    if file.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{file.name} is larger than {MAX_BYTES >> 20} MiB")
     try:
-        return _Reader(file.read_bytes(), stubs).load()
+        return _Reader(data, stubs).load()
     except _ForbiddenError as error:
-        raise ValueError(
-            f"{file.name} refers to {error}; only numeric arrays and {', '.join(stubs)} are read"
-        ) from None
+        readable = ", ".join(("numeric arrays", *stubs))
+        raise ValueError(f"{name} refers to {error}; only {readable} are read") from None
     except _BROKEN as error:
-        raise ValueError(f"{file.name} is damaged: {type(error).__name__}") from None
+        raise ValueError(f"{name} is damaged: {type(error).__name__}") from None
 
 
 class _ForbiddenError(Exception):

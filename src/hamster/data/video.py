@@ -232,8 +232,10 @@ def _opened(file: Path) -> Iterator[tuple[Any, Any]]:
             if not container.streams.video:
                 raise ValueError(f"{file.name} has no video in it")
             stream: Any = container.streams.video[0]
-            if not 0 < stream.width * stream.height <= MAX_PIXELS:
-                raise ValueError(f"{file.name}: frames of {stream.width} x {stream.height} pixels are not read")
+            # A stream that no decoder knows has no size.
+            width, height = getattr(stream, "width", 0), getattr(stream, "height", 0)
+            if not 0 < width * height <= MAX_PIXELS:
+                raise ValueError(f"{file.name}: frames of {width} x {height} pixels are not read")
             stream.codec_context.thread_count = 1  # other cores have other videos
             yield container, stream
     except (av.error.FFmpegError, RuntimeError) as error:

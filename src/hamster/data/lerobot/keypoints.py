@@ -36,20 +36,13 @@ def read_points(column: Any, dims: int, name: str) -> Array:
     for frame, value in enumerate(column.to_pylist()):
         if not isinstance(value, bytes) or len(value) > MAX_PICKLE_BYTES:
             raise ValueError(f"column {name!r} has no array at frame {frame}")
-        points = np.asarray(_unpickled(value, f"{name} at frame {frame}"))
+        points = np.asarray(safe_pickle.loads(value, f"column {name!r}, frame {frame}"))
         if points.dtype.kind != "f" or points.ndim != 2 or points.shape[1] != dims or not np.isfinite(points).all():
             raise ValueError(f"column {name!r}: frame {frame} has no finite (K, {dims}) array")
         out.append(points.astype(np.float64))
     if len({points.shape for points in out}) != 1:
         raise ValueError(f"column {name!r} has a varying number of points")
     return np.stack(out)
-
-
-def _unpickled(data: bytes, where: str) -> Any:
-    try:
-        return safe_pickle._Reader(data, ()).load()
-    except (safe_pickle._ForbiddenError, *safe_pickle._BROKEN) as error:
-        raise ValueError(f"column {where} is no pickle of an array of numbers: {error}") from None
 
 
 def on_gripper(points_world: Array) -> NDArray[np.bool_]:

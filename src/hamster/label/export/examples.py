@@ -16,21 +16,11 @@ from hamster.data.images import read_image
 from hamster.label.dataset import read_annotated, read_conversations, read_episodes, read_manifest
 from hamster.label.episodes import LabelledEpisode
 from hamster.path import Path
-from hamster.path.dialects import render
+from hamster.path.dialects import hamster, render
 
 FRAMES_PER_EPISODE = 8
 JPEG_QUALITY = 95
 PLACE = "<image>"
-# HAMSTER's published prompt (ICLR 2025; the authors' demo).
-PROMPT = """
-In the image, please execute the command described in <quest>{instruction}</quest>.
-Provide a sequence of points denoting the trajectory of a robot gripper to achieve the goal.
-Format your answer as a list of tuples enclosed by <ans> and </ans> tags. For example:
-<ans>[(0.25, 0.32), (0.32, 0.17), (0.13, 0.24), <action>Open Gripper</action>, (0.74, 0.21), \
-<action>Close Gripper</action>, ...]</ans>
-The tuple denotes point x and y location of the end effector in the image. The action tags indicate gripper actions.
-Coordinates should be floats between 0 and 1, representing relative positions.
-Remember to provide points between <ans> and </ans> tags and think step by step."""
 PLAIN_PROMPT = """In the image, please execute the command described in <quest>{instruction}</quest>.
 Provide a sequence of points denoting the trajectory of a robot gripper to achieve the goal."""
 """For the other dialects, whose models know their own form."""
@@ -118,7 +108,7 @@ def _of_conversation(conversation: Conversation) -> Example | None:
 
 
 def _talk(instruction: str, path: Path, dialect: str, rgb: NDArray[np.uint8]) -> Turns | None:
-    prompt = PROMPT if dialect == "hamster" else PLAIN_PROMPT
+    prompt = hamster.PROMPT if dialect == "hamster" else PLAIN_PROMPT
     try:
         answer = render(path, dialect, (rgb.shape[1], rgb.shape[0]))
     except ValueError:  # too many waypoints, say

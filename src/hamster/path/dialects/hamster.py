@@ -14,6 +14,17 @@ import re
 from hamster.path.dialects.scanner import Scanner, Waypoints, sayable_events
 from hamster.path.path import Gripper, Path
 
+# As the authors' demo asks.
+PROMPT = """
+In the image, please execute the command described in <quest>{instruction}</quest>.
+Provide a sequence of points denoting the trajectory of a robot gripper to achieve the goal.
+Format your answer as a list of tuples enclosed by <ans> and </ans> tags. For example:
+<ans>[(0.25, 0.32), (0.32, 0.17), (0.13, 0.24), <action>Open Gripper</action>, (0.74, 0.21), \
+<action>Close Gripper</action>, ...]</ans>
+The tuple denotes point x and y location of the end effector in the image. The action tags indicate gripper actions.
+Coordinates should be floats between 0 and 1, representing relative positions.
+Remember to provide points between <ans> and </ans> tags and think step by step."""
+
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _ACTION = re.compile(r"<action>[ \t\r\n]*(open|close)[ \t\r\n]+gripper[ \t\r\n]*</action>", re.IGNORECASE | re.ASCII)
 _STATES = {"open": Gripper.OPEN, "close": Gripper.CLOSED}
