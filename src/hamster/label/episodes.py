@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path as File
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hamster.data import Episode, Keyposes, Observation, Provenance, View
-from hamster.data.video import VideoFile, write_video
+from hamster.data.video import VideoFile, VideoWriter
 from hamster.geometry import Camera
 from hamster.label.annotated import provenance_json
 from hamster.label.gripper import commanded_events, gripper_events, is_open, with_start
@@ -32,6 +33,8 @@ from hamster.path.draw import draw
 
 DEPTH_UNIT_M = 1e-4
 PROJECTED = How("projection")
+MOST_BYTES = 1 << 28  # of images of an episode that are kept in memory
+_NOTHING = np.zeros((0, 0, 3), np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +58,13 @@ def label_episode(episode: Episode, camera: str | None, epsilon: float) -> Label
         ValueError: if robot, camera or calibration are missing, or an image cannot be read.
     """
     poses, opening = _recorded(episode)
-    observations = list(episode.observations)  # each is decoded, or rendered, once
-    views = [observation.views for observation in observations]
-    name = camera or next(iter(views[0]), "")
-    if name not in views[0]:
-        raise ValueError(f"no camera {name!r}; there are {', '.join(views[0]) or 'none'}")
-    cameras = [_calibrated(view[name], name) for view in views]
-    depths_m = [view[name].depth_m for view in views]
+    observations = _at_hand(episode.observations)
+    first = observations[0].views
+    name = camera or next(iter(first), "")
+    if name not in first:
+        raise ValueError(f"no camera {name!r}; there are {', '.join(first) or 'none'}")
+    seen = [(_calibrated(each.views[name], name), each.views[name].depth_m) for each in observations]
+    cameras, depths_m = [camera for camera, _ in seen], [depth_m for _, depth_m in seen]
     labels = paths_from_events(poses, with_start(_events(episode, opening), opening), cameras, depths_m, epsilon)
     return LabelledEpisode(replace(episode, observations=observations), name, labels, task_of(episode))
 
@@ -75,13 +78,8 @@ def task_of(episode: Episode) -> str:
 def pack(labelled: LabelledEpisode, stem: str) -> dict[str, bytes]:
     """The files of one episode, by name."""
     observations = labelled.episode.observations
-    arrays, videos = _robot(labelled.episode), dict[str, bytes]()
-    arrays["time_s"] = np.array([observation.time_s for observation in observations])
-    for name, first in observations[0].views.items():
-        views = [observation.views[name] for observation in observations]
-        arrays.update(_view_arrays(name, views))
-        if first.depth_m is None:
-            videos[f"{stem}.{name}.mp4"] = _video([view.rgb for view in views], arrays["time_s"])
+    seen, videos = _seen(observations)
+    arrays = {**_robot(labelled.episode), **seen}
     record = {
         "instructions": list(labelled.episode.instructions),
         "task": labelled.task,
@@ -97,7 +95,7 @@ def pack(labelled: LabelledEpisode, stem: str) -> dict[str, bytes]:
     return {
         f"{stem}.npz": npz_bytes(arrays),
         f"{stem}.json": json_bytes(record),
-        **videos,
+        **{f"{stem}.{name}.mp4": video for name, video in videos.items()},
         f"drawn/{stem}.png": drawn.getvalue(),
     }
 
@@ -214,6 +212,37 @@ def _robot(episode: Episode) -> dict[str, NDArray[Any]]:
     }
 
 
+def _at_hand(observations: Sequence[Observation]) -> Sequence[Observation]:
+    """In memory where that is no burden, so that each is decoded, or rendered, once."""
+    size = sum(view.rgb.nbytes for view in observations[0].views.values()) * len(observations)
+    return list(observations) if size <= MOST_BYTES else observations
+
+
+def _seen(observations: Sequence[Observation]) -> tuple[dict[str, NDArray[Any]], dict[str, bytes]]:
+    """What goes into the .npz, and the videos by camera, in one pass over the observations."""
+    first, times_s = observations[0].views, list[float]()
+    step_s = observations[1].time_s - observations[0].time_s if len(observations) > 1 else 1.0
+    fps = min(max(1 / step_s if step_s > 0 else 1.0, 0.1), 240.0)
+    kept: dict[str, list[View]] = {name: [] for name in first}
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        files = {
+            name: File(folder) / f"{i}.mp4" for i, (name, view) in enumerate(first.items()) if view.depth_m is None
+        }
+        writers = {name: stack.enter_context(VideoWriter(file, fps)) for name, file in files.items()}
+        for observation in observations:
+            times_s.append(observation.time_s)
+            for name in first:
+                view = observation.views[name]
+                if name in writers:
+                    writers[name].add(view.rgb)
+                    view = replace(view, rgb=_NOTHING)
+                kept[name].append(view)
+        stack.close()
+        videos = {name: file.read_bytes() for name, file in files.items()}
+    arrays = [_view_arrays(name, views) for name, views in kept.items()]
+    return {"time_s": np.array(times_s), **{key: value for each in arrays for key, value in each.items()}}, videos
+
+
 def _view_arrays(name: str, views: Sequence[View]) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {}
     depths = [view.depth_m for view in views if view.depth_m is not None]
@@ -227,12 +256,3 @@ def _view_arrays(name: str, views: Sequence[View]) -> dict[str, NDArray[Any]]:
         arrays[f"intrinsics_{name}"] = cameras[0].intrinsics
         arrays[f"world_from_camera_{name}"] = np.stack([camera.world_from_camera for camera in cameras])
     return arrays
-
-
-def _video(frames: Sequence[NDArray[np.uint8]], time_s: NDArray[np.float64]) -> bytes:
-    """H.264; the rate is that of the median step."""
-    step_s = float(np.median(np.diff(time_s))) if len(time_s) > 1 else 1.0
-    with TemporaryDirectory() as folder:
-        file = File(folder) / "frames.mp4"
-        write_video(file, frames, min(max(1 / step_s if step_s > 0 else 1.0, 0.1), 240.0))
-        return file.read_bytes()
