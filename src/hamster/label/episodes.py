@@ -245,9 +245,10 @@ def _seen(observations: Sequence[Observation]) -> tuple[dict[str, NDArray[Any]],
 
 def _view_arrays(name: str, views: Sequence[View]) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {}
-    depths = [view.depth_m for view in views if view.depth_m is not None]
-    if len(depths) == len(views):
+    if views[0].depth_m is not None:
         arrays[f"rgb_{name}"] = np.stack([view.rgb for view in views])
+        unknown = np.zeros_like(views[0].depth_m)
+        depths = [unknown if view.depth_m is None else view.depth_m for view in views]
         units = np.nan_to_num(np.stack(depths) / DEPTH_UNIT_M, nan=0.0, posinf=0.0, neginf=0.0).round()
         # 6.5 m and more does not fit into 16 bits, and counts as unknown.
         arrays[f"depth_mm10_{name}"] = np.where((units > 0) & (units < 2**16), units, 0).astype(np.uint16)
