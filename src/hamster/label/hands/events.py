@@ -26,9 +26,8 @@ HELD = 0.5  # of what is seen around the fingers moves along: there is something
 
 def hand_events(clip: Clip, motion: Motion) -> list[Event]:
     """Grasps and releases in turn, none where the signs are too weak."""
-    shapes = silhouettes(clip)
-    masks = [moving | arm for moving, arm in zip(shapes.moving, shapes.arm, strict=True)]
-    share = changed(clip, motion.tip_px, motion.seen, AWAY * motion.palm_px, masks)
+    moving = silhouettes(clip).moving
+    share = changed(clip, motion.tip_px, motion.seen, AWAY * motion.palm_px, moving)
     fingers = aperture_events(motion.aperture, motion.seen)
     carry = carried(clip, motion)
     reach = max(1, round(NEAR_S * clip.fps))

@@ -11,7 +11,7 @@ from hamster.label.tracking.gripper import Click, follow_gripper
 from hamster.label.tracking.points import PointTracker
 
 AWAY = 0.12  # of the longer side: farther from a place, the gripper no longer hides it
-SURE = 0.55  # agreement of silhouettes and points, on average, below which they do not follow the same thing
+SURE = 0.6  # agreement of silhouettes and points, on average, below which they do not follow the same thing
 LEAST_MOVE = 0.06  # of the longer side: what a tip has to travel for a path to be worth learning
 LEAST_FRAMES = 4
 CAMERA_MOVES = 0.5  # of a typical frame that differs from the background

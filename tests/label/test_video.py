@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+
+from hamster.data import Episode, Observation, Provenance, View
+from hamster.data.video import write_video
+from hamster.data.video_source import read_video
+from hamster.label.how import Abstained
+from hamster.label.video import label_video
+from hamster.path import Gripper
+from tests.label.hands.test_track import hand_at
+from tests.label.tracking.drawn import pick_and_place
+
+pytest.importorskip("cv2", reason="videos are tracked with OpenCV: pip install 'hamster-vla[tracking]'")
+
+
+class Knows:
+    """Finds the hands that it was told of, by the picture."""
+
+    name, version = "stand-in", "7"
+
+    def __init__(self, scene, until=None):
+        self.hands = {rgb.tobytes(): [hand_at(uv)] for rgb, uv in zip(scene.frames[:until], scene.uv, strict=False)}
+
+    def __call__(self, rgb):
+        return self.hands.get(np.ascontiguousarray(rgb).tobytes(), [])
+
+
+class NoHands:
+    """Finds nothing."""
+
+    name, version = "stand-in", "0"
+
+    def __call__(self, rgb):
+        return []
+
+
+def episode(frames, fps=30.0, **extra):
+    observations = [Observation({"video": View(rgb)}, None, None, t / fps) for t, rgb in enumerate(frames)]
+    return Episode(["put the square there"], observations, Provenance("video:", "a.mp4", extra={"fps": fps, **extra}))
+
+
+def check(labelled, scene):
+    assert len(labelled.labels) == len(labelled.episode.observations)
+    for i, label in enumerate(labelled.labels):
+        assert label.frames[0] == i and label.frames[-1] == len(labelled.labels) - 1
+    first = labelled.labels[0]
+    assert [state for _, state in first.path.events] == [Gripper.CLOSED, Gripper.OPEN]
+    for (i, _), (truth, _) in zip(first.path.events, scene.events, strict=True):
+        assert np.linalg.norm(first.path.uv[i] - scene.uv[truth]) < 0.04
+    middle = labelled.labels[(scene.events[0][0] + scene.events[1][0]) // 2].path
+    assert [(i > 0, state) for i, state in middle.events] == [(False, Gripper.CLOSED), (True, Gripper.OPEN)]
+
+
+def test_a_robots_video(tmp_path):
+    scene = pick_and_place()
+    write_video(tmp_path / "put_it_there.mp4", scene.frames, scene.fps)
+    labelled = label_video(read_video(tmp_path / "put_it_there.mp4"), "tracking")
+    check(labelled, scene)
+    assert (labelled.how.method, labelled.how.tool) == ("tracking", "lucas-kanade") and labelled.how.score > 0.6
+    assert labelled.camera == "video" and labelled.episode.observations[3].views["video"].rgb.shape == (240, 320, 3)
+
+
+def test_a_persons_video():
+    scene = pick_and_place()
+    labelled = label_video(episode(scene.frames), "hands", detector=Knows(scene))
+    check(labelled, scene)
+    assert labelled.how.method == "hands" and labelled.how.tool == "stand-in" and labelled.how.version == "7"
+
+
+def test_auto_takes_hands_where_there_are_any():
+    scene = pick_and_place()
+    assert label_video(episode(scene.frames), detector=Knows(scene)).how.method == "hands"
+    assert label_video(episode(scene.frames), detector=Knows(scene, until=0)).how.method == "tracking"
+
+
+def test_frames_after_the_hand_has_left_are_not_labelled():
+    scene = pick_and_place()
+    until = len(scene.uv) - 6
+    labelled = label_video(episode(scene.frames), "hands", detector=Knows(scene, until))
+    assert len(labelled.labels) == len(labelled.episode.observations) == until
+    assert labelled.episode.observations[-1].time_s == pytest.approx((until - 1) / 30)
+    check(labelled, scene)
+
+
+@pytest.mark.parametrize("method", ["auto", "hands", "tracking"])
+@pytest.mark.parametrize("size", [(1, 1), (3, 40), (64, 48)])
+@pytest.mark.parametrize("count", [1, 4, 9])
+def test_whatever_it_shows_there_is_a_path_or_a_reason(method, size, count):
+    rng = np.random.default_rng(count)
+    frames = rng.integers(0, 256, (count, size[1], size[0], 3)).astype(np.uint8)
+    for shown in (frames, np.zeros_like(frames)):
+        found = label_video(episode(shown, click=(50, 0.2, 0.3)), method, detector=NoHands())
+        assert isinstance(found, Abstained) and found.file == "a.mp4" and found.reason
+    half = np.where(np.arange(count)[:, None, None, None] < count // 2, frames[:1], 255 - frames[:1]).astype(np.uint8)
+    label_video(episode(half), method, detector=NoHands())
+
+
+def test_what_does_not_exist_is_named():
+    scene = episode(np.zeros((4, 8, 8, 3), np.uint8))
+    with pytest.raises(ValueError, match="auto, hands, tracking"):
+        label_video(scene, "magic", detector=NoHands())
+    with pytest.raises(ValueError, match="there are video"):
+        label_video(scene, camera="wrist")
+    with pytest.raises(ValueError, match="without frames"):
+        label_video(episode([]))
