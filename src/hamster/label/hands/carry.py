@@ -45,7 +45,8 @@ def _around(clip: Clip, motion: Motion, t: int, later: int, shift: Array) -> NDA
         hull = cv2.convexHull(shape.round().astype(np.int32))
         cv2.fillConvexPoly(hand, hull, 1)
         cv2.polylines(hand, [hull], True, 1, max(1, round(2 * SKIN * palm)))
-    v, u = np.mgrid[0 : near.shape[0], 0 : near.shape[1]]
+    height, width = clip.rgb.shape[1:3]
+    v, u = np.mgrid[0:height, 0:width]
     forward = tip - motion.landmarks_px[t, WRIST]
     ahead = (u - tip[0]) * forward[0] + (v - tip[1]) * forward[1] > -0.3 * palm * np.hypot(*forward)
     return np.asarray((near > 0) & (hand == 0) & ahead)
