@@ -14,6 +14,7 @@ from hamster.label.sketch.thin import Lines, Mask, thin
 
 Array = NDArray[np.float64]
 _REACH = np.ones((15, 15), np.uint8)  # how far a line goes on under ink of another colour
+_MOST_INK = 0.15  # of the picture; more is no drawing
 _CIRCLED = 1.0  # what a circle at the other end counts, in widths squared of a head
 _DOT = 1.3  # radii; a triangle reaches out 1.55 times as far as the circle of its area
 _DOT_COUNTS = 0.3  # of an arrow's head: it is one if there is no other
@@ -39,7 +40,7 @@ class Arrow:
 def find_arrow(mask: Mask, other: Mask) -> Arrow | None:
     """The longest arrow in a mask (H, W); `other` is ink of other colours, which may lie over it."""
     width = line_width(mask)
-    if width == 0:
+    if width == 0 or mask.mean() > _MOST_INK:
         return None
     circles = find_circles(mask | (other & (cv2.dilate(mask.astype(np.uint8), _REACH) > 0)), width)
     rings = np.zeros_like(mask)
@@ -78,30 +79,26 @@ def _joined(mask: Mask, rings: Mask, other: Mask, width: float) -> Mask | None:
         return None
     cover = rings | other
     pieces.sort(key=lambda i: -int(stats[i, cv2.CC_STAT_AREA]))
-    points = {i: np.argwhere(labels == i).astype(np.float32) for i in pieces[:20]}
     body: Mask = labels == pieces[0]
     waiting = pieces[1:20]
     grown = True
-    while grown:
+    while grown and waiting:
         grown = False
-        here = np.argwhere(body).astype(np.float32)
+        gaps = cv2.distanceTransform((~body).astype(np.uint8), cv2.DIST_L2, 5)
         for i in waiting:
-            a, b = _nearest(here, points[i])
-            if _continues(a, b, cover, width):
+            piece = np.argwhere(labels == i)
+            near = piece[gaps[piece[:, 0], piece[:, 1]].argmin()].astype(np.float32)
+            here = np.argwhere(body)
+            a = here[((here - near) ** 2).sum(1).argmin()].astype(np.float32)
+            if _continues(a, near, cover, width):
                 body |= labels == i
                 bridge = np.zeros(mask.shape, np.uint8)
-                cv2.line(bridge, (int(a[1]), int(a[0])), (int(b[1]), int(b[0])), 1, max(1, round(width)))
+                cv2.line(bridge, (int(a[1]), int(a[0])), (int(near[1]), int(near[0])), 1, max(1, round(width)))
                 body |= bridge > 0
                 waiting.remove(i)
                 grown = True
                 break
     return body
-
-
-def _nearest(here: NDArray[np.float32], there: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    gaps = ((here[:, None] - there[None]) ** 2).sum(-1)
-    i, j = np.unravel_index(int(gaps.argmin()), gaps.shape)
-    return here[i], there[j]
 
 
 def _continues(a: NDArray[np.float32], b: NDArray[np.float32], cover: Mask, width: float) -> bool:
@@ -118,6 +115,8 @@ def _head(px: Array, pixels: Array, width: float) -> tuple[float, Array]:
     """How much ink is at the end of a line (N, 2) beyond the line itself, in widths squared; the line up to the tip."""
     steps = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(px, axis=0), axis=1))])
     window = min(max(8 * width, 30.0), steps[-1] / 2)
+    first = int(np.searchsorted(steps, steps[-1] - 2 * window))
+    before_that, px, steps = px[:first], px[first:], steps[first:]
     near = pixels[_within(pixels, px[steps >= steps[-1] - window], 4 * width + 12)]
     owner = ((near[:, None] - px[None]) ** 2).sum(-1).argmin(1)
     amount = np.bincount(owner, minlength=len(px)) / np.maximum(np.gradient(steps), 0.5)
@@ -127,20 +126,20 @@ def _head(px: Array, pixels: Array, width: float) -> tuple[float, Array]:
     thick = np.flatnonzero(last & (amount > 1.5 * width))
     evidence = float(excess.sum() / width**2)
     if len(thick) == 0:
-        return evidence, px
+        return evidence, np.concatenate([before_that, px])
     base = int(max(thick[0], 1))
     before = int(np.searchsorted(steps, max(steps[base] - max(10.0, 3 * width), 0.0)))
     ahead = px[base] - px[min(before, base - 1)]
     ahead = ahead / np.linalg.norm(ahead)
     offset = near[owner >= base] - px[base]
     if len(offset) == 0:
-        return evidence, px
+        return evidence, np.concatenate([before_that, px])
     forward = offset @ ahead
     sideways = np.abs(offset @ np.array([-ahead[1], ahead[0]]))
     if _is_dot(offset, width):
         evidence *= _DOT_COUNTS
     tip = near[owner >= base][int((forward - 0.7 * sideways).argmax())]
-    return evidence, np.concatenate([px[:base], tip[None]])
+    return evidence, np.concatenate([before_that, px[:base], tip[None]])
 
 
 def _is_dot(pixels: Array, width: float) -> bool:

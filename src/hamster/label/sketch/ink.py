@@ -15,6 +15,7 @@ from hamster.label.sketch.thin import Mask, thin
 Array = NDArray[np.float32]
 Kind = Literal["colour", "vivid", "different"]
 WINDOW_PX = 51  # of the median that looks past the strokes: wider than two of them
+_MOST_PIECES = 150  # of one colour; noise has more
 _WIDEST_PX = 40.0  # of an arrow's head
 
 
@@ -128,7 +129,7 @@ def _ink(
     depth = cv2.distanceTransform(np.pad(closed, 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
     mask = np.zeros(image.shape[:2], bool)
     length = likeness = 0.0
-    for i in range(1, n):
+    for i in sorted(range(1, n), key=lambda i: -int(stats[i, cv2.CC_STAT_AREA]))[:_MOST_PIECES]:
         x, y, w, h, area = (int(v) for v in stats[i])
         if area < 12 or seeds[i] < 0.15 * area:
             continue
