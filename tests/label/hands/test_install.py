@@ -22,5 +22,5 @@ def nothing_installed(monkeypatch):
 def test_what_is_missing_is_named(nothing_installed):
     with pytest.raises(ValueError, match=r"pip install 'hamster-vla\[hands\]'"):
         mediapipe.MediaPipeHands()
-    with pytest.raises(ValueError, match=r"pip install 'hamster-vla\[tracking\]'"):
+    with pytest.raises(ValueError, match=r"pip install 'hamster-vla\[data\]'"):
         opencv.opencv()
