@@ -93,7 +93,7 @@ def _head(canvas, px, width, kind):
     tip, ahead = px[-1], px[-1] - px[-8]
     ahead = ahead / np.linalg.norm(ahead)
     across = np.array([-ahead[1], ahead[0]])
-    size = 3 * width + 24
+    size = 2.2 * width + 32  # of the picture drawn four times as large
     barbs = [tip - size * ahead + side * 0.55 * size * across for side in (-1, 1)]
     if kind == "filled":
         canvas.polygon([tuple(p) for p in (tip, *barbs)], fill=255)

@@ -19,6 +19,7 @@ from hamster.label.sketch.thin import Mask
 Image = NDArray[np.uint8]
 SIDE_PX = 640  # all lengths in pixels are meant for pictures of this longer side
 _LEAST = 0.1  # of an ink's rank
+_BRIGHT = 150  # the strongest channel of those colours
 _TURNS = 3  # that a colour says by convention
 _CHANGED = 36  # in a channel, beyond what JPEG does
 
@@ -115,7 +116,7 @@ def _enough(layer: _Layer, kept: Sequence[_Layer], sure: bool) -> float:
         return max(_LEAST, 0.6 * best)
     if turn(layer.ink.colour) in [turn(other.ink.colour) for other in kept]:
         return float("inf")
-    return max(_LEAST / 2, 0.1 * best) if sure else max(_LEAST, 0.3 * best)
+    return max(_LEAST / 2, 0.1 * best) if sure else max(_LEAST, 0.4 * best)
 
 
 def _layer(ink: Ink, other: Mask, changed: Mask | None) -> _Layer | None:
@@ -148,7 +149,7 @@ def turn(colour: NDArray[np.float32]) -> int:
     hue = float(cv2.cvtColor(colour.reshape(1, 1, 3) / 255, cv2.COLOR_RGB2HSV)[0, 0, 0])
     order = [(80, 170), (190, 260), (290, 350)]
     for turn, (low, high) in enumerate(order):
-        if low <= hue < high:
+        if low <= hue < high and colour.max() >= _BRIGHT:
             return turn
     return _TURNS + int((hue + 10) % 360)
 
