@@ -12,9 +12,12 @@ stage() { printf '\n\033[1m[%s] %s\033[0m\n' "$(date +%H:%M:%S)" "$*"; }
 
 # The planner sees off-domain images only: other arms, cameras, tables, objects and words than the tabletop's.
 stage "planner: off-domain images"
-hamster label offdomain:13000 --seed 0 -o "$out/labels/planner"
+hamster label offdomain:13888 --seed 0 -o "$out/labels/planner"
 stage "planner: training"
-hamster train planner --config nano --data "$out/labels/planner" --out "$out/train/planner"
+# A process for each GPU, or for each of at most four cores: the gradients are those of one batch.
+processes="$(.venv/bin/python -c 'import os, torch; print(torch.cuda.device_count() or min(4, os.cpu_count()))')"
+.venv/bin/torchrun --nproc-per-node "$processes" -m hamster train planner --config nano \
+    --data "$out/labels/planner" --out "$out/train/planner"
 
 # The policy sees 320 demonstrations of the tabletop, the paper's budget: 220 pick and place, 50 press, 50 knock down.
 stage "policy: demonstrations"

@@ -4,8 +4,9 @@ import torch
 
 from hamster.path import PlanError
 from hamster.path.dialects import DIALECTS
+from hamster.path.dialects.hamster import PROMPT
 from hamster.planner import load_planner
-from hamster.planner.families import FAMILIES, HAMSTER_PROMPT, family_of
+from hamster.planner.families import FAMILIES, family_of
 from hamster.planner.local import LocalPlanner
 from hamster.planner.nano import HamsterNanoConfig, HamsterNanoForConditionalGeneration, build_processor
 
@@ -78,4 +79,4 @@ def test_an_unknown_planner_lists_the_known(tmp_path):
 def test_every_family_speaks_a_known_dialect_and_has_a_place_for_the_instruction():
     for family in [*FAMILIES.values(), family_of("qwen3_vl")]:
         assert family.dialect in DIALECTS and "open the box" in family.prompt.format(instruction="open the box")
-    assert family_of("qwen3_vl").prompt == HAMSTER_PROMPT
+    assert family_of("qwen3_vl").prompt == PROMPT

@@ -8,7 +8,7 @@ from typing import Literal
 
 from tyro.conf import Positional
 
-LABELS = {"planner": "offdomain:16000", "policy": "tabletop:320"}
+LABELS = {"planner": "offdomain:13888", "policy": "tabletop:320"}
 
 
 @dataclass(frozen=True)

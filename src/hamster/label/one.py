@@ -31,11 +31,13 @@ class Options:
 def label_item(item: Item, options: Options) -> Labelled | Abstained | Unreadable:
     """The item with its paths, or why it has none.
 
-    What turns out to be damaged only now, a video's tenth frame say, is `Unreadable` as if the reader had said so.
+    A robot's motion is projected where the robot was recorded and the camera is calibrated; else the tip is followed
+    through the images. What turns out to be damaged only now, a video's tenth frame say, is `Unreadable` as if the
+    reader had said so.
     """
     try:
         if isinstance(item, Episode):
-            if item.tool_poses_world is None:
+            if not _projectable(item, options.camera):
                 from hamster.label.video import label_video  # who labels no video needs no tracker
 
                 return label_video(item, options.video, options.camera, options.epsilon)
@@ -48,3 +50,9 @@ def label_item(item: Item, options: Options) -> Labelled | Abstained | Unreadabl
     except (ValueError, OSError) as error:
         provenance = item.provenance  # type: ignore[union-attr]  # what is unreadable passes through
         return Unreadable(provenance.file or provenance.source, str(error))
+
+
+def _projectable(episode: Episode, camera: str | None) -> bool:
+    views = episode.observations[0].views
+    view = views.get(camera or next(iter(views), ""))
+    return episode.tool_poses_world is not None and (view is None or view.camera is not None)

@@ -6,16 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# HAMSTER's published prompt (ICLR 2025; the authors' demo).
-HAMSTER_PROMPT = """
-In the image, please execute the command described in <quest>{instruction}</quest>.
-Provide a sequence of points denoting the trajectory of a robot gripper to achieve the goal.
-Format your answer as a list of tuples enclosed by <ans> and </ans> tags. For example:
-<ans>[(0.25, 0.32), (0.32, 0.17), (0.13, 0.24), <action>Open Gripper</action>, (0.74, 0.21), \
-<action>Close Gripper</action>, ...]</ans>
-The tuple denotes point x and y location of the end effector in the image. The action tags indicate gripper actions.
-Coordinates should be floats between 0 and 1, representing relative positions.
-Remember to provide points between <ans> and </ans> tags and think step by step."""
+from hamster.path.dialects import hamster
 
 
 def _free(prompt_length: int) -> list[Any]:
@@ -39,7 +30,7 @@ class Family:
         constraints: from the prompt's length in tokens to transformers' logits processors.
     """
 
-    prompt: str = HAMSTER_PROMPT
+    prompt: str = hamster.PROMPT
     dialect: str = "hamster"
     max_new_tokens: int = 256
     constraints: Callable[[int], list[Any]] = _free

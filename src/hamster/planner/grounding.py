@@ -19,9 +19,9 @@ def grounding(
 
     The rule, by task (`on` means: inside the object's mask, or within 0.05 of the true path's own point):
 
-    - pick_place, stack: the waypoint with the first close event is on the target, and the one with the last open
-      event (without one: the last waypoint) is on the goal. Where the true path never closes the gripper (the target
-      is in the hand already), a path starts right if it doesn't either.
+    - pick_place, stack: the waypoint with the last close event is on the target (a gripper that was closed before, on
+      nothing, has an earlier one), and that with the last open event (without one: the last waypoint) on the goal.
+      Where the true path never closes the gripper, a path starts right if it doesn't either.
     - press: the last waypoint is on the target; there is no goal.
     - push, knock: the polyline passes over the target's mask (or within 0.05 of the true path's point nearest to the
       middle of the mask), and the last waypoint is within 0.05 of the true one, or on the goal's mask if there is one.
@@ -56,7 +56,7 @@ def _starts(path: Path, truth: Path, target: Mask | None) -> bool:
     grasps, true_grasps = _events(path, Gripper.CLOSED), _events(truth, Gripper.CLOSED)
     if not grasps or not true_grasps:
         return not grasps and not true_grasps
-    return _on(path.uv[grasps[0]], truth.uv[true_grasps[0]], target)
+    return _on(path.uv[grasps[-1]], truth.uv[true_grasps[-1]], target)
 
 
 def _release(path: Path) -> NDArray[np.float64]:

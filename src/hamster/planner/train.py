@@ -1,6 +1,7 @@
 """Train the nano planner on an annotated label set.
 
     hamster train planner --config nano --out runs/planner
+    torchrun --nproc-per-node 2 -m hamster train planner --config nano --out runs/planner     # two cores, or two GPUs
 
 The recipe: pointers, a mention loss, dense losses tied to the words, many instructions behind each image, Muon.
 """
@@ -21,7 +22,8 @@ from torch import nn
 from transformers import AutoProcessor
 
 import hamster.planner.nano as nano
-from hamster.planner.learning import batches, checkpoint, corpus
+from hamster import training_state
+from hamster.planner.learning import batches, corpus, optimisers, parallel
 from hamster.planner.learning.augment import Augmentation
 from hamster.planner.learning.held_out import evaluate
 from hamster.planner.learning.losses import build_probes, losses
@@ -39,8 +41,8 @@ class TrainConfig:
     Attributes:
         steps: optimiser steps, or None to train for `seconds`.
         seconds: of training, summed over all resumptions; the learning rate follows whichever budget is set.
-        batch: images a step. each: instructions behind each image.
-        muon_lr: of the decoder's matrices. adamw_lr: of everything else. weight_decay: of both.
+        batch: images a step, of all processes together. each: instructions behind each image.
+        muon_lr: of the decoder's matrices and the tower's kernels. adamw_lr: of everything else. weight_decay: of both.
         warmup: share of the budget in which the rates rise. decay: share in which they fall to zero.
         save_every_s: seconds between checkpoints. log_every: steps between metrics.
         evaluate_every: steps between evaluations on `evaluate_on` instructions of held-out images (the last
@@ -70,7 +72,7 @@ class TrainConfig:
 
 
 PRESETS = {
-    "nano": TrainConfig(seconds=100 * 60),
+    "nano": TrainConfig(steps=7000, evaluate_every=1000, evaluate_on=256),
     "debug": TrainConfig(
         steps=20, batch=4, each=4, log_every=5, evaluate_every=10, evaluate_on=8,
         model={"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64,
@@ -113,22 +115,25 @@ class _Run:
 
     def __init__(self, config: TrainConfig, data: File, out: File, tokenizer_dir: File | None) -> None:
         self.config, self.out = config, out
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.writer = _writer(out / "tensorboard")
+        self.device, self.leads = parallel.start(), parallel.rank() == 0
+        self.writer = _writer(out / "tensorboard") if self.leads else None
         saved = out / "model" if (out / "state.safetensors").is_file() else tokenizer_dir
         self.processor = _new_processor(data) if saved is None else AutoProcessor.from_pretrained(saved)
-        self.corpus = corpus.load(data, out / "cache", self.processor.tokenizer)
+        with parallel.first_alone():
+            self.corpus = corpus.load(data, out / "cache", self.processor.tokenizer)
         aside = min(500, max(1, round(config.held_out * len(self.corpus))))
         self.images = len(self.corpus) - aside if len(self.corpus) > 1 else 1
         torch.manual_seed(config.seed)
         sizes = nano.HamsterNanoConfig(vocab_size=len(self.processor.tokenizer), **config.model)
         self.model = nano.HamsterNanoForConditionalGeneration(sizes).train().to(self.device)
         self.probes = build_probes(self.model, torch.from_numpy(self.corpus.looks)).to(self.device)
-        self.optimisers = _optimisers(config, self.model, self.probes)
+        self.optimisers = optimisers.build(
+            self.model, self.probes, config.muon_lr, config.adamw_lr, config.weight_decay
+        )
         self.step, self.elapsed, self.scores = 0, 0.0, dict[str, float]()
         self.modules: dict[str, nn.Module] = {"model": self.model, "probes": self.probes}
         if (out / "state.safetensors").is_file():
-            facts = checkpoint.load(out / "state.safetensors", self.modules, self.optimisers, {"probes"})
+            facts = training_state.load(out / "state.safetensors", self.modules, self.optimisers, {"probes"})
             self.step, self.elapsed, self.scores = facts["step"], facts["elapsed"], facts["scores"]
 
     @property
@@ -139,10 +144,11 @@ class _Run:
 
     def run(self) -> dict[str, float]:
         saved, sums = self.elapsed, defaultdict[str, float](float)
-        if self.step == 0:
+        if self.step == 0 and self.leads:
             self.processor.save_pretrained(self.out / "model")  # once and first: a resumed training reads it
             self.save()
-        with Progress(*Progress.get_default_columns(), TextColumn("{task.fields[note]}"), refresh_per_second=1) as bar:
+        columns = (*Progress.get_default_columns(), TextColumn("{task.fields[note]}"))
+        with Progress(*columns, refresh_per_second=1, disable=not self.leads) as bar:
             task = bar.add_task("planner", total=1.0, note="")
             while self.progress < 1:
                 began = time.perf_counter()
@@ -152,7 +158,7 @@ class _Run:
                 if self.step % self.config.log_every == 0:
                     self._log({name: value / self.config.log_every for name, value in sums.items()}, "train")
                     sums.clear()
-                self.elapsed += time.perf_counter() - began
+                self.elapsed = parallel.agree(self.elapsed + time.perf_counter() - began)
                 if self.step % self.config.evaluate_every == 0:
                     self.evaluate()
                 if self.elapsed - saved > self.config.save_every_s:
@@ -166,20 +172,15 @@ class _Run:
     def train_step(self) -> dict[str, float]:
         config = self.config
         batch = batches.sample(
-            self.corpus,
-            self.images,
-            self.step,
-            config.batch,
-            config.each,
-            config.seed,
-            config.augmentation,
-            self.device,
-        )
+            self.corpus, self.images, self.step, config.batch, config.each, config.seed, config.augmentation,
+            self.device, parallel.rank(), parallel.processes(),
+        )  # fmt: skip
         rate = _rate(self.progress, config)
-        with torch.autocast(self.device, torch.bfloat16):
+        with torch.autocast(self.device.split(":")[0], torch.bfloat16):
             found = losses(self.model, self.probes, batch)
         total = sum((WEIGHTS[name] * value for name, value in found.items()), torch.zeros((), device=self.device))
         total.backward()  # type: ignore[no-untyped-call]
+        parallel.average_gradients(self.modules.values())
         nn.utils.clip_grad_norm_(self.optimisers["adamw"].param_groups[0]["params"], 1.0)
         for name, optimiser in self.optimisers.items():
             optimiser.param_groups[0]["lr"] = rate * (config.muon_lr if name == "muon" else config.adamw_lr)
@@ -188,6 +189,8 @@ class _Run:
         return {name: float(value.detach()) for name, value in found.items()}
 
     def evaluate(self) -> None:
+        if not self.leads:
+            return
         first = self.corpus.first
         spare = np.arange(first[min(self.images, len(self.corpus) - 1)], first[-1])
         chosen = np.random.default_rng(0).permutation(spare)[: self.config.evaluate_on]
@@ -196,13 +199,17 @@ class _Run:
 
     def save(self) -> None:
         """Write the model, to be used, and the state, to be resumed."""
+        if not self.leads:
+            return
         with quiet():
             self.model.save_pretrained(self.out / "model")
         (self.out / "config.json").write_text(json.dumps(asdict(self.config), indent=1))
         facts = {"step": self.step, "elapsed": self.elapsed, "scores": self.scores}
-        checkpoint.save(self.out / "state.safetensors", self.modules, self.optimisers, facts)
+        training_state.save(self.out / "state.safetensors", self.modules, self.optimisers, facts)
 
     def _log(self, values: dict[str, float], group: str) -> None:
+        if self.writer is None:
+            return
         for name, value in values.items():
             self.writer.add_scalar(f"{group}/{name}", value, self.step)
         line = {
@@ -227,15 +234,6 @@ def _new_processor(data: File) -> Any:
 
 def _rate(progress: float, config: TrainConfig) -> float:
     return min(1.0, (progress + 1e-4) / max(config.warmup, 1e-4), max(0.0, (1 - progress) / config.decay))
-
-
-def _optimisers(config: TrainConfig, model: nn.Module, probes: nn.Module) -> dict[str, torch.optim.Optimizer]:
-    matrices = [p for name, p in model.named_parameters() if name.startswith("layers.") and p.ndim == 2]
-    chosen = {id(p) for p in matrices}
-    others = [p for module in (model, probes) for p in module.parameters() if id(p) not in chosen]
-    muon = torch.optim.Muon(matrices, lr=config.muon_lr, weight_decay=config.weight_decay)
-    adamw = torch.optim.AdamW(others, lr=config.adamw_lr, betas=(0.9, 0.98), weight_decay=config.weight_decay)
-    return {"muon": muon, "adamw": adamw}
 
 
 def _writer(folder: File) -> Any:

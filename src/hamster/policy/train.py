@@ -18,6 +18,7 @@ from rich.progress import Progress
 from rich.table import Table
 from torch import Tensor, nn
 
+from hamster import training_state
 from hamster.policy import checkpoint
 from hamster.policy.actor import FlowActor
 from hamster.policy.batches import Batches, Target
@@ -37,7 +38,8 @@ def train_policy(config: str | TrainConfig, data_dir: FilePath, out_dir: FilePat
     Args:
         config: a preset's name or a configuration.
         data_dir: a label set of kind "episodes".
-        out_dir: gets config.json, model.safetensors, train_info.json, metrics.json; resume/, pack/ and tensorboard/.
+        out_dir: gets config.json, model.safetensors, train_info.json, metrics.json; to go on: state.safetensors, pack/;
+            and tensorboard/.
 
     Raises:
         ValueError: for an unknown preset, or a folder without such a label set.
@@ -72,7 +74,8 @@ class Run:
         self.step, self.seconds = 0, 0.0
         self.metrics: list[dict[str, Any]] = []
         self.log = _tensorboard(out_dir / "tensorboard")
-        if (out_dir / "resume" / "state.pt").is_file():
+        self.file = out_dir / "state.safetensors"
+        if self.file.is_file():
             self._resume()
 
     def advance(self) -> dict[str, float]:
@@ -108,19 +111,8 @@ class Run:
 
     def save(self) -> None:
         """Writes what it takes to go on, in one atomic rename."""
-        folder = self.out_dir / "resume"
-        folder.mkdir(parents=True, exist_ok=True)
-        state = {
-            "actor": self.actor.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "step": self.step,
-            "seconds": self.seconds,
-            "metrics": json.dumps(self.metrics),
-            "config": json.dumps(asdict(self.config)),
-        }
-        torch.save(state, folder / "state.tmp")
-        (folder / "state.tmp").replace(folder / "state.pt")
+        facts = {"step": self.step, "seconds": self.seconds, "metrics": self.metrics, "config": asdict(self.config)}
+        training_state.save(self.file, self._modules, {"optimiser": self.optimiser}, facts)
 
     def info(self) -> dict[str, Any]:
         """What made this checkpoint."""
@@ -129,13 +121,14 @@ class Run:
         return info | {"train": asdict(self.config), "seconds": round(self.seconds, 1), "metrics": last}
 
     def _resume(self) -> None:
-        state = torch.load(self.out_dir / "resume" / "state.pt", map_location=self.device, weights_only=True)
-        if state["config"] != json.dumps(asdict(self.config)):
+        if training_state.facts(self.file)["config"] != json.loads(json.dumps(asdict(self.config))):
             raise ValueError(f"{self.out_dir} holds a run of another configuration; give another --out, or remove it")
-        self.actor.load_state_dict(state["actor"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.seconds, self.metrics = state["step"], state["seconds"], json.loads(state["metrics"])
+        state = training_state.load(self.file, self._modules, {"optimiser": self.optimiser})
+        self.step, self.seconds, self.metrics = state["step"], state["seconds"], state["metrics"]
+
+    @property
+    def _modules(self) -> dict[str, nn.Module]:
+        return {"actor": self.actor, "average": self.average}
 
     def _average(self) -> None:
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))

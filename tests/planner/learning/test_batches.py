@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -8,6 +6,7 @@ from hamster.path.dialects import parse
 from hamster.planner.learning import batches, corpus
 from hamster.planner.learning.augment import NONE, Augmentation
 from hamster.planner.nano import build_processor, tokens
+from tests.label_sets import write_manifest
 from tests.planner import drawn
 
 
@@ -63,16 +62,17 @@ def test_a_second_load_is_the_same(data, tokenizer, labels, tmp_path):
 
 
 def test_larger_images_are_scaled(tokenizer, tmp_path):
-    big = corpus.load(drawn.write(tmp_path / "big", 2, seed=1, each=3, side=192), tmp_path / "cache", tokenizer)
+    big = corpus.load(drawn.write(tmp_path / "big", 2, seed=1, each=3, side=256), tmp_path / "cache", tokenizer)
     rgb, masks = big.images(np.arange(2))
-    assert rgb.shape == (2, 128, 128, 3) and masks.shape == (2, 128, 128)
+    assert rgb.shape == (2, 192, 192, 3) and masks.shape == (2, 192, 192)
 
 
 def test_what_is_no_label_set_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no label set"):
         corpus.shards(tmp_path)
-    (tmp_path / "manifest.json").write_text(json.dumps({"kind": "episodes"}))
-    with pytest.raises(ValueError, match="annotated"):
+    (tmp_path / "ep.npz").write_bytes(b"")
+    write_manifest(tmp_path, "episodes", ["ep.npz"])
+    with pytest.raises(ValueError, match="kind episodes, not 'annotated'"):
         corpus.shards(tmp_path)
 
 

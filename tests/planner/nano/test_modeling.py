@@ -150,7 +150,7 @@ def test_an_image_is_256_tokens(model, count):
             model(input_ids=ids)
     else:
         with pytest.raises(ValueError, match="256 tokens"):
-            model(input_ids=ids, pixel_values=torch.zeros(1, 3, 128, 128))
+            model(input_ids=ids, pixel_values=torch.zeros(1, 3, 192, 192))
 
 
 def test_soft_targets_are_distributions_around_the_truth():

@@ -14,7 +14,8 @@ from hamster.planner.learning.augment import Augmentation
 from hamster.planner.learning.corpus import MOST_OBJECTS, Corpus
 from hamster.planner.nano import tokens
 
-NUDGE_PX = 1.0  # how far off the patch token of a training answer may be
+PATCH_PX = tokens.PIXELS // tokens.GRID
+NUDGE = 1.0  # bins: how far off the patch token of a training answer may be
 SHORT, MOSTLY = 0.85, 0.85  # which share of instructions is short, and how often they are among themselves
 
 
@@ -23,7 +24,7 @@ class Batch:
     """One step's data.
 
     Attributes:
-        pixel_values: (B, 3, 128, 128) in [-1, 1]. ids: (B, K, T) instruction and answer.
+        pixel_values: (B, 3, 192, 192) in [-1, 1]. ids: (B, K, T) instruction and answer.
         labels: (B, K, T) the answer's tokens at their own places, -100 elsewhere.
         coverage: (B, O, 256) share of each patch that each object covers. looks: (B, O, 2) colour and kind tokens.
         roles: (B, K, 2) the object that the gripper goes to and the one where it ends up, -1 where there is none.
@@ -41,12 +42,16 @@ class Batch:
 
 
 def sample(
-    corpus: Corpus, images: int, step: int, batch: int, each: int, seed: int, augmentation: Augmentation, device: str
-) -> Batch:
-    """The batch of a step: `batch` of the first `images` images, `each` instructions for each of them."""
-    rng = np.random.default_rng([seed, step])
-    index = _order(images, step, batch, seed)
-    flip = rng.random(batch) < augmentation.flip
+    corpus: Corpus, images: int, step: int, batch: int, each: int, seed: int, augmentation: Augmentation, device: str,
+    rank: int = 0, processes: int = 1,
+) -> Batch:  # fmt: skip
+    """The batch of a step: `batch` of the first `images` images, `each` instructions for each of them.
+
+    Of several processes each gets its share of the images.
+    """
+    rng = np.random.default_rng([seed, step, rank])
+    index = _order(images, step, batch, seed)[rank::processes]
+    flip = rng.random(len(index)) < augmentation.flip
     # Short instructions among themselves most of the time: a batch is padded to its longest one.
     longest = np.quantile(corpus.length, SHORT) if rng.random() < MOSTLY else np.inf
     chosen = [_choose(corpus, int(i), each, bool(f), longest, rng) for i, f in zip(index, flip, strict=True)]
@@ -89,7 +94,7 @@ def assemble(
     scale, shift = augment.frame(low, high, augmentation, rng)
     uv = ((uv - shift[:, None, None]) / scale[:, None, None]).clip(0, 1)
     pixels, masks = _pixels(corpus, index, flip, scale, shift, uv[:, 0, 0], augmentation, rng, device)
-    nudge = rng.uniform(-NUDGE_PX, NUDGE_PX, (chosen.size, tokens.MAX_WAYPOINTS, 2)).astype(np.float32)
+    nudge = rng.uniform(-NUDGE, NUDGE, (chosen.size, tokens.MAX_WAYPOINTS, 2)).astype(np.float32)
     ids, labels = _text(corpus, chosen, uv.astype(np.float32), nudge)
     coverage = _coverage(masks, max(1, int((corpus.looks[index, :, 1] > 0).sum(1).max())))
     mention, means = _mentions(corpus, chosen, ids.shape[-1], coverage)
@@ -136,8 +141,8 @@ def _text(
 
 
 def _coverage(masks: Tensor, objects: int) -> Tensor:
-    """(B, 128, 128) masks to (B, O, 256): the share of each patch that each object covers."""
-    patches = masks.reshape(-1, tokens.GRID, tokens.BINS, tokens.GRID, tokens.BINS)
+    """(B, 192, 192) masks to (B, O, 256): the share of each patch that each object covers."""
+    patches = masks.reshape(-1, tokens.GRID, PATCH_PX, tokens.GRID, PATCH_PX)
     patches = patches.permute(0, 1, 3, 2, 4).flatten(3).flatten(1, 2)
     which = torch.arange(objects, device=masks.device, dtype=torch.uint8)
     covered: Tensor = (patches[:, None] == which[:, None, None]).float().mean(-1)

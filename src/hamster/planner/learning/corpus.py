@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path as File
 from typing import Any
@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from hamster.label.annotated import read_pictures
+from hamster.label.dataset import shards_of
 from hamster.path import Gripper, Path
 from hamster.planner.nano import tokens
 
@@ -26,7 +28,7 @@ class Corpus:
     """All images and their annotations; those of image i are `first[i]` to `first[i + 1]`.
 
     Attributes:
-        rgb: (N, 128, 128, 3) uint8 on disk, per shard. segmentation: (N, 128, 128) uint8, 255 is no object.
+        rgb: (N, 192, 192, 3) uint8 on disk, per shard. segmentation: (N, 192, 192) uint8, 255 is no object.
         first: (N + 1,) first annotation of each image.
         looks: (N, 32, 2) token ids of each object's colour and kind, 0 where there is none.
         ids: (A, T) instructions, padded with 0; length: (A,).
@@ -57,7 +59,7 @@ class Corpus:
         return len(self.first) - 1
 
     def images(self, index: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """rgb (B, 128, 128, 3) and segmentation (B, 128, 128) of some images."""
+        """rgb (B, 192, 192, 3) and segmentation (B, 192, 192) of some images."""
         shard = np.searchsorted(self.starts, index, side="right") - 1
         within = index - self.starts[shard]
         rgb = np.stack([self.rgb[s][i] for s, i in zip(shard, within, strict=True)])
@@ -74,22 +76,8 @@ class Corpus:
 
 
 def shards(data: File) -> list[File]:
-    """The complete shards (.npz) of an annotated label set; one that is still being written has no manifest yet.
-
-    Raises:
-        ValueError: if `data` is no such set.
-    """
-    file = data / "manifest.json"
-    if file.is_file():
-        manifest: dict[str, Any] = json.loads(file.read_text())
-        if manifest.get("kind") != "annotated":
-            raise ValueError(f"{data} holds {manifest.get('kind')!r} labels; a planner learns from 'annotated' ones")
-        found = [data / shard["file"] for shard in manifest["shards"]]
-    else:
-        found = [lines.with_suffix(".npz") for lines in sorted(data.glob("shard-*.jsonl"))]
-    if not found:
-        raise ValueError(f"{data} is no label set; make one with `hamster label offdomain:N -o DIR`")
-    return found
+    """The .npz files of a label set's shards of annotated images; ValueError if there are none."""
+    return [data / name for names in shards_of(data, "annotated") for name in names if name.endswith(".npz")]
 
 
 def read_lines(shard: File) -> Iterator[dict[str, Any]]:
@@ -129,11 +117,10 @@ def _stem(shard: File) -> str:
 def _images(shard: File, cache: File) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     files = [cache / f"{_stem(shard)}-{kind}.npy" for kind in ("rgb", "segmentation")]
     if not all(file.is_file() for file in files):
-        with np.load(shard, allow_pickle=False) as arrays:
-            for file, scaled in zip(files, _scaled(arrays["rgb"], arrays["segmentation"]), strict=True):
-                part = file.with_suffix(".part.npy")
-                np.save(part, scaled)
-                part.replace(file)
+        for file, scaled in zip(files, _scaled(*read_pictures(shard)), strict=True):
+            part = file.with_suffix(".part.npy")
+            np.save(part, scaled)
+            part.replace(file)
     return np.load(files[0], mmap_mode="r"), np.load(files[1], mmap_mode="r")
 
 
@@ -160,10 +147,10 @@ def _joined(tables: list[dict[str, NDArray[Any]]]) -> dict[str, Any]:
     return {**joined, "first": np.cumsum([0, *per_image]), "tasks": tuple(map(str, tasks))}
 
 
-def _scaled(rgb: NDArray[np.uint8], masks: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    size = (tokens.SIDE, tokens.SIDE)
-    if rgb.shape[1:3] == size:
-        return rgb, masks
+def _scaled(
+    rgb: Sequence[NDArray[np.uint8]], masks: Sequence[NDArray[np.uint8]]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    size = (tokens.PIXELS, tokens.PIXELS)
     images = [np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)) for image in rgb]
     scaled = [np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)) for mask in masks]
     return np.stack(images), np.stack(scaled)

@@ -50,7 +50,7 @@ class HamsterNanoConfig(PretrainedConfig):  # type: ignore[misc]  # transformers
         self.max_text_tokens = max_text_tokens
         self.max_prompt_tokens = tokens.GRID**2 + max_text_tokens - tokens.MAX_ANSWER
         self.image_token_id = tokens.IMAGE
-        self.image_size = tokens.SIDE
+        self.image_size = tokens.PIXELS
         kwargs.setdefault("pad_token_id", tokens.PAD)
         kwargs.setdefault("eos_token_id", tokens.END)
         kwargs.setdefault("bos_token_id", None)

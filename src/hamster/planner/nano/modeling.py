@@ -187,7 +187,7 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
 
         Args:
             input_ids: (B, T) new tokens; a row holds 256 image tokens before any text, or continues one that did.
-            pixel_values: (B, 3, 128, 128) in [-1, 1]; needed with the image tokens.
+            pixel_values: (B, 3, 192, 192) in [-1, 1]; needed with the image tokens.
             attention_mask: (B, past + T) 0 where a key is padding.
             past_key_values: cache of the earlier tokens; then `image_features` (B, 256, C) are needed, too.
             image_features: as returned by the pass that saw the image.
@@ -234,7 +234,7 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
         """The training form of `forward`: several instructions behind each image.
 
         Args:
-            pixel_values: (B, 3, 128, 128) in [-1, 1].
+            pixel_values: (B, 3, 192, 192) in [-1, 1].
             ids: (B, K, T) instruction and answer, padded on the right.
         """
         features = self.tower(pixel_values)

@@ -24,12 +24,12 @@ CHAT_TEMPLATE = (
 
 
 class HamsterNanoImageProcessor(PilBackend):  # type: ignore[misc]  # transformers is untyped
-    """Any image to (3, 128, 128) in [-1, 1]; the aspect ratio is given up, as paths are relative to the image."""
+    """Any image to (3, 192, 192) in [-1, 1]; the aspect ratio is given up, as paths are relative to the image."""
 
     resample = PILImageResampling.BILINEAR
     image_mean = [0.5, 0.5, 0.5]  # noqa: RUF012  # the type that transformers reads
     image_std = [0.5, 0.5, 0.5]  # noqa: RUF012
-    size = {"height": tokens.SIDE, "width": tokens.SIDE}  # noqa: RUF012
+    size = {"height": tokens.PIXELS, "width": tokens.PIXELS}  # noqa: RUF012
     do_resize = True
     do_rescale = True
     do_normalize = True

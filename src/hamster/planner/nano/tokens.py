@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 GRID = 16  # patches per side
 BINS = 8  # bins per side of a patch
-SIDE = GRID * BINS  # pixels (and bins) per side of the image
+SIDE = GRID * BINS  # bins per side of the image
+PIXELS = 192  # per side of the image as the model sees it
 
 PAD, UNK, IMAGE, ANS, END, OPEN, CLOSE = range(7)
 PATCHES = CLOSE + 1  # first patch token
@@ -42,16 +43,16 @@ def answer_tokens(
         uv: (N, 8, 2) waypoints, of which the first `count` are meant.
         event: (N, 8) 0, or the token `OPEN` or `CLOSE` that follows the waypoint.
         count: (N,) waypoints per path, 1 to 8.
-        nudge: (N, 8, 2) in pixels, moves a point before its patch is chosen (not its bin): teaches the bin
+        nudge: (N, 8, 2) in bins, moves a point before its patch is chosen (not its bin): teaches the bin
             tokens to make the best of a neighbouring patch.
 
     Returns:
         (N, 26) slots and which of them are used; the used slots of a row, in order, are its answer.
     """
-    px = np.clip(uv * SIDE, 0, SIDE - 1e-3)
-    seen = px if nudge is None else np.clip(px + nudge, 0, SIDE - 1e-3)
+    place = np.clip(uv * SIDE, 0, SIDE - 1e-3)
+    seen = place if nudge is None else np.clip(place + nudge, 0, SIDE - 1e-3)
     patch = (seen // BINS).astype(np.int64)
-    bin_ = np.clip(np.floor(px - patch * BINS), 0, BINS - 1).astype(np.int64)
+    bin_ = np.clip(np.floor(place - patch * BINS), 0, BINS - 1).astype(np.int64)
     slots = np.zeros((len(uv), MAX_ANSWER), np.int64)
     slots[:, 0], slots[:, -1] = ANS, END
     slots[:, 1:-1:3] = PATCHES + patch[..., 1] * GRID + patch[..., 0]

@@ -1,4 +1,4 @@
-"""A small convolutional tower with coordinate channels: 128 x 128 pixels become 16 x 16 patch features."""
+"""A small convolutional tower with coordinate channels: 192 x 192 pixels become 16 x 16 patch features."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Block(nn.Module):
 
 
 class Tower(nn.Module):
-    """(B, 3, 128, 128) in [-1, 1] to (B, 256, channels[2]), row by row."""
+    """(B, 3, 192, 192) in [-1, 1] to (B, 256, channels[2]), row by row."""
 
     def __init__(self, channels: list[int], blocks: list[int]) -> None:
         super().__init__()
         a, b, c = channels
-        self.stem = nn.Conv2d(5, a, 4, stride=2, padding=1)
+        self.stem = nn.Conv2d(5, a, 6, stride=3, padding=2)
         self.to_32 = nn.Conv2d(a, b, 3, stride=2, padding=1)
         self.blocks_32 = nn.Sequential(*[Block(b) for _ in range(blocks[0])])
         self.to_16 = nn.Conv2d(b, c, 3, stride=2, padding=1)

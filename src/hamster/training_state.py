@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 
 def save(
-    file: File, modules: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer], facts: Mapping[str, Any]
+    file: File, modules: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer], known: Mapping[str, Any]
 ) -> None:
     """Write modules, optimisers and plain facts; an interrupted write leaves the former file as it was."""
     tensors = {f"{name}/{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
@@ -24,7 +24,7 @@ def save(
         for i, state in optimiser.state_dict()["state"].items():
             tensors.update({f"{name}/{i}/{key}": torch.as_tensor(value) for key, value in state.items()})
     part = file.with_suffix(".part")
-    save_file({k: v.detach().clone().contiguous() for k, v in tensors.items()}, part, {"facts": json.dumps(facts)})
+    save_file({k: v.detach().clone().contiguous() for k, v in tensors.items()}, part, {"facts": json.dumps(known)})
     with part.open("rb") as written:
         os.fsync(written.fileno())
     part.replace(file)
@@ -39,13 +39,19 @@ def load(
     """
     with safe_open(file, "pt") as saved:
         tensors = {key: saved.get_tensor(key) for key in saved.keys()}  # noqa: SIM118  # not a dict
-        facts: dict[str, Any] = json.loads(saved.metadata()["facts"])
     for name, module in modules.items():
-        known = {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")}
-        module.load_state_dict(known, strict=name not in may_grow)
+        own = {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")}
+        module.load_state_dict(own, strict=name not in may_grow)
     for name, optimiser in optimisers.items():
         optimiser.load_state_dict({**optimiser.state_dict(), "state": _states(name, tensors)})
-    return facts
+    return facts(file)
+
+
+def facts(file: File) -> dict[str, Any]:
+    """The plain facts alone."""
+    with safe_open(file, "pt") as saved:
+        found: dict[str, Any] = json.loads(saved.metadata()["facts"])
+    return found
 
 
 def _states(name: str, tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:

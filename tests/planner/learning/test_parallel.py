@@ -1,0 +1,65 @@
+import json
+import os
+import socket
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.multiprocessing as mp
+from safetensors.torch import load_file
+from torch import nn
+
+from hamster.planner.learning import parallel
+from hamster.planner.train import PRESETS, train_planner
+from tests.planner import drawn
+
+TINY = replace(PRESETS["debug"], steps=4, log_every=1, evaluate_every=4, evaluate_on=2)
+
+
+def _join(rank, port):
+    os.environ.update(RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    parallel.start()
+
+
+def _work(rank, port, data, out):
+    _join(rank, port)
+    _average(rank)
+    train_planner(TINY, data, out)
+
+
+def _average(rank):
+    layer = nn.Linear(2, 1)
+    layer.weight.grad = torch.tensor([[1.0 + rank, 4.0]])  # and none for the bias
+    parallel.average_gradients([layer])
+    assert layer.weight.grad.tolist() == [[1.5, 4.0]] and layer.bias.grad.tolist() == [0.0]
+    assert parallel.agree(7.0 + rank) == 7.0
+
+
+def _free_port():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return drawn.write(tmp_path_factory.mktemp("drawn"), 12, seed=7, each=5)
+
+
+def _told(out):
+    return [json.loads(line) for line in (out / "train.jsonl").read_text().splitlines()]
+
+
+def test_two_processes_train_one_model(data, tmp_path):
+    """Their gradients become the mean, their clocks that of the first; they leave one model and one log."""
+    mp.spawn(_work, (_free_port(), data, tmp_path / "two"), nprocs=2)
+    train_planner(TINY, data, tmp_path / "one")
+    told = [_told(tmp_path / name) for name in ("one", "two")]
+    assert [line["step"] for line in told[1]] == [1, 2, 3, 4]
+    assert abs(told[0][-1]["answer"] - told[1][-1]["answer"]) < 0.5
+    one, two = (load_file(tmp_path / name / "state.safetensors") for name in ("one", "two"))
+    assert one.keys() == two.keys()
+
+
+def test_alone_there_is_nothing_to_agree_on():
+    assert parallel.rank() == 0 and parallel.processes() == 1 and parallel.agree(2.5) == 2.5
