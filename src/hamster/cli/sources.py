@@ -80,9 +80,11 @@ def _count(text: str, scheme: str) -> int:
 
 
 def _existing(text: str, scheme: str, what: str) -> Path | str:
-    checks = {"DIR": Path.is_dir, "FILE": Path.is_file, "PATH": Path.exists}
     if what == "GLOB":
         return text
-    if not checks[what](Path(text)):
-        raise ValueError(f"no such {what} as {text!r}; say {scheme}:{what}")
+    check, name = {"DIR": (Path.is_dir, "folder"), "FILE": (Path.is_file, "file")}.get(
+        what, (Path.exists, "file or folder")
+    )
+    if not check(Path(text)):
+        raise ValueError(f"no {name} {text!r}; say {scheme}:{what}")
     return Path(text)
