@@ -87,7 +87,7 @@ class Journal:
             ValueError: if the folder holds another run.
         """
         journal = cls(folder / "journal.jsonl")
-        first, *lines = journal._lines() or [run]
+        first, *lines = journal._lines() or [dict(run)]
         if first != run:
             raise ValueError(f"{folder} holds labels of another run, {first}; choose another folder")
         journal.entries = {entry["number"]: entry for entry in lines if _whole(folder, entry)}

@@ -75,7 +75,7 @@ def _bare(image: Array, back: Array, siblings: Sequence[NDArray[np.uint8]]) -> M
         cover = ((image - back) * ink).sum(-1) / np.maximum(size2, 1)
         bare |= (size2 > 60**2) & (cover < 0.35) & (np.abs(image - sibling).max(-1) > 36)
         agreed |= np.abs(image - sibling).max(-1) < 25
-    return bare & agreed
+    return np.asarray(bare & agreed)
 
 
 def _colours(image: Array, back: Array, near: Mask | None) -> list[NDArray[np.float32]]:
