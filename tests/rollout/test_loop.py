@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -116,3 +119,20 @@ def test_the_record_is_json_and_its_paths_come_back():
     result = rollout(FakeEnv(), FakePlanner(), FakePolicy())
     record = json.loads(json.dumps(result.to_json()))
     assert record["success"] is True and Path.from_json(record["paths"][0]) == a_path(0.1)
+
+
+class HastyPlanner:
+    """Believes that the gripper is closed."""
+
+    def plan(self, image, instruction):
+        uv = [[0.1, 0.1], [0.2, 0.2], [0.3, 0.3], [0.4, 0.4]]
+        return SimpleNamespace(paths=(Path(uv, [0, 1, 0, 1]),), raw_text="")
+
+
+@pytest.mark.parametrize(("opening", "states"), [(1.0, [-1, -1, 0, 1]), (0.0, [0, 1, 0, 1])])
+def test_an_open_gripper_is_not_believed_to_be_closed(opening, states):
+    env, policy = FakeEnv(), FakePolicy()
+    seen = env.observe
+    env.observe = lambda: replace(seen(), gripper=opening)
+    rollout(env, HastyPlanner(), policy)
+    assert policy.seen[0][1].gripper.tolist() == states

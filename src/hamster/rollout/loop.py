@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hamster.data import Observation
 from hamster.path import Path, PlanError
+from hamster.path.settle import settled
 from hamster.rollout.environment import BrokenEnvironmentError, Environment
 from hamster.rollout.executor import Executor
 from hamster.rollout.record import Rollout
@@ -17,6 +18,7 @@ from hamster.rollout.safety import Gate, MotionRefusedError
 from hamster.rollout.tape import Tape, timed
 
 _NEVER = 1 << 60
+HALF_OPEN = 0.5  # of the opening: more, and nothing is held
 
 
 class PlanLike(Protocol):
@@ -112,7 +114,7 @@ def _run(
     while True:
         observation = env.observe()
         if planner is not None and tape.n_keyposes >= next_plan:
-            _plan(planner, env, tape)
+            _plan(planner, env, observation, tape)
             next_plan = tape.n_keyposes + replan_every if replan_every else _NEVER
         tape.film_start()
         motion = timed(tape.policy_s, partial(policy.act, observation, tape.path, env.instruction))
@@ -127,7 +129,8 @@ def _run(
                     return tape.end("timeout")
 
 
-def _plan(planner: PlannerLike, env: Environment, tape: Tape) -> None:
+def _plan(planner: PlannerLike, env: Environment, observation: Observation, tape: Tape) -> None:
     plan = timed(tape.planner_s, partial(planner.plan, env.front_image(), env.instruction))
-    tape.paths.append(plan.paths[0])
+    path = plan.paths[0]
+    tape.paths.append(settled(path) if observation.gripper is not None and observation.gripper > HALF_OPEN else path)
     tape.raw_texts.append(plan.raw_text)
