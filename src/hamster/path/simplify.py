@@ -38,11 +38,13 @@ def kept_waypoints(uv: ArrayLike, fixed: ArrayLike = (), epsilon: float = EPSILO
     if not epsilon >= 0:
         raise ValueError(f"epsilon must be >= 0, got {epsilon}")
     points = np.ascontiguousarray(uv, np.float64)
-    pins = np.unique(np.append(np.asarray(fixed, np.intp), [0, len(points) - 1]))
+    pins = sorted({0, len(points) - 1, *np.asarray(fixed, np.intp).tolist()})
     # In the plane, Rust does in microseconds what numpy does in a tenth of a millisecond: labels are made per frame.
     corners = simplify_coords_idx if points.shape[1] == 2 else _corners
-    pieces = [start + np.asarray(corners(points[start : end + 1], epsilon)) for start, end in pairwise(pins.tolist())]
-    return np.unique(np.concatenate([pins, *pieces])).astype(np.intp)
+    kept = [0]
+    for start, end in pairwise(pins):
+        kept += [start + corner for corner in corners(points[start : end + 1], epsilon)[1:]]
+    return np.array(kept, np.intp)
 
 
 def _corners(points: Array, epsilon: float) -> list[int]:
