@@ -15,16 +15,17 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data import safe_pickle
 from hamster.data.images import read_image
+from hamster.data.lazy import LazyObservations
 from hamster.data.records import Episode, Observation, Provenance, View
 from hamster.data.unreadable import Unreadable
 from hamster.geometry import Camera, matrix_from_quaternion
@@ -132,7 +133,7 @@ def opencv_camera(
 
 
 @dataclass(frozen=True)
-class _Frames(Sequence[Observation]):
+class _Frames(LazyObservations):
     """Observations of an episode, decoded when they are indexed."""
 
     folder: Path
@@ -144,14 +145,8 @@ class _Frames(Sequence[Observation]):
     def __len__(self) -> int:
         return len(self.steps)
 
-    @overload
-    def __getitem__(self, index: int) -> Observation: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Observation]: ...
-    def __getitem__(self, index: int | slice) -> Observation | list[Observation]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        i = range(len(self))[index]
+    def read(self, i: int) -> Observation:
+        """One frame."""
         views = {camera: self._view(camera, i) for camera in self.cameras}
         return Observation(views, self.tool_poses_world[i], float(self.gripper[i]), i * STEP_S)
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import glob
 import hashlib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import overload
 
+from hamster.data.lazy import LazyObservations
 from hamster.data.records import Episode, Observation, Provenance, View
 from hamster.data.unreadable import Unreadable
 from hamster.data.video import VideoFile
@@ -86,7 +85,7 @@ def _extra(video: VideoFile, notes: Notes) -> dict[str, object]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Frames(Sequence[Observation]):
+class _Frames(LazyObservations):
     """Frames of a file, cut to the part that is wanted; quickest to read in order."""
 
     video: VideoFile
@@ -95,14 +94,8 @@ class _Frames(Sequence[Observation]):
     def __len__(self) -> int:
         return len(self.video)
 
-    @overload
-    def __getitem__(self, index: int) -> Observation: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Observation]: ...
-    def __getitem__(self, index: int | slice) -> Observation | list[Observation]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        i = range(len(self))[index]
+    def read(self, i: int) -> Observation:
+        """One frame."""
         rgb = self.video.frame(i)
         if self.crop is not None:
             height, width = rgb.shape[:2]

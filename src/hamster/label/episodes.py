@@ -13,13 +13,14 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path as File
 from tempfile import TemporaryDirectory
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from hamster.data import Episode, Keyposes, Observation, Provenance, View
+from hamster.data.lazy import LazyObservations
 from hamster.data.video import VideoFile, VideoWriter
 from hamster.geometry import Camera
 from hamster.label.annotated import provenance_json
@@ -133,7 +134,7 @@ def _keyposes(small: Mapping[str, NDArray[Any]]) -> Keyposes | None:
 
 
 @dataclass(frozen=True)
-class _Stored(Sequence[Observation]):
+class _Stored(LazyObservations):
     """Observations in an .npz, decompressed at the first look at one, and in videos."""
 
     npz: File
@@ -148,14 +149,9 @@ class _Stored(Sequence[Observation]):
     def __len__(self) -> int:
         return len(self.small["time_s"])
 
-    @overload
-    def __getitem__(self, index: int) -> Observation: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Observation]: ...
-    def __getitem__(self, index: int | slice) -> Observation | list[Observation]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        i, small = range(len(self))[index], self.small
+    def read(self, i: int) -> Observation:
+        """One frame."""
+        small = self.small
         kept = [name.removeprefix("rgb_") for name in self._images if name.startswith("rgb_")]
         views = {name: self._view(name, i) for name in (*kept, *self.videos)}
         pose = small["tool_poses_world"][i] if "tool_poses_world" in small else None

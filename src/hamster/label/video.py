@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal, overload
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data import Episode, Observation
+from hamster.data.lazy import LazyObservations
 from hamster.label.episodes import LabelledEpisode, task_of
 from hamster.label.hands.detector import Hand, HandDetector
 from hamster.label.hands.mediapipe import MediaPipeHands
@@ -169,7 +170,7 @@ class _Frames:
 
 
 @dataclass(frozen=True, eq=False)
-class _Chosen(Sequence[Observation]):
+class _Chosen(LazyObservations):
     """Some of the observations, still decoded only when they are asked for."""
 
     observations: Sequence[Observation]
@@ -178,11 +179,6 @@ class _Chosen(Sequence[Observation]):
     def __len__(self) -> int:
         return len(self.numbers)
 
-    @overload
-    def __getitem__(self, index: int) -> Observation: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Observation]: ...
-    def __getitem__(self, index: int | slice) -> Observation | list[Observation]:
-        if isinstance(index, slice):
-            return [self.observations[i] for i in self.numbers[index]]
-        return self.observations[self.numbers[index]]
+    def read(self, i: int) -> Observation:
+        """One frame."""
+        return self.observations[self.numbers[i]]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from hamster.data.hdf5.files import dataset, group, numbers, opened, text
 from hamster.data.hdf5.mjcf import WORLD, Model, ModelCamera, read_model
 from hamster.data.hdf5.words import instruction
 from hamster.data.images import MAX_PIXELS
+from hamster.data.lazy import LazyObservations
 from hamster.data.records import Episode, Observation, Provenance, View
 from hamster.geometry import Camera, inverse, matrix_from_quaternion, pose
 
@@ -73,7 +74,7 @@ class Lens:
 
 
 @dataclass(frozen=True)
-class _Frames(Sequence[Observation]):
+class _Frames(LazyObservations):
     """Observations of a demonstration; the file is opened for each one that is indexed."""
 
     file: Path
@@ -87,14 +88,8 @@ class _Frames(Sequence[Observation]):
     def __len__(self) -> int:
         return self.steps
 
-    @overload
-    def __getitem__(self, index: int) -> Observation: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Observation]: ...
-    def __getitem__(self, index: int | slice) -> Observation | list[Observation]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        i = range(len(self))[index]
+    def read(self, i: int) -> Observation:
+        """One frame."""
         with opened(self.file) as h5:
             raw = {name: np.asarray(dataset(h5, key)[i], np.uint8) for name, key in self.images.items()}
         views = {name: self._view(name, rgb, i) for name, rgb in raw.items()}

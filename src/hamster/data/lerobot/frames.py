@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from hamster.data.images import FORMATS, MAX_BYTES, MAX_PIXELS, read_image
+from hamster.data.lazy import LazyObservations
 from hamster.data.lerobot.catalogue import inside
 from hamster.data.lerobot.columns import read_table
 from hamster.data.records import Observation, View
@@ -97,7 +98,7 @@ Images = VideoFrames | TableImages | Absent
 
 
 @dataclass(frozen=True, eq=False)
-class Frames(Sequence[Observation]):
+class Frames(LazyObservations):
     """Observations of an episode; in order, each costs the decoding of one image per camera."""
 
     images: Mapping[str, Images]
@@ -109,14 +110,8 @@ class Frames(Sequence[Observation]):
     def __len__(self) -> int:
         return len(self.times_s)
 
-    @overload
-    def __getitem__(self, index: int) -> Observation: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Observation]: ...
-    def __getitem__(self, index: int | slice) -> Observation | list[Observation]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        i = range(len(self))[index]
+    def read(self, i: int) -> Observation:
+        """One frame."""
         pose = None if self.tool_poses_world is None else self.tool_poses_world[i]
         gripper = None if self.gripper is None else float(self.gripper[i])
         return Observation({name: self._view(name, i) for name in self.images}, pose, gripper, float(self.times_s[i]))

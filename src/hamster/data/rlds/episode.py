@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from hamster.data.images import FORMATS, MAX_PIXELS
+from hamster.data.lazy import LazyObservations
 from hamster.data.records import Episode, Observation, Provenance, View
 from hamster.data.rlds.example import Values, parse
 from hamster.data.rlds.features import Feature
@@ -89,7 +89,7 @@ def read_episode(record: bytes, layout: Layout, source: str, file: Path, offset:
 
 
 @dataclass(frozen=True)
-class _Frames(Sequence[Observation]):
+class _Frames(LazyObservations):
     """Observations of an episode; their images are decoded when they are indexed."""
 
     images: Mapping[str, list[bytes]]
@@ -100,14 +100,8 @@ class _Frames(Sequence[Observation]):
     def __len__(self) -> int:
         return len(next(iter(self.images.values())))
 
-    @overload
-    def __getitem__(self, index: int) -> Observation: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Observation]: ...
-    def __getitem__(self, index: int | slice) -> Observation | list[Observation]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        i = range(len(self))[index]
+    def read(self, i: int) -> Observation:
+        """One frame."""
         views = {name: View(_decode(data[i], f"image {i} of {name}")) for name, data in self.images.items()}
         pose = None if self.tool_poses_world is None else self.tool_poses_world[i]
         return Observation(views, pose, None if self.gripper is None else float(self.gripper[i]), i / self.fps)

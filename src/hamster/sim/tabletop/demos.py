@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data import Episode, Keyposes, Observation, Provenance, Unreadable
+from hamster.data.lazy import LazyObservations
 from hamster.geometry import quaternion_from_matrix
 from hamster.sim.expert import execute, plan
 from hamster.sim.language import TABLETOP, Task, commands
@@ -28,7 +28,7 @@ TRIES = 20
 PHRASINGS = 3
 
 
-class Frames(Sequence[Observation]):
+class Frames(LazyObservations):
     """Observations that are rendered when they are indexed, from remembered states."""
 
     def __init__(self, world: World, snapshots: Sequence[Snapshot], cameras: tuple[str, ...]) -> None:
@@ -37,14 +37,9 @@ class Frames(Sequence[Observation]):
     def __len__(self) -> int:
         return len(self._snapshots)
 
-    @overload
-    def __getitem__(self, index: int) -> Observation: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Observation]: ...
-    def __getitem__(self, index: int | slice) -> Observation | Sequence[Observation]:
-        if isinstance(index, slice):
-            return Frames(self._world, self._snapshots[index], self._cameras)
-        self._world.restore(self._snapshots[index])
+    def read(self, i: int) -> Observation:
+        """One frame, rendered."""
+        self._world.restore(self._snapshots[i])
         return self._world.observe(self._cameras)
 
 
