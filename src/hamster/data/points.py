@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from hamster.data.inside import inside
 from hamster.data.records import Conversation, Provenance
 from hamster.data.unreadable import Unreadable
 
@@ -104,16 +105,14 @@ class Points:
             if len(image) > 1:
                 raise ValueError(f"{len(image)} images; only conversations about one are read")
             image = image[0] if image else ""
-        if not isinstance(image, str) or "\0" in image:
+        if not isinstance(image, str):
             raise ValueError("the image is not the name of a file")
         if not image:
             return ""
         folder = self.images or self.file.parent
-        if not (folder / image).resolve().is_relative_to(folder.resolve()):
-            raise ValueError(f"the image {image!r} is outside of {folder}")
-        if not (folder / image).is_file():
+        if not (file := inside(folder, image)).is_file():
             raise ValueError(f"no image {image!r} in {folder}")
-        return str(folder / image)
+        return str(file)
 
 
 def _mapped(file: Path) -> mmap.mmap:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data.images import read_image
+from hamster.data.inside import inside
 from hamster.data.records import Drawing, Provenance
 from hamster.data.strokes import Strokes, of_json, read_strokes
 from hamster.data.unreadable import Unreadable
@@ -93,10 +94,10 @@ class Sketch:
             return Unreadable(entry.file, str(error))
 
     def _drawing(self, entry: _Entry, index: int) -> Drawing:
-        file = self._inside(entry.file)
+        file = inside(self.folder, entry.file)
         provenance = Provenance(self.uri, entry.file, hashlib.sha256(file.read_bytes()).hexdigest())
         if file.suffix.lower() in PICTURES:
-            clean = read_image(self._inside(entry.clean)) if entry.clean else None
+            clean = read_image(inside(self.folder, entry.clean)) if entry.clean else None
             rgb = read_image(file)
             if clean is not None and clean.shape != rgb.shape:
                 raise ValueError(f"{entry.clean} has another size than the drawing")
@@ -105,16 +106,9 @@ class Sketch:
             return Drawing(rgb, entry.instruction, provenance, clean, others, lines)
         strokes = read_strokes(file)
         picture = str(Path(entry.file).parent / strokes.image) if strokes.image else entry.clean
-        clean = read_image(self._inside(picture)) if picture else None
+        clean = read_image(inside(self.folder, picture)) if picture else None
         instruction = entry.instruction or strokes.instruction
         return Drawing(None, instruction, provenance, clean, (), _relative(strokes, clean))
-
-    def _inside(self, name: str) -> Path:
-        """A file of the folder, and of no other."""
-        file = self.folder / name
-        if "\0" in name or not file.resolve().is_relative_to(self.folder.resolve()):
-            raise ValueError(f"{name!r} is outside of {self.folder}")
-        return file
 
     def _siblings(self, index: int, rgb: Image) -> tuple[Image, ...]:
         """The nearest other drawings of the scene that show the same picture."""
@@ -123,7 +117,7 @@ class Sketch:
         found = []
         for i in sorted(members):
             try:
-                other = read_image(self._inside(self._entries[i].file))
+                other = read_image(inside(self.folder, self._entries[i].file))
             except (ValueError, OSError):  # which is reported in its own turn
                 continue
             if _same_picture(rgb, other):

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from hamster.data.images import FORMATS, read_image
+from hamster.data.inside import inside
 from hamster.data.points import Points
 from hamster.data.records import AnnotatedImage, Annotation, Provenance, View
 from hamster.data.unreadable import Unreadable
@@ -98,13 +99,9 @@ class Trace:
 
     def _image(self, record: Mapping[str, Any]) -> Path:
         image = record.get("image")
-        if not isinstance(image, str) or not image or "\0" in image:
+        if not isinstance(image, str) or not image:
             raise ValueError("no image: the name of a file under `image`")
-        folder = self.file.parent.resolve()
-        file = (folder / image).resolve()
-        if not file.is_relative_to(folder):
-            raise ValueError(f"the image {image[:80]!r} is outside of {self.file.parent}")
-        if not file.is_file():
+        if not (file := inside(self.file.parent, image)).is_file():
             raise ValueError(f"no image {image[:80]!r} in {self.file.parent}")
         return file
 

@@ -140,18 +140,38 @@ def _label(
     px, tip_depth_m, seen = _project(tips_world[start:], camera)
     uv = np.clip(px / camera.size_px, 0, 1)
     ahead = _at_the_ends(uv, [(frame - start, state) for frame, state in events if frame >= start])
+    kept, gripper = waypoints(uv, ahead, is_closed(events, start), epsilon)
+    visible = np.where(seen[kept], Visibility.VISIBLE, Visibility.OUT_OF_VIEW).astype(np.uint8)
+    if depth_m is not None:
+        hidden = _hidden(px[kept], tip_depth_m[kept], depth_m, camera, tolerance_m)
+        visible[hidden & seen[kept]] = Visibility.OCCLUDED
+    return Label(Path(uv[kept], gripper, tip_depth_m[kept]), visible, kept + start)
+
+
+def is_closed(events: Sequence[tuple[int, Gripper]], start: int) -> bool:
+    """Whether the last event before a frame closed the gripper."""
     earlier = [state for frame, state in events if frame < start]
-    if earlier and earlier[-1] is Gripper.CLOSED and not (ahead and ahead[0][0] == 0):
+    return bool(earlier) and earlier[-1] is Gripper.CLOSED
+
+
+def waypoints(
+    uv: Array, ahead: list[tuple[int, Gripper]], closed: bool, epsilon: float
+) -> tuple[NDArray[np.intp], NDArray[np.int8]]:
+    """Which points (N, 2) become waypoints, and the gripper's state at each.
+
+    Args:
+        uv: where the tip goes from here on.
+        ahead: (index into `uv`, new state), in order.
+        closed: the gripper is closed at the start, which is said there unless it is told something else.
+        epsilon: of the simplification.
+    """
+    if closed and not (ahead and ahead[0][0] == 0):
         ahead = [(0, Gripper.CLOSED), *ahead]
     gripper = np.full(len(uv), Gripper.UNKNOWN, np.int8)
     for i, state in ahead:
         gripper[i:] = state
     kept = kept_waypoints(uv, [i for i, _ in ahead], epsilon)
-    visible = np.where(seen[kept], Visibility.VISIBLE, Visibility.OUT_OF_VIEW).astype(np.uint8)
-    if depth_m is not None:
-        hidden = _hidden(px[kept], tip_depth_m[kept], depth_m, camera, tolerance_m)
-        visible[hidden & seen[kept]] = Visibility.OCCLUDED
-    return Label(Path(uv[kept], gripper[kept], tip_depth_m[kept]), visible, kept + start)
+    return kept, gripper[kept]
 
 
 def _at_the_ends(uv: Array, events: list[tuple[int, Gripper]]) -> list[tuple[int, Gripper]]:

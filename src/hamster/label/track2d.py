@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.label.project import Label, Visibility
+from hamster.label.project import Label, Visibility, is_closed, waypoints
 from hamster.path import Gripper, Path
-from hamster.path.simplify import EPSILON, kept_waypoints
+from hamster.path.simplify import EPSILON
 
 Event = tuple[int, Gripper]
 
@@ -66,12 +66,6 @@ def _from(
     score: float,
 ) -> Label:
     ahead = [(frame - start, state) for frame, state in events if frame >= start]
-    earlier = [state for frame, state in events if frame < start]
-    if earlier and earlier[-1] is Gripper.CLOSED and not (ahead and ahead[0][0] == 0):
-        ahead = [(0, Gripper.CLOSED), *ahead]
-    gripper = np.full(len(uv) - start, Gripper.UNKNOWN, np.int8)
-    for i, state in ahead:
-        gripper[i:] = state
-    kept = kept_waypoints(uv[start:], [i for i, _ in ahead], epsilon)
+    kept, gripper = waypoints(uv[start:], ahead, is_closed(events, start), epsilon)
     seen = np.where(outside[start:][kept], Visibility.OUT_OF_VIEW, Visibility.VISIBLE).astype(np.uint8)
-    return Label(Path(uv[start:][kept], gripper[kept], score=min(score, 1.0)), seen, kept + start)
+    return Label(Path(uv[start:][kept], gripper, score=min(score, 1.0)), seen, kept + start)

@@ -142,7 +142,10 @@ class Catalogue:
 
 
 def inside(folder: Path, relative: str) -> Path:
-    """A path below the folder; ValueError if it leads out of it."""
+    """A path below the folder; ValueError if it leads out of it.
+
+    Links may: the Hub's cache is made of them.
+    """
     parts = Path(relative).parts
     if Path(relative).is_absolute() or ".." in parts or "\0" in relative:
         raise ValueError(f"{relative!r} leads out of the dataset")
