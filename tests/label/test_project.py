@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from hamster.geometry import Camera, look_at, pose
 from hamster.label import OCCLUDED, OUT_OF_VIEW, VISIBLE, path_from_poses, paths_from_here
+from hamster.label.project import paths_from_events
 from hamster.path import Gripper
 from hamster.path.simplify import segment_distance
 
@@ -123,6 +124,23 @@ def test_a_moving_camera_comes_once_per_frame():
     cameras = [Camera(CAMERA.intrinsics, look_at([1.2, 0, 0.7], tip), 128, 128) for tip in tips]
     labels = paths_from_here(poses_at(tips), np.ones(5), cameras)
     assert all(np.allclose(label.path.uv[0], 0.5) for label in labels)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_each_label_is_that_of_an_episode_that_starts_there(seed):
+    """The tips are projected once for all frames at which the camera stands still: that must not show."""
+    rng = np.random.default_rng(seed)
+    poses = poses_at(np.array([0.45, 0, 0.2]) + np.cumsum(rng.normal(scale=0.04, size=(12, 3)), 0))
+    events = [(int(t), (C, O)[i % 2]) for i, t in enumerate(np.flatnonzero(rng.random(12) < 0.3) - 1)]
+    eyes = np.array([1.2, 0, 0.7]) + np.repeat(rng.normal(scale=0.1, size=(3, 3)), rng.multinomial(12, [1 / 3] * 3), 0)
+    cameras = [Camera(CAMERA.intrinsics, look_at(eye, [0.45, 0, 0]), 128, 128) for eye in eyes]
+    depths = [rng.uniform(0.5, 1.5, (128, 128)) if rng.random() < 0.5 else None for _ in cameras]
+    for t, label in enumerate(paths_from_events(poses, events, cameras, depths)):
+        later = [(frame - t, state) for frame, state in events]
+        alone = paths_from_events(poses[t:], later, cameras[t:], depths[t:])[0]
+        assert label.path.gripper.tolist() == alone.path.gripper.tolist()
+        assert np.allclose(label.path.uv, alone.path.uv) and np.allclose(label.path.depth_m, alone.path.depth_m)
+        assert np.array_equal(label.visible, alone.visible) and np.array_equal(label.frames, alone.frames + t)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -90,10 +91,35 @@ def test_a_tolerance_below_zero_is_refused(epsilon):
         kept_waypoints([[0, 0], [1, 1]], [], epsilon)
 
 
+def zigzag(n):
+    return np.stack([np.linspace(0, 1, n), np.arange(n) % 2], -1)
+
+
 def test_thousands_of_corners_do_not_recurse():
-    uv = np.stack([np.linspace(0, 1, 3000), np.tile([0.0, 1.0], 1500)], -1)
+    uv = zigzag(3000)
     kept = kept_waypoints(uv)
     assert len(kept) > 2500 and worst_error(uv, kept) <= 0.05
+
+
+def test_a_hundred_thousand_corners_exhaust_neither_the_stack_nor_the_patience():
+    start = time.monotonic()
+    kept = kept_waypoints(zigzag(100_000), epsilon=1e-9)
+    assert len(kept) > 90_000 and (np.diff(kept) > 0).all() and time.monotonic() - start < 20
+    assert kept_waypoints(np.linspace([0, 0], [1, 1], 10_000)).tolist() == [0, 4096, 8192, 9999]
+
+
+@pytest.mark.filterwarnings("ignore:Arrays of 2-dimensional vectors")
+def test_within_epsilon_where_the_usual_package_is_not():
+    """It measures to infinite lines, and so forgets where a path turns back."""
+    rdp = pytest.importorskip("rdp", reason="the package rdp is an extra: pip install 'hamster-vla[bench]'").rdp
+    rng = np.random.default_rng(5)
+    theirs, ours = [], []
+    for _ in range(50):
+        there = random_walk(rng, 20)
+        uv = np.concatenate([there, there[::-1], there[:1].repeat(3, 0), there[: int(rng.integers(1, 20))]])
+        theirs.append(worst_error(uv, np.flatnonzero(rdp(uv, 0.05, return_mask=True))))
+        ours.append(worst_error(uv, kept_waypoints(uv)))
+    assert max(theirs) > 0.1 and max(ours) <= 0.05 + 1e-12
 
 
 @given(points(), st.integers(2, 60))

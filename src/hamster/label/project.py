@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ def path_from_poses(
     """
     poses, opening = _checked(tool_poses_world, gripper)
     events = with_start(gripper_events(opening), opening)
-    return _label(poses[:, :3, 3], events, 0, camera, depth_m, epsilon, tolerance_m)
+    return _label(_look(poses[:, :3, 3], camera), events, 0, depth_m, epsilon, tolerance_m)
 
 
 def paths_from_here(
@@ -115,8 +116,12 @@ def paths_from_events(
     depths = [None] * steps if depths_m is None else list(depths_m)
     if len(views) != steps or len(depths) != steps:
         raise ValueError(f"{steps} poses need as many cameras and depth images, got {len(views)} and {len(depths)}")
-    tips = tool_poses_world[:, :3, 3]
-    return [_label(tips, events, t, views[t], depths[t], epsilon, tolerance_m) for t in range(steps)]
+    labels: list[Label] = []
+    for _, still in groupby(range(steps), key=lambda t: _identity(views[t])):
+        frames = list(still)
+        sight = _look(tool_poses_world[:, :3, 3], views[frames[0]])  # once, as long as the camera stands still
+        labels += [_label(sight, events, t, depths[t], epsilon, tolerance_m) for t in frames]
+    return labels
 
 
 def _checked(tool_poses_world: ArrayLike, gripper: ArrayLike) -> tuple[Array, Array]:
@@ -128,24 +133,54 @@ def _checked(tool_poses_world: ArrayLike, gripper: ArrayLike) -> tuple[Array, Ar
     return poses, opening
 
 
+@dataclass(frozen=True, eq=False)
+class _Sight:
+    """The tip at each frame of an episode, as one camera sees it.
+
+    Attributes:
+        px: (T, 2); uv: (T, 2) the same relative to the image, and moved to its border from out of view.
+        depth_m: (T,) at least `NEAR_M`.
+        visible: (T,) uint8 of `Visibility`, whatever may stand before the tip.
+    """
+
+    camera: Camera
+    px: Array
+    uv: Array
+    depth_m: Array
+    visible: NDArray[np.uint8]
+
+
+def _look(tips_world: Array, camera: Camera) -> _Sight:
+    tips = apply(inverse(camera.world_from_camera), tips_world)
+    in_front = tips[:, 2] > NEAR_M
+    tips[:, 2] = np.maximum(tips[:, 2], NEAR_M)
+    px = ((tips / tips[:, 2:]) @ camera.intrinsics.T)[:, :2]
+    inside = in_front & ((px >= 0) & (px < camera.size_px)).all(-1)
+    visible = np.where(inside, Visibility.VISIBLE, Visibility.OUT_OF_VIEW).astype(np.uint8)
+    return _Sight(camera, px, np.clip(px / camera.size_px, 0, 1), tips[:, 2], visible)
+
+
+def _identity(camera: Camera) -> tuple[int, int, bytes, bytes]:
+    """Equal for cameras that see alike."""
+    return camera.width, camera.height, camera.intrinsics.tobytes(), camera.world_from_camera.tobytes()
+
+
 def _label(
-    tips_world: Array,
+    sight: _Sight,
     events: list[tuple[int, Gripper]],
     start: int,
-    camera: Camera,
     depth_m: NDArray[np.floating[Any]] | None,
     epsilon: float,
     tolerance_m: float,
 ) -> Label:
-    px, tip_depth_m, seen = _project(tips_world[start:], camera)
-    uv = np.clip(px / camera.size_px, 0, 1)
+    uv = sight.uv[start:]
     ahead = _at_the_ends(uv, [(frame - start, state) for frame, state in events if frame >= start])
     kept, gripper = waypoints(uv, ahead, is_closed(events, start), epsilon)
-    visible = np.where(seen[kept], Visibility.VISIBLE, Visibility.OUT_OF_VIEW).astype(np.uint8)
+    frames = kept + start
+    visible = sight.visible[frames]
     if depth_m is not None:
-        hidden = _hidden(px[kept], tip_depth_m[kept], depth_m, camera, tolerance_m)
-        visible[hidden & seen[kept]] = Visibility.OCCLUDED
-    return Label(Path(uv[kept], gripper, tip_depth_m[kept]), visible, kept + start)
+        visible[(visible == Visibility.VISIBLE) & _hidden(sight, frames, depth_m, tolerance_m)] = Visibility.OCCLUDED
+    return Label(Path(uv[kept], gripper, sight.depth_m[frames]), visible, frames)
 
 
 def is_closed(events: Sequence[tuple[int, Gripper]], start: int) -> bool:
@@ -183,22 +218,13 @@ def _at_the_ends(uv: Array, events: list[tuple[int, Gripper]]) -> list[tuple[int
     return events
 
 
-def _project(tips_world: Array, camera: Camera) -> tuple[Array, Array, NDArray[np.bool_]]:
-    """Pixels, depths of at least `NEAR_M`, and whether a tip is in view."""
-    tips = apply(inverse(camera.world_from_camera), tips_world)
-    in_front = tips[:, 2] > NEAR_M
-    tips[:, 2] = np.maximum(tips[:, 2], NEAR_M)
-    px = (tips / tips[:, 2:]) @ camera.intrinsics.T
-    inside = ((px[:, :2] >= 0) & (px[:, :2] < camera.size_px)).all(-1)
-    return px[:, :2], tips[:, 2], in_front & inside
-
-
 def _hidden(
-    px: Array, tip_depth_m: Array, depth_m: NDArray[np.floating[Any]], camera: Camera, tolerance_m: float
+    sight: _Sight, frames: NDArray[np.intp], depth_m: NDArray[np.floating[Any]], tolerance_m: float
 ) -> NDArray[np.bool_]:
     """Whether the surface in a tip's pixel is nearer than the tip; where its depth is unknown, it is not."""
+    camera = sight.camera
     if depth_m.shape != (camera.height, camera.width):
         raise ValueError(f"depth {depth_m.shape} does not fit the camera's {camera.height} x {camera.width} image")
-    u, v = np.clip(px, 0, camera.size_px - 1).astype(int).T
+    u, v = np.clip(sight.px[frames], 0, camera.size_px - 1).astype(int).T
     surface_m = np.nan_to_num(np.asarray(depth_m[v, u], np.float64), nan=0.0)
-    return np.asarray((surface_m > 0) & (surface_m < tip_depth_m - tolerance_m))
+    return np.asarray((surface_m > 0) & (surface_m < sight.depth_m[frames] - tolerance_m))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +13,7 @@ from hamster.path.path import Path
 
 Array = NDArray[np.float64]
 EPSILON = 0.05  # the paper's tolerance, relative to the image: two to five waypoints for a short task
+LONGEST = 4096  # points that are simplified at once: more could exhaust the stack, and take minutes where all zigzag
 
 
 def simplify(path: Path, epsilon: float = EPSILON) -> Path:
@@ -33,14 +35,19 @@ def simplify(path: Path, epsilon: float = EPSILON) -> Path:
     return Path(path.uv[kept], path.gripper[kept], depth_m, path.score)
 
 
-def kept_waypoints(uv: ArrayLike, fixed: ArrayLike = (), epsilon: float = EPSILON) -> NDArray[np.intp]:
-    """Sorted indices of the points (N, D) that simplification keeps; those in `fixed` and the ends are among them."""
+def kept_waypoints(uv: ArrayLike, fixed: Iterable[int] = (), epsilon: float = EPSILON) -> NDArray[np.intp]:
+    """Sorted indices of the points (N, D) that simplification keeps; those in `fixed` and the ends are among them.
+
+    So is every `LONGEST`th point.
+    """
     if not epsilon >= 0:
         raise ValueError(f"epsilon must be >= 0, got {epsilon}")
     points = np.ascontiguousarray(uv, np.float64)
-    pins = sorted({0, len(points) - 1, *np.asarray(fixed, np.intp).tolist()})
     # In the plane, Rust does in microseconds what numpy does in a tenth of a millisecond: labels are made per frame.
     corners = simplify_coords_idx if points.shape[1] == 2 else _corners
+    pins = sorted({*range(0, len(points), LONGEST), len(points) - 1, *fixed})
+    if len(pins) <= 2:
+        return np.array(corners(points, epsilon), np.intp)
     kept = [0]
     for start, end in pairwise(pins):
         kept += [start + corner for corner in corners(points[start : end + 1], epsilon)[1:]]
