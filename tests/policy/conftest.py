@@ -15,8 +15,9 @@ import synthetic
 
 from hamster.data import Observation, View
 from hamster.path import Path
-from hamster.policy.actor import FlowActor
-from hamster.policy.presets import PRESETS
+from hamster.policy.flow.actor import FlowActor
+from hamster.policy.flow.config import FlowConfig
+from hamster.policy.learning.presets import PRESETS
 
 torch.set_num_threads(1)
 
@@ -36,7 +37,9 @@ def seen() -> tuple[Observation, Path]:
 def actor() -> FlowActor:
     """An untrained small actor in which nothing is silent: every weight is random."""
     torch.manual_seed(0)
-    actor = FlowActor(PRESETS["debug"].actor).eval()
+    config = PRESETS["debug"].actor
+    assert isinstance(config, FlowConfig)
+    actor = FlowActor(config).eval()
     with torch.no_grad():
         for parameter in actor.parameters():
             if not parameter.any():

@@ -242,8 +242,10 @@ def _labels(frames: dict[str, list], camera: Camera, keyposes: list[Array], comm
         states = np.array([is_open, *commanded[index:]])
         gripper = np.where(np.cumsum(states != states[0]) > 0, states, -1).astype(np.int8)
         uv = (camera.project(tips)[0] / camera.size_px).clip(0, 1)
-        labels.append({"path": Path(uv, gripper).to_json(), "visible": ["visible"] * len(uv)})
-    return {"instructions": [family], "task": family, "labels": labels, "success": True}
+        frames_of = list(range(len(uv)))
+        labels.append({"path": Path(uv, gripper).to_json(), "visible": ["visible"] * len(uv), "frames": frames_of})
+    origin = {"provenance": {"source": "synthetic"}, "how": {"method": "projection"}, "camera": "front"}
+    return {"instructions": [family], "task": family, "labels": labels, "success": True, **origin}
 
 
 def write(

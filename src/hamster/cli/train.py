@@ -35,6 +35,6 @@ class Train:
 
             train_planner(preset(self.config), data, out)
         else:
-            from hamster.policy.train import train_policy
+            from hamster.policy.learning.train import train_policy
 
             train_policy(self.config, data, out)

@@ -3,41 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from safetensors.torch import load_file, save_file
 
-from hamster.policy.actor import FlowActor
-from hamster.policy.config import ActorConfig
-
-if TYPE_CHECKING:
-    from hamster.policy.policy import Policy
+from hamster.policy.actor import AnyActor
+from hamster.policy.families import build, config_from_json
 
 
-def save(folder: FilePath, actor: FlowActor, train_info: dict[str, Any] | None = None) -> None:
+def save(folder: FilePath, actor: AnyActor, train_info: dict[str, Any] | None = None) -> None:
     """Writes the three files; weights in float32."""
     folder.mkdir(parents=True, exist_ok=True)
-    config = {"family": "flow", "actor": asdict(actor.config)}
+    config = {"family": actor.config.family, "actor": asdict(actor.config)}
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     save_file({k: v.contiguous().cpu() for k, v in actor.state_dict().items()}, str(folder / "model.safetensors"))
     if train_info is not None:
         (folder / "train_info.json").write_text(json.dumps(train_info, indent=1) + "\n")
 
 
-def load(folder: FilePath) -> FlowActor:
+def load(folder: FilePath, **changes: Any) -> AnyActor:
     """The actor in a folder, ready to infer. Conditioners that the weights do not know start out silent.
 
+    Args:
+        changes: fields of its configuration that are to be others, `conditioners` for example.
+
     Raises:
-        ValueError: if config.json has unknown fields, or the weights do not fit it.
+        ValueError: if nobody knows its family, config.json has unknown fields, or the weights do not fit it.
     """
-    record = read_config(folder)["actor"]
-    names = [f.name for f in fields(ActorConfig)]
-    if unknown := sorted(set(record) - set(names)):
-        raise ValueError(f"{folder}/config.json: unknown fields {unknown}; an actor has {', '.join(names)}")
-    actor = FlowActor(ActorConfig(**record | {"conditioners": tuple(record["conditioners"])}))
+    record = read_config(folder)
+    record["actor"] = {**record["actor"], **changes}
+    actor = build(config_from_json(record, folder / "config.json"))
     found = actor.load_state_dict(load_file(str(folder / "model.safetensors")), strict=False)
     lacking = [name for name in found.missing_keys if not name.startswith("conditioners.")]
     if lacking or found.unexpected_keys:
@@ -47,13 +44,10 @@ def load(folder: FilePath) -> FlowActor:
 
 def read_config(folder: FilePath) -> dict[str, Any]:
     """config.json: "family" names who can load the rest."""
-    return dict(json.loads((folder / "config.json").read_text()))
-
-
-def _flow(folder: FilePath) -> Policy:
-    from hamster.policy.flow_policy import FlowPolicy
-
-    return FlowPolicy(load(folder))
-
-
-FAMILIES: dict[str, Callable[[FilePath], Policy]] = {"flow": _flow}
+    try:
+        record = json.loads((folder / "config.json").read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{folder}/config.json is not JSON: {error}") from None
+    if not isinstance(record, dict) or not isinstance(record.get("actor"), dict):
+        raise ValueError(f"{folder}/config.json is no policy's configuration: it has no actor")
+    return record

@@ -1,43 +1,37 @@
-"""What a flow actor consists of; saved as config.json beside its weights."""
+"""What every family's architecture has in common."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+Head = Literal["keypose", "trajectory", "chunk"]
 
 
 @dataclass(frozen=True)
 class ActorConfig:
-    """Architecture of the flow-matching keypose actor.
+    """Of what a family's own configuration adds to.
 
     Attributes:
-        camera: the view that the path is drawn on and that the policy looks through.
-        glimpse_px: side of a glimpse, a multiple of 8; each yields (glimpse_px / 8)² tokens.
-        fovea_width: part of the image that a fovea covers; the first glimpse covers all of it.
-        width, heads: of the transformer; width / heads is a multiple of 8.
-        encoder_layers, decoder_layers: self-attention over the context; cross-attention of the action.
-        key_waypoints: waypoints that get a fovea (events, the end, the sharpest turns).
-        path_waypoints: further waypoints, evenly spaced along the path.
-        conditioners: how the path is seen, names in `conditioners.CONDITIONERS`.
-        position_scale_m: what one unit of the flow's position means.
-        euler_steps: of the rectified flow at inference.
-        samples: drawn at inference; the most central one is executed.
+        family: its name in `families.FAMILIES`.
+        cameras: the views it looks through; the path is drawn on the first one.
+        head: what one answer is: the next keypose, a trajectory of `horizon` poses to it, or the next `horizon` frames.
+        horizon: poses in an answer; 1 for keyposes.
+        path_depth: whether waypoints that come with a depth are put there, instead of on the surface behind them.
+        conditioners: how it sees the path, names of its family's conditioners.
     """
 
-    camera: str = "front"
-    glimpse_px: int = 32
-    fovea_width: float = 0.25
-    width: int = 128
-    heads: int = 4
-    encoder_layers: int = 2
-    decoder_layers: int = 2
-    key_waypoints: int = 4
-    path_waypoints: int = 12
-    conditioners: tuple[str, ...] = ("tokens", "foveas")
-    position_scale_m: float = 0.02
-    euler_steps: int = 5
-    samples: int = 8
+    family: ClassVar[str]
+    needs_depth: ClassVar[bool] = True
 
-    @property
-    def glimpses(self) -> int:
-        """The whole image, the tool, and the key waypoints."""
-        return 2 + self.key_waypoints
+    cameras: tuple[str, ...] = ("front",)
+    head: Head = "keypose"
+    horizon: int = 1
+    path_depth: bool = False
+    conditioners: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.horizon < 1 or (self.head == "keypose" and self.horizon != 1):
+            raise ValueError(f"a {self.head} head cannot have a horizon of {self.horizon}")
+        if not self.cameras:
+            raise ValueError("a policy needs at least one camera")

@@ -64,14 +64,12 @@ def load_policy(name_or_path: str | FilePath = "nano") -> Policy:
     Raises:
         ValueError: if there is no such checkpoint, or nobody knows its family.
     """
-    from hamster.policy.checkpoint import FAMILIES, read_config
+    from hamster.policy.acting import ActorPolicy
+    from hamster.policy.checkpoint import load
 
     known = bundled()
     folder = known.get(str(name_or_path), FilePath(name_or_path))
     if not (folder / "config.json").is_file():
         names = ", ".join(known) or "none"
         raise ValueError(f"no policy {str(name_or_path)!r}: neither bundled ({names}) nor a folder with config.json")
-    family = read_config(folder)["family"]
-    if family not in FAMILIES:
-        raise ValueError(f"unknown policy family {family!r} in {folder}/config.json; there are: {', '.join(FAMILIES)}")
-    return FAMILIES[family](folder)
+    return ActorPolicy(load(folder))

@@ -10,20 +10,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
-from hamster.data import View
 from hamster.geometry import Camera, apply, inverse
-from hamster.policy.config import ActorConfig
-from hamster.policy.glimpse import look
-from hamster.policy.lift import LiftedPath
+from hamster.policy.actor import Tensors, as_float
+from hamster.policy.flow.config import FlowConfig
+from hamster.policy.flow.glimpse import look
+from hamster.policy.flow.lift import LiftedPath, lift
+from hamster.policy.scene import Scene, calibrated
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Inputs:
+class Inputs(Tensors):
     """One sample, or a batch with a leading dimension.
 
     Attributes:
@@ -56,76 +57,40 @@ class Inputs:
     waypoint_features: Tensor
     waypoint_on: Tensor
 
-    def to(self, device: torch.device) -> Inputs:
-        """The same on another device."""
-        return Inputs(**{name: tensor.to(device) for name, tensor in vars(self).items()})
 
-
-@dataclass(frozen=True, eq=False)
-class Body:
-    """What the robot feels and remembers: the tool's pose (4, 4) and gripper now, and when it was last asked.
-
-    `opening` is measured, `is_open` and `was_open` are commands; `previous_position` (3,) is None at the first time.
-    """
-
-    tool_pose_world: Array
-    opening: float
-    is_open: bool
-    previous_position: Array | None = None
-    was_open: bool = False
-
-
-def make_inputs(
-    config: ActorConfig,
-    rgb: NDArray[np.uint8],
-    depth_m: NDArray[np.float32],
-    camera: Camera,
-    body: Body,
-    path: LiftedPath | None,
-) -> Inputs:
+def make_inputs(config: FlowConfig, scene: Scene) -> Inputs:
     """Assembles a sample from what the policy's camera sees, what the robot feels, and the lifted path."""
-    path = path or no_path(config)
+    name, body = config.cameras[0], scene.body
+    depth_m, camera = calibrated(scene.views[name], name)
+    path = lift(scene.guide, config.key_waypoints, config.path_waypoints) if scene.guide else no_path(config)
     tool = np.asarray(body.tool_pose_world, np.float64)[:3, 3]
     previous = tool if body.previous_position is None else body.previous_position
     targets = np.concatenate([tool[None], path.points_world[: config.key_waypoints]])
     centres_uv = np.concatenate([[[0.5, 0.5]], _visible_uv(targets, camera)])
     widths = np.array([1.0] + [config.fovea_width] * (len(centres_uv) - 1))
-    seen = look(rgb, depth_m, camera, centres_uv, widths, config.glimpse_px)
+    seen = look(scene.views[name].rgb, depth_m, camera, centres_uv, widths, config.glimpse_px)
     overall = np.median(seen.points_world[0].reshape(-1, 3), 0)
     return Inputs(
         rgb=torch.from_numpy(seen.rgb),
-        points=_float(seen.points_world - tool),
-        depth_m=_float(seen.depth_m),
-        centres=_float(np.concatenate([overall[None], targets]) - tool),
+        points=as_float(seen.points_world - tool),
+        depth_m=as_float(seen.depth_m),
+        centres=as_float(np.concatenate([overall[None], targets]) - tool),
         glimpse_on=torch.from_numpy(np.concatenate([[True, True], path.on[: config.key_waypoints]])),
-        tool_rotation=_float(body.tool_pose_world[:3, :3]),
-        gripper=_float([body.opening, body.is_open]),
-        previous=_float(previous - tool),
-        previous_features=_float([body.previous_position is not None, body.was_open]),
-        waypoints=_float(path.points_world - tool),
-        rays=_float(path.rays_world),
-        waypoint_features=_float(path.features),
+        tool_rotation=as_float(body.tool_pose_world[:3, :3]),
+        gripper=as_float([body.opening, body.is_open]),
+        previous=as_float(previous - tool),
+        previous_features=as_float([body.previous_position is not None, body.was_open]),
+        waypoints=as_float(path.points_world - tool),
+        rays=as_float(path.rays_world),
+        waypoint_features=as_float(path.features),
         waypoint_on=torch.from_numpy(path.on),
     )
 
 
-def no_path(config: ActorConfig) -> LiftedPath:
+def no_path(config: FlowConfig) -> LiftedPath:
     """Waypoints that are all off."""
     count = config.key_waypoints + config.path_waypoints
     return LiftedPath(np.zeros((count, 3)), np.zeros((count, 3)), np.zeros((count, 5)), np.zeros(count, bool))
-
-
-def stack(samples: list[Inputs]) -> Inputs:
-    """A batch."""
-    return Inputs(**{name: torch.stack([getattr(s, name) for s in samples]) for name in vars(samples[0])})
-
-
-def calibrated(view: View, name: str) -> tuple[NDArray[np.float32], Camera]:
-    """Depth and calibration of a view; ValueError names what it lacks."""
-    if view.depth_m is None or view.camera is None:
-        lacking = "depth_m" if view.depth_m is None else "camera (calibration)"
-        raise ValueError(f"the view {name!r} has no {lacking}, which a 3D policy needs")
-    return view.depth_m, view.camera
 
 
 def _visible_uv(points_world: Array, camera: Camera) -> Array:
@@ -133,7 +98,3 @@ def _visible_uv(points_world: Array, camera: Camera) -> Array:
     px, _ = camera.project(points_world)
     uv = np.where(depth[:, None] > 1e-3, px / camera.size_px, 0.5)
     return np.asarray(uv.clip(0, 1))
-
-
-def _float(values: ArrayLike) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values, np.float32))

@@ -8,33 +8,34 @@ import torch
 from hamster.data import Observation, View
 from hamster.path import Path
 from hamster.policy import Motion, load_policy
-from hamster.policy.actor import FlowActor
+from hamster.policy.acting import ActorPolicy
 from hamster.policy.checkpoint import load, save
-from hamster.policy.flow_policy import FlowPolicy
-from hamster.policy.inputs import Inputs
+from hamster.policy.flow.actor import FlowActor
+from hamster.policy.flow.inputs import Inputs
 
 Seen = tuple[Observation, Path]
 
 
-def _look(policy: FlowPolicy, observation: Observation, path: Path | None) -> Inputs:
-    return policy._inputs(observation, path, policy._body(observation))
+def _look(policy: ActorPolicy, observation: Observation, path: Path | None) -> Inputs:
+    inputs: Inputs = policy.actor.prepare(policy.scene(observation, path))
+    return inputs
 
 
 def test_a_motion_is_a_pose_and_a_gripper_command(actor: FlowActor, seen: Seen) -> None:
-    motion = FlowPolicy(actor).act(*seen)
+    motion = ActorPolicy(actor).act(*seen)
     assert motion.poses.shape == (1, 4, 4) and motion.gripper_open.dtype == bool
     np.testing.assert_allclose(motion.poses[0, :3, :3] @ motion.poses[0, :3, :3].T, np.eye(3), atol=1e-5)
 
 
 def test_the_same_episode_gives_the_same_motions(actor: FlowActor, seen: Seen) -> None:
-    policy = FlowPolicy(actor)
+    policy = ActorPolicy(actor)
     first = [policy.act(*seen).poses for _ in range(2)]
     policy.reset()
     np.testing.assert_array_equal(first, [policy.act(*seen).poses for _ in range(2)])
 
 
 def test_a_path_is_lifted_once_with_the_observation_that_it_came_with(actor: FlowActor, seen: Seen) -> None:
-    policy = FlowPolicy(actor)
+    policy = ActorPolicy(actor)
     observation, path = seen
     before = _look(policy, observation, path)
     view = observation.views["front"]
@@ -46,7 +47,7 @@ def test_a_path_is_lifted_once_with_the_observation_that_it_came_with(actor: Flo
 
 
 def test_a_policy_remembers_where_it_was_asked_last_until_it_is_reset(actor: FlowActor, seen: Seen) -> None:
-    policy = FlowPolicy(actor)
+    policy = ActorPolicy(actor)
     observation, path = seen
     assert not _look(policy, observation, path).previous_features[0]
     policy.act(observation, path)
@@ -63,10 +64,10 @@ def test_a_policy_that_is_sure_to_be_done_stays(actor: FlowActor, seen: Seen) ->
     observation, path = seen
     with torch.no_grad():
         actor.done.bias.fill_(100.0)
-    motion = FlowPolicy(actor).act(observation, path)
+    motion = ActorPolicy(actor).act(observation, path)
     np.testing.assert_array_equal(motion.poses[0], observation.tool_pose_world)
     assert motion.gripper_open.tolist() == [True]
-    assert not np.array_equal(FlowPolicy(actor).act(observation, None).poses[0], observation.tool_pose_world)
+    assert not np.array_equal(ActorPolicy(actor).act(observation, None).poses[0], observation.tool_pose_world)
 
 
 @pytest.mark.parametrize(
@@ -83,14 +84,14 @@ def test_one_line_names_what_is_missing(actor: FlowActor, seen: Seen, lacking: s
     else:
         observation = replace(observation, views={"front": replace(view, **{lacking: None})})
     with pytest.raises(ValueError, match=named) as error:
-        FlowPolicy(actor).act(observation, path)
+        ActorPolicy(actor).act(observation, path)
     assert "\n" not in str(error.value)
 
 
 def test_a_saved_actor_loads_as_the_same(actor: FlowActor, seen: Seen, tmp_path: FilePath) -> None:
     save(tmp_path, actor, {"seed": 0})
     loaded = load_policy(tmp_path).act(*seen)
-    here: Motion = FlowPolicy(actor).act(*seen)
+    here: Motion = ActorPolicy(actor).act(*seen)
     np.testing.assert_array_equal(loaded.poses, here.poses)
 
 
@@ -102,8 +103,8 @@ def test_a_checkpoint_without_conditioners_loads_into_an_actor_with_them(
     save(tmp_path, plain)
     text = (tmp_path / "config.json").read_text()
     (tmp_path / "config.json").write_text(text.replace('"conditioners": []', '"conditioners": ["tokens", "foveas"]'))
-    without = FlowPolicy(plain).act(seen[0], None)
-    np.testing.assert_allclose(FlowPolicy(load(tmp_path)).act(seen[0], None).poses, without.poses, atol=1e-6)
+    without = ActorPolicy(plain).act(seen[0], None)
+    np.testing.assert_allclose(ActorPolicy(load(tmp_path)).act(seen[0], None).poses, without.poses, atol=1e-6)
 
 
 def test_an_unknown_policy_or_family_is_named(actor: FlowActor, tmp_path: FilePath) -> None:

@@ -1,9 +1,11 @@
 import numpy as np
 import synthetic
 
+from hamster.data import View
 from hamster.path import Gripper, Path
-from hamster.policy.glimpse import look
-from hamster.policy.lift import key_waypoints, lift, surface_depth
+from hamster.policy.flow.glimpse import look
+from hamster.policy.flow.lift import LiftedPath, key_waypoints, lift
+from hamster.policy.guide import Guide, surface_depth
 
 CAMERA = synthetic.front_camera(128)
 
@@ -13,6 +15,10 @@ def _table_depth() -> np.ndarray:
     eye = CAMERA.world_from_camera[:3, 3]
     rays = CAMERA.points_world(np.ones((128, 128))) - eye
     return np.where(rays[..., 2] < 0, -eye[2] / rays[..., 2], 0).astype(np.float32)
+
+
+def _lift(path: Path, depth_m: np.ndarray, keys: int, spaced: int) -> LiftedPath:
+    return lift(Guide(path, View(np.zeros((128, 128, 3), np.uint8), depth_m, CAMERA)), keys, spaced)
 
 
 def _path(uv: list[tuple[float, float]], events: dict[int, Gripper] | None = None) -> Path:
@@ -25,7 +31,7 @@ def _path(uv: list[tuple[float, float]], events: dict[int, Gripper] | None = Non
 def test_waypoints_land_on_the_table_where_they_were_drawn() -> None:
     places = np.array([[0.4, -0.1, 0], [0.5, 0.1, 0], [0.6, 0.0, 0]])
     uv = CAMERA.project(places)[0] / CAMERA.size_px
-    lifted = lift(Path(uv, np.full(3, -1)), _table_depth(), CAMERA, keys=2, spaced=5)
+    lifted = _lift(Path(uv, np.full(3, -1)), _table_depth(), keys=2, spaced=5)
     # A pixel is about a centimetre deep on the table.
     np.testing.assert_allclose(lifted.points_world[:2], places[1:], atol=0.008)
     np.testing.assert_allclose(lifted.points_world[2:, 2], 0, atol=0.01)
@@ -42,7 +48,7 @@ def test_depth_is_that_of_a_true_surface_also_at_edges_and_where_some_is_unknown
 
 
 def test_no_depth_at_all_still_gives_finite_points() -> None:
-    lifted = lift(_path([(0.2, 0.2), (0.8, 0.9)]), np.zeros((128, 128), np.float32), CAMERA, 4, 6)
+    lifted = _lift(_path([(0.2, 0.2), (0.8, 0.9)]), np.zeros((128, 128), np.float32), 4, 6)
     assert np.isfinite(lifted.points_world).all()
 
 
@@ -55,14 +61,14 @@ def test_events_and_the_end_come_before_turns() -> None:
 
 def test_features_tell_progress_state_and_events() -> None:
     path = _path([(0.1, 0.5), (0.5, 0.5), (0.9, 0.5)], {1: Gripper.CLOSED})
-    lifted = lift(path, _table_depth(), CAMERA, keys=2, spaced=5)
+    lifted = _lift(path, _table_depth(), keys=2, spaced=5)
     np.testing.assert_allclose(lifted.features[:2], [[0.5, 0, 1, 0, 1], [1, 0, 1, 0, 0]], atol=1e-9)
     np.testing.assert_allclose(lifted.features[2:, 0], np.linspace(0, 1, 5))
     np.testing.assert_allclose(lifted.features[2:, 1], [1, 1, 0, 0, 0])
 
 
 def test_a_single_waypoint_is_a_path() -> None:
-    lifted = lift(_path([(0.5, 0.5)]), _table_depth(), CAMERA, keys=3, spaced=4)
+    lifted = _lift(_path([(0.5, 0.5)]), _table_depth(), keys=3, spaced=4)
     assert lifted.on.tolist() == [True, False, False, True, True, True, True]
     assert np.isfinite(lifted.features).all()
 

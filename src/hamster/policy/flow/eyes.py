@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hamster.policy.config import ActorConfig
-from hamster.policy.inputs import Inputs
+from hamster.policy.flow.config import FlowConfig
+from hamster.policy.flow.inputs import Inputs
 
 STRIDE = 8
 CHANNELS = 10  # rgb, position in the glimpse, normal, depth is known
@@ -16,7 +16,7 @@ FOVEA_UNIT_M, OVERVIEW_UNIT_M = 0.05, 0.3
 class Eyes(nn.Module):
     """Glimpses (B, G, S, S) -> features (B, G * T, width) and positions (B, G * T, 3), T = (S / 8)²."""
 
-    def __init__(self, config: ActorConfig) -> None:
+    def __init__(self, config: FlowConfig) -> None:
         super().__init__()
         self.tower = nn.Sequential(
             nn.Conv2d(CHANNELS, 64, 4, 4),

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from hamster.policy.config import ActorConfig
-from hamster.policy.inputs import Inputs
+from hamster.policy.flow.config import FlowConfig
+from hamster.policy.flow.inputs import Inputs
 from hamster.policy.layers import mlp
 
 WAYPOINT_FEATURES = 5 + 3  # lift.LiftedPath.features and the ray
@@ -33,7 +33,7 @@ class Tokens:
 class Conditioner(nn.Module):
     """What a conditioner may add; the defaults add nothing."""
 
-    def __init__(self, config: ActorConfig) -> None:
+    def __init__(self, config: FlowConfig) -> None:
         super().__init__()
 
     def tokens(self, inputs: Inputs) -> Tokens | None:
@@ -48,7 +48,7 @@ class Conditioner(nn.Module):
 class PathTokens(Conditioner):
     """The waypoints as tokens, at their places in 3D."""
 
-    def __init__(self, config: ActorConfig) -> None:
+    def __init__(self, config: FlowConfig) -> None:
         super().__init__(config)
         self.embed = mlp(WAYPOINT_FEATURES, config.width, config.width)
         _zero(self.embed)
@@ -61,7 +61,7 @@ class PathTokens(Conditioner):
 class PathFoveas(Conditioner):
     """The glimpses at key waypoints are told of which waypoint they are."""
 
-    def __init__(self, config: ActorConfig) -> None:
+    def __init__(self, config: FlowConfig) -> None:
         super().__init__(config)
         self.keys = config.key_waypoints
         self.embed = mlp(WAYPOINT_FEATURES, config.width, config.width)

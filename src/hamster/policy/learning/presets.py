@@ -5,34 +5,36 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass, field
 
-from hamster.policy.augment import AugmentConfig
 from hamster.policy.config import ActorConfig
+from hamster.policy.flow.config import FlowConfig
+from hamster.policy.learning.augment import AugmentConfig
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a flow actor is trained.
+    """How an actor is trained.
 
     Attributes:
-        actor, augment: the architecture, and how the demonstrations are disturbed.
+        actor, augment: the family and its architecture, and how the demonstrations are disturbed.
+        demonstrations: the share of each family's episodes that is learned from.
         seed: of everything that is drawn.
         steps, batch: of the optimiser.
-        renoise: noisy actions per encoded sample: looking is dear, flowing is cheap.
         lr, warmup, weight_decay, clip: AdamW with a linear warm-up, then a cosine down to a hundredth.
         ema: decay of the averaged weights, which are the ones that are kept.
         on_the_way: weight of frames between keyposes, relative to those at which one was reached.
         between: frames between two keyposes that are packed.
         held_out_every: every so many-th episode of a family is kept for evaluation; 0 keeps none.
         evaluate_every, save_every: steps.
+        workers: processes that prepare batches ahead; 0: the training does it itself, which on one core is as fast.
         bf16: run the network in bfloat16; geometry is float32 always.
     """
 
-    actor: ActorConfig = field(default_factory=ActorConfig)
+    actor: ActorConfig = field(default_factory=FlowConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    demonstrations: float = 1.0
     seed: int = 0
     steps: int = 3000
     batch: int = 16
-    renoise: int = 4
     lr: float = 1e-3
     warmup: int = 200
     weight_decay: float = 0.02
@@ -43,13 +45,14 @@ class TrainConfig:
     held_out_every: int = 16
     evaluate_every: int = 500
     save_every: int = 250
+    workers: int = 0
     bf16: bool = True
 
 
 PRESETS: dict[str, TrainConfig] = {
-    "nano": TrainConfig(),
+    "flow": TrainConfig(),
     "debug": TrainConfig(
-        actor=ActorConfig(width=32, heads=2, glimpse_px=24, encoder_layers=1, decoder_layers=1, path_waypoints=6),
+        actor=FlowConfig(width=32, heads=2, glimpse_px=24, encoder_layers=1, decoder_layers=1, path_waypoints=6),
         augment=AugmentConfig(path_dropout=0.0),
         steps=40,
         batch=8,

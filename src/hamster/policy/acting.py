@@ -1,0 +1,79 @@
+"""Any actor as a `Policy`: keeps the path and the gripper's state from one observation to the next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from hamster.data import Observation, View
+from hamster.path import Path
+from hamster.policy.actor import AnyActor
+from hamster.policy.guide import Guide
+from hamster.policy.policy import Motion
+from hamster.policy.scene import Body, Scene
+
+SURELY = 0.9
+OPEN = 0.5  # of the measured opening; only asked before the policy has commanded anything
+
+
+class ActorPolicy:
+    """One answer at a time. The same observations and paths give the same motions: its noise is seeded."""
+
+    def __init__(self, actor: AnyActor, seed: int = 0) -> None:
+        self.actor, self.seed = actor.eval(), seed
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the episode."""
+        self._path: Path | None = None
+        self._guide: Guide | None = None
+        self._open: bool | None = None  # the last command
+        self._before: Body | None = None
+        self._generator = torch.Generator().manual_seed(self.seed)
+
+    def act(self, observation: Observation, path: Path | None, instruction: str = "") -> Motion:
+        """The next poses; see `Policy.act`."""
+        scene = self.scene(observation, path, instruction)
+        inputs = self.actor.prepare(scene)
+        device = next(self.actor.parameters()).device
+        with torch.inference_mode():
+            batch = type(inputs).stack([inputs]).to(device)
+            found = self.actor.predict(batch, self._generator).to(torch.device("cpu"))
+        body = scene.body
+        if path is not None and found.done[0] > SURELY:
+            return Motion(body.tool_pose_world[None], np.array([body.is_open]))  # the path is at its end: stay
+        is_open = (found.is_open[0] > 0.5).numpy()
+        poses = np.tile(np.eye(4), (len(is_open), 1, 1))
+        poses[:, :3, :3] = found.rotation[0].double().numpy()
+        poses[:, :3, 3] = body.tool_pose_world[:3, 3] + found.position[0].double().numpy()
+        self._open, self._before = bool(is_open[-1]), body
+        return Motion(poses, is_open)
+
+    def scene(self, observation: Observation, path: Path | None, instruction: str = "") -> Scene:
+        """What the actor is given: the policy's views, the body, and the path with the view it first came with."""
+        views = self._views(observation)
+        if path is not self._path:
+            config = self.actor.config
+            self._path = path
+            known = path if path is None or config.path_depth else replace(path, depth_m=None)
+            self._guide = None if known is None else Guide(known, views[config.cameras[0]])
+        return Scene(views, self._body(observation), self._guide, instruction)
+
+    def _views(self, observation: Observation) -> dict[str, View]:
+        for name in self.actor.config.cameras:
+            if name not in observation.views:
+                names = ", ".join(observation.views) or "none"
+                raise ValueError(f"the observation lacks the view {name!r} that the policy needs; there are: {names}")
+        return {name: observation.views[name] for name in self.actor.config.cameras}
+
+    def _body(self, observation: Observation) -> Body:
+        if observation.tool_pose_world is None or observation.gripper is None:
+            lacking = "tool_pose_world" if observation.tool_pose_world is None else "gripper"
+            raise ValueError(f"the observation has no {lacking}, which this policy needs")
+        tool, opening = np.array(observation.tool_pose_world, np.float64), float(observation.gripper)
+        is_open = opening > OPEN if self._open is None else self._open
+        if self._before is None:
+            return Body(tool, opening, is_open)
+        return Body(tool, opening, is_open, self._before.tool_pose_world[:3, 3], self._before.is_open)

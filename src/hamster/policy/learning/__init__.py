@@ -1,0 +1,1 @@
+"""Demonstrations in, weights out: the same for every family of policies."""

@@ -1,0 +1,107 @@
+"""What a policy is given at one moment, in training and in service alike; and how the world may be moved around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.data import View
+from hamster.geometry import Camera
+from hamster.path import Path
+from hamster.policy.guide import Guide
+
+Array = NDArray[np.float64]
+_MIRROR_Y, _MIRROR_X = np.diag([1.0, -1.0, 1.0, 1.0]), np.diag([-1.0, 1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True, eq=False)
+class Body:
+    """What the robot feels and remembers: the tool's pose (4, 4) and gripper now, and when it was last asked.
+
+    `opening` is measured, `is_open` and `was_open` are commands; `previous_position` (3,) is None at the first time.
+    """
+
+    tool_pose_world: Array
+    opening: float
+    is_open: bool
+    previous_position: Array | None = None
+    was_open: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One moment.
+
+    Attributes:
+        views: of the policy's cameras.
+        guide: the path to follow, and the view that it was drawn on; None where there is none.
+        instruction: "" where nobody gave one.
+    """
+
+    views: Mapping[str, View]
+    body: Body
+    guide: Guide | None = None
+    instruction: str = ""
+
+    def moved(self, there_from_here: Array) -> Scene:
+        """The same moment in a world moved by a rigid transform (4, 4): cameras, robot and path with it."""
+        body = self.body
+        before = body.previous_position
+        body = replace(
+            body,
+            tool_pose_world=there_from_here @ body.tool_pose_world,
+            previous_position=None if before is None else there_from_here[:3, :3] @ before + there_from_here[:3, 3],
+        )
+        views = {name: _moved(view, there_from_here) for name, view in self.views.items()}
+        guide = self.guide and Guide(self.guide.path, _moved(self.guide.view, there_from_here))
+        return replace(self, views=views, body=body, guide=guide)
+
+    def mirrored(self) -> Scene:
+        """The same moment in the mirror of the plane y = 0: images flipped, the mirrored tool's fingers swapped."""
+        body, before = self.body, self.body.previous_position
+        body = replace(
+            body,
+            tool_pose_world=mirrored_pose(body.tool_pose_world),
+            previous_position=None if before is None else before * [1, -1, 1],
+        )
+        views = {name: _mirrored(view) for name, view in self.views.items()}
+        guide = self.guide
+        if guide is not None:
+            path = guide.path
+            flipped = Path(np.abs([1, 0] - path.uv), path.gripper, path.depth_m, path.score)
+            guide = Guide(flipped, _mirrored(guide.view))
+        return replace(self, views=views, body=body, guide=guide)
+
+
+def mirrored_pose(pose_world: Array) -> Array:
+    """A tool pose (4, 4) in the mirror, its fingers swapped so that it is a rotation again."""
+    return np.asarray(_MIRROR_Y @ pose_world @ _MIRROR_Y)
+
+
+def calibrated(view: View, name: str) -> tuple[NDArray[np.float32], Camera]:
+    """Depth and calibration of a view; ValueError names what it lacks."""
+    if view.depth_m is None or view.camera is None:
+        lacking = "depth_m" if view.depth_m is None else "camera (calibration)"
+        raise ValueError(f"the view {name!r} has no {lacking}, which a 3D policy needs; the `image` policy does not")
+    return view.depth_m, view.camera
+
+
+def _moved(view: View, there_from_here: Array) -> View:
+    camera = view.camera
+    if camera is None:
+        return view
+    return replace(view, camera=replace(camera, world_from_camera=there_from_here @ camera.world_from_camera))
+
+
+def _mirrored(view: View) -> View:
+    camera = view.camera
+    if camera is not None:
+        intrinsics = np.array(camera.intrinsics)
+        intrinsics[0, 2] = camera.width - intrinsics[0, 2]
+        pose = _MIRROR_Y @ camera.world_from_camera @ _MIRROR_X
+        camera = Camera(intrinsics, pose, camera.width, camera.height)
+    depth_m = None if view.depth_m is None else view.depth_m[:, ::-1]
+    return View(view.rgb[:, ::-1], depth_m, camera)
