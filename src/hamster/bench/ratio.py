@@ -37,14 +37,19 @@ class Ratio:
 
 
 def compare(
-    name: str, slow: tuple[str, Callable[[], object]], fast: tuple[str, Callable[[], object]], wanted: float, n: int = 5
+    name: str,
+    slow: tuple[str, Callable[[], object]],
+    fast: tuple[str, Callable[[], object]],
+    wanted: float,
+    n: int = 5,
+    warm_up: int = 1,
 ) -> Ratio:
-    """Calls each once to warm up, then n times in turn, so that whatever else the machine does meets both alike."""
+    """Calls each a few times to warm up, then n times in turn, so that whatever the machine does meets both alike."""
     seconds: tuple[list[float], list[float]] = ([], [])
-    for turn in range(n + 1):
+    for turn in range(warm_up + n):
         for (_, work), times in zip((slow, fast), seconds, strict=True):
             start = time.perf_counter()
             work()
-            if turn:
+            if turn >= warm_up:
                 times.append(time.perf_counter() - start)
     return Ratio(name, slow[0], fast[0], median(seconds[0]), median(seconds[1]), wanted, n)

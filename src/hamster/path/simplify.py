@@ -45,11 +45,11 @@ def kept_waypoints(uv: ArrayLike, fixed: Iterable[int] = (), epsilon: float = EP
     points = np.ascontiguousarray(uv, np.float64)
     # In the plane, Rust does in microseconds what numpy does in a tenth of a millisecond: labels are made per frame.
     corners = simplify_coords_idx if points.shape[1] == 2 else _corners
-    pins = sorted({*range(0, len(points), LONGEST), len(points) - 1, *fixed})
-    if len(pins) <= 2:
+    pins = [*range(LONGEST, len(points) - 1, LONGEST), *fixed]
+    if not pins:
         return np.array(corners(points, epsilon), np.intp)
     kept = [0]
-    for start, end in pairwise(pins):
+    for start, end in pairwise(sorted({0, len(points) - 1, *pins})):
         kept += [start + corner for corner in corners(points[start : end + 1], epsilon)[1:]]
     return np.array(kept, np.intp)
 
