@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import torch
 
+from hamster.nano import HamsterNanoConfig, HamsterNanoForConditionalGeneration, build_processor
 from hamster.path import PlanError
 from hamster.path.dialects import DIALECTS
 from hamster.path.dialects.hamster import PROMPT
 from hamster.planner import load_planner
 from hamster.planner.families import FAMILIES, family_of
 from hamster.planner.local import LocalPlanner
-from hamster.planner.nano import HamsterNanoConfig, HamsterNanoForConditionalGeneration, build_processor
 
 IMAGE = np.zeros((30, 40, 3), np.uint8)
 

@@ -14,7 +14,7 @@ def _free(prompt_length: int) -> list[Any]:
 
 
 def _answer_grammar(prompt_length: int) -> list[Any]:
-    from hamster.planner.nano.grammar import AnswerGrammar
+    from hamster.nano.grammar import AnswerGrammar
 
     return [AnswerGrammar(prompt_length)]
 

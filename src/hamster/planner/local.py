@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-import hamster.planner.nano  # noqa: F401  # makes the Auto classes know the bundled planner
+import hamster.nano  # noqa: F401  # makes the Auto classes know the bundled planner
 from hamster.path import Path, PlanError
 from hamster.path.dialects import parse
 from hamster.planner.families import Family, family_of

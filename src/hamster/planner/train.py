@@ -21,7 +21,7 @@ from rich.progress import Progress, TextColumn
 from torch import nn
 from transformers import AutoProcessor
 
-import hamster.planner.nano as nano
+import hamster.nano as nano
 from hamster import training_state
 from hamster.planner.learning import batches, corpus, optimisers, parallel
 from hamster.planner.learning.augment import Augmentation

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
+from hamster.nano import build_processor, tokens
 from hamster.path.dialects import parse
 from hamster.planner.learning import batches, corpus
 from hamster.planner.learning.augment import NONE, Augmentation
-from hamster.planner.nano import build_processor, tokens
 from tests.label_sets import write_manifest
 from tests.planner import drawn
 

@@ -1,8 +1,8 @@
 import torch
 from torch import nn
 
+from hamster.nano import HamsterNanoConfig, HamsterNanoForConditionalGeneration
 from hamster.planner.learning import optimisers
-from hamster.planner.nano import HamsterNanoConfig, HamsterNanoForConditionalGeneration
 
 
 def test_a_kernel_is_stepped_as_the_matrix_of_its_output_rows():

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hamster.nano import tokens
 from hamster.planner.learning import augment
 from hamster.planner.learning.augment import Augmentation
 from hamster.planner.learning.corpus import MOST_OBJECTS, Corpus
-from hamster.planner.nano import tokens
 
 PATCH_PX = tokens.PIXELS // tokens.GRID
 NUDGE = 1.0  # bins: how far off the patch token of a training answer may be

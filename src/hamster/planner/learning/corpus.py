@@ -14,8 +14,8 @@ from PIL import Image
 
 from hamster.label.annotated import read_pictures
 from hamster.label.dataset import shards_of
+from hamster.nano import tokens
 from hamster.path import Gripper, Path
-from hamster.planner.nano import tokens
 
 NO_OBJECT = 255
 MOST_MENTIONS = 16

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hamster.nano import tokens
+from hamster.nano.grammar import AnswerGrammar
+from hamster.nano.modeling import HamsterNanoForConditionalGeneration
 from hamster.path.dialects import parse
 from hamster.planner.grounding import grounding
 from hamster.planner.learning.corpus import Corpus
-from hamster.planner.nano import tokens
-from hamster.planner.nano.grammar import AnswerGrammar
-from hamster.planner.nano.modeling import HamsterNanoForConditionalGeneration
 
 AT_ONCE = 64
 

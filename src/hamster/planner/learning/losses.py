@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hamster.nano.modeling import HamsterNanoForConditionalGeneration, Reading
+from hamster.nano.targets import answer_loss
 from hamster.planner.learning.batches import Batch
-from hamster.planner.nano.modeling import HamsterNanoForConditionalGeneration, Reading
-from hamster.planner.nano.targets import answer_loss
 
 NOTHING_WEIGHT = 0.1  # of a patch without an object, relative to one with
 

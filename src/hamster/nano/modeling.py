@@ -18,11 +18,11 @@ from transformers import GenerationMixin, PreTrainedModel
 from transformers.cache_utils import DynamicCache
 from transformers.utils import ModelOutput
 
-from hamster.planner.nano import tokens
-from hamster.planner.nano.configuration import HamsterNanoConfig
-from hamster.planner.nano.decoder import Layer, RMSNorm
-from hamster.planner.nano.targets import answer_loss
-from hamster.planner.nano.tower import Tower
+from hamster.nano import tokens
+from hamster.nano.configuration import HamsterNanoConfig
+from hamster.nano.decoder import Layer, RMSNorm
+from hamster.nano.targets import answer_loss
+from hamster.nano.tower import Tower
 
 NEVER = -1e4  # the logit of what is no answer token
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hamster.planner.nano.configuration import HamsterNanoConfig
+from hamster.nano.configuration import HamsterNanoConfig
 
 
 class RMSNorm(nn.Module):

@@ -12,7 +12,7 @@ from transformers.image_processing_backends import PilBackend
 from transformers.image_utils import PILImageResampling
 from transformers.processing_utils import ProcessorMixin
 
-from hamster.planner.nano import tokens
+from hamster.nano import tokens
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}{% for part in message['content'] if part['type'] == 'image' %}<image>{% endfor %}"

@@ -4,9 +4,9 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from hamster.planner.nano import HamsterNanoConfig, HamsterNanoForConditionalGeneration, build_processor, tokens
-from hamster.planner.nano.grammar import AnswerGrammar
-from hamster.planner.nano.targets import answer_loss, soft_targets
+from hamster.nano import HamsterNanoConfig, HamsterNanoForConditionalGeneration, build_processor, tokens
+from hamster.nano.grammar import AnswerGrammar
+from hamster.nano.targets import answer_loss, soft_targets
 
 TEXTS = ["pick up the red block and put it on the green plate", "press the button", "knock over the bottle , please"]
 

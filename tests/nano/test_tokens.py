@@ -2,9 +2,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hamster.nano import build_processor, tokens
 from hamster.path import Gripper, Path
 from hamster.path.dialects import parse, render
-from hamster.planner.nano import build_processor, tokens
 
 UNITS = st.floats(0, 1, allow_nan=False)
 POINTS = st.lists(st.tuples(UNITS, UNITS, st.sampled_from([0, tokens.OPEN, tokens.CLOSE])), min_size=1, max_size=8)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
-from hamster.planner.nano import tokens
+from hamster.nano import tokens
 
 
 class AnswerGrammar(LogitsProcessor):  # type: ignore[misc]  # transformers is untyped

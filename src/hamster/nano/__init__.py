@@ -2,9 +2,9 @@
 
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageTextToText, AutoProcessor
 
-from hamster.planner.nano.configuration import HamsterNanoConfig
-from hamster.planner.nano.modeling import HamsterNanoForConditionalGeneration
-from hamster.planner.nano.processing import HamsterNanoImageProcessor, HamsterNanoProcessor, build_processor
+from hamster.nano.configuration import HamsterNanoConfig
+from hamster.nano.modeling import HamsterNanoForConditionalGeneration
+from hamster.nano.processing import HamsterNanoImageProcessor, HamsterNanoProcessor, build_processor
 
 __all__ = [
     "HamsterNanoConfig",

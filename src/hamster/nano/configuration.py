@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers import PretrainedConfig
 
-from hamster.planner.nano import tokens
+from hamster.nano import tokens
 
 
 class HamsterNanoConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is untyped

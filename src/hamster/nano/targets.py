@@ -7,7 +7,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from hamster.planner.nano import tokens
+from hamster.nano import tokens
 
 PATCH_SIGMA = 0.35  # patches
 BIN_SIGMA = 0.7  # bins
