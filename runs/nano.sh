@@ -23,7 +23,7 @@ processes="$(.venv/bin/python -c 'import os, torch; print(torch.cuda.device_coun
 stage "policy: demonstrations"
 hamster label tabletop:320 --seed 0 -o "$out/labels/policy"
 stage "policy: training"
-hamster train policy --config nano --data "$out/labels/policy" --out "$out/train/policy"
+hamster train policy --config flow --data "$out/labels/policy" --out "$out/train/policy"
 
 stage "the table: four arms, 200 scenes each"
 hamster eval --suite tabletop --planner "oracle,$out/train/planner/model,shuffled,none" --policy "$out/train/policy" \

@@ -22,7 +22,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(data, tmp_path_factory):
     out = tmp_path_factory.mktemp("trained")
-    train_planner(TINY, data, out)
+    train_planner(TINY, [data], out)
     return out
 
 
@@ -49,15 +49,15 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(data, trained, tmp
 
     monkeypatch.setattr(train._Run, "train_step", dies_at_four)
     with pytest.raises(KeyboardInterrupt):
-        train_planner(replace(TINY, save_every_s=0.0), data, tmp_path)
+        train_planner(replace(TINY, save_every_s=0.0), [data], tmp_path)
     monkeypatch.undo()
-    train_planner(TINY, data, tmp_path)
+    train_planner(TINY, [data], tmp_path)
     assert _told(tmp_path) == _told(trained)
 
 
 def test_a_finished_training_only_reports(data, trained):
     before = (trained / "train.jsonl").read_bytes()
-    assert set(train_planner(TINY, data, trained)) >= {"start", "end", "path"}
+    assert set(train_planner(TINY, [data], trained)) >= {"start", "end", "path"}
     assert (trained / "train.jsonl").read_bytes() == before
 
 
@@ -70,7 +70,7 @@ def test_metrics_go_to_tensorboard_and_the_model_can_plan(trained):
 def test_a_budget_is_needed(data, tmp_path):
     for budget in ({"steps": None}, {"seconds": 3.0}):
         with pytest.raises(ValueError, match="either steps or seconds"):
-            train_planner(replace(TINY, **budget), data, tmp_path)
+            train_planner(replace(TINY, **budget), [data], tmp_path)
 
 
 def test_without_tensorboard_the_extra_is_named(data, tmp_path, monkeypatch):
@@ -83,11 +83,11 @@ def test_without_tensorboard_the_extra_is_named(data, tmp_path, monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", missing)
     with pytest.raises(ValueError, match=r"hamster-vla\[train\]"):
-        train_planner(TINY, data, tmp_path)
+        train_planner(TINY, [data], tmp_path)
 
 
 def test_an_unknown_preset_lists_the_known():
-    with pytest.raises(ValueError, match="nano, debug"):
+    with pytest.raises(ValueError, match="nano, finetune, debug"):
         preset("nanoo")
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 from tyro.conf import Positional
 
 LABELS = {"planner": "offdomain:13888", "policy": "tabletop:320"}
+FIRST = {"planner": "nano", "policy": "flow"}
 
 
 @dataclass(frozen=True)
@@ -17,24 +18,38 @@ class Train:
 
     what: Positional[Literal["planner", "policy"]]
     """Which of the two."""
-    config: str = "nano"
-    """Name of a configuration."""
-    data: Path | None = None
-    """A label set written by `hamster label`; outputs/labels/planner or …/policy if not given."""
+    config: str | None = None
+    """Name of a configuration; nano for a planner and flow for a policy if not given."""
+    data: tuple[str, ...] = ()
+    """Label sets written by `hamster label`, for a planner several, each DIR or DIR:weight; outputs/labels/planner or
+    …/policy if not given."""
+    model: str | None = None
+    """A planner to fine-tune: name of a bundled one, or a checkpoint's folder; from nothing if not given."""
     out: Path | None = None
     """Where checkpoints and TensorBoard metrics go; outputs/train/planner or …/policy if not given."""
 
     def run(self) -> None:
         """Trains to the end of the configuration."""
-        data = self.data or Path("outputs/labels") / self.what
         out = self.out or Path("outputs/train") / self.what
-        if not (data / "manifest.json").is_file():
-            raise ValueError(f"no label set in {data}; make one: hamster label {LABELS[self.what]} -o {data}")
+        data = self.data or (str(Path("outputs/labels") / self.what),)
+        config = self.config or FIRST[self.what]
         if self.what == "planner":
+            from hamster.planner.learning.pictures import Part
+            from hamster.planner.planner import find_planner
             from hamster.planner.train import preset, train_planner
 
-            train_planner(preset(self.config), data, out)
+            parts = [Part.parse(text) for text in data]
+            self._check(*(part.folder for part in parts))
+            train_planner(preset(config), parts, out, find_planner(self.model) if self.model else None)
         else:
             from hamster.policy.learning.train import train_policy
 
-            train_policy(self.config, data, out)
+            if len(data) != 1 or self.model:
+                raise ValueError("a policy is trained from nothing, on one label set: give one --data, and no --model")
+            self._check(Path(data[0]))
+            train_policy(config, Path(data[0]), out)
+
+    def _check(self, *folders: Path) -> None:
+        for folder in folders:
+            if not (folder / "manifest.json").is_file():
+                raise ValueError(f"no label set in {folder}; make one: hamster label {LABELS[self.what]} -o {folder}")

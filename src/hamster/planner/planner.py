@@ -55,9 +55,14 @@ def load_planner(name_or_path: str | File = "nano") -> Planner:
     """
     from hamster.planner.local import LocalPlanner  # transformers takes seconds to import
 
+    return LocalPlanner(find_planner(name_or_path))
+
+
+def find_planner(name_or_path: str | File) -> File:
+    """The folder of a checkpoint; ValueError as `load_planner`."""
     for folder in (BUNDLED / str(name_or_path), File(name_or_path)):
         if (folder / "config.json").is_file():
-            return LocalPlanner(folder)
+            return folder
     raise ValueError(
         f"no planner {str(name_or_path)!r}; give one of {', '.join(bundled())}, or a folder with a checkpoint"
     )

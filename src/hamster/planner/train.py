@@ -1,4 +1,4 @@
-"""Train the nano planner on an annotated label set.
+"""Train the nano planner on label sets.
 
     hamster train planner --config nano --out runs/planner
     torchrun --nproc-per-node 2 -m hamster train planner --config nano --out runs/planner     # two cores, or two GPUs
@@ -11,12 +11,14 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path as File
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.progress import Progress, TextColumn
 from torch import nn
 from transformers import AutoProcessor
@@ -25,8 +27,10 @@ import hamster.nano as nano
 from hamster import training_state
 from hamster.planner.learning import batches, corpus, optimisers, parallel
 from hamster.planner.learning.augment import Augmentation
+from hamster.planner.learning.batches import Share
 from hamster.planner.learning.held_out import evaluate
 from hamster.planner.learning.losses import build_probes, losses
+from hamster.planner.learning.pictures import Part
 from hamster.planner.quiet import quiet
 
 WEIGHTS = {"answer": 1.0, "mention": 0.5, "early_mention": 0.5, "roles": 0.5, "colour": 0.5, "kind": 0.5}
@@ -46,7 +50,7 @@ class TrainConfig:
         warmup: share of the budget in which the rates rise. decay: share in which they fall to zero.
         save_every_s: seconds between checkpoints. log_every: steps between metrics.
         evaluate_every: steps between evaluations on `evaluate_on` instructions of held-out images (the last
-            `held_out` share of the set, at most 500).
+            `held_out` share of each set, at most 500).
         model: changes to `HamsterNanoConfig`.
         augmentation: how images are varied.
         seed: of everything.
@@ -73,6 +77,9 @@ class TrainConfig:
 
 PRESETS = {
     "nano": TrainConfig(steps=7000, evaluate_every=1000, evaluate_on=256),
+    "finetune": TrainConfig(
+        steps=600, evaluate_every=200, evaluate_on=256, muon_lr=0.004, adamw_lr=3e-4, warmup=0.05, decay=0.7
+    ),
     "debug": TrainConfig(
         steps=20, batch=4, each=4, log_every=5, evaluate_every=10, evaluate_on=8,
         model={"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64,
@@ -89,43 +96,48 @@ def preset(name: str) -> TrainConfig:
 
 
 def train_planner(
-    config: TrainConfig, data_dir: File, out_dir: File, tokenizer_dir: File | None = None
+    config: TrainConfig, data: Sequence[Part | File], out_dir: File, start: File | None = None
 ) -> dict[str, float]:
     """Train, or go on where an interrupted training in `out_dir` stopped.
 
     Args:
         config: see `TrainConfig`; a resumed training must be given the same model.
-        data_dir: an annotated label set.
+        data: label sets of annotated images or episodes, mixed as their weights say.
         out_dir: gets `state.safetensors` (to resume), `tensorboard/`, and the model in `model/`.
-        tokenizer_dir: a saved processor to start from; without one the words of `data_dir` are the vocabulary.
+        start: folder of a planner to fine-tune; without one the words of `data` are the vocabulary, and it starts anew.
 
     Returns:
-        The last evaluation on held-out images.
+        The last evaluation on held-out images, of all label sets and, where there are several, of each.
 
     Raises:
         ValueError: no budget, no label set, or tensorboard is not installed.
     """
     if (config.steps is None) == (config.seconds is None):
         raise ValueError("a training needs a budget: set either steps or seconds")
-    return _Run(config, data_dir, out_dir, tokenizer_dir).run()
+    parts = [each if isinstance(each, Part) else Part(each) for each in data]
+    return _Run(config, parts, out_dir, start).run()
 
 
 class _Run:
     """A training's state."""
 
-    def __init__(self, config: TrainConfig, data: File, out: File, tokenizer_dir: File | None) -> None:
-        self.config, self.out = config, out
+    def __init__(self, config: TrainConfig, parts: Sequence[Part], out: File, start: File | None) -> None:
+        self.config, self.out, self.parts = config, out, parts
         self.device, self.leads = parallel.start(), parallel.rank() == 0
         self.writer = _writer(out / "tensorboard") if self.leads else None
-        saved = out / "model" if (out / "state.safetensors").is_file() else tokenizer_dir
-        self.processor = _new_processor(data) if saved is None else AutoProcessor.from_pretrained(saved)
+        saved = out / "model" if (out / "state.safetensors").is_file() else start
+        self.processor = _new_processor(parts) if saved is None else AutoProcessor.from_pretrained(saved)
         with parallel.first_alone():
-            self.corpus = corpus.load(data, out / "cache", self.processor.tokenizer)
-        aside = min(500, max(1, round(config.held_out * len(self.corpus))))
-        self.images = len(self.corpus) - aside if len(self.corpus) > 1 else 1
+            self.corpus = corpus.load(parts, out / "cache", self.processor.tokenizer)
+        self.shares, self.spare = _divided(self.corpus, parts, config.held_out)
         torch.manual_seed(config.seed)
-        sizes = nano.HamsterNanoConfig(vocab_size=len(self.processor.tokenizer), **config.model)
-        self.model = nano.HamsterNanoForConditionalGeneration(sizes).train().to(self.device)
+        if start is None:
+            sizes = nano.HamsterNanoConfig(vocab_size=len(self.processor.tokenizer), **config.model)
+            model = nano.HamsterNanoForConditionalGeneration(sizes)
+        else:
+            with quiet():
+                model = nano.HamsterNanoForConditionalGeneration.from_pretrained(start)
+        self.model = model.train().to(self.device)
         self.probes = build_probes(self.model, torch.from_numpy(self.corpus.looks)).to(self.device)
         self.optimisers = optimisers.build(
             self.model, self.probes, config.muon_lr, config.adamw_lr, config.weight_decay
@@ -172,7 +184,7 @@ class _Run:
     def train_step(self) -> dict[str, float]:
         config = self.config
         batch = batches.sample(
-            self.corpus, self.images, self.step, config.batch, config.each, config.seed, config.augmentation,
+            self.corpus, self.shares, self.step, config.batch, config.each, config.seed, config.augmentation,
             self.device, parallel.rank(), parallel.processes(),
         )  # fmt: skip
         rate = _rate(self.progress, config)
@@ -191,11 +203,20 @@ class _Run:
     def evaluate(self) -> None:
         if not self.leads:
             return
-        first = self.corpus.first
-        spare = np.arange(first[min(self.images, len(self.corpus) - 1)], first[-1])
-        chosen = np.random.default_rng(0).permutation(spare)[: self.config.evaluate_on]
-        self.scores = evaluate(self.model, self.corpus, np.sort(chosen), self.device)
+        self.scores = {}
+        for part, spare in zip(self.parts, self.spare, strict=True):
+            scores = self._scores(spare)
+            several = {f"{part.folder.name}/{name}": value for name, value in scores.items() if name == "path"}
+            self.scores |= scores if len(self.parts) == 1 else several
+        if len(self.parts) > 1:
+            self.scores["path"] = float(np.mean(list(self.scores.values())))
         self._log(self.scores, "held_out")
+
+    def _scores(self, spare: NDArray[np.int64]) -> dict[str, float]:
+        first = self.corpus.first
+        pool = np.concatenate([np.arange(first[i], first[i + 1]) for i in spare])
+        chosen = np.random.default_rng(0).permutation(pool)[: self.config.evaluate_on]
+        return evaluate(self.model, self.corpus, np.sort(chosen), self.device)
 
     def save(self) -> None:
         """Write the model, to be used, and the state, to be resumed."""
@@ -227,9 +248,25 @@ class _Run:
         return f"step {self.step}, {speed:.0f} images/s{right}"
 
 
-def _new_processor(data: File) -> Any:
-    instructions, names = corpus.texts(data)
+def _new_processor(parts: Sequence[Part]) -> Any:
+    instructions, names = corpus.texts(parts)
     return nano.build_processor(instructions, names, fewest=1 + len(instructions) // COMMON)
+
+
+def _divided(
+    labels: corpus.Corpus, parts: Sequence[Part], held_out: float
+) -> tuple[list[Share], list[NDArray[np.int64]]]:
+    """Of each label set the images to learn from, and the last ones, which are only asked about."""
+    shares, spare, first = [], [], 0
+    for size, part in zip(labels.sizes, parts, strict=True):
+        images = first + np.flatnonzero(np.diff(labels.first)[first : first + size])  # those with an annotation
+        if not len(images):
+            raise ValueError(f"{part.folder}: no path has at most {nano.tokens.MAX_WAYPOINTS} waypoints")
+        aside = min(500, max(1, round(held_out * len(images))))
+        shares.append(Share(images[:-aside] if len(images) > 1 else images, part.weight))
+        spare.append(images[-aside:])
+        first += size
+    return shares, spare
 
 
 def _rate(progress: float, config: TrainConfig) -> float:

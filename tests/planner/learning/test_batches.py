@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -6,8 +8,11 @@ from hamster.nano import build_processor, tokens
 from hamster.path.dialects import parse
 from hamster.planner.learning import batches, corpus
 from hamster.planner.learning.augment import NONE, Augmentation
+from hamster.planner.learning.batches import Share
+from hamster.planner.learning.pictures import Part, shards
 from tests.label_sets import write_manifest
 from tests.planner import drawn
+from tests.policy import synthetic
 
 
 @pytest.fixture(scope="module")
@@ -17,16 +22,16 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tokenizer(data):
-    return build_processor(*corpus.texts(data)).tokenizer
+    return build_processor(*corpus.texts([Part(data)])).tokenizer
 
 
 @pytest.fixture(scope="module")
 def labels(data, tokenizer, tmp_path_factory):
-    return corpus.load(data, tmp_path_factory.mktemp("cache"), tokenizer)
+    return corpus.load([Part(data)], tmp_path_factory.mktemp("cache"), tokenizer)
 
 
 def _lines(data):
-    return [line for shard in corpus.shards(data) for line in corpus.read_lines(shard)]
+    return [line for shard in shards(data) for line in shard.lines()]
 
 
 def test_the_corpus_holds_what_the_files_say(data, tokenizer, labels):
@@ -55,29 +60,29 @@ def test_mentions_lie_on_their_words(data, tokenizer, labels):
 
 
 def test_a_second_load_is_the_same(data, tokenizer, labels, tmp_path):
-    first, second = (corpus.load(data, tmp_path, tokenizer) for _ in range(2))
+    first, second = (corpus.load([Part(data)], tmp_path, tokenizer) for _ in range(2))
     for one in (first, second):
         np.testing.assert_array_equal(one.ids, labels.ids)
         np.testing.assert_array_equal(one.images(np.arange(12))[0], labels.images(np.arange(12))[0])
 
 
 def test_larger_images_are_scaled(tokenizer, tmp_path):
-    big = corpus.load(drawn.write(tmp_path / "big", 2, seed=1, each=3, side=256), tmp_path / "cache", tokenizer)
+    big = corpus.load([Part(drawn.write(tmp_path / "big", 2, seed=1, each=3, side=256))], tmp_path / "cache", tokenizer)
     rgb, masks = big.images(np.arange(2))
     assert rgb.shape == (2, 192, 192, 3) and masks.shape == (2, 192, 192)
 
 
 def test_what_is_no_label_set_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no label set"):
-        corpus.shards(tmp_path)
-    (tmp_path / "ep.npz").write_bytes(b"")
-    write_manifest(tmp_path, "episodes", ["ep.npz"])
-    with pytest.raises(ValueError, match="kind episodes, not 'annotated'"):
-        corpus.shards(tmp_path)
+        list(shards(tmp_path))
+    (tmp_path / "talk.jsonl").write_bytes(b"")
+    write_manifest(tmp_path, "conversations", ["talk.jsonl"])
+    with pytest.raises(ValueError, match="neither episodes nor annotated images"):
+        list(shards(tmp_path))
 
 
 def _sample(labels, step=3, augmentation=NONE, seed=1):
-    return batches.sample(labels, 12, step, 4, 5, seed, augmentation, "cpu")
+    return batches.sample(labels, [Share(np.arange(12))], step, 4, 5, seed, augmentation, "cpu")
 
 
 def test_a_batch_depends_on_seed_and_step_alone(labels):
@@ -87,7 +92,7 @@ def test_a_batch_depends_on_seed_and_step_alone(labels):
 
 
 def test_every_image_comes_once_an_epoch():
-    seen = np.concatenate([batches._order(10, step, 4, 0) for step in range(5)])
+    seen = np.concatenate([batches._order([Share(np.arange(10))], step, 4, 0) for step in range(5)])
     assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
 
 
@@ -115,3 +120,38 @@ def test_means_are_distributions_and_coverage_is_a_share(labels):
     torch.testing.assert_close(batch.means.sum(1), torch.ones(len(batch.means)))
     assert batch.coverage.min() >= 0 and batch.coverage.sum(1).max() <= 1 + 1e-6
     assert batch.pixel_values.min() >= -1 and batch.pixel_values.max() <= 1
+
+
+def test_images_are_seen_as_often_as_their_weight_says():
+    shares = [Share(np.arange(20)), Share(np.arange(100, 110), 2.0), Share(np.arange(200, 240), 0.5)]
+    total = 20 + 20 + 20
+    epochs = [
+        np.concatenate([batches._order(shares, epoch * total // 6 + step, 6, 3) for step in range(total // 6)])
+        for epoch in range(2)
+    ]
+    for seen in epochs:
+        counts = np.bincount(seen, minlength=240)
+        assert (counts[:20] == 1).all() and (counts[100:110] == 2).all()
+        assert counts[200:].sum() == 20 and counts[200:].max() == 1
+    assert sorted([*epochs[0][epochs[0] >= 200], *epochs[1][epochs[1] >= 200]]) == list(range(200, 240))  # by turns
+
+
+def test_episodes_and_images_are_mixed(data, tokenizer, tmp_path):
+    demos = synthetic.write(tmp_path / "demos", {"press": 2}, size=48)
+    mixed = corpus.load([Part(data), Part(demos, 3.0)], tmp_path / "cache", tokenizer)
+    assert mixed.sizes[0] == 12 and mixed.sizes[1] == len(mixed) - 12 > 2
+    record = json.loads((demos / "ep-00000.json").read_text())["labels"][0]["path"]
+    first = int(mixed.first[12])
+    assert mixed.path(first).to_json()["gripper"] == record["gripper"]
+    np.testing.assert_allclose(mixed.path(first).uv, record["uv"], atol=1e-6)
+    batch = batches.sample(mixed, [Share(np.arange(10, 14))], 0, 4, 3, 0, NONE, "cpu")
+    assert batch.pixel_values.shape[0] == 4 and (batch.labels >= 0).any()
+
+
+@pytest.mark.parametrize(("text", "weight"), [("labels", 1.0), ("labels:2.5", 2.5), ("a/b:3", 3.0)])
+def test_a_weight_follows_the_folder(text, weight):
+    part = Part.parse(text)
+    assert part.weight == weight and str(part.folder) == text.partition(":")[0]
+    for wrong in ("labels:many", "labels:-1", "labels:nan"):
+        with pytest.raises(ValueError, match="weight"):
+            Part.parse(wrong)

@@ -24,7 +24,7 @@ def _join(rank, port):
 def _work(rank, port, data, out):
     _join(rank, port)
     _average(rank)
-    train_planner(TINY, data, out)
+    train_planner(TINY, [data], out)
 
 
 def _average(rank):
@@ -53,7 +53,7 @@ def _told(out):
 def test_two_processes_train_one_model(data, tmp_path):
     """Their gradients become the mean, their clocks that of the first; they leave one model and one log."""
     mp.spawn(_work, (_free_port(), data, tmp_path / "two"), nprocs=2)
-    train_planner(TINY, data, tmp_path / "one")
+    train_planner(TINY, [data], tmp_path / "one")
     told = [_told(tmp_path / name) for name in ("one", "two")]
     assert [line["step"] for line in told[1]] == [1, 2, 3, 4]
     assert abs(told[0][-1]["answer"] - told[1][-1]["answer"]) < 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,15 +43,15 @@ class Batch:
 
 
 def sample(
-    corpus: Corpus, images: int, step: int, batch: int, each: int, seed: int, augmentation: Augmentation, device: str,
-    rank: int = 0, processes: int = 1,
+    corpus: Corpus, shares: Sequence[Share], step: int, batch: int, each: int, seed: int, augmentation: Augmentation,
+    device: str, rank: int = 0, processes: int = 1,
 ) -> Batch:  # fmt: skip
-    """The batch of a step: `batch` of the first `images` images, `each` instructions for each of them.
+    """The batch of a step: `batch` images from these shares, `each` instructions for each of them.
 
     Of several processes each gets its share of the images.
     """
     rng = np.random.default_rng([seed, step, rank])
-    index = _order(images, step, batch, seed)[rank::processes]
+    index = _order(shares, step, batch, seed)[rank::processes]
     flip = rng.random(len(index)) < augmentation.flip
     # Short instructions among themselves most of the time: a batch is padded to its longest one.
     longest = np.quantile(corpus.length, SHORT) if rng.random() < MOSTLY else np.inf
@@ -59,11 +60,33 @@ def sample(
     return assemble(corpus, index, np.stack(chosen), flip, augmentation, rng, device)
 
 
-def _order(images: int, step: int, batch: int, seed: int) -> NDArray[np.int64]:
-    """Image numbers of a step: every image once per epoch."""
+@dataclass(frozen=True, eq=False)
+class Share:
+    """Images (N,) of a label set, each seen `weight` times in an epoch: if that is below 1, by turns."""
+
+    images: NDArray[np.int64]
+    weight: float = 1.0
+
+    @property
+    def seen(self) -> int:
+        """How many images an epoch has from here."""
+        return max(1, round(self.weight * len(self.images)))
+
+
+def _order(shares: Sequence[Share], step: int, batch: int, seed: int) -> NDArray[np.int64]:
+    """Image numbers of a step: every image as often per epoch as its weight says."""
+    total = sum(share.seen for share in shares)
     places = step * batch + np.arange(batch)
-    epochs = {int(e): np.random.default_rng([seed, int(e), 1]).permutation(images) for e in set(places // images)}
-    return np.array([epochs[int(p // images)][p % images] for p in places])
+    epochs = {int(e): np.random.default_rng([seed, int(e), 1]).permutation(total) for e in set(places // total)}
+    return np.array([_image(shares, int(p // total), epochs[int(p // total)][p % total]) for p in places])
+
+
+def _image(shares: Sequence[Share], epoch: int, place: int) -> int:
+    for share in shares:
+        if place < share.seen:
+            return int(share.images[(epoch * share.seen + place) % len(share.images)])
+        place -= share.seen
+    raise IndexError(place)
 
 
 def _choose(

@@ -1,9 +1,8 @@
-"""An annotated label set as arrays: images on disk, instructions tokenised once."""
+"""Label sets as arrays: images on disk, instructions tokenised once."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path as File
 from typing import Any
@@ -12,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hamster.label.annotated import read_pictures
-from hamster.label.dataset import shards_of
 from hamster.nano import tokens
 from hamster.path import Gripper, Path
+from hamster.planner.learning.pictures import Part, Shard, shards
 
 NO_OBJECT = 255
 MOST_MENTIONS = 16
@@ -29,6 +27,7 @@ class Corpus:
 
     Attributes:
         rgb: (N, 192, 192, 3) uint8 on disk, per shard. segmentation: (N, 192, 192) uint8, 255 is no object.
+        sizes: how many images are from each label set, one after the other.
         first: (N + 1,) first annotation of each image.
         looks: (N, 32, 2) token ids of each object's colour and kind, 0 where there is none.
         ids: (A, T) instructions, padded with 0; length: (A,).
@@ -40,6 +39,7 @@ class Corpus:
     rgb: list[NDArray[np.uint8]]
     segmentation: list[NDArray[np.uint8]]
     starts: NDArray[np.int64]
+    sizes: tuple[int, ...]
     first: NDArray[np.int64]
     looks: NDArray[np.int64]
     ids: NDArray[np.int32]
@@ -75,60 +75,52 @@ class Corpus:
         return Path(self.uv[annotation, :count].clip(0, 1), np.array(gripper, np.int8))
 
 
-def shards(data: File) -> list[File]:
-    """The .npz files of a label set's shards of annotated images; ValueError if there are none."""
-    return [data / name for names in shards_of(data, "annotated") for name in names if name.endswith(".npz")]
-
-
-def read_lines(shard: File) -> Iterator[dict[str, Any]]:
-    """The JSON line of every image of a shard, in order."""
-    with shard.with_suffix(".jsonl").open(encoding="utf-8") as lines:
-        yield from (json.loads(line) for line in lines)
-
-
-def texts(data: File) -> tuple[list[str], list[str]]:
-    """All instructions of a set, and all words that name colours and kinds."""
+def texts(parts: Sequence[Part]) -> tuple[list[str], list[str]]:
+    """All instructions of some sets, and all words that name colours and kinds."""
     instructions, words = dict[str, None](), dict[str, None]()
-    for shard in shards(data):
-        for line in read_lines(shard):
-            instructions.update((a["instruction"], None) for a in line["annotations"])
-            words.update((word, None) for o in line["objects"] for word in (o["colour"], o["kind"]))
+    for line in (line for part in parts for shard in shards(part.folder) for line in shard.lines()):
+        instructions.update((a["instruction"], None) for a in line["annotations"])
+        words.update((word, None) for o in line["objects"] for word in (o["colour"], o["kind"]))
     return list(instructions), list(words)
 
 
-def load(data: File, cache: File, tokenizer: Any) -> Corpus:
-    """Read a label set; scaled images and tokens are kept in `cache`, so that the next time is quick."""
+def load(parts: Sequence[Part], cache: File, tokenizer: Any) -> Corpus:
+    """Read label sets; scaled images and tokens are kept in `cache`, so that the next time is quick.
+
+    Raises:
+        ValueError: if one of them is no label set, or has nothing to learn from.
+    """
     cache.mkdir(parents=True, exist_ok=True)
-    rgb, segmentation, tables = [], [], []
-    for shard in shards(data):
-        images = _images(shard, cache)
-        rgb.append(images[0])
-        segmentation.append(images[1])
-        tables.append(_table(shard, cache, tokenizer))
-    starts = np.cumsum([0, *[len(part) for part in rgb]])[:-1]
-    return Corpus(rgb, segmentation, starts, **_joined(tables))
+    rgb, segmentation, tables, sizes = [], [], [], []
+    for part in parts:
+        sizes.append(0)
+        for shard in shards(part.folder):
+            images = _images(shard, cache)
+            rgb.append(images[0])
+            segmentation.append(images[1])
+            tables.append(_table(shard, cache, tokenizer))
+            sizes[-1] += len(images[0])
+        if not sizes[-1]:
+            raise ValueError(f"{part.folder} has no images to learn from")
+    starts = np.cumsum([0, *[len(each) for each in rgb]])[:-1]
+    return Corpus(rgb, segmentation, starts, tuple(sizes), **_joined(tables))
 
 
-def _stem(shard: File) -> str:
-    facts = shard.stat()
-    return f"{shard.stem}-{facts.st_size}-{facts.st_mtime_ns}"
-
-
-def _images(shard: File, cache: File) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    files = [cache / f"{_stem(shard)}-{kind}.npy" for kind in ("rgb", "segmentation")]
+def _images(shard: Shard, cache: File) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    files = [cache / f"{shard.key}-{kind}.npy" for kind in ("rgb", "segmentation")]
     if not all(file.is_file() for file in files):
-        for file, scaled in zip(files, _scaled(*read_pictures(shard)), strict=True):
+        for file, scaled in zip(files, _scaled(*shard.pictures()), strict=True):
             part = file.with_suffix(".part.npy")
             np.save(part, scaled)
             part.replace(file)
     return np.load(files[0], mmap_mode="r"), np.load(files[1], mmap_mode="r")
 
 
-def _table(shard: File, cache: File, tokenizer: Any) -> dict[str, NDArray[Any]]:
-    file = cache / f"{_stem(shard)}-{len(tokenizer)}.npz"
+def _table(shard: Shard, cache: File, tokenizer: Any) -> dict[str, NDArray[Any]]:
+    file = cache / f"{shard.key}-{len(tokenizer)}.npz"
     if not file.is_file():
         part = file.with_suffix(".part.npz")
-        np.savez(part, allow_pickle=False, **_annotations(list(read_lines(shard)), tokenizer))
+        np.savez(part, allow_pickle=False, **_annotations(shard.lines(), tokenizer))
         part.replace(file)
     with np.load(file, allow_pickle=False) as arrays:
         return dict(arrays)
@@ -143,7 +135,7 @@ def _joined(tables: list[dict[str, NDArray[Any]]]) -> dict[str, Any]:
     per_image = joined.pop("annotations")
     tasks, joined["task"] = np.unique(joined["task"], return_inverse=True)
     if not len(joined["ids"]):
-        raise ValueError("the label set has no annotation with at most 8 waypoints")
+        raise ValueError(f"no annotation has at most {tokens.MAX_WAYPOINTS} waypoints: simplify the paths more")
     return {**joined, "first": np.cumsum([0, *per_image]), "tasks": tuple(map(str, tasks))}
 
 
@@ -153,14 +145,17 @@ def _scaled(
     size = (tokens.PIXELS, tokens.PIXELS)
     images = [np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)) for image in rgb]
     scaled = [np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)) for mask in masks]
-    return np.stack(images), np.stack(scaled)
+    shape = (len(images), *size)
+    return np.array(images, np.uint8).reshape(*shape, 3), np.array(scaled, np.uint8).reshape(shape)
 
 
 def _annotations(lines: list[dict[str, Any]], tokenizer: Any) -> dict[str, NDArray[Any]]:
     kept = [[a for a in line["annotations"] if len(a["path"]["uv"]) <= tokens.MAX_WAYPOINTS] for line in lines]
     flat = [annotation for group in kept for annotation in group]
     instructions = [a["instruction"] for a in flat]
-    encoded = tokenizer(instructions, return_offsets_mapping=True, add_special_tokens=False)
+    encoded: Any = {"input_ids": [], "offset_mapping": []}
+    if instructions:
+        encoded = tokenizer(instructions, return_offsets_mapping=True, add_special_tokens=False)
     mention, means = _mentions(flat, encoded["offset_mapping"])
     ids, length = _ragged(encoded["input_ids"])
     uv, event, count = _paths(flat)

@@ -1,0 +1,97 @@
+"""What a planner learns from: images with lines of annotations, whatever kind of label they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path as File
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.label import annotated, episodes
+from hamster.label.dataset import kinds_of, shards_of
+
+FRAMES = 8  # of an episode, evenly spaced: replanning needs paths from mid-course too
+Rgb: TypeAlias = NDArray[np.uint8]
+Mask: TypeAlias = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A label set in a mixture: `weight` says how often each of its images is seen in an epoch."""
+
+    folder: File
+    weight: float = 1.0
+
+    @classmethod
+    def parse(cls, text: str) -> Part:
+        """DIR or DIR:weight, as on the command line; ValueError for a weight that is none."""
+        folder, colon, weight = text.rpartition(":")
+        if not colon or File(text).exists():
+            return cls(File(text))
+        try:
+            value = float(weight)
+        except ValueError:
+            value = -1.0
+        if not 0 < value < 1e6:
+            raise ValueError(f"{text!r}: after the colon comes a weight, a number > 0")
+        return cls(File(folder), value)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Some images of a label set: the files of one of its shards."""
+
+    folder: File
+    kind: str
+    names: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """A name that changes with the content."""
+        facts = (self.folder / self._file(".npz")).stat()
+        return f"{File(self._file('.npz')).stem}-{facts.st_size}-{facts.st_mtime_ns}"
+
+    def pictures(self) -> tuple[Sequence[Rgb], Sequence[Mask]]:
+        """Images (H, W, 3) and masks (H, W) of objects, all `NO_OBJECT` where nobody knows any."""
+        if self.kind == "annotated":
+            return annotated.read_pictures(self.folder / self._file(".npz"))
+        labelled = episodes.unpack(self.folder, self.names)
+        rgb = [labelled.episode.observations[t].views[labelled.camera].rgb for t in _frames(labelled)]
+        return rgb, [np.full(each.shape[:2], annotated.NO_OBJECT, np.uint8) for each in rgb]
+
+    def lines(self) -> list[dict[str, Any]]:
+        """For each image its `objects` and its `annotations`, as in the shards of annotated images."""
+        if self.kind == "annotated":
+            with (self.folder / self._file(".jsonl")).open(encoding="utf-8") as lines:
+                return [json.loads(line) for line in lines]
+        labelled = episodes.unpack(self.folder, self.names)
+        said = [(t, labelled.labels[t].path.to_json()) for t in _frames(labelled)]
+        words = labelled.episode.instructions
+        return [
+            {"objects": [], "annotations": [{"instruction": w, "path": path, "task": labelled.task} for w in words]}
+            for _, path in said
+        ]
+
+    def _file(self, suffix: str) -> str:
+        return next(name for name in self.names if name.endswith(suffix))
+
+
+def shards(folder: File) -> Iterator[Shard]:
+    """Those of a label set that have pictures with paths; ValueError if there are none."""
+    kinds = kinds_of(folder) & {"annotated", "episodes"}
+    if not kinds:
+        raise ValueError(f"{folder} holds neither episodes nor annotated images: nothing that a planner learns from")
+    for kind in sorted(kinds):
+        yield from (Shard(folder, kind, tuple(names)) for names in shards_of(folder, kind))
+
+
+def _frames(labelled: episodes.LabelledEpisode) -> list[int]:
+    """Which frames are learned from: none where the pictures are absent, as they are in some datasets."""
+    if labelled.episode.provenance.extra.get("images") == "absent":
+        return []
+    total = len(labelled.labels)
+    return sorted(set(np.linspace(0, total - 1, min(FRAMES, total)).round().astype(int).tolist()))
