@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -37,32 +37,36 @@ def each(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[R
     if workers <= 1:
         yield from map(work, items)
         return
-    left = dict(enumerate(items))
+    todo: Iterator[tuple[int, T]] = enumerate(items)
+    taken: dict[int, T] = {}
     for restarts_left in reversed(range(RESTARTS + 1)):
         try:
-            for key, result in _on_pool(work, left, workers):
-                del left[key]
-                yield result
+            yield from _on_pool(work, todo, taken, workers)
             return
         except BrokenProcessPool:
             if not restarts_left:
                 raise
+            todo = chain(list(taken.items()), todo)
 
 
-def _on_pool(work: Callable[[T], R], left: dict[int, T], workers: int) -> Iterator[tuple[int, R]]:
+def _on_pool(work: Callable[[T], R], todo: Iterator[tuple[int, T]], taken: dict[int, T], workers: int) -> Iterator[R]:
+    """Leaves in `taken` what it has taken of `todo` and not yielded."""
     # Spawned, not forked: OpenGL contexts and torch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
-    todo = iter(list(left.items()))
     running: dict[Future[R], int] = {}
     with ProcessPoolExecutor(workers, context, _begin, (work,)) as pool:
         try:
             while True:
                 # A few ahead, so that nobody waits; not all, so that ten thousand results need no room.
-                running |= {pool.submit(_do, item): key for key, item in islice(todo, 2 * workers - len(running))}
+                for key, item in islice(todo, 2 * workers - len(running)):
+                    taken[key] = item
+                    running[pool.submit(_do, item)] = key
                 if not running:
                     return
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    yield running.pop(future), future.result()
+                    result = future.result()
+                    del taken[running.pop(future)]
+                    yield result
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 

@@ -15,7 +15,7 @@ from PIL import Image
 from hamster.data import Unreadable
 from hamster.data.rlbench import RLBench
 from hamster.label import read_annotated, read_conversations, read_episodes, write
-from hamster.label.dataset import read_manifest
+from hamster.label.dataset import left_out, read_manifest, shards
 from hamster.label.one import Options
 from hamster.label.run import label, summary
 from hamster.path import Gripper
@@ -39,7 +39,7 @@ def same(a, b):
 def test_images_round_trip(tmp_path):
     manifest = write([Images(10)], tmp_path, seed=3)
     counts = {"items": 10, "labelled": 10, "abstained": 0, "failed": 0, "images": 10, "paths": 10}
-    assert manifest["counts"] == counts and [shard["n"] for shard in manifest["shards"]] == [4, 4, 2]
+    assert manifest["counts"] == counts and [shard["n"] for shard in shards(tmp_path)] == [4, 4, 2]
     back = list(read_annotated(tmp_path))
     assert len(back) == 10 and all(same(image(i), b) for i, b in enumerate(back))
     assert (manifest["sources"], manifest["seed"]) == (["test:images"], 3)
@@ -90,7 +90,7 @@ if __name__ == "__main__":
     subprocess.run([sys.executable, script], env=env, check=True)
     found, whole = read_manifest(tmp_path / "out"), write([Images(30, broken=7)], tmp_path / "whole")
     assert found["digest"] == whole["digest"] and found["counts"] == whole["counts"]
-    assert whole["counts"]["failed"] == 1 and found["left_out"] == whole["left_out"]
+    assert whole["counts"]["failed"] == 1 and [each["file"] for each in left_out(tmp_path / "out")] == ["file 7"]
 
 
 @pytest.mark.parametrize("engine", ["local", "ray"])
@@ -154,7 +154,7 @@ def test_what_could_not_be_read_is_counted_with_its_reason(tmp_path, capsys):
     manifest = label([Listed(items)], tmp_path)
     told = summary(manifest)
     assert (told["episodes"], told["labelled"], told["abstained"], told["failed"]) == (9, 6, 0, 3)
-    assert [each["file"] for each in manifest["left_out"]] == ["a", "b", "c"]
+    assert [each["file"] for each in left_out(tmp_path)] == ["a", "b", "c"]
     assert "failed: b: torn" in capsys.readouterr().err
     with pytest.raises(ValueError, match="a: torn"):
         write([Listed(items)], tmp_path / "strict", strict=True)
@@ -169,7 +169,7 @@ def test_several_sources_of_several_kinds_make_one_set(tmp_path):
     write_episode(tmp_path / "in" / "episode0", steps=3)
     folder = tmp_path / "out"
     manifest = write([Images(3), RLBench(tmp_path / "in"), Listed((talk(0), talk(1)))], folder)
-    assert manifest["counts"]["items"] == 6 and [s["kind"] for s in manifest["shards"]] == [
+    assert manifest["counts"]["items"] == 6 and [s["kind"] for s in shards(folder)] == [
         "annotated", "episodes", "conversations",
     ]  # fmt: skip
     assert list(read_conversations(folder)) == [talk(0), talk(1)]
@@ -252,7 +252,8 @@ def test_an_episode_whose_image_breaks_is_left_out_and_the_rest_is_kept(tmp_path
     manifest = write([RLBench(tmp_path / "in")], tmp_path / "out")
     counts = manifest["counts"]
     assert (counts["items"], counts["labelled"], counts["failed"], counts["frames"]) == (3, 2, 1, 6)
-    assert "2.png" in manifest["left_out"][0]["reason"] and "episode1" in manifest["left_out"][0]["file"]
+    (left,) = left_out(tmp_path / "out")
+    assert "2.png" in left["reason"] and "episode1" in left["file"]
     assert len(list(read_episodes(tmp_path / "out"))) == 2
 
 

@@ -1,4 +1,4 @@
-"""The label set on disk: shards, and a manifest that is written when all of them are whole.
+"""The label set on disk: shards, a journal that lists them, and a manifest that is written when all of them are whole.
 
 Nothing in it is a pickle. The same call again makes what is missing, and does nothing once the manifest is there.
 """
@@ -39,8 +39,8 @@ def write(
 ) -> dict[str, Any]:
     """Labels everything in the sources, writes a label set into the folder `out`, and returns its manifest.
 
-    An item that cannot be read or labelled is counted and reported in the manifest with the reason, and is no reason
-    to stop. What is written depends neither on `workers`, nor on `engine`, nor on how often a run was interrupted.
+    An item that cannot be read or labelled is counted and noted (`left_out`) with the reason, and is no reason to stop.
+    What is written depends neither on `workers`, nor on `engine`, nor on how often a run was interrupted.
 
     Args:
         sources: one or more; one after the other, they are numbered through.
@@ -59,22 +59,22 @@ def write(
     out.mkdir(parents=True, exist_ok=True)
     options = options or Options()
     run = {"format": FORMAT, "sources": [source.uri for source in sources], "seed": seed, "options": asdict(options)}
-    journal = Journal.open(out, run)
+    journal = Journal.resume(out, run)
     planned = spans(sources)
-    if (out / "manifest.json").is_file() and len(journal.entries) == len(planned):
+    if (out / "manifest.json").is_file() and len(journal.starts) == len(planned):
         return read_manifest(out)
-    todo = [span for span in planned if span.number not in journal.entries]
+    todo = [span for span in planned if span.number not in journal.starts]
     on_items(journal.items)
     for entry in ENGINES[engine](Shards(sources, out, options, strict), todo, workers):
         journal.add(entry)
         on_items(journal.items)
-    manifest = _manifest(run, [journal.entries[span.number] for span in planned])
+    manifest = _manifest(run, journal.entries())
     write_atomic(out / "manifest.json", json_bytes(manifest, indent=1))
     return manifest
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a label set; ValueError if there is none."""
+    """The manifest of a label set: its run, counts and digest; ValueError if there is none, or it is not finished."""
     file = folder / "manifest.json"
     if not file.is_file():
         raise ValueError(f"no label set in {folder}: manifest.json is missing; make one with `hamster label`")
@@ -108,36 +108,44 @@ def shards_of(folder: Path, kind: str) -> Iterator[list[str]]:
     Raises:
         ValueError: if there is no label set, it has no such shards, or a file is not what was written.
     """
-    shards = read_manifest(folder)["shards"]
-    if kind not in (kinds := sorted({shard["kind"] for shard in shards})):
-        raise ValueError(f"{folder} holds labels of kind {', '.join(kinds)}, not {kind!r}")
-    for shard in shards:
+    if kind not in (kinds := kinds_of(folder)):
+        raise ValueError(f"{folder} holds labels of kind {', '.join(sorted(kinds))}, not {kind!r}")
+    for shard in shards(folder):
         if shard["kind"] == kind:
             for file in shard["files"]:
                 check(folder / file["file"], file["sha256"])
             yield [file["file"] for file in shard["files"]]
 
 
-def _manifest(run: Mapping[str, Any], entries: Sequence[Entry]) -> dict[str, Any]:
-    left_out = [each for entry in entries for each in entry["left_out"]]
+def kinds_of(folder: Path) -> set[str]:
+    """The kinds of labels in a label set."""
+    return {shard["kind"] for shard in shards(folder)}
+
+
+def shards(folder: Path) -> Iterator[dict[str, Any]]:
+    """{"kind", "n", "files": [{"file", "sha256"}]} of each shard of a finished label set, in order."""
+    read_manifest(folder)
+    for entry in Journal.read(folder).entries():
+        if entry["files"]:
+            yield {"kind": entry["kind"], "n": entry["labelled"], "files": entry["files"]}
+
+
+def left_out(folder: Path) -> Iterator[dict[str, str]]:
+    """{"how": "abstained" or "failed", "file", "reason"} of each item that is not in a label set, in order."""
+    for entry in Journal.read(folder).entries():
+        yield from entry["left_out"]
+
+
+def _manifest(run: Mapping[str, Any], entries: Iterator[Entry]) -> dict[str, Any]:
     counts: Counter[str] = Counter(dict.fromkeys(COUNTED, 0))
-    counts.update(each["how"] for each in left_out)
+    digest, why = hashlib.sha256(), ""
     for entry in entries:
         counts.update({"items": entry["items"], "labelled": entry["labelled"], **entry["counts"]})
+        for each in entry["left_out"]:
+            counts[each["how"]] += 1
+            why = why or f"; the first one: {each['file']}: {each['reason']}"
+        for file in entry["files"]:
+            digest.update(f"{file['sha256']}  {file['file']}\n".encode())
     if not counts["labelled"]:
-        why = f"; the first one: {left_out[0]['file']}: {left_out[0]['reason']}" if left_out else ""
         raise ValueError(f"nothing in {', '.join(run['sources']) or 'the source'} could be labelled{why}")
-    shards = [{"kind": e["kind"], "n": e["labelled"], "files": e["files"]} for e in entries if e["files"]]
-    return {
-        **run,
-        "counts": dict(counts),
-        "digest": _digest(shards),
-        "left_out": left_out,
-        "shards": shards,
-        "run": run_info(run["seed"]),
-    }
-
-
-def _digest(shards: Sequence[Mapping[str, Any]]) -> str:
-    lines = "".join(f"{file['sha256']}  {file['file']}\n" for shard in shards for file in shard["files"])
-    return hashlib.sha256(lines.encode()).hexdigest()
+    return {**run, "counts": dict(counts), "digest": digest.hexdigest(), "run": run_info(run["seed"])}

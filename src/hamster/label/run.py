@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from hamster.data import Source
-from hamster.label.dataset import read_annotated, read_episodes, read_manifest, write
+from hamster.label.dataset import kinds_of, left_out, read_annotated, read_episodes, write
 from hamster.label.sheet import contact_sheet
 from hamster.path.draw import draw
 
 SHEET_PICTURES = 24
-LINES = 20  # of what was left out; the manifest has them all
+LINES = 20  # of what was left out; the journal has them all
 
 
 def label(sources: Sequence[Source], out: Path, **how: Any) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def label(sources: Sequence[Source], out: Path, **how: Any) -> dict[str, Any]:
         names = ", ".join(source.uri for source in sources)
         bar = progress.add_task(f"labelling {names}", total=sum(len(source) for source in sources))
         manifest = write(sources, out, on_items=lambda done: progress.update(bar, completed=done), **how)
-    _report(manifest["left_out"], console)
+    _report(out, manifest["counts"], console)
     write_sheet(out)
     return manifest
 
@@ -55,7 +55,7 @@ def write_sheet(folder: Path) -> None:
 
 
 def _firsts(folder: Path) -> Iterator[tuple[NDArray[np.uint8], Any, str]]:
-    kinds = {shard["kind"] for shard in read_manifest(folder)["shards"]}
+    kinds = kinds_of(folder)
     if "episodes" in kinds:
         for e in read_episodes(folder):
             yield e.episode.observations[0].views[e.camera].rgb, e.labels[0].path, e.episode.instructions[0]
@@ -65,9 +65,9 @@ def _firsts(folder: Path) -> Iterator[tuple[NDArray[np.uint8], Any, str]]:
                 yield image.view.rgb, annotation.path, annotation.instruction
 
 
-def _report(left_out: Sequence[dict[str, str]], console: Console) -> None:
-    for each in left_out[:LINES]:
+def _report(folder: Path, counts: Mapping[str, int], console: Console) -> None:
+    for each in islice(left_out(folder), LINES):
         line = f"{each['how']}: {each['file']}: {each['reason']}"
         console.print(line, style="yellow", markup=False, soft_wrap=True)
-    if len(left_out) > LINES:
-        console.print(f"… and {len(left_out) - LINES} more: see left_out in manifest.json", style="yellow")
+    if (more := counts["abstained"] + counts["failed"] - LINES) > 0:
+        console.print(f"… and {more} more: see left_out in journal.jsonl", style="yellow")

@@ -17,7 +17,7 @@ from hamster.label.storage import sha256, write_atomic
 Entry = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Span:
     """Items `first` to `last - 1` of source number `source`; `number` counts spans over all sources."""
 

@@ -7,20 +7,23 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+FILE = "journal.jsonl"
 
-def write_atomic(file: Path, data: bytes) -> None:
-    """Writes a file so that, whatever happens, the old or the new content is there in full."""
+
+def write_atomic(file: Path, data: bytes | Iterable[bytes]) -> None:
+    """Writes a file so that, whatever happens, the old or the new content is there in full; it may come in parts."""
     part = file.with_name(f".{file.name}.part")
     with part.open("wb") as stream:
-        stream.write(data)
+        stream.writelines([data] if isinstance(data, bytes) else data)
         stream.flush()
         os.fsync(stream.fileno())
     part.replace(file)
@@ -71,53 +74,75 @@ def is_whole(file: Path, digest: str) -> bool:
 class Journal:
     """The shards that are complete, one line each, so that an interrupted run goes on where it was.
 
+    A line is {"number", "items", "files": [{"file", "sha256"}], …}. They stay on the disk: a run of a million episodes
+    needs no more memory than one of a hundred.
+
     Attributes:
         file: journal.jsonl; its first line describes the run.
-        entries: by "number", {"number", "items", "files": [{"file", "sha256"}], …} of each complete shard.
+        starts: by number, where in the file the line of each complete shard starts.
+        items: how many items are done.
     """
 
     file: Path
-    entries: dict[int, dict[str, Any]] = field(default_factory=dict)
+    starts: dict[int, int] = field(default_factory=dict)
+    items: int = 0
 
     @classmethod
-    def open(cls, folder: Path, run: Mapping[str, Any]) -> Journal:
+    def resume(cls, folder: Path, run: Mapping[str, Any]) -> Journal:
         """Picks up the entries of the same run whose files are all there and whole; forgets the rest.
 
         Raises:
             ValueError: if the folder holds another run.
         """
-        journal = cls(folder / "journal.jsonl")
-        first, *lines = journal._lines() or [dict(run)]
-        if first != run:
+        file = folder / FILE
+        found = (record for _, record in _records(file))
+        if (first := next(found, run)) != run:
             raise ValueError(f"{folder} holds labels of another run, {first}; choose another folder")
-        journal.entries = {entry["number"]: entry for entry in lines if _whole(folder, entry)}
-        write_atomic(journal.file, b"".join(map(json_bytes, [dict(run), *journal.entries.values()])))
-        return journal
+        write_atomic(file, map(json_bytes, chain([run], (entry for entry in found if _whole(folder, entry)))))
+        return cls.read(folder)
 
-    @property
-    def items(self) -> int:
-        """How many items are done."""
-        return sum(entry["items"] for entry in self.entries.values())
+    @classmethod
+    def read(cls, folder: Path) -> Journal:
+        """All that is noted in a folder; nothing where there is no journal."""
+        journal = cls(folder / FILE)
+        for start, entry in islice(_records(journal.file), 1, None):
+            journal._note(start, entry)
+        return journal
 
     def add(self, entry: dict[str, Any]) -> None:
         """Notes a shard whose files are on the disk."""
-        self.entries[entry["number"]] = entry
         with self.file.open("ab") as stream:
+            self._note(stream.tell(), entry)
             stream.write(json_bytes(entry))
             stream.flush()
             os.fsync(stream.fileno())
 
-    def _lines(self) -> list[dict[str, Any]]:
-        """The lines that were written in full."""
-        if not self.file.exists():
-            return []
-        out = []
-        for line in self.file.read_text().splitlines():
+    def entries(self) -> Iterator[dict[str, Any]]:
+        """One after the other, by number."""
+        if self.starts:
+            with self.file.open("rb") as stream:
+                for number in sorted(self.starts):
+                    stream.seek(self.starts[number])
+                    yield json.loads(stream.readline())
+
+    def _note(self, start: int, entry: Mapping[str, Any]) -> None:
+        self.starts[entry["number"]] = start
+        self.items += entry["items"]
+
+
+def _records(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Where each line starts, and what it says, up to one that was not written in full."""
+    if not file.is_file():
+        return
+    start = 0
+    with file.open("rb") as stream:
+        for line in stream:
             try:
-                out.append(json.loads(line))
-            except json.JSONDecodeError:  # the last one, cut off
-                break
-        return out
+                record = json.loads(line)
+            except ValueError:  # the last one, cut off
+                return
+            yield start, record
+            start += len(line)
 
 
 def _whole(folder: Path, entry: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data import AnnotatedImage, Source, Unreadable, View
-from hamster.label.dataset import read_annotated, read_conversations, read_episodes, read_manifest
+from hamster.label.dataset import kinds_of, left_out, read_annotated, read_conversations, read_episodes
 from hamster.label.episodes import LabelledEpisode
 from hamster.label.how import Abstained
 from hamster.label.one import Labelled, Options, label_item
@@ -120,10 +120,9 @@ def labelled_items(source: Source, options: Options, most: int | None = None) ->
 
 def stored_items(folder: File) -> Iterator[Found]:
     """Everything in a label set, also what was left out of it."""
-    manifest = read_manifest(folder)
-    for kind in dict.fromkeys(shard["kind"] for shard in manifest["shards"]):
+    for kind in sorted(kinds_of(folder)):
         yield from READERS[kind](folder)
-    for each in manifest["left_out"]:
+    for each in left_out(folder):
         yield (Abstained if each["how"] == "abstained" else Unreadable)(each["file"], each["reason"])
 
 

@@ -57,7 +57,7 @@ def export(
     if frames_per_episode < 1:
         raise ValueError(f"frames_per_episode must be >= 1, got {frames_per_episode}")
     made = {"format": format, "frames_per_episode": frames_per_episode, "dialect": dialect}
-    with Staged(out, {**made, "shards": read_manifest(folder)["shards"]}) as staged:
+    with Staged(out, {**made, "labels": read_manifest(folder)["digest"]}) as staged:
         if staged.done is not None:
             return staged.done
         counts = FORMATS[format](folder, staged.part, frames_per_episode, dialect)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from hamster.data import AnnotatedImage, Observation, View
 from hamster.data.lerobot import trace_content
 from hamster.geometry import quaternion_from_matrix
-from hamster.label.dataset import read_annotated, read_episodes
+from hamster.label.dataset import kinds_of, read_annotated, read_episodes
 from hamster.label.episodes import LabelledEpisode
-from hamster.label.export.examples import has_pictures, kinds_of
+from hamster.label.export.examples import has_pictures
 from hamster.label.gripper import gripper_events, is_open
 from hamster.label.project import Label, Visibility
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from hamster.data import AnnotatedImage, Conversation
 from hamster.data.images import read_image
-from hamster.label.dataset import read_annotated, read_conversations, read_episodes, read_manifest
+from hamster.label.dataset import kinds_of, read_annotated, read_conversations, read_episodes
 from hamster.label.episodes import LabelledEpisode
 from hamster.path import Path
 from hamster.path.dialects import hamster, render
@@ -63,11 +63,6 @@ def examples(folder: File, frames: int, dialect: str) -> Iterator[Example | None
     if "conversations" in kinds:
         for conversation in read_conversations(folder):
             yield _of_conversation(conversation)
-
-
-def kinds_of(folder: File) -> set[str]:
-    """The kinds of labels in a label set."""
-    return {str(shard["kind"]) for shard in read_manifest(folder)["shards"]}
 
 
 def has_pictures(episode: LabelledEpisode) -> bool:

@@ -15,7 +15,7 @@ from rich.progress import track
 
 from hamster.data import View
 from hamster.geometry import Camera
-from hamster.label.dataset import read_episodes, read_manifest
+from hamster.label.dataset import read_episodes, shards
 from hamster.label.episodes import LabelledEpisode
 from hamster.path import Path
 from hamster.policy.config import ActorConfig
@@ -97,7 +97,7 @@ def load_pack(data_dir: FilePath, config: ActorConfig, cache: FilePath, between:
         ValueError: if the folder holds no label set of kind "episodes", no episode of a robot, no view of that name, or
             no depth where the policy needs it.
     """
-    made_of = {"shards": read_manifest(data_dir)["shards"], "cameras": config.cameras, "between": between, "meta": META}
+    made_of = {"shards": list(shards(data_dir)), "cameras": config.cameras, "between": between, "meta": META}
     digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
     stamp = cache / "stamp.txt"
     if not (stamp.is_file() and stamp.read_text() == digest):
