@@ -47,6 +47,13 @@ def test_right_wrong_and_refused_paths_are_counted_apart(tmp_path) -> None:
     answers = [json.loads(line) for line in (tmp_path / "paths.jsonl").read_text().splitlines()]
     assert [a.get("reason") for a in answers[8:]] == ["no idea", "no idea"]
     assert (tmp_path / "paths.png").stat().st_size > 1000
+    assert summary["paths"]["all"]["parse_rate"] == 0.8 and summary["paths"]["press"]["end"] < 0.001
+    assert answers[7]["errors"]["frechet"] >= answers[7]["errors"]["end"] > 0.5
+
+
+def test_all_images_are_asked_about_unless_a_number_is_given(tmp_path) -> None:
+    summary = evaluate_paths([image(r) for r in range(3)], Oracle(99), "it", tmp_path, None, 0, as_they_come)
+    assert summary["arms"]["it"]["n_episodes"] == 3
 
 
 def test_too_few_images_are_an_error_not_a_smaller_n(tmp_path) -> None:

@@ -63,9 +63,9 @@ def open_images(uri: str, seed: int = 0) -> Iterable[AnnotatedImage]:
         ValueError: for a source that holds anything else.
     """
     if Path(uri).is_dir():
-        from hamster.label import read_annotated
+        from hamster.label.stills import read_images
 
-        return read_annotated(Path(uri))
+        return read_images(Path(uri))
     names = [name for name, scheme in SOURCES.items() if scheme.images]
     if uri.partition(":")[0] not in names:
         raise ValueError(f"{uri!r} has no annotated images; give {', '.join(f'{s}:N' for s in names)}, or a folder")

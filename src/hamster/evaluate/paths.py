@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path as File
+from statistics import mean, median
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from hamster.evaluate.summary import summarize
 from hamster.label.sheet import contact_sheet
 from hamster.path import Path, PlanError
 from hamster.path.draw import draw
+from hamster.path.metrics import endpoint_errors, event_f1, frechet
 from hamster.planner import Planner
 from hamster.planner.grounding import grounding
 from hamster.provenance import run_info
@@ -29,15 +31,21 @@ Progress = Callable[[Iterable[Record], int, int], Iterable[Record]]
 
 
 def evaluate_paths(
-    images: Iterable[AnnotatedImage], planner: Planner, name: str, out: File, n: int, seed: int, progress: Progress
+    images: Iterable[AnnotatedImage],
+    planner: Planner,
+    name: str,
+    out: File,
+    n: int | None,
+    seed: int,
+    progress: Progress,
 ) -> dict[str, Any]:
-    """Asks the planner for one path on each of n images and judges it by the rule of `grounding`.
+    """Asks the planner for one path on each of n images (None: of all) and judges it by the rule of `grounding`.
 
     Writes eval_info.json (the planner is the arm, a "success" is a path that is right at both ends), paths.jsonl with
     every answer, and paths.png, the first answers drawn.
 
     Args:
-        images: with segmentation; those without an annotation are passed over.
+        images: those without an annotation are passed over; without segmentation only nearness to the label counts.
         name: of the planner, in the table.
         seed: decides which of an image's instructions is asked.
 
@@ -48,11 +56,11 @@ def evaluate_paths(
         ValueError: if there are fewer than n images.
     """
     start, pictures = time.perf_counter(), list[Picture]()
-    found = list(progress(_judge_all(images, planner, name, n, seed, pictures), 0, n))
-    if len(found) < n:
-        raise ValueError(f"the source has {len(found)} images with an instruction, {n} were asked for")
+    found = list(progress(_judge_all(images, planner, name, n, seed, pictures), 0, n or 0))
+    if len(found) < (n or 1):
+        raise ValueError(f"the source has {len(found)} images with an instruction, {n or 1} were asked for")
     meta = {**run_info(seed), "wall_s": round(time.perf_counter() - start, 1), "workers": 1}
-    summary = summarize(found, [name], meta)
+    summary = {**summarize(found, [name], meta), "paths": _by_family(found)}
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(out / "eval_info.json", json.dumps(summary, indent=2) + "\n")
     write_atomically(out / "paths.jsonl", "".join(json.dumps(record) + "\n" for record in found))
@@ -61,7 +69,7 @@ def evaluate_paths(
 
 
 def _judge_all(
-    images: Iterable[AnnotatedImage], planner: Planner, name: str, n: int, seed: int, pictures: list[Picture]
+    images: Iterable[AnnotatedImage], planner: Planner, name: str, n: int | None, seed: int, pictures: list[Picture]
 ) -> Iterator[Record]:
     rng, done = np.random.default_rng(seed), 0
     for image in images:
@@ -73,7 +81,7 @@ def _judge_all(
         record, path = _judge(image, annotation, planner)
         if done < SHOWN:
             pictures.append(_picture(image, annotation, path, record))
-        yield {"arm": name, "scene": done, "family": annotation.task, "policy_s": [], **record}
+        yield {"arm": name, "scene": done, "family": annotation.task or "path", "policy_s": [], **record}
         done += 1
 
 
@@ -90,8 +98,34 @@ def _judge(image: AnnotatedImage, annotation: Annotation, planner: Planner) -> t
     outcome = {(True, True): "right", (True, False): "wrong end", (False, True): "wrong start"}.get(
         (marks["start"], marks["end"]), "both wrong"
     )
-    record = {"success": marks["path"], "outcome": outcome, "path": path.to_json()}
+    record = {
+        "success": marks["path"],
+        "outcome": outcome,
+        "path": path.to_json(),
+        "errors": path_errors(path, annotation.path),
+    }
     return {**record, "instruction": annotation.instruction, "planner_s": [seconds]}, path
+
+
+def path_errors(path: Path, truth: Path) -> dict[str, float]:
+    """How far a path is from the label, in relative image coordinates; and the F1 of its gripper events."""
+    start, end = endpoint_errors(path, truth)
+    found = {"start": start, "end": end, "frechet": frechet(path, truth), "event_f1": event_f1(path, truth)}
+    return {name: round(value, 4) for name, value in found.items()}
+
+
+def _by_family(records: Sequence[Record]) -> dict[str, dict[str, float]]:
+    """Medians of the errors (of the F1 the mean) by family and of all, with how many paths could be read."""
+    families = {"all": list(records)}
+    for record in records:
+        families.setdefault(record["family"], []).append(record)
+    return {name: _medians([r["errors"] for r in some if "errors" in r], len(some)) for name, some in families.items()}
+
+
+def _medians(errors: Sequence[dict[str, float]], n: int) -> dict[str, float]:
+    found = {name: median(each[name] for each in errors) for name in ("start", "end", "frechet") if errors}
+    f1 = {"event_f1": mean(each["event_f1"] for each in errors)} if errors else {}
+    return {"n": n, "parse_rate": len(errors) / n, **{name: round(value, 4) for name, value in (found | f1).items()}}
 
 
 def _mask(image: AnnotatedImage, thing: int | None) -> NDArray[np.bool_] | None:

@@ -28,7 +28,7 @@ def pack(images: Sequence[AnnotatedImage], stem: str) -> dict[str, bytes]:
     else:
         arrays = {f"rgb_{i:05d}": each for i, each in enumerate(rgb)}
         arrays |= {f"segmentation_{i:05d}": each for i, each in enumerate(masks)}
-    lines = b"".join(json_bytes(_line(image)) for image in images)
+    lines = b"".join(json_bytes(line(image)) for image in images)
     return {f"{stem}.npz": npz_bytes(arrays), f"{stem}.jsonl": lines}
 
 
@@ -36,8 +36,8 @@ def unpack(folder: File, names: Sequence[str]) -> Iterator[AnnotatedImage]:
     """The images of a shard, from the folder of its label set and the names of its files there."""
     npz, jsonl = (next(folder / name for name in names if name.endswith(suffix)) for suffix in (".npz", ".jsonl"))
     pictures = read_pictures(npz)
-    for rgb, mask, line in zip(*pictures, jsonl.read_bytes().splitlines(), strict=True):
-        record = json.loads(line)
+    for rgb, mask, text in zip(*pictures, jsonl.read_bytes().splitlines(), strict=True):
+        record = json.loads(text)
         camera = record["camera"] and Camera(width=rgb.shape[1], height=rgb.shape[0], **record["camera"])
         yield AnnotatedImage(
             View(rgb, None, camera),
@@ -63,7 +63,8 @@ def _mask(image: AnnotatedImage) -> NDArray[np.uint8]:
     return np.full(image.view.rgb.shape[:2], NO_OBJECT, np.uint8)
 
 
-def _line(image: AnnotatedImage) -> dict[str, Any]:
+def line(image: AnnotatedImage) -> dict[str, Any]:
+    """What is written about an image: its objects, its annotations, where it comes from."""
     camera = image.view.camera
     return {
         "objects": [asdict(thing) for thing in image.objects],

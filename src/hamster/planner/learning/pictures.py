@@ -11,10 +11,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from hamster.data import AnnotatedImage
 from hamster.label import annotated, episodes
 from hamster.label.dataset import kinds_of, shards_of
+from hamster.label.stills import stills
 
-FRAMES = 8  # of an episode, evenly spaced: replanning needs paths from mid-course too
 Rgb: TypeAlias = NDArray[np.uint8]
 Mask: TypeAlias = NDArray[np.uint8]
 
@@ -59,8 +60,7 @@ class Shard:
         """Images (H, W, 3) and masks (H, W) of objects, all `NO_OBJECT` where nobody knows any."""
         if self.kind == "annotated":
             return annotated.read_pictures(self.folder / self._file(".npz"))
-        labelled = episodes.unpack(self.folder, self.names)
-        rgb = [labelled.episode.observations[t].views[labelled.camera].rgb for t in _frames(labelled)]
+        rgb = [image.view.rgb for image in self._stills()]
         return rgb, [np.full(each.shape[:2], annotated.NO_OBJECT, np.uint8) for each in rgb]
 
     def lines(self) -> list[dict[str, Any]]:
@@ -68,13 +68,10 @@ class Shard:
         if self.kind == "annotated":
             with (self.folder / self._file(".jsonl")).open(encoding="utf-8") as lines:
                 return [json.loads(line) for line in lines]
-        labelled = episodes.unpack(self.folder, self.names)
-        said = [(t, labelled.labels[t].path.to_json()) for t in _frames(labelled)]
-        words = labelled.episode.instructions
-        return [
-            {"objects": [], "annotations": [{"instruction": w, "path": path, "task": labelled.task} for w in words]}
-            for _, path in said
-        ]
+        return [annotated.line(image) for image in self._stills()]
+
+    def _stills(self) -> list[AnnotatedImage]:
+        return stills(episodes.unpack(self.folder, self.names))
 
     def _file(self, suffix: str) -> str:
         return next(name for name in self.names if name.endswith(suffix))
@@ -87,11 +84,3 @@ def shards(folder: File) -> Iterator[Shard]:
         raise ValueError(f"{folder} holds neither episodes nor annotated images: nothing that a planner learns from")
     for kind in sorted(kinds):
         yield from (Shard(folder, kind, tuple(names)) for names in shards_of(folder, kind))
-
-
-def _frames(labelled: episodes.LabelledEpisode) -> list[int]:
-    """Which frames are learned from: none where the pictures are absent, as they are in some datasets."""
-    if labelled.episode.provenance.extra.get("images") == "absent":
-        return []
-    total = len(labelled.labels)
-    return sorted(set(np.linspace(0, total - 1, min(FRAMES, total)).round().astype(int).tolist()))
