@@ -25,13 +25,13 @@ bench: setup-dev  ## labelling speed, as ratios within one run
 	$(HAMSTER) bench label $(ARGS)
 
 check: setup-dev  ## lint, formatting, types
-	.venv/bin/python -m ruff check src tests
-	.venv/bin/python -m ruff format --check src tests
+	.venv/bin/python -m ruff check src tests packages
+	.venv/bin/python -m ruff format --check src tests packages
 	.venv/bin/python -m mypy
 
 lint-fix: setup-dev  ## repair what ruff can repair
-	.venv/bin/python -m ruff check --fix src tests
-	.venv/bin/python -m ruff format src tests
+	.venv/bin/python -m ruff check --fix src tests packages
+	.venv/bin/python -m ruff format src tests packages
 
 eval: setup  ## the table of the README: 200 scenes per arm
 	$(HAMSTER) eval --suite tabletop --planner oracle,nano,shuffled,none --policy nano --episodes 200 --seed 0 --out outputs/eval $(ARGS)

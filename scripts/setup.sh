@@ -81,22 +81,27 @@ dev_requirements() {
 }
 
 ensure_venv() {
-    local python="$1" what="$2" extras=train requirements=() quiet=(--quiet)
+    local python="$1" what="$2" extras=train,serve requirements=() quiet=(--quiet)
     if [ -t 1 ]; then quiet=(); fi  # somebody is watching: show pip's progress bars
     [ -x .venv/bin/python ] || { say "making .venv with $("$python" --version)"; "$python" -m venv .venv; }
     if [ "$what" = dev ]; then
-        extras=train,data,ray,bench
+        extras=train,serve,data,ray,bench
         mapfile -t requirements < <(dev_requirements "$python")
     fi
     say "installing packages (the first time takes a few minutes)"
     .venv/bin/python -m pip install "${quiet[@]}" --disable-pip-version-check --constraint constraints.txt \
-        --editable ".[$extras]" "${requirements[@]}" || die "pip failed; its message is above."
+        --editable ".[$extras]" --editable packages/hamster_client "${requirements[@]}" ||
+        die "pip failed; its message is above."
+    if [ "$what" = dev ]; then  # asks for an older numpy than ours, and needs none of it for what we test with it
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+            --no-deps openpi-client || die "pip failed; its message is above."
+    fi
 }
 
 main() {
     local what="${1:-run}" fingerprint python
     case "$what" in run | dev) ;; *) die "say 'run' or 'dev', not '$what'" ;; esac
-    fingerprint="$(cat pyproject.toml constraints.txt scripts/setup.sh | cksum)"
+    fingerprint="$(cat pyproject.toml packages/*/pyproject.toml constraints.txt scripts/setup.sh | cksum)"
     # What dev installs is enough for run.
     for stamp in ".venv/.setup-$what" .venv/.setup-dev; do
         if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$fingerprint $PWD" ]; then return; fi

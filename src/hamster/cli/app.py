@@ -18,6 +18,7 @@ from hamster.cli.eval import Eval
 from hamster.cli.eval_planner import EvalPlanner
 from hamster.cli.label import Label
 from hamster.cli.plan import Plan
+from hamster.cli.serve import Serve
 from hamster.cli.train import Train
 
 Command = (
@@ -27,6 +28,7 @@ Command = (
     | Annotated[Eval, tyro.conf.subcommand("eval")]
     | Annotated[EvalPlanner, tyro.conf.subcommand("eval-planner")]
     | Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Serve, tyro.conf.subcommand("serve")]
     | Annotated[Label, tyro.conf.subcommand("label")]
     | Annotated[Data, tyro.conf.subcommand("data")]
     | Annotated[CheckCameras, tyro.conf.subcommand("check-cameras")]

@@ -1,0 +1,48 @@
+"""Loads a policy and serves it until somebody says stop."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import ipaddress
+import logging
+import os
+import signal
+
+from hamster.policy import load_policy
+from hamster.policy.serve import Limits, PolicyServer, about
+
+KEY = "HAMSTER_API_KEY"
+
+
+def serve_policy(name: str, host: str, port: int, limits: Limits, verbose: bool) -> None:
+    """Serves a policy by the name of a bundled one, or from a folder. SIGTERM answers what is in work, then ends.
+
+    Raises:
+        ValueError: if there is no such policy, or others could reach it and there is no key.
+        OSError: if the port is taken.
+    """
+    api_key = os.environ.get(KEY) or None
+    if api_key is None and not is_loopback(host):
+        raise ValueError(f"others can reach {host}: set a key in {KEY}, which they must send, or keep 127.0.0.1")
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, format="%(asctime)s %(message)s")
+    policy = load_policy(name)
+
+    def ready(bound: int) -> None:
+        print(f"serving {name} on ws://{host}:{bound}, health on http://{host}:{bound}/healthz", flush=True)  # noqa: T201
+
+    async def run() -> None:
+        # A policy's episode is what `reset` sets anew; a shallow copy shares the rest, which is its weights.
+        server = PolicyServer(lambda: copy.copy(policy), about(policy, name), host, port, api_key, limits)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)
+        await server.run(ready)
+
+    asyncio.run(run())
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens on this address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

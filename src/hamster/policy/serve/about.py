@@ -1,0 +1,44 @@
+"""What a server says of itself before anything else."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path as FilePath
+from typing import Any
+
+from hamster import __version__
+from hamster.policy.policy import Policy, bundled
+from hamster.policy.serve.request import OBSERVATION, VIEW
+from hamster.policy.serve.session import COLUMNS
+
+
+def about(policy: Policy, name: str) -> dict[str, Any]:
+    """The metadata message of a policy that was loaded by this name: plain values, for msgpack.
+
+    What only an actor's configuration knows (its family, cameras, head) is None for a policy that has none.
+    """
+    config = getattr(getattr(policy, "actor", None), "config", None)
+    return {
+        "server": "hamster-vla",
+        "version": __version__,
+        "policy": FilePath(name).name,
+        "weights_sha256": _weights_sha256(name),
+        "family": getattr(config, "family", None),
+        "cameras": list(getattr(config, "cameras", None) or []) or None,
+        "needs_depth": getattr(config, "needs_depth", None),
+        "actions": {
+            "columns": list(COLUMNS),
+            "frame": "world",
+            "kind": getattr(config, "head", None),
+            "horizon": getattr(config, "horizon", None),
+        },
+        "observation": OBSERVATION | {"views/*": VIEW},
+    }
+
+
+def _weights_sha256(name: str) -> str | None:
+    file = bundled().get(name, FilePath(name)) / "model.safetensors"
+    if not file.is_file():
+        return None
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
