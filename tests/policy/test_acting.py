@@ -49,15 +49,15 @@ def test_a_path_is_lifted_once_with_the_observation_that_it_came_with(actor: Flo
 def test_a_policy_remembers_where_it_was_asked_last_until_it_is_reset(actor: FlowActor, seen: Seen) -> None:
     policy = ActorPolicy(actor)
     observation, path = seen
-    assert not _look(policy, observation, path).previous_features[0]
+    assert not _look(policy, observation, path).previous_features[0, 0]
     policy.act(observation, path)
     tool = np.array(observation.tool_pose_world)
     tool[:3, 3] += [0.1, 0, -0.2]
     later = _look(policy, replace(observation, tool_pose_world=tool), path)
-    assert later.previous_features[0]
-    np.testing.assert_allclose(later.previous, [-0.1, 0, 0.2], atol=1e-6)
+    assert later.previous_features[0, 0]
+    np.testing.assert_allclose(later.previous, [[-0.1, 0, 0.2]], atol=1e-6)
     policy.reset()
-    assert not _look(policy, observation, path).previous_features[0]
+    assert not _look(policy, observation, path).previous_features[0, 0]
 
 
 def test_a_policy_that_is_sure_to_be_done_stays(actor: FlowActor, seen: Seen) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +16,37 @@ OFF = -1e4  # logit of a token that is not there
 def mlp(inside: int, hidden: int, outside: int) -> nn.Sequential:
     """Two linear layers with a GELU between them."""
     return nn.Sequential(nn.Linear(inside, hidden), nn.GELU(), nn.Linear(hidden, outside))
+
+
+def exact(layer: nn.Module, x: Tensor) -> Tensor:
+    """The layer in float32, also where the network around it runs in bfloat16: for what becomes millimetres."""
+    with torch.autocast(x.device.type, enabled=False):
+        return torch.as_tensor(layer(x.float()))
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, on: Tensor | None = None) -> Tensor:
+    """Attention of (B, heads, N, D) to the keys (B, heads, M, D) that are on (B, M).
+
+    Fused, but written out for training on a CPU, where the fused backward pass is four times slower in bfloat16.
+    """
+    mask = None if on is None else torch.where(on, 0.0, OFF)[:, None, None].to(query.dtype)
+    if query.is_cuda or not torch.is_grad_enabled():
+        return nn.functional.scaled_dot_product_attention(query, key, value, mask)
+    logits = query * query.shape[-1] ** -0.5 @ key.transpose(-1, -2)
+    return torch.as_tensor((logits if mask is None else logits + mask).softmax(-1) @ value)
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Features (B, N, width), positions (B, N, 3) in metres from the tool, and on (B, N)."""
+
+    features: Tensor
+    positions: Tensor
+    on: Tensor
+
+    def __add__(self, other: Tokens) -> Tokens:
+        pairs = ((self.features, other.features), (self.positions, other.positions), (self.on, other.on))
+        return Tokens(*(torch.cat(pair, 1) for pair in pairs))
 
 
 class Attention(nn.Module):
@@ -35,18 +68,14 @@ class Attention(nn.Module):
         key, value = self.key_value(context).chunk(2, -1)
         return rotate(self.split(key), code), self.split(value)
 
-    def forward(self, x: Tensor, code: Code, keys_values: tuple[Tensor, Tensor], on: Tensor) -> Tensor:
+    def forward(self, x: Tensor, code: Code, keys_values: tuple[Tensor, Tensor], on: Tensor | None) -> Tensor:
         """Attends from (B, N, width) to the keys that are on (B, M)."""
-        key, value = keys_values
-        query = rotate(self.split(self.query(x)), code) * self.head_dim**-0.5
-        # Written out: with few tokens and bfloat16, torch's fused attention is the slower one on a CPU, by half.
-        logits = query @ key.transpose(-1, -2) + torch.where(on, 0.0, OFF)[:, None, None].to(query.dtype)
-        mixed = logits.softmax(-1) @ value
+        mixed = attend(rotate(self.split(self.query(x)), code), *keys_values, on)
         return torch.as_tensor(self.out(mixed.transpose(1, 2).flatten(2)))
 
 
 class EncoderBlock(nn.Module):
-    """Pre-norm attention of some tokens to all."""
+    """Pre-norm attention of some tokens to a context that they may be part of."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -54,14 +83,11 @@ class EncoderBlock(nn.Module):
         self.attention = Attention(width, heads)
         self.mlp = mlp(width, 2 * width, width)
 
-    def forward(self, x: Tensor, code: Code, on: Tensor, first: int | None = None) -> Tensor:
-        """(B, N, width) -> the same, or only the `first` tokens changed; those not on (B, N) are not looked at."""
-        normed = self.norm1(x)
-        keys_values = self.attention.keys_values(normed, code)
-        mine, code = x[:, :first], (code[0][:, :first], code[1][:, :first])
-        mine = mine + self.attention(normed[:, :first], code, keys_values, on)
-        mine = mine + self.mlp(self.norm2(mine))
-        return mine if first is None else torch.cat([mine, x[:, first:]], 1)
+    def forward(self, x: Tensor, code: Code, context: Tensor, context_code: Code, on: Tensor | None = None) -> Tensor:
+        """(B, N, width) -> the same, having looked at those of the context (B, M, width) that are on (B, M)."""
+        keys_values = self.attention.keys_values(self.norm1(context), context_code)
+        x = x + self.attention(self.norm1(x), code, keys_values, on)
+        return x + torch.as_tensor(self.mlp(self.norm2(x)))
 
 
 class DecoderBlock(nn.Module):
@@ -88,4 +114,4 @@ class DecoderBlock(nn.Module):
         return x + torch.as_tensor(self.mlp(self.norm2(x) * (1 + scale2) + shift2))
 
 
-__all__ = ["Attention", "Code", "DecoderBlock", "EncoderBlock", "codes", "mlp"]
+__all__ = ["Attention", "Code", "DecoderBlock", "EncoderBlock", "Tokens", "attend", "codes", "exact", "mlp"]

@@ -43,20 +43,20 @@ def test_moving_scene_path_and_tool_moves_the_action_with_them(actor: FlowActor,
 
 
 def test_cached_context_gives_the_same_flow_as_encoding_in_each_step(actor: FlowActor, seen: Seen) -> None:
-    inputs, noise = _inputs(actor, seen), torch.randn(1, 4, 9)
-    x, steps = noise, actor.config.euler_steps
+    inputs, noise = _inputs(actor, seen), torch.randn(1, 4, 1, 9)
+    x, steps = noise, actor.config.steps
     with torch.inference_mode():
         for step in range(steps):
             x = x + actor.velocity(x, torch.full((1, 4), step / steps), actor.encode(inputs)) / steps
-        torch.testing.assert_close(actor.flow(noise, actor.encode(inputs)), x)
+        torch.testing.assert_close(actor.flow(noise, actor.encode(inputs), torch.Generator()), x)
 
 
 def test_samples_of_one_scene_do_not_see_each_other(actor: FlowActor, seen: Seen) -> None:
-    noise = torch.randn(1, 4, 9)
+    noise = torch.randn(1, 4, 1, 9)
     with torch.inference_mode():
         encoded = actor.encode(_inputs(actor, seen))
-        together = actor.flow(noise, encoded)
-        alone = torch.cat([actor.flow(noise[:, i : i + 1], encoded) for i in range(4)], 1)
+        together = actor.flow(noise, encoded, torch.Generator())
+        alone = torch.cat([actor.flow(noise[:, i : i + 1], encoded, torch.Generator()) for i in range(4)], 1)
     torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
 
 
@@ -81,7 +81,7 @@ def test_conditioners_are_silent_at_first(seen: Seen) -> None:
 
 @pytest.mark.parametrize("outlier", [0, 3])
 def test_the_medoid_is_a_sample_from_the_crowd(outlier: int) -> None:
-    actions = torch.randn(2, 8, 9) * 0.01
+    actions = torch.randn(2, 8, 3, 9) * 0.01
     actions[:, outlier] += 10
     chosen = medoid(actions)
-    assert all((actions[i] == chosen[i]).all(-1).any() for i in range(2)) and chosen.abs().max() < 1
+    assert all((actions[i] == chosen[i]).all((-2, -1)).any() for i in range(2)) and chosen.abs().max() < 1

@@ -76,7 +76,15 @@ def test_a_single_waypoint_is_a_path() -> None:
 def test_glimpses_see_what_is_there() -> None:
     depth = _table_depth()
     rgb = np.random.default_rng(0).integers(0, 255, (128, 128, 3), np.uint8)
-    seen = look(rgb, depth, CAMERA, np.array([[0.5, 0.5], [0.99, 0.6]]), np.array([1.0, 0.25]), 32)
+    seen = look(
+        rgb,
+        depth,
+        CAMERA,
+        np.zeros((128, 128, 0), np.float32),
+        np.array([[0.5, 0.5], [0.99, 0.6]]),
+        np.array([1.0, 0.25]),
+        32,
+    )
     np.testing.assert_array_equal(seen.rgb[1], rgb[61:93, 96:128])  # shifted inside
     np.testing.assert_allclose(seen.points_world[1][..., 2], 0, atol=1e-6)
     np.testing.assert_array_equal(seen.rgb[0], rgb[2::4, 2::4])

@@ -5,33 +5,21 @@ Every conditioner's last layer starts at zero, so a checkpoint that was trained 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
-from hamster.policy.flow.config import FlowConfig
+from hamster.policy import conditioning
+from hamster.policy.conditioning import silent
+from hamster.policy.flow.config import PATCH_PX, FlowConfig
 from hamster.policy.flow.inputs import Inputs
-from hamster.policy.layers import mlp
+from hamster.policy.flow.patches import patches
+from hamster.policy.layers import Tokens, mlp
 
 WAYPOINT_FEATURES = 5 + 3  # lift.LiftedPath.features and the ray
 
 
-@dataclass(frozen=True)
-class Tokens:
-    """Context of the actor: features (B, N, width), positions (B, N, 3) in metres from the tool, and on (B, N)."""
-
-    features: Tensor
-    positions: Tensor
-    on: Tensor
-
-    def __add__(self, other: Tokens) -> Tokens:
-        pairs = ((self.features, other.features), (self.positions, other.positions), (self.on, other.on))
-        return Tokens(*(torch.cat(pair, 1) for pair in pairs))
-
-
 class Conditioner(nn.Module):
-    """What a conditioner may add; the defaults add nothing."""
+    """What a conditioner may add; the defaults add nothing. `overlay` is one of these: it is drawn on the images."""
 
     def __init__(self, config: FlowConfig) -> None:
         super().__init__()
@@ -41,7 +29,11 @@ class Conditioner(nn.Module):
         return None
 
     def glimpse_features(self, inputs: Inputs) -> Tensor | None:
-        """(B, G, width), added to all visual tokens of each glimpse."""
+        """(B, G, T or 1, width), added to the tokens of each glimpse."""
+        return None
+
+    def image_features(self, inputs: Inputs) -> Tensor | None:
+        """(B, C, T, width), added to the tokens of each camera's whole image."""
         return None
 
 
@@ -50,8 +42,7 @@ class PathTokens(Conditioner):
 
     def __init__(self, config: FlowConfig) -> None:
         super().__init__(config)
-        self.embed = mlp(WAYPOINT_FEATURES, config.width, config.width)
-        _zero(self.embed)
+        self.embed = _embedding(WAYPOINT_FEATURES, config.width)
 
     def tokens(self, inputs: Inputs) -> Tokens:
         """One per waypoint."""
@@ -64,13 +55,41 @@ class PathFoveas(Conditioner):
     def __init__(self, config: FlowConfig) -> None:
         super().__init__(config)
         self.keys = config.key_waypoints
-        self.embed = mlp(WAYPOINT_FEATURES, config.width, config.width)
-        _zero(self.embed)
+        self.embed = _embedding(WAYPOINT_FEATURES, config.width)
 
     def glimpse_features(self, inputs: Inputs) -> Tensor:
         """Zero for the first two glimpses, the whole image and the tool."""
         features = self.embed(waypoint_features(inputs)[:, : self.keys])
-        return nn.functional.pad(features * inputs.waypoint_on[:, : self.keys, None], (0, 0, 2, 0))
+        features = features * inputs.waypoint_on[:, : self.keys, None]
+        return nn.functional.pad(features, (0, 0, 2, 0))[:, :, None]
+
+
+class PathChannels(Conditioner):
+    """Each patch of an image is told where the path runs through it. The backbone's own input stays as it is."""
+
+    def __init__(self, config: FlowConfig) -> None:
+        super().__init__(config)
+        self.embed = silent(nn.Linear(PATCH_PX**2 * conditioning.CHANNELS, config.width))
+
+    def glimpse_features(self, inputs: Inputs) -> Tensor:
+        """Of all glimpses."""
+        return torch.as_tensor(self.embed(patches(inputs.channels).flatten(-2)))
+
+    def image_features(self, inputs: Inputs) -> Tensor:
+        """Of all images."""
+        return torch.as_tensor(self.embed(patches(inputs.image_channels).flatten(-2)))
+
+
+class PathCloud(Conditioner):
+    """Many points of the path as tokens among those of the surfaces."""
+
+    def __init__(self, config: FlowConfig) -> None:
+        super().__init__(config)
+        self.embed = _embedding(conditioning.FEATURES, config.width)
+
+    def tokens(self, inputs: Inputs) -> Tokens:
+        """One per point."""
+        return Tokens(self.embed(inputs.cloud_features), inputs.cloud, inputs.cloud_on)
 
 
 def waypoint_features(inputs: Inputs) -> Tensor:
@@ -78,9 +97,16 @@ def waypoint_features(inputs: Inputs) -> Tensor:
     return torch.cat([inputs.waypoint_features, inputs.rays], -1)
 
 
-def _zero(layers: nn.Sequential) -> None:
-    for parameter in layers[-1].parameters():
-        nn.init.zeros_(parameter)
+def _embedding(features: int, width: int) -> nn.Sequential:
+    layers = mlp(features, width, width)
+    silent(layers[-1])
+    return layers
 
 
-CONDITIONERS: dict[str, type[Conditioner]] = {"tokens": PathTokens, "foveas": PathFoveas}
+CONDITIONERS: dict[str, type[Conditioner]] = {
+    "tokens": PathTokens,
+    "foveas": PathFoveas,
+    "channels": PathChannels,
+    "cloud": PathCloud,
+    "overlay": Conditioner,
+}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from hamster.policy.config import ActorConfig
+
+PATCH_PX = 8
+Backbone = Literal["tower", "resnet18", "resnet50"]
 
 
 @dataclass(frozen=True)
@@ -13,14 +16,24 @@ class FlowConfig(ActorConfig):
     """Architecture of the flow-matching actor.
 
     Attributes:
-        glimpse_px: side of a glimpse, a multiple of 8; each yields (glimpse_px / 8)² tokens.
-        fovea_width: part of the image that a fovea covers; the first glimpse covers all of it.
+        glimpse_px: side of a glimpse, a multiple of 8; each yields (glimpse_px / 8)² tokens. 0: no glimpses.
+        fovea_width: part of the first camera's image that a fovea covers; the first glimpse covers all of it.
+        image_px: side at which each camera's whole image yields (image_px / 8)² tokens more. 0: none.
+        backbone: what sees the whole images: a few convolutions, or a ResNet's trunk up to stride 8.
+        frozen_backbone: keep it as it is; for one that was trained elsewhere.
+        words, word_width: tokens of the instruction, and the width of a word's code; 0 words: it is never told any.
+        history: where the tool was when the policy was asked before, so many times.
         width, heads: of the transformer; width / heads is a multiple of 8.
-        encoder_layers, decoder_layers: self-attention over the context; cross-attention of the action.
+        briefing_layers: all visual tokens attend to all others (words, path, body), before they are thinned.
+        keep: the part of the whole images' tokens that takes part in self-attention; the action can look at all.
+        encoder_layers: self-attention over the context; from `visual_layers` on the visual tokens are looked at only.
+        decoder_layers: cross-attention of the action.
         key_waypoints: waypoints that get a fovea (events, the end, the sharpest turns).
         path_waypoints: further waypoints, evenly spaced along the path.
-        position_scale_m: what one unit of the flow's position means.
-        euler_steps: of the rectified flow at inference.
+        position_scale_m: what one unit of the flow's position means. The network says how far a pose is from a straight
+            line of poses to where it points; with more than one pose, about how much motions bend.
+        schedule: rectified flow, or diffusion by DDIM or DDPM.
+        steps: of the schedule at inference: 1-10 suffice for flow and DDIM, DDPM needs up to 100.
         samples: drawn at inference; the most central one is executed.
     """
 
@@ -29,15 +42,40 @@ class FlowConfig(ActorConfig):
     conditioners: tuple[str, ...] = ("tokens", "foveas")
     glimpse_px: int = 32
     fovea_width: float = 0.25
+    image_px: int = 0
+    backbone: Backbone = "tower"
+    frozen_backbone: bool = False
+    words: int = 0
+    word_width: int = 64
+    history: int = 1
     width: int = 128
     heads: int = 4
+    briefing_layers: int = 0
+    keep: float = 1.0
     encoder_layers: int = 2
+    visual_layers: int = 1
     decoder_layers: int = 2
     key_waypoints: int = 4
     path_waypoints: int = 12
     position_scale_m: float = 0.02
-    euler_steps: int = 5
+    schedule: Literal["flow", "ddim", "ddpm"] = "flow"
+    steps: int = 5
     samples: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.glimpse_px % PATCH_PX or self.image_px % PATCH_PX:
+            raise ValueError(f"glimpse_px and image_px must be multiples of {PATCH_PX}, or 0")
+        if not self.glimpse_px and not self.image_px:
+            raise ValueError("a flow policy sees nothing without glimpse_px or image_px")
+        if self.width % self.heads or (self.width // self.heads) % 8:
+            raise ValueError(f"width {self.width} / heads {self.heads} is not a multiple of 8")
+        if not 1 <= self.steps <= 100 or not 1 <= self.history <= 8 or not 0 < self.keep <= 1:
+            raise ValueError(
+                "a flow policy takes 1 to 100 steps, a history of 1 to 8 poses, and keeps 0 to 1 of its tokens"
+            )
+        if "foveas" in self.conditioners and not self.glimpse_px:
+            raise ValueError("the conditioner `foveas` needs glimpses: set glimpse_px, or use `tokens`")
 
     @property
     def glimpses(self) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from hamster.policy.flow.backbone import tower
 from hamster.policy.flow.config import FlowConfig
 from hamster.policy.flow.inputs import Inputs
+from hamster.policy.flow.patches import surface_points
 
-STRIDE = 8
 CHANNELS = 10  # rgb, position in the glimpse, normal, depth is known
 FOVEA_UNIT_M, OVERVIEW_UNIT_M = 0.05, 0.3
 
@@ -18,15 +19,7 @@ class Eyes(nn.Module):
 
     def __init__(self, config: FlowConfig) -> None:
         super().__init__()
-        self.tower = nn.Sequential(
-            nn.Conv2d(CHANNELS, 64, 4, 4),
-            ChannelNorm(64),
-            nn.GELU(),
-            nn.Conv2d(64, 64, 3, 1, 1),
-            ChannelNorm(64),
-            nn.GELU(),
-            nn.Conv2d(64, config.width, 3, 2, 1),
-        )
+        self.tower = tower(CHANNELS, config.width)
         self.norm = nn.LayerNorm(config.width)
         self.place = nn.Linear(3, config.width)
         self.kind = nn.Parameter(torch.randn(3, config.width) * 0.02)  # overview, tool, waypoint
@@ -37,7 +30,7 @@ class Eyes(nn.Module):
         batch, glimpses = image.shape[:2]
         maps = self.tower(image.flatten(0, 1).contiguous(memory_format=torch.channels_last))
         features = maps.flatten(2).transpose(1, 2).reshape(batch, glimpses, -1, maps.shape[1])
-        positions, known = surface_points(inputs)
+        positions, known = surface_points(inputs.points, inputs.depth_m)
         local = (positions - inputs.centres[:, :, None]) / unit[None, :, None, None]
         kinds = self.kind[torch.arange(glimpses, device=image.device).clamp(max=2)]
         features = self.norm(features) + self.place(local) + kinds[:, None]
@@ -60,32 +53,3 @@ def normals(points: Tensor) -> Tensor:
     across = torch.diff(points, dim=-2, append=2 * points[..., :, -1:, :] - points[..., :, -2:-1, :])
     down = torch.diff(points, dim=-3, append=2 * points[..., -1:, :, :] - points[..., -2:-1, :, :])
     return nn.functional.normalize(torch.linalg.cross(down, across), dim=-1)
-
-
-def surface_points(inputs: Inputs) -> tuple[Tensor, Tensor]:
-    """Of each patch of 8 x 8 pixels the point nearest to the camera (B, G, T, 3), and whether there is one (B, G, T).
-
-    One true point, not a mean: at an edge the mean lies between two surfaces, on neither.
-    """
-    points, depth = inputs.points, inputs.depth_m
-    depth = torch.where(depth > 0, depth, torch.inf)
-    patches = _patches(depth[..., None])[..., 0]
-    nearest = patches.argmin(-1, keepdim=True)
-    chosen = _patches(points).gather(-2, nearest[..., None].expand(*nearest.shape, 3))[..., 0, :]
-    return chosen, patches.amin(-1).isfinite()
-
-
-def _patches(x: Tensor) -> Tensor:
-    """(B, G, S, S, C) -> (B, G, T, 64, C)."""
-    batch, glimpses, size, _, features = x.shape
-    side = size // STRIDE
-    x = x.reshape(batch, glimpses, side, STRIDE, side, STRIDE, features).transpose(3, 4)
-    return x.reshape(batch, glimpses, side * side, STRIDE * STRIDE, features)
-
-
-class ChannelNorm(nn.LayerNorm):
-    """LayerNorm over the channels of each pixel (B, C, H, W)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Free of copies where x is channels-last."""
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

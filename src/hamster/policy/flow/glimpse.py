@@ -20,20 +20,28 @@ class Glimpses:
         rgb: (G, S, S, 3) uint8.
         points_world: (G, S, S, 3) metres, what each pixel sees; the centre of the camera where depth is unknown.
         depth_m: (G, S, S) along the optical axis, 0 where unknown.
+        channels: (G, S, S, C) of whatever is known per pixel.
     """
 
     rgb: NDArray[np.uint8]
     points_world: Array
     depth_m: Array
+    channels: NDArray[np.float32]
 
 
 def look(
-    rgb: NDArray[np.uint8], depth_m: NDArray[np.float32], camera: Camera, centres_uv: Array, widths: Array, size: int
+    rgb: NDArray[np.uint8],
+    depth_m: NDArray[np.float32],
+    camera: Camera,
+    channels: NDArray[np.float32],
+    centres_uv: Array,
+    widths: Array,
+    size: int,
 ) -> Glimpses:
     """Cuts windows out of an image by picking nearest pixels: surfaces are never mixed.
 
     Args:
-        rgb, depth_m: (H, W, 3) and (H, W), of this camera.
+        rgb, depth_m, channels: (H, W, 3), (H, W) and (H, W, C), of this camera.
         centres_uv: (G, 2) relative image points; windows that stick out are shifted inside.
         widths: (G,) parts of the image that the windows cover.
         size: S.
@@ -47,4 +55,4 @@ def look(
     depth = depth_m[index].astype(np.float64)
     depth = np.where(depth > 0, depth, 0.0)  # NaN too
     px = np.stack(np.broadcast_arrays(column[:, None, :], row[:, :, None]), -1) + 0.5
-    return Glimpses(rgb[index], camera.unproject(px, depth), depth)
+    return Glimpses(rgb[index], camera.unproject(px, depth), depth, channels[index])
