@@ -1,0 +1,1 @@
+"""The virtual-view heat-map actor."""

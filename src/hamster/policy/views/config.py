@@ -1,0 +1,93 @@
+"""What a virtual-view actor consists of; saved as config.json beside its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar, Literal
+
+from hamster.policy.config import ActorConfig
+from hamster.policy.views.cube import VIEWS
+
+
+@dataclass(frozen=True)
+class ViewsConfig(ActorConfig):
+    """Architecture of the virtual-view actor.
+
+    Attributes:
+        points_px: cameras' images are thinned to at most this side before they become points.
+        views: names of `cube.VIEWS`, which together see all three axes.
+        view_px: side of a rendered view and of its heat map, a multiple of the patch.
+        half_m: half the side of the first cube, which is centred on the tool.
+        stages, zoom: looks, each into a cube smaller by `zoom` around what the look before pointed at.
+        shared: one network for all looks.
+        splat_px: how far a point spreads over its neighbours in a rendered view.
+        stem, stem_width: strides of the convolutions that turn a patch into a token, and their channels.
+        width, heads, layers: of the transformer; its first half works within views, its second half across them.
+        head_width: channels of what the heads and the heat maps are made from.
+        rotation: 72 bins of 5 degrees for each of three Euler angles in turn, or six numbers.
+        sigma_px: of the Gaussian that a heat map is to be.
+        jitter: in training the next cube is displaced by up to this part of the present one's half.
+        words, word_width: tokens of the instruction and their width; 0 words for none.
+    """
+
+    family: ClassVar[str] = "views"
+
+    conditioners: tuple[str, ...] = ("cloud", "tokens")
+    points_px: int = 128
+    views: tuple[str, ...] = ("top", "front", "right")
+    view_px: int = 64
+    half_m: float = 0.48
+    stages: int = 2
+    zoom: float = 4.0
+    shared: bool = False
+    splat_px: int = 1
+    stem: tuple[int, ...] = (4, 2)
+    stem_width: int = 64
+    width: int = 128
+    heads: int = 4
+    layers: int = 4
+    head_width: int = 128
+    rotation: Literal["euler", "six"] = "euler"
+    sigma_px: float = 1.5
+    jitter: float = 0.1
+    words: int = 0
+    word_width: int = 64
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.head != "keypose":
+            raise ValueError(f"the views policy predicts keyposes; a {self.head} head is for the flow policy")
+        if unknown := sorted(set(self.views) - set(VIEWS)):
+            raise ValueError(f"unknown virtual views {', '.join(unknown)}; there are: {', '.join(VIEWS)}")
+        if {axis for name in self.views for axis in VIEWS[name].axes[:2]} != {0, 1, 2}:
+            raise ValueError(
+                f"the views {', '.join(self.views)} do not see all three axes; add one of {', '.join(VIEWS)}"
+            )
+        if self.view_px % self.patch_px:
+            raise ValueError(f"view_px {self.view_px} is not a multiple of the patch, {self.patch_px} px")
+        if not 1 <= self.stages <= 3:
+            raise ValueError(f"a views policy looks 1 to 3 times, not {self.stages}")
+
+    @property
+    def patch_px(self) -> int:
+        """Side of the patch that becomes a token."""
+        return prod(self.stem)
+
+
+NANO = ViewsConfig()
+"""Trains on one core; the built-in tabletop's keyposes lie within 0.44 m of the tool along each axis."""
+
+RVT2 = ViewsConfig(
+    cameras=("front", "left_shoulder", "right_shoulder", "wrist"),
+    conditioners=("cloud",),
+    view_px=224,
+    half_m=1.0,
+    stem=(14,),
+    width=512,
+    heads=8,
+    layers=8,
+    words=77,
+    word_width=512,
+)
+"""The sizes of RVT-2 (arXiv 2406.08545): 65,536 points, 3 views of 224², 768 image tokens and 77 of language."""

@@ -1,0 +1,204 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import synthetic
+import torch
+
+from hamster.data import Observation, View
+from hamster.geometry import pose
+from hamster.path import Path
+from hamster.policy.actor import Target
+from hamster.policy.guide import Guide
+from hamster.policy.scene import Body, Scene
+from hamster.policy.views.actor import ViewsActor
+from hamster.policy.views.config import NANO, RVT2, ViewsConfig
+from hamster.policy.views.inputs import Inputs
+
+Seen = tuple[Observation, Path]
+SMALL = ViewsConfig(
+    points_px=64,
+    view_px=32,
+    stem_width=16,
+    width=32,
+    heads=2,
+    layers=2,
+    head_width=32,
+    conditioners=("cloud", "tokens", "channels", "overlay"),
+)
+
+
+@pytest.fixture(scope="module")
+def episode() -> tuple[list[Scene], Target]:
+    """All keyposes of one demonstration: what is seen before each, and where it is."""
+    rng = np.random.default_rng(3)
+    arrays, labels = synthetic.episode(synthetic.sample_scene(rng), "pick_place", rng, size=96, between=0)
+    scenes, targets, before = [], [], None
+    for i in np.flatnonzero(arrays["keyframe"])[:-1]:
+        depth_m = arrays["depth_mm10_front"][i].astype(np.float32) * np.float32(1e-4)
+        view = View(arrays["rgb_front"][i], depth_m, synthetic.front_camera(96))
+        tool, goal = arrays["tool_poses_world"][i], arrays["keyposes"][arrays["keypose_index"][i]]
+        path = Path.from_json(labels["labels"][i]["path"])
+        scenes.append(Scene({"front": view}, Body(tool, float(arrays["gripper"][i]), True, before), Guide(path, view)))
+        targets.append(_target(tool, goal, bool(arrays["keypose_open"][arrays["keypose_index"][i]])))
+        before = tool[:3, 3]
+    return scenes, Target.stack(targets)
+
+
+def _target(tool: np.ndarray, goal: np.ndarray, is_open: bool) -> Target:
+    position = torch.from_numpy(goal[None, :3, 3] - tool[:3, 3]).float()
+    rotation = torch.from_numpy(goal[None, :3, :3]).float()
+    return Target(position, rotation, torch.tensor([float(is_open)]), torch.tensor(0.0))
+
+
+def _actor(config: ViewsConfig, loud: bool = True) -> ViewsActor:
+    """Untrained; `loud` if nothing in it is silent."""
+    torch.manual_seed(0)
+    actor = ViewsActor(config).eval()
+    for parameter in actor.parameters():
+        if loud and not parameter.any():
+            torch.nn.init.normal_(parameter, 0, 0.05)
+    return actor
+
+
+def _inputs(actor: ViewsActor, *scenes: Scene) -> Inputs:
+    return Inputs.stack([actor.prepare(scene) for scene in scenes])
+
+
+@pytest.fixture(scope="module")
+def trained(episode: tuple[list[Scene], Target]) -> ViewsActor:
+    """Has seen one demonstration, again and again."""
+    scenes, target = episode
+    actor = _actor(SMALL, loud=False).train()
+    inputs, generator = _inputs(actor, *scenes), torch.Generator().manual_seed(0)
+    steps = 120
+    optimiser = torch.optim.AdamW(actor.parameters(), lr=3e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, steps)
+    for _ in range(steps):
+        loss = torch.stack(list(actor.losses(inputs, target, generator).values())).sum()
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(actor.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+    return actor.eval()
+
+
+@torch.inference_mode()
+def _predict(actor: ViewsActor, *scenes: Scene) -> dict[str, torch.Tensor]:
+    return vars(actor.predict(_inputs(actor, *scenes), torch.Generator()))
+
+
+def test_one_demonstration_is_learnt_to_millimetres(trained: ViewsActor, episode: tuple[list[Scene], Target]) -> None:
+    scenes, target = episode
+    found = _predict(trained, *scenes)
+    assert (found["position"] - target.position).norm(dim=-1).max() < 0.006
+    assert torch.equal(found["is_open"] > 0.5, target.is_open > 0.5)
+    assert (found["score"] > 0.5).all() and (found["done"] < 0.5).all()
+
+
+def test_moving_scene_path_and_tool_moves_the_action_with_them(
+    trained: ViewsActor, episode: tuple[list[Scene], Target]
+) -> None:
+    scenes, _ = episode
+    for by in ([0.31, -0.57, 0.22], [-3.0, 11.0, 0.001]):
+        there = [scene.moved(pose(np.array(by), np.eye(3))) for scene in scenes]
+        for name, value in _predict(trained, *scenes).items():
+            torch.testing.assert_close(_predict(trained, *there)[name], value, atol=1e-4, rtol=0)
+
+
+def test_bfloat16_moves_a_waypoint_by_less_than_a_millimetre(
+    trained: ViewsActor, episode: tuple[list[Scene], Target]
+) -> None:
+    scenes, _ = episode
+    exact = _predict(trained, *scenes)["position"]
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = _predict(trained, *scenes)["position"]
+    assert 0 < (rough - exact).norm(dim=-1).max() < 1e-3
+
+
+def test_scenes_of_a_batch_do_not_see_each_other(trained: ViewsActor, episode: tuple[list[Scene], Target]) -> None:
+    scenes, _ = episode
+    together, alone = _predict(trained, *scenes), _predict(trained, scenes[2])
+    for name, value in alone.items():
+        torch.testing.assert_close(together[name][2:3], value, atol=1e-4, rtol=1e-4)
+
+
+def test_the_path_decides_and_what_is_not_there_does_not(
+    trained: ViewsActor, episode: tuple[list[Scene], Target]
+) -> None:
+    without = replace(episode[0][0], guide=None)
+    inputs = _inputs(trained, without)
+    nonsense = replace(inputs, waypoints=inputs.waypoints + 5, waypoint_features=inputs.waypoint_features + 5)
+    with torch.inference_mode():
+        expected = trained.predict(inputs, torch.Generator()).position
+        assert torch.equal(trained.predict(nonsense, torch.Generator()).position, expected)
+    assert (_predict(trained, episode[0][0])["position"] - expected).norm() > 1e-3
+
+
+def test_a_checkpoint_without_paths_behaves_the_same_with_every_conditioner(
+    episode: tuple[list[Scene], Target],
+) -> None:
+    scene = episode[0][0]
+    plain = _actor(replace(SMALL, conditioners=()), loud=False)
+    conditioned = _actor(replace(SMALL, conditioners=("cloud", "tokens", "channels")), loud=False)
+    missing = conditioned.load_state_dict(plain.state_dict(), strict=False)
+    assert missing.missing_keys and not missing.unexpected_keys
+    expected = _predict(plain, scene)
+    for name, value in _predict(conditioned, scene).items():
+        assert torch.equal(value, expected[name])
+
+
+@pytest.mark.parametrize("name", SMALL.conditioners)
+def test_each_conditioner_alone_shows_the_path(name: str, episode: tuple[list[Scene], Target]) -> None:
+    actor, scene = _actor(replace(SMALL, conditioners=(name,))), episode[0][0]
+    inputs, without = _inputs(actor, scene), _inputs(actor, replace(scene, guide=None))
+    target = Target.stack([_target(scene.body.tool_pose_world, scene.body.tool_pose_world, True)])
+    losses = [actor.losses(i, target, torch.Generator().manual_seed(0))["heat0"] for i in (inputs, without)]
+    assert losses[0] != losses[1]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        replace(SMALL, stages=1),
+        replace(SMALL, stages=3, shared=True, rotation="six"),
+        replace(SMALL, views=("top", "front", "right", "left", "back"), stem=(8,), words=5, points_px=200),
+    ],
+)
+def test_every_configuration_learns_and_predicts(config: ViewsConfig, episode: tuple[list[Scene], Target]) -> None:
+    scenes, target = episode
+    actor = _actor(config)
+    inputs = _inputs(actor, *(replace(scene, instruction="put it there") for scene in scenes))
+    losses = actor.losses(inputs, target, torch.Generator().manual_seed(0))
+    torch.stack(list(losses.values())).sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for n, p in actor.named_parameters() if "word" not in n)
+    found = actor.predict(inputs, torch.Generator())
+    assert found.position.shape == (len(scenes), 1, 3) and found.rotation.shape == (len(scenes), 1, 3, 3)
+    assert found.position.abs().max() <= config.half_m * sum(config.zoom**-s for s in range(config.stages))
+    assert ((found.score >= 0) & (found.score <= 1)).all()
+
+
+def test_no_layer_keeps_statistics_of_batches() -> None:
+    assert not any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in ViewsActor(NANO).modules())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"views": ("top", "below")}, "unknown virtual views below; there are: top, front"),
+        ({"views": ("top",)}, "do not see all three axes"),
+        ({"view_px": 60}, "not a multiple of the patch, 8 px"),
+        ({"stages": 4}, "1 to 3 times, not 4"),
+        ({"head": "chunk", "horizon": 4}, "predicts keyposes"),
+    ],
+)
+def test_impossible_configurations_are_refused(change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(NANO, **change)
+
+
+def test_the_published_sizes_are_as_published() -> None:
+    assert len(RVT2.cameras) * RVT2.points_px**2 == 65536
+    assert len(RVT2.views) * (RVT2.view_px // RVT2.patch_px) ** 2 == 768 and RVT2.words == 77
+    assert (RVT2.view_px, RVT2.width, RVT2.layers, RVT2.heads, RVT2.stages) == (224, 512, 8, 8, 2)
