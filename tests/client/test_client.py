@@ -139,7 +139,7 @@ def test_after_a_time_out_the_late_answer_is_nobodys():
         started = time.monotonic()
         with pytest.raises(TimeoutError, match=r"0\.3 s"):
             client.infer(observation(prompt="first"))
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 10
         go_on.set()
         client._timeout_s = 10
         assert step(client.infer(observation(prompt="second"))) == 1  # of a new episode, not the answer to the first
@@ -176,13 +176,13 @@ def a_socket_that_never_reads():
 
 
 def test_a_server_that_never_reads_is_given_up():
-    image = np.zeros((4096, 4096, 3), np.uint8)  # more than the buffers of the network hold
+    image = np.zeros((2400, 2400, 3), np.uint8)  # more than the buffers of the network hold
     with a_socket_that_never_reads() as port, PolicyClient(port=port, timeout_s=0.5) as client:
         client.get_server_metadata()
         started = time.monotonic()
         with pytest.raises(TimeoutError):
             client.infer({"views": {"front": {"rgb": image}}})
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 15  # else it would be the keep-alive that ends it, after 40
 
 
 @pytest.mark.parametrize("frame", [b"\xff" * 50, b"\xc6\xff\xff\xff\xff", b"\x91" * 9999, b"\x03", "Traceback …"])

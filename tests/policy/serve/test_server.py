@@ -89,7 +89,7 @@ def test_one_inference_at_a_time_and_all_are_answered():
 
 def test_a_deadline_is_a_typed_error_and_what_waits_too_long_is_never_inferred(slow):
     policy, _, go_on = slow
-    with serving(policy, deadline_s=0.3) as port:
+    with serving(policy, deadline_s=1.0) as port:
         clients = [send(port) for _ in range(3)]
         assert [kind(client.recv(timeout=5)) for client in clients] == ["deadline"] * 3
         for client in clients:
@@ -121,7 +121,7 @@ def test_a_motion_that_is_not_finite_is_no_action():
 
 
 def test_an_idle_client_makes_room():
-    with serving(idle_s=0.2, clients=1) as port, foreign_client(port) as ask:
+    with serving(idle_s=1.0, clients=1) as port, foreign_client(port) as ask:
         assert kind(ask.socket.recv(timeout=5)) == "idle"
         with pytest.raises(ConnectionClosed):
             ask.socket.recv(timeout=5)
@@ -218,7 +218,7 @@ def test_raw_bytes_harm_nobody(port, data):
 
 def test_a_client_that_never_reads_is_sent_away_while_others_are_served():
     policy = FakePolicy({"horizon": 20_000})  # answers of 4 MB, more than the network's buffers hold
-    with serving(policy, send_s=0.5) as port:
+    with serving(policy, send_s=1.0) as port:
         client = socket.socket()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", port))
