@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from hamster.label.sketch.thin import Lines, Mask, thin
 Array = NDArray[np.float64]
 _REACH = np.ones((15, 15), np.uint8)  # how far a line goes on under ink of another colour
 _MOST_INK = 0.15  # of the picture; more is no drawing
+_MARGIN_PX = 16  # around a mask
 _CIRCLED = 1.0  # what a circle at the other end counts, in widths squared of a head
 _DOT = 1.3  # radii; a triangle reaches out 1.55 times as far as the circle of its area
 _DOT_COUNTS = 0.3  # of an arrow's head: it is one if there is no other
@@ -39,9 +40,20 @@ class Arrow:
 
 def find_arrow(mask: Mask, other: Mask) -> Arrow | None:
     """The longest arrow in a mask (H, W); `other` is ink of other colours, which may lie over it."""
-    width = line_width(mask)
-    if width == 0 or mask.mean() > _MOST_INK:
+    if not mask.any() or mask.mean() > _MOST_INK:
         return None
+    x, y, w, h = cv2.boundingRect(mask.astype(np.uint8))
+    top, left = max(y - _MARGIN_PX, 0), max(x - _MARGIN_PX, 0)
+    box = np.s_[top : y + h + _MARGIN_PX, left : x + w + _MARGIN_PX]
+    found = _find(mask[box], other[box])
+    if found is None:
+        return None
+    circles = [replace(circle, x=circle.x + left, y=circle.y + top) for circle in found.circles]
+    return replace(found, px=found.px + np.array([left, top]), circles=circles)
+
+
+def _find(mask: Mask, other: Mask) -> Arrow | None:
+    width = line_width(mask)
     circles = find_circles(mask | (other & (cv2.dilate(mask.astype(np.uint8), _REACH) > 0)), width)
     rings = np.zeros_like(mask)
     for circle in circles:
@@ -65,10 +77,9 @@ def find_arrow(mask: Mask, other: Mask) -> Arrow | None:
 
 
 def line_width(mask: Mask) -> float:
-    """The usual width of the lines in a mask, in pixels; 0 if there are none."""
+    """The usual width of the lines in a mask that is not empty, in pixels."""
     depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    lines = thin(mask)
-    return float(max(2 * np.median(depth[lines]) - 0.5, 1.0)) if lines.any() else 0.0
+    return float(max(2 * np.median(depth[thin(mask)]) - 0.5, 1.0))
 
 
 def _joined(mask: Mask, rings: Mask, other: Mask, width: float) -> Mask | None:

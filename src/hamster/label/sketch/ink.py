@@ -10,13 +10,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.label.sketch.thin import Mask, thin
+from hamster.label.sketch.thin import Mask
 
 Array = NDArray[np.float32]
 Kind = Literal["colour", "vivid", "different"]
 WINDOW_PX = 51  # of the median that looks past the strokes: wider than two of them
-_MOST_PIECES = 150  # of one colour; noise has more
-_WIDEST_PX = 40.0  # of an arrow's head
+_LEAST_CONTRAST = 14.0  # RGB distance from what is behind; less is no mixture with any ink
+_LONGEST_PX = 2000.0  # of all lines of a colour; more is texture
+_PURE = 0.5  # of how much like ink the clearest piece is
+_WIDEST_PX = 60.0  # of an arrow's head
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,31 @@ class Ink:
     kind: Kind = "colour"
 
 
+@dataclass(frozen=True, eq=False)
+class _Picture:
+    """What all colours are looked for in.
+
+    Attributes:
+        image, back: (H, W, 3) the picture, and what is behind the ink.
+        at: (N,) flat indices of the pixels that stand out from that; no other is ink.
+        moved: (N, 3) how far they do.
+        near: (H, W) where ink may be, None if anywhere; bare: where it cannot be.
+    """
+
+    image: Array
+    back: Array
+    at: NDArray[np.intp]
+    moved: Array
+    near: Mask | None
+    bare: Mask
+
+    def spread(self, chosen: NDArray[np.bool_]) -> Mask:
+        """(H, W) from (N,)."""
+        mask = np.zeros(self.image.shape[:2], bool)
+        mask.reshape(-1)[self.at[chosen]] = True
+        return mask
+
+
 def find_inks(
     rgb: NDArray[np.uint8],
     behind: NDArray[np.uint8] | None = None,
@@ -55,14 +82,19 @@ def find_inks(
     image = rgb.astype(np.float32)
     back = (cv2.medianBlur(rgb, WINDOW_PX) if behind is None else behind).astype(np.float32)
     near = None if changed is None else cv2.dilate(changed.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    bare = _bare(image, back, siblings)
-    inks = [_of_colour(image, back, colour, near, bare) for colour in _colours(image, back, near)]
+    moved = (image - back).reshape(-1, 3)
+    at = np.flatnonzero(_size2(moved) > _LEAST_CONTRAST**2)
+    picture = _Picture(image, back, at, moved[at], near, _bare(image, back, siblings))
+    inks = [_of_colour(picture, colour) for colour in _colours(picture)]
     if changed is not None and behind is not None:
-        inks.append(_ink(image, changed, changed, near, bare, "different"))
-    chroma = image.max(-1) - image.min(-1)
-    vivid = (chroma > 110) & (np.linalg.norm(image - back, axis=-1) > 60)
-    inks.append(_ink(image, vivid, chroma > 150, near, bare, "vivid"))
-    return sorted((ink for ink in inks if ink.length_px >= 10), key=lambda ink: -ink.score)
+        inks.append(_ink(picture, changed, changed, "different"))
+    inks.append(_vivid(picture))
+    return sorted((ink for ink in inks if 10 <= ink.length_px <= _LONGEST_PX), key=lambda ink: -ink.score)
+
+
+def _size2(vectors: Array) -> Array:
+    """Squared lengths of (..., 3)."""
+    return np.asarray(np.einsum("...i,...i", vectors, vectors), np.float32)
 
 
 def _bare(image: Array, back: Array, siblings: Sequence[NDArray[np.uint8]]) -> Mask:
@@ -71,21 +103,22 @@ def _bare(image: Array, back: Array, siblings: Sequence[NDArray[np.uint8]]) -> M
     agreed = np.full(image.shape[:2], len(siblings) < 2)  # with another sibling that has none either
     for sibling in siblings:
         ink = sibling - back
-        size2 = (ink**2).sum(-1)
-        cover = ((image - back) * ink).sum(-1) / np.maximum(size2, 1)
-        bare |= (size2 > 60**2) & (cover < 0.35) & (np.abs(image - sibling).max(-1) > 36)
-        agreed |= np.abs(image - sibling).max(-1) < 25
+        size2 = _size2(ink)
+        cover = np.einsum("...i,...i", image - back, ink) / np.maximum(size2, 1)
+        apart = np.abs(image - sibling).max(-1)
+        bare |= (size2 > 60**2) & (cover < 0.35) & (apart > 36)
+        agreed |= apart < 25
     return np.asarray(bare & agreed)
 
 
-def _colours(image: Array, back: Array, near: Mask | None) -> list[NDArray[np.float32]]:
+def _colours(picture: _Picture) -> list[NDArray[np.float32]]:
     """The purest colour about each hue (15 degrees apart) of what stands out from its surroundings."""
-    contrast = np.linalg.norm(image - back, axis=-1)
-    chroma = image.max(-1) - image.min(-1)
-    chosen = (contrast > 45) & (chroma > 45)
-    if near is not None:
-        chosen &= near
-    pixels, chroma = image[chosen], chroma[chosen]
+    pixels = picture.image.reshape(-1, 3)[picture.at]
+    chroma = pixels.max(-1) - pixels.min(-1)
+    chosen = (_size2(picture.moved) > 45**2) & (chroma > 45)
+    if picture.near is not None:
+        chosen &= picture.near.reshape(-1)[picture.at]
+    pixels, chroma = pixels[chosen], chroma[chosen]
     if len(pixels) == 0:
         return []
     hues = cv2.cvtColor(pixels[None] / 255, cv2.COLOR_RGB2HSV)[0, :, 0]
@@ -101,59 +134,71 @@ def _colours(image: Array, back: Array, near: Mask | None) -> list[NDArray[np.fl
     return found
 
 
-def _of_colour(image: Array, back: Array, colour: NDArray[np.float32], near: Mask | None, bare: Mask) -> Ink:
+def _of_colour(picture: _Picture, colour: NDArray[np.float32]) -> Ink:
     """Where a pixel is a mixture of the colour and of what is behind it."""
-    towards = colour - back
-    size2 = (towards**2).sum(-1)
-    moved = image - back
-    cover = (moved * towards).sum(-1) / np.maximum(size2, 1)
-    apart = np.linalg.norm(moved - cover[..., None] * towards, axis=-1)
+    moved = picture.moved
+    towards = colour - picture.back.reshape(-1, 3)[picture.at]
+    size2 = _size2(towards)
+    cover = np.einsum("ni,ni->n", moved, towards) / np.maximum(size2, 1)
+    apart2 = _size2(moved - cover[:, None] * towards)
     limit = np.minimum(12 + 0.5 * np.sqrt(size2), 45)
-    weak = (size2 > 32**2) & (cover > 0.45) & (cover < 1.4) & (apart < limit)
-    return _ink(image, weak, np.linalg.norm(image - colour, axis=-1) < 60, near, bare, "colour", colour)
+    weak = (size2 > 32**2) & (cover > 0.45) & (cover < 1.4) & (apart2 < limit**2)
+    strong = weak & (_size2(moved - towards) < 60**2)
+    return _ink(picture, picture.spread(weak), picture.spread(strong), "colour", colour)
 
 
-def _ink(
-    image: Array,
-    weak: Mask,
-    strong: Mask,
-    near: Mask | None,
-    bare: Mask,
-    kind: Kind,
-    colour: NDArray[np.float32] | None = None,
-) -> Ink:
+def _vivid(picture: _Picture) -> Ink:
+    chroma = picture.image.max(-1) - picture.image.min(-1)
+    vivid = (chroma > 110) & picture.spread(_size2(picture.moved) > 60**2)
+    return _ink(picture, vivid, vivid & (chroma > 150), "vivid")
+
+
+def _ink(picture: _Picture, weak: Mask, strong: Mask, kind: Kind, colour: NDArray[np.float32] | None = None) -> Ink:
     """The line-like pieces of a mask that are strong in some place."""
     closed = cv2.morphologyEx(weak.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     n, labels, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
-    seeds = np.bincount(labels[strong & weak], minlength=n)
     depth = cv2.distanceTransform(np.pad(closed, 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    mask = np.zeros(image.shape[:2], bool)
-    length = likeness = 0.0
-    for i in sorted(range(1, n), key=lambda i: -int(stats[i, cv2.CC_STAT_AREA]))[:_MOST_PIECES]:
-        x, y, w, h, area = (int(v) for v in stats[i])
-        if area < 12 or seeds[i] < 0.15 * area:
-            continue
-        box = np.s_[y : y + h, x : x + w]
-        part = labels[box] == i
-        if 2 * depth[box][part].max() > _WIDEST_PX or bare[box][part].mean() > 0.6:
-            continue
-        if near is not None and near[box][part].mean() < 0.5:
-            continue
-        lines = thin(part)
-        if not lines.any():
-            continue
-        half = depth[box][lines]
-        long, width = float(lines.sum()), 2 * float(np.median(half))
-        if long < max(2 * width, 8):
-            continue
-        even = 1 / (1 + 2 * float(half.std() / half.mean()))
-        flat = 1 / (1 + float(image[box][lines].std(0).mean()) / 40) if kind == "colour" else 0.7
-        mask[box] |= part
-        length += long
-        likeness += long * even * flat
-    score = likeness / max(length, 1)
+    ridge = np.flatnonzero((closed > 0) & (depth >= cv2.dilate(depth, np.ones((3, 3), np.uint8))))
+    piece, half = labels.reshape(-1)[ridge], depth.reshape(-1)[ridge]
+    mean, spread = _by_piece(half, piece, n)
+    widest = np.zeros(n)
+    np.maximum.at(widest, piece, half)
+    area = stats[:, cv2.CC_STAT_AREA].astype(np.float64)
+    length = area / np.maximum(2 * mean - 0.5, 1)
+
+    def share(mask: Mask) -> NDArray[np.float64]:
+        return np.asarray(np.bincount(labels[mask], minlength=n) / np.maximum(area, 1))
+
+    kept = (np.arange(n) > 0) & (area >= 12) & (length >= np.maximum(4 * mean, 8)) & (2 * widest <= _WIDEST_PX)
+    kept &= (share(strong) >= 0.15) & (share(picture.bare) <= 0.6)
+    if picture.near is not None:
+        kept &= share(picture.near) >= 0.5
+    likeness = 1 / (1 + 2 * spread / np.maximum(mean, 1)) * _flat(picture, ridge, piece, n, kind)
+    if kept.any():  # What looks less like ink than the clearest piece is something of that colour in the picture.
+        pure = likeness * share(strong)
+        kept &= pure >= _PURE * pure[np.argmax(np.where(kept, pure * length, 0))]
+    total = float(length[kept].sum())
+    score = float((likeness * length)[kept].sum()) / max(total, 1)
+    mask = kept[labels]
     if colour is None:
-        colour = np.median(image[mask], 0).astype(np.float32) if mask.any() else np.zeros(3, np.float32)
-    else:
-        score *= min(float(colour.max() - colour.min()) / 160, 1.0)
-    return Ink(mask, colour, score, length, kind)
+        colour = np.median(picture.image[mask], 0).astype(np.float32) if mask.any() else np.zeros(3, np.float32)
+    return Ink(mask, colour, score, total, kind)
+
+
+def _by_piece(
+    values: NDArray[np.float32], piece: NDArray[np.int32], n: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of the values of each of n pieces; 0 for those without."""
+    count = np.maximum(np.bincount(piece, minlength=n), 1)
+    mean = np.bincount(piece, values, n) / count
+    return mean, np.sqrt(np.maximum(np.bincount(piece, values.astype(np.float64) ** 2, n) / count - mean**2, 0))
+
+
+def _flat(
+    picture: _Picture, ridge: NDArray[np.intp], piece: NDArray[np.int32], n: int, kind: Kind
+) -> NDArray[np.float64] | float:
+    """How much each piece has one colour, 0 to 1."""
+    if kind != "colour":
+        return 0.7
+    colours = picture.image.reshape(-1, 3)[ridge]
+    return np.asarray(1 / (1 + np.mean([_by_piece(channel, piece, n)[1] for channel in colours.T], 0) / 40))

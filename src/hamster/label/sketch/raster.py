@@ -18,7 +18,7 @@ from hamster.label.sketch.thin import Mask
 
 Image = NDArray[np.uint8]
 SIDE_PX = 640  # all lengths in pixels are meant for pictures of this longer side
-_LEAST = 0.1  # of an ink's rank
+_LEAST, _LEAST_SURE = 0.2, 0.06  # of an ink's rank: alone, and where other pictures show what changed
 _BRIGHT = 150  # the strongest channel of those colours
 _TURNS = 3  # that a colour says by convention
 _CHANGED = 36  # in a channel, beyond what JPEG does
@@ -89,16 +89,16 @@ def _changed(small: Image, others: Sequence[Image]) -> Mask | None:
 def _layers(small: Image, inks: Sequence[Ink], changed: Mask | None) -> list[_Layer]:
     """The inks with an arrow each, in the order in which they are to be followed."""
     nothing = np.zeros(small.shape[:2], bool)
-    found = [layer for layer in (_layer(ink, nothing, changed) for ink in inks) if layer is not None]
-    whole = [layer for layer in found if layer.ink.kind != "colour"]
-    candidates = sorted((layer for layer in found if layer.ink.kind == "colour"), key=lambda layer: -layer.rank)
+    whole = [layer for ink in inks if ink.kind != "colour" and (layer := _layer(ink, nothing, changed)) is not None]
     graded = [layer for layer in (_graded(small, each) for each in whole) if layer is not None]
     if graded:
         return graded[:1]
     kept: list[_Layer] = []
-    for layer in candidates:
-        if layer.rank > _enough(layer, kept, changed is not None) and not _overlaps(layer, kept):
-            kept.append(layer)
+    waiting = [ink for ink in inks if ink.kind == "colour"]
+    found = [layer for ink in waiting if (layer := _layer(ink, nothing, changed)) is not None]
+    while (one := _clearest(found, kept, changed is not None)) is not None:
+        kept.append(one)
+        found = [_beside(layer, one, changed) for layer in found if not _same(layer.ink, one.ink)]
     drawn = np.any([nothing, *(layer.ink.mask for layer in kept)], 0)
     for layer in whole:
         if layer.ink.kind == "different" and drawn[layer.ink.mask].mean() < 0.5:
@@ -109,21 +109,49 @@ def _layers(small: Image, inks: Sequence[Ink], changed: Mask | None) -> list[_La
     return sorted((c for c in again if c is not None), key=lambda layer: turn(layer.ink.colour))
 
 
+def _clearest(found: Sequence[_Layer], kept: Sequence[_Layer], sure: bool) -> _Layer | None:
+    """The layer to go on with, given those that were found; None if there is none."""
+    enough = [layer for layer in found if layer.rank > _enough(layer, kept, sure)]
+    return max(enough, key=lambda layer: layer.rank, default=None)
+
+
+def _beside(layer: _Layer, one: _Layer, changed: Mask | None) -> _Layer:
+    """The layer once more, if now that another one is known more of it can be seen."""
+    near = cv2.dilate(layer.ink.mask.astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
+    if not (near & one.ink.mask).any():
+        return layer
+    again = _layer(layer.ink, one.ink.mask, changed)
+    return layer if again is None or again.rank < layer.rank else again
+
+
+def _same(ink: Ink, other: Ink) -> bool:
+    """Whether two inks are one: of the same turn, or in the same place."""
+    near = cv2.dilate(other.mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    return turn(ink.colour) == turn(other.colour) or float(near[ink.mask].mean()) > 0.3
+
+
 def _enough(layer: _Layer, kept: Sequence[_Layer], sure: bool) -> float:
-    """The rank that one more ink needs: a colour of the convention less than any other, and no colour twice."""
-    best = kept[0].rank if kept else 0.0
+    """The rank that one more ink needs: a colour of the convention and of the same pen less than any other."""
+    least = _LEAST_SURE if sure else _LEAST
+    if not kept:
+        return least
+    alike = _alike(layer.arrow.width_px, kept[0].arrow.width_px)
     if turn(layer.ink.colour) >= _TURNS:
-        return max(_LEAST, 0.6 * best)
-    if turn(layer.ink.colour) in [turn(other.ink.colour) for other in kept]:
-        return float("inf")
-    return max(_LEAST / 2, 0.1 * best) if sure else max(_LEAST, 0.4 * best)
+        return max(least, (0.5 if alike else 0.8) * kept[0].rank)
+    return max(least / 2, (0.1 if sure else 0.25 if alike else 0.5) * kept[0].rank)
+
+
+def _alike(a_px: float, b_px: float) -> bool:
+    """Whether lines of two widths may be of one pen."""
+    return abs(a_px - b_px) < 1 + 0.25 * max(a_px, b_px)
 
 
 def _layer(ink: Ink, other: Mask, changed: Mask | None) -> _Layer | None:
     arrow = find_arrow(ink.mask, other)
     if arrow is None:
         return None
-    rank = ink.score * arrow.share * (0.2 + 0.8 * arrow.head) * (1.0 if turn(ink.colour) < _TURNS else 0.6)
+    clear = (0.1 + 0.9 * arrow.head) ** 1.5  # how much each counts was chosen on arrows drawn over photographs
+    rank = ink.score * arrow.share**2 * clear * (1.0 if turn(ink.colour) < _TURNS else 0.6)
     if changed is not None:
         around = cv2.dilate(ink.mask.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
         rank *= min(float(changed[around].mean()) / 0.4, 1.0)
@@ -137,11 +165,6 @@ def _graded(small: Image, layer: _Layer) -> _Layer | None:
         return None
     turned = layer.arrow.px[::-1] if way < 0 and layer.arrow.head < 0.5 else layer.arrow.px
     return replace(layer, arrow=replace(layer.arrow, px=turned), rank=max(layer.rank, abs(way) * layer.arrow.share))
-
-
-def _overlaps(layer: _Layer, kept: Sequence[_Layer]) -> bool:
-    near = [cv2.dilate(other.ink.mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0 for other in kept]
-    return any(float(mask[layer.ink.mask].mean()) > 0.3 for mask in near)
 
 
 def turn(colour: NDArray[np.float32]) -> int:
