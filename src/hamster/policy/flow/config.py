@@ -81,3 +81,24 @@ class FlowConfig(ActorConfig):
     def glimpses(self) -> int:
         """The whole image, the tool, and the key waypoints."""
         return 2 + self.key_waypoints
+
+
+FLOWMATCH = FlowConfig(
+    cameras=("front", "left_shoulder", "right_shoulder", "wrist"),
+    conditioners=("tokens",),
+    glimpse_px=0,
+    image_px=256,
+    backbone="resnet50",
+    frozen_backbone=True,
+    words=53,
+    word_width=512,
+    history=3,
+    briefing_layers=2,
+    keep=0.25,
+    encoder_layers=8,
+    visual_layers=8,
+    decoder_layers=8,
+)
+"""The sizes of 3D FlowMatch Actor (arXiv 2508.11002): a ResNet-50 up to stride 8 over four images of 256², so 4,096
+tokens, a quarter of which take part in eight layers of self-attention; 53 of language, three poses, 5 Euler steps. Its
+width of 120 in 8 heads is 128 in 4 here, so that every head is 32 wide."""

@@ -1,0 +1,38 @@
+"""What `hamster bench policy` does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from hamster.bench.policy import Step, bench_policy, to_json
+from hamster.provenance import run_info
+
+
+def show_bench_policy(out: Path, as_json: bool) -> None:
+    """Times one step of each policy, prints a table or one line of JSON, and writes bench_policy.json."""
+    console, found = Console(), list[Step]()
+    with Console(stderr=True).status("timing policy …") as status:
+        for step in bench_policy():
+            found.append(step)
+            status.update(f"timed {step.family} {step.case} …")
+    record = to_json(found)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "bench_policy.json").write_text(json.dumps(record | {"run": run_info()}, indent=1) + "\n")
+    if as_json:
+        console.print_json(json.dumps(record), indent=None)
+    else:
+        console.print(_table(found))
+
+
+def _table(steps: list[Step]) -> Table:
+    table = Table("policy", "", title="one step, one thread, random weights")
+    for column in ("CPU ms", "matrix products", "peak MB"):
+        table.add_column(column, justify="right")
+    for step in steps:
+        peak = "" if step.peak_mb is None else f"{step.peak_mb:.0f}"
+        table.add_row(step.family, step.case, f"{step.cpu_ms:.0f}", f"{step.gemms:.2f}", peak)
+    return table
