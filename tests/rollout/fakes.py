@@ -65,6 +65,7 @@ class FakePlanner:
 class FakeMotion:
     poses: np.ndarray
     gripper_open: np.ndarray
+    step_s: float | None = None
 
 
 @dataclass

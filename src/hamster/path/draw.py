@@ -12,10 +12,11 @@ from PIL import Image, ImageDraw
 
 from hamster.path.colours import BLUE, GREEN, RED, jet, reds
 from hamster.path.path import Gripper, Path
-from hamster.path.simplify import arc_length, resample, segment_distance
+from hamster.path.simplify import arc_length, resample
 
 Style = Literal["jet", "red"]
 SAMPLES = 100  # as published
+TIE = np.float32(1e-6)  # of squared distances
 
 
 @dataclass(frozen=True)
@@ -75,16 +76,16 @@ def channels(path: Path, height: int, width: int) -> NDArray[np.float32]:
     2. gripper change: +1 where it opens, -1 where it closes, fading with a Gaussian of 0.03 shorter sides.
     """
     side = np.array([width, height]) / min(width, height)
-    v, u = np.mgrid[0:height, 0:width] + 0.5
-    pixels = np.stack([u / width, v / height], -1) * side
-    points = path.uv * side
-    distance, progress = _nearest(pixels, points)
-    change = np.zeros((height, width))
+    x, y = ((np.arange(n, dtype=np.float32) + 0.5) / min(width, height) for n in (width, height))
+    points = (path.uv * side).astype(np.float32)
+    distance, progress = _nearest(x, y[:, None], points)
+    change = np.zeros((height, width), np.float32)
     for i, state in path.events:
         if state is not Gripper.UNKNOWN:
-            bump = np.exp(-((pixels - points[i]) ** 2).sum(-1) / (2 * 0.03**2))
+            across, down = (np.exp(-((at - p) ** 2) / (2 * 0.03**2)) for at, p in zip((x, y), points[i], strict=True))
+            bump = down[:, None] * across
             change = np.where(bump > np.abs(change), bump if state is Gripper.OPEN else -bump, change)
-    return np.stack([progress, np.minimum(distance, 1), change]).astype(np.float32)
+    return np.stack([progress, np.minimum(distance, 1), change])
 
 
 def _box(px: NDArray[np.float64], margin: float, width: int, height: int) -> tuple[int, int, int, int]:
@@ -118,18 +119,27 @@ def _disc(canvas: ImageDraw.ImageDraw, x: float, y: float, radius: float, colour
 
 
 def _nearest(
-    pixels: NDArray[np.float64], points: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Of each pixel (H, W, 2): the distance to the polyline (N, 2), and where on it, 0 to 1 by arc length."""
-    so_far = arc_length(points)
-    distance = np.linalg.norm(pixels - points[0], axis=-1)
-    along = np.zeros_like(distance)
-    for i in range(len(points) - 1):
-        start, end = points[i], points[i + 1]
-        gap = segment_distance(pixels, start, end)
-        nearer = gap < distance
-        length2 = max(float(((end - start) ** 2).sum()), 1e-12)
-        part = np.clip(((pixels - start) @ (end - start)) / length2, 0, 1)
-        along = np.where(nearer, so_far[i] + part * np.sqrt(length2), along)
-        distance = np.minimum(distance, gap)
-    return distance, along / max(float(so_far[-1]), 1e-12)
+    x: NDArray[np.float32], y: NDArray[np.float32], points: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Of each pixel at x (W,), y (H, 1): the distance to the polyline (N, 2), and where on it, 0 to 1 by arc length.
+
+    Along and across a segment, a pixel's place is the sum of a term of its column and one of its row: few passes over
+    the image, in float32. Later stretches must be nearer by more than rounding.
+    """
+    so_far = arc_length(points).astype(np.float32)
+    distance2 = (x - points[0, 0]) ** 2 + (y - points[0, 1]) ** 2
+    progress = np.zeros_like(distance2)
+    for start, end, before, after in zip(points, points[1:], so_far, so_far[1:], strict=False):
+        length = after - before
+        if length <= 0:
+            continue
+        dx, dy = (end - start) / length
+        along = (x - start[0]) * dx + (y - start[1]) * dy
+        across = (y - start[1]) * dx - (x - start[0]) * dy
+        part = along.clip(0, length)
+        gap2 = across * across
+        along -= part
+        gap2 += along * along
+        np.copyto(progress, before + part, where=gap2 < distance2 * (1 - TIE) - TIE)
+        np.minimum(distance2, gap2, out=distance2)
+    return np.sqrt(distance2), progress / max(so_far[-1], np.float32(1e-12))

@@ -44,12 +44,18 @@ class ActorPolicy:
         body = scene.body
         if path is not None and found.done[0] > SURELY:
             return Motion(body.tool_pose_world[None], np.array([body.is_open]))  # the path is at its end: stay
-        is_open = (found.is_open[0] > 0.5).numpy()
+        config = self.actor.config
+        executed = config.executed or config.horizon
+        is_open = (found.is_open[0, :executed] > 0.5).numpy()
         poses = np.tile(np.eye(4), (len(is_open), 1, 1))
-        poses[:, :3, :3] = found.rotation[0].double().numpy()
-        poses[:, :3, 3] = body.tool_pose_world[:3, 3] + found.position[0].double().numpy()
-        self._open, self._before = bool(is_open[-1]), body
-        return Motion(poses, is_open)
+        poses[:, :3, :3] = found.rotation[0, :executed].double().numpy()
+        poses[:, :3, 3] = body.tool_pose_world[:3, 3] + found.position[0, :executed].double().numpy()
+        self.remember(bool(is_open[-1]), body)
+        return Motion(poses, is_open, config.step_s if config.head == "chunk" else None)
+
+    def remember(self, is_open: bool, before: Body) -> None:
+        """What the gripper was told last, and what the robot felt when that was decided."""
+        self._open, self._before = is_open, before
 
     def scene(self, observation: Observation, path: Path | None, instruction: str = "") -> Scene:
         """What the actor is given: the policy's views, the body, and the path with the view it first came with."""

@@ -8,9 +8,15 @@ from typing import Any
 from hamster.policy.actor import AnyActor
 from hamster.policy.config import ActorConfig
 from hamster.policy.flow.config import FlowConfig
+from hamster.policy.image.config import ImageConfig
+from hamster.policy.views.config import ViewsConfig
 
-CONFIGS: dict[str, type[ActorConfig]] = {config.family: config for config in (FlowConfig,)}
-_ACTORS = {"flow": ("hamster.policy.flow.actor", "FlowActor")}
+CONFIGS: dict[str, type[ActorConfig]] = {config.family: config for config in (FlowConfig, ViewsConfig, ImageConfig)}
+_ACTORS = {
+    "flow": ("hamster.policy.flow.actor", "FlowActor"),
+    "views": ("hamster.policy.views.actor", "ViewsActor"),
+    "image": ("hamster.policy.image.actor", "ImageActor"),
+}
 
 
 def build(config: ActorConfig) -> AnyActor:

@@ -21,10 +21,12 @@ class Motion:
     Attributes:
         poses: (K, 4, 4) tool poses in the world, metres, to be reached one after the other.
         gripper_open: (K,) bool, commanded once the pose is reached.
+        step_s: seconds from one pose to the next; None for keyposes, each of which is moved to and settled at.
     """
 
     poses: NDArray[np.float64]
     gripper_open: NDArray[np.bool_]
+    step_s: float | None = None
 
 
 class Policy(Protocol):

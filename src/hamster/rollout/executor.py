@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.rollout.environment import Environment
-from hamster.sim.motion import keypose_steps
+from hamster.sim.motion import keypose_steps, stream_steps
 
 Array = NDArray[np.float64]
 
@@ -28,12 +28,17 @@ class Executor:
         self._pose_world = env.tool_pose_world()
         self._gripper_open = True
 
-    def move(self, pose_world: Array, gripper_open: bool) -> Iterator[bool]:
+    def move(self, pose_world: Array, gripper_open: bool, step_s: float | None = None) -> Iterator[bool]:
         """Goes to a tool pose (4, 4), then commands the gripper; yields after each step whether the task is done.
 
-        The caller may stop at any step: nothing is commanded ahead.
+        A keypose is settled at; one of a stream of poses, `step_s` apart, is only passed. The caller may stop at any
+        step: nothing is commanded ahead.
         """
-        poses, openings = keypose_steps(self._pose_world, self._gripper_open, pose_world, gripper_open)
+        before = self._pose_world, self._gripper_open
+        if step_s is None:
+            poses, openings = keypose_steps(*before, pose_world, gripper_open)
+        else:
+            poses, openings = stream_steps(*before, pose_world, gripper_open, step_s)
         for pose, opening in zip(poses, openings, strict=True):
             self._pose_world, self._gripper_open = pose, bool(opening > 0.5)
             yield self._env.step(pose, self._gripper_open)

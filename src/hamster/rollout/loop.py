@@ -51,6 +51,10 @@ class MotionLike(Protocol):
     def gripper_open(self) -> NDArray[np.bool_]:
         """(K,) commanded once the pose is reached."""
 
+    @property
+    def step_s(self) -> float | None:
+        """Seconds from one pose to the next; None for keyposes."""
+
 
 class PolicyLike(Protocol):
     """Follows paths."""
@@ -119,9 +123,9 @@ def _run(
         tape.film_start()
         motion = timed(tape.policy_s, partial(policy.act, observation, tape.path, env.instruction))
         gate.check(motion.poses, motion.gripper_open)
+        tape.n_keyposes += 1 if motion.step_s else len(motion.poses)
         for pose, gripper_open in zip(motion.poses, motion.gripper_open, strict=True):
-            tape.n_keyposes += 1
-            for done in executor.move(pose, bool(gripper_open)):
+            for done in executor.move(pose, bool(gripper_open), motion.step_s):
                 tape.step()
                 if done:
                     return tape.end("success")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hamster.geometry import pose
-from hamster.geometry.motion import interpolate
+from hamster.geometry.motion import angle_between, interpolate
 from hamster.sim.scene import Keypose
 
 Array = NDArray[np.float64]
@@ -64,6 +64,22 @@ def keypose_steps(
     wait = round((OPEN_S if target_open else CLOSE_S) / CONTROL_DT_S) if gripper_open != target_open else 0
     opening = np.repeat([float(gripper_open), float(target_open)], [len(poses) + DWELL_STEPS, wait])
     return np.concatenate([poses, np.repeat(target[None], DWELL_STEPS + wait, 0)]), opening
+
+
+def stream_steps(
+    tool_pose_world: ArrayLike, gripper_open: bool, target_pose_world: ArrayLike, target_open: bool, step_s: float
+) -> tuple[Array, Array]:
+    """As `keypose_steps`, to a pose that is passed `step_s` seconds from now and not settled at.
+
+    It takes longer where the tool would have to exceed its speed.
+    """
+    start, target = np.asarray(tool_pose_world, np.float64), np.asarray(target_pose_world, np.float64)
+    length, angle = float(np.linalg.norm(target[:3, 3] - start[:3, 3])), angle_between(start[:3, :3], target[:3, :3])
+    speed, turn = min(SPEED_M_S, length / step_s + 1e-9), min(TURN_RAD_S, angle / step_s + 1e-9)
+    poses = interpolate(start, target, speed, turn, CONTROL_DT_S)
+    waiting = max(0, round(step_s / CONTROL_DT_S) - len(poses))
+    poses = np.concatenate([poses, np.repeat(target[None], waiting, 0)])
+    return poses, np.append(np.full(len(poses) - 1, float(gripper_open)), float(target_open))
 
 
 def _approach(start: Array, target: Array) -> Array:

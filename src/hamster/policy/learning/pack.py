@@ -17,7 +17,7 @@ from hamster.data import View
 from hamster.geometry import Camera
 from hamster.label.dataset import read_episodes, shards
 from hamster.label.episodes import LabelledEpisode
-from hamster.path import Path
+from hamster.path import Gripper, Path
 from hamster.policy.config import ActorConfig
 from hamster.policy.learning.trajectory import poses_ahead
 
@@ -29,6 +29,7 @@ HALF_OPEN = 0.5
 DEPTH_UNIT_M = 1e-4
 META = ["episode", "frame", "first", "key", "phase", "family", "tool", "gripper", "open"]
 META += ["target", "target_open", "last", "previous", "has_previous", "previous_open"]
+TRACKS = ["tool", "open", "keypose", "time_s"]
 LENS = ["intrinsics", "world_from_camera"]
 
 
@@ -41,7 +42,7 @@ class Pack:
     (4, 4), gripper (measured), open (commanded at the last keypose), target (4, 4), target_open, last (is it the last
     keypose); when a policy would have been asked the last time: has_previous, previous (4, 4, the tool), previous_open
     (the command); and, per camera, intrinsics_NAME and world_from_camera_NAME, NaN where it is not calibrated.
-    `tracks` has all frames of all episodes: start (E + 1,), tool (F, 4, 4), open (F,), keypose (F,).
+    `tracks` has all frames of all episodes: start (E + 1,), tool (F, 4, 4), open (F,), keypose (F,), time_s (F,).
     """
 
     rgb: dict[str, NDArray[np.uint8]]
@@ -56,14 +57,15 @@ class Pack:
         """What these cameras saw at a frame."""
         return {name: self._view(row, name) for name in cameras}
 
-    def goal(self, row: int, head: str, horizon: int) -> tuple[Array, Array]:
-        """What came after a frame, as this head answers: poses (K, 4, 4), and whether the gripper is open (K,)."""
+    def goal(self, row: int, config: ActorConfig) -> tuple[Array, Array]:
+        """What came after a frame, as this actor answers: poses (K, 4, 4), and whether the gripper is open (K,)."""
         episode = self.meta["episode"][row]
         span = slice(self.tracks["start"][episode], self.tracks["start"][episode + 1])
-        if head == "keypose":
+        if config.head == "keypose":
             return self.meta["target"][row][None], self.meta["target_open"][row][None]
-        track = {name: self.tracks[name][span] for name in ("tool", "open", "keypose")}
-        return poses_ahead(track["tool"], track["open"], track["keypose"], self.meta["frame"][row], head, horizon)
+        tool, is_open, keypose, time_s = (self.tracks[name][span] for name in TRACKS)
+        frame, step_s = self.meta["frame"][row], config.step_s
+        return poses_ahead(tool, is_open, keypose, time_s, frame, config.head, config.horizon, step_s)
 
     def used(self, share: float) -> NDArray[np.bool_]:
         """(N,) True for the frames of this share of each family's episodes, the same ones for every smaller share."""
@@ -80,7 +82,7 @@ class Pack:
 
     def _view(self, row: int, name: str) -> View:
         rgb = self.rgb[name][row]
-        depth_m = np.multiply(self.depth[name][row], DEPTH_UNIT_M, dtype=np.float32) if name in self.depth else None
+        depth_m = (self.depth[name][row] * DEPTH_UNIT_M).astype(np.float32) if name in self.depth else None
         lens, pose = (self.meta[f"{what}_{name}"][row] for what in LENS)
         camera = None if np.isnan(lens).any() else Camera(lens, pose, rgb.shape[1], rgb.shape[0])
         return View(rgb, depth_m, camera)
@@ -91,13 +93,15 @@ def load_pack(data_dir: FilePath, config: ActorConfig, cache: FilePath, between:
 
     Args:
         config: says which cameras are looked through, and whether depth is needed.
-        between: frames kept between two keyposes, besides those at which one was reached.
+        between: frames kept between two keyposes, besides those at which one was reached; a chunk may start anywhere,
+            so that for chunks all frames are kept.
 
     Raises:
         ValueError: if the folder holds no label set of kind "episodes", no episode of a robot, no view of that name, or
             no depth where the policy needs it.
     """
-    made_of = {"shards": list(shards(data_dir)), "cameras": config.cameras, "between": between, "meta": META}
+    made_of = {"shards": list(shards(data_dir)), "cameras": config.cameras, "between": between}
+    made_of |= {"depth": config.needs_depth, "chunks": config.head == "chunk", "meta": META, "tracks": TRACKS}
     digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
     stamp = cache / "stamp.txt"
     if not (stamp.is_file() and stamp.read_text() == digest):
@@ -123,12 +127,13 @@ def _write(data_dir: FilePath, config: ActorConfig, cache: FilePath, between: in
     cache.mkdir(parents=True, exist_ok=True)
     for old in (file for kind in ("stamp.txt", "*.npy") for file in cache.glob(kind)):
         old.unlink()
-    plan = [_rows(each, between) for each in _of_robots(data_dir)]
+    chunks = config.head == "chunk"
+    plan = [_all(each) if chunks else _rows(each, between) for each in _of_robots(data_dir)]
     if not plan:
         raise ValueError(f"{data_dir} has no episode of a robot whose motion was recorded: nothing to imitate")
     total = sum(map(len, plan))
     meta: dict[str, list[Any]] = {}
-    tracks: dict[str, list[Array]] = {"tool": [], "open": [], "keypose": []}
+    tracks: dict[str, list[Array]] = {name: [] for name in TRACKS}
     paths, families, words, images = list[Any](), list[str](), list[list[str]](), dict[str, Array]()
     progress = track(zip(_of_robots(data_dir), plan, strict=True), "packing demonstrations", total=len(plan))
     for number, (each, rows) in enumerate(progress):
@@ -140,7 +145,7 @@ def _write(data_dir: FilePath, config: ActorConfig, cache: FilePath, between: in
             paths.append(frame.pop("path"))
             for name, value in frame.items():
                 meta.setdefault(name, []).append(value)
-        for name, values in _track(each).items():
+        for name, values in _track(each, chunks).items():
             tracks[name].append(values)
     for stored in images.values():
         stored.flush()  # type: ignore[attr-defined]
@@ -166,6 +171,10 @@ def _room(images: dict[str, Array], file: FilePath, total: int, image: Array) ->
     if stored.shape[1:] != image.shape:
         raise ValueError(f"{file.stem}: images of {stored.shape[1:]} and of {image.shape}; a policy needs one size")
     return stored
+
+
+def _all(demonstration: LabelledEpisode) -> list[int]:
+    return list(range(len(demonstration.episode.observations)))
 
 
 def _rows(demonstration: LabelledEpisode, between: int) -> list[int]:
@@ -197,12 +206,29 @@ def _keyframes(following: Array) -> NDArray[np.bool_]:
     return np.append(False, following[1:] != following[:-1])
 
 
-def _track(demonstration: LabelledEpisode) -> dict[str, Array]:
+def _track(demonstration: LabelledEpisode, chunks: bool) -> dict[str, Array]:
     episode = demonstration.episode
-    assert episode.keyposes is not None and episode.tool_poses_world is not None and episode.gripper is not None
+    assert episode.tool_poses_world is not None
     following = _next(demonstration)
-    is_open = np.array([_commanded(demonstration, int(phase)) for phase in following])
-    return {"tool": episode.tool_poses_world, "open": is_open, "keypose": following}
+    times = [seen.time_s for seen in episode.observations] if chunks else range(len(following))
+    is_open = _in_force(demonstration, chunks)
+    return {"tool": episode.tool_poses_world, "open": is_open, "keypose": following, "time_s": np.array(times, float)}
+
+
+def _in_force(demonstration: LabelledEpisode, chunks: bool) -> NDArray[np.bool_]:
+    """(T,) the gripper's command in force at each frame.
+
+    A keypose includes the wait for the gripper: its command counts once that is over. Chunks wait themselves, and their
+    commands begin where the label's events are.
+    """
+    episode, first = demonstration.episode, demonstration.labels[0]
+    if not chunks:
+        return np.array([_commanded(demonstration, int(phase)) for phase in _next(demonstration)])
+    is_open = np.full(len(episode.observations), _commanded(demonstration, 0))
+    for waypoint, state in first.path.events:
+        if state is not Gripper.UNKNOWN:
+            is_open[first.frames[waypoint] :] = state is Gripper.OPEN
+    return is_open
 
 
 def _frames(
@@ -213,6 +239,7 @@ def _frames(
     assert episode.keyposes is not None and episode.tool_poses_world is not None and episode.gripper is not None
     keyposes = episode.keyposes
     following, key = _next(demonstration), _keyframes(keyposes.next)
+    is_open = _in_force(demonstration, config.head == "chunk")
     if demonstration.task not in families:
         families.append(demonstration.task)
     asked = np.flatnonzero(key | (np.arange(len(key)) == 0))
@@ -229,13 +256,13 @@ def _frames(
             "family": families.index(demonstration.task),
             "tool": episode.tool_poses_world[row],
             "gripper": float(episode.gripper[row]),
-            "open": _commanded(demonstration, phase),
+            "open": bool(is_open[row]),
             "target": keyposes.tool_poses_world[phase],
             "target_open": bool(keyposes.gripper_open[phase]),
             "last": phase == len(keyposes.gripper_open) - 1,
             "previous": episode.tool_poses_world[before[0] if len(before) else row],
             "has_previous": len(before) > 0,
-            "previous_open": _commanded(demonstration, int(following[before[0]]) if len(before) else phase),
+            "previous_open": bool(is_open[before[0] if len(before) else row]),
         }
         seen, lenses = _seen(demonstration, row, config)
         yield known | lenses, seen
@@ -255,7 +282,7 @@ def _seen(demonstration: LabelledEpisode, row: int, config: ActorConfig) -> tupl
             others = "`image` and `monolithic` do without"
             raise ValueError(f"view {name!r} has no {lacking}, which the {config.family} policy needs; {others}")
         images[f"rgb_{name}"] = view.rgb
-        if view.depth_m is not None:
+        if config.needs_depth and view.depth_m is not None:
             images[f"depth_{name}"] = (view.depth_m / DEPTH_UNIT_M).round().clip(0, 65535).astype(np.uint16)
         lenses[f"intrinsics_{name}"] = np.full((3, 3), np.nan) if camera is None else camera.intrinsics
         lenses[f"world_from_camera_{name}"] = np.full((4, 4), np.nan) if camera is None else camera.world_from_camera

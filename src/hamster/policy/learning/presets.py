@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from hamster.policy.config import ActorConfig
 from hamster.policy.flow.config import FlowConfig
+from hamster.policy.image.config import ImageConfig
 from hamster.policy.learning.augment import AugmentConfig
 
 
@@ -51,6 +52,15 @@ class TrainConfig:
 
 PRESETS: dict[str, TrainConfig] = {
     "flow": TrainConfig(),
+    # No depth, no calibration: the world stays where it is, and a chunk may start at any frame.
+    "image": TrainConfig(
+        actor=ImageConfig(),
+        augment=AugmentConfig(
+            stale_path=0.8, transplant=0.0, finish=0.0, tool_noise_m=0.008, turn_rad=0.0, fixed_camera=True
+        ),
+        steps=2000,
+        on_the_way=1.0,
+    ),
     "debug": TrainConfig(
         actor=FlowConfig(width=32, heads=2, glimpse_px=24, encoder_layers=1, decoder_layers=1, path_waypoints=6),
         augment=AugmentConfig(path_dropout=0.0),

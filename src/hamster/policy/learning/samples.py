@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from hamster.data import View
@@ -15,7 +16,7 @@ from hamster.policy.learning.augment import AugmentConfig, disturb, disturb_path
 from hamster.policy.learning.goal import Goal
 from hamster.policy.learning.pack import Pack
 from hamster.policy.learning.presets import TrainConfig
-from hamster.policy.scene import Body, Scene
+from hamster.policy.scene import Body, Scene, mirrored_pose
 
 Batch = tuple[Tensors, Target]
 
@@ -38,11 +39,19 @@ class Samples(Dataset[tuple[Tensors, Target]]):
         row, other = rng.choice(self.rows, 2, p=self.weights)
         return self.sample(int(row), int(other), self.config.augment, rng)
 
+    def poses(self) -> NDArray[np.float64]:
+        """(N, 4, 4) where the demonstrations go, undisturbed; also in the mirror, if that is how they are learned."""
+        poses = np.concatenate([self.pack.goal(int(row), self.actor.config)[0] for row in self.rows])
+        return np.concatenate([poses, mirrored_pose(poses)]) if self.config.augment.mirror else poses
+
     def sample(self, row: int, other: int, augment: AugmentConfig, rng: np.random.Generator) -> tuple[Tensors, Target]:
         """A row of the pack, disturbed; its path is transplanted into the picture of another row's episode, or not."""
-        scene, goal = _moment(self.pack, self.actor, row, other, augment, rng)
-        scene, goal = disturb(scene, goal, augment, rng)
+        scene, goal = self.moment(row, other, augment, rng)
         return self.actor.prepare(scene), goal.target(scene.body)
+
+    def moment(self, row: int, other: int, augment: AugmentConfig, rng: np.random.Generator) -> tuple[Scene, Goal]:
+        """As `sample`, before a network takes it."""
+        return disturb(*_moment(self.pack, self.actor, row, other, augment, rng), augment, rng)
 
 
 def batches(samples: Samples, first_step: int, part: int, parts: int, workers: int) -> Iterator[Batch]:
@@ -69,7 +78,7 @@ def _moment(
     views = pack.views(image, actor.config.cameras)
     guide = _guide(pack, actor, row, None if image == row else image, views, augment, rng)
     words = pack.instructions[pack.meta["episode"][row]]
-    goal = Goal(*pack.goal(row, actor.config.head, actor.config.horizon), finished)
+    goal = Goal(*pack.goal(row, actor.config), finished)
     return Scene(views, body, guide, words[rng.integers(len(words))]), goal
 
 

@@ -11,18 +11,26 @@ Array = NDArray[np.float64]
 
 
 def poses_ahead(
-    tool: Array, is_open: NDArray[np.bool_], keypose: NDArray[np.int64], frame: int, head: str, horizon: int
+    tool: Array,
+    is_open: NDArray[np.bool_],
+    keypose: NDArray[np.int64],
+    time_s: Array,
+    frame: int,
+    head: str,
+    horizon: int,
+    step_s: float,
 ) -> tuple[Array, NDArray[np.bool_]]:
     """The next `horizon` poses (K, 4, 4) of an episode, and the gripper's command (K,) at each.
 
     Args:
         tool: (T, 4, 4) its poses. is_open: (T,) its commands. keypose: (T,) which one it is on its way to.
-        head: "chunk": the frames that follow, the last one again and again after the end; "trajectory": evenly
-            spaced in time from here to where the next keypose is reached.
+        time_s: (T,) when.
+        head: "chunk": where it was every `step_s` seconds from here on, at the end once that is reached; "trajectory":
+            evenly spaced in frames from here to where the next keypose is reached.
     """
     last = len(tool) - 1
     if head == "chunk":
-        at = np.minimum(frame + 1.0 + np.arange(horizon), last)
+        at = np.interp(time_s[frame] + step_s * np.arange(1, horizon + 1), time_s, np.arange(last + 1.0))
     elif head == "trajectory":
         reached = np.flatnonzero(keypose[frame:] != keypose[frame])
         end = frame + int(reached[0]) if len(reached) else last

@@ -1,0 +1,1 @@
+"""The 2D baseline: no depth, no calibration, action chunks."""

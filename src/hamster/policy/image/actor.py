@@ -1,0 +1,108 @@
+"""The 2D baseline: images with the path on them in, the next second or two of motion out.
+
+In the spirit of ACT (arXiv 2304.13705) and Diffusion Policy (arXiv 2303.04137): a convolutional tower, a transformer,
+and a chunk of poses in one go; with a path given there is little left to choose between, so plain L1 is enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hamster.policy.actor import Actor, Prediction, Target
+from hamster.policy.conditioning import CHANNELS, silent
+from hamster.policy.image.config import ImageConfig
+from hamster.policy.image.eyes import PATCH, STEM, STRIDE, Eyes
+from hamster.policy.image.inputs import WAYPOINT, Inputs, make_inputs
+from hamster.policy.layers import mlp
+from hamster.policy.rotation import matrix_from_six, six_from_matrix
+from hamster.policy.scene import Scene
+
+BODY = 3 + 6 + 2  # tool position, rotation, gripper
+POSE = 3 + 6 + 1
+STILL = torch.tensor([1.0, 0, 0, 0, 1, 0])
+
+
+class ImageActor(Actor[ImageConfig, Inputs]):
+    """Inputs -> the next poses, relative to the tool's."""
+
+    def __init__(self, config: ImageConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, cameras = config.width, len(config.cameras)
+        self.eyes = Eyes(config)
+        self.places = nn.Parameter(torch.randn(cameras, (config.image_px // STRIDE) ** 2, width) * 0.02)
+        self.norm_patches = nn.LayerNorm(width)
+        self.body = mlp(BODY, width, width)
+        self.points = mlp(cameras * config.points * 2, width, width)
+        learned = {
+            "channels": silent(nn.Conv2d(CHANNELS, STEM, PATCH, PATCH)),
+            "tokens": nn.Sequential(nn.Linear(WAYPOINT, width), nn.GELU(), silent(nn.Linear(width, width))),
+        }
+        self.conditioners = nn.ModuleDict({name: learned[name] for name in config.conditioners if name in learned})
+        self.encoder = nn.TransformerEncoder(
+            _layer(nn.TransformerEncoderLayer, config), config.encoder_layers, enable_nested_tensor=False
+        )
+        self.steps = nn.Parameter(torch.randn(config.horizon, width) * 0.02)
+        self.decoder = nn.TransformerDecoder(_layer(nn.TransformerDecoderLayer, config), config.decoder_layers)
+        self.pose = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, POSE))
+
+    def prepare(self, scene: Scene) -> Inputs:
+        """See `Actor.prepare`."""
+        return make_inputs(self.config, scene)
+
+    def losses(self, inputs: Inputs, target: Target, generator: torch.Generator) -> dict[str, Tensor]:
+        """L1 of positions and rotations, cross-entropy of the gripper."""
+        position, turn, gripper_logit = self.chunk(inputs)
+        wanted = six_from_matrix(target.rotation @ inputs.tool_rotation.transpose(-1, -2)[:, None])
+        return {
+            "position": (position - target.position).abs().mean() / self.config.position_scale_m,
+            "rotation": (turn - wanted).abs().mean(),
+            "gripper": nn.functional.binary_cross_entropy_with_logits(gripper_logit, target.is_open) * 0.5,
+        }
+
+    def predict(self, inputs: Inputs, generator: torch.Generator) -> Prediction:
+        """One forward pass; a chunk that stands still is how it says that it is done."""
+        position, turn, gripper_logit = self.chunk(inputs)
+        is_open = gripper_logit.sigmoid()
+        return Prediction(
+            position=position,
+            rotation=matrix_from_six(turn) @ inputs.tool_rotation[:, None],
+            is_open=is_open,
+            done=torch.zeros_like(is_open[:, 0]),
+            score=(2 * is_open - 1).abs().mean(-1),
+        )
+
+    def chunk(self, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor]:
+        """Positions (B, K, 3) in metres from the tool, turns from its rotation (B, K, 6), logits of open (B, K)."""
+        context, off = self.context(inputs)
+        context = self.encoder(context, src_key_padding_mask=off)
+        steps = self.steps + context[:, :1]  # the body's token: what to do next
+        found = self.pose(self.decoder(steps, context, memory_key_padding_mask=off)).float()
+        position, turn, is_open = found.split([3, 6, 1], -1)
+        return position * self.config.position_scale_m, turn + STILL.to(turn.device), is_open[..., 0]
+
+    def context(self, inputs: Inputs) -> tuple[Tensor, Tensor | None]:
+        """Tokens (B, N, width): the body, the patches, the waypoints; and which are off (B, N), if any can be."""
+        told = None
+        if "channels" in self.conditioners:
+            told = self.conditioners["channels"](inputs.channels.permute(0, 3, 1, 2))
+        patches, points = self.eyes(inputs.rgb, told)
+        patches = (self.norm_patches(patches) + self.places).flatten(1, 2)
+        parts = [inputs.tool_position, six_from_matrix(inputs.tool_rotation), inputs.gripper]
+        body = self.body(torch.cat(parts, -1)) + self.points(points.flatten(1))
+        if "tokens" not in self.conditioners:
+            return torch.cat([body[:, None], patches], 1), None
+        waypoints = self.conditioners["tokens"](inputs.waypoints)
+        tokens = torch.cat([body[:, None], patches, waypoints], 1)
+        off = torch.arange(tokens.shape[1], device=tokens.device) > patches.shape[1]
+        return tokens, off & ~inputs.has_path[:, None]
+
+
+def _layer(kind: Callable[..., nn.Module], config: ImageConfig) -> Any:
+    """One of torch's transformer layers, pre-norm and without dropout."""
+    sizes = {"d_model": config.width, "nhead": config.heads, "dim_feedforward": 2 * config.width}
+    return kind(**sizes, dropout=0.0, activation="gelu", batch_first=True, norm_first=True)
