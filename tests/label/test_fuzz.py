@@ -1,6 +1,6 @@
 """Damaged files of every kind: a label, an abstention or a reason, and nothing else, soon.
 
-`HAMSTER_FUZZ=N` tries N damages per kind instead of a few (`make fuzz`).
+`HAMSTER_FUZZ=N` tries N damages per kind of file, and per dialect of texts, instead of a few (`make fuzz`).
 """
 
 import json
@@ -26,7 +26,9 @@ from hamster.data.video_source import Video
 from hamster.label.episodes import LabelledEpisode
 from hamster.label.how import Abstained
 from hamster.label.one import Options, label_item
+from hamster.path.dialects import AUTO, DIALECTS, render
 from tests.data import hdf5_files, lerobot_files, rlbench_files, rlds_files
+from tests.path.dialects import test_all as dialects
 
 TRIES = int(os.environ.get("HAMSTER_FUZZ", "8"))
 SECONDS = 60.0  # for one damaged source; a hang is longer
@@ -42,16 +44,32 @@ def noise(seed, size=48):
     )
 
 
+def table(size):
+    """As calm as a photograph of one."""
+    across, down = np.meshgrid(np.linspace(90, 180, size), np.linspace(60, 140, size))
+    return np.stack([across, (across + down) / 2, down], -1).astype(np.uint8)
+
+
 def sketch(folder):
-    photo = noise(0, 96)
+    photo = table(64)
     drawn = photo.copy()
-    drawn[40:44, 16:80] = (0, 255, 0)
+    drawn[28:31, 10:54] = (0, 255, 0)
     Image.fromarray(drawn).save(folder / "a.png")
     Image.fromarray(photo).save(folder / "photo.jpg")
-    (folder / "index.jsonl").write_text(json.dumps({"file": "a.png", "instruction": "push", "clean": "photo.jpg"}))
+    lines = [{"file": "a.png", "instruction": "push", "clean": "photo.jpg"}, {"file": "a.png", "instruction": "push"}]
+    (folder / "index.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    return Sketch
+
+
+def strokes(folder):
+    Image.fromarray(table(32)).save(folder / "s.jpg")
     (folder / "s.svg").write_text(
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M1 1L8 8"/></svg>'
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 90 90"><title>push it</title>'
+        '<g transform="scale(2)"><path d="M10 10C11 18 18 11 30 30" marker-end="url(#a)"/></g>'
+        '<circle cx="9" cy="9" r="4"/><polyline points="10,10 20,30 40,10"/></svg>'
     )
+    drawing = {"strokes": [[[10, 10], [20, 30.5], [40, 10]], {"x": [1, 2], "y": [3, 4]}], "width": 64, "height": 48}
+    (folder / "t.json").write_text(json.dumps(drawing))
     return Sketch
 
 
@@ -99,7 +117,7 @@ def hdf5(folder):
     return lambda folder: Hdf5(folder / "demo.hdf5")
 
 
-KINDS = [sketch, points, trace, video, rlbench, lerobot, rlds, hdf5]
+KINDS = [sketch, strokes, points, trace, video, rlbench, lerobot, rlds, hdf5]
 
 
 def damage(data, rng):
@@ -150,3 +168,15 @@ def test_whatever_is_in_a_file_something_sensible_comes_out(tmp_path, kind):
                 check(source[index])
         assert time.monotonic() - start < SECONDS, (kind, seed)
         shutil.rmtree(bad)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_whatever_a_model_says_it_is_a_path_or_an_error(dialect):
+    whole = f"I look at the cup. {render(dialects.THREE, dialect, dialects.SIZE)}".encode()
+    for seed in range(TRIES):
+        rng = np.random.default_rng(seed)
+        text = damage(damage(whole, rng), rng) if seed % 2 else damage(whole, rng)
+        start = time.monotonic()
+        for name in (dialect, AUTO):
+            dialects.check(text.decode("utf-8", "replace"), name)
+        assert time.monotonic() - start < SECONDS, seed

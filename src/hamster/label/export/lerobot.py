@@ -1,7 +1,10 @@
 """A LeRobotDataset v3.0 with cameras (meta/cameras.json) and paths (`language_events` of style `trace`).
 
-Episodes follow one another in parquet and mp4 files of bounded size, with a row group per episode. One frame is the
-time unit: `timestamp` is the frame's number / fps, as LeRobot wants it; the time at the source is `source.time_s`.
+Episodes follow one another in parquet and mp4 files of bounded size, with a row group per episode. What is known of row
+groups and frames stays in memory until their file is complete: so a file takes a limited number of episodes.
+
+One frame is the time unit: `timestamp` is the frame's number / fps, as LeRobot wants it; the time at the source is
+`source.time_s`.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from hamster.label.storage import json_bytes
 
 MAX_DATA_BYTES = 100 << 20
 MAX_VIDEO_BYTES = 200 << 20
+MAX_EPISODES = 250  # in a file
 Rgb = NDArray[np.uint8]
 
 
@@ -45,7 +49,7 @@ def write(folder: Path, out: Path, frames: int, dialect: str) -> dict[str, int]:
                 writer.add(clip)
     finally:
         writer.close()
-    counts = {"episodes": len(writer.episodes), "rows": writer.rows, "paths": writer.paths, "left_out": left_out}
+    counts = {"episodes": writer.episodes, "rows": writer.rows, "paths": writer.paths, "left_out": left_out}
     if writer.rows:
         writer.describe()
     return {"images": writer.rows * len(seen.cameras), **counts}
@@ -59,10 +63,12 @@ class _Writer:
         self.features = meta.features(seen)
         self.videos = seen.longest > 1  # a video of one frame is a bad image
         self.statistics, self.tasks = Statistics(), dict[str, int]()
-        self.episodes: list[dict[str, Any]] = []
-        self.rows = self.paths = 0
+        self.episodes = self.rows = self.paths = 0
         self._data_file = self._video_file = -1
-        self._data, self._films = ExitStack(), ExitStack()
+        self._data_room = self._video_room = 0  # for so many more episodes
+        self._data, self._films, self._notes = ExitStack(), ExitStack(), ExitStack()
+        self._noted: list[dict[str, Any]] = []
+        self._noter: Any = None
         self._sink: Any = None
         self._table_writer: Any = None
         self._video_writers: dict[str, VideoWriter] = {}
@@ -73,47 +79,51 @@ class _Writer:
         began = {key: writer.frames for key, writer in self._video_writers.items()}
         columns = self._seen_columns(clip)
         task = self.tasks.setdefault(clip.instructions[0], len(self.tasks))
-        columns |= meta.counters(len(clip), self.seen.fps, len(self.episodes), self.rows, task)
+        columns |= meta.counters(len(clip), self.seen.fps, self.episodes, self.rows, task)
         if self.seen.robot:
             columns |= {meta.STATE: clip.states, meta.ACTION: clip.actions}
         for name, values in columns.items():
             if isinstance(values, np.ndarray) and not name.startswith(meta.CAMERA):
                 self.statistics.add(name, values.reshape(len(clip), -1))
         self._table_writer.write_table(meta.table(self.features, columns, clip, self._image_key(clip)))
-        self.episodes.append(self._entry(clip, began))
+        self._noted.append(self._entry(clip, began))
+        self.episodes += 1
         self.rows += len(clip)
         self.paths += sum(len(rows) for rows in clip.traces)
 
     def close(self) -> None:
         self._data.close()
         self._films.close()
+        self._note_episodes()
+        self._notes.close()
 
     def describe(self) -> None:
-        """Everything in meta/, and the card."""
+        """Everything in meta/ but the episodes, and the card."""
         folder = self.out / "meta"
-        (folder / "episodes" / "chunk-000").mkdir(parents=True)
-        pq.write_table(pa.Table.from_pylist(self.episodes), folder / "episodes" / "chunk-000" / "file-000.parquet")
         pq.write_table(meta.tasks_table(self.tasks), folder / "tasks.parquet")
-        info = meta.info(self.seen, self.features, self.videos, self.episodes, len(self.tasks))
+        info = meta.info(self.seen, self.features, self.videos, self.episodes, self.rows, len(self.tasks))
         (folder / "info.json").write_bytes(json_bytes(info, indent=4))
         (folder / "stats.json").write_bytes(json_bytes(self.statistics.to_json(self.features), indent=4))
         (self.out / SIDECAR).write_bytes(json_bytes(meta.sidecar(self.seen, self._still), indent=1))
         (self.out / "README.md").write_text(meta.CARD)
 
     def _open_files(self) -> None:
-        """New files where there are none yet, or the last ones are full."""
-        if self._sink is None or self._sink.tell() > MAX_DATA_BYTES:
+        """New files where there are none yet, or the last ones are full; what is known of episodes goes to the disk."""
+        if len(self._noted) == MAX_EPISODES:
+            self._note_episodes()
+        if not self._data_room or self._sink.tell() > MAX_DATA_BYTES:
             self._data.close()
-            self._data_file += 1
+            self._data_file, self._data_room = self._data_file + 1, MAX_EPISODES
             self._sink = self._data.enter_context(_made(self.out / meta.data_file(self._data_file)).open("wb"))
             schema = meta.schema(self.features)
             self._table_writer = self._data.enter_context(pq.ParquetWriter(self._sink, schema))
-        if self.videos and (not self._video_writers or self._video_bytes() > MAX_VIDEO_BYTES):
+        if self.videos and (not self._video_room or self._video_bytes() > MAX_VIDEO_BYTES):
             self._films.close()
-            self._video_file += 1
+            self._video_file, self._video_room = self._video_file + 1, MAX_EPISODES
             for key in map(meta.image_key, self.seen.cameras):
                 file = _made(self.out / meta.video_file(key, self._video_file))
                 self._video_writers[key] = self._films.enter_context(VideoWriter(file, self.seen.fps))
+        self._data_room, self._video_room = self._data_room - 1, self._video_room - 1
 
     def _video_bytes(self) -> int:
         return max(writer.size_bytes for writer in self._video_writers.values())
@@ -158,7 +168,7 @@ class _Writer:
         """The row of meta/episodes."""
         chunk, file = divmod(self._data_file, meta.CHUNK)
         entry = {
-            "episode_index": len(self.episodes),
+            "episode_index": self.episodes,
             "tasks": [clip.instructions[0]],
             "length": len(clip),
             "dataset_from_index": self.rows,
@@ -175,6 +185,16 @@ class _Writer:
             entry[f"videos/{key}/from_timestamp"] = start / self.seen.fps
             entry[f"videos/{key}/to_timestamp"] = (start + len(clip)) / self.seen.fps
         return entry
+
+    def _note_episodes(self) -> None:
+        """Adds rows to meta/episodes."""
+        if self._noted:
+            table = pa.Table.from_pylist(self._noted)
+            if self._noter is None:
+                file = _made(self.out / "meta" / "episodes" / "chunk-000" / "file-000.parquet")
+                self._noter = self._notes.enter_context(pq.ParquetWriter(file, table.schema))
+            self._noter.write_table(table)
+            self._noted.clear()
 
 
 def _made(file: Path) -> Path:

@@ -121,20 +121,20 @@ def tasks_table(tasks: Mapping[str, int]) -> Any:
 
 
 def info(
-    seen: Survey, features: Mapping[str, Any], videos: bool, episodes: Sequence[Mapping[str, Any]], tasks: int
+    seen: Survey, features: Mapping[str, Any], videos: bool, episodes: int, frames: int, tasks: int
 ) -> dict[str, Any]:
     """meta/info.json."""
     return {
         "codebase_version": "v3.0",
         "robot_type": "unknown",
-        "total_episodes": len(episodes),
-        "total_frames": episodes[-1]["dataset_to_index"],
+        "total_episodes": episodes,
+        "total_frames": frames,
         "total_tasks": tasks,
         "chunks_size": CHUNK,
         "data_files_size_in_mb": 100,
         "video_files_size_in_mb": 200,
         "fps": seen.fps,
-        "splits": {"train": f"0:{len(episodes)}"},
+        "splits": {"train": f"0:{episodes}"},
         "data_path": DATA_PATH,
         "video_path": VIDEO_PATH if videos else None,
         "features": dict(features),
