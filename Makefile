@@ -1,6 +1,6 @@
 # `make demo` and `make test` are all that a fresh machine needs; the rest is for those who work here.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lerobot fuzz bench check lint-fix eval train setup setup-dev clean
+.PHONY: help demo test test-lerobot fuzz memory bench check lint-fix eval train setup setup-dev clean
 
 HAMSTER := .venv/bin/python -m hamster
 # Overridable: make demo ARGS="--episodes 60 --out outputs/demo"
@@ -20,6 +20,9 @@ test-lerobot: setup-dev  ## the real lerobot package opens what we wrote, and we
 
 fuzz: setup-dev  ## 10,800 damaged files of all kinds, and 19,200 damaged texts
 	HAMSTER_FUZZ=1200 .venv/bin/python -m pytest -n 2 -q tests/label/test_fuzz.py $(ARGS)
+
+memory: setup-dev  ## what 10,000 episodes take next to 100: labelling, data show, the exports
+	HAMSTER_MEMORY=10000 .venv/bin/python -m pytest -n 0 -q -s tests/label/test_memory.py $(ARGS)
 
 bench: setup-dev  ## labelling speed, as ratios within one run
 	$(HAMSTER) bench label $(ARGS)
