@@ -94,7 +94,6 @@ def test_pixels_are_those_of_the_upright_file_before_it_is_scaled_down(folder):
         ({"points": [[0.1, 0.2]], "gripper": ["close", None]}, "one state for each of the 1 points"),
         ({"points": [[0.1, 0.2]], "gripper": [["close"]]}, "open, close"),
         ({"path": {"uv": [[2, 0]], "gripper": ["open"]}}, "[0, 1]"),
-        ({"text": HAMSTER, "instruction": " "}, "no instruction"),
         ({"text": HAMSTER, "image": "images/absent.png"}, "no image"),
         ({"text": HAMSTER, "image": "../../etc/passwd"}, "outside"),
         ({"text": HAMSTER, "image": ["images/a.png"]}, "no image"),

@@ -83,8 +83,11 @@ def _print(counted: Survey, console: Console) -> None:
         table.add_row("camera", f"{number} x {escape(camera)}")
     for name in ("methods", "tasks", "waypoints", "gripper_events"):
         counts = ", ".join(f"{key or '(none)'} {number}" for key, number in list(facts[name].items())[:10])
-        table.add_row(name.replace("_", " "), escape(counts))
-    table.add_row("instructions", f"{facts['instructions']} different ones")
-    cover = facts["coverage"]
-    table.add_row("coverage", f"paths start in {cover['starts']:.0%} and end in {cover['ends']:.0%} of 10 x 10 cells")
+        if counts:
+            table.add_row(name.replace("_", " "), escape(counts))
+    if facts["waypoints"]:  # conversations have no paths
+        table.add_row("instructions", f"{facts['instructions']} different")
+        cover = facts["coverage"]
+        cells = f"paths start in {cover['starts']:.0%} and end in {cover['ends']:.0%} of 10 x 10 cells"
+        table.add_row("coverage", cells)
     console.print(table)

@@ -78,17 +78,15 @@ class Trace:
     def _annotated(self, text: bytes, index: int) -> AnnotatedImage:
         record = _record(text)
         instruction = _first(record, INSTRUCTIONS)
-        if not instruction:
-            raise ValueError(f"no instruction: a text under one of {', '.join(INSTRUCTIONS)}")
         image = self._image(record)
         dialect = self._dialect(record)
         path = _path(record, dialect, _size(record, image))
-        extra = {"dialect": dialect, "image": image.name}
+        rgb = read_image(image)
+        extra = {"dialect": dialect, "image": image.name, "image_sha256": _sha256(image)}
         name, digest = f"{self.file.name}#{index}", hashlib.sha256(text).hexdigest()
-        provenance = Provenance(
-            self.uri, name, digest, str(record.get("licence") or record.get("license") or ""), extra
-        )
-        return AnnotatedImage(View(read_image(image)), [Annotation(instruction, path, "trace")], provenance)
+        licence = str(record.get("licence") or record.get("license") or "")
+        provenance = Provenance(self.uri, name, digest, licence, extra)
+        return AnnotatedImage(View(rgb), [Annotation(instruction, path, "trace")], provenance)
 
     def _dialect(self, record: Mapping[str, Any]) -> str:
         """What the record says; a `convention` may also be a remark in words, which names no dialect."""
@@ -104,6 +102,11 @@ class Trace:
         if not (file := inside(self.file.parent, image)).is_file():
             raise ValueError(f"no image {image[:80]!r} in {self.file.parent}")
         return file
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _record(text: bytes) -> dict[str, Any]:
