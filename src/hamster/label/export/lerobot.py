@@ -23,7 +23,7 @@ from PIL import Image
 
 from hamster.data import View
 from hamster.data.lerobot.sidecar import FILE as SIDECAR
-from hamster.data.video import VideoWriter
+from hamster.data.video_writer import VideoWriter
 from hamster.label.export import lerobot_meta as meta
 from hamster.label.export.clips import Clip, Survey, clips, survey
 from hamster.label.export.statistics import IMAGES_PER_EPISODE, Statistics
@@ -31,7 +31,7 @@ from hamster.label.storage import json_bytes
 
 MAX_DATA_BYTES = 100 << 20
 MAX_VIDEO_BYTES = 200 << 20
-MAX_EPISODES = 250  # in a file
+MAX_EPISODES = 100  # in a file
 Rgb = NDArray[np.uint8]
 
 
