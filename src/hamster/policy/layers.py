@@ -27,10 +27,10 @@ def exact(layer: nn.Module, x: Tensor) -> Tensor:
 def attend(query: Tensor, key: Tensor, value: Tensor, on: Tensor | None = None) -> Tensor:
     """Attention of (B, heads, N, D) to the keys (B, heads, M, D) that are on (B, M).
 
-    Fused, but written out for training on a CPU, where the fused backward pass is four times slower in bfloat16.
+    Fused, but for bfloat16 on a CPU, where the fused one takes 1.5 times as long, and its backward pass four times.
     """
     mask = None if on is None else torch.where(on, 0.0, OFF)[:, None, None].to(query.dtype)
-    if query.is_cuda or not torch.is_grad_enabled():
+    if query.is_cuda or query.dtype == torch.float32:
         return nn.functional.scaled_dot_product_attention(query, key, value, mask)
     logits = query * query.shape[-1] ** -0.5 @ key.transpose(-1, -2)
     return torch.as_tensor((logits if mask is None else logits + mask).softmax(-1) @ value)

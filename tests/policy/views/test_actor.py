@@ -20,10 +20,11 @@ SMALL = ViewsConfig(
     points_px=64,
     view_px=32,
     stem_width=16,
-    width=32,
+    width=64,
     heads=2,
     layers=2,
-    head_width=32,
+    head_width=64,
+    jitter=0.04,
     conditioners=("cloud", "tokens", "channels", "overlay"),
 )
 
@@ -71,7 +72,7 @@ def trained(episode: tuple[list[Scene], Target]) -> ViewsActor:
     scenes, target = episode
     actor = _actor(SMALL, loud=False).train()
     inputs, generator = _inputs(actor, *scenes), torch.Generator().manual_seed(0)
-    steps = 120
+    steps = 200
     optimiser = torch.optim.AdamW(actor.parameters(), lr=3e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, steps)
     for _ in range(steps):
@@ -89,10 +90,10 @@ def _predict(actor: ViewsActor, *scenes: Scene) -> dict[str, torch.Tensor]:
     return vars(actor.predict(_inputs(actor, *scenes), torch.Generator()))
 
 
-def test_one_demonstration_is_learnt_to_millimetres(trained: ViewsActor, episode: tuple[list[Scene], Target]) -> None:
+def test_one_demonstration_is_learnt_to_a_centimetre(trained: ViewsActor, episode: tuple[list[Scene], Target]) -> None:
     scenes, target = episode
     found = _predict(trained, *scenes)
-    assert (found["position"] - target.position).norm(dim=-1).max() < 0.006
+    assert (found["position"] - target.position).norm(dim=-1).max() < 0.01
     assert torch.equal(found["is_open"] > 0.5, target.is_open > 0.5)
     assert (found["score"] > 0.5).all() and (found["done"] < 0.5).all()
 
@@ -172,7 +173,7 @@ def test_every_configuration_learns_and_predicts(config: ViewsConfig, episode: t
     inputs = _inputs(actor, *(replace(scene, instruction="put it there") for scene in scenes))
     losses = actor.losses(inputs, target, torch.Generator().manual_seed(0))
     torch.stack(list(losses.values())).sum().backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for n, p in actor.named_parameters() if "word" not in n)
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in actor.parameters())
     found = actor.predict(inputs, torch.Generator())
     assert found.position.shape == (len(scenes), 1, 3) and found.rotation.shape == (len(scenes), 1, 3, 3)
     assert found.position.abs().max() <= config.half_m * sum(config.zoom**-s for s in range(config.stages))
@@ -190,6 +191,8 @@ def test_no_layer_keeps_statistics_of_batches() -> None:
         ({"views": ("top",)}, "do not see all three axes"),
         ({"view_px": 60}, "not a multiple of the patch, 8 px"),
         ({"stages": 4}, "1 to 3 times, not 4"),
+        ({"heads": 3}, "128 is not a multiple of the heads, 3"),
+        ({"conditioners": ("foveas",)}, "unknown conditioners foveas; views has overlay, channels, tokens, cloud"),
         ({"head": "chunk", "horizon": 4}, "predicts keyposes"),
     ],
 )

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hamster.policy.views.cube import VIEWS, seen, to_px
-from hamster.policy.views.decode import Planes, best_cells, cell_to_local, refine
+from hamster.policy.views.cube import VIEWS, cell_to_local, seen, to_px
+from hamster.policy.views.decode import Planes, best_cells, refine
 from hamster.policy.views.heatmap import agreement, cross_entropy
 
 THREE = ("top", "front", "right")

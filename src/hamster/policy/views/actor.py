@@ -13,22 +13,20 @@ import torch
 from torch import Tensor, nn
 
 from hamster.policy.actor import Actor, Prediction, Target
-from hamster.policy.conditioning import CHANNELS, FEATURES
+from hamster.policy.conditioning import FEATURES
 from hamster.policy.layers import mlp
 from hamster.policy.rotation import six_from_matrix
 from hamster.policy.scene import Scene
 from hamster.policy.views.config import ViewsConfig
-from hamster.policy.views.cube import seen
-from hamster.policy.views.decode import Planes, best_cells, cell_to_local, refine
+from hamster.policy.views.cube import cell_to_local, seen
+from hamster.policy.views.decode import Planes, best_cells, refine
 from hamster.policy.views.heads import HEADS, RotationHead
 from hamster.policy.views.heatmap import agreement, cross_entropy
 from hamster.policy.views.inputs import Inputs, make_inputs
 from hamster.policy.views.network import Channels, Look, Seen, Told
-from hamster.policy.views.renderer import render
+from hamster.policy.views.pictures import PICTURE, layer_channels, layers, picture
 
-PICTURE = 10  # rgb, position in the cube, depth, is there anything, where in the view
 BODY = 6 + 2 + 3 + 2 + 3  # tool's rotation, gripper, where the tool was, what it knew then, the cube's centre
-LAYERS = {"cloud": FEATURES + 3, "channels": CHANNELS}  # what conditioners draw over the picture
 FAR = 2.0  # a look is told positions up to so many halves of its cube away
 
 
@@ -38,8 +36,7 @@ class ViewsActor(Actor[ViewsConfig, Inputs]):
     def __init__(self, config: ViewsConfig) -> None:
         super().__init__()
         self.config = config
-        drawn = {name: count for name, count in LAYERS.items() if name in config.conditioners}
-        channels = Channels(PICTURE, {"body": 2} | drawn, BODY, FEATURES + 6)
+        channels = Channels(PICTURE, layer_channels(config), BODY, FEATURES + 6)
         self.looks = nn.ModuleList(Look(config, channels) for _ in range(1 if config.shared else config.stages))
         inside = 2 * len(config.views) * config.head_width + config.width
         self.rotation: RotationHead = HEADS[config.rotation](inside, 2 * config.head_width)
@@ -103,10 +100,9 @@ class ViewsActor(Actor[ViewsConfig, Inputs]):
         near = ((inputs.waypoints - centre[:, None]) / half_m).clamp(-FAR, FAR)
         far = self.config.half_m
         felt = [six_from_matrix(inputs.tool_rotation), inputs.gripper, inputs.previous / far, inputs.previous_features]
-        picture, layers = self._pictures(inputs, centre, half_m)
         told = Told(
-            picture=picture,
-            layers=layers,
+            picture=picture(self.config, inputs, centre, half_m),
+            layers=layers(self.config, inputs, centre, half_m),
             body=torch.cat([*felt, centre / far], -1),
             before=before,
             waypoints=torch.cat([inputs.waypoint_features, near, inputs.waypoints / far], -1),
@@ -115,30 +111,6 @@ class ViewsActor(Actor[ViewsConfig, Inputs]):
         )
         found: Seen = self.looks[stage % len(self.looks)](told)
         return found
-
-    def _pictures(self, inputs: Inputs, centre: Tensor, half_m: float) -> tuple[Tensor, dict[str, Tensor]]:
-        """What the look sees (B, V, S, S, PICTURE), and the layers over it."""
-        config = self.config
-        local = (inputs.points - centre[:, None]) / half_m
-        features = torch.cat([inputs.rgb / 255.0 - 0.5, local, inputs.point_channels], -1)
-        drawn, hit = self._render(local, inputs.point_on, features)
-        depth = torch.stack([seen(drawn[:, i, ..., 3:6], (v,))[..., 0, 2] for i, v in enumerate(config.views)], 1)
-        middles = cell_to_local(torch.arange(config.view_px, device=local.device), config.view_px)
-        where = torch.stack(torch.meshgrid(middles, middles, indexing="ij"), -1).expand(*hit.shape, 2)
-        layers = {"body": self._body_layer(inputs, centre, half_m), "channels": drawn[..., 6:]}
-        if "cloud" in config.conditioners:  # over everything that might hide it
-            at = (inputs.waypoints - centre[:, None]) / half_m
-            layers["cloud"] = self._render(at, inputs.waypoint_on, torch.cat([inputs.waypoint_features, at], -1))[0]
-        return torch.cat([drawn[..., :6], depth[..., None], hit[..., None], where], -1), layers
-
-    def _body_layer(self, inputs: Inputs, centre: Tensor, half_m: float) -> Tensor:
-        """Where the tool is, and where it was."""
-        at = torch.stack([torch.zeros_like(centre), inputs.previous], 1) - centre[:, None]
-        there = torch.stack([torch.ones_like(inputs.waypoint_on[:, 0]), inputs.previous_features[:, 0] > 0], 1)
-        return self._render(at / half_m, there, torch.eye(2, device=at.device).expand(len(at), 2, 2))[0]
-
-    def _render(self, local: Tensor, on: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        return render(local, on, features, self.config.views, self.config.view_px, self.config.splat_px)
 
     def _waypoint(self, heat: Tensor) -> Tensor:
         """(B, 3) local."""

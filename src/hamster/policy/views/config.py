@@ -9,6 +9,8 @@ from typing import ClassVar, Literal
 from hamster.policy.config import ActorConfig
 from hamster.policy.views.cube import VIEWS
 
+CONDITIONERS = ("overlay", "channels", "tokens", "cloud")
+
 
 @dataclass(frozen=True)
 class ViewsConfig(ActorConfig):
@@ -56,6 +58,8 @@ class ViewsConfig(ActorConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if unknown := sorted(set(self.conditioners) - set(CONDITIONERS)):
+            raise ValueError(f"unknown conditioners {', '.join(unknown)}; views has {', '.join(CONDITIONERS)}")
         if self.head != "keypose":
             raise ValueError(f"the views policy predicts keyposes; a {self.head} head is for the flow policy")
         if unknown := sorted(set(self.views) - set(VIEWS)):
@@ -66,6 +70,8 @@ class ViewsConfig(ActorConfig):
             )
         if self.view_px % self.patch_px:
             raise ValueError(f"view_px {self.view_px} is not a multiple of the patch, {self.patch_px} px")
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of the heads, {self.heads}")
         if not 1 <= self.stages <= 3:
             raise ValueError(f"a views policy looks 1 to 3 times, not {self.stages}")
 

@@ -40,3 +40,8 @@ def seen(local: Tensor, views: tuple[str, ...]) -> Tensor:
 def to_px(right_down: Tensor, size: int) -> Tensor:
     """Local image coordinates in [-1, 1] -> pixels in [0, size]."""
     return (right_down + 1) * (size / 2)
+
+
+def cell_to_local(cells: Tensor, size: int) -> Tensor:
+    """Cells (…, 3), whole or not, to local coordinates of their middles."""
+    return (cells + 0.5) * (2 / size) - 1

@@ -91,11 +91,6 @@ def refine(planes: Planes, cells: Tensor) -> Tensor:
     return torch.stack([(w * n).sum(-1) for w, n in zip(sums, near.unbind(1), strict=True)], -1)
 
 
-def cell_to_local(cells: Tensor, size: int) -> Tensor:
-    """Cells (…, 3), whole or not, to local coordinates of their middles."""
-    return (cells + 0.5) * (2 / size) - 1
-
-
 def _row_scores(planes: Planes, rows: Tensor) -> Tensor:
     """(B, n, S) scores of all cells of rows (B, n), x * S + y."""
     size = planes.xy.shape[-1]

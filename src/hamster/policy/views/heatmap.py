@@ -12,8 +12,7 @@ from hamster.policy.views.cube import seen, to_px
 class ConvexUpsampling(nn.Module):
     """Tokens of a view to a heat map at full resolution, after RAFT (arXiv 2003.12039), section 3.3.
 
-    Each fine pixel is a convex combination of the 3 x 3 coarse values around its patch. All of it is float32 but the
-    first convolution: the waypoint is read from here.
+    Each fine pixel is a convex combination of the 3 x 3 coarse values around its patch.
     """
 
     def __init__(self, width: int, patch: int) -> None:
@@ -23,16 +22,14 @@ class ConvexUpsampling(nn.Module):
         self.heat, self.mixture = nn.Linear(width, 1), mlp(width, width, 9 * patch * patch)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(M, width, h, w) -> logits (M, h * patch, w * patch), float32."""
+        """(M, width, h, w) -> logits (M, h * patch, w * patch)."""
         looked = nn.functional.gelu(self.look(tokens)).permute(0, 2, 3, 1)
-        with torch.autocast(tokens.device.type, enabled=False):
-            looked = looked.float()
-            many, h, w, _ = looked.shape
-            weights = self.mixture(looked).view(many, h, w, 9, self.patch**2).softmax(-2)
-            coarse = nn.functional.pad(self.heat(looked)[..., 0][:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
-            around = coarse.unfold(1, 3, 1).unfold(2, 3, 1).reshape(many, h, w, 1, 9)
-            fine = (around @ weights).view(many, h, w, self.patch, self.patch)
-            return torch.as_tensor(fine.transpose(2, 3).reshape(many, h * self.patch, w * self.patch))
+        many, h, w, _ = looked.shape
+        weights = self.mixture(looked).view(many, h, w, 9, self.patch**2).softmax(-2)
+        coarse = nn.functional.pad(self.heat(looked)[..., 0][:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
+        around = coarse.unfold(1, 3, 1).unfold(2, 3, 1).reshape(many, h, w, 1, 9)
+        fine = (around @ weights).view(many, h, w, self.patch, self.patch)
+        return torch.as_tensor(fine.transpose(2, 3).reshape(many, h * self.patch, w * self.patch))
 
 
 def cross_entropy(logits: Tensor, local: Tensor, views: tuple[str, ...], sigma_px: float) -> Tensor:

@@ -7,7 +7,6 @@ policy cannot tell where in the world it is.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from zlib import crc32
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from hamster.policy.conditioning import channels, cloud, overlay
 from hamster.policy.guide import Guide
 from hamster.policy.scene import Scene, calibrated
 from hamster.policy.views.config import ViewsConfig
+from hamster.policy.words import word_codes
 
 Array = NDArray[np.float64]
 PATH_POINTS = 64
@@ -80,14 +80,6 @@ def make_inputs(config: ViewsConfig, scene: Scene) -> Inputs:
         waypoint_on=torch.from_numpy(path.on),
         words=as_float(word_codes(scene.instruction, config.words, config.word_width)),
     )
-
-
-def word_codes(instruction: str, count: int, width: int) -> Array:
-    """(count, width): a fixed random code for each word, zeros behind the last: a stand-in for a language model."""
-    codes = np.zeros((count, width))
-    for i, word in enumerate(instruction.lower().split()[:count]):
-        codes[i] = np.random.default_rng(crc32(word.encode())).standard_normal(width)
-    return codes
 
 
 def _points(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from hamster.policy.conditioning import silent
-from hamster.policy.layers import mlp
+from hamster.policy.layers import attend, exact, mlp
 from hamster.policy.views.config import ViewsConfig
 from hamster.policy.views.heatmap import ConvexUpsampling
 
@@ -72,21 +72,11 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, context: Tensor, on: Tensor | None = None) -> Tensor:
         """(B, N, width) and (B, M, width), of which some are on (B, M) -> (B, N, width)."""
         key, value = (self._split(part) for part in self.key_value(context).chunk(2, -1))
-        mixed = attend(self._split(self.query(x)), key, value, None if on is None else on[:, None, None, :])
+        mixed = attend(self._split(self.query(x)), key, value, on)
         return torch.as_tensor(self.out(mixed.transpose(1, 2).flatten(2)))
 
     def _split(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
-
-
-def attend(query: Tensor, key: Tensor, value: Tensor, on: Tensor | None) -> Tensor:
-    """Fused, but for bfloat16 on a CPU, where the fused one takes 1.5 times as long, and 3 times to train."""
-    if query.is_cuda or query.dtype == torch.float32:
-        return torch.as_tensor(nn.functional.scaled_dot_product_attention(query, key, value, on))
-    logits = query * query.shape[-1] ** -0.5 @ key.transpose(-1, -2)
-    if on is not None:
-        logits = logits.masked_fill(~on, -torch.inf)
-    return torch.as_tensor(logits.softmax(-1) @ value)
 
 
 class Block(nn.Module):
@@ -166,8 +156,9 @@ class Look(nn.Module):
         self.body, self.before = mlp(channels.body, width, width), nn.Linear(width, width)
         self.waypoints = Waypoints(channels.waypoint, width, config.heads) if "tokens" in config.conditioners else None
         self.summary = nn.Parameter(torch.randn(width) * 0.02)
-        self.words = nn.Linear(config.word_width, width)
-        self.word_place = nn.Parameter(torch.randn(config.words, width) * 0.02)
+        if config.words:
+            self.words = nn.Linear(config.word_width, width)
+            self.word_place = nn.Parameter(torch.randn(config.words, width) * 0.02)
         self.within = nn.ModuleList(Block(width, config.heads) for _ in range(config.layers // 2))
         self.across = nn.ModuleList(Block(width, config.heads) for _ in range(config.layers - config.layers // 2))
         self.norm = nn.LayerNorm(width)
@@ -188,13 +179,15 @@ class Look(nn.Module):
             x = block(x)
         x = x.unflatten(0, (batch, views)).flatten(1, 2)
         count = x.shape[1]
-        x = torch.cat([x, summary, self.words(told.words) + self.word_place], 1)
+        x = torch.cat([x, summary], 1)
+        if self.config.words:
+            x = torch.cat([x, self.words(told.words) + self.word_place], 1)
         for block in self.across:
             x = block(x)
         x = self.norm(x[:, : count + 1])
-        maps = self.neck(x[:, :count]).reshape(batch * views, self.side, self.side, -1).permute(0, 3, 1, 2)
-        heat = self.heat(maps).view(batch, views, *[self.config.view_px] * 2)
-        return Seen(heat, maps.unflatten(0, (batch, views)), x[:, count])
+        maps = exact(self.neck, x[:, :count]).reshape(batch * views, self.side, self.side, -1).permute(0, 3, 1, 2)
+        heat = exact(self.heat, maps).view(batch, views, *[self.config.view_px] * 2)  # a waypoint is read from here
+        return Seen(heat, maps.view(batch, views, *maps.shape[1:]), x[:, count])
 
 
 def _channels_first(pictures: Tensor) -> Tensor:
