@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from hamster.data.video import VideoWriter
+from hamster.data.video_writer import VideoWriter
 from hamster.geometry import Camera, look_at
 
 FPS = 10

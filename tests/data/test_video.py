@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hamster.data.video import VideoFile, VideoWriter, write_video
+from hamster.data.video import VideoFile
+from hamster.data.video_writer import VideoWriter, write_video
 
 SIZE = (64, 48)
 
@@ -205,3 +206,12 @@ def test_what_cannot_be_written(tmp_path):
             writer.add(picture(1, (20, 20)))
     with pytest.raises(ValueError, match="0 < fps"):
         VideoWriter(tmp_path / "c.mp4", float("nan"))
+
+
+def test_small_frames_are_the_same_picture(tmp_path):
+    picture = np.kron(np.random.default_rng(0).integers(0, 255, (6, 8, 3)), np.ones((40, 40, 1))).astype(np.uint8)
+    write_video(tmp_path / "a.mp4", [picture] * 3, 10)
+    small = VideoFile(tmp_path / "a.mp4").small_frame(1, 80)
+    assert small.shape == (60, 80, 3)
+    assert np.abs(small[5::10, 5::10].astype(int) - picture[20::40, 20::40]).mean() < 12
+    assert VideoFile(tmp_path / "a.mp4").small_frame(1, 1000).shape == picture.shape

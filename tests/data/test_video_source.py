@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from hamster.data import Episode, Unreadable
-from hamster.data.video import write_video
 from hamster.data.video_notes import words_of
 from hamster.data.video_source import Video, read_video
+from hamster.data.video_writer import write_video
 from tests.data.real import real_data
 
 

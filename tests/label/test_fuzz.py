@@ -21,8 +21,8 @@ from hamster.data.rlbench import RLBench
 from hamster.data.rlds import Rlds
 from hamster.data.sketch import Sketch
 from hamster.data.trace import Trace
-from hamster.data.video import write_video
 from hamster.data.video_source import Video
+from hamster.data.video_writer import write_video
 from hamster.label.episodes import LabelledEpisode
 from hamster.label.how import Abstained
 from hamster.label.one import Options, label_item

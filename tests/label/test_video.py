@@ -1,10 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hamster.data import Episode, Observation, Provenance, View
-from hamster.data.video import write_video
 from hamster.data.video_source import read_video
+from hamster.data.video_writer import write_video
+from hamster.label import video
 from hamster.label.how import Abstained
+from hamster.label.one import Options, label_item
 from hamster.label.video import label_video
 from hamster.path import Gripper
 from tests.label.hands.test_track import hand_at
@@ -103,3 +107,31 @@ def test_what_does_not_exist_is_named():
         label_video(scene, camera="wrist")
     with pytest.raises(ValueError, match="without frames"):
         label_video(episode([]))
+
+
+def test_a_recorded_gripper_says_when():
+    scene = pick_and_place()
+    shown = episode(scene.frames)
+    t = np.arange(len(scene.frames))
+    closed = (t >= 20) & (t < 50)
+    labelled = label_video(replace(shown, gripper=1.0 - closed), "tracking")
+    first = labelled.labels[0]
+    assert [first.frames[i] for i, _ in first.path.events] == [20, 50]
+
+
+def test_without_mediapipe_it_says_once_that_it_tracks(monkeypatch, capfd):
+    def missing():
+        raise ValueError("pip install 'hamster-vla[hands]'")
+
+    monkeypatch.setattr(video, "_mediapipe", missing)
+    video._say_once.cache_clear()
+    scene = pick_and_place()
+    for _ in range(2):
+        assert label_video(episode(scene.frames)).how.method == "tracking"
+    assert capfd.readouterr().err.count("hands are not looked for") == 1
+
+
+def test_an_episode_without_words_is_not_labelled():
+    scene = pick_and_place()
+    found = label_item(replace(episode(scene.frames), instructions=["", " "]), Options(video="tracking"))
+    assert isinstance(found, Abstained) and "no instruction" in found.reason

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from hamster.bench.ratio import Ratio, compare
 from hamster.data import Episode, Observation, Provenance, View
-from hamster.data.video import VideoFile, write_video
+from hamster.data.video import VideoFile
 from hamster.data.video_source import read_video
+from hamster.data.video_writer import write_video
 from hamster.geometry import Camera
 from hamster.label.dataset import write
 from hamster.label.episodes import label_episode

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import overload
+from typing import Protocol, overload, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hamster.data.records import Observation
 
@@ -24,3 +27,11 @@ class LazyObservations(Sequence[Observation]):
         if isinstance(index, slice):
             return [self.read(i) for i in range(*index.indices(len(self)))]
         return self.read(range(len(self))[index])
+
+
+@runtime_checkable
+class Shrinks(Protocol):
+    """Observations whose images are read faster if they need not be large."""
+
+    def small(self, i: int, camera: str, side_px: int) -> NDArray[np.uint8]:
+        """The image of one camera (h, w, 3), its longer side `side_px` long at most, or not much longer."""

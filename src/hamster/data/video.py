@@ -1,4 +1,4 @@
-"""Video files: frames by number, read lazily; and H.264 written with the same bytes for the same frames.
+"""Video files: frames by number, read lazily (`hamster.data.video_writer` writes them).
 
 Decoded with PyAV, so AV1 works, too (OpenCV's wheels return no frames of it, without a word). A frame's number is its
 rank by presentation time, so a variable frame rate is no matter; a phone's rotation is applied.
@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import av
@@ -29,9 +27,6 @@ _OPTIONS = {
     "protocol_whitelist": "file",
     "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,ogg,flv,gif",
 }
-# What H.264 is written with: a key frame every other frame, so that any frame is near one.
-ENCODER = {"preset": "veryfast", "crf": "20", "g": "2", "bf": "0", "flags": "+bitexact"}
-_WRITER_CODEC = "libx264"
 _WORTH_A_SEEK = 8  # frames; up to there it is quicker to decode what lies between
 
 
@@ -71,15 +66,19 @@ class VideoFile:
             IndexError: if there is no such frame.
             ValueError: with the file's name and the frame's number, if it cannot be decoded.
         """
-        number = range(len(self))[number]
-        if self._cursor is None:
-            self._cursor = _Cursor(self.file, self._index.pts, self._index.keys)
-        return self._cursor.read(number)
+        return self._read(number)
 
     def frames(self, numbers: Iterable[int]) -> Iterator[Rgb]:
         """The frames with these numbers, in the order asked for: give them sorted, and none is decoded twice."""
         for number in numbers:
             yield self.frame(number)
+
+    def small_frame(self, number: int, side_px: int) -> Rgb:
+        """A frame as above, shrunk until its longer side has at most `side_px`.
+
+        Much quicker than to shrink it afterwards: its colours are converted when it is small already.
+        """
+        return self._read(number, side_px)
 
     def close(self) -> None:
         """Lets go of the file; the next look opens it again."""
@@ -87,84 +86,17 @@ class VideoFile:
             self._cursor.close()
             self._cursor = None
 
+    def _read(self, number: int, side_px: int | None = None) -> Rgb:
+        number = range(len(self))[number]
+        if self._cursor is None:
+            self._cursor = _Cursor(self.file, self._index.pts, self._index.keys)
+        return self._cursor.read(number, side_px)
+
     def __getstate__(self) -> dict[str, Any]:
         return {"file": self.file}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["file"])  # type: ignore[misc]
-
-
-class VideoWriter:
-    """An H.264 mp4 that frames (H, W, 3) uint8 are added to. One thread and no dates: the same frames, the same bytes.
-
-    Odd sizes keep the full chroma, which every decoder but few players read.
-
-    Attributes:
-        frames: added so far.
-        size_bytes: of what is encoded so far.
-    """
-
-    def __init__(self, file: str | Path, fps: float) -> None:
-        if not 0 < fps <= 1000:
-            raise ValueError(f"a video needs 0 < fps <= 1000, got {fps}")
-        self.file, self.frames, self.size_bytes = Path(file), 0, 0
-        self._rate = Fraction(fps).limit_denominator(1001)
-        options = {"movflags": "+faststart", "fflags": "+bitexact"}
-        self._container = av.open(str(file), "w", format="mp4", options=options)
-        self._stream: Any = None
-
-    def add(self, rgb: Rgb, key: bool = False) -> None:
-        """One more frame, of the size of the first one; `key` makes it one to start decoding from."""
-        if self._stream is None:
-            self._stream = self._open(rgb)
-        if rgb.shape != (self._stream.height, self._stream.width, 3):
-            raise ValueError(f"{self.file.name}: frame {self.frames} is {rgb.shape}, unlike the frames before it")
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
-        frame.pts, frame.time_base = self.frames, 1 / self._rate
-        if key:
-            frame.pict_type = av.video.frame.PictureType.I
-        self._mux(self._stream.encode(frame))
-        self.frames += 1
-
-    def close(self) -> None:
-        """Completes the file."""
-        if self._stream is not None:
-            self._mux(self._stream.encode(None))
-        self._container.close()
-
-    def __enter__(self) -> VideoWriter:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-    def _mux(self, packets: Any) -> None:
-        self.size_bytes += sum(packet.size for packet in packets)
-        self._container.mux(packets)
-
-    def _open(self, rgb: Rgb) -> Any:
-        stream: Any = self._container.add_stream(_WRITER_CODEC, rate=self._rate)
-        stream.height, stream.width = rgb.shape[:2]
-        stream.pix_fmt = "yuv420p" if rgb.shape[0] % 2 == rgb.shape[1] % 2 == 0 else "yuv444p"
-        stream.codec_context.time_base = 1 / self._rate
-        stream.codec_context.thread_count = 1
-        stream.options = dict(ENCODER)
-        return stream
-
-
-def write_video(file: str | Path, frames: Iterable[Rgb], fps: float) -> int:
-    """Writes frames (H, W, 3) uint8 of one size as an H.264 mp4; returns how many there were.
-
-    Raises:
-        ValueError: if there is none, or their sizes differ.
-    """
-    with VideoWriter(file, fps) as writer:
-        for rgb in frames:
-            writer.add(rgb)
-    if not writer.frames:
-        Path(file).unlink(missing_ok=True)
-        raise ValueError(f"no frames for {file}")
-    return writer.frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,9 +188,9 @@ class _Cursor:
         self._decoded = self._container.decode(self._stream)
         self._to_rgb = VideoReformatter()
 
-    def read(self, number: int) -> Rgb:
+    def read(self, number: int, side_px: int | None = None) -> Rgb:
         try:
-            return self._upright(self._find(number))
+            return self._upright(self._find(number), side_px)
         except (av.error.FFmpegError, RuntimeError, StopIteration) as error:
             self.next = len(self.pts)  # what comes next has to seek
             why = "missing" if isinstance(error, StopIteration) else _reason(error)
@@ -290,8 +222,11 @@ class _Cursor:
         self._container.seek(pts, stream=self._stream)
         self._decoded = self._container.decode(self._stream)
 
-    def _upright(self, frame: av.VideoFrame) -> Rgb:
-        rgb: Rgb = np.asarray(self._to_rgb.reformat(frame, format="rgb24").to_ndarray(), np.uint8)
+    def _upright(self, frame: av.VideoFrame, side_px: int | None) -> Rgb:
+        scale = min(1.0, (side_px or MAX_PIXELS) / max(frame.width, frame.height))
+        width, height = (max(1, round(side * scale)) for side in (frame.width, frame.height))
+        small = self._to_rgb.reformat(frame, width, height, format="rgb24", interpolation="AREA")
+        rgb: Rgb = np.asarray(small.to_ndarray(), np.uint8)
         turns = round(frame.rotation / 90) % 4  # counter-clockwise, like numpy's
         return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from hamster.data.lazy import LazyObservations
 from hamster.data.records import Episode, Observation, Provenance, View
 from hamster.data.unreadable import Unreadable
-from hamster.data.video import VideoFile
+from hamster.data.video import Rgb, VideoFile
 from hamster.data.video_notes import Box, Notes, read_notes
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".gif")
@@ -96,12 +96,21 @@ class _Frames(LazyObservations):
 
     def read(self, i: int) -> Observation:
         """One frame."""
-        rgb = self.video.frame(i)
-        if self.crop is not None:
-            height, width = rgb.shape[:2]
-            left, top, right, bottom = self.crop
-            rgb = rgb[round(top * height) : round(bottom * height), round(left * width) : round(right * width)]
-        return Observation({CAMERA: View(rgb)}, None, None, float(self.video.times_s[i]))
+        return Observation({CAMERA: View(self._cut(self.video.frame(i)))}, None, None, float(self.video.times_s[i]))
+
+    def small(self, i: int, camera: str, side_px: int) -> Rgb:
+        """See `Shrinks`."""
+        left, top, right, bottom = self.crop or (0.0, 0.0, 1.0, 1.0)
+        width, height = self.video.size
+        part = max((right - left) * width, (bottom - top) * height) / max(width, height)
+        return self._cut(self.video.small_frame(i, round(side_px / part)))
+
+    def _cut(self, rgb: Rgb) -> Rgb:
+        if self.crop is None:
+            return rgb
+        height, width = rgb.shape[:2]
+        left, top, right, bottom = self.crop
+        return rgb[round(top * height) : round(bottom * height), round(left * width) : round(right * width)]
 
 
 def _is_video(file: Path) -> bool:

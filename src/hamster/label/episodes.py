@@ -21,7 +21,8 @@ from PIL import Image
 
 from hamster.data import Episode, Keyposes, Observation, Provenance, View
 from hamster.data.lazy import LazyObservations
-from hamster.data.video import VideoFile, VideoWriter
+from hamster.data.video import VideoFile
+from hamster.data.video_writer import VideoWriter
 from hamster.geometry import Camera
 from hamster.label.annotated import provenance_json
 from hamster.label.gripper import commanded_events, gripper_events, is_open, with_start
@@ -66,8 +67,13 @@ def label_episode(episode: Episode, camera: str | None, epsilon: float) -> Label
         raise ValueError(f"no camera {name!r}; there are {', '.join(first) or 'none'}")
     seen = [(_calibrated(each.views[name], name), each.views[name].depth_m) for each in observations]
     cameras, depths_m = [camera for camera, _ in seen], [depth_m for _, depth_m in seen]
-    labels = paths_from_events(poses, with_start(_events(episode, opening), opening), cameras, depths_m, epsilon)
+    labels = paths_from_events(poses, recorded_events(episode, opening), cameras, depths_m, epsilon)
     return LabelledEpisode(replace(episode, observations=observations), name, labels, task_of(episode))
+
+
+def recorded_events(episode: Episode, opening: NDArray[np.float64]) -> list[tuple[int, Gripper]]:
+    """(frame, new state) as the robot recorded it, with (-1, CLOSED) first if it has something to begin with."""
+    return with_start(_events(episode, opening), opening)
 
 
 def task_of(episode: Episode) -> str:

@@ -42,6 +42,9 @@ def label_item(item: Item, options: Options) -> Labelled | Abstained | Unreadabl
         if isinstance(item, Episode | AnnotatedImage) and not any(words.strip() for words in _words(item)):
             return Abstained(item.provenance.file or item.provenance.source, NO_WORDS)
         if isinstance(item, Episode):
+            if not any(text.strip() for text in item.instructions):
+                provenance = item.provenance
+                return Abstained(provenance.file or provenance.source, "no instruction: its path could train nobody")
             if not _projectable(item, options.camera):
                 from hamster.label.video import label_video  # who labels no video needs no tracker
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -11,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data import Episode, Observation
-from hamster.data.lazy import LazyObservations
-from hamster.label.episodes import LabelledEpisode, task_of
+from hamster.data.lazy import LazyObservations, Shrinks
+from hamster.label.episodes import LabelledEpisode, recorded_events, task_of
 from hamster.label.hands.detector import Hand, HandDetector
 from hamster.label.hands.mediapipe import MediaPipeHands
 from hamster.label.hands.regions import Box, best_region
 from hamster.label.hands.track import track_hand
 from hamster.label.how import Abstained, How
 from hamster.label.track2d import Track, paths_from_track
-from hamster.label.tracking.clip import Clip, read_clip, small
+from hamster.label.tracking.clip import SIDE_PX, Clip, read_clip, small
 from hamster.label.tracking.points import LucasKanade, PointTracker
 from hamster.label.tracking.track import track_gripper
 from hamster.path.simplify import EPSILON
@@ -61,9 +62,10 @@ def label_video(
         raise ValueError(f"unknown method {method!r}; there are auto, hands, tracking")
     try:
         detector = detector or _mediapipe()
-    except ValueError:
+    except ValueError as error:
         if method == "hands":
             raise
+        _say_once(str(error))
         return _by_tracking(episode, frames, fps, epsilon, tracker)
     box, share = best_region(frames.some(PROBES), detector)
     if method == "auto" and share < HANDS_SHARE:
@@ -76,7 +78,9 @@ def _by_tracking(
 ) -> LabelledEpisode | Abstained:
     tracker = tracker or LucasKanade()
     click = episode.provenance.extra.get("click")
-    track = track_gripper(read_clip(frames, fps), tracker, click)
+    track = track_gripper(read_clip(frames.small(SIDE_PX), fps), tracker, click)
+    if isinstance(track, Track) and episode.gripper is not None:  # what was recorded need not be guessed
+        track = replace(track, events=recorded_events(episode, episode.gripper))
     return _finish(episode, frames, track, epsilon, How("tracking", None, tracker.name, tracker.version))
 
 
@@ -124,6 +128,11 @@ def _finish(
 
 
 @cache
+def _say_once(why: str) -> None:
+    sys.stderr.write(f"hands are not looked for, videos are tracked: {why}\n")
+
+
+@cache
 def _mediapipe() -> MediaPipeHands:
     return MediaPipeHands()
 
@@ -155,6 +164,13 @@ class _Frames:
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         return (self.observations[i].views[self.camera].rgb for i in range(len(self.observations)))
+
+    def small(self, side_px: int) -> Iterator[NDArray[np.uint8]]:
+        """The same, small where that is quicker."""
+        observations = self.observations
+        if not isinstance(observations, Shrinks):
+            return iter(self)
+        return (observations.small(i, self.camera, side_px) for i in range(len(observations)))
 
     @property
     def size(self) -> tuple[int, int]:

@@ -146,7 +146,7 @@ def test_what_is_larger_than_a_hand_is_pushed():
     scene = pick_and_place(takes=False)
     frames, last = scene.frames.copy(), int(np.argmax(scene.uv[:, 0]))
     for t, rgb in enumerate(frames):
-        table = rgb[80:, :, :1] > 150
-        rgb[80:] = np.where(table, (30, 60, 160) if t < last else (200, 190, 60), rgb[80:])
+        table = rgb[95:, 120:, :1] > 150
+        rgb[95:, 120:] = np.where(table, (30, 60, 160) if t < last else (200, 190, 60), rgb[95:, 120:])
     track = track_hand(read_clip(frames, scene.fps), sights(scene))
     assert list(track.events) == []

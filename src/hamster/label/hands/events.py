@@ -153,7 +153,7 @@ def _alone(found: Changes, moment: Moment, motion: Motion) -> list[Sign]:
         held = np.flatnonzero(near & motion.seen & (motion.score > 0))
         grasp = held[held >= moment.start][:1]
         release = held[held >= moment.start][-1:]
-        if len(grasp) and release[0] > grasp[0]:
+        if len(grasp) and grasp[0] < release[0] < len(near) - 1:  # else the clip ends with it in the hand
             events: Sequence[Event] = ((int(grasp[0]), Gripper.CLOSED), (int(release[0]), Gripper.OPEN))
             return [Sign(event, moment.px) for event in events]
     around = found.around[moment.cells]
