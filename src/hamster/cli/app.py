@@ -9,6 +9,7 @@ from typing import Annotated
 
 import tyro
 
+from hamster.cli.ablate import Ablate
 from hamster.cli.bench import Bench
 from hamster.cli.check_cameras import CheckCameras
 from hamster.cli.convert import Convert
@@ -27,6 +28,7 @@ Command = (
     | Annotated[Convert, tyro.conf.subcommand("convert")]
     | Annotated[Eval, tyro.conf.subcommand("eval")]
     | Annotated[EvalPlanner, tyro.conf.subcommand("eval-planner")]
+    | Annotated[Ablate, tyro.conf.subcommand("ablate")]
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Serve, tyro.conf.subcommand("serve")]
     | Annotated[Label, tyro.conf.subcommand("label")]

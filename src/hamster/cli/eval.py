@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from hamster.cli.names import listed
+
 
 @dataclass(frozen=True)
 class Eval:
@@ -13,7 +15,8 @@ class Eval:
     out: Path = Path("outputs/eval")
     """Result folder. The same command again continues an interrupted run."""
     suite: str = "tabletop"
-    """Which set of scenes."""
+    """tabletop; tabletop-moved: the camera stands 25 degrees aside; counterfactual: two tasks a scene, two episodes, in
+    the same words, so that only the path of the arm `oracle` tells them apart."""
     planner: str = "oracle,nano,shuffled,none"
     """Arms, separated by commas: oracle, shuffled, none, the name of a bundled planner, or a checkpoint's folder."""
     policy: str = "nano"
@@ -37,16 +40,12 @@ class Eval:
         config = EvalConfig(
             out=self.out,
             suite=self.suite,
-            planners=_names(self.planner),
+            planners=listed(self.planner),
             policy=self.policy,
             episodes=self.episodes,
             seed=self.seed,
-            families=_names(self.families),
+            families=listed(self.families),
             replan=self.replan,
             workers=self.workers,
         )
         show_summary(evaluate(config, with_progress), self.out / "report.html")
-
-
-def _names(listed: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in listed.split(",") if name.strip())

@@ -6,6 +6,11 @@ import difflib
 from collections.abc import Iterable
 
 
+def listed(text: str) -> tuple[str, ...]:
+    """The names in a list that is separated by commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def unknown(what: str, name: str, known: Iterable[str]) -> ValueError:
     """An error that lists the names there are, the likeliest one first."""
     names = list(known)

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from hamster.evaluate.journal import Record
+from hamster.evaluate.report_parts import in_words
 from hamster.evaluate.trials import short_name
 
 BAR = 10
@@ -43,6 +44,9 @@ def show_summary(info: dict[str, Any], to_look_at: Path) -> None:
     for name, arm in info["arms"].items():
         table.add_row(*_row(name, arm, families))
     console.print(table)
+    for name, arm in info["arms"].items():
+        if "scenes" in arm:
+            console.print(f"all tasks of a scene done, {short_name(name)}: {in_words(arm['scenes'])}")
     meta = info["meta"]
     latency = _latency(info["arms"].values())
     console.print(f"{meta['wall_s']:.0f} s, {meta['workers']} processes, seed {meta['seed']}{latency}", style="dim")

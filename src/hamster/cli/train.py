@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tyro.conf import Positional
+
+from hamster.cli.names import listed
 
 LABELS = {"planner": "offdomain:13888", "policy": "tabletop:320"}
 FIRST = {"planner": "nano", "policy": "flow"}
@@ -27,6 +29,14 @@ class Train:
     """A planner to fine-tune: name of a bundled one, or a checkpoint's folder; from nothing if not given."""
     out: Path | None = None
     """Where checkpoints and TensorBoard metrics go; outputs/train/planner or …/policy if not given."""
+    conditioners: str | None = None
+    """Of a policy, how it sees the path: names separated by commas, or "none". The configuration's own if not given."""
+    demonstrations: float | None = None
+    """Of a policy, the share of each family's demonstrations that it learns from."""
+    steps: int | None = None
+    """Of a policy's optimiser."""
+    seed: int | None = None
+    """Of all that is drawn in a policy's training."""
 
     def run(self) -> None:
         """Trains to the end of the configuration."""
@@ -38,16 +48,28 @@ class Train:
             from hamster.planner.planner import find_planner
             from hamster.planner.train import preset, train_planner
 
+            if any(value is not None for value in self._changes.values()):
+                raise ValueError(
+                    f"{', '.join(f'--{name}' for name in self._changes)} are a policy's; a planner has none"
+                )
             parts = [Part.parse(text) for text in data]
             self._check(*(part.folder for part in parts))
             train_planner(preset(config), parts, out, find_planner(self.model) if self.model else None)
         else:
+            from hamster.policy.learning.presets import adapted
+            from hamster.policy.learning.presets import preset as policy_preset
             from hamster.policy.learning.train import train_policy
 
             if len(data) != 1 or self.model:
                 raise ValueError("a policy is trained from nothing, on one label set: give one --data, and no --model")
             self._check(Path(data[0]))
-            train_policy(config, Path(data[0]), out)
+            train_policy(adapted(policy_preset(config), **self._changes), Path(data[0]), out)
+
+    @property
+    def _changes(self) -> dict[str, Any]:
+        ways = None if self.conditioners is None else listed(self.conditioners.replace("none", ""))
+        rest = {"demonstrations": self.demonstrations, "steps": self.steps, "seed": self.seed}
+        return {"conditioners": ways, **rest}
 
     def _check(self, *folders: Path) -> None:
         for folder in folders:

@@ -19,6 +19,7 @@ from hamster.rollout.arms import ExpertEnvironment, OraclePlanner, ShuffledPlann
 from hamster.rollout.loop import PlannerLike, PolicyLike
 
 FIRST_PX = 288
+FILM_EVERY = 4  # control steps
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Bench:
         policy: the one that all arms share.
         replan: keyposes from one question to the planner to the next; 0 asks once.
         out: result folder.
+        films: whether films and stills are kept.
         seed_everything: called with the trial's seed, so that a trial's result is a function of the trial.
     """
 
@@ -40,6 +42,7 @@ class Bench:
     replan: int
     out: Path
     seed_everything: Callable[[int], object]
+    films: bool = True
 
     def run(self, trial: Trial) -> Record:
         """Runs one trial, writes its film and stills, and returns its record."""
@@ -53,10 +56,11 @@ class Bench:
                 self.policy,
                 replan_every=self.replan,
                 max_steps=self.suite.max_steps,
+                film_every=FILM_EVERY if self.films else 0,
             )
         finally:
             env.close()
-        files = self._write_pictures(trial, result)
+        files = self._write_pictures(trial, result) if self.films else {}
         record = {"key": trial.key, **asdict(trial), **result.to_json(), **files}
         return {**record, "wall_s": round(time.perf_counter() - start, 3)}
 
@@ -108,5 +112,6 @@ def open_bench(config: EvalConfig) -> Bench:
         policy=load_policy(config.policy),
         replan=config.replan,
         out=config.out,
+        films=config.films,
         seed_everything=torch.manual_seed,
     )

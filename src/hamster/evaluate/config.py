@@ -23,6 +23,7 @@ class EvalConfig:
         families: task families.
         replan: keyposes from one question to the planner to the next; 0 asks once.
         workers: processes, one per usable core if None. No result depends on it.
+        films: keep a film, two stills and a report; without, an episode takes two thirds of the time.
         restart: throw away what an earlier, finished run left in `out`; an unfinished one is continued all the same.
 
     Raises:
@@ -38,6 +39,7 @@ class EvalConfig:
     families: tuple[str, ...] = FAMILIES
     replan: int = 0
     workers: int | None = None
+    films: bool = True
     restart: bool = False
 
     def __post_init__(self) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 from hamster.evaluate.bench import Bench
 from hamster.evaluate.config import EvalConfig
@@ -23,19 +22,22 @@ def n_workers(config: EvalConfig, n_trials: int) -> int:
     return max(1, min(wanted, n_trials))
 
 
-def run_trials(todo: Sequence[Trial], config: EvalConfig, open_bench: OpenBench) -> Iterator[Record]:
-    """Runs the trials and yields their records as they finish, in any order."""
-    return each(_Work(config, open_bench), todo, n_workers(config, len(todo)))
+def run_trials(
+    todo: Sequence[tuple[int, Trial]], configs: Sequence[EvalConfig], open_bench: OpenBench
+) -> Iterator[tuple[int, Record]]:
+    """Runs trials, each of the table with that number, and yields their records as they finish, in any order."""
+    return each(_Work(tuple(configs), open_bench), todo, n_workers(configs[0], len(todo)))
 
 
 @dataclass(frozen=True)
 class _Work:
-    config: EvalConfig
+    configs: tuple[EvalConfig, ...]
     open_bench: OpenBench
+    opened: dict[int, Bench] = field(default_factory=dict)  # the models of the table that is at work, no more
 
-    @cached_property
-    def _bench(self) -> Bench:
-        return self.open_bench(self.config)
-
-    def __call__(self, trial: Trial) -> Record:
-        return self._bench.run(trial)
+    def __call__(self, item: tuple[int, Trial]) -> tuple[int, Record]:
+        number, trial = item
+        if number not in self.opened:
+            self.opened.clear()
+            self.opened[number] = self.open_bench(self.configs[number])
+        return number, self.opened[number].run(trial)

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from hamster.evaluate.report_parts import Tag, episode_card, film_card, kind, percent, tag
+from hamster.evaluate.report_parts import Tag, episode_card, film_card, in_words, kind, percent, tag
 from hamster.evaluate.trials import short_name
 
 Record = Mapping[str, Any]
@@ -89,7 +89,15 @@ def _table(info: Mapping[str, Any]) -> str:
 <th scope="col">95 % interval</th>{head}</tr></thead>
 <tbody>
 {rows}
-</tbody></table></section>"""
+</tbody></table>{_whole_scenes(info)}</section>"""
+
+
+def _whole_scenes(info: Mapping[str, Any]) -> str:
+    """In how many scenes all tasks were done, where scenes have several."""
+    several = {name: arm["scenes"] for name, arm in info["arms"].items() if "scenes" in arm}
+    said = "; ".join(f"{escape(short_name(name))} {in_words(rate)}" for name, rate in several.items())
+    n = info["meta"].get("tasks_per_scene", 1)
+    return f'<p class="soft">Scenes whose {n} tasks were all done: {said}.</p>' if several else ""
 
 
 def _arm_row(name: str, arm: Mapping[str, Any], families: Sequence[str]) -> str:

@@ -26,6 +26,12 @@ def percent(rate: Mapping[str, Any]) -> str:
     return f"{rate['pc_success']:.0f}\u00a0%"
 
 
+def in_words(rate: Mapping[str, Any]) -> str:
+    """A success rate with its interval: "28 of 30, 93 % [79, 98]"."""
+    low, high = rate["pc_success_ci95"]
+    return f"{rate['n_success']} of {rate['n_episodes']}, {percent(rate)} [{low:.0f}, {high:.0f}]"
+
+
 def tag(text: str) -> str:
     """A chip."""
     return f'<span class="tag">{escape(text.replace("_", " "))}</span>'

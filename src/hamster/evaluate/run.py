@@ -39,27 +39,48 @@ def evaluate(
     Raises:
         ValueError: if a name is unknown, or the folder holds another run.
     """
-    _check_families(config)
-    planned = trials(config)
-    info, start = run_info(config.seed), time.perf_counter()
-    journal = _open_journal(config, planned)
-    done = journal.records()
-    todo = [trial for trial in planned if trial.key not in done]
-    found = run_trials(todo, config, open_bench)
-    for record in progress(found, len(planned) - len(todo), len(planned)) if progress else found:
-        journal.append(record)
-    journal.sort(trial.key for trial in planned)
-    meta = {
-        **info,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "wall_s": round(time.perf_counter() - start, 1),
-        "workers": n_workers(config, len(todo)),
-        "n_resumed": len(planned) - len(todo),
-        "suite": config.suite,
-        "policy": config.policy,
-        "replan": config.replan,
-    }
-    return _write_results(config, planned, journal.records(), meta)
+    return evaluate_all([config], progress, open_bench)[0]
+
+
+def evaluate_all(
+    configs: Sequence[EvalConfig], progress: Progress | None = None, open_bench: OpenBench = open_real_bench
+) -> list[dict[str, Any]]:
+    """As `evaluate`, many tables on the same processes, one table after the other."""
+    for config in configs:
+        _check(config)
+    planned = [trials(config) for config in configs]
+    info, start = run_info(configs[0].seed), time.perf_counter()
+    journals = [_open_journal(*table) for table in zip(configs, planned, strict=True)]
+    done = [journal.records() for journal in journals]
+    todo = [(i, trial) for i, listed in enumerate(planned) for trial in listed if trial.key not in done[i]]
+    found = _kept(run_trials(todo, configs, open_bench), journals)
+    n_all = sum(map(len, planned))
+    for _ in progress(found, n_all - len(todo), n_all) if progress else found:
+        pass
+    out = []
+    for i, (config, journal) in enumerate(zip(configs, journals, strict=True)):
+        journal.sort(trial.key for trial in planned[i])
+        new = sum(number == i for number, _ in todo)
+        meta = {
+            **info,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "wall_s": round(time.perf_counter() - start, 1),
+            "workers": n_workers(config, len(todo)),
+            "n_resumed": len(planned[i]) - new,
+            "suite": config.suite,
+            "tasks_per_scene": find_suite(config.suite).tasks,
+            "policy": config.policy,
+            "replan": config.replan,
+        }
+        out.append(_write_results(config, planned[i], journal.records(), meta))
+    return out
+
+
+def _kept(found: Iterable[tuple[int, Record]], journals: Sequence[Journal]) -> Iterable[Record]:
+    """The records, once they are on disk."""
+    for number, record in found:
+        journals[number].append(record)
+        yield record
 
 
 def _write_results(
@@ -68,7 +89,8 @@ def _write_results(
     ordered = [records[trial.key] for trial in planned]
     summary = summarize(ordered, config.planners, meta)
     write_atomically(config.out / "eval_info.json", json.dumps(summary, indent=2) + "\n")
-    write_atomically(config.out / "report.html", report(summary, ordered, config.out))
+    if config.films:
+        write_atomically(config.out / "report.html", report(summary, ordered, config.out))
     return summary
 
 
@@ -103,8 +125,11 @@ def clear(out: Path) -> None:
         shutil.rmtree(out / name, ignore_errors=True)
 
 
-def _check_families(config: EvalConfig) -> None:
-    known = find_suite(config.suite).families
+def _check(config: EvalConfig) -> None:
+    suite = find_suite(config.suite)
     for family in config.families:
-        if family not in known:
-            raise ValueError(f"unknown family {family!r} of suite {config.suite}; there are: {', '.join(known)}")
+        if family not in suite.families:
+            known = ", ".join(suite.families)
+            raise ValueError(f"unknown family {family!r} of suite {config.suite}; there are: {known}")
+    if config.episodes % suite.tasks:
+        raise ValueError(f"a scene of {config.suite} has {suite.tasks} tasks: make episodes a multiple of that")

@@ -22,16 +22,17 @@ def summarize(records: Sequence[Record], arms: Sequence[str], meta: Mapping[str,
     by_arm = {arm: [r for r in records if r["arm"] == arm] for arm in arms}
     by_arm = {arm: episodes for arm, episodes in by_arm.items() if episodes}
     return {
-        "arms": {arm: _arm(episodes) for arm, episodes in by_arm.items()},
+        "arms": {arm: _arm(episodes, meta.get("tasks_per_scene", 1)) for arm, episodes in by_arm.items()},
         "paired": [_pair(a, b, by_arm) for i, a in enumerate(by_arm) for b in list(by_arm)[i + 1 :]],
         "meta": dict(meta),
     }
 
 
-def _arm(episodes: Sequence[Record]) -> dict[str, Any]:
+def _arm(episodes: Sequence[Record], tasks: int) -> dict[str, Any]:
     families = sorted({r["family"] for r in episodes})
     return {
         **_rate(episodes),
+        **({"scenes": _rate(_scenes(episodes, tasks))} if tasks > 1 else {}),
         "per_task": {family: _rate([r for r in episodes if r["family"] == family]) for family in families},
         "outcomes": dict(sorted(Counter(r["outcome"] for r in episodes).items())),
         "latency_ms": {
@@ -39,6 +40,14 @@ def _arm(episodes: Sequence[Record]) -> dict[str, Any]:
             "policy": _latency([s for r in episodes for s in r["policy_s"]]),
         },
     }
+
+
+def _scenes(episodes: Sequence[Record], tasks: int) -> list[Record]:
+    """One record per scene all of whose tasks were tried: were all of them done?"""
+    by_scene: dict[int, list[bool]] = {}
+    for r in episodes:
+        by_scene.setdefault(r["scene"] // tasks, []).append(bool(r["success"]))
+    return [{"success": all(done)} for done in by_scene.values() if len(done) == tasks]
 
 
 def _rate(episodes: Sequence[Record]) -> dict[str, Any]:

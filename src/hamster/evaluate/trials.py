@@ -8,6 +8,7 @@ from pathlib import PurePath
 import numpy as np
 
 from hamster.evaluate.config import EvalConfig
+from hamster.evaluate.suites import find_suite
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Trial:
     Attributes:
         scene: number of the scene in this run, the same for all arms.
         family, seed: make the scene.
-        other_family, other_seed: make the next scene, from which the shuffled arm takes its path.
+        other_family, other_seed: make another scene, from which the shuffled arm takes its path.
     """
 
     scene: int
@@ -30,14 +31,14 @@ class Trial:
     @property
     def key(self) -> str:
         """Identifies the trial within a run, and names its files."""
-        return f"{self.scene:04d}-{_file_name(self.arm)}"
+        return f"{self.scene:04d}-{file_name(self.arm)}"
 
 
 def trials(config: EvalConfig) -> list[Trial]:
     """All trials, arms interleaved: an interrupted run has its arms on the same scenes still."""
-    out = []
+    out, tasks = [], find_suite(config.suite).tasks
     for scene in range(config.episodes):
-        here, there = (_scene(config, number) for number in (scene, scene + 1))
+        here, there = (_scene(config, number, tasks) for number in (scene, scene + tasks))
         out += [Trial(scene, arm, *here, *there) for arm in config.planners]
     return out
 
@@ -48,8 +49,9 @@ def scene_seed(seed: int, scene: int) -> int:
     return int(bits >> 2)
 
 
-def _scene(config: EvalConfig, number: int) -> tuple[str, int]:
-    return config.families[number % len(config.families)], scene_seed(config.seed, number)
+def _scene(config: EvalConfig, number: int, tasks: int) -> tuple[str, int]:
+    scene, task = divmod(number, tasks)
+    return config.families[scene % len(config.families)], scene_seed(config.seed, scene) * tasks + task
 
 
 def short_name(arm: str) -> str:
@@ -58,5 +60,6 @@ def short_name(arm: str) -> str:
     return "/".join(parts[-2:] if parts[-1:] == ["model"] else parts[-1:]) or arm
 
 
-def _file_name(arm: str) -> str:
+def file_name(arm: str) -> str:
+    """What files of an arm, or of a policy, may be called."""
     return "".join(c if c.isalnum() or c in "-_" else "_" for c in arm).strip("_")[-60:]

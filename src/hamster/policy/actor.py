@@ -72,6 +72,9 @@ class Actor(nn.Module, ABC, Generic[Config, Inputs]):
 
     config: Config
 
+    def begin(self, tool_world: Tensor, goal_world: Tensor) -> None:
+        """Called once before training, with where tools (N, 4, 4) were and where they went: to scale by it."""
+
     @abstractmethod
     def prepare(self, scene: Scene) -> Inputs:
         """One scene as the network takes it: the same function in training and in service.

@@ -9,13 +9,17 @@ from hamster.policy.actor import AnyActor
 from hamster.policy.config import ActorConfig
 from hamster.policy.flow.config import FlowConfig
 from hamster.policy.image.config import ImageConfig
+from hamster.policy.monolithic.config import MonolithicConfig
 from hamster.policy.views.config import ViewsConfig
 
-CONFIGS: dict[str, type[ActorConfig]] = {config.family: config for config in (FlowConfig, ViewsConfig, ImageConfig)}
+CONFIGS: dict[str, type[ActorConfig]] = {
+    config.family: config for config in (FlowConfig, ViewsConfig, ImageConfig, MonolithicConfig)
+}
 _ACTORS = {
     "flow": ("hamster.policy.flow.actor", "FlowActor"),
     "views": ("hamster.policy.views.actor", "ViewsActor"),
     "image": ("hamster.policy.image.actor", "ImageActor"),
+    "monolithic": ("hamster.policy.monolithic.actor", "MonolithicActor"),
 }
 
 

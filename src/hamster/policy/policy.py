@@ -69,9 +69,14 @@ def load_policy(name_or_path: str | FilePath = "nano") -> Policy:
     from hamster.policy.acting import ActorPolicy
     from hamster.policy.checkpoint import load
 
+    return ActorPolicy(load(find_policy(name_or_path)))
+
+
+def find_policy(name_or_path: str | FilePath) -> FilePath:
+    """The folder of a checkpoint; ValueError if there is none."""
     known = bundled()
     folder = known.get(str(name_or_path), FilePath(name_or_path))
     if not (folder / "config.json").is_file():
         names = ", ".join(known) or "none"
         raise ValueError(f"no policy {str(name_or_path)!r}: neither bundled ({names}) nor a folder with config.json")
-    return ActorPolicy(load(folder))
+    return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ from hamster.path import Path
 from hamster.policy.guide import Guide
 
 Array = NDArray[np.float64]
+_SIDES, _OTHER_SIDE = re.compile(r"\b(left|right)", re.IGNORECASE), {"left": "right", "right": "left"}
 _MIRROR_Y, _MIRROR_X = np.diag([1.0, -1.0, 1.0, 1.0]), np.diag([-1.0, 1.0, 1.0, 1.0])
 
 
@@ -60,7 +62,10 @@ class Scene:
         return replace(self, views=views, body=body, guide=guide)
 
     def mirrored(self) -> Scene:
-        """The same moment in the mirror of the plane y = 0: images flipped, the mirrored tool's fingers swapped."""
+        """The same moment in the mirror of the plane y = 0: images flipped, the mirrored tool's fingers swapped.
+
+        Left and right change places in the instruction, too; letters on things are not read any more.
+        """
         body, before = self.body, self.body.previous_position
         body = replace(
             body,
@@ -73,11 +78,16 @@ class Scene:
             path = guide.path
             flipped = Path(np.abs([1, 0] - path.uv), path.gripper, path.depth_m, path.score)
             guide = Guide(flipped, _mirrored(guide.view))
-        return replace(self, views=views, body=body, guide=guide)
+        return replace(self, views=views, body=body, guide=guide, instruction=mirrored_words(self.instruction))
+
+
+def mirrored_words(instruction: str) -> str:
+    """An instruction in the mirror: "the leftmost cube" becomes "the rightmost cube"."""
+    return _SIDES.sub(lambda side: _OTHER_SIDE[side[0].lower()], instruction)
 
 
 def mirrored_pose(pose_world: Array) -> Array:
-    """A tool pose (4, 4) in the mirror, its fingers swapped so that it is a rotation again."""
+    """Tool poses (..., 4, 4) in the mirror, its fingers swapped so that it is a rotation again."""
     return np.asarray(_MIRROR_Y @ pose_world @ _MIRROR_Y)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gymnasium
 import mujoco
 import numpy as np
@@ -14,15 +16,18 @@ from hamster.rollout.environment import BrokenEnvironmentError
 from hamster.sim.annotate import planned_path
 from hamster.sim.motion import CONTROL_DT_S
 from hamster.sim.render import Renderer
+from hamster.sim.scene import Command
 from hamster.sim.tabletop import FAMILIES
 from hamster.sim.tabletop.demos import IMAGE_SIZE
 from hamster.sim.tabletop.env import TabletopEnv
+from hamster.sim.tabletop.sample import other_tasks
 
-__all__ = ["FAMILIES", "MAX_STEPS", "TabletopEnvironment"]
+__all__ = ["FAMILIES", "MAX_STEPS", "TabletopEnvironment", "counterfactual"]
 
 Array = NDArray[np.float64]
 MAX_STEPS = 200  # 10 s; the expert needs 2 to 4
 FRONT_PX = 256
+TRIES = 20
 _DIVERGED = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
 
 
@@ -32,17 +37,24 @@ class TabletopEnvironment:
     Args:
         family: task family.
         seed: makes the scene and the task.
+        viewpoint: "front", or "moved": where the camera stands through which planner and policy look.
         image_size: of the policy's views, pixels; the default is what the demonstrations were rendered at.
     """
 
     dt_s = CONTROL_DT_S
 
-    def __init__(self, family: str, seed: int, image_size: int = IMAGE_SIZE) -> None:
-        made = gymnasium.make("hamster/Tabletop-v0", family=family, image_size=image_size, disable_env_checker=True)
+    def __init__(self, family: str, seed: int, viewpoint: str = "front", image_size: int = IMAGE_SIZE) -> None:
+        options: dict[str, Any] = {"family": family, "image_size": image_size, "viewpoint": viewpoint}
+        made = gymnasium.make("hamster/Tabletop-v0", disable_env_checker=True, **options)
         assert isinstance(made.unwrapped, TabletopEnv)
         self._env = made.unwrapped
         self._env.reset(seed=seed)
         self._front = Renderer(self._env.world.model, FRONT_PX, FRONT_PX)
+
+    @property
+    def command(self) -> Command:
+        """The task."""
+        return self._env.command
 
     @property
     def instruction(self) -> str:
@@ -59,7 +71,7 @@ class TabletopEnvironment:
 
     def front_image(self) -> NDArray[np.uint8]:
         """(256, 256, 3) from the front camera."""
-        return self._front.render(self._env.world.data, "front").rgb
+        return self._front.render(self._env.world.data, self._env.viewpoint).rgb
 
     def step(self, tool_pose_world: Array, gripper_open: bool) -> bool:
         """One control step; BrokenEnvironmentError if the simulation diverges."""
@@ -74,13 +86,46 @@ class TabletopEnvironment:
         """The expert's path from the present state on, in the front camera; PlanError where it leaves the image."""
         world = self._env.world
         mujoco.mj_forward(world.model, world.data)
-        camera = self._front.camera(world.data, "front")
+        camera = self._front.camera(world.data, self._env.viewpoint)
         path = planned_path(world, self._env.command, camera)
         if path is None:
             raise PlanError("the expert's path starts, grasps, releases or ends outside the image")
         return path
 
+    def turn_to(self, command: Command) -> bool:
+        """Makes another command the task, if its path is on the image; returns whether it is."""
+        before, self._env.command = self._env.command, command
+        try:
+            self.expert_path()
+        except PlanError:
+            self._env.command = before
+            return False
+        return True
+
+    def other_tasks(self) -> list[Command]:
+        """What else could be done in this scene, in the words of the present task; see `sample.other_tasks`."""
+        return other_tasks(self._env.world.scene, self._env.command)
+
     def close(self) -> None:
         """Frees the renderers."""
         self._front.close()
         self._env.close()
+
+
+def counterfactual(family: str, seed: int) -> TabletopEnvironment:
+    """Seeds 2k and 2k + 1 make the same scene with the same words, and two tasks: only the expert's path differs.
+
+    The second task has another target or goal than the first. Scenes in which there is no second task, or one of the
+    two paths leaves the image, are passed over.
+    """
+    first, which = divmod(seed, 2)
+    for world in range(first, first + TRIES):
+        env = TabletopEnvironment(family, world)
+        others = env.other_tasks()
+        commands = [env.command, *(others[i] for i in np.random.default_rng(world).permutation(len(others)))]
+        drawable = [command for command in commands if env.turn_to(command)]
+        if len(drawable) > 1 and drawable[0] is commands[0]:
+            env.turn_to(drawable[which])
+            return env
+        env.close()
+    raise RuntimeError(f"{TRIES} scenes from seed {first} on have no second task")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from hamster.policy.config import ActorConfig
 from hamster.policy.flow.config import FlowConfig
 from hamster.policy.image.config import ImageConfig
 from hamster.policy.learning.augment import AugmentConfig
+from hamster.policy.monolithic.config import MonolithicConfig
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class TrainConfig:
     bf16: bool = True
 
 
+WORDS = 24  # longer than any instruction of the tabletop
+
 PRESETS: dict[str, TrainConfig] = {
     "flow": TrainConfig(),
     # No depth, no calibration: the world stays where it is, and a chunk may start at any frame.
@@ -60,6 +64,16 @@ PRESETS: dict[str, TrainConfig] = {
         ),
         steps=2000,
         on_the_way=1.0,
+    ),
+    # Words and one picture of a camera that stands still; colours are named, so they change little.
+    "monolithic": TrainConfig(
+        actor=MonolithicConfig(),
+        augment=AugmentConfig(
+            path_dropout=1.0, transplant=0.0, finish=0.0, turn_rad=0.0, colour=0.06, fixed_camera=True
+        ),
+        steps=2000,
+        lr=1.5e-3,
+        warmup=100,
     ),
     "debug": TrainConfig(
         actor=FlowConfig(width=32, heads=2, glimpse_px=24, encoder_layers=1, decoder_layers=1, path_waypoints=6),
@@ -74,6 +88,36 @@ PRESETS: dict[str, TrainConfig] = {
         bf16=False,
     ),
 }
+
+
+def adapted(
+    config: TrainConfig,
+    conditioners: tuple[str, ...] | None = None,
+    demonstrations: float | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+) -> TrainConfig:
+    """A configuration with some things otherwise; None leaves one as it is.
+
+    What is trained without any conditioner never meets a path; where its family can read, it is told the words instead.
+
+    Raises:
+        ValueError: if the family has no such conditioner, or a number makes no sense.
+    """
+    if demonstrations is not None and not 0 < demonstrations <= 1:
+        raise ValueError(f"demonstrations is a share in (0, 1], got {demonstrations:g}")
+    if steps is not None and steps < 1:
+        raise ValueError(f"steps must be >= 1, got {steps}")
+    actor, augment = config.actor, config.augment
+    if conditioners is not None:
+        actor = replace(actor, conditioners=conditioners)
+        if not conditioners:
+            augment = replace(augment, path_dropout=1.0)
+            if getattr(actor, "words", None) == 0:
+                actor = replace(actor, words=WORDS)  # type: ignore[call-arg]  # flow and views
+    changes = {"demonstrations": demonstrations, "steps": steps, "seed": seed}
+    changed: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
+    return replace(config, actor=actor, augment=augment, **changed)
 
 
 def preset(name: str) -> TrainConfig:

@@ -39,10 +39,14 @@ class Samples(Dataset[tuple[Tensors, Target]]):
         row, other = rng.choice(self.rows, 2, p=self.weights)
         return self.sample(int(row), int(other), self.config.augment, rng)
 
-    def poses(self) -> NDArray[np.float64]:
-        """(N, 4, 4) where the demonstrations go, undisturbed; also in the mirror, if that is how they are learned."""
-        poses = np.concatenate([self.pack.goal(int(row), self.actor.config)[0] for row in self.rows])
-        return np.concatenate([poses, mirrored_pose(poses)]) if self.config.augment.mirror else poses
+    def moves(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Where the tool (N, 4, 4) was and where it went; also in the mirror, if that is how it is learned."""
+        goals = np.stack([self.pack.goal(int(row), self.actor.config)[0] for row in self.rows])
+        tools = np.broadcast_to(self.pack.meta["tool"][self.rows][:, None], goals.shape)
+        tool, goal = tools.reshape(-1, 4, 4), goals.reshape(-1, 4, 4)
+        if not self.config.augment.mirror:
+            return tool, goal
+        return np.concatenate([tool, mirrored_pose(tool)]), np.concatenate([goal, mirrored_pose(goal)])
 
     def sample(self, row: int, other: int, augment: AugmentConfig, rng: np.random.Generator) -> tuple[Tensors, Target]:
         """A row of the pack, disturbed; its path is transplanted into the picture of another row's episode, or not."""

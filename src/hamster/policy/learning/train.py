@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from hamster import training_state
 from hamster.policy import checkpoint
-from hamster.policy.actor import AnyActor, Target, Tensors
+from hamster.policy.actor import AnyActor, Target, Tensors, as_float
 from hamster.policy.families import build
 from hamster.policy.learning.measure import evaluate
 from hamster.policy.learning.pack import Pack, load_pack
@@ -34,7 +34,9 @@ from hamster.policy.learning.samples import Batch, Samples, batches
 from hamster.provenance import run_info
 
 
-def train_policy(config: str | TrainConfig, data_dir: FilePath, out_dir: FilePath) -> FilePath:
+def train_policy(
+    config: str | TrainConfig, data_dir: FilePath, out_dir: FilePath, pack_dir: FilePath | None = None
+) -> FilePath:
     """Trains to the end of the configuration and leaves the checkpoint folder in `out_dir`.
 
     Args:
@@ -42,6 +44,7 @@ def train_policy(config: str | TrainConfig, data_dir: FilePath, out_dir: FilePat
         data_dir: a label set of kind "episodes".
         out_dir: gets config.json, model.safetensors, train_info.json, metrics.json; to go on: state.safetensors, pack/;
             and tensorboard/.
+        pack_dir: instead of pack/ there: one for all runs that pack the same data in the same way.
 
     Raises:
         ValueError: for an unknown preset, or a folder without such a label set.
@@ -49,7 +52,7 @@ def train_policy(config: str | TrainConfig, data_dir: FilePath, out_dir: FilePat
     config = preset(config) if isinstance(config, str) else config
     accelerator = _accelerator(config)
     with accelerator.main_process_first():
-        pack = load_pack(data_dir, config.actor, out_dir / "pack", config.between)
+        pack = load_pack(data_dir, config.actor, pack_dir or out_dir / "pack", config.between)
     run = Run(config, pack, out_dir, accelerator)
     with Progress(*Progress.get_default_columns(), "{task.fields[loss]}", disable=not run.is_main) as progress:
         bar = progress.add_task("training", total=config.steps, completed=run.step, loss="")
@@ -79,6 +82,7 @@ class Run:
         torch.manual_seed(config.seed)
         actor = build(config.actor)
         self.samples = Samples(pack, config, actor)
+        actor.begin(*map(as_float, self.samples.moves()))
         self.average = copy.deepcopy(actor).eval().requires_grad_(False).to(self.accelerator.device)
         self.measured = Samples(pack, config, self.average)
         self.losses, self.optimiser = self.accelerator.prepare(_Losses(actor), _optimiser(actor, config))

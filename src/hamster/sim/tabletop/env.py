@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
@@ -13,7 +14,7 @@ from hamster.data import Observation, View
 from hamster.geometry import matrix_from_quaternion, pose
 from hamster.sim.expert import plan
 from hamster.sim.scene import Command, Keypose
-from hamster.sim.tabletop.sample import FAMILIES, sample
+from hamster.sim.tabletop.sample import FAMILIES, VIEWPOINTS, sample, seen_from
 from hamster.sim.tasks import Start, begin, is_success
 from hamster.sim.world import World
 
@@ -33,14 +34,19 @@ class TabletopEnv(gymnasium.Env[Obs, NDArray[np.float64]]):
     Args:
         family: one of `sample.FAMILIES`, or "all" for a random one in each episode.
         image_size: height and width of the images, pixels.
+        viewpoint: one of `sample.VIEWPOINTS`: where the camera stands whose view is named "front".
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012 (gymnasium's own type)
 
-    def __init__(self, family: str = "all", image_size: int = 256, render_mode: str | None = None) -> None:
+    def __init__(
+        self, family: str = "all", image_size: int = 256, render_mode: str | None = None, viewpoint: str = "front"
+    ) -> None:
         if family not in (*FAMILIES, "all"):
             raise ValueError(f"unknown family {family!r}; choose from {', '.join(FAMILIES)}, all")
-        self.family, self.image_size, self.render_mode = family, image_size, render_mode
+        if viewpoint not in VIEWPOINTS:
+            raise ValueError(f"unknown viewpoint {viewpoint!r}; choose from {', '.join(VIEWPOINTS)}")
+        self.family, self.image_size, self.render_mode, self.viewpoint = family, image_size, render_mode, viewpoint
         self.observation_space = _observation_space(image_size)
         high = np.array([REACH_M] * 3 + [1.0] * 5)
         self.action_space = spaces.Box(np.append(-high[:7], 0.0), high, dtype=np.float64)
@@ -59,6 +65,8 @@ class TabletopEnv(gymnasium.Env[Obs, NDArray[np.float64]]):
         super().reset(seed=seed)
         family = self.family if self.family != "all" else str(self.np_random.choice(FAMILIES))
         scene, self.command = sample(self.np_random, family)
+        if self.viewpoint != "front":
+            scene, self.command = seen_from(scene, self.command, self.viewpoint, self.np_random)
         self.close()
         self._world = World(scene, self.image_size)
         self._start = begin(self._world)
@@ -79,7 +87,8 @@ class TabletopEnv(gymnasium.Env[Obs, NDArray[np.float64]]):
 
     def observation(self) -> Observation:
         """What the robot senses now, as a record."""
-        return self.world.observe(CAMERAS)
+        record = self.world.observe((self.viewpoint, "wrist"))
+        return replace(record, views=dict(zip(CAMERAS, record.views.values(), strict=True)))
 
     def is_success(self) -> bool:
         """Whether the task is done now."""
@@ -93,7 +102,7 @@ class TabletopEnv(gymnasium.Env[Obs, NDArray[np.float64]]):
 
     def render(self) -> NDArray[np.uint8]:
         """The front camera's image (H, W, 3)."""
-        return self.world.observe(("front",)).views["front"].rgb
+        return self.world.observe((self.viewpoint,)).views[self.viewpoint].rgb
 
     def close(self) -> None:
         """Frees the renderer."""

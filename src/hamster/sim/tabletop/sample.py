@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import pi
 
 import numpy as np
 
 from hamster.sim.catalogue import CATALOGUE
-from hamster.sim.language import TABLETOP, commands
-from hamster.sim.layout import Bounds, scatter, towards_viewer, world_camera
+from hamster.sim.language import TABLETOP, Task, commands, tasks
+from hamster.sim.layout import Bounds, image_layout, scatter, towards_viewer, world_camera
 from hamster.sim.scene import CameraSpec, Command, Light, Scene, Surface, Thing, Vec3
 
 FAMILIES = ("pick_place", "press", "knock", "stack", "push")
@@ -28,6 +29,12 @@ CAMERAS = {
     "front": CameraSpec(eye=(1.12, 0.0, 0.72), target=(0.46, 0.0, 0.085), fovy_deg=37.0),
     "wrist": CameraSpec(eye=(0.09, 0.0, -0.06), target=(0.015, 0.0, 0.05), fovy_deg=75.0, mount="tool"),
 }
+# Where the camera may stand on the day: as in training, or 25 degrees aside around what it looks at, and higher.
+VIEWPOINTS = {
+    "front": CAMERAS["front"],
+    "moved": CameraSpec(eye=(1.06, 0.28, 0.82), target=(0.46, 0.0, 0.085), fovy_deg=37.0),
+}
+OF_A_VIEW = ("left", "right", "front", "behind", "near", "close", "far", "big", "small")
 TOYS = ("cube", "cylinder", "ball", "bottle", "cup")
 RECEIVERS = ("plate", "bowl", "tile")
 # Enough of the same kind in each scene that only the instruction, or the path, tells which is meant.
@@ -55,6 +62,33 @@ def sample(rng: np.random.Generator, family: str) -> tuple[Scene, Command]:
         drawn = commands(scene, rng, 1, TABLETOP, families=(family,))
         if drawn and _feasible(scene, drawn[0]):
             return scene, drawn[0]
+
+
+def seen_from(scene: Scene, command: Command, viewpoint: str, rng: np.random.Generator) -> tuple[Scene, Command]:
+    """The same world and task with a camera more, named as its viewpoint.
+
+    The words stay, unless they speak of how it looks from the front: then others are found that are true from there.
+    All else stays, also the camera "front", towards which the expert knocks things over.
+
+    Raises:
+        ValueError: if there is no such viewpoint.
+    """
+    if viewpoint not in VIEWPOINTS:
+        raise ValueError(f"unknown viewpoint {viewpoint!r}; choose from {', '.join(VIEWPOINTS)}")
+    scene = replace(scene, cameras={**scene.cameras, viewpoint: VIEWPOINTS[viewpoint]})
+    if not any(word in command.instruction.lower() for word in OF_A_VIEW):
+        return scene, command
+    task = Task(command.family, command.target, command.goal)
+    said = commands(scene, rng, 1, TABLETOP, image_layout(scene, viewpoint), among=[task])
+    return scene, said[0] if said else command
+
+
+def other_tasks(scene: Scene, command: Command) -> list[Command]:
+    """What else of the command's family could be done in its scene, in the same words: other things are meant."""
+    others = [task for task in tasks(scene) if task.family == command.family]
+    others = [task for task in others if (task.target, task.goal) != (command.target, command.goal)]
+    meant = [replace(command, target=task.target, goal=task.goal, mentions=()) for task in others]
+    return [other for other in meant if _feasible(scene, other)]
 
 
 def _scene(rng: np.random.Generator, family: str) -> Scene | None:

@@ -1,0 +1,77 @@
+"""Does what `hamster ablate` was asked for."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from hamster.cli.ablate import Ablate
+from hamster.cli.names import listed
+from hamster.cli.show import with_progress
+from hamster.evaluate.ablation import ablate
+from hamster.evaluate.ablation_plan import AblationConfig, seconds_left
+from hamster.evaluate.variants import Variant, variants
+from hamster.evaluate.variants import seconds_left as training_left
+
+console = Console()
+
+
+def run_ablation(options: Ablate) -> None:
+    """Plan, train, compare."""
+    found = _variants(options) if options.train else []
+    if options.dry_run:
+        _say_plan(options, found)
+        return
+    for variant in found:
+        console.print(f"training {variant.name}", style="bold")
+        variant.train(options.data, options.out / "train" / "packs")
+    ablate(_config(options, found), with_progress)
+    console.print((options.out / "ablation.md").read_text(), soft_wrap=True, markup=False)
+    console.print(f"look at {options.out / 'ablation.png'}", soft_wrap=True)
+
+
+def _variants(options: Ablate) -> list[Variant]:
+    shares = tuple(_share(text) for text in listed(options.demonstrations))
+    names, ways = listed(options.config), listed(options.conditioners)
+    found, refused = variants(options.out / "train", names, ways, shares, options.steps, options.seed)
+    for reason in refused:
+        console.print(f"left out {reason}", style="dim", markup=False)
+    if not (options.data / "manifest.json").is_file() and not all(variant.is_trained for variant in found):
+        raise ValueError(f"no label set in {options.data}; make one: hamster label tabletop:320 -o {options.data}")
+    return found
+
+
+def _config(options: Ablate, found: list[Variant]) -> AblationConfig:
+    return AblationConfig(
+        out=options.out,
+        policies=(*options.policy_names, *(str(variant.folder) for variant in found)),
+        planners=listed(options.planners),
+        cameras=listed(options.cameras),
+        episodes=options.episodes,
+        seed=options.seed,
+        workers=options.workers,
+        counterfactual=options.counterfactual,
+    )
+
+
+def _say_plan(options: Ablate, found: list[Variant]) -> None:
+    total_s = 0.0
+    for variant in found:
+        left_s = training_left(variant, found)
+        console.print(f"train {variant.name}: {_minutes(left_s)}", soft_wrap=True, markup=False)
+        total_s += left_s
+    untrained = {str(v.folder): bool(v.config.actor.conditioners) for v in found if not v.is_trained}
+    for name, n, left_s in seconds_left(_config(options, found), untrained):
+        console.print(f"evaluate {name}, {n} episodes: {_minutes(left_s)}", soft_wrap=True, markup=False)
+        total_s += left_s
+    console.print(f"in all about {total_s / 60:.0f} minutes", style="bold")
+
+
+def _minutes(seconds: float) -> str:
+    return f"about {seconds / 60:.1f} minutes" if seconds else "done"
+
+
+def _share(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"demonstrations are numbers in (0, 1], separated by commas, not {text!r}") from None

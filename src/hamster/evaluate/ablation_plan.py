@@ -1,0 +1,123 @@
+"""What an ablation consists of: one evaluation per policy and column of scenes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hamster.evaluate.config import ARMS, FAMILIES, EvalConfig
+from hamster.evaluate.journal import Journal
+from hamster.evaluate.trials import file_name, short_name, trials
+from hamster.policy import find_policy
+from hamster.policy.checkpoint import read_config
+from hamster.provenance import usable_cores
+
+CAMERAS = {"training": "tabletop", "moved": "tabletop-moved"}
+COUNTERFACTUAL = "counterfactual"  # the third kind of column: two paths in the same scene
+SECONDS_PER_EPISODE = 1.5  # of one core of an EPYC
+
+
+@dataclass(frozen=True)
+class AblationConfig:
+    """What to compare.
+
+    Attributes:
+        out: result folder: ablation.json, ablation.md, ablation.png, and cells/ with the episodes.
+        policies: bundled names or checkpoint folders. Those that see no path are asked once, in the arm "none".
+        planners: arms, as in `EvalConfig`.
+        cameras: names in `CAMERAS`.
+        episodes, seed, families, workers: as in `EvalConfig`; every column has the same scenes for all policies.
+        counterfactual: scenes in which two paths have to lead to two outcomes; 0 for none.
+
+    Raises:
+        ValueError: if a name is unknown, or two policies have the same one.
+    """
+
+    out: Path
+    policies: tuple[str, ...]
+    planners: tuple[str, ...] = ARMS
+    cameras: tuple[str, ...] = tuple(CAMERAS)
+    episodes: int = 60
+    seed: int = 0
+    families: tuple[str, ...] = FAMILIES
+    workers: int | None = None
+    counterfactual: int = 0
+
+    def __post_init__(self) -> None:
+        if unknown := [name for name in self.cameras if name not in CAMERAS]:
+            raise ValueError(f"unknown camera {unknown[0]!r}; there are: {', '.join(CAMERAS)}")
+        names = [short_name(policy) for policy in self.policies]
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"policies must be at least one, each with a name of its own, got {', '.join(names)}")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One policy in one column of scenes: an evaluation of its own."""
+
+    policy: str
+    column: str
+    config: EvalConfig
+
+
+def cells(config: AblationConfig, untrained: Mapping[str, bool] | None = None) -> list[Cell]:
+    """All of them; those of one policy one after the other.
+
+    Args:
+        untrained: for policies whose folder does not exist yet, whether they will see paths.
+    """
+    out, known = [], untrained or {}
+    for policy in config.policies:
+        sees = known[policy] if policy in known else sees_paths(policy)
+        arms = config.planners if sees else ("none",)
+        out += [_cell(config, policy, camera, arms) for camera in config.cameras]
+        if config.counterfactual and sees:
+            out.append(_cell(config, policy, COUNTERFACTUAL, ("oracle",)))
+    return out
+
+
+def seconds_left(config: AblationConfig, untrained: Mapping[str, bool]) -> list[tuple[str, int, float]]:
+    """Per cell its name, its episodes, and about how many seconds it has yet to go; `untrained` as in `cells`."""
+    processes = config.workers or usable_cores()
+    out = []
+    for cell in cells(config, untrained):
+        n = cell.config.episodes * len(cell.config.planners)
+        left = 0 if is_complete(cell.config) else n
+        out.append((cell.config.out.name, n, left * SECONDS_PER_EPISODE / processes))
+    return out
+
+
+def is_complete(config: EvalConfig) -> bool:
+    """Whether its folder holds all its episodes, measured as it says."""
+    try:
+        info = json.loads((config.out / "eval_info.json").read_text())["meta"]
+        held = json.loads((config.out / "conditions.json").read_text())
+    except (OSError, ValueError, KeyError):
+        return False
+    wanted = {"suite": config.suite, "policy": config.policy, "seed": config.seed, "families": list(config.families)}
+    if any(held.get(name) != value for name, value in wanted.items()) or "git_commit" not in info:
+        return False
+    return {trial.key for trial in trials(config)} <= Journal(config.out, held).records().keys()
+
+
+def sees_paths(policy: str) -> bool:
+    """Whether its configuration has a way in for paths; ValueError if there is no such policy."""
+    return bool(read_config(find_policy(policy))["actor"].get("conditioners"))
+
+
+def _cell(config: AblationConfig, policy: str, column: str, arms: tuple[str, ...]) -> Cell:
+    pairs = column == COUNTERFACTUAL
+    cell = EvalConfig(
+        out=config.out / "cells" / f"{file_name(short_name(policy))}-{column}",
+        suite=CAMERAS.get(column, column),
+        planners=arms,
+        policy=policy,
+        episodes=2 * config.counterfactual if pairs else config.episodes,
+        seed=config.seed,
+        families=config.families,
+        workers=config.workers,
+        films=False,
+    )
+    return Cell(policy, column, cell)

@@ -1,0 +1,140 @@
+"""The monolithic baseline: the planner's vision-language model, fine-tuned to say the next keypose token by token.
+
+In the manner of RT-2 and OpenVLA (arXiv 2406.09246): one token of 256 per dimension, one after the other. It is the
+system that the paper is measured against, so it is given what helps it: the off-domain planner's weights, what the
+robot feels and remembers, soft targets, and bins that look alike where they are near.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from hamster.nano.decoder import Layer
+from hamster.nano.modeling import HamsterNanoForConditionalGeneration
+from hamster.policy.actor import Actor, Prediction, Target
+from hamster.policy.monolithic.backbone import open_backbone
+from hamster.policy.monolithic.bins import BINS, DIMENSIONS, Bins
+from hamster.policy.monolithic.config import MonolithicConfig
+from hamster.policy.monolithic.inputs import FELT, MOVE, NOTHING, SLOTS, Inputs, as_tokens, make_inputs
+from hamster.policy.scene import Scene
+
+
+class MonolithicActor(Actor[MonolithicConfig, Inputs]):
+    """Image, words and proprioception -> the next keypose, as a move from where the tool is."""
+
+    vocabulary: Tensor
+
+    def __init__(self, config: MonolithicConfig) -> None:
+        super().__init__()
+        self.config, model, vocabulary = open_backbone(config)
+        self._take(model)
+        width = model.config.hidden_size
+        self.action = nn.Embedding(NOTHING + 1, width)
+        self.slot = nn.Embedding(SLOTS + 1, width, padding_idx=0)
+        self.head = nn.Parameter(torch.empty(DIMENSIONS, BINS, width))
+        self.poses, self.moves = Bins(), Bins()
+        self.register_buffer("vocabulary", vocabulary)
+        self._tokenizer: Tokenizer | None = None
+        self._start()
+
+    def begin(self, tool_world: Tensor, goal_world: Tensor) -> None:
+        """See `Actor.begin`: the ranges that the bins divide."""
+        tool, goal = tool_world[:, :3, :3], goal_world[:, :3, :3]
+        self.poses.fit(tool_world[:, :3, 3], tool)
+        self.moves.fit(goal_world[:, :3, 3] - tool_world[:, :3, 3], tool.transpose(1, 2) @ goal)
+
+    def prepare(self, scene: Scene) -> Inputs:
+        """See `Actor.prepare`."""
+        config = self.config
+        return make_inputs(scene, config.cameras[0], self.tokenizer, self.poses, self.moves, config.text_tokens)
+
+    def losses(self, inputs: Inputs, target: Target, generator: torch.Generator) -> dict[str, Tensor]:
+        """Cross-entropy against a Gaussian around the right bin of each dimension."""
+        turn = inputs.tool_rotation.transpose(1, 2) @ target.rotation[:, 0]
+        right = self.moves.of(self.moves.values(target.position[:, 0], turn, target.is_open[:, 0]))
+        logits = self.say(self.look(inputs), self._with_action(inputs, right), inputs.words)
+        away = (torch.arange(BINS, device=right.device) - right[..., None]) / self.config.sigma_bins
+        wanted = (-0.5 * away**2).softmax(-1)
+        each = -(wanted * logits.log_softmax(-1)).sum(-1).mean(0)
+        return {"position": each[:3].sum(), "rotation": each[3:6].sum(), "gripper": each[6]}
+
+    def predict(self, inputs: Inputs, generator: torch.Generator) -> Prediction:
+        """The most likely token, one after the other; the score is their mean probability."""
+        features = self.look(inputs)
+        said = torch.zeros(len(inputs.words), DIMENSIONS, dtype=torch.long, device=inputs.words.device)
+        p = torch.zeros_like(said, dtype=torch.float)
+        for i in range(DIMENSIONS):
+            probabilities = self.say(features, self._with_action(inputs, said), inputs.words)[:, i].softmax(-1)
+            p[:, i], said[:, i] = probabilities.max(-1)
+        position, turn, is_open = self.moves.pose(self.moves.middle(said))
+        return Prediction(
+            position=position[:, None],
+            rotation=(inputs.tool_rotation @ turn)[:, None],
+            is_open=is_open[:, None],
+            done=torch.zeros_like(is_open),
+            score=p.mean(-1),
+        )
+
+    def look(self, inputs: Inputs) -> Tensor:
+        """Image tokens (B, 256, width)."""
+        pixels = inputs.pixels.permute(0, 3, 1, 2) / 127.5 - 1
+        seen: Tensor = self.from_image(self.tower(pixels))
+        return seen + self.patch.weight
+
+    def say(self, image: Tensor, sentence: Tensor, words: Tensor) -> Tensor:
+        """Logits (B, 7, 256) of each dimension's bins, given the ones before in the sentence (B, T)."""
+        places = torch.arange(sentence.shape[1], device=sentence.device)
+        slots = (places - words[:, None] + 1).clamp(0, SLOTS)
+        table = torch.cat([self.token.weight, self.action.weight])
+        text = (F.embedding(sentence, table) + self.place.weight[: len(places)] + self.slot(slots))[:, None]
+        future = torch.ones(len(places), len(places), dtype=torch.bool, device=sentence.device).triu(1)
+        for i, layer in enumerate(self.layers):
+            image, text = cast(Layer, layer).blocks(image, text, future, i < self.config.backbone["image_layers"])
+        at = _action_at(words)[..., None] - 1  # the state before a token says it
+        states = self.norm(text[:, 0].gather(1, at.expand(-1, -1, text.shape[-1])))
+        return torch.einsum("bdw,dvw->bdv", states, self.head.to(states.dtype)).float()
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Read from the weights, so that a checkpoint needs nothing else."""
+        if self._tokenizer is None:
+            self._tokenizer = Tokenizer.from_buffer(self.vocabulary.cpu().numpy().tobytes())
+        return self._tokenizer
+
+    def _with_action(self, inputs: Inputs, bins: Tensor) -> Tensor:
+        """The sentence with the action (B, 7) said."""
+        return inputs.sentence.scatter(1, _action_at(inputs.words), len(self.token.weight) + as_tokens(bins, MOVE))
+
+    def _take(self, model: HamsterNanoForConditionalGeneration) -> None:
+        """The backbone, without what only draws paths."""
+        self.tower, self.layers, self.norm = model.tower, model.layers, model.answer.norm
+        words = model.words
+        self.token, self.place, self.patch, self.from_image = words.token, words.position, words.patch, words.from_image
+
+    def _start(self) -> None:
+        """Bins start as waves in a few directions: near ones are alike, and one attention head can carry them."""
+        angles = math.pi * 2.0 ** torch.arange(8) * (torch.arange(BINS)[:, None] + 0.5) / BINS
+        waves = torch.cat([angles.sin(), angles.cos()], -1)
+        directions = nn.init.orthogonal_(torch.empty(waves.shape[1], self.head.shape[-1]))
+        with torch.no_grad():
+            self.action.weight[:NOTHING] = (waves @ directions).repeat(NOTHING // BINS, 1)
+            self.action.weight[NOTHING] = 0.0
+            self.head.copy_((0.3 * waves @ directions).expand(DIMENSIONS, -1, -1))
+            self.slot.weight.normal_(0, 0.3)[0] = 0.0
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Makes room for the vocabulary, whose length no configuration tells."""
+        if prefix + "vocabulary" in state_dict:
+            self.vocabulary, self._tokenizer = torch.empty_like(state_dict[prefix + "vocabulary"]), None
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _action_at(words: Tensor) -> Tensor:
+    """(B, 7) places in the sentence."""
+    return words[:, None] + FELT + 1 + torch.arange(DIMENSIONS, device=words.device)

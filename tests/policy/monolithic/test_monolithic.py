@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from hamster.policy import checkpoint
+from hamster.policy.actor import Target
+from hamster.policy.families import build
+from hamster.policy.learning.presets import adapted, preset
+from hamster.policy.monolithic.config import MonolithicConfig
+from hamster.policy.scene import mirrored_words
+
+
+def batch(*inputs):
+    return type(inputs[0]).stack(inputs)
+
+
+def ask(actor, scene):
+    with torch.inference_mode():
+        return actor.predict(batch(actor.prepare(scene)), torch.Generator())
+
+
+def goal(x: float, is_open: float = 0.0) -> Target:
+    position, rotation = torch.tensor([[[x, -0.1, -0.2]]]), torch.eye(3)[None, None]
+    return Target(position, rotation, torch.tensor([[is_open]]), torch.zeros(1))
+
+
+def test_it_starts_from_the_planners_weights(small, planner):
+    weights = load_file(str(planner / "model.safetensors"))
+    assert torch.equal(small.token.weight, weights["words.token.weight"])
+    assert torch.equal(small.tower.stem.weight, weights["tower.stem.weight"])
+    assert small.config.backbone["hidden_size"] == 32
+
+
+def test_it_starts_from_the_bundled_planner_if_not_told_otherwise():
+    actor = build(preset("monolithic").actor)
+    assert actor.tokenizer.get_vocab_size() == len(actor.token.weight) > 500
+
+
+def test_it_needs_neither_depth_nor_calibration_nor_a_path(small, scene, without_depth):
+    one, other = ask(small, scene), ask(small, without_depth)
+    assert torch.equal(one.position, other.position) and torch.equal(one.is_open, other.is_open)
+    assert torch.allclose(one.rotation[0, 0] @ one.rotation[0, 0].T, torch.eye(3), atol=1e-5)
+
+
+def test_it_needs_words(small, without_depth):
+    with pytest.raises(ValueError, match="needs an instruction"):
+        small.prepare(replace(without_depth, instruction=""))
+    with pytest.raises(ValueError, match="a shorter instruction"):
+        small.prepare(replace(without_depth, instruction="red " * 100))
+
+
+def test_a_checkpoint_needs_nothing_but_itself(small, planner, without_depth, tmp_path):
+    config = replace(small.config, planner=str(tmp_path / "gone"))
+    small.config = config
+    checkpoint.save(tmp_path / "saved", small)
+    again = checkpoint.load(tmp_path / "saved")
+    before, after = ask(small, without_depth), ask(again, without_depth)
+    assert torch.equal(before.position, after.position) and torch.equal(before.score, after.score)
+
+
+def test_a_number_is_said_before_the_ones_that_follow(small, without_depth):
+    inputs = batch(small.prepare(without_depth))
+    said = torch.full((1, 7), 100)
+    later = said.clone()
+    later[:, 4:] = 7
+    one, other = (
+        small.say(small.look(inputs), small._with_action(inputs, bins), inputs.words) for bins in (said, later)
+    )
+    assert torch.allclose(one[:, :5], other[:, :5], atol=1e-5) and not torch.allclose(
+        one[:, 5:], other[:, 5:], atol=1e-3
+    )
+
+
+def test_a_batch_is_its_members(small, without_depth):
+    shorter = replace(without_depth, instruction="press the button")
+    both = [small.prepare(scene) for scene in (without_depth, shorter)]
+    with torch.inference_mode():
+        together = small.predict(batch(*both), torch.Generator())
+    alone = [ask(small, scene) for scene in (without_depth, shorter)]
+    assert torch.allclose(together.position, torch.cat([each.position for each in alone]), atol=1e-5)
+
+
+def test_it_learns_that_words_say_where_to(small, without_depth):
+    """The same picture, two instructions, two goals: half a centimetre apart they are not."""
+    scenes = [without_depth, replace(without_depth, instruction="press the button")]
+    inputs = batch(*(small.prepare(scene) for scene in scenes))
+    target = Target.stack([Target(*(value[0] for value in vars(goal(x, x > 0)).values())) for x in (0.3, -0.3)])
+    optimiser = torch.optim.AdamW(small.train().parameters(), lr=3e-3)
+    for _ in range(60):
+        optimiser.zero_grad()
+        torch.stack(list(small.losses(inputs, target, torch.Generator()).values())).sum().backward()
+        optimiser.step()
+    with torch.inference_mode():
+        found = small.eval().predict(inputs, torch.Generator())
+    assert (found.position - target.position).abs().max() < 0.01
+    assert (found.is_open > 0.5).tolist() == [[True], [False]]
+
+
+def test_unknown_planners_and_heads_are_one_line(planner, tmp_path):
+    with pytest.raises(ValueError, match=r"no planner 'gone'.*nano"):
+        build(MonolithicConfig(planner="gone"))
+    other = tmp_path / "llava"
+    shutil.copytree(planner, other)
+    (other / "config.json").write_text('{"model_type": "llava"}')
+    with pytest.raises(ValueError, match="is no nano planner"):
+        build(MonolithicConfig(planner=str(other)))
+    with pytest.raises(ValueError, match="no chunk head"):
+        MonolithicConfig(head="chunk", horizon=8)
+    with pytest.raises(ValueError, match="sees no path"):
+        adapted(preset("monolithic"), conditioners=("tokens",))
+
+
+def test_words_are_mirrored_with_the_picture(scene):
+    assert (
+        mirrored_words("Put the Leftmost cube right of the bright one")
+        == "Put the rightmost cube left of the bright one"
+    )
+    mirrored = scene.mirrored()
+    assert (
+        mirrored.instruction == "put the red cube on the right plate"
+        and mirrored.mirrored().instruction == scene.instruction
+    )
+    assert np.array_equal(mirrored.views["front"].rgb[:, ::-1], scene.views["front"].rgb)
