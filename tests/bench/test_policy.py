@@ -70,5 +70,7 @@ def test_what_is_timed_has_the_published_sizes():
     assert mixed == [told + 1024] * 2
 
 
-def test_a_step_is_measured():
-    assert measure_flow(1, n=1)["cpu_ms"] > 0
+def test_a_step_is_measured(monkeypatch):
+    small = replace(FLOWMATCH, backbone="tower", image_px=32, encoder_layers=1, decoder_layers=1)
+    monkeypatch.setattr("hamster.bench.flow.FLOWMATCH", small)
+    assert measure_flow(2, n=1)["cpu_ms"] > 0

@@ -14,6 +14,7 @@ from torch import Tensor
 
 Network = Callable[[Tensor, Tensor], Tensor]  # noisy actions (B, S, ...) and times (B, S) -> what `wanted` says
 LEVELS = 100  # of noise in training, by diffusion
+EARLY = 0.008  # of the cosine schedule: little noise is not too little
 
 
 class Schedule(ABC):
@@ -105,9 +106,9 @@ SCHEDULES: dict[str, Schedule] = {"flow": RectifiedFlow(), "ddim": Diffusion(0.0
 
 def signal_share(time: Tensor) -> Tensor:
     """The action's part of the variance: next to nothing at time 0, and all of it at 1."""
-    early = 0.008
-    share = torch.cos(((1 - time) + early) / (1 + early) * pi / 2) ** 2 / cos(early / (1 + early) * pi / 2) ** 2
-    return share.clamp(1e-4, 1)
+    angles = ((1 - time.double()) + EARLY) / (1 + EARLY) * pi / 2
+    share = angles.cos() ** 2 / cos(EARLY / (1 + EARLY) * pi / 2) ** 2
+    return share.clamp(1e-4, 1).float()
 
 
 def _like(time: Tensor, action: Tensor) -> Tensor:

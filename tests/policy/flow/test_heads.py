@@ -1,0 +1,218 @@
+"""What holds for every head, schedule and way to look."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from hamster.data import Observation, View
+from hamster.path import Path
+from hamster.policy.acting import ActorPolicy
+from hamster.policy.actor import Target
+from hamster.policy.flow.actor import FlowActor
+from hamster.policy.flow.config import FlowConfig
+from hamster.policy.flow.encoding import mix, thinned_mix
+from hamster.policy.flow.inputs import Inputs
+from hamster.policy.layers import EncoderBlock, Tokens, attend, codes
+from hamster.policy.rotation import angle_between
+
+from .learned import CASES, overfitted
+
+Seen = tuple[Observation, Path]
+SMALL = FlowConfig(width=32, heads=2, glimpse_px=24, encoder_layers=1, decoder_layers=2, path_waypoints=6)
+DENSE = replace(
+    SMALL,
+    cameras=("front", "side"),
+    conditioners=("tokens", "channels", "cloud", "overlay"),
+    glimpse_px=0,
+    image_px=64,
+    words=6,
+    history=3,
+    briefing_layers=1,
+    keep=0.25,
+    encoder_layers=2,
+)
+FORMS = {
+    "foveas": SMALL,
+    "dense": DENSE,
+    "both": replace(DENSE, glimpse_px=24, conditioners=("foveas", "channels"), visual_layers=2),
+    "trajectory": replace(DENSE, head="trajectory", horizon=5, position_scale_m=0.1),
+    "chunk": replace(SMALL, head="chunk", horizon=8, position_scale_m=0.1),
+    "ddim": replace(SMALL, schedule="ddim"),
+    "ddpm": replace(SMALL, schedule="ddpm", steps=20),
+}
+
+
+def _loud(config: FlowConfig) -> FlowActor:
+    """An untrained actor in which nothing is silent: every weight is random."""
+    torch.manual_seed(0)
+    actor = FlowActor(config).eval()
+    with torch.no_grad():
+        for parameter in actor.parameters():
+            if not parameter.any():
+                parameter.normal_(0, 0.05)
+        actor.done.bias.fill_(-100.0)
+    return actor
+
+
+def _both_views(observation: Observation, by: np.ndarray) -> Observation:
+    """Seen by two cameras, the second one a little aside; all of it moved."""
+    view, tool = observation.views["front"], np.array(observation.tool_pose_world)
+    views = {}
+    for name, aside in (("front", 0.0), ("side", 0.1)):
+        assert view.camera is not None
+        camera_pose = view.camera.world_from_camera.copy()
+        camera_pose[:3, 3] += by + np.array([0, aside, 0])
+        views[name] = View(view.rgb, view.depth_m, replace(view.camera, world_from_camera=camera_pose))
+    tool[:3, 3] += by
+    return replace(observation, views=views, tool_pose_world=tool)
+
+
+def _inputs(actor: FlowActor, seen: Seen) -> Inputs:
+    scene = ActorPolicy(actor).scene(_both_views(seen[0], np.zeros(3)), seen[1], "put the cube down")
+    return Inputs.stack([actor.prepare(scene)])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_moving_scene_path_and_tool_moves_all_poses_with_them(form: str, seen: Seen) -> None:
+    actor, by = _loud(FORMS[form]), np.array([0.31, -0.57, 0.22])
+    found = []
+    for moved in (np.zeros(3), by):
+        policy = ActorPolicy(actor)
+        policy.act(_both_views(seen[0], moved), seen[1], "put it down")
+        found.append(policy.act(_both_views(seen[0], moved + np.array([0.02, 0, 0])), seen[1], "put it down"))
+    here, there = found
+    assert len(here.poses) == actor.config.horizon
+    np.testing.assert_allclose(there.poses[:, :3, 3], here.poses[:, :3, 3] + by, atol=1e-4)
+    np.testing.assert_allclose(there.poses[:, :3, :3], here.poses[:, :3, :3], atol=1e-3)
+    np.testing.assert_array_equal(there.gripper_open, here.gripper_open)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_learns_with_every_weight(form: str, seen: Seen) -> None:
+    """A gradient reaches whatever is there, but for the ages and words of a past that is not, and frozen backbones."""
+    actor, horizon = _loud(FORMS[form]).train(), FORMS[form].horizon
+    inputs = _inputs(actor, seen)
+    eye = torch.eye(3).expand(1, horizon, 3, 3)
+    target = Target(torch.full((1, horizon, 3), 0.05), eye, torch.ones(1, horizon), torch.zeros(1))
+    losses = actor.losses(inputs, target, torch.Generator().manual_seed(0))
+    torch.stack(list(losses.values())).sum().backward()
+    untouched = [name for name, p in actor.named_parameters() if p.grad is None]
+    assert not untouched and all(torch.isfinite(value) for value in losses.values())
+
+
+@pytest.mark.parametrize("form", ["dense", "trajectory"])
+def test_cached_keys_and_values_are_those_of_encoding_anew_in_every_step(form: str, seen: Seen) -> None:
+    actor = _loud(FORMS[form])
+    inputs, steps = _inputs(actor, seen), actor.config.steps
+    noise = torch.randn(1, 3, actor.config.horizon, 9)
+    with torch.inference_mode():
+        x = noise
+        for step in range(steps):
+            x = x + actor.velocity(x, torch.full((1, 3), step / steps), actor.encode(inputs)) / steps
+        torch.testing.assert_close(actor.flow(noise, actor.encode(inputs), torch.Generator()), x)
+
+
+def test_poses_of_a_trajectory_see_each_other_but_samples_do_not(seen: Seen) -> None:
+    actor = _loud(FORMS["trajectory"])
+    noise, time = torch.randn(1, 3, 5, 9), torch.full((1, 3), 0.5)
+    with torch.inference_mode():
+        encoded = actor.encode(_inputs(actor, seen))
+        before = actor.velocity(noise, time, encoded)
+        noise[0, 1, 4] += 1
+        change = (actor.velocity(noise, time, encoded) - before).abs().amax(-1)[0]
+    assert change[0].max() < 1e-5 and change[2].max() < 1e-5 and change[1].min() > 1e-5
+
+
+def test_keeping_all_tokens_is_not_thinning_at_all(seen: Seen) -> None:
+    """The thinned mixture with a part that rounds to everything, against plain self-attention."""
+    torch.manual_seed(0)
+    blocks = [EncoderBlock(32, 2) for _ in range(2)]
+    x, positions, on = torch.randn(2, 40, 32), torch.rand(2, 40, 3), torch.rand(2, 40) > 0.2
+    on[:, 0] = True
+    full = mix(blocks, x, codes(positions, 16), on, 10, 2)
+    torch.testing.assert_close(thinned_mix(blocks, x, Tokens(x, positions, on), 10, 2, 15, 1.0), full)
+    # Of the last 25 tokens those that are off take no part: leaving just them out changes nothing for the others.
+    few = on.clone()
+    few[:, 15:] = torch.arange(25) < 20
+    context, x = Tokens(x, positions, few), x.clone()
+    thinned = thinned_mix(blocks, x, context, 10, 2, 15, 20 / 25)
+    full = mix(blocks, x, codes(positions, 16), few, 10, 2)
+    torch.testing.assert_close(thinned[few], full[few], atol=1e-5, rtol=1e-5)
+    assert torch.equal(thinned[:, 35:], x[:, 35:])
+
+
+def test_attention_is_the_same_fused_and_written_out() -> None:
+    query, key, value = torch.randn(2, 3, 5, 16), torch.randn(2, 3, 7, 16), torch.randn(2, 3, 7, 16)
+    on = torch.tensor([[True] * 7, [True, False] * 3 + [True]])
+    logits = (query @ key.mT / 4).masked_fill(~on[:, None, None], -torch.inf)
+    torch.testing.assert_close(attend(query, key, value, on), logits.softmax(-1) @ value)
+    half = attend(query.bfloat16(), key.bfloat16(), value.bfloat16(), on).float()
+    torch.testing.assert_close(half, logits.softmax(-1) @ value, atol=0.05, rtol=0.05)
+
+
+def test_the_order_of_cameras_and_words_matters_and_idle_words_do_not(seen: Seen) -> None:
+    actor = _loud(FORMS["dense"])
+    observation = _both_views(seen[0], np.zeros(3))
+
+    def anchor(words: str) -> torch.Tensor:
+        scene = ActorPolicy(actor).scene(observation, seen[1], words)
+        with torch.inference_mode():
+            return actor.encode(Inputs.stack([actor.prepare(scene)])).anchor
+
+    assert torch.equal(anchor("press the button"), anchor("  Press the button "))
+    assert not torch.allclose(anchor("press the button"), anchor("press the lever"), atol=1e-6)
+    assert not torch.allclose(anchor(""), anchor("press"), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["channels", "cloud", "tokens", "overlay"])
+def test_a_conditioner_is_silent_until_it_has_learned(name: str, seen: Seen) -> None:
+    torch.manual_seed(0)
+    plain = FlowActor(replace(DENSE, conditioners=())).eval()
+    told = FlowActor(replace(DENSE, conditioners=(name,))).eval()
+    missing = told.load_state_dict(plain.state_dict(), strict=False).missing_keys
+    assert all(key.startswith("conditioners.") for key in missing)
+    with torch.inference_mode():
+        added = [told.conditioners[name].image_features(_inputs(told, seen))]
+        tokens = told.conditioners[name].tokens(_inputs(told, seen))
+    added += [] if tokens is None else [tokens.features]
+    assert all(part is None or not part.any() for part in added)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_episode_is_learned_by_heart(case: str) -> None:
+    actor, inputs, target = overfitted(case)
+    with torch.inference_mode():
+        found = actor.predict(inputs, torch.Generator().manual_seed(1))
+    apart = (found.position - target.position).norm(dim=-1)
+    assert apart.median() < 0.01 and apart.max() < 0.03
+    assert angle_between(found.rotation, target.rotation).median() < 0.2
+    assert torch.equal(found.is_open > 0.5, target.is_open > 0.5)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bfloat16_moves_a_waypoint_by_less_than_a_millimetre(case: str) -> None:
+    actor, inputs, _ = overfitted(case)
+    with torch.inference_mode():
+        exact = actor.predict(inputs, torch.Generator().manual_seed(1))
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = actor.predict(inputs, torch.Generator().manual_seed(1))
+    assert rough.position.dtype == torch.float32
+    assert not torch.equal(rough.position, exact.position)
+    assert (rough.position - exact.position).norm(dim=-1).max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"glimpse_px": 30}, "multiples of 8"),
+        ({"glimpse_px": 0, "image_px": 0}, "sees nothing"),
+        ({"width": 36}, "multiple of 8"),
+        ({"steps": 0}, "1 to 100 steps"),
+        ({"glimpse_px": 0, "image_px": 32}, "foveas"),
+    ],
+)
+def test_what_cannot_be_built_says_why(change: dict[str, int], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        replace(SMALL, **change)  # type: ignore[arg-type]
