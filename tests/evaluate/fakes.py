@@ -86,5 +86,6 @@ def open_bench(config: EvalConfig) -> Bench:
         policy=PathPolicy(),
         replan=config.replan,
         out=config.out,
+        films=config.films,
         seed_everything=lambda seed: None,
     )
