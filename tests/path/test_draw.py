@@ -137,3 +137,30 @@ def test_distance_is_in_shorter_sides():
     distance = channels(Path([[0.0, 0.0]], [U]), 50, 200)[1]
     assert distance[0, 25] == pytest.approx(0.51, abs=0.01)
     assert distance[0, 199] == 1
+
+
+def slow_channels(path, height, width):
+    """By the definition, segment by segment, in float64; and for each pixel all progress that is as near as any."""
+    side = np.array([width, height]) / min(width, height)
+    v, u = np.mgrid[0:height, 0:width] + 0.5
+    pixels, points = np.stack([u / width, v / height], -1) * side, path.uv * side
+    steps = np.linalg.norm(np.diff(points, axis=0), axis=-1)
+    before = np.concatenate([[0], np.cumsum(steps)])
+    gaps, progress = [np.linalg.norm(pixels - points[0], axis=-1)], [np.zeros((height, width))]
+    for start, end, length, so_far in zip(points, points[1:], steps, before, strict=False):
+        part = ((pixels - start) @ (end - start) / max(length, 1e-12) ** 2).clip(0, 1)
+        gaps.append(segment_distance(pixels, start, end))
+        progress.append((so_far + part * length) / max(before[-1], 1e-12))
+    return np.array(gaps), np.array(progress)
+
+
+@given(paths(max_size=12))
+def test_channels_equal_the_definition(path):
+    progress, distance, _ = channels(path, 24, 40)
+    gaps, candidates = slow_channels(path, 24, 40)
+    np.testing.assert_allclose(distance, gaps.min(0).clip(max=1), atol=2e-4)
+    nearest = gaps <= gaps.min(0) + 2e-3  # within rounding, any of these
+    off = np.where(nearest, np.abs(candidates - progress), np.inf).min(0)
+    assert off.max() < 2e-3
+    earliest = np.where(gaps <= gaps.min(0) + 1e-9, candidates, np.inf).min(0)
+    assert (progress <= earliest + 2e-3).all()

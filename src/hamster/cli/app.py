@@ -17,7 +17,9 @@ from hamster.cli.data import Data
 from hamster.cli.demo import Demo
 from hamster.cli.eval import Eval
 from hamster.cli.eval_planner import EvalPlanner
+from hamster.cli.info import Info
 from hamster.cli.label import Label
+from hamster.cli.parity import Parity
 from hamster.cli.plan import Plan
 from hamster.cli.serve import Serve
 from hamster.cli.train import Train
@@ -30,6 +32,8 @@ Command = (
     | Annotated[EvalPlanner, tyro.conf.subcommand("eval-planner")]
     | Annotated[Ablate, tyro.conf.subcommand("ablate")]
     | Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Info, tyro.conf.subcommand("info")]
+    | Annotated[Parity, tyro.conf.subcommand("parity")]
     | Annotated[Serve, tyro.conf.subcommand("serve")]
     | Annotated[Label, tyro.conf.subcommand("label")]
     | Annotated[Data, tyro.conf.subcommand("data")]

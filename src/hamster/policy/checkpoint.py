@@ -12,11 +12,20 @@ from safetensors.torch import load_file, save_file
 from hamster.policy.actor import AnyActor
 from hamster.policy.families import build, config_from_json
 
+UNITS = {
+    "position": "metres, from the tool's tip, along the world's axes",
+    "rotation": "world from tool, 6 numbers: its x and y axes",
+    "gripper": "0 closed to 1 open",
+    "rgb": "0 to 255; scaled by the network itself",
+    "depth": "metres along the optical axis, 0 where unknown",
+}
+"""How a checkpoint's numbers are meant. Statistics of the data, where a family scales by any, are among its weights."""
+
 
 def save(folder: FilePath, actor: AnyActor, train_info: dict[str, Any] | None = None) -> None:
     """Writes the three files; weights in float32."""
     folder.mkdir(parents=True, exist_ok=True)
-    config = {"family": actor.config.family, "actor": asdict(actor.config)}
+    config = {"family": actor.config.family, "units": UNITS, "actor": asdict(actor.config)}
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     save_file({k: v.contiguous().cpu() for k, v in actor.state_dict().items()}, str(folder / "model.safetensors"))
     if train_info is not None:

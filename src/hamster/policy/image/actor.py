@@ -23,6 +23,8 @@ from hamster.policy.scene import Scene
 
 BODY = 3 + 6 + 2  # tool position, rotation, gripper
 POSE = 3 + 6 + 1
+LOSS_M = 0.05  # this much off weighs as much as a radian or a gripper in doubt
+REACH_M = 0.1  # so that a few centimetres count for something from the start
 STILL = torch.tensor([1.0, 0, 0, 0, 1, 0])
 
 
@@ -38,10 +40,7 @@ class ImageActor(Actor[ImageConfig, Inputs]):
         self.norm_patches = nn.LayerNorm(width)
         self.body = mlp(BODY, width, width)
         self.points = mlp(cameras * config.points * 2, width, width)
-        learned = {
-            "channels": silent(nn.Conv2d(CHANNELS, STEM, PATCH, PATCH)),
-            "tokens": nn.Sequential(nn.Linear(WAYPOINT, width), nn.GELU(), silent(nn.Linear(width, width))),
-        }
+        learned = {"channels": silent(nn.Conv2d(CHANNELS, STEM, PATCH, PATCH)), "tokens": _Waypoints(config)}
         self.conditioners = nn.ModuleDict({name: learned[name] for name in config.conditioners if name in learned})
         self.encoder = nn.TransformerEncoder(
             _layer(nn.TransformerEncoderLayer, config), config.encoder_layers, enable_nested_tensor=False
@@ -59,7 +58,7 @@ class ImageActor(Actor[ImageConfig, Inputs]):
         position, turn, gripper_logit = self.chunk(inputs)
         wanted = six_from_matrix(target.rotation @ inputs.tool_rotation.transpose(-1, -2)[:, None])
         return {
-            "position": (position - target.position).abs().mean() / self.config.position_scale_m,
+            "position": (position - target.position).abs().mean() / LOSS_M,
             "rotation": (turn - wanted).abs().mean(),
             "gripper": nn.functional.binary_cross_entropy_with_logits(gripper_logit, target.is_open) * 0.5,
         }
@@ -78,28 +77,42 @@ class ImageActor(Actor[ImageConfig, Inputs]):
 
     def chunk(self, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor]:
         """Positions (B, K, 3) in metres from the tool, turns from its rotation (B, K, 6), logits of open (B, K)."""
-        context, off = self.context(inputs)
-        context = self.encoder(context, src_key_padding_mask=off)
+        context = self.encoder(self.context(inputs))
         steps = self.steps + context[:, :1]  # the body's token: what to do next
-        found = self.pose(self.decoder(steps, context, memory_key_padding_mask=off)).float()
-        position, turn, is_open = found.split([3, 6, 1], -1)
+        position, turn, is_open = self.pose(self.decoder(steps, context)).float().split([3, 6, 1], -1)
         return position * self.config.position_scale_m, turn + STILL.to(turn.device), is_open[..., 0]
 
-    def context(self, inputs: Inputs) -> tuple[Tensor, Tensor | None]:
-        """Tokens (B, N, width): the body, the patches, the waypoints; and which are off (B, N), if any can be."""
+    def context(self, inputs: Inputs) -> Tensor:
+        """Tokens (B, N, width): what is known of body and path, then the patches."""
         told = None
         if "channels" in self.conditioners:
             told = self.conditioners["channels"](inputs.channels.permute(0, 3, 1, 2))
         patches, points = self.eyes(inputs.rgb, told)
         patches = (self.norm_patches(patches) + self.places).flatten(1, 2)
-        parts = [inputs.tool_position, six_from_matrix(inputs.tool_rotation), inputs.gripper]
-        body = self.body(torch.cat(parts, -1)) + self.points(points.flatten(1))
-        if "tokens" not in self.conditioners:
-            return torch.cat([body[:, None], patches], 1), None
-        waypoints = self.conditioners["tokens"](inputs.waypoints)
-        tokens = torch.cat([body[:, None], patches, waypoints], 1)
-        off = torch.arange(tokens.shape[1], device=tokens.device) > patches.shape[1]
-        return tokens, off & ~inputs.has_path[:, None]
+        parts = [inputs.tool_position / REACH_M, six_from_matrix(inputs.tool_rotation), inputs.gripper]
+        body = (self.body(torch.cat(parts, -1)) + self.points(points.flatten(1)))[:, None]
+        if "tokens" in self.conditioners:
+            body = body + self.conditioners["tokens"](body, inputs)
+        return torch.cat([body, patches], 1)
+
+
+class _Waypoints(nn.Module):
+    """The path's waypoints as tokens that the body's attends to. Among the patches' they could not be silent at first:
+    also a token that says nothing takes its share of attention.
+    """
+
+    def __init__(self, config: ImageConfig) -> None:
+        super().__init__()
+        self.embed = mlp(WAYPOINT, config.width, config.width)
+        self.attention = nn.MultiheadAttention(config.width, config.heads, batch_first=True)
+        silent(self.attention.out_proj)
+
+    def forward(self, body: Tensor, inputs: Inputs) -> Tensor:
+        """What is to be added to the body's token (B, 1, width); nothing without a path."""
+        tokens = self.embed(inputs.waypoints)
+        return torch.as_tensor(
+            self.attention(body, tokens, tokens, need_weights=False)[0] * inputs.has_path[:, None, None]
+        )
 
 
 def _layer(kind: Callable[..., nn.Module], config: ImageConfig) -> Any:

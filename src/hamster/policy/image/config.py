@@ -22,7 +22,7 @@ class ImageConfig(ActorConfig):
         encoder_layers, decoder_layers: self-attention among the patches; cross-attention of the chunk's poses.
         points: image points that each camera's spatial soft-max finds.
         waypoints: tokens of the conditioner `tokens`, evenly spaced along the path.
-        position_scale_m: what one unit of the loss means.
+        position_scale_m: what one unit of the network's output means: about as far as a chunk goes.
     """
 
     family: ClassVar[str] = "image"
@@ -39,7 +39,7 @@ class ImageConfig(ActorConfig):
     decoder_layers: int = 3
     points: int = 32
     waypoints: int = 16
-    position_scale_m: float = 0.05
+    position_scale_m: float = 0.2
 
     def __post_init__(self) -> None:
         super().__post_init__()

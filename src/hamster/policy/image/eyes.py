@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from hamster.policy.image.config import ImageConfig
 
 STRIDE = 16
-PATCH, STEM, MIDDLE = 4, 64, 96
+PATCH, STEM, MIDDLE = 4, 48, 96
+SHARPNESS = 10.0  # of the soft-max: from the start, points stand for places rather than for the whole image
 GROUPS = 8
 
 
@@ -36,7 +37,7 @@ class Eyes(nn.Module):
             maps = maps.unflatten(0, (batch, cameras))
             maps = torch.cat([maps[:, :1] + told[:, None], maps[:, 1:]], 1).flatten(0, 1)
         maps = self.fine(maps)
-        points = soft_argmax(self.points(maps).float())
+        points = soft_argmax(self.points(maps).float() * SHARPNESS)
         patches = self.coarse(maps).flatten(2).transpose(1, 2)
         return patches.reshape(batch, cameras, *patches.shape[1:]), points.reshape(batch, cameras, -1, 2)
 

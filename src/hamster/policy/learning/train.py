@@ -152,7 +152,9 @@ class Run:
         info = run_info(seed=self.config.seed)
         last = self.metrics[-1] if self.metrics else {}
         cost = {"seconds": round(self.seconds, 1), "waiting": round(self.waited, 3)}
-        return info | {"train": _config(self.config), **cost, "metrics": last}
+        demonstrations = {"episodes": len(self.pack.instructions), "frames": len(self.pack.paths)}
+        data = {"sources": self.pack.sources, **demonstrations, "families": self.pack.families}
+        return info | {"train": _config(self.config), "data": data, **cost, "metrics": last}
 
     def _next(self) -> Batch:
         if self._batches is None:

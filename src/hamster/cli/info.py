@@ -1,0 +1,50 @@
+"""`hamster info`: what a checkpoint is, and where it comes from."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tyro.conf import Positional, UseCounterAction
+
+
+@dataclass(frozen=True)
+class Info:
+    """Print what a checkpoint is: family, architecture, cameras, conditioners, units, training, commit, metrics."""
+
+    checkpoint: Positional[str]
+    """A checkpoint's folder, or the name of a bundled one; a name that policy and planner share prints both."""
+    json: UseCounterAction[int] = 0  # flags of type bool take a word here
+    """One JSON object per checkpoint instead."""
+
+    def run(self) -> None:
+        """Prints its sections."""
+        from hamster.checkpoints import describe
+
+        for folder in _folders(self.checkpoint):
+            about = describe(folder)
+            sys.stdout.write(json.dumps(about) + "\n" if self.json else _printed(about))
+
+
+def _printed(about: dict[str, dict[str, Any]]) -> str:
+    lines = []
+    for section, facts in about.items():
+        lines.append(section)
+        for name, value in facts.items():
+            lines.append(f"  {name:20} {value if isinstance(value, str) else json.dumps(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _folders(name: str) -> list[Path]:
+    from hamster.planner.planner import BUNDLED, bundled
+    from hamster.policy.policy import bundled as policies
+
+    found = [policies()[name]] if name in policies() else []
+    found += [BUNDLED / name] if name in bundled() else []
+    if not found and not (Path(name) / "config.json").is_file():
+        names = ", ".join(sorted({*policies(), *bundled()}))
+        raise ValueError(f"no checkpoint {name!r}: neither bundled ({names}) nor a folder with config.json")
+    return found or [Path(name)]

@@ -1,0 +1,145 @@
+"""What a labelled demonstration says about its frames: which to learn from, and what was known and done at each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.label.episodes import LabelledEpisode
+from hamster.path import Gripper
+from hamster.policy.config import ActorConfig, Head
+
+Array = NDArray[Any]
+
+# Frames on the way are kept up to half-way: nearer to its end, a motion might as well be over.
+HALF_WAY, NEAR_M = 0.5, 0.03
+HALF_OPEN = 0.5
+DEPTH_UNIT_M = 1e-4
+
+
+def chosen(demonstration: LabelledEpisode, head: Head, between: int) -> list[int]:
+    """Frames worth training on: the first, those at which a keypose was reached, and some on the way to the next.
+
+    All frames for chunks, which may start anywhere.
+    """
+    episode = demonstration.episode
+    if head == "chunk":
+        return list(range(len(episode.observations)))
+    assert episode.keyposes is not None and episode.tool_poses_world is not None
+    tool, key = episode.tool_poses_world[:, :3, 3], _keyframes(episode.keyposes.next)
+    following = _next(demonstration)
+    chosen = []
+    for index, keypose in enumerate(episode.keyposes.tool_poses_world[:, :3, 3]):
+        frames = np.flatnonzero(following == index)
+        ahead = np.linalg.norm(tool[frames] - keypose, axis=-1)
+        far = ahead > max(NEAR_M, HALF_WAY * ahead.max(initial=0))
+        anchors = frames[key[frames]][:1] if index else frames[:1]
+        on_the_way = np.setdiff1d(frames[far & ~key[frames]], anchors)
+        picks = np.linspace(0, len(on_the_way) - 1, between + 2)[1:-1].round().astype(int)
+        chosen += [*anchors, *(on_the_way[picks] if len(on_the_way) else [])]
+    return sorted({int(row) for row in chosen})
+
+
+def _next(demonstration: LabelledEpisode) -> NDArray[np.int64]:
+    """(T,) the keypose that each frame is on its way to, the last one also when it has been reached."""
+    keyposes = demonstration.episode.keyposes
+    assert keyposes is not None
+    return np.minimum(keyposes.next, len(keyposes.gripper_open) - 1)
+
+
+def _keyframes(following: Array) -> NDArray[np.bool_]:
+    return np.append(False, following[1:] != following[:-1])
+
+
+def track_of(demonstration: LabelledEpisode, head: Head) -> dict[str, Array]:
+    """All of an episode's frames: `pack.TRACKS`."""
+    episode = demonstration.episode
+    assert episode.tool_poses_world is not None
+    following = _next(demonstration)
+    times = [seen.time_s for seen in episode.observations] if head == "chunk" else range(len(following))
+    is_open = _in_force(demonstration, head)
+    return {"tool": episode.tool_poses_world, "open": is_open, "keypose": following, "time_s": np.array(times, float)}
+
+
+def _in_force(demonstration: LabelledEpisode, head: Head) -> NDArray[np.bool_]:
+    """(T,) the gripper's command in force at each frame.
+
+    A keypose includes the wait for the gripper: its command counts once that is over. Chunks wait themselves, and their
+    commands begin where the label's events are.
+    """
+    episode, first = demonstration.episode, demonstration.labels[0]
+    if head != "chunk":
+        return np.array([_commanded(demonstration, int(phase)) for phase in _next(demonstration)])
+    is_open = np.full(len(episode.observations), _commanded(demonstration, 0))
+    for waypoint, state in first.path.events:
+        if state is not Gripper.UNKNOWN:
+            is_open[first.frames[waypoint] :] = state is Gripper.OPEN
+    return is_open
+
+
+def moments(
+    demonstration: LabelledEpisode, rows: list[int], config: ActorConfig, number: int, families: list[str]
+) -> Iterator[tuple[dict[str, Any], dict[str, Array]]]:
+    """Of each row what is known, and what the cameras saw."""
+    episode = demonstration.episode
+    assert episode.keyposes is not None and episode.tool_poses_world is not None and episode.gripper is not None
+    keyposes = episode.keyposes
+    following, key = _next(demonstration), _keyframes(keyposes.next)
+    is_open = _in_force(demonstration, config.head)
+    if demonstration.task not in families:
+        families.append(demonstration.task)
+    asked = np.flatnonzero(key | (np.arange(len(key)) == 0))
+    for offset, row in enumerate(rows):
+        phase = int(following[row])
+        before = asked[asked < row][-1:]
+        known = {
+            "path": demonstration.labels[row].path,
+            "episode": number,
+            "frame": row,
+            "first": offset,  # of its episode, until the rows are counted
+            "key": bool(key[row]) or row == 0,
+            "phase": phase,
+            "family": families.index(demonstration.task),
+            "tool": episode.tool_poses_world[row],
+            "gripper": float(episode.gripper[row]),
+            "open": bool(is_open[row]),
+            "target": keyposes.tool_poses_world[phase],
+            "target_open": bool(keyposes.gripper_open[phase]),
+            "last": phase == len(keyposes.gripper_open) - 1,
+            "previous": episode.tool_poses_world[before[0] if len(before) else row],
+            "has_previous": len(before) > 0,
+            "previous_open": bool(is_open[before[0] if len(before) else row]),
+        }
+        seen, lenses = _seen(demonstration, row, config)
+        yield known | lenses, seen
+
+
+def _seen(demonstration: LabelledEpisode, row: int, config: ActorConfig) -> tuple[dict[str, Array], dict[str, Array]]:
+    """The images of the policy's cameras, and their calibration."""
+    views = demonstration.episode.observations[row].views
+    images: dict[str, Array] = {}
+    lenses: dict[str, Array] = {}
+    for name in config.cameras:
+        if name not in views:
+            raise ValueError(f"the demonstrations have no view {name!r}; there are: {', '.join(views)}")
+        view, camera = views[name], views[name].camera
+        if config.needs_depth and (view.depth_m is None or camera is None):
+            lacking = "depth" if view.depth_m is None else "calibration"
+            others = "`image` and `monolithic` do without"
+            raise ValueError(f"view {name!r} has no {lacking}, which the {config.family} policy needs; {others}")
+        images[f"rgb_{name}"] = view.rgb
+        if config.needs_depth and view.depth_m is not None:
+            images[f"depth_{name}"] = (view.depth_m / DEPTH_UNIT_M).round().clip(0, 65535).astype(np.uint16)
+        lenses[f"intrinsics_{name}"] = np.full((3, 3), np.nan) if camera is None else camera.intrinsics
+        lenses[f"world_from_camera_{name}"] = np.full((4, 4), np.nan) if camera is None else camera.world_from_camera
+    return images, lenses
+
+
+def _commanded(demonstration: LabelledEpisode, phase: int) -> bool:
+    """What the gripper was told when the keypose before this phase was reached."""
+    episode = demonstration.episode
+    assert episode.keyposes is not None and episode.gripper is not None
+    return bool(episode.keyposes.gripper_open[phase - 1]) if phase else bool(episode.gripper[0] > HALF_OPEN)

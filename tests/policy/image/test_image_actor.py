@@ -1,0 +1,157 @@
+from dataclasses import replace
+from pathlib import Path as FilePath
+
+import numpy as np
+import pytest
+import synthetic
+import torch
+
+from hamster.data import Observation, View
+from hamster.path import Path
+from hamster.policy.acting import ActorPolicy
+from hamster.policy.actor import Target
+from hamster.policy.checkpoint import load, save
+from hamster.policy.config import ActorConfig
+from hamster.policy.families import build
+from hamster.policy.image.actor import ImageActor
+from hamster.policy.image.config import ImageConfig
+from hamster.policy.image.eyes import soft_argmax
+from hamster.policy.image.inputs import Inputs
+from hamster.policy.learning.pack import load_pack
+from hamster.policy.learning.presets import PRESETS, TrainConfig
+from hamster.policy.learning.train import Run
+
+Seen = tuple[Observation, Path]
+SMALL = ImageConfig(image_px=32, width=32, heads=2, encoder_layers=1, decoder_layers=1, points=8)
+
+
+def _actor(**changes: object) -> ImageActor:
+    torch.manual_seed(0)
+    return ImageActor(replace(SMALL, **changes)).eval()  # type: ignore[arg-type]
+
+
+def _inputs(actor: ImageActor, observation: Observation, path: Path | None) -> Inputs:
+    return Inputs.stack([actor.prepare(ActorPolicy(actor).scene(observation, path))])
+
+
+def _answer(actor: ImageActor, inputs: Inputs) -> torch.Tensor:
+    with torch.inference_mode():
+        return torch.cat([part.flatten() for part in actor.chunk(inputs)])
+
+
+def test_a_chunk_is_executed_in_part_and_streamed(seen: Seen) -> None:
+    motion = ActorPolicy(_actor()).act(*seen)
+    assert motion.poses.shape == (4, 4, 4) and motion.gripper_open.shape == (4,) and motion.step_s == 0.2
+    turns = motion.poses[:, :3, :3]
+    np.testing.assert_allclose(turns @ turns.transpose(0, 2, 1), np.tile(np.eye(3), (4, 1, 1)), atol=1e-5)
+
+
+def test_the_last_command_is_the_last_that_was_executed(seen: Seen) -> None:
+    actor = _actor()
+    with torch.no_grad():  # open for the first half of the chunk, closed for the rest
+        actor.steps[:4], actor.steps[4:] = 5.0, -5.0
+        head = actor.pose[1]
+        assert isinstance(head, torch.nn.Linear)
+        head.weight[9] = 0.0
+    policy, observation = ActorPolicy(actor), seen[0]
+    executed = policy.act(*seen).gripper_open
+    assert policy.scene(observation, seen[1]).body.is_open == executed[-1]
+
+
+def test_neither_depth_nor_calibration_are_needed_or_looked_at(seen: Seen) -> None:
+    actor, (observation, path) = _actor(conditioners=("overlay", "channels", "tokens")), seen
+    bare = replace(observation, views={"front": View(observation.views["front"].rgb)})
+    with_all, without = (_inputs(actor, each, path) for each in (observation, bare))
+    assert all(torch.equal(getattr(with_all, name), getattr(without, name)) for name in vars(with_all))
+    assert np.isfinite(ActorPolicy(actor).act(bare, path).poses).all()
+
+
+@pytest.mark.parametrize("conditioner", ["overlay", "channels", "tokens"])
+def test_the_path_gets_in_and_learned_conditioners_are_silent_at_first(seen: Seen, conditioner: str) -> None:
+    actor, (observation, path) = _actor(conditioners=(conditioner,)), seen
+    inputs = [_inputs(actor, observation, each) for each in (path, None)]
+    told, untold = (_answer(actor, each) for each in inputs)
+    if conditioner != "overlay":
+        torch.testing.assert_close(told, untold, atol=1e-6, rtol=0)
+        with torch.no_grad():
+            for parameter in actor.conditioners.parameters():
+                parameter.normal_(0, 0.1)
+        told, untold = (_answer(actor, each) for each in inputs)
+    assert (told - untold).abs().max() > 1e-5
+
+
+def test_a_checkpoint_without_paths_loads_with_every_conditioner(seen: Seen, tmp_path: FilePath) -> None:
+    plain = _actor(conditioners=())
+    save(tmp_path, plain)
+    told = load(tmp_path, conditioners=("channels", "tokens"))
+    assert isinstance(told, ImageActor) and set(told.conditioners) == {"channels", "tokens"}
+    answers = [_answer(actor, _inputs(actor, *seen)) for actor in (plain, told)]
+    torch.testing.assert_close(*answers, atol=1e-6, rtol=0)
+
+
+def test_two_cameras_are_looked_through_and_the_path_is_on_the_first(seen: Seen) -> None:
+    observation, path = seen
+    both = replace(observation, views=dict.fromkeys(("front", "wrist"), observation.views["front"]))
+    actor = _actor(cameras=("front", "wrist"), conditioners=("overlay", "channels"))
+    inputs = _inputs(actor, both, path)
+    assert inputs.rgb.shape == (1, 2, 32, 32, 3) and not torch.equal(inputs.rgb[0, 0], inputs.rgb[0, 1])
+    assert torch.equal(inputs.rgb[0, 1], _inputs(actor, both, None).rgb[0, 0])
+    assert torch.isfinite(_answer(actor, inputs)).all()
+
+
+def test_where_it_goes_itself_there_is_nothing_to_learn(seen: Seen) -> None:
+    actor = _actor()
+    inputs = _inputs(actor, *seen)
+    with torch.inference_mode():
+        found = actor.predict(inputs, torch.Generator())
+        target = Target(found.position, found.rotation, (found.is_open > 0.5).float(), found.done)
+        losses = actor.losses(inputs, target, torch.Generator())
+    assert losses["position"] < 1e-5 and losses["gripper"] > 0
+
+
+def test_soft_argmax_finds_a_peak_between_pixels() -> None:
+    v, u = torch.meshgrid(torch.linspace(-1, 1, 24), torch.linspace(-1, 1, 32), indexing="ij")
+    maps = -200 * ((u - 0.31) ** 2 + (v + 0.52) ** 2)
+    torch.testing.assert_close(soft_argmax(maps[None, None])[0, 0], torch.tensor([0.31, -0.52]), atol=2e-3, rtol=0)
+
+
+def test_what_makes_no_sense_is_refused_in_one_line() -> None:
+    with pytest.raises(ValueError, match="there are: overlay, channels, tokens"):
+        ImageConfig(conditioners=("cloud",))
+    with pytest.raises(ValueError, match="multiple of 16"):
+        ImageConfig(image_px=100)
+    with pytest.raises(ValueError, match="executed <= horizon"):
+        ImageConfig(executed=9)
+
+
+def _demos(folder: FilePath) -> FilePath:
+    return synthetic.write(folder, {"pick_place": 1, "press": 1}, size=64, between=2, one_scene=True)
+
+
+def test_one_scene_is_learnt_and_the_path_decides(tmp_path: FilePath) -> None:
+    preset = PRESETS["image"]
+    augment = replace(preset.augment, path_dropout=0.0, mirror=0.0, colour=0.0, forget_gripper=0.0, tool_noise_m=0.001)
+    train = {"steps": 160, "batch": 8, "lr": 3e-3, "warmup": 5, "ema": 0.9, "held_out_every": 0, "bf16": False}
+    config: TrainConfig = replace(
+        preset, actor=replace(SMALL, step_s=0.6, horizon=2, executed=2), augment=augment, **train
+    )
+    pack = load_pack(_demos(tmp_path / "demos"), config.actor, tmp_path / "pack")
+    assert not pack.depth and len(pack.paths) == len(pack.tracks["open"])  # no depth, and every frame
+    run = Run(config, pack, tmp_path)
+    for _ in range(config.steps):
+        run.advance()
+    starts = np.flatnonzero(pack.meta["frame"] == 0)
+    pairs = [
+        run.samples.sample(int(row), int(row), replace(augment, stale_path=0.0), np.random.default_rng(0))
+        for row in starts
+    ]
+    inputs, target = (type(part[0]).stack(part) for part in zip(*pairs, strict=True))
+    with torch.inference_mode():
+        guess = run.average.predict(inputs, torch.Generator()).position
+    goals = target.position[:, -1]
+    assert (goals[0] - goals[1]).norm() > 0.1  # one scene, two paths, two ends
+    assert (guess[:, -1] - goals).norm(dim=-1).max() < 0.5 * (goals[0] - goals[1]).norm()
+
+
+def test_every_family_builds_from_its_own_defaults() -> None:
+    assert isinstance(build(SMALL), ImageActor) and issubclass(ImageConfig, ActorConfig)
