@@ -100,6 +100,20 @@ def test_what_is_complete_is_not_done_again(config):
     assert [left > 0 for _, _, left in seconds_left(longer, {})] == [True, True, False, True, True]
 
 
+def test_a_cell_that_another_commit_began_begins_anew_but_other_scenes_are_kept(config, monkeypatch):
+    ablate(config, open_bench=fakes.open_bench)
+    whole = [line for cell in cells(config) for line in (cell.config.out / "rollouts.jsonl").read_text().splitlines()]
+    first = cells(config)[0].config.out
+    lines = (first / "rollouts.jsonl").read_text().splitlines()
+    (first / "rollouts.jsonl").write_text(lines[0] + "\n")
+    monkeypatch.setattr("hamster.evaluate.run.git_commit", lambda: "1" * 40)
+    table = ablate(config, open_bench=fakes.open_bench)
+    assert len(whole) == sum(len((c.config.out / "rollouts.jsonl").read_text().splitlines()) for c in cells(config))
+    assert len(table["rows"]) == 9
+    with pytest.raises(ValueError, match="holds another run"):
+        ablate(replace(config, seed=5), open_bench=fakes.open_bench)
+
+
 def test_scenes_with_two_tasks_have_neighbouring_seeds(tmp_path):
     pairs = trials(EvalConfig(tmp_path, suite="counterfactual", planners=("oracle",), episodes=6))
     seeds = [trial.seed for trial in pairs]

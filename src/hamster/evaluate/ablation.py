@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hamster.evaluate.ablation_plan import AblationConfig, cells, is_complete
+from hamster.evaluate.ablation_plan import AblationConfig, cells, is_complete, is_same
 from hamster.evaluate.ablation_report import markdown, picture
 from hamster.evaluate.ablation_table import tabulate
 from hamster.evaluate.bench import open_bench as open_real_bench
@@ -25,7 +26,7 @@ def ablate(
     """Runs what is not done yet and writes the table.
 
     Cells that are complete are read, whichever commit they were made by; the table says by which. One that is not goes
-    on under the commit that it began with only.
+    on, or begins anew if another commit began it.
 
     Returns:
         The content of ablation.json.
@@ -34,7 +35,7 @@ def ablate(
         ValueError: if there is no such policy or arm, or a cell's folder holds another run.
     """
     planned = cells(config)
-    todo = [cell.config for cell in planned if not is_complete(cell.config)]
+    todo = [replace(c.config, restart=is_same(c.config)) for c in planned if not is_complete(c.config)]
     if todo:
         evaluate_all(todo, progress, open_bench)
     table = tabulate(config, planned)

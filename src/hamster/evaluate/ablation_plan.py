@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hamster.evaluate.config import ARMS, FAMILIES, EvalConfig
 from hamster.evaluate.journal import Journal
@@ -91,15 +92,26 @@ def seconds_left(config: AblationConfig, untrained: Mapping[str, bool]) -> list[
 
 def is_complete(config: EvalConfig) -> bool:
     """Whether its folder holds all its episodes, measured as it says."""
-    try:
-        info = json.loads((config.out / "eval_info.json").read_text())["meta"]
-        held = json.loads((config.out / "conditions.json").read_text())
-    except (OSError, ValueError, KeyError):
-        return False
-    wanted = {"suite": config.suite, "policy": config.policy, "seed": config.seed, "families": list(config.families)}
-    if any(held.get(name) != value for name, value in wanted.items()) or "git_commit" not in info:
+    held = conditions(config.out)
+    if not is_same(config) or not (config.out / "eval_info.json").is_file():
         return False
     return {trial.key for trial in trials(config)} <= Journal(config.out, held).records().keys()
+
+
+def is_same(config: EvalConfig) -> bool:
+    """Whether its folder holds episodes of the same scenes and policy, made by whichever commit."""
+    wanted = {"suite": config.suite, "policy": config.policy, "seed": config.seed, "families": list(config.families)}
+    held = conditions(config.out)
+    return all(held.get(name) == value for name, value in wanted.items())
+
+
+def conditions(folder: Path) -> dict[str, Any]:
+    """Under which the episodes in a folder were made; empty if there are none."""
+    try:
+        held = json.loads((folder / "conditions.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return held if isinstance(held, dict) else {}
 
 
 def sees_paths(policy: str) -> bool:

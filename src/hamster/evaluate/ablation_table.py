@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hamster.evaluate.ablation_plan import AblationConfig, Cell
+from hamster.evaluate.ablation_plan import AblationConfig, Cell, conditions
 from hamster.evaluate.journal import Journal
 from hamster.evaluate.stats import mcnemar
 from hamster.evaluate.trials import short_name, trials
@@ -45,8 +45,8 @@ def _paired(planned: Sequence[Cell]) -> list[dict[str, Any]]:
 
 def _outcomes(cell: Cell) -> list[tuple[str, dict[str, bool]]]:
     keys = {trial.key for trial in trials(cell.config)}
-    held = json.loads((cell.config.out / "conditions.json").read_text())
-    records = [r for key, r in Journal(cell.config.out, held).records().items() if key in keys]
+    journal = Journal(cell.config.out, conditions(cell.config.out))
+    records = [r for key, r in journal.records().items() if key in keys]
     arms = cell.config.planners
     return [(arm, {str(r["scene"]): bool(r["success"]) for r in records if r["arm"] == arm}) for arm in arms]
 
