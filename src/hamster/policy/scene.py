@@ -95,7 +95,8 @@ def calibrated(view: View, name: str) -> tuple[NDArray[np.float32], Camera]:
     """Depth and calibration of a view; ValueError names what it lacks."""
     if view.depth_m is None or view.camera is None:
         lacking = "depth_m" if view.depth_m is None else "camera (calibration)"
-        raise ValueError(f"the view {name!r} has no {lacking}, which a 3D policy needs; the `image` policy does not")
+        others = "`image` and `monolithic` do without"
+        raise ValueError(f"the view {name!r} has no {lacking}, which a 3D policy needs; {others}")
     return view.depth_m, view.camera
 
 

@@ -20,6 +20,7 @@ from hamster.policy.image.inputs import Inputs
 from hamster.policy.learning.pack import load_pack
 from hamster.policy.learning.presets import PRESETS, TrainConfig
 from hamster.policy.learning.train import Run
+from tests.label_sets import write_manifest
 
 Seen = tuple[Observation, Path]
 SMALL = ImageConfig(image_px=32, width=32, heads=2, encoder_layers=1, decoder_layers=1, points=8)
@@ -151,6 +152,23 @@ def test_one_scene_is_learnt_and_the_path_decides(tmp_path: FilePath) -> None:
     goals = target.position[:, -1]
     assert (goals[0] - goals[1]).norm() > 0.1  # one scene, two paths, two ends
     assert (guess[:, -1] - goals).norm(dim=-1).max() < 0.5 * (goals[0] - goals[1]).norm()
+
+
+def test_demonstrations_without_depth_or_calibration_are_for_this_policy(tmp_path: FilePath) -> None:
+    demos = _demos(tmp_path / "demos")
+    for file in demos.glob("*.npz"):
+        with np.load(file) as stored:
+            kept = {
+                name: stored[name] for name in stored.files if name.split("_")[0] in ("rgb", "tool", "gripper", "time")
+            }
+            kept |= {name: stored[name] for name in stored.files if name.startswith("key")}
+        np.savez(file, **kept)
+    write_manifest(demos, "episodes", *([f"ep-{i:05d}.npz", f"ep-{i:05d}.json"] for i in range(2)))
+    with pytest.raises(ValueError, match="no depth, which the flow policy needs; `image` and `monolithic` do without"):
+        load_pack(demos, PRESETS["debug"].actor, tmp_path / "flow")
+    pack = load_pack(demos, SMALL, tmp_path / "pack")
+    run = Run(replace(PRESETS["image"], actor=SMALL, batch=2, held_out_every=0, bf16=False), pack, tmp_path)
+    assert np.isfinite(list(run.advance().values())).all() and pack.views(0, ["front"])["front"].camera is None
 
 
 def test_every_family_builds_from_its_own_defaults() -> None:
