@@ -87,7 +87,7 @@ def make_inputs(config: FlowConfig, scene: Scene) -> Inputs:
     path = lift(scene.guide, config.key_waypoints, config.path_waypoints) if scene.guide else no_path(config)
     targets = np.concatenate([tool[None], path.points_world[: config.key_waypoints]])
     glimpse_on = np.concatenate([[True, True], path.on[: config.key_waypoints]])
-    cloud = conditioning.cloud(scene.guide, CLOUD if "cloud" in config.conditioners else 1)
+    cloud = conditioning.cloud(*(scene.guide, CLOUD) if "cloud" in config.conditioners else (None, 1))
     return Inputs(
         **_glimpses(views[0], targets, glimpse_on, tool, config),
         **_whole(views, tool, config.image_px),
@@ -150,6 +150,9 @@ def _glimpses(seen: _Seen, targets: Array, on: NDArray[np.bool_], tool: Array, c
 
 
 def _whole(views: list[_Seen], tool: Array, size: int) -> dict[str, Tensor]:
+    names = ("image_rgb", "image_depth_m", "image_channels", "image_points", "image_on")
+    if not size:
+        return dict.fromkeys(names, torch.zeros(0))
     parts: list[tuple[NDArray[np.generic], ...]] = []
     for seen in views:
         pixels = Pixels.of(seen.camera, size)
@@ -157,7 +160,6 @@ def _whole(views: list[_Seen], tool: Array, size: int) -> dict[str, Tensor]:
         points, on = tokens_world(depth_m, seen.camera, pixels)
         offset = (points - tool).astype(np.float32)
         parts.append((pixels.pick(seen.rgb), depth_m, pixels.pick(seen.channels), offset, on))
-    names = ("image_rgb", "image_depth_m", "image_channels", "image_points", "image_on")
     return {name: torch.from_numpy(np.stack(part)) for name, part in zip(names, zip(*parts, strict=True), strict=True)}
 
 
