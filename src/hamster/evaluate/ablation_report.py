@@ -33,7 +33,7 @@ def markdown(table: Mapping[str, Any]) -> str:
 def _comparisons(paired: Sequence[Row]) -> list[str]:
     if not paired:
         return []
-    head = ["a", "b", "scenes", "only a", "only b", "p (exact McNemar)"]
+    head = ["a", "b", "episodes", "only a", "only b", "p (exact McNemar)"]
     lines = ["Scene by scene:", "", _line(head), _line(["---"] * len(head))]
     for pair in paired:
         sides = [" / ".join(pair[side][name] for name in ("policy", "column", "arm")) for side in "ab"]

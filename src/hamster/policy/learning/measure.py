@@ -34,7 +34,8 @@ def evaluate(samples: Samples, rows: NDArray[np.int64]) -> dict[str, dict[str, f
 
 
 def _errors(samples: Samples, rows: NDArray[np.int64]) -> NDArray[Any]:
-    augment, rng = replace(NONE, stale_path=1.0), np.random.default_rng(0)
+    blind = float(samples.config.augment.path_dropout >= 1)  # who never meets a path is not shown one now
+    augment, rng = replace(NONE, stale_path=1.0, path_dropout=blind), np.random.default_rng(0)
     inputs, target = collate([samples.sample(int(row), int(row), augment, rng) for row in rows])
     device = next(samples.actor.parameters()).device
     with torch.inference_mode():

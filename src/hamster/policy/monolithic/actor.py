@@ -56,8 +56,9 @@ class MonolithicActor(Actor[MonolithicConfig, Inputs]):
 
     def losses(self, inputs: Inputs, target: Target, generator: torch.Generator) -> dict[str, Tensor]:
         """Cross-entropy against a Gaussian around the right bin of each dimension."""
-        turn = inputs.tool_rotation.transpose(1, 2) @ target.rotation[:, 0]
-        right = self.moves.of(self.moves.values(target.position[:, 0], turn, target.is_open[:, 0]))
+        with torch.autocast(inputs.words.device.type, enabled=False):  # geometry stays in float32
+            turn = inputs.tool_rotation.transpose(1, 2) @ target.rotation[:, 0]
+            right = self.moves.of(self.moves.values(target.position[:, 0], turn, target.is_open[:, 0]))
         logits = self.say(self.look(inputs), self._with_action(inputs, right), inputs.words)
         away = (torch.arange(BINS, device=right.device) - right[..., None]) / self.config.sigma_bins
         wanted = (-0.5 * away**2).softmax(-1)
@@ -72,10 +73,12 @@ class MonolithicActor(Actor[MonolithicConfig, Inputs]):
         for i in range(DIMENSIONS):
             probabilities = self.say(features, self._with_action(inputs, said), inputs.words)[:, i].softmax(-1)
             p[:, i], said[:, i] = probabilities.max(-1)
-        position, turn, is_open = self.moves.pose(self.moves.middle(said))
+        with torch.autocast(said.device.type, enabled=False):
+            position, turn, is_open = self.moves.pose(self.moves.middle(said))
+            rotation = inputs.tool_rotation @ turn
         return Prediction(
             position=position[:, None],
-            rotation=(inputs.tool_rotation @ turn)[:, None],
+            rotation=rotation[:, None],
             is_open=is_open[:, None],
             done=torch.zeros_like(is_open),
             score=p.mean(-1),
