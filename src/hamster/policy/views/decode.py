@@ -52,24 +52,8 @@ def best_cells(planes: Planes, k: int = 1) -> tuple[Tensor, Tensor]:
     Equal to what a search of all S³ cells finds, to the last bit: rounding keeps the order of sums, so a bound that is
     summed in the order of the scores is never below them.
     """
-    batch, size = planes.xy.shape[:2]
-    bound = (planes.xy + planes.xz.amax(-1)[:, :, None]) + planes.yz.amax(-1)[:, None, :]
-    bound, order = bound.flatten(1).sort(-1, descending=True)
-    best = torch.full((batch, min(k, size**2)), torch.iinfo(torch.int64).min, device=bound.device)
-    at, many = 0, FIRST
-    while at < order.shape[1]:
-        rows = order[:, at : at + many]
-        most = _row_scores(planes, rows).amax(-1)
-        best = torch.cat([best, _key(most, rows)], 1).topk(min(k, at + rows.shape[1]), -1).values
-        at, many = at + many, min(2 * many, MOST)
-        if (
-            best.shape[1] == k
-            and at < order.shape[1]
-            and (_key(bound[:, at], order.new_zeros(batch)) < best[:, -1]).all()
-        ):
-            break
-    # A cell that is among the k best lies in a row that is.
-    rows = LOW - (best & LOW)
+    size = planes.xy.shape[-1]
+    rows = _best_rows(planes, min(k, size**2))  # a cell that is among the k best lies in a row that is
     cells = rows[..., None] * size + torch.arange(size, device=rows.device)
     key = _key(_row_scores(planes, rows), cells).flatten(1).topk(k, -1).values
     found = LOW - (key & LOW)
@@ -89,6 +73,22 @@ def refine(planes: Planes, cells: Tensor) -> Tensor:
     weights = scores.flatten(1).softmax(-1).view_as(scores)
     sums = [weights.sum(dims) for dims in ((2, 3), (1, 3), (1, 2))]
     return torch.stack([(w * n).sum(-1) for w, n in zip(sums, near.unbind(1), strict=True)], -1)
+
+
+def _best_rows(planes: Planes, k: int) -> Tensor:
+    """The k rows (B, k), x * S + y, in which the highest scores are."""
+    bound = (planes.xy + planes.xz.amax(-1)[:, :, None]) + planes.yz.amax(-1)[:, None, :]
+    bound, order = bound.flatten(1).sort(-1, descending=True)
+    best = torch.full((len(order), k), torch.iinfo(torch.int64).min, device=order.device)
+    at, many = 0, FIRST
+    while at < order.shape[1]:
+        rows = order[:, at : at + many]
+        best = torch.cat([best, _key(_row_scores(planes, rows).amax(-1), rows)], 1).topk(k, -1).values
+        at, many = at + many, min(2 * many, MOST)
+        ahead = _key(bound[:, at : at + 1], torch.zeros_like(order[:, :1]))
+        if (ahead < best[:, -1:]).all():
+            break
+    return LOW - (best & LOW)
 
 
 def _row_scores(planes: Planes, rows: Tensor) -> Tensor:
