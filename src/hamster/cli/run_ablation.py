@@ -21,7 +21,7 @@ def run_ablation(options: Ablate) -> None:
     if options.dry_run:
         _say_plan(options, found)
         return
-    for variant in found:
+    for variant in (each for each in found if not each.is_trained):
         console.print(f"training {variant.name}", style="bold")
         variant.train(options.data, options.out / "train" / "packs")
     ablate(_config(options, found), with_progress)
