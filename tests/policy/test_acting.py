@@ -60,6 +60,20 @@ def test_a_policy_remembers_where_it_was_asked_last_until_it_is_reset(actor: Flo
     assert not _look(policy, observation, path).previous_features[0, 0]
 
 
+def test_a_policy_remembers_as_many_times_as_it_is_built_for(actor: FlowActor, seen: Seen) -> None:
+    policy, (observation, path) = ActorPolicy(FlowActor(replace(actor.config, history=2))), seen
+    with torch.no_grad():
+        policy.actor.done.bias.fill_(-100.0)
+    for step in range(4):
+        tool = np.array(observation.tool_pose_world)
+        tool[0, 3] += 0.1 * step
+        looked = _look(policy, replace(observation, tool_pose_world=tool), path)
+        assert looked.previous_features[:, 0].tolist() == [step > 0, step > 1]
+        np.testing.assert_allclose(looked.previous[: min(step, 2), 0], [-0.1, -0.2][: min(step, 2)], atol=1e-6)
+        policy.act(replace(observation, tool_pose_world=tool), path)
+    assert len(list(policy.scene(observation, path).body.past())) == 2
+
+
 def test_a_policy_that_is_sure_to_be_done_stays(actor: FlowActor, seen: Seen) -> None:
     observation, path = seen
     with torch.no_grad():

@@ -15,7 +15,7 @@ AT = np.linspace(0, 1, 9)
 def _scene(seen: Seen) -> Scene:
     observation, path = seen
     assert observation.tool_pose_world is not None
-    body = Body(observation.tool_pose_world, 1.0, True, np.array([0.3, 0.2, 0.4]))
+    body = Body(observation.tool_pose_world, 1.0, True, Body(pose([0.3, 0.2, 0.4]), 1.0, True))
     return Scene(observation.views, body, Guide(replace(path, depth_m=None), observation.views["front"]))
 
 

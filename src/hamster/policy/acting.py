@@ -80,6 +80,4 @@ class ActorPolicy:
             raise ValueError(f"the observation has no {lacking}, which this policy needs")
         tool, opening = np.array(observation.tool_pose_world, np.float64), float(observation.gripper)
         is_open = opening > OPEN if self._open is None else self._open
-        if self._before is None:
-            return Body(tool, opening, is_open)
-        return Body(tool, opening, is_open, self._before.tool_pose_world[:3, 3], self._before.is_open)
+        return Body(tool, opening, is_open, self._before).remembering(self.actor.config.history)

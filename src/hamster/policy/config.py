@@ -19,6 +19,7 @@ class ActorConfig:
         horizon: poses in an answer; 1 for keyposes.
         step_s: seconds from one pose of a chunk to the next.
         executed: poses of an answer that are carried out before the policy is asked again; 0: all of them.
+        history: how many of the times it was asked before it remembers: where the tool was, and the command in force.
         path_depth: whether waypoints that come with a depth are put there, instead of on the surface behind them.
         conditioners: how it sees the path, names of its family's conditioners.
     """
@@ -31,6 +32,7 @@ class ActorConfig:
     horizon: int = 1
     step_s: float = 0.2
     executed: int = 0
+    history: int = 1
     path_depth: bool = False
     conditioners: tuple[str, ...] = ()
 
@@ -39,5 +41,7 @@ class ActorConfig:
             raise ValueError(f"a {self.head} head cannot have a horizon of {self.horizon}")
         if not (self.step_s > 0 and 0 <= self.executed <= self.horizon):
             raise ValueError(f"need step_s > 0 and 0 <= executed <= horizon, got {self.step_s} and {self.executed}")
+        if not 1 <= self.history <= 8:
+            raise ValueError(f"a policy remembers 1 to 8 times, not {self.history}")
         if not self.cameras:
             raise ValueError("a policy needs at least one camera")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,16 +21,41 @@ _MIRROR_Y, _MIRROR_X = np.diag([1.0, -1.0, 1.0, 1.0]), np.diag([-1.0, 1.0, 1.0, 
 
 @dataclass(frozen=True, eq=False)
 class Body:
-    """What the robot feels and remembers: the tool's pose (4, 4) and gripper now, and when it was last asked.
+    """What the robot feels and remembers: the tool's pose (4, 4) and gripper now, and when the policy was last asked.
 
-    `opening` is measured, `is_open` and `was_open` are commands; `previous_position` (3,) is None at the first time.
+    `opening` is measured, `is_open` is the command in force; `before` is None at the first time, and remembers in turn.
     """
 
     tool_pose_world: Array
     opening: float
     is_open: bool
-    previous_position: Array | None = None
-    was_open: bool = False
+    before: Body | None = None
+
+    @property
+    def previous_position(self) -> Array | None:
+        """(3,) where the tool was when the policy was asked the last time."""
+        return None if self.before is None else self.before.tool_pose_world[:3, 3]
+
+    @property
+    def was_open(self) -> bool:
+        """The command in force then."""
+        return self.before is not None and self.before.is_open
+
+    def past(self) -> Iterator[Body]:
+        """When it was asked before, the last time first."""
+        if self.before is not None:
+            yield self.before
+            yield from self.before.past()
+
+    def remembering(self, most: int) -> Body:
+        """With no memory of more times than that."""
+        return replace(self, before=self.before.remembering(most - 1) if self.before and most else None)
+
+    def changed(self, pose: Callable[[Array], Array]) -> Body:
+        """With other tool poses, now and before."""
+        return replace(
+            self, tool_pose_world=pose(self.tool_pose_world), before=self.before and self.before.changed(pose)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +75,7 @@ class Scene:
 
     def moved(self, there_from_here: Array) -> Scene:
         """The same moment in a world moved by a rigid transform (4, 4): cameras, robot and path with it."""
-        body = self.body
-        before = body.previous_position
-        body = replace(
-            body,
-            tool_pose_world=there_from_here @ body.tool_pose_world,
-            previous_position=None if before is None else there_from_here[:3, :3] @ before + there_from_here[:3, 3],
-        )
+        body = self.body.changed(lambda pose: there_from_here @ pose)
         views = {name: _moved(view, there_from_here) for name, view in self.views.items()}
         guide = self.guide and Guide(self.guide.path, _moved(self.guide.view, there_from_here))
         return replace(self, views=views, body=body, guide=guide)
@@ -66,12 +85,7 @@ class Scene:
 
         Left and right change places in the instruction, too; letters on things are not read any more.
         """
-        body, before = self.body, self.body.previous_position
-        body = replace(
-            body,
-            tool_pose_world=mirrored_pose(body.tool_pose_world),
-            previous_position=None if before is None else before * [1, -1, 1],
-        )
+        body = self.body.changed(mirrored_pose)
         views = {name: _mirrored(view) for name, view in self.views.items()}
         guide = self.guide
         if guide is not None:

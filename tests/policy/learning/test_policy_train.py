@@ -41,6 +41,20 @@ def test_frames_are_packed_with_the_keypose_that_follows_them(demonstrations: Fi
     np.testing.assert_array_equal(pack.meta["open"][rows], pack.meta["target_open"][np.flatnonzero(keys)[:5]])
 
 
+def test_what_a_policy_would_remember_are_the_keyposes_before(demonstrations: FilePath, tmp_path: FilePath) -> None:
+    pack = load_pack(demonstrations, DEBUG.actor, tmp_path, between=1)
+    keys = np.flatnonzero(pack.meta["key"])[:6]  # of the first episode
+    assert pack.before(int(keys[0]), 3) is None
+    for place, row in enumerate(keys[1:], 1):
+        before = pack.before(int(row), 3)
+        assert before is not None
+        past = [before, *before.past()]
+        assert len(past) == min(place, 3)
+        for body, then in zip(past, keys[:place][::-1], strict=False):
+            np.testing.assert_array_equal(body.tool_pose_world, pack.meta["tool"][then])
+            assert body.is_open == pack.meta["open"][then]
+
+
 def test_packing_is_done_once_and_again_for_other_data(demonstrations: FilePath, tmp_path: FilePath) -> None:
     load_pack(demonstrations, DEBUG.actor, tmp_path, between=1)
     stamp = (tmp_path / "rgb_front.npy").stat().st_mtime_ns

@@ -40,9 +40,10 @@ def episode() -> tuple[list[Scene], Target]:
         view = View(arrays["rgb_front"][i], depth_m, synthetic.front_camera(96))
         tool, goal = arrays["tool_poses_world"][i], arrays["keyposes"][arrays["keypose_index"][i]]
         path = Path.from_json(labels["labels"][i]["path"])
-        scenes.append(Scene({"front": view}, Body(tool, float(arrays["gripper"][i]), True, before), Guide(path, view)))
+        body = Body(tool, float(arrays["gripper"][i]), True, before)
+        scenes.append(Scene({"front": view}, body, Guide(path, view)))
         targets.append(_target(tool, goal, bool(arrays["keypose_open"][arrays["keypose_index"][i]])))
-        before = tool[:3, 3]
+        before = Body(tool, 0.0, False)
     return scenes, Target.stack(targets)
 
 

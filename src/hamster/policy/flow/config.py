@@ -22,7 +22,6 @@ class FlowConfig(ActorConfig):
         backbone: what sees the whole images: a few convolutions, or a ResNet's trunk up to stride 8.
         frozen_backbone: keep it as it is; for one that was trained elsewhere.
         words, word_width: tokens of the instruction, and the width of a word's code; 0 words: it is never told any.
-        history: where the tool was when the policy was asked before, so many times.
         width, heads: of the transformer; width / heads is a multiple of 8.
         briefing_layers: all visual tokens attend to all others (words, path, body), before they are thinned.
         keep: the part of the whole images' tokens that takes part in self-attention; the action can look at all.
@@ -47,7 +46,6 @@ class FlowConfig(ActorConfig):
     frozen_backbone: bool = False
     words: int = 0
     word_width: int = 64
-    history: int = 1
     width: int = 128
     heads: int = 4
     briefing_layers: int = 0
@@ -70,10 +68,8 @@ class FlowConfig(ActorConfig):
             raise ValueError("a flow policy sees nothing without glimpse_px or image_px")
         if self.width % self.heads or (self.width // self.heads) % 8:
             raise ValueError(f"width {self.width} / heads {self.heads} is not a multiple of 8")
-        if not 1 <= self.steps <= 100 or not 1 <= self.history <= 8 or not 0 < self.keep <= 1:
-            raise ValueError(
-                "a flow policy takes 1 to 100 steps, a history of 1 to 8 poses, and keeps 0 to 1 of its tokens"
-            )
+        if not 1 <= self.steps <= 100 or not 0 < self.keep <= 1:
+            raise ValueError("a flow policy takes 1 to 100 steps, and keeps more than 0 and up to 1 of its tokens")
         if "foveas" in self.conditioners and not self.glimpse_px:
             raise ValueError("the conditioner `foveas` needs glimpses: set glimpse_px, or use `tokens`")
 

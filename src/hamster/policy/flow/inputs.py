@@ -165,8 +165,8 @@ def _whole(views: list[_Seen], tool: Array, size: int) -> dict[str, Tensor]:
 
 def _felt(body: Body, tool: Array, history: int) -> dict[str, Tensor]:
     previous, features = np.tile(tool, (history, 1)), np.zeros((history, 2))
-    if body.previous_position is not None:
-        previous[0], features[0] = body.previous_position, (1, body.was_open)
+    for i, before in enumerate(body.past()):
+        previous[i], features[i] = before.tool_pose_world[:3, 3], (1, before.is_open)
     return {
         "tool_rotation": as_float(body.tool_pose_world[:3, :3]),
         "gripper": as_float([body.opening, body.is_open]),

@@ -61,7 +61,21 @@ def track_of(demonstration: LabelledEpisode, head: Head) -> dict[str, Array]:
     following = _next(demonstration)
     times = [seen.time_s for seen in episode.observations] if head == "chunk" else range(len(following))
     is_open = _in_force(demonstration, head)
-    return {"tool": episode.tool_poses_world, "open": is_open, "keypose": following, "time_s": np.array(times, float)}
+    return {
+        "tool": episode.tool_poses_world,
+        "open": is_open,
+        "keypose": following,
+        "time_s": np.array(times, float),
+        "asked": _asked(demonstration),
+    }
+
+
+def _asked(demonstration: LabelledEpisode) -> NDArray[np.bool_]:
+    """(T,) True at the first frame and where a keypose was just reached: then a policy would be asked."""
+    assert demonstration.episode.keyposes is not None
+    asked = _keyframes(demonstration.episode.keyposes.next)
+    asked[:1] = True
+    return asked
 
 
 def _in_force(demonstration: LabelledEpisode, head: Head) -> NDArray[np.bool_]:
@@ -87,20 +101,18 @@ def moments(
     episode = demonstration.episode
     assert episode.keyposes is not None and episode.tool_poses_world is not None and episode.gripper is not None
     keyposes = episode.keyposes
-    following, key = _next(demonstration), _keyframes(keyposes.next)
+    following, asked = _next(demonstration), _asked(demonstration)
     is_open = _in_force(demonstration, config.head)
     if demonstration.task not in families:
         families.append(demonstration.task)
-    asked = np.flatnonzero(key | (np.arange(len(key)) == 0))
     for offset, row in enumerate(rows):
         phase = int(following[row])
-        before = asked[asked < row][-1:]
         known = {
             "path": demonstration.labels[row].path,
             "episode": number,
             "frame": row,
             "first": offset,  # of its episode, until the rows are counted
-            "key": bool(key[row]) or row == 0,
+            "key": bool(asked[row]),
             "phase": phase,
             "family": families.index(demonstration.task),
             "tool": episode.tool_poses_world[row],
@@ -109,9 +121,6 @@ def moments(
             "target": keyposes.tool_poses_world[phase],
             "target_open": bool(keyposes.gripper_open[phase]),
             "last": phase == len(keyposes.gripper_open) - 1,
-            "previous": episode.tool_poses_world[before[0] if len(before) else row],
-            "has_previous": len(before) > 0,
-            "previous_open": bool(is_open[before[0] if len(before) else row]),
         }
         seen, lenses = _seen(demonstration, row, config)
         yield known | lenses, seen

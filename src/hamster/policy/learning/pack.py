@@ -21,12 +21,13 @@ from hamster.path import Path
 from hamster.policy.config import ActorConfig
 from hamster.policy.learning.frames import DEPTH_UNIT_M, chosen, moments, track_of
 from hamster.policy.learning.trajectory import poses_ahead
+from hamster.policy.scene import Body
 
 Array = NDArray[Any]
 FORMAT = 2
 META = ["episode", "frame", "first", "key", "phase", "family", "tool", "gripper", "open"]
-META += ["target", "target_open", "last", "previous", "has_previous", "previous_open"]
-TRACKS = ["tool", "open", "keypose", "time_s"]
+META += ["target", "target_open", "last"]
+TRACKS = ["tool", "open", "keypose", "time_s", "asked"]
 LENS = ["intrinsics", "world_from_camera"]
 
 
@@ -37,9 +38,9 @@ class Pack:
     `meta` has, per frame: episode, frame (in its episode), first (row of the episode's first frame), key (was a keypose
     just reached, or is it the first frame), phase (index of the next keypose), family (index into `families`), tool
     (4, 4), gripper (measured), open (commanded at the last keypose), target (4, 4), target_open, last (is it the last
-    keypose); when a policy would have been asked the last time: has_previous, previous (4, 4, the tool), previous_open
-    (the command); and, per camera, intrinsics_NAME and world_from_camera_NAME, NaN where it is not calibrated.
-    `tracks` has all frames of all episodes: start (E + 1,), tool (F, 4, 4), open (F,), keypose (F,), time_s (F,).
+    keypose); and, per camera, intrinsics_NAME and world_from_camera_NAME, NaN where it is not calibrated.
+    `tracks` has all frames of all episodes: start (E + 1,), tool (F, 4, 4), open (F,), keypose (F,), time_s (F,), and
+    asked (F,), where a policy would be.
     """
 
     rgb: dict[str, NDArray[np.uint8]]
@@ -61,9 +62,18 @@ class Pack:
         span = slice(self.tracks["start"][episode], self.tracks["start"][episode + 1])
         if config.head == "keypose":
             return self.meta["target"][row][None], self.meta["target_open"][row][None]
-        tool, is_open, keypose, time_s = (self.tracks[name][span] for name in TRACKS)
+        tool, is_open, keypose, time_s, _ = (self.tracks[name][span] for name in TRACKS)
         frame, step_s = self.meta["frame"][row], config.step_s
         return poses_ahead(tool, is_open, keypose, time_s, frame, config.head, config.horizon, step_s)
+
+    def before(self, row: int, most: int) -> Body | None:
+        """The robot when a policy would have been asked before a frame, remembering no more than `most` times."""
+        start, before = self.tracks["start"][self.meta["episode"][row]], None
+        asked = self.tracks["asked"][start : start + self.meta["frame"][row]]
+        for frame in start + np.flatnonzero(asked)[-most:]:
+            is_open = bool(self.tracks["open"][frame])
+            before = Body(self.tracks["tool"][frame], float(is_open), is_open, before)
+        return before
 
     def used(self, share: float) -> NDArray[np.bool_]:
         """(N,) True for the frames of this share of each family's episodes, the same ones for every smaller share."""

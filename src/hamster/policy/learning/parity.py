@@ -19,7 +19,6 @@ from hamster.policy.learning.augment import NONE
 from hamster.policy.learning.pack import Pack, load_pack
 from hamster.policy.learning.presets import TrainConfig
 from hamster.policy.learning.samples import Samples
-from hamster.policy.scene import Body
 
 Pair = tuple[Tensors, Tensors]
 
@@ -67,8 +66,7 @@ def _pairs(actor: AnyActor, pack: Pack, data_dir: FilePath, frames: int) -> Iter
 def served(actor: AnyActor, pack: Pack, row: int, demonstration: LabelledEpisode, instruction: str) -> Tensors:
     """The inputs that a policy makes of a frame, having been asked before when training supposes that it was."""
     meta, frame, policy = pack.meta, int(pack.meta["frame"][row]), ActorPolicy(actor)
-    if meta["has_previous"][row]:
-        before = Body(meta["previous"][row], opening=0.0, is_open=bool(meta["previous_open"][row]))
+    if (before := pack.before(row, actor.config.history)) is not None:
         policy.remember(bool(meta["open"][row]), before)
     observation, path = demonstration.episode.observations[frame], demonstration.labels[frame].path
     inputs: Tensors = actor.prepare(policy.scene(observation, path, instruction))

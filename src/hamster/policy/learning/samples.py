@@ -77,7 +77,7 @@ def _moment(
     pack: Pack, actor: AnyActor, row: int, other: int, augment: AugmentConfig, rng: np.random.Generator
 ) -> tuple[Scene, Goal]:
     finished = bool(pack.meta["last"][row]) and rng.random() < augment.finish
-    body = _body(pack, row, finished, augment, rng)
+    body = _body(pack, row, finished, actor.config.history, augment, rng)
     image = int(pack.meta["first"][other]) if rng.random() < augment.transplant else row
     views = pack.views(image, actor.config.cameras)
     guide = _guide(pack, actor, row, None if image == row else image, views, augment, rng)
@@ -86,15 +86,17 @@ def _moment(
     return Scene(views, body, guide, words[rng.integers(len(words))]), goal
 
 
-def _body(pack: Pack, row: int, finished: bool, augment: AugmentConfig, rng: np.random.Generator) -> Body:
+def _body(pack: Pack, row: int, finished: bool, history: int, augment: AugmentConfig, rng: np.random.Generator) -> Body:
     """What the robot feels at a frame, or after the motion that starts there if that finishes the task."""
     now = {name: values[row] for name, values in pack.meta.items()}
     tool = disturb_tool(now["target" if finished else "tool"], augment, rng)
     is_open, opening = bool(now["target_open" if finished else "open"]), float(now["gripper"])
-    if not (finished or now["has_previous"]) or rng.random() < augment.forget:
+    before = pack.before(row, history)
+    if finished:
+        before = Body(now["tool"], opening, bool(now["open"]), before).remembering(history - 1)
+    if before is None or rng.random() < augment.forget:
         return Body(tool, opening, is_open)
-    previous = disturb_tool(now["tool" if finished else "previous"], augment, rng)[:3, 3]
-    return Body(tool, opening, is_open, previous, bool(now["open" if finished else "previous_open"]))
+    return Body(tool, opening, is_open, before.changed(lambda pose: disturb_tool(pose, augment, rng)))
 
 
 def _guide(
