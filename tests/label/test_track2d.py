@@ -83,3 +83,12 @@ def test_a_path_stays_near_the_track(seed, epsilon):
 def test_a_track_that_cannot_be_is_refused(uv, score, events, reason):
     with pytest.raises(ValueError, match=reason):
         Track(uv, score, events)
+
+
+def test_a_track_of_every_third_frame_is_spread_over_all():
+    track = Track(np.array([[0.1, 0.2], [0.4, 0.2], [0.4, 0.5]]), np.array([1.0, 0.5, 0.5]), [(-1, CLOSED), (1, OPEN)])
+    spread = track.spread(3, 8)
+    assert spread.uv.shape == (8, 2) and spread.events == [(-1, CLOSED), (3, OPEN)]
+    np.testing.assert_allclose(spread.uv[::3], track.uv)
+    np.testing.assert_allclose(spread.uv[[1, 2, 7]], [[0.2, 0.2], [0.3, 0.2], [0.4, 0.5]])  # the last one stands still
+    np.testing.assert_array_equal(spread.score, [1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.5])

@@ -42,6 +42,14 @@ class Track:
         if frames != sorted(frames) or (frames and frames[-1] >= len(uv)):
             raise ValueError(f"events must be in order and before frame {len(uv)}, got frames {frames}")
 
+    def spread(self, step: int, total: int) -> Track:
+        """The track of all `total` frames, of which this is every `step`-th: straight lines in between."""
+        at = np.minimum(np.arange(total) / step, len(self.uv) - 1)
+        before = np.floor(at).astype(int)
+        uv = np.stack([np.interp(at, np.arange(len(self.uv)), column) for column in np.asarray(self.uv).T], -1)
+        events = [(frame if frame < 0 else frame * step, state) for frame, state in self.events]
+        return Track(uv, np.asarray(self.score)[before], events)
+
 
 def paths_from_track(track: Track, epsilon: float = EPSILON) -> list[Label]:
     """For every frame, the path from there to the end, with the events that are still ahead.

@@ -30,6 +30,7 @@ PROBES = 16  # frames in which hands are looked for, to see whether it is a hand
 HANDS_SHARE = 0.1  # of them with a hand in it: it is
 HANDS_SIDE_PX = 256  # of the small frames' longer side: fingers are small, and finding them takes longer anyway
 DEFAULT_FPS = 30.0
+TRACKED_FPS = 15.0  # frames in between would tell nothing new about an arm, and cost as much again
 
 
 def label_video(
@@ -78,7 +79,12 @@ def _by_tracking(
 ) -> LabelledEpisode | Abstained:
     tracker = tracker or LucasKanade()
     click = episode.provenance.extra.get("click")
-    track = track_gripper(read_clip(frames.small(SIDE_PX), fps), tracker, click)
+    step = max(1, round(fps / TRACKED_FPS))
+    if click is not None:
+        click = (round(click[0] / step), *click[1:])
+    track = track_gripper(read_clip(frames.small(SIDE_PX, step), fps / step), tracker, click)
+    if isinstance(track, Track):
+        track = track.spread(step, len(episode.observations))
     if isinstance(track, Track) and episode.gripper is not None:  # what was recorded need not be guessed
         track = replace(track, events=recorded_events(episode, episode.gripper))
     return _finish(episode, frames, track, epsilon, How("tracking", None, tracker.name, tracker.version))
@@ -165,12 +171,12 @@ class _Frames:
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         return (self.observations[i].views[self.camera].rgb for i in range(len(self.observations)))
 
-    def small(self, side_px: int) -> Iterator[NDArray[np.uint8]]:
-        """The same, small where that is quicker."""
-        observations = self.observations
-        if not isinstance(observations, Shrinks):
-            return iter(self)
-        return (observations.small(i, self.camera, side_px) for i in range(len(observations)))
+    def small(self, side_px: int, step: int) -> Iterator[NDArray[np.uint8]]:
+        """Every `step`-th of them, small where that is quicker."""
+        observations, numbers = self.observations, range(0, len(self.observations), step)
+        if isinstance(observations, Shrinks):
+            return (observations.small(i, self.camera, side_px) for i in numbers)
+        return (observations[i].views[self.camera].rgb for i in numbers)
 
     @property
     def size(self) -> tuple[int, int]:
