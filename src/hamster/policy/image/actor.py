@@ -36,7 +36,7 @@ class ImageActor(Actor[ImageConfig, Inputs]):
         self.config = config
         width, cameras = config.width, len(config.cameras)
         self.eyes = Eyes(config)
-        self.places = nn.Parameter(torch.randn(cameras, (config.image_px // STRIDE) ** 2, width) * 0.02)
+        self.places = nn.Parameter(places(config.image_px // STRIDE, width) + torch.randn(cameras, 1, width) * 0.5)
         self.norm_patches = nn.LayerNorm(width)
         self.body = mlp(BODY, width, width)
         self.points = mlp(cameras * config.points * 2, width, width)
@@ -119,3 +119,15 @@ def _layer(kind: Callable[..., nn.Module], config: ImageConfig) -> Any:
     """One of torch's transformer layers, pre-norm and without dropout."""
     sizes = {"d_model": config.width, "nhead": config.heads, "dim_feedforward": 2 * config.width}
     return kind(**sizes, dropout=0.0, activation="gelu", batch_first=True, norm_first=True)
+
+
+def places(side: int, width: int) -> Tensor:
+    """(side², width): sines and cosines of u and v at several frequencies, as large as what they are added to.
+
+    To start with: they are learned. Small random codes instead would be drowned out by the patches for a long time.
+    """
+    at = (torch.arange(side) + 0.5) / side
+    v, u = torch.meshgrid(at, at, indexing="ij")
+    frequencies = torch.pi * 2.0 ** torch.linspace(-1, 3, width // 4)
+    angles = torch.stack([u, v], -1).reshape(-1, 2, 1) * frequencies
+    return torch.cat([angles.sin(), angles.cos()], -1).flatten(1)

@@ -20,7 +20,7 @@ class Eyes(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(3, STEM, PATCH, PATCH)
         self.fine = _Residual(STEM)
-        self.points = nn.Conv2d(STEM, config.points, 1)
+        self.points = nn.Sequential(nn.GroupNorm(GROUPS, STEM), nn.Conv2d(STEM, config.points, 1))
         self.coarse = nn.Sequential(
             nn.Conv2d(STEM, MIDDLE, 3, 2, 1),
             _Residual(MIDDLE),
