@@ -8,7 +8,7 @@ from hamster.data import Observation, View
 from hamster.geometry import Camera
 from hamster.path import Path
 from hamster.policy.acting import ActorPolicy
-from hamster.policy.flow.actor import FlowActor, medoid
+from hamster.policy.flow.actor import FlowActor, crowded
 from hamster.policy.flow.inputs import Inputs
 from hamster.policy.learning.presets import PRESETS
 
@@ -80,8 +80,26 @@ def test_conditioners_are_silent_at_first(seen: Seen) -> None:
 
 
 @pytest.mark.parametrize("outlier", [0, 3])
-def test_the_medoid_is_a_sample_from_the_crowd(outlier: int) -> None:
+def test_outliers_do_not_count_and_the_crowd_is_averaged(outlier: int) -> None:
     actions = torch.randn(2, 8, 3, 9) * 0.01
     actions[:, outlier] += 10
-    chosen = medoid(actions)
-    assert all((actions[i] == chosen[i]).all((-2, -1)).any() for i in range(2)) and chosen.abs().max() < 1
+    crowd = actions[:, [i for i in range(8) if i != outlier]].mean(1)
+    torch.testing.assert_close(crowded(actions), crowd, atol=1e-3, rtol=0)
+    torch.testing.assert_close(crowded(actions.flip(1)), crowded(actions))
+
+
+def test_of_two_ways_to_go_the_likelier_one_is_taken_not_the_middle() -> None:
+    actions = torch.randn(1, 8, 1, 9) * 0.05
+    actions[:, :5, 0, 0] += 2
+    actions[:, 5:, 0, 0] -= 2
+    torch.testing.assert_close(crowded(actions)[0, 0, 0], actions[0, :5, 0, 0].mean(), atol=0.02, rtol=0)
+    one = actions[:, :1]
+    torch.testing.assert_close(crowded(one), one[:, 0])
+
+
+def test_what_is_executed_moves_no_farther_than_the_samples_do() -> None:
+    torch.manual_seed(0)
+    for spread in (0.05, 0.2):
+        actions = torch.randn(50, 8, 1, 9) * spread
+        moved = actions + torch.randn_like(actions) * 0.005
+        assert (crowded(moved) - crowded(actions)).norm(dim=-1).max() < 0.05

@@ -30,6 +30,7 @@ from hamster.policy.scene import Scene
 ACTION = 9  # position, 6D rotation
 RENOISE = 4  # noisy actions per encoded sample: looking is dear, flowing is cheap
 RESIDUAL_LIMIT = 3.0  # units of the flow: what the anchor misses by more than this is the anchor's to learn
+CROWD, SHIFTS = 0.5, 10  # units of the flow, for each pose; iterations
 VOTE_M = 0.1
 NEAR_M = 0.02  # votes no farther than this from a pose speak for it
 
@@ -112,11 +113,11 @@ class FlowActor(Actor[FlowConfig, Inputs]):
         }
 
     def predict(self, inputs: Inputs, generator: torch.Generator) -> Prediction:
-        """The most central of some samples; the score is how much the votes agree with its end."""
+        """Where some samples are densest; the score is how much the votes agree with its end."""
         encoded, config = self.encode(inputs), self.config
         shape = (len(encoded.anchor), config.samples, config.horizon, ACTION)
         noise = torch.randn(shape, generator=generator).to(encoded.anchor.device)
-        action = medoid(self.flow(noise, encoded, generator))
+        action = crowded(self.flow(noise, encoded, generator))
         position = self._reference(encoded) + action[..., :3] * config.position_scale_m
         near = (encoded.votes - position[:, -1:]).norm(dim=-1) < NEAR_M
         return Prediction(
@@ -233,11 +234,17 @@ def time_embedding(time: Tensor) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], -1)
 
 
-def medoid(actions: Tensor) -> Tensor:
-    """Of S samples (B, S, K, 9) the one (B, K, 9) nearest to all others: unlike their mean, an action that exists."""
-    flat = actions.flatten(2)
-    distance = torch.cdist(flat, flat).sum(-1)
-    return actions[torch.arange(len(actions), device=actions.device), distance.argmin(-1)]
+def crowded(actions: Tensor) -> Tensor:
+    """Where S samples (B, S, K, 9) are densest: (B, K, 9), by mean shift (Comaniciu & Meer 2002).
+
+    Unlike their mean it lies within one of several ways to go; unlike picking one sample it hardly moves when they do.
+    """
+    flat, reach = actions.flatten(2), -2 * CROWD**2 * actions.shape[2]
+    start = (torch.cdist(flat, flat) ** 2 / reach).exp().sum(-1).argmax(-1)
+    x = flat[torch.arange(len(flat), device=flat.device), start][:, None]
+    for _ in range(SHIFTS):
+        x = (torch.cdist(x, flat) ** 2 / reach).softmax(-1) @ flat
+    return x.view_as(actions[:, 0])
 
 
 def _seen(tokens: tuple[Tensor, Tensor, Tensor], told: list[Tensor | None]) -> Tokens:

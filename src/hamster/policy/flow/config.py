@@ -33,7 +33,7 @@ class FlowConfig(ActorConfig):
             line of poses to where it points; with more than one pose, about how much motions bend.
         schedule: rectified flow, or diffusion by DDIM or DDPM.
         steps: of the schedule at inference: 1-10 suffice for flow and DDIM, DDPM needs up to 100.
-        samples: drawn at inference; the most central one is executed.
+        samples: drawn at inference; what is executed is where they are densest.
     """
 
     family: ClassVar[str] = "flow"
