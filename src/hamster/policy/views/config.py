@@ -52,7 +52,7 @@ class ViewsConfig(ActorConfig):
     head_width: int = 128
     rotation: Literal["euler", "six"] = "euler"
     sigma_px: float = 1.5
-    jitter: float = 0.1
+    jitter: float = 0.06
     words: int = 0
     word_width: int = 64
 
