@@ -76,7 +76,7 @@ def channels(path: Path, height: int, width: int) -> NDArray[np.float32]:
     2. gripper change: +1 where it opens, -1 where it closes, fading with a Gaussian of 0.03 shorter sides.
     """
     side = np.array([width, height]) / min(width, height)
-    x, y = ((np.arange(n, dtype=np.float32) + 0.5) / min(width, height) for n in (width, height))
+    x, y = (((np.arange(n) + 0.5) / min(width, height)).astype(np.float32) for n in (width, height))
     points = (path.uv * side).astype(np.float32)
     distance, progress = _nearest(x, y[:, None], points)
     change = np.zeros((height, width), np.float32)
