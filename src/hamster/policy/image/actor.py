@@ -38,14 +38,17 @@ class ImageActor(Actor[ImageConfig, Inputs]):
         self.eyes = Eyes(config)
         self.places = nn.Parameter(places(config.image_px // STRIDE, width) + torch.randn(cameras, 1, width) * 0.5)
         self.norm_patches = nn.LayerNorm(width)
-        self.body = mlp(BODY, width, width)
-        self.points = mlp(cameras * config.points * 2, width, width)
-        learned = {"channels": silent(nn.Conv2d(CHANNELS, STEM, PATCH, PATCH)), "tokens": _Waypoints(config)}
+        self.facts = nn.Linear(BODY + cameras * config.points * 2, 2 * width)
+        self.gist = nn.Sequential(nn.GELU(), mlp(2 * width, 2 * width, width), nn.LayerNorm(width))
+        learned = {
+            "channels": silent(nn.Conv2d(CHANNELS, STEM, PATCH, PATCH)),
+            "tokens": silent(nn.Linear(config.waypoints * WAYPOINT, 2 * width, bias=False)),
+        }
         self.conditioners = nn.ModuleDict({name: learned[name] for name in config.conditioners if name in learned})
         self.encoder = nn.TransformerEncoder(
             _layer(nn.TransformerEncoderLayer, config), config.encoder_layers, enable_nested_tensor=False
         )
-        self.steps = nn.Parameter(torch.randn(config.horizon, width) * 0.02)
+        self.steps = nn.Linear(width, config.horizon * width)
         self.decoder = nn.TransformerDecoder(_layer(nn.TransformerDecoderLayer, config), config.decoder_layers)
         self.pose = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, POSE))
 
@@ -77,42 +80,23 @@ class ImageActor(Actor[ImageConfig, Inputs]):
 
     def chunk(self, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor]:
         """Positions (B, K, 3) in metres from the tool, turns from its rotation (B, K, 6), logits of open (B, K)."""
-        context = self.encoder(self.context(inputs))
-        steps = self.steps + context[:, :1]  # the body's token: what to do next
+        gist, patches = self.see(inputs)
+        context = self.encoder(torch.cat([gist[:, None], patches], 1))
+        steps = self.steps(gist).unflatten(-1, (self.config.horizon, -1))  # a first guess, which looking corrects
         position, turn, is_open = self.pose(self.decoder(steps, context)).float().split([3, 6, 1], -1)
         return position * self.config.position_scale_m, turn + STILL.to(turn.device), is_open[..., 0]
 
-    def context(self, inputs: Inputs) -> Tensor:
-        """Tokens (B, N, width): what is known of body and path, then the patches."""
+    def see(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """What is known in numbers (B, width): body, image points, waypoints; and the patches (B, N, width)."""
         told = None
         if "channels" in self.conditioners:
             told = self.conditioners["channels"](inputs.channels.permute(0, 3, 1, 2))
         patches, points = self.eyes(inputs.rgb, told)
-        patches = (self.norm_patches(patches) + self.places).flatten(1, 2)
         parts = [inputs.tool_position / REACH_M, six_from_matrix(inputs.tool_rotation), inputs.gripper]
-        body = (self.body(torch.cat(parts, -1)) + self.points(points.flatten(1)))[:, None]
-        if "tokens" in self.conditioners:
-            body = body + self.conditioners["tokens"](body, inputs)
-        return torch.cat([body, patches], 1)
-
-
-class _Waypoints(nn.Module):
-    """The path's waypoints as tokens that the body's attends to. Among the patches' they could not be silent at first:
-    also a token that says nothing takes its share of attention.
-    """
-
-    def __init__(self, config: ImageConfig) -> None:
-        super().__init__()
-        self.embed = mlp(WAYPOINT, config.width, config.width)
-        self.attention = nn.MultiheadAttention(config.width, config.heads, batch_first=True)
-        silent(self.attention.out_proj)
-
-    def forward(self, body: Tensor, inputs: Inputs) -> Tensor:
-        """What is to be added to the body's token (B, 1, width); nothing without a path."""
-        tokens = self.embed(inputs.waypoints)
-        return torch.as_tensor(
-            self.attention(body, tokens, tokens, need_weights=False)[0] * inputs.has_path[:, None, None]
-        )
+        facts = self.facts(torch.cat([*parts, points.flatten(1)], -1))
+        if "tokens" in self.conditioners:  # zeros where there is no path
+            facts = facts + self.conditioners["tokens"](inputs.waypoints.flatten(1))
+        return self.gist(facts), (self.norm_patches(patches) + self.places).flatten(1, 2)
 
 
 def _layer(kind: Callable[..., nn.Module], config: ImageConfig) -> Any:

@@ -32,7 +32,6 @@ class Inputs(Tensors):
         tool_rotation: (3, 3) world from tool.
         gripper: (2,) measured opening and last command, 0 closed to 1 open.
         waypoints: (P, 6); zeros where there is no path.
-        has_path: ().
     """
 
     rgb: Tensor
@@ -41,7 +40,6 @@ class Inputs(Tensors):
     tool_rotation: Tensor
     gripper: Tensor
     waypoints: Tensor
-    has_path: Tensor
 
 
 def make_inputs(config: ImageConfig, scene: Scene) -> Inputs:
@@ -58,7 +56,6 @@ def make_inputs(config: ImageConfig, scene: Scene) -> Inputs:
         tool_rotation=as_float(body.tool_pose_world[:3, :3]),
         gripper=as_float([body.opening, body.is_open]),
         waypoints=as_float(waypoints(guide, config.waypoints)),
-        has_path=torch.tensor(guide is not None),
     )
 
 

@@ -58,13 +58,16 @@ WORDS = 24  # longer than any instruction of the tabletop
 PRESETS: dict[str, TrainConfig] = {
     "flow": TrainConfig(),
     "views": TrainConfig(actor=VIEWS_NANO, batch=8),
-    # No depth, no calibration: the world stays where it is, and a chunk may start at any frame.
+    # No depth, no calibration: the world stays where it is, and a chunk may start at any frame. The path is drawn, and
+    # told in numbers: to find it in the picture alone takes many more steps.
     "image": TrainConfig(
-        actor=ImageConfig(),
+        actor=ImageConfig(conditioners=("overlay", "tokens")),
         augment=AugmentConfig(
             stale_path=0.8, transplant=0.0, finish=0.0, tool_noise_m=0.008, turn_rad=0.0, fixed_camera=True
         ),
-        steps=2000,
+        steps=2500,
+        lr=5e-4,
+        warmup=50,
         on_the_way=1.0,
     ),
     # Words and one picture of a camera that stands still; colours are named, so they change little.
