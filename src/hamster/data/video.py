@@ -160,7 +160,7 @@ def _declared(stream: Any) -> int:
 def _opened(file: Path) -> Iterator[tuple[Any, Any]]:
     """A container and its first video stream; whatever FFmpeg finds wrong inside becomes a ValueError."""
     try:
-        with av.open(str(file), options=_OPTIONS) as container:
+        with av.open(str(file), options=_OPTIONS, metadata_errors="replace") as container:
             if not container.streams.video:
                 raise ValueError(f"{file.name} has no video in it")
             stream: Any = container.streams.video[0]
