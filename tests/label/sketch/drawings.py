@@ -3,8 +3,11 @@
 import io
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
+
+from hamster.path.simplify import arc_length, resample
 
 GREEN, BLUE, PINK = (88, 216, 104), (24, 124, 248), (248, 150, 190)
 RED, YELLOW, MAGENTA = (240, 30, 30), (250, 220, 20), (220, 20, 220)
@@ -17,6 +20,7 @@ class Style:
     head: str = "open"  # or "filled"
     smooth: bool = True
     jpeg: int | None = None
+    dashed: bool = False
 
 
 STYLES = [
@@ -26,6 +30,12 @@ STYLES = [
     Style(MAGENTA, 4, "filled", smooth=False),
     Style(BLUE, 4, "open", jpeg=80),
     Style(GREEN, 3, "filled", jpeg=70),
+    Style(RED, 5, "open", smooth=False),
+    Style(BLUE, 6, "filled", jpeg=60),
+    Style(PINK, 5, "filled"),
+    Style(GREEN, 4, "open", dashed=True),
+    Style(BLUE, 6, "filled", dashed=True),
+    Style(RED, 3, "filled", dashed=True, jpeg=85),
 ]
 
 
@@ -64,7 +74,8 @@ def draw(rgb, lines, styles, circles=()):
         canvas = ImageDraw.Draw(layer)
         px = line * size * finer
         width = style.width * finer
-        _stroke(canvas, px, width)
+        for piece in _dashes(px, width) if style.dashed else [px]:
+            _stroke(canvas, piece, width)
         _head(canvas, px, width, style.head)
         for (u, v, r), number in circles:
             if lines[number] is line:
@@ -81,6 +92,21 @@ def jpeg(rgb, quality):
     buffer = io.BytesIO()
     Image.fromarray(rgb).save(buffer, "JPEG", quality=quality)
     return np.array(Image.open(buffer))
+
+
+def write(rgb, text, at, colour, height=26, width=3):
+    """Characters as a pen would write them, their middle at a place relative to the picture."""
+    out, scale = rgb.copy(), height / 21
+    (w, h), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, width)
+    corner = (round(at[0] * rgb.shape[1] - w / 2), round(at[1] * rgb.shape[0] + h / 2))
+    return cv2.putText(out, text, corner, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, width, cv2.LINE_AA)
+
+
+def _dashes(px, width):
+    """Pieces of a line, four widths of stroke after four widths of gap."""
+    px = resample(px, 400)
+    number = (arc_length(px) // (4 * width)).astype(int)
+    return [px[number == k] for k in range(0, number[-1] + 1, 2) if (number == k).sum() > 1]
 
 
 def _stroke(canvas, px, width):

@@ -7,7 +7,7 @@ from hamster.label.sketch import label_drawing
 from hamster.path import Gripper, Path
 from hamster.path.draw import draw as draw_path
 from hamster.path.simplify import resample
-from tests.label.sketch.drawings import BLUE, GREEN, PINK, STYLES, Style, curve, draw, jpeg, photograph
+from tests.label.sketch.drawings import BLUE, GREEN, PINK, STYLES, Style, curve, draw, jpeg, photograph, write
 
 C, O = Gripper.CLOSED, Gripper.OPEN  # noqa: E741
 NEAR = 0.05
@@ -32,25 +32,19 @@ def ends_apart(found, line):
     return np.linalg.norm(found.uv[[0, -1]] - line[[0, -1]], axis=1).max()
 
 
-@pytest.mark.parametrize("style", STYLES, ids=str)
-def test_a_stroke_in_any_style_gives_the_same_path(style):
+def test_a_stroke_drawn_in_another_style_gives_the_same_path():
     rng = np.random.default_rng(3)
-    photo, line = photograph(rng), curve(rng)
-    found = path(draw(photo, [line], [style]))
-    assert ends_apart(found, line) < NEAR and apart(found.uv, line) < 2 * NEAR
-    assert found.events == [(0, Gripper.UNKNOWN)] or not found.events
-    assert 0 < found.score <= 1
-
-
-def test_most_arrows_start_and_end_where_they_were_drawn():
-    rng = np.random.default_rng(0)
-    right = 0
-    for i in range(10):
+    right = wrong = 0
+    for style in STYLES:
         photo, line = photograph(rng), curve(rng)
-        labelled = label(draw(photo, [line], [STYLES[i % len(STYLES)]]))
-        if not isinstance(labelled, Abstained):
-            right += ends_apart(labelled.annotations[0].path, line) < NEAR
-    assert right >= 9
+        found = label(draw(photo, [line], [style]))
+        if isinstance(found, Abstained):
+            continue
+        (annotation,) = found.annotations
+        same = ends_apart(annotation.path, line) < NEAR and apart(annotation.path.uv, line) < 2 * NEAR
+        right, wrong = right + same, wrong + (not same)
+        assert annotation.path.events in ([], [(0, Gripper.UNKNOWN)]) and 0 < annotation.path.score <= 1
+    assert right >= 0.85 * len(STYLES) and wrong == 0, (right, wrong)
 
 
 @pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (250, 20, 20)])
@@ -77,6 +71,32 @@ def test_green_comes_before_blue_before_pink_and_each_grasp_lets_go_before_the_n
     assert found.events == [(0, C), (1, O), (2, C)]
     third = draw(draw(photo, lines, styles), [(1 - t) * (0.8, 0.3) + t * (0.85, 0.8)], [Style(PINK, 6)])
     assert np.abs(path(third).uv - [*corners, (0.8, 0.3), (0.85, 0.8)]).max() < NEAR
+
+
+TWO = [np.linspace((0.2, 0.25), (0.6, 0.15), 64), np.linspace((0.2, 0.6), (0.7, 0.55), 64)]
+
+
+@pytest.mark.parametrize(
+    ("texts", "ink", "order", "first"),
+    [
+        ("12", None, "numbers", 0),
+        ("21", None, "numbers", 1),
+        ("12", (20, 20, 20), "numbers", 0),
+        ("13", None, "colours", 1),
+        ("1", None, "colours", 1),
+        ("M#", (250, 250, 250), "colours", 1),
+    ],
+)
+def test_digits_at_the_starts_say_the_order_and_other_scribbles_do_not(texts, ink, order, first):
+    colours = [BLUE, GREEN]
+    rgb = draw(photograph(np.random.default_rng(1)), TWO, [Style(c, 4) for c in colours])
+    for text, line, colour in zip(texts, TWO, colours, strict=False):
+        rgb = write(rgb, text, line[0] - (0.07, 0), ink or colour)
+    labelled = label(rgb)
+    assert labelled.provenance.extra["how"]["order"] == order
+    corners = [line[i] for line in (TWO[first], TWO[1 - first]) for i in (0, -1)]
+    found = labelled.annotations[0].path
+    assert len(found) == 4 and np.abs(found.uv - corners).max() < NEAR
 
 
 @pytest.mark.parametrize(("at", "event"), [(0, C), (-1, O)])
@@ -136,5 +156,5 @@ def test_the_label_says_how_it_was_made():
     rng = np.random.default_rng(3)
     labelled = label(draw(photograph(rng), [curve(rng)], [Style()]))
     how = labelled.provenance.extra["how"]
-    assert how["method"] == "stroke" and how["score"] == labelled.annotations[0].path.score
+    assert how["order"] == "heads" and how["method"] == "stroke" and how["score"] == labelled.annotations[0].path.score
     assert labelled.annotations[0].instruction == "put it there" and labelled.provenance.file == "d.png"

@@ -18,6 +18,9 @@ _MOST_INK = 0.15  # of the picture; more is no drawing
 _MARGIN_PX = 16  # around a mask
 _CIRCLED = 1.0  # what a circle at the other end counts, in widths squared of a head
 _DOT = 1.3  # radii; a triangle reaches out 1.55 times as far as the circle of its area
+_DASHES = 4  # pieces at least, with the head
+_MOST_PIECES = 60  # of one line; dashes are many
+_AHEAD = 0.85  # cosine of the angle by which a dashed line may turn at a gap
 _DOT_COUNTS = 0.3  # of an arrow's head: it is one if there is no other
 
 
@@ -89,9 +92,11 @@ def _joined(mask: Mask, rings: Mask, other: Mask, width: float) -> Mask | None:
     if not pieces:
         return None
     cover = rings | other
+    by_rings = cv2.dilate(rings.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0  # what is left there is no dash
     pieces.sort(key=lambda i: -int(stats[i, cv2.CC_STAT_AREA]))
+    dashes = len(pieces) >= _DASHES
     body: Mask = labels == pieces[0]
-    waiting = pieces[1:20]
+    waiting = pieces[1:_MOST_PIECES]
     grown = True
     while grown and waiting:
         grown = False
@@ -101,7 +106,9 @@ def _joined(mask: Mask, rings: Mask, other: Mask, width: float) -> Mask | None:
             near = piece[gaps[piece[:, 0], piece[:, 1]].argmin()].astype(np.float32)
             here = np.argwhere(body)
             a = here[((here - near) ** 2).sum(1).argmin()].astype(np.float32)
-            if _continues(a, near, cover, width):
+            if _continues(a, near, cover, width) or (
+                dashes and not by_rings[labels == i].any() and _dashed(a, near, here, piece, width)
+            ):
                 body |= labels == i
                 bridge = np.zeros(mask.shape, np.uint8)
                 cv2.line(bridge, (int(a[1]), int(a[0])), (int(near[1]), int(near[0])), 1, max(1, round(width)))
@@ -120,6 +127,29 @@ def _continues(a: NDArray[np.float32], b: NDArray[np.float32], cover: Mask, widt
         return False
     ys, xs = np.linspace(a, b, int(gap) + 1)[1:-1].round().astype(int).T
     return bool(cover[ys, xs].mean() > 0.6)
+
+
+def _dashed(
+    a: NDArray[np.float32], b: NDArray[np.float32], body: NDArray[np.intp], piece: NDArray[np.intp], width: float
+) -> bool:
+    """Whether a line goes on behind a gap from a to b: both sides of it point across."""
+    across = b - a
+    gap = float(np.linalg.norm(across))
+    if gap > 8 + 6 * width:
+        return False
+    found = (_heading(body, a, 3 * width + 4), _heading(piece, b, 3 * width + 4))
+    sides = [side for side in found if side is not None]  # a filled head is no line
+    near = len(sides) == 2 or (len(sides) == 1 and gap < 4 + 3 * width)
+    return near and all(bool(abs(side @ across) > _AHEAD * gap) for side in sides)
+
+
+def _heading(pixels: NDArray[np.intp], at: NDArray[np.float32], reach_px: float) -> Array | None:
+    """The direction (2,) of the line that pixels (N, 2) are, near a place; None if they are no line there."""
+    near = pixels[((pixels - at) ** 2).sum(1) < reach_px**2]
+    if len(near) < 4:
+        return None
+    spread, axes = np.linalg.eigh(np.cov(near.T))
+    return np.asarray(axes[:, 1]) if spread[1] > 2.5 * spread[0] else None
 
 
 def _head(px: Array, pixels: Array, width: float) -> tuple[float, Array]:

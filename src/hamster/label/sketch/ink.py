@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import cv2
@@ -19,6 +19,13 @@ _LEAST_CONTRAST = 14.0  # RGB distance from what is behind; less is no mixture w
 _LONGEST_PX = 2000.0  # of all lines of a colour; more is texture
 _PURE = 0.5  # of how much like ink the clearest piece is
 _WIDEST_PX = 60.0  # of an arrow's head
+_CORE = 32.0  # RGB distance from an ink's colour within which a pixel is nothing but ink
+_RIM = np.ones((13, 13), np.uint8)  # around such pixels, where ink mixes with what is behind it
+_FAR = 0.1  # of a mask's pixels; with more of them outside of that, some may be of something else
+_LESS_WHOLE = 0.8  # what a part of an ink counts for, next to the whole
+_NEXT = np.ones((49, 49), np.uint8)  # how far the next dash may be
+_DASHES = 3  # pieces at least that a dashed line has
+_LEAST_CORE = 0.05  # of a piece; what has less is of another colour throughout
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +92,7 @@ def find_inks(
     moved = (image - back).reshape(-1, 3)
     at = np.flatnonzero(_size2(moved) > _LEAST_CONTRAST**2)
     picture = _Picture(image, back, at, moved[at], near, _bare(image, back, siblings))
-    inks = [_of_colour(picture, colour) for colour in _colours(picture)]
+    inks = [ink for colour in _colours(picture) for ink in _of_colour(picture, colour)]
     if changed is not None and behind is not None:
         inks.append(_ink(picture, changed, changed, "different"))
     inks.append(_vivid(picture))
@@ -134,8 +141,8 @@ def _colours(picture: _Picture) -> list[NDArray[np.float32]]:
     return found
 
 
-def _of_colour(picture: _Picture, colour: NDArray[np.float32]) -> Ink:
-    """Where a pixel is a mixture of the colour and of what is behind it."""
+def _of_colour(picture: _Picture, colour: NDArray[np.float32]) -> list[Ink]:
+    """Where pixels mix the colour with what is behind them; once more, only what is beside pure ink."""
     moved = picture.moved
     towards = colour - picture.back.reshape(-1, 3)[picture.at]
     size2 = _size2(towards)
@@ -143,8 +150,16 @@ def _of_colour(picture: _Picture, colour: NDArray[np.float32]) -> Ink:
     apart2 = _size2(moved - cover[:, None] * towards)
     limit = np.minimum(12 + 0.5 * np.sqrt(size2), 45)
     weak = (size2 > 32**2) & (cover > 0.45) & (cover < 1.4) & (apart2 < limit**2)
-    strong = weak & (_size2(moved - towards) < 60**2)
-    return _ink(picture, picture.spread(weak), picture.spread(strong), "colour", colour)
+    missing2 = _size2(moved - towards)
+    core = picture.spread(weak & (missing2 < _CORE**2))
+    strong = picture.spread(weak & (missing2 < 60**2))
+    mask = picture.spread(weak)
+    loose = _ink(picture, mask, strong, "colour", colour, core)
+    beside = cv2.dilate(core.astype(np.uint8), _RIM) > 0
+    if (loose.mask & ~beside).sum() < _FAR * loose.mask.sum():
+        return [loose]
+    tight = _ink(picture, mask & beside, strong & beside, "colour", colour, core)
+    return [loose, replace(tight, score=_LESS_WHOLE * tight.score)]
 
 
 def _vivid(picture: _Picture) -> Ink:
@@ -153,8 +168,15 @@ def _vivid(picture: _Picture) -> Ink:
     return _ink(picture, vivid, vivid & (chroma > 150), "vivid")
 
 
-def _ink(picture: _Picture, weak: Mask, strong: Mask, kind: Kind, colour: NDArray[np.float32] | None = None) -> Ink:
-    """The line-like pieces of a mask that are strong in some place."""
+def _ink(
+    picture: _Picture,
+    weak: Mask,
+    strong: Mask,
+    kind: Kind,
+    colour: NDArray[np.float32] | None = None,
+    core: Mask | None = None,
+) -> Ink:
+    """The line-like pieces of a mask that are strong in some place, and nothing but ink in a few (`core`)."""
     closed = cv2.morphologyEx(weak.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     n, labels, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
     depth = cv2.distanceTransform(np.pad(closed, 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
@@ -171,12 +193,19 @@ def _ink(picture: _Picture, weak: Mask, strong: Mask, kind: Kind, colour: NDArra
 
     kept = (np.arange(n) > 0) & (area >= 12) & (length >= np.maximum(4 * mean, 8)) & (2 * widest <= _WIDEST_PX)
     kept &= (share(strong) >= 0.15) & (share(picture.bare) <= 0.6)
+    if core is not None:
+        kept &= share(core) >= _LEAST_CORE
     if picture.near is not None:
         kept &= share(picture.near) >= 0.5
     likeness = 1 / (1 + 2 * spread / np.maximum(mean, 1)) * _flat(picture, ridge, piece, n, kind)
     if kept.any():  # What looks less like ink than the clearest piece is something of that colour in the picture.
         pure = likeness * share(strong)
         kept &= pure >= _PURE * pure[np.argmax(np.where(kept, pure * length, 0))]
+    if (
+        core is not None and kept.any()
+    ):  # Heads of dashed arrows are no lines, but nothing else of that colour is there.
+        near = cv2.dilate(kept[labels].astype(np.uint8), _NEXT) > 0
+        kept |= (np.arange(n) > 0) & (area >= 12) & (2 * widest <= _WIDEST_PX) & (share(core) > 0.5) & (share(near) > 0)
     total = float(length[kept].sum())
     score = float((likeness * length)[kept].sum()) / max(total, 1)
     mask = kept[labels]

@@ -17,33 +17,35 @@ from hamster.path.simplify import EPSILON
 def label_drawing(drawing: Drawing, epsilon: float = EPSILON) -> AnnotatedImage | Abstained:
     """The picture without the drawing, annotated with what the drawing says.
 
-    All steps of a drawing make one path, as its instruction is one sentence. How it was found, and how sure it is,
-    stands in `provenance.extra["how"]`; the path has the same score.
+    All steps of a drawing make one path, as its instruction is one sentence. How it was found, how sure it is, and what
+    its order is by ("heads", "gradient", "colours" or "numbers"; "drawn", if strokes are data), stands in
+    `provenance.extra["how"]`; the path has the same score.
     """
     file = drawing.provenance.file or drawing.provenance.source
     read = _read(drawing)
     if isinstance(read, str):
         return Abstained(file, read)
-    steps, rgb, score = read
+    steps, rgb, score, order = read
     if not drawing.instruction.strip():
         return Abstained(file, "nobody wrote down what it shows: give an instruction in index.jsonl or the file's name")
     how = How("stroke", round(score, 3))
-    provenance = replace(drawing.provenance, extra={**drawing.provenance.extra, "how": asdict(how)})
+    extra = {**drawing.provenance.extra, "how": {**asdict(how), "order": order}}
+    provenance = replace(drawing.provenance, extra=extra)
     path = path_of(steps, how.score, epsilon)
     return AnnotatedImage(View(rgb), [Annotation(drawing.instruction, path)], provenance)
 
 
-def _read(drawing: Drawing) -> tuple[list[Step], NDArray[np.uint8], float] | str:
-    """Steps, clean picture and score, or why there are none."""
+def _read(drawing: Drawing) -> tuple[list[Step], NDArray[np.uint8], float, str] | str:
+    """Steps, clean picture, score and what their order is by, or why there are none."""
     picture = drawing.rgb if drawing.clean is None else drawing.clean
     if picture is None:
         return "strokes without a picture: put the photograph beside them"
     if len(drawing.strokes):
         steps = steps_of_strokes(drawing.strokes)
-        return (steps, picture, 1.0) if steps else "no stroke is long enough to be a path"
+        return (steps, picture, 1.0, "drawn") if steps else "no stroke is long enough to be a path"
     if drawing.rgb is None:
         return "neither a drawing nor strokes"
     from hamster.label.sketch.raster import read_raster  # OpenCV is needed for pixels only
 
     found = read_raster(drawing.rgb, drawing.clean, drawing.siblings)
-    return found if isinstance(found, str) else (list(found.steps), found.clean, found.score)
+    return found if isinstance(found, str) else (list(found.steps), found.clean, found.score, found.order)

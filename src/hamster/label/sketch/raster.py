@@ -1,9 +1,10 @@
-"""Reads a drawing from its pixels: which colours are ink, one arrow per colour, in the order of the colours."""
+"""Reads a drawing from its pixels: which colours are ink, one arrow per colour, in the order of digits or colours."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 
 from hamster.label.sketch.arrow import Arrow, find_arrow
 from hamster.label.sketch.clean import without_ink
+from hamster.label.sketch.digits import numbered
 from hamster.label.sketch.gradient import CLEAR, direction
 from hamster.label.sketch.ink import Ink, find_inks
 from hamster.label.sketch.steps import Step
 from hamster.label.sketch.thin import Mask
 
 Image = NDArray[np.uint8]
+Order = Literal["heads", "gradient", "colours", "numbers"]
 SIDE_PX = 640  # all lengths in pixels are meant for pictures of this longer side
 _LEAST, _LEAST_SURE = 0.2, 0.06  # of an ink's rank: alone, and where other pictures show what changed
 _BRIGHT = 150  # the strongest channel of those colours
@@ -32,11 +35,13 @@ class Reading:
         steps: in order.
         clean: (H, W, 3) the picture without the drawing.
         score: how sure that is, 0 to 1.
+        order: what said where the drawing starts and goes on.
     """
 
     steps: Sequence[Step]
     clean: Image
     score: float
+    order: Order
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +49,7 @@ class _Layer:
     ink: Ink
     arrow: Arrow
     rank: float
+    graded: bool = False
 
 
 def read_raster(rgb: Image, clean: Image | None = None, siblings: Sequence[Image] = ()) -> Reading | str:
@@ -62,11 +68,17 @@ def read_raster(rgb: Image, clean: Image | None = None, siblings: Sequence[Image
     layers = _layers(small, find_inks(small, behind, changed, others), changed)
     if not layers:
         return "no arrow in one vivid colour stands out from the picture"
+    inks = [(layer.ink.mask, layer.ink.colour) for layer in layers]
+    order: Order = "colours" if len(layers) > 1 else "gradient" if layers[0].graded else "heads"
+    written = numbered(small, [layer.arrow for layer in layers], [mask for mask, _ in inks])
+    if written is not None:
+        turns, digits = written
+        order, layers = "numbers", [layers[i] for i in turns]
+        inks.append((digits, np.median(small[digits], 0).astype(np.float32)))
     steps = [_step(layer.arrow, small.shape) for layer in layers]
     if clean is None:
-        inks = [(layer.ink.mask, layer.ink.colour) for layer in layers]
         clean = without_ink(rgb, inks, same)
-    return Reading(steps, clean, min(float(np.mean([layer.rank for layer in layers])) / 0.5, 1.0))
+    return Reading(steps, clean, min(float(np.mean([layer.rank for layer in layers])) / 0.5, 1.0), order)
 
 
 def _scaled(rgb: Image) -> Image:
@@ -164,15 +176,16 @@ def _graded(small: Image, layer: _Layer) -> _Layer | None:
     if abs(way) < CLEAR or layer.arrow.share < 0.7:
         return None
     turned = layer.arrow.px[::-1] if way < 0 and layer.arrow.head < 0.5 else layer.arrow.px
-    return replace(layer, arrow=replace(layer.arrow, px=turned), rank=max(layer.rank, abs(way) * layer.arrow.share))
+    rank = max(layer.rank, abs(way) * layer.arrow.share)
+    return replace(layer, arrow=replace(layer.arrow, px=turned), rank=rank, graded=True)
 
 
 def turn(colour: NDArray[np.float32]) -> int:
     """Whose turn a colour (3,) is: green first, then blue, then pink, then the rest by hue from red on."""
     hue = float(cv2.cvtColor(colour.reshape(1, 1, 3) / 255, cv2.COLOR_RGB2HSV)[0, 0, 0])
-    order = [(80, 170), (190, 260), (290, 350)]
-    for turn, (low, high) in enumerate(order):
-        if low <= hue < high and colour.max() >= _BRIGHT:
+    order = [(80, 170, 0.6), (190, 260, 0.6), (290, 350, 1.0)]
+    for turn, (low, high, palest) in enumerate(order):
+        if low <= hue < high and colour.max() >= _BRIGHT and colour.min() < palest * colour.max():
             return turn
     return _TURNS + int((hue + 10) % 360)
 
