@@ -21,6 +21,7 @@ def _policy(folder: Path) -> Path:
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "train_info.json").write_text(json.dumps(info))
     save_file({"a": np.zeros((3, 4), np.float32), "b": np.zeros(5, np.float16)}, folder / "model.safetensors")
+    save_file({"momentum": np.zeros(99, np.float32)}, folder / "state.safetensors")  # no part of the checkpoint
     return folder
 
 

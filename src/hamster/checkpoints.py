@@ -59,7 +59,7 @@ def _planner(folder: Path, config: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _weights(folder: Path) -> dict[str, Any]:
     """How many parameters, and as what they are stored; of all shards."""
-    files = sorted(folder.glob("*.safetensors"))
+    files = sorted(folder.glob("model*.safetensors"))  # not state.safetensors, which training goes on from
     if not files:
         raise ValueError(f"{folder} has no weights: model.safetensors is missing")
     count, kinds = 0, set()
