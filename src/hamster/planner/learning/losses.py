@@ -45,7 +45,8 @@ def losses(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleList, ba
     found["roles"] = _roles(model, cast(nn.ModuleList, probes[2]), read, batch)
     cover, owner = batch.coverage.max(1)
     for i, name in enumerate(("colour", "kind")):
-        found[name] = _dense(probes[i], read.features, model.words.token.weight, batch.looks[..., i], owner, cover)
+        if len(probes[i].names):  # type: ignore[arg-type]  # a buffer; empty where no image names its objects
+            found[name] = _dense(probes[i], read.features, model.words.token.weight, batch.looks[..., i], owner, cover)
     return found
 
 
@@ -69,7 +70,8 @@ def _dense(probe: nn.Module, features: Tensor, words: Tensor, looks: Tensor, own
     names: Tensor = probe.names  # type: ignore[assignment]  # a buffer
     target = torch.searchsorted(names, shown.clamp(min=int(names[0])))
     target = torch.where(shown > 0, target + 1, 0)
-    weight = torch.where(shown > 0, cover, NOTHING_WEIGHT * (cover == 0))
+    annotated = (looks > 0).any(1, keepdim=True)  # of a photograph nobody says what is in it, not that nothing is
+    weight = torch.where(shown > 0, cover, NOTHING_WEIGHT * (cover == 0)) * annotated
     each = F.cross_entropy(probe(features, words).float().flatten(0, 1), target.flatten(), reduction="none")
     return (each * weight.flatten()).sum() / weight.sum().clamp(min=1)
 
