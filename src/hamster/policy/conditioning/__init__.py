@@ -9,8 +9,9 @@
 
 `flow` has a fifth of its own, `foveas`: where it looks closely. `overlay` needs no weights of its own. All others enter
 through layers that start at zero: a checkpoint that was trained without them loads with them, and behaves as it did,
-or in `flow` with `tokens` or `cloud` nearly so: a token that says nothing still takes its share of the attention. A path
-that was drawn on another view than the one looked at is put into the world by that view's depth, and seen from
+or in `flow` with `tokens` or `cloud` nearly so: a token that says nothing still takes its share of the attention.
+
+A path that was drawn on another view than the one looked at is put into the world by that view's depth, and seen from
 here (`Guide.seen_from`).
 """
 

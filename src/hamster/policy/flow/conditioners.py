@@ -1,7 +1,7 @@
 """Ways for a policy to see a path. Each is a small module that adds to the actor's context, and adds nothing at first.
 
-Every conditioner's last layer starts at zero, so a checkpoint that was trained without it loads and behaves the same, but for the
-share of attention that silent tokens take.
+Every conditioner's last layer starts at zero, so a checkpoint that was trained without it loads and behaves the same,
+but for the share of attention that silent tokens take.
 """
 
 from __future__ import annotations
