@@ -65,11 +65,13 @@ class Keyposes:
         tool_poses_world: (K, 4, 4).
         gripper_open: (K,) bool, commanded at that pose and from then on.
         next: (T,) int, per observation the index of the keypose that the robot is on its way to.
+        touches: (K,) bool, whether robot or load touched anything else on the way there, or None where nobody knows.
     """
 
     tool_poses_world: NDArray[np.float64]
     gripper_open: NDArray[np.bool_]
     next: NDArray[np.int64]
+    touches: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -136,7 +136,7 @@ def unpack(folder: File, names: Sequence[str]) -> LabelledEpisode:
 def _keyposes(small: Mapping[str, NDArray[Any]]) -> Keyposes | None:
     if "keyposes" not in small:
         return None
-    return Keyposes(small["keyposes"], small["keypose_open"], small["keypose_index"])
+    return Keyposes(small["keyposes"], small["keypose_open"], small["keypose_index"], small.get("keypose_touches"))
 
 
 @dataclass(frozen=True)
@@ -203,6 +203,7 @@ def _robot(episode: Episode) -> dict[str, NDArray[Any]]:
     poses, opening = _recorded(episode)
     commanded = is_open(_events(episode, opening), opening)
     keyposes = episode.keyposes or find_keyposes(poses, commanded)
+    touches = {} if keyposes.touches is None else {"keypose_touches": keyposes.touches}
     return {
         "tool_poses_world": poses,
         "gripper": opening,
@@ -211,6 +212,7 @@ def _robot(episode: Episode) -> dict[str, NDArray[Any]]:
         "keypose_index": np.minimum(keyposes.next, len(keyposes.gripper_open) - 1),
         "keyposes": keyposes.tool_poses_world,
         "keypose_open": keyposes.gripper_open,
+        **touches,
     }
 
 

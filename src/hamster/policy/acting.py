@@ -51,7 +51,9 @@ class ActorPolicy:
         poses[:, :3, :3] = found.rotation[0, :executed].double().numpy()
         poses[:, :3, 3] = body.tool_pose_world[:3, 3] + found.position[0, :executed].double().numpy()
         self.remember(bool(is_open[-1]), body)
-        return Motion(poses, is_open, config.step_s if config.head == "chunk" else None)
+        touches = found.touches[0, :executed].double().numpy()
+        says = None if np.isnan(touches).any() else touches
+        return Motion(poses, is_open, config.step_s if config.head == "chunk" else None, says)
 
     def remember(self, is_open: bool, before: Body) -> None:
         """What the gripper was told last, and what the robot felt when that was decided."""

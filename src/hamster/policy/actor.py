@@ -40,17 +40,21 @@ class Target(Tensors):
         rotation: (K, 3, 3) world from tool.
         is_open: (K,) float, the gripper's command once the pose is reached.
         done: () float, 1 where the path has been followed to its end already.
+        touches: (K,) float, 1 where robot or load touch something on the way, 0 where not, NaN where nobody knows.
     """
 
     position: Tensor
     rotation: Tensor
     is_open: Tensor
     done: Tensor
+    touches: Tensor
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction(Tensors):
-    """What an actor would do next: as `Target`, with probabilities for `is_open` and `done`.
+    """What an actor would do next: as `Target`, with probabilities for `is_open`, `done` and `touches`.
+
+    `touches` is NaN of an actor that does not say.
 
     Attributes:
         score: () how sure it is, in [0, 1].
@@ -60,6 +64,7 @@ class Prediction(Tensors):
     rotation: Tensor
     is_open: Tensor
     done: Tensor
+    touches: Tensor
     score: Tensor
 
 

@@ -22,11 +22,14 @@ class Motion:
         poses: (K, 4, 4) tool poses in the world, metres, to be reached one after the other.
         gripper_open: (K,) bool, commanded once the pose is reached.
         step_s: seconds from one pose to the next; None for keyposes, each of which is moved to and settled at.
+        touches: (K,) probability that robot or load touch something on the way there, which a motion planner has to
+            allow then (RLBench's `ignore_collisions`); None of policies that do not say.
     """
 
     poses: NDArray[np.float64]
     gripper_open: NDArray[np.bool_]
     step_s: float | None = None
+    touches: NDArray[np.float64] | None = None
 
 
 class Policy(Protocol):

@@ -149,6 +149,13 @@ class World:
         held = {ROBOT} if self.arm.grasp == "weld" and self.held_thing() == name else set()
         return self._contacts.of(self.data, name) | held
 
+    @property
+    def in_contact(self) -> bool:
+        """Whether the robot, or what it holds, touches anything else now."""
+        held = self.held_thing()
+        others = self._contacts.of(self.data, ROBOT) - {held}
+        return bool(others or (held is not None and self._contacts.of(self.data, held) - {ROBOT}))
+
     def held_thing(self) -> str | None:
         """The thing that the gripper holds: bound to it, or touched by two parts of it while the gripper is closed."""
         if self.arm.grasp == "weld":

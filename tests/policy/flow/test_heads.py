@@ -95,7 +95,9 @@ def test_every_form_learns_with_every_weight(form: str, seen: Seen) -> None:
     actor, horizon = _loud(FORMS[form]).train(), FORMS[form].horizon
     inputs = _inputs(actor, seen)
     eye = torch.eye(3).expand(1, horizon, 3, 3)
-    target = Target(torch.full((1, horizon, 3), 0.05), eye, torch.ones(1, horizon), torch.zeros(1))
+    target = Target(
+        torch.full((1, horizon, 3), 0.05), eye, torch.ones(1, horizon), torch.zeros(1), torch.ones(1, horizon)
+    )
     losses = actor.losses(inputs, target, torch.Generator().manual_seed(0))
     torch.stack(list(losses.values())).sum().backward()
     untouched = [name for name, p in actor.named_parameters() if p.grad is None]

@@ -102,7 +102,7 @@ def test_where_it_goes_itself_there_is_nothing_to_learn(seen: Seen) -> None:
     inputs = _inputs(actor, *seen)
     with torch.inference_mode():
         found = actor.predict(inputs, torch.Generator())
-        target = Target(found.position, found.rotation, (found.is_open > 0.5).float(), found.done)
+        target = Target(found.position, found.rotation, (found.is_open > 0.5).float(), found.done, found.touches)
         losses = actor.losses(inputs, target, torch.Generator())
     assert losses["position"] < 1e-5 and losses["gripper"] > 0
 

@@ -20,7 +20,7 @@ def _scene(seen: Seen) -> tuple[Scene, Goal]:
     assert observation.tool_pose_world is not None
     body = Body(observation.tool_pose_world, 1.0, True)
     scene = Scene(observation.views, body, Guide(replace(path, depth_m=None), observation.views["front"]))
-    return scene, Goal(observation.tool_pose_world[None] + 0.0, np.array([True]), False)
+    return scene, Goal(observation.tool_pose_world[None] + 0.0, np.array([True]), np.ones(1), False)
 
 
 def test_nothing_changes_nothing(seen: Seen) -> None:

@@ -27,7 +27,7 @@ def ask(actor, scene):
 
 def goal(x: float, is_open: float = 0.0) -> Target:
     position, rotation = torch.tensor([[[x, -0.1, -0.2]]]), torch.eye(3)[None, None]
-    return Target(position, rotation, torch.tensor([[is_open]]), torch.zeros(1))
+    return Target(position, rotation, torch.tensor([[is_open]]), torch.zeros(1), torch.full((1, 1), torch.nan))
 
 
 def test_it_starts_from_the_planners_weights(small, planner):

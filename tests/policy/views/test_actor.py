@@ -50,7 +50,9 @@ def episode() -> tuple[list[Scene], Target]:
 def _target(tool: np.ndarray, goal: np.ndarray, is_open: bool) -> Target:
     position = torch.from_numpy(goal[None, :3, 3] - tool[:3, 3]).float()
     rotation = torch.from_numpy(goal[None, :3, :3]).float()
-    return Target(position, rotation, torch.tensor([float(is_open)]), torch.tensor(0.0))
+    return Target(
+        position, rotation, torch.tensor([float(is_open)]), torch.tensor(0.0), torch.tensor([goal[2, 3] < 0.1]).float()
+    )
 
 
 def _actor(config: ViewsConfig, loud: bool = True) -> ViewsActor:

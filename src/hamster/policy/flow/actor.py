@@ -125,6 +125,7 @@ class FlowActor(Actor[FlowConfig, Inputs]):
             rotation=matrix_from_six(action[..., 3:]),
             is_open=encoded.gripper_logits.sigmoid(),
             done=encoded.done_logit.sigmoid(),
+            touches=torch.full_like(encoded.gripper_logits, torch.nan),
             score=(encoded.weights * near).sum(-1),
         )
 

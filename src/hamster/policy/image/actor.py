@@ -75,6 +75,7 @@ class ImageActor(Actor[ImageConfig, Inputs]):
             rotation=matrix_from_six(turn) @ inputs.tool_rotation[:, None],
             is_open=is_open,
             done=torch.zeros_like(is_open[:, 0]),
+            touches=torch.full_like(is_open, torch.nan),
             score=(2 * is_open - 1).abs().mean(-1),
         )
 

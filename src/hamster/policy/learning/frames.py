@@ -120,6 +120,7 @@ def moments(
             "open": bool(is_open[row]),
             "target": keyposes.tool_poses_world[phase],
             "target_open": bool(keyposes.gripper_open[phase]),
+            "touches": np.nan if keyposes.touches is None else float(keyposes.touches[phase]),
             "last": phase == len(keyposes.gripper_open) - 1,
         }
         seen, lenses = _seen(demonstration, row, config)

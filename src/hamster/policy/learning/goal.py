@@ -16,10 +16,14 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Goal:
-    """K poses (K, 4, 4), the gripper's command (K,) at each, and whether all is done already."""
+    """K poses (K, 4, 4), the gripper's command (K,) at each, contact (K,) on the way, and whether all is done already.
+
+    `touches` is 0, 1, or NaN where nobody knows.
+    """
 
     poses_world: Array
     is_open: NDArray[np.bool_]
+    touches: NDArray[np.float64]
     done: bool
 
     def moved(self, there_from_here: Array) -> Goal:
@@ -37,4 +41,5 @@ class Goal:
             rotation=as_float(self.poses_world[:, :3, :3]),
             is_open=as_float(self.is_open),
             done=torch.tensor(float(self.done)),
+            touches=as_float(self.touches),
         )

@@ -26,7 +26,7 @@ from hamster.policy.scene import Body
 Array = NDArray[Any]
 FORMAT = 2
 META = ["episode", "frame", "first", "key", "phase", "family", "tool", "gripper", "open"]
-META += ["target", "target_open", "last"]
+META += ["target", "target_open", "touches", "last"]
 TRACKS = ["tool", "open", "keypose", "time_s", "asked"]
 LENS = ["intrinsics", "world_from_camera"]
 
@@ -37,8 +37,9 @@ class Pack:
 
     `meta` has, per frame: episode, frame (in its episode), first (row of the episode's first frame), key (was a keypose
     just reached, or is it the first frame), phase (index of the next keypose), family (index into `families`), tool
-    (4, 4), gripper (measured), open (commanded at the last keypose), target (4, 4), target_open, last (is it the last
-    keypose); and, per camera, intrinsics_NAME and world_from_camera_NAME, NaN where it is not calibrated.
+    (4, 4), gripper (measured), open (commanded at the last keypose), target (4, 4), target_open, touches (NaN where
+    nobody knows), last (is it the last keypose); and, per camera, intrinsics_NAME and world_from_camera_NAME, NaN where
+    it is not calibrated.
     `tracks` has all frames of all episodes: start (E + 1,), tool (F, 4, 4), open (F,), keypose (F,), time_s (F,), and
     asked (F,), where a policy would be.
     """
@@ -56,15 +57,16 @@ class Pack:
         """What these cameras saw at a frame."""
         return {name: self._view(row, name) for name in cameras}
 
-    def goal(self, row: int, config: ActorConfig) -> tuple[Array, Array]:
-        """What came after a frame, as this actor answers: poses (K, 4, 4), and whether the gripper is open (K,)."""
+    def goal(self, row: int, config: ActorConfig) -> tuple[Array, Array, Array]:
+        """What came after a frame, as this actor answers: poses (K, 4, 4), gripper open (K,), and contact (K,)."""
         episode = self.meta["episode"][row]
         span = slice(self.tracks["start"][episode], self.tracks["start"][episode + 1])
         if config.head == "keypose":
-            return self.meta["target"][row][None], self.meta["target_open"][row][None]
+            return tuple(self.meta[name][row][None] for name in ("target", "target_open", "touches"))
         tool, is_open, keypose, time_s, _ = (self.tracks[name][span] for name in TRACKS)
         frame, step_s = self.meta["frame"][row], config.step_s
-        return poses_ahead(tool, is_open, keypose, time_s, frame, config.head, config.horizon, step_s)
+        ahead = poses_ahead(tool, is_open, keypose, time_s, frame, config.head, config.horizon, step_s)
+        return *ahead, np.full(config.horizon, np.nan)
 
     def before(self, row: int, most: int) -> Body | None:
         """The robot when a policy would have been asked before a frame, remembering no more than `most` times."""

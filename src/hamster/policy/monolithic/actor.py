@@ -81,6 +81,7 @@ class MonolithicActor(Actor[MonolithicConfig, Inputs]):
             rotation=rotation[:, None],
             is_open=is_open[:, None],
             done=torch.zeros_like(is_open),
+            touches=torch.full_like(is_open[:, None], torch.nan),
             score=p.mean(-1),
         )
 

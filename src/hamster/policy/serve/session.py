@@ -77,10 +77,11 @@ class Session:
 
 
 def _actions(motion: Motion) -> dict[str, Any]:
-    """ "actions" (K, 8) in `COLUMNS`, and "poses" (K, 4, 4), both in the world; never with a NaN in them."""
+    """ "actions" (K, 8) in `COLUMNS`, "poses" (K, 4, 4), both in the world; "touches" (K,) where there are any; no NaN."""
     poses = np.asarray(motion.poses, np.float64)
     gripper = np.asarray(motion.gripper_open, np.float64)
     if not (np.isfinite(poses).all() and np.isfinite(gripper).all()):
         raise RequestError("not_finite", "the policy's motion for this observation is not finite")
     actions = np.concatenate([poses[:, :3, 3], quaternion_from_matrix(poses[:, :3, :3]), gripper[:, None]], -1)
-    return {"actions": actions, "poses": poses, "step_s": motion.step_s}
+    touches = {} if motion.touches is None else {"touches": np.asarray(motion.touches, np.float64)}
+    return {"actions": actions, "poses": poses, "step_s": motion.step_s, **touches}

@@ -41,6 +41,7 @@ class ViewsActor(Actor[ViewsConfig, Inputs]):
         inside = 2 * len(config.views) * config.head_width + config.width
         self.rotation: RotationHead = HEADS[config.rotation](inside, 2 * config.head_width)
         self.gripper = mlp(inside, config.head_width, 1)
+        self.touches = mlp(inside, config.head_width, 1)
         self.done = nn.Linear(config.width, 1)
 
     def prepare(self, scene: Scene) -> Inputs:
@@ -66,7 +67,11 @@ class ViewsActor(Actor[ViewsConfig, Inputs]):
         cross = nn.functional.binary_cross_entropy_with_logits
         gripper = cross(self.gripper(features).float()[:, 0], is_open, reduction="none")
         losses["rotation"] = (self.rotation.losses(features, rotation, generator) * going).mean()
-        return losses | {"gripper": (gripper * going).mean() * 0.5, "done": cross(done, target.done) * 0.5}
+        known = going * ~target.touches[:, 0].isnan()
+        touched = target.touches[:, 0].nan_to_num()
+        touches = cross(self.touches(features).float()[:, 0], touched, reduction="none") * known
+        losses |= {"gripper": (gripper * going).mean() * 0.5, "touches": touches.mean() * 0.2}
+        return losses | {"done": cross(done, target.done) * 0.5}
 
     def predict(self, inputs: Inputs, generator: torch.Generator) -> Prediction:
         """The keypose that the heat maps agree on; the score is how much of them lies where they do."""
@@ -85,6 +90,7 @@ class ViewsActor(Actor[ViewsConfig, Inputs]):
             rotation=self.rotation(features)[:, None],
             is_open=self.gripper(features).float().sigmoid(),
             done=done,
+            touches=self.touches(features).float().sigmoid(),
             score=score,
         )
 

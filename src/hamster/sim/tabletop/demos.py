@@ -93,16 +93,19 @@ def _demonstrate(
     start = begin(world)
     keyposes = plan(world, command)
     snapshots, leads_to, commanded = [world.snapshot()], [0], [_action(world)]
+    touches = np.zeros(len(keyposes), bool)
 
     def remember(index: int) -> None:
         snapshots.append(world.snapshot())
         leads_to.append(index)
         commanded.append(_action(world))
+        touches[index] |= world.in_contact
 
     execute(world, keyposes, remember)
     if not is_success(world, command, start):
         return None
-    return _episode(world, command, keyposes, snapshots, np.array(leads_to), np.stack(commanded), source, extra)
+    steps = np.array(leads_to), np.stack(commanded)
+    return _episode(world, command, keyposes, touches, snapshots, *steps, source, extra)
 
 
 def _action(world: World) -> NDArray[np.float64]:
@@ -111,8 +114,8 @@ def _action(world: World) -> NDArray[np.float64]:
 
 
 def _episode(
-    world: World, command: Command, keyposes: list[Keypose], snapshots: list[Snapshot], leads_to: NDArray[np.int64],
-    commanded: NDArray[np.float64], source: str, extra: dict[str, int],
+    world: World, command: Command, keyposes: list[Keypose], touches: NDArray[np.bool_], snapshots: list[Snapshot],
+    leads_to: NDArray[np.int64], commanded: NDArray[np.float64], source: str, extra: dict[str, int],
 ) -> Episode:  # fmt: skip
     reached = np.append(np.diff(leads_to) > 0, True)
     upcoming = np.where(reached, leads_to + 1, leads_to)
@@ -132,6 +135,7 @@ def _episode(
             np.stack([keypose_pose(keypose) for keypose in keyposes]),
             np.array([keypose.gripper_open for keypose in keyposes]),
             upcoming[kept],
+            touches,
         ),
     )
 
