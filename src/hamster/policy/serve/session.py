@@ -77,7 +77,7 @@ class Session:
 
 
 def _actions(motion: Motion) -> dict[str, Any]:
-    """ "actions" (K, 8) in `COLUMNS`, "poses" (K, 4, 4), both in the world; "touches" (K,) where there are any; no NaN."""
+    """ "actions" (K, 8) in `COLUMNS`, "poses" (K, 4, 4), both in the world; and maybe "touches" (K,); no NaN."""
     poses = np.asarray(motion.poses, np.float64)
     gripper = np.asarray(motion.gripper_open, np.float64)
     if not (np.isfinite(poses).all() and np.isfinite(gripper).all()):
