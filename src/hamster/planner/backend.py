@@ -1,0 +1,84 @@
+"""What answers a planner's questions: a model in this process, or one behind an endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """An image (H, W, 3) uint8, or None, and what is asked about it: the whole text of the user's turn."""
+
+    image: NDArray[np.uint8] | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How answers are drawn.
+
+    Attributes:
+        max_new_tokens: after which an answer is cut off.
+        temperature: 0 is greedy.
+        top_p: nucleus, in (0, 1].
+        n: answers to each question; with temperature 0 there can only be one.
+        seed: of the samples; the same seed, questions and batch give the same answers.
+        grammar: a regular expression (in llguidance's syntax: write [0-9], bound repetitions) that every answer
+            matches whole, also one that is cut off by nothing else; "" for none.
+
+    Raises:
+        ValueError: for numbers that make no sense.
+    """
+
+    max_new_tokens: int = 256
+    temperature: float = 0.0
+    top_p: float = 1.0
+    n: int = 1
+    seed: int | None = None
+    grammar: str = ""
+
+    def __post_init__(self) -> None:
+        if not (self.max_new_tokens >= 1 and self.temperature >= 0 and 0 < self.top_p <= 1 and self.n >= 1):
+            raise ValueError("need max_new_tokens >= 1, temperature >= 0, 0 < top_p <= 1 and n >= 1")
+        if self.n > 1 and self.temperature == 0:
+            raise ValueError(f"n = {self.n} answers at temperature 0 are all the same; give a temperature > 0")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A model's text.
+
+    Attributes:
+        text: without the turn's end marks.
+        log_p: natural logarithm of each of its tokens' probability under the model; empty where a backend does not say.
+        finish: "stop" where the model ended it, "length" where it was cut off.
+        prompt_tokens, tokens: in the question (with image tokens) and in this answer; 0 where a backend does not say.
+    """
+
+    text: str
+    log_p: tuple[float, ...] = ()
+    finish: Literal["stop", "length"] = "stop"
+    prompt_tokens: int = 0
+    tokens: int = 0
+
+
+class Backend(Protocol):
+    """A vision-language model that can be asked many questions at once."""
+
+    @property
+    def name(self) -> str:
+        """What a user calls the model."""
+        ...
+
+    def answer(self, questions: Sequence[Question], sampling: Sampling) -> list[list[Answer]]:
+        """`sampling.n` answers to each question, in order.
+
+        Raises:
+            PlanError: if a question cannot be asked (too long for the model) or the model cannot be reached.
+        """
+        ...
