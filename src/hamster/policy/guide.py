@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hamster.data import View
 from hamster.geometry import Camera
-from hamster.path import Path
+from hamster.path import Gripper, Path
 from hamster.path.simplify import arc_length
 
 Array = NDArray[np.float64]
@@ -73,6 +73,11 @@ class Guide:
         px, depth_m = camera.project(self.points_world(at))
         ahead = np.where((depth_m > 1e-3)[:, None], px / camera.size_px, 0.5)
         return Path(ahead.clip(0, 1), self.path.gripper[self.waypoint(at)])
+
+
+def gripper_states(gripper: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """(N, 3) of states (N,): unknown, closed, open; one of them is true in each row."""
+    return np.asarray(gripper[:, None] == np.array([Gripper.UNKNOWN, Gripper.CLOSED, Gripper.OPEN]))
 
 
 def surface_depth(uv: Array, depth_m: NDArray[np.float32]) -> Array:

@@ -182,6 +182,18 @@ def test_a_conditioner_is_silent_until_it_has_learned(name: str, seen: Seen) -> 
     assert all(part is None or not part.any() for part in added)
 
 
+@pytest.mark.parametrize("form", ["foveas", "both"])
+def test_whoever_has_no_conditioner_cannot_tell_one_path_from_another(form: str, seen: Seen) -> None:
+    observation, path = seen
+    other = Path(path.uv[::-1], path.gripper)
+    blind, told = _loud(replace(FORMS[form], conditioners=())), _loud(FORMS[form])
+    with torch.inference_mode():
+        ways = [
+            [actor.encode(_inputs(actor, (observation, p))).anchor for p in (path, other)] for actor in (blind, told)
+        ]
+    assert torch.equal(*ways[0]) and not torch.equal(*ways[1])
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_an_episode_is_learned_by_heart(case: str) -> None:
     actor, inputs, target = overfitted(case)

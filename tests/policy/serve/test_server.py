@@ -128,6 +128,17 @@ def test_an_idle_client_makes_room():
         assert is_well(port)
 
 
+def wait_for_a_place(port: int) -> None:
+    """Until somebody new is served."""
+    for _ in range(100):
+        try:
+            assert is_well(port)
+            return
+        except InvalidStatus:
+            time.sleep(0.05)
+    pytest.fail("the places of those who left were never free again")
+
+
 def test_too_many_clients_are_turned_away_but_health_is_answered():
     with serving(clients=2) as port:
         with foreign_client(port), foreign_client(port):
@@ -135,14 +146,7 @@ def test_too_many_clients_are_turned_away_but_health_is_answered():
                 pass
             assert refused.value.response.status_code == 503 and kind(refused.value.response.body) == "busy"
             assert health(port)[0] == 200
-        for _ in range(50):
-            try:
-                assert is_well(port)
-                break
-            except InvalidStatus:
-                time.sleep(0.05)
-        else:
-            pytest.fail("the places of those who left were never free again")
+        wait_for_a_place(port)
 
 
 def test_web_pages_are_not_robots(port):
@@ -244,14 +248,7 @@ def test_clients_that_leave_in_the_middle_leave_nothing_behind(slow):
         half.close()
         assert health(port)[0] == 200
         go_on.set()
-        for _ in range(100):
-            try:
-                assert is_well(port)
-                break
-            except InvalidStatus:
-                time.sleep(0.05)
-        else:
-            pytest.fail("the places of those who left were never free again")
+        wait_for_a_place(port)
 
 
 def test_stopping_answers_what_is_in_work_and_hangs_up_on_the_rest(slow):

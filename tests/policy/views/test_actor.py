@@ -98,6 +98,7 @@ def test_one_demonstration_is_learnt_to_a_centimetre(trained: ViewsActor, episod
     found = _predict(trained, *scenes)
     assert (found["position"] - target.position).norm(dim=-1).max() < 0.01
     assert torch.equal(found["is_open"] > 0.5, target.is_open > 0.5)
+    assert torch.equal(found["touches"] > 0.5, target.touches > 0.5)
     assert (found["score"] > 0.5).all() and (found["done"] < 0.5).all()
 
 

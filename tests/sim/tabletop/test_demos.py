@@ -32,6 +32,15 @@ def test_a_demonstration_is_whole() -> None:
             assert nearest < 0.015, "the frame before the target changes is at the keypose"
 
 
+def test_contact_is_on_the_way_to_the_thing_and_not_in_the_air() -> None:
+    for episode in (Demonstrations(6, seed=11)[i] for i in range(6)):
+        keyposes, family = episode.keyposes, episode.provenance.extra["family"]
+        assert keyposes is not None and keyposes.touches is not None
+        grasps = np.flatnonzero(~keyposes.gripper_open[1:] & keyposes.gripper_open[:-1]) + 1
+        contact = grasps if family == "pick_place" else [len(keyposes.gripper_open) - 2]  # the last one is the retreat
+        assert keyposes.touches[contact].all() and not keyposes.touches[0]
+
+
 def test_frames_are_rendered_when_asked_for_in_any_order() -> None:
     episode = Demonstrations(1, seed=2, image_size=64)[0]
     last, first, again = (episode.observations[i] for i in (-1, 0, -1))

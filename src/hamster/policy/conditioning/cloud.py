@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hamster.path import Gripper
 from hamster.path.colours import jet
 from hamster.path.draw import STYLES
-from hamster.policy.guide import Guide
+from hamster.policy.guide import Guide, gripper_states
 
 Array = NDArray[np.float64]
 FEATURES = 5  # progress, gripper unknown / closed / open from here on, event here
@@ -53,6 +53,6 @@ def cloud(guide: Guide | None, n: int) -> Cloud:
         place = int(np.abs(at - guide.progress[i]).argmin())
         at[place], rows[place], is_event[place] = guide.progress[i], i, 1
         rgb[place] = STYLES["jet"].markers[state]
-    states = path.gripper[rows][:, None] == np.array([Gripper.UNKNOWN, Gripper.CLOSED, Gripper.OPEN])
+    states = gripper_states(path.gripper[rows])
     features = np.concatenate([at[:, None], states, is_event[:, None]], -1)
     return Cloud(guide.points_world(at), rgb, features, np.ones(n, bool))

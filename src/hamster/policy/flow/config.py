@@ -27,7 +27,7 @@ class FlowConfig(ActorConfig):
         keep: the part of the whole images' tokens that takes part in self-attention; the action can look at all.
         encoder_layers: self-attention over the context; from `visual_layers` on the visual tokens are looked at only.
         decoder_layers: cross-attention of the action.
-        key_waypoints: waypoints that get a fovea (events, the end, the sharpest turns).
+        key_waypoints: waypoints that matter (events, the end, the sharpest turns); each gets a fovea from `foveas`.
         path_waypoints: further waypoints, evenly spaced along the path.
         position_scale_m: what one unit of the flow's position means. The network says how far a pose is from a straight
             line of poses to where it points; with more than one pose, about how much motions bend.
@@ -74,10 +74,13 @@ class FlowConfig(ActorConfig):
             raise ValueError("the conditioner `foveas` needs glimpses: set glimpse_px, or use `tokens`")
 
     @property
-    def glimpses(self) -> int:
-        """The whole image, the tool, and the key waypoints."""
-        return 2 + self.key_waypoints
+    def foveas(self) -> int:
+        """How many key waypoints are looked at closely; without that conditioner, where they are stays untold."""
+        return self.key_waypoints if "foveas" in self.conditioners else 0
 
+
+DENSE = FlowConfig(conditioners=("tokens",), image_px=128)
+"""The whole image in 256 tokens instead of foveas: every conditioner, and none, finds the same eyes."""
 
 FLOWMATCH = FlowConfig(
     cameras=("front", "left_shoulder", "right_shoulder", "wrist"),

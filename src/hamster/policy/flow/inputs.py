@@ -17,11 +17,12 @@ from hamster.data import View
 from hamster.geometry import Camera, apply, inverse
 from hamster.policy import conditioning
 from hamster.policy.actor import Tensors, as_float
+from hamster.policy.felt import felt
 from hamster.policy.flow.config import FlowConfig
 from hamster.policy.flow.glimpse import look
 from hamster.policy.flow.lift import LiftedPath, lift
 from hamster.policy.flow.whole import Pixels, known_depth, tokens_world
-from hamster.policy.scene import Body, Scene, calibrated
+from hamster.policy.scene import Scene, calibrated
 from hamster.policy.words import word_codes
 
 Array = NDArray[np.float64]
@@ -85,13 +86,13 @@ def make_inputs(config: FlowConfig, scene: Scene) -> Inputs:
     tool = np.asarray(body.tool_pose_world, np.float64)[:3, 3]
     views = [_Seen.of(scene, name, config) for name in config.cameras]
     path = lift(scene.guide, config.key_waypoints, config.path_waypoints) if scene.guide else no_path(config)
-    targets = np.concatenate([tool[None], path.points_world[: config.key_waypoints]])
-    glimpse_on = np.concatenate([[True, True], path.on[: config.key_waypoints]])
+    targets = np.concatenate([tool[None], path.points_world[: config.foveas]])
+    glimpse_on = np.concatenate([[True, True], path.on[: config.foveas]])
     cloud = conditioning.cloud(*(scene.guide, CLOUD) if "cloud" in config.conditioners else (None, 1))
     return Inputs(
         **_glimpses(views[0], targets, glimpse_on, tool, config),
         **_whole(views, tool, config.image_px),
-        **_felt(body, tool, config.history),
+        **felt(body, config.history),
         waypoints=as_float(path.points_world - tool),
         rays=as_float(path.rays_world),
         waypoint_features=as_float(path.features),
@@ -161,18 +162,6 @@ def _whole(views: list[_Seen], tool: Array, size: int) -> dict[str, Tensor]:
         offset = (points - tool).astype(np.float32)
         parts.append((pixels.pick(seen.rgb), depth_m, pixels.pick(seen.channels), offset, on))
     return {name: torch.from_numpy(np.stack(part)) for name, part in zip(names, zip(*parts, strict=True), strict=True)}
-
-
-def _felt(body: Body, tool: Array, history: int) -> dict[str, Tensor]:
-    previous, features = np.tile(tool, (history, 1)), np.zeros((history, 2))
-    for i, before in enumerate(body.past()):
-        previous[i], features[i] = before.tool_pose_world[:3, 3], (1, before.is_open)
-    return {
-        "tool_rotation": as_float(body.tool_pose_world[:3, :3]),
-        "gripper": as_float([body.opening, body.is_open]),
-        "previous": as_float(previous - tool),
-        "previous_features": as_float(features),
-    }
 
 
 def _visible_uv(points_world: Array, camera: Camera) -> Array:

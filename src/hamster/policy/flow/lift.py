@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.path import Gripper, Path
-from hamster.policy.guide import Guide
+from hamster.path import Path
+from hamster.policy.guide import Guide, gripper_states
 
 Array = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ def lift(guide: Guide, keys: int, spaced: int) -> LiftedPath:
     points = guide.points_world(at)
     assert guide.view.camera is not None  # or the line above had said so
     rays = points - guide.view.camera.world_from_camera[:3, 3]
-    states = path.gripper[rows][:, None] == np.array([Gripper.UNKNOWN, Gripper.CLOSED, Gripper.OPEN])
+    states = gripper_states(path.gripper[rows])
     return LiftedPath(
         points_world=points,
         rays_world=rays / np.linalg.norm(rays, axis=-1, keepdims=True),

@@ -11,10 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from hamster.data import View
-from hamster.path import Gripper
 from hamster.policy.actor import Tensors, as_float
 from hamster.policy.conditioning import CHANNELS, channels, overlay
-from hamster.policy.guide import Guide
+from hamster.policy.guide import Guide, gripper_states
 from hamster.policy.image.config import ImageConfig
 from hamster.policy.scene import Scene
 
@@ -71,6 +70,5 @@ def waypoints(guide: Guide | None, count: int) -> NDArray[np.float64]:
     if guide is None:
         return np.zeros((count, WAYPOINT))
     at = np.linspace(0, 1, count)
-    gripper = guide.path.gripper[guide.waypoint(at)]
-    states = gripper[:, None] == np.array([Gripper.UNKNOWN, Gripper.CLOSED, Gripper.OPEN])
+    states = gripper_states(guide.path.gripper[guide.waypoint(at)])
     return np.concatenate([guide.uv(at), at[:, None], states], -1)

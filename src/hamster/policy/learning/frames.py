@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.label.episodes import LabelledEpisode
+from hamster.label.episodes import DEPTH_UNIT_M, LabelledEpisode
 from hamster.path import Gripper
 from hamster.policy.config import ActorConfig, Head
 
@@ -17,7 +17,6 @@ Array = NDArray[Any]
 # Frames on the way are kept up to half-way: nearer to its end, a motion might as well be over.
 HALF_WAY, NEAR_M = 0.5, 0.03
 HALF_OPEN = 0.5
-DEPTH_UNIT_M = 1e-4
 
 
 def chosen(demonstration: LabelledEpisode, head: Head, between: int) -> list[int]:

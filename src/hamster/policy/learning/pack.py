@@ -16,10 +16,10 @@ from rich.progress import track
 from hamster.data import View
 from hamster.geometry import Camera
 from hamster.label.dataset import read_episodes, read_manifest, shards
-from hamster.label.episodes import LabelledEpisode
+from hamster.label.episodes import DEPTH_UNIT_M, LabelledEpisode
 from hamster.path import Path
 from hamster.policy.config import ActorConfig
-from hamster.policy.learning.frames import DEPTH_UNIT_M, chosen, moments, track_of
+from hamster.policy.learning.frames import chosen, moments, track_of
 from hamster.policy.learning.trajectory import poses_ahead
 from hamster.policy.scene import Body
 

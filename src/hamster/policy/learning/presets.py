@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hamster.policy.config import ActorConfig
+from hamster.policy.flow.config import DENSE as FLOW_DENSE
 from hamster.policy.flow.config import FlowConfig
 from hamster.policy.image.config import ImageConfig
 from hamster.policy.learning.augment import AugmentConfig
@@ -57,6 +58,7 @@ WORDS = 24  # longer than any instruction of the tabletop
 
 PRESETS: dict[str, TrainConfig] = {
     "flow": TrainConfig(),
+    "flow-dense": TrainConfig(actor=FLOW_DENSE),
     "views": TrainConfig(actor=VIEWS_NANO, batch=8),
     # No depth, no calibration: the world stays where it is, and a chunk may start at any frame. The path is drawn, and
     # told in numbers: to find it in the picture alone takes many more steps.

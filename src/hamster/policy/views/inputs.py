@@ -16,6 +16,7 @@ from torch import Tensor
 from hamster.data import View
 from hamster.policy.actor import Tensors, as_float
 from hamster.policy.conditioning import channels, cloud, overlay
+from hamster.policy.felt import felt
 from hamster.policy.guide import Guide
 from hamster.policy.scene import Scene, calibrated
 from hamster.policy.views.config import ViewsConfig
@@ -65,16 +66,16 @@ def make_inputs(config: ViewsConfig, scene: Scene) -> Inputs:
     seen = [_points(config, scene.views[name], name, scene.guide) for name in config.cameras]
     points, rgb, on, told = (np.concatenate(parts) for parts in zip(*seen, strict=True))
     path = cloud(scene.guide, PATH_POINTS)
-    previous = tool if body.previous_position is None else body.previous_position
+    now = felt(body, 1)
     return Inputs(
         points=as_float(points - tool),
         rgb=torch.from_numpy(rgb),
         point_on=torch.from_numpy(on),
         point_channels=torch.from_numpy(told),
-        tool_rotation=as_float(body.tool_pose_world[:3, :3]),
-        gripper=as_float([body.opening, body.is_open]),
-        previous=as_float(previous - tool),
-        previous_features=as_float([body.previous_position is not None, body.was_open]),
+        tool_rotation=now["tool_rotation"],
+        gripper=now["gripper"],
+        previous=now["previous"][0],
+        previous_features=now["previous_features"][0],
         waypoints=as_float((path.points_world - tool) * path.on[:, None]),
         waypoint_features=as_float(path.features),
         waypoint_on=torch.from_numpy(path.on),
