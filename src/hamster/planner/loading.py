@@ -1,0 +1,103 @@
+"""Checkpoints of vision-language models, from a folder or the hub, on a machine that need not have torchvision."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from functools import cache
+from pathlib import Path as File
+from typing import Any
+
+from hamster.planner.quiet import quiet
+
+_TEMPLATES = {
+    # PaliGemma was published without one; its processor adds <bos> after the image and the newline at the end.
+    "paligemma": "{% for message in messages %}{% if message.content is string %}{{ message.content }}{% else %}"
+    "{% for part in message.content %}{% if part.type == 'image' %}<image>{% else %}{{ part.text }}{% endif %}"
+    "{% endfor %}{% endif %}{% endfor %}",
+}
+
+
+def load_model(name: File | str, device: str | None = None, dtype: str = "auto") -> tuple[Any, Any]:
+    """A model, ready to be asked, and its processor, which pads on the left.
+
+    Args:
+        name: a folder, which is only read, or a hub id, which transformers may fetch.
+        device: where it runs; by default on a GPU where there is one.
+        dtype: of the weights: "auto" is that of the file, else "float32", "bfloat16" or "float16".
+
+    Raises:
+        ValueError: if there is no such checkpoint, or it is not one that takes images and answers in text.
+    """
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    import hamster.nano  # noqa: F401  # makes the Auto classes know the bundled planner
+
+    processor = load_processor(name)
+    with quiet():
+        model = _read(AutoModelForImageTextToText.from_pretrained, name, dtype=dtype, use_safetensors=True)
+    return model.eval().to(device or ("cuda" if torch.cuda.is_available() else "cpu")), processor
+
+
+def load_processor(name: File | str) -> Any:
+    """The processor of a checkpoint, for images; ValueError as `load_model`."""
+    from transformers import AutoConfig, AutoProcessor
+
+    import hamster.nano  # noqa: F401
+
+    model_type = _read(AutoConfig.from_pretrained, name).model_type
+    processor = _read((_for_images(model_type) or AutoProcessor).from_pretrained, name)
+    processor.tokenizer.padding_side = "left"
+    if not processor.chat_template:
+        processor.chat_template = processor.tokenizer.chat_template or _TEMPLATES.get(model_type)
+    if not processor.chat_template:
+        raise ValueError(f"{name} has no chat template; add a chat_template.jinja to the checkpoint")
+    return processor
+
+
+def _read(load: Any, name: File | str, **options: Any) -> Any:
+    """What transformers makes of a folder or a hub id; never code from there."""
+    try:
+        return load(str(name), local_files_only=File(name).is_dir(), trust_remote_code=False, **options)
+    except (OSError, ValueError, ImportError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{name} cannot be read as a vision-language model: {reason[:300]}") from None
+
+
+@cache
+def _for_images(model_type: str) -> Any:
+    """The type's own processor without its part for videos, which wants torchvision; None where it has none."""
+    from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES, processor_class_from_name
+    from transformers.processing_utils import ProcessorMixin
+
+    original: Any = processor_class_from_name(PROCESSOR_MAPPING_NAMES.get(model_type, ""))
+    if original is None or "video_processor" not in original.get_attributes():
+        return None
+    module = sys.modules[original.__module__]
+    if getattr(module, "num2words", True) is None:  # SmolVLM spells numbers out, of a video's frames only
+        module.num2words = str  # type: ignore[attr-defined]
+
+    class ForImages(original):  # type: ignore[misc]  # transformers is untyped
+        """Images and text in, tensors out."""
+
+        def __init__(self, image_processor: Any = None, tokenizer: Any = None, **more: Any) -> None:
+            super().__init__(image_processor=image_processor, tokenizer=tokenizer, video_processor=None, **more)
+
+        apply_chat_template = ProcessorMixin.apply_chat_template  # SmolVLM's own asks its video processor
+
+        @staticmethod
+        def validate_init_kwargs(processor_config: Any, valid_kwargs: Any) -> Any:
+            """What the original takes."""
+            return ProcessorMixin.validate_init_kwargs(processor_config, list(signature.parameters))
+
+        def to_dict(self) -> dict[str, Any]:
+            """Leaves room for the part for videos, so that what is saved here loads where there is torchvision."""
+            return {**super().to_dict(), "video_processor": {}}
+
+    signature = inspect.signature(original.__init__)
+    kept = [p for name, p in signature.parameters.items() if name != "video_processor"]
+    signature = signature.replace(parameters=kept)
+    ForImages.__init__.__signature__ = signature  # type: ignore[attr-defined]  # where transformers looks for the parts
+    ForImages.__name__ = original.__name__
+    return ForImages
