@@ -46,4 +46,5 @@ def test_what_is_served_is_what_the_policy_does():
 def test_metadata_is_plain():
     said = about(load_policy(), "nano")
     assert pack(said) and said["policy"] == "nano" and said["cameras"] and said["family"]
+    assert said["actions"]["executed"] == 1 and said["actions"]["step_s"] is None
     assert about(object(), "elsewhere")["weights_sha256"] is None

@@ -7,6 +7,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from hamster import __version__
+from hamster.policy.config import ActorConfig
 from hamster.policy.policy import Policy, bundled
 from hamster.policy.serve.request import OBSERVATION, VIEW
 from hamster.policy.serve.session import COLUMNS
@@ -17,20 +18,22 @@ def about(policy: Policy, name: str) -> dict[str, Any]:
 
     What only an actor's configuration knows (its family, cameras, head) is None for a policy that has none.
     """
-    config = getattr(getattr(policy, "actor", None), "config", None)
+    config: ActorConfig | None = getattr(getattr(policy, "actor", None), "config", None)
     return {
         "server": "hamster-vla",
         "version": __version__,
         "policy": FilePath(name).name,
         "weights_sha256": _weights_sha256(name),
-        "family": getattr(config, "family", None),
-        "cameras": list(getattr(config, "cameras", None) or []) or None,
-        "needs_depth": getattr(config, "needs_depth", None),
+        "family": config and config.family,
+        "cameras": config and list(config.cameras),
+        "needs_depth": config and config.needs_depth,
         "actions": {
             "columns": list(COLUMNS),
             "frame": "world",
-            "kind": getattr(config, "head", None),
-            "horizon": getattr(config, "horizon", None),
+            "kind": config and config.head,
+            "horizon": config and config.horizon,
+            "executed": config and (config.executed or config.horizon),
+            "step_s": config.step_s if config and config.head == "chunk" else None,
         },
         "observation": OBSERVATION | {"views/*": VIEW},
     }
