@@ -4,8 +4,9 @@
 
 writes config.json, model.safetensors, generation_config.json, tokenizer.json, tokenizer_config.json,
 preprocessor_config.json, processor_config.json and (PaliGemma has none) chat_template.jinja, as the published
-checkpoints have them. `load_model` of `hamster.planner.loading` reads it. Nothing in it was made by a class that wants torchvision. Weights are wide enough apart that greedy answers do not hang on
-rounding. The same type and seed give the same checkpoint.
+checkpoints have them; `hamster.planner.loading.load_model` reads it. Nothing in it was made by a class that wants
+torchvision. Weights are wide enough apart that greedy answers do not hang on rounding. The same type and seed give the
+same checkpoint.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _CORPUS = [
     "In the image, please execute the command described in <quest>put the red cube on the blue plate</quest>.",
     "Provide a sequence of points denoting the trajectory of a robot gripper to achieve the goal.",
     "<ans>[(0.25, 0.32), <action>Open Gripper</action>, (0.74, 0.21), <action>Close Gripper</action>]</ans>",
-    '```json\n[\n\t{"point_2d": [250, 500], "label": "Close Gripper"},\n\t{"point_2d": [750, 250], "label": "2"}\n]\n```',
+    '```json\n[\n\t{"point_2d": [250, 500], "label": "Close Gripper"},\n',
+    '\t{"point_2d": [750, 250], "label": "2"}\n]\n```',
     "pick up the green bowl, press the button, open the drawer, push the cup to the left; 254 317 c 560 402 o",
 ]
 _CHATML = (
