@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hamster.path import Gripper, Path
-from hamster.path.metrics import dtw, endpoint_errors, event_f1, frechet
+from hamster.path.metrics import dtw, endpoint_errors, event_f1, frechet, medians, path_errors
 from tests.path.strategies import paths
 
 
@@ -103,3 +103,12 @@ def test_distance_does_not_depend_on_how_the_cells_are_walked():
     for n, m in itertools.product([1, 2, 3, 7], repeat=2):
         a, b = path_of(*rng.random((n, 2))), path_of(*rng.random((m, 2)))
         assert frechet(a, b, None) == pytest.approx(frechet(b, a, None))
+
+
+def test_errors_of_many_paths_are_medians_of_those_that_could_be_read():
+    truth = path_of((0.2, 0.2), (0.8, 0.8))
+    right, off = path_errors(truth, truth), path_errors(path_of((0.2, 0.3), (0.8, 0.8)), truth)
+    assert right == {"start": 0, "end": 0, "frechet": 0, "event_f1": 1} and off["start"] == off["frechet"] == 0.1
+    found = medians([right, off, None, None])
+    assert (found["n"], found["parse_rate"], found["start"]) == (4, 0.5, 0.05)
+    assert medians([None]) == {"n": 1, "parse_rate": 0} and medians([])["parse_rate"] == 0

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path as File
-from statistics import mean, median
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from hamster.evaluate.summary import summarize
 from hamster.label.sheet import contact_sheet
 from hamster.path import Path, PlanError
 from hamster.path.draw import draw
-from hamster.path.metrics import endpoint_errors, event_f1, frechet
+from hamster.path.metrics import medians, path_errors
 from hamster.planner import Planner
 from hamster.planner.grounding import grounding
 from hamster.provenance import run_info
@@ -107,25 +106,12 @@ def _judge(image: AnnotatedImage, annotation: Annotation, planner: Planner) -> t
     return {**record, "instruction": annotation.instruction, "planner_s": [seconds]}, path
 
 
-def path_errors(path: Path, truth: Path) -> dict[str, float]:
-    """How far a path is from the label, in relative image coordinates; and the F1 of its gripper events."""
-    start, end = endpoint_errors(path, truth)
-    found = {"start": start, "end": end, "frechet": frechet(path, truth), "event_f1": event_f1(path, truth)}
-    return {name: round(value, 4) for name, value in found.items()}
-
-
 def _by_family(records: Sequence[Record]) -> dict[str, dict[str, float]]:
     """Medians of the errors (of the F1 the mean) by family and of all, with how many paths could be read."""
     families = {"all": list(records)}
     for record in records:
         families.setdefault(record["family"], []).append(record)
-    return {name: _medians([r["errors"] for r in some if "errors" in r], len(some)) for name, some in families.items()}
-
-
-def _medians(errors: Sequence[dict[str, float]], n: int) -> dict[str, float]:
-    found = {name: median(each[name] for each in errors) for name in ("start", "end", "frechet") if errors}
-    f1 = {"event_f1": mean(each["event_f1"] for each in errors)} if errors else {}
-    return {"n": n, "parse_rate": len(errors) / n, **{name: round(value, 4) for name, value in (found | f1).items()}}
+    return {name: medians([r.get("errors") for r in some]) for name, some in families.items()}
 
 
 def _mask(image: AnnotatedImage, thing: int | None) -> NDArray[np.bool_] | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from statistics import mean, median
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,6 +56,27 @@ def event_f1(predicted: Path, truth: Path, tolerance: float = 0.1) -> float:
     if not ours and not theirs:
         return 1.0
     return 2 * _matches(ours, theirs, tolerance) / (len(ours) + len(theirs))
+
+
+def path_errors(predicted: Path, truth: Path) -> dict[str, float]:
+    """`start`, `end`, `frechet` and `event_f1` of a path, to four decimals."""
+    start, end = endpoint_errors(predicted, truth)
+    found = {
+        "start": start,
+        "end": end,
+        "frechet": frechet(predicted, truth),
+        "event_f1": event_f1(predicted, truth),
+    }
+    return {name: round(value, 4) for name, value in found.items()}
+
+
+def medians(errors: Sequence[dict[str, float] | None]) -> dict[str, float]:
+    """Of `path_errors` the medians (of the F1 the mean), n, and the share that is not None: what could be read."""
+    read = [each for each in errors if each is not None]
+    found = {name: median(each[name] for each in read) for name in ("start", "end", "frechet") if read}
+    f1 = {"event_f1": mean(each["event_f1"] for each in read)} if read else {}
+    rate = len(read) / max(1, len(errors))
+    return {"n": len(errors), "parse_rate": rate, **{name: round(value, 4) for name, value in (found | f1).items()}}
 
 
 def _distances(a: Path, b: Path, samples: int | None) -> Array:
