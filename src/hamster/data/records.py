@@ -138,7 +138,7 @@ class AnnotatedImage:
     """An image with many instructions and their paths: training data for a planner.
 
     `segmentation` (H, W) uint8 holds, per pixel, an index into `objects`, or 255 for everything else; None where the
-    source has no masks.
+    source has no masks. `absent` are instructions that nobody can carry out: what they name is not in view.
     """
 
     view: View
@@ -146,6 +146,7 @@ class AnnotatedImage:
     provenance: Provenance
     objects: Sequence[ImageObject] = ()
     segmentation: NDArray[np.uint8] | None = None
+    absent: Sequence[str] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,6 +45,7 @@ def unpack(folder: File, names: Sequence[str]) -> Iterator[AnnotatedImage]:
             Provenance(**record["provenance"]),
             [ImageObject(**thing) for thing in record["objects"]],
             mask,
+            record.get("absent", ()),  # older label sets have none
         )
 
 
@@ -64,7 +65,7 @@ def _mask(image: AnnotatedImage) -> NDArray[np.uint8]:
 
 
 def line(image: AnnotatedImage) -> dict[str, Any]:
-    """What is written about an image: its objects, its annotations, where it comes from."""
+    """What is written about an image: its objects, its annotations, what is asked for in vain, where it comes from."""
     camera = image.view.camera
     return {
         "objects": [asdict(thing) for thing in image.objects],
@@ -79,6 +80,7 @@ def line(image: AnnotatedImage) -> dict[str, Any]:
             }
             for a in image.annotations
         ],
+        "absent": list(image.absent),
         "camera": camera and {"intrinsics": camera.intrinsics, "world_from_camera": camera.world_from_camera},
         "provenance": provenance_json(image.provenance),
     }

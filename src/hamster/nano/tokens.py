@@ -1,7 +1,8 @@
 """The nano planner's alphabet: where each kind of token lives in the vocabulary, and paths as answer tokens.
 
 An answer is `<ans>`, then for each waypoint a patch token `<p:R:C>` and a bin token `<s:R:C>` (the bin inside that
-patch) and, where the gripper changes, `<open>` or `<close>`; finally `</ans>`.
+patch) and, where the gripper changes, `<open>` or `<close>`; finally `</ans>`. Without a waypoint it says that what is
+asked for is not in view.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def answer_tokens(
     Args:
         uv: (N, 8, 2) waypoints, of which the first `count` are meant.
         event: (N, 8) 0, or the token `OPEN` or `CLOSE` that follows the waypoint.
-        count: (N,) waypoints per path, 1 to 8.
+        count: (N,) waypoints per path, 1 to 8; 0 for an answer that there is none.
         nudge: (N, 8, 2) in bins, moves a point before its patch is chosen (not its bin): teaches the bin
             tokens to make the best of a neighbouring patch.
 

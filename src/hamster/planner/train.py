@@ -33,7 +33,15 @@ from hamster.planner.learning.losses import build_probes, losses
 from hamster.planner.learning.pictures import Part
 from hamster.planner.quiet import quiet
 
-WEIGHTS = {"answer": 1.0, "mention": 0.5, "early_mention": 0.5, "roles": 0.5, "colour": 0.5, "kind": 0.5}
+WEIGHTS = {
+    "answer": 1.0,
+    "refusal": 1.0,
+    "mention": 0.5,
+    "early_mention": 0.5,
+    "roles": 0.5,
+    "colour": 0.5,
+    "kind": 0.5,
+}
 
 COMMON = 5000  # a word that is used less than once in so many instructions is spelt
 
@@ -206,17 +214,21 @@ class _Run:
         self.scores = {}
         for part, spare in zip(self.parts, self.spare, strict=True):
             scores = self._scores(spare)
-            several = {f"{part.folder.name}/{name}": value for name, value in scores.items() if name == "path"}
+            kept = ("path", "refused", "falsely_refused")
+            several = {f"{part.folder.name}/{name}": value for name, value in scores.items() if name in kept}
             self.scores |= scores if len(self.parts) == 1 else several
         if len(self.parts) > 1:
-            self.scores["path"] = float(np.mean(list(self.scores.values())))
+            self.scores["path"] = float(
+                np.mean([value for name, value in self.scores.items() if name.endswith("/path")])
+            )
         self._log(self.scores, "held_out")
 
     def _scores(self, spare: NDArray[np.int64]) -> dict[str, float]:
         first = self.corpus.first
-        pool = np.concatenate([np.arange(first[i], first[i + 1]) for i in spare])
-        chosen = np.random.default_rng(0).permutation(pool)[: self.config.evaluate_on]
-        return evaluate(self.model, self.corpus, np.sort(chosen), self.device)
+        pool = np.random.default_rng(0).permutation(np.concatenate([np.arange(first[i], first[i + 1]) for i in spare]))
+        possible = self.corpus.count[pool] > 0
+        chosen = [part[: self.config.evaluate_on] for part in (pool[possible], pool[~possible])]
+        return evaluate(self.model, self.corpus, np.sort(np.concatenate(chosen)), self.device)
 
     def save(self) -> None:
         """Write the model, to be used, and the state, to be resumed."""

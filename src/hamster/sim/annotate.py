@@ -12,7 +12,7 @@ from hamster.geometry import Camera
 from hamster.label import OUT_OF_VIEW, path_from_poses
 from hamster.path import Path
 from hamster.sim.expert import plan
-from hamster.sim.language import Grammar, ImageLayout, Task, commands, tasks
+from hamster.sim.language import Grammar, ImageLayout, Imagine, Task, absent_commands, commands, tasks
 from hamster.sim.layout import image_layout
 from hamster.sim.motion import keypose_pose
 from hamster.sim.scene import Command, Keypose
@@ -32,11 +32,15 @@ def annotate(
     n: int,
     camera: str = "front",
     among: Sequence[Task] | None = None,
+    absent: int = 0,
+    imagine: Imagine | None = None,
 ) -> AnnotatedImage:
     """Draws up to n instructions for the world as it stands and plans a path for each.
 
     Args:
         among: the tasks to draw from; by default all that the scene allows, or those of the thing in the hand.
+        absent: how many more to draw that nobody can carry out, about things that `imagine` draws. They come from
+            random numbers of their own: nothing else depends on how many there are.
 
     Returns:
         The image, the instructions with their paths and mentions, and the segmentation of the things.
@@ -59,7 +63,11 @@ def annotate(
         if (path := paths[key]) is not None:
             annotations.append(_annotation(command, path, index))
     objects = tuple(ImageObject(t.colour, t.kind) for t in world.scene.things)
-    return AnnotatedImage(view, annotations, Provenance("sim"), objects, segmentation)
+    in_vain: list[Command] = []
+    if absent and imagine is not None:
+        in_vain = absent_commands(world.scene, rng.spawn(1)[0], absent, grammar, layout, visible, imagine)
+    said = tuple(command.instruction for command in in_vain)
+    return AnnotatedImage(view, annotations, Provenance("sim"), objects, segmentation, said)
 
 
 def segment(world: World, camera: str) -> NDArray[np.uint8]:

@@ -17,6 +17,7 @@ from hamster.planner.learning.corpus import MOST_OBJECTS, Corpus
 
 PATCH_PX = tokens.PIXELS // tokens.GRID
 NUDGE = 1.0  # bins: how far off the patch token of a training answer may be
+IN_VAIN = 0.2  # which share of an image's instructions asks for what is absent, where there are such
 SHORT, MOSTLY = 0.85, 0.85  # which share of instructions is short, and how often they are among themselves
 
 
@@ -92,11 +93,21 @@ def _image(shares: Sequence[Share], epoch: int, place: int) -> int:
 def _choose(
     corpus: Corpus, image: int, each: int, flip: bool, longest: float, rng: np.random.Generator
 ) -> NDArray[np.int64]:
+    """`each` annotations of an image, first those with a path."""
     pool = np.arange(corpus.first[image], corpus.first[image + 1])
+    in_vain, possible = (pool[corpus.count[pool] == 0], pool[corpus.count[pool] > 0])
+    n = int(IN_VAIN * each + rng.random()) if len(in_vain) else 0
+    counts = ((possible, each - n), (in_vain, n)) if len(possible) else ((in_vain, each),)
+    return np.concatenate([_some(corpus, part, n, flip, longest, rng) for part, n in counts if n])
+
+
+def _some(
+    corpus: Corpus, pool: NDArray[np.int64], n: int, flip: bool, longest: float, rng: np.random.Generator
+) -> NDArray[np.int64]:
     for wanted in (corpus.length <= longest, ~corpus.sided if flip else corpus.length > 0):
         some = pool[wanted[pool]]
-        pool = some if len(some) >= each / 2 else pool
-    return rng.choice(pool, each, replace=len(pool) < each)
+        pool = some if len(some) >= n / 2 else pool
+    return rng.choice(pool, n, replace=len(pool) < n)
 
 
 def assemble(

@@ -16,14 +16,18 @@ from hamster.path import Gripper, Path
 from hamster.planner.learning.pictures import Part, Shard, shards
 
 NO_OBJECT = 255
+ABSENT = "absent"
 MOST_MENTIONS = 16
 MOST_OBJECTS = 32
+TABLE = 2  # of what is kept about annotations: another number, and it is made anew
 EVENTS = {"open": tokens.OPEN, "closed": tokens.CLOSE}
 
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
     """All images and their annotations; those of image i are `first[i]` to `first[i + 1]`.
+
+    What is asked for in vain is an annotation, too, with no waypoint and the task `ABSENT`.
 
     Attributes:
         rgb: (N, 192, 192, 3) uint8 on disk, per shard. segmentation: (N, 192, 192) uint8, 255 is no object.
@@ -79,7 +83,7 @@ def texts(parts: Sequence[Part]) -> tuple[list[str], list[str]]:
     """All instructions of some sets, and all words that name colours and kinds."""
     instructions, words = dict[str, None](), dict[str, None]()
     for line in (line for part in parts for shard in shards(part.folder) for line in shard.lines()):
-        instructions.update((a["instruction"], None) for a in line["annotations"])
+        instructions.update((a["instruction"], None) for a in (*line["annotations"], *_in_vain(line)))
         words.update((word, None) for o in line["objects"] for word in (o["colour"], o["kind"]))
     return list(instructions), list(words)
 
@@ -117,7 +121,7 @@ def _images(shard: Shard, cache: File) -> tuple[NDArray[np.uint8], NDArray[np.ui
 
 
 def _table(shard: Shard, cache: File, tokenizer: Any) -> dict[str, NDArray[Any]]:
-    file = cache / f"{shard.key}-{len(tokenizer)}.npz"
+    file = cache / f"{shard.key}-{len(tokenizer)}-v{TABLE}.npz"
     if not file.is_file():
         part = file.with_suffix(".part.npz")
         np.savez(part, allow_pickle=False, **_annotations(shard.lines(), tokenizer))
@@ -151,6 +155,7 @@ def _scaled(
 
 def _annotations(lines: list[dict[str, Any]], tokenizer: Any) -> dict[str, NDArray[Any]]:
     kept = [[a for a in line["annotations"] if len(a["path"]["uv"]) <= tokens.MAX_WAYPOINTS] for line in lines]
+    kept = [[*group, *_in_vain(line)] for group, line in zip(kept, lines, strict=True)]
     flat = [annotation for group in kept for annotation in group]
     instructions = [a["instruction"] for a in flat]
     encoded: Any = {"input_ids": [], "offset_mapping": []}
@@ -166,6 +171,11 @@ def _annotations(lines: list[dict[str, Any]], tokenizer: Any) -> dict[str, NDArr
         "task": np.array([a.get("task", "") for a in flat], dtype=np.str_),
         "sided": np.array(["left" in text or "right" in text for text in map(str.lower, instructions)], dtype=np.bool_),
     }  # fmt: skip
+
+
+def _in_vain(line: dict[str, Any]) -> list[dict[str, Any]]:
+    path = {"uv": np.zeros((0, 2)), "gripper": ()}
+    return [{"instruction": text, "task": ABSENT, "path": path} for text in line.get("absent", ())]
 
 
 def _ragged(rows: list[list[int]]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:

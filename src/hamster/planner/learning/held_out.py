@@ -13,15 +13,19 @@ from hamster.nano.grammar import AnswerGrammar
 from hamster.nano.modeling import HamsterNanoForConditionalGeneration
 from hamster.path.dialects import parse
 from hamster.planner.grounding import grounding
-from hamster.planner.learning.corpus import Corpus
+from hamster.planner.learning.corpus import ABSENT, Corpus
 
 AT_ONCE = 64
+REFUSAL = "<ans></ans>"
 
 
 def evaluate(
     model: HamsterNanoForConditionalGeneration, corpus: Corpus, chosen: NDArray[np.int64], device: str
 ) -> dict[str, float]:
-    """Shares of annotations `chosen` whose path starts right, ends right, and both, over all and by task."""
+    """Shares of annotations `chosen` whose path starts right, ends right, and both, over all and by task.
+
+    And how many of what is asked for in vain is refused, and of what is not.
+    """
     found: dict[str, list[bool]] = defaultdict(list)
     image = np.searchsorted(corpus.first, chosen, side="right") - 1
     model.eval()
@@ -30,8 +34,13 @@ def evaluate(
         rgb, masks = corpus.images(where)
         for said, annotation, mask in zip(_answers(model, corpus, part, rgb, device), part, masks, strict=True):
             task = corpus.tasks[corpus.task[annotation]]
+            found["refused" if task == ABSENT else "falsely_refused"].append(said == REFUSAL)
+            if task == ABSENT:
+                continue
             target, goal = (_mask(mask, int(o[annotation])) for o in (corpus.target, corpus.goal))
-            marks = grounding(parse(said, "nano"), corpus.path(int(annotation)), target, goal, task)
+            marks = dict.fromkeys(("start", "end", "path"), False)
+            if said != REFUSAL:
+                marks = grounding(parse(said, "nano"), corpus.path(int(annotation)), target, goal, task)
             for name, right in marks.items():
                 found[name].append(right)
             found[f"path/{task}"].append(marks["path"])

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hamster.nano import tokens
+from hamster.nano.grammar import refusal_log_odds
 from hamster.nano.modeling import HamsterNanoForConditionalGeneration, Reading
 from hamster.nano.targets import answer_loss
 from hamster.planner.learning.batches import Batch
@@ -34,9 +36,10 @@ class Probe(nn.Module):
 
 
 def losses(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleList, batch: Batch) -> dict[str, Tensor]:
-    """The answer's loss, the mention loss, and the dense losses of colour and kind."""
+    """The answer's loss, that of refusing, the mention loss, and the dense losses of colour and kind."""
     read = model.read_blocks(batch.pixel_values, batch.ids)
     found = {"answer": answer_loss(read.logits.flatten(0, 1)[:, :-1], batch.labels.flatten(0, 1)[:, 1:])}
+    found["refusal"] = _refusal(read.logits, batch.labels)
     if len(batch.mention):
         # The answer reads a word's referent from the states before the last layer, so they, too, must know it.
         for name, each in (("early_mention", read.early_pointers), ("mention", read.pointers)):
@@ -48,6 +51,14 @@ def losses(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleList, ba
         if len(probes[i].names):  # type: ignore[arg-type]  # a buffer; empty where no image names its objects
             found[name] = _dense(probes[i], read.features, model.words.token.weight, batch.looks[..., i], owner, cover)
     return found
+
+
+def _refusal(logits: Tensor, labels: Tensor) -> Tensor:
+    """Whether what is asked for is in view is said by one token of an answer, and counts as much as all of a path."""
+    begins = labels[..., :-1] == tokens.ANS
+    refused = (labels[..., 1:] == tokens.END)[begins]
+    log_odds = refusal_log_odds(logits[..., :-1, :][begins])
+    return F.binary_cross_entropy_with_logits(log_odds, refused.to(log_odds.dtype))
 
 
 def _roles(model: HamsterNanoForConditionalGeneration, queries: nn.ModuleList, read: Reading, batch: Batch) -> Tensor:

@@ -29,6 +29,7 @@ def commands(
     *,
     families: Collection[str] = FAMILIES,
     among: Sequence[Task] | None = None,
+    absent: Collection[str] = (),
 ) -> list[Command]:
     """Draws up to `n` commands, with repeats: a family first, then one of its tasks, then the words.
 
@@ -42,8 +43,9 @@ def commands(
             things in the layout are.
         families: those wanted.
         among: the tasks to draw from; by default all that the records allow, whether or not a way is free.
+        absent: things of the scene that are only imagined: what is said of them by name or mark fits nothing else.
     """
-    scope = Scope(scene, grammar, image_layout(scene) if layout is None else layout, visible)
+    scope = Scope(scene, grammar, image_layout(scene) if layout is None else layout, visible, absent)
     by_family: dict[str, list[Task]] = {}
     for task in tasks(scene) if among is None else among:
         if task.family in families and _speakable(scope, task):

@@ -109,7 +109,9 @@ def _head(scope: Scope, noun: str, colour: str | None = None) -> Head:
 def _complex(scope: Scope, rng: Random, thing: int, involved: int = 0) -> Phrase | None:
     """A phrase whose head fits several things; where there is no such head, sometimes one that is not needed."""
     heads = [head for head in _heads(scope, rng, thing) if head.fits & (head.fits - 1)]
-    if not heads or rng.random() < 0.1:
+    if scope.absent >> thing & 1:  # of an absent thing no superlative or relation may lead to something else
+        heads = [head for head in heads if not head.fits & ~scope.absent]
+    elif not heads or rng.random() < 0.1:
         heads.append(_head(scope, rng.choice(scope.grammar.generic)))
     names = list(scope.grammar.patterns)
     rng.shuffle(names)
@@ -130,7 +132,7 @@ def _try(scope: Scope, rng: Random, thing: int, involved: int, head: Head, name:
         return None
     if name == "ordinal":
         return _ordinal(scope, rng, thing, head)
-    landmarks = members(scope.seen & ~involved & ~only)
+    landmarks = members(scope.seen & ~involved & ~only & ~scope.absent)
     rng.shuffle(landmarks)
     if name == "between":
         return _between(scope, rng, thing, head, landmarks)

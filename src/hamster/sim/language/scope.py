@@ -6,7 +6,7 @@ only where it holds for its referent and clearly not for anything else that fits
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from math import hypot
 
 from hamster.sim.language.grammar import Grammar
@@ -76,15 +76,16 @@ class Scope:
     """A scene as a speaker sees it.
 
     Attributes:
-        everything: the set of all things; `seen` those visible enough to speak of.
+        everything: the set of all things; `seen` those visible enough to speak of; `absent` those only imagined.
         nouns, colours: the set that each word of the grammar fits; `marks` by letter or picture;
             `carriers` those that carry any "letter" or "picture".
         spots: (u, v, area) per thing, None out of the image.
     """
 
     def __init__(
-        self, scene: Scene, grammar: Grammar, layout: ImageLayout, visible: Mapping[str, float] | None
-    ) -> None:
+        self, scene: Scene, grammar: Grammar, layout: ImageLayout, visible: Mapping[str, float] | None,
+        absent: Collection[str] = (),
+    ) -> None:  # fmt: skip
         things = scene.things
         self.things, self.grammar = things, grammar
         self.everything = (1 << len(things)) - 1
@@ -94,6 +95,7 @@ class Scope:
         self.seen = self._where(
             [n in layout and (visible is None or visible.get(n, 0.0) >= MIN_VISIBLE) for n in self.names]
         )
+        self.absent = self._where([name in absent for name in self.names])
         kinds = {kind: self._where([t.kind == kind for t in things]) for kind in {t.kind for t in things}}
         colours = {colour: self._where([t.colour == colour for t in things]) for colour in {t.colour for t in things}}
         self.nouns = _spread(kinds, grammar.nouns, grammar.kinds_by_noun)

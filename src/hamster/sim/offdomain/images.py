@@ -10,10 +10,10 @@ from hamster.data import AnnotatedImage, Provenance
 from hamster.sim.annotate import annotate
 from hamster.sim.expert import execute, plan
 from hamster.sim.language import OFFDOMAIN, commands
-from hamster.sim.offdomain.sample import sample_scene
+from hamster.sim.offdomain.sample import imagine, sample_scene
 from hamster.sim.world import World
 
-INSTRUCTIONS = 24
+INSTRUCTIONS, ABSENT = 24, 6
 FEWEST = 4
 UNDER_WAY = 0.3
 
@@ -47,7 +47,7 @@ def _draw(rng: np.random.Generator) -> AnnotatedImage | None:
     try:
         if rng.random() < UNDER_WAY:
             _begin_something(world, rng)
-        image = annotate(world, rng, OFFDOMAIN, INSTRUCTIONS)
+        image = annotate(world, rng, OFFDOMAIN, INSTRUCTIONS, absent=ABSENT, imagine=imagine)
     finally:
         world.close()
     return image if len(image.annotations) >= FEWEST else None

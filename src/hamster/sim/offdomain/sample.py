@@ -72,6 +72,11 @@ def sample_scene(rng: np.random.Generator) -> Scene:
             return _around(placed, bounds, rng)
 
 
+def imagine(rng: np.random.Generator) -> Thing:
+    """A thing such as scenes have."""
+    return _thing("imagined", str(rng.choice(_kinds(rng))), rng)
+
+
 def _kinds(rng: np.random.Generator) -> list[str]:
     """A theme of repeated kinds (so that colour, size and place must tell them apart) and a few others."""
     kinds = [_toy(rng) for _ in range(rng.integers(1, 4))] + [

@@ -10,17 +10,17 @@ from hamster.data import AnnotatedImage, Provenance
 from hamster.sim.annotate import annotate
 from hamster.sim.language import TABLETOP, Task
 from hamster.sim.tabletop.demos import PAPER_MIX
-from hamster.sim.tabletop.sample import sample
+from hamster.sim.tabletop.sample import imagine, sample
 from hamster.sim.world import World
 
-INSTRUCTIONS = 4
+INSTRUCTIONS, ABSENT = 4, 2
 
 
 @dataclass(frozen=True)
 class TabletopImages:
     """First images of `n` scenes such as are demonstrated, their families in turn.
 
-    All instructions of an image are phrasings of the scene's task; each image depends on the seed and its number alone.
+    All instructions of an image, but those that cannot be carried out, are phrasings of the scene's task; each image depends on the seed and its number alone.
     """
 
     n: int
@@ -48,7 +48,7 @@ def _draw(rng: np.random.Generator, family: str) -> AnnotatedImage | None:
     world = World(scene)
     try:
         task = Task(family, command.target, command.goal)
-        image = annotate(world, rng, TABLETOP, INSTRUCTIONS, among=[task])
+        image = annotate(world, rng, TABLETOP, INSTRUCTIONS, among=[task], absent=ABSENT, imagine=imagine)
     finally:
         world.close()
     return image if image.annotations else None

@@ -126,6 +126,12 @@ def _dress(kinds: list[str], rng: np.random.Generator) -> list[Thing]:
     return things
 
 
+def imagine(rng: np.random.Generator) -> Thing:
+    """A thing such as scenes have."""
+    (thing,) = _dress([str(rng.choice((*TOYS, *RECEIVERS, "button")))], rng)
+    return thing
+
+
 def _turned(thing: Thing, rng: np.random.Generator) -> Thing:
     # Marks are readable from the front camera, whose right is +y: a tile's x axis points there.
     yaw = pi / 2 + rng.uniform(-0.25, 0.25) if thing.mark else rng.uniform(-pi, pi)
