@@ -33,15 +33,8 @@ from hamster.planner.learning.losses import build_probes, losses
 from hamster.planner.learning.pictures import Part
 from hamster.planner.quiet import quiet
 
-WEIGHTS = {
-    "answer": 1.0,
-    "refusal": 1.0,
-    "mention": 0.5,
-    "early_mention": 0.5,
-    "roles": 0.5,
-    "colour": 0.5,
-    "kind": 0.5,
-}
+WEIGHTS = {"answer": 1.0, "refusal": 1.0}
+WEIGHTS |= dict.fromkeys(("mention", "early_mention", "roles", "colour", "kind"), 0.5)
 
 COMMON = 5000  # a word that is used less than once in so many instructions is spelt
 

@@ -20,7 +20,8 @@ INSTRUCTIONS, ABSENT = 4, 2
 class TabletopImages:
     """First images of `n` scenes such as are demonstrated, their families in turn.
 
-    All instructions of an image, but those that cannot be carried out, are phrasings of the scene's task; each image depends on the seed and its number alone.
+    All instructions of an image that can be carried out are phrasings of the scene's task; each image depends on the
+    seed and its number alone.
     """
 
     n: int
