@@ -33,11 +33,11 @@ def write(folder: Path, out: Path, frames: int, dialect: str) -> dict[str, int]:
                 (out / image).write_bytes(example.image)
                 counts["images"] += 1
             for talk in example.talks:
-                record = _record(counts["rows"], image, talk)
+                record = _record(counts["rows"], image, talk.turns)
                 stream.write(",\n" if counts["rows"] else "\n")
                 stream.write(json.dumps(record, ensure_ascii=False))
                 counts["rows"] += 1
-                counts["paths"] += example.is_path
+                counts["paths"] += talk.path is not None
         stream.write("\n]\n")
     return counts
 

@@ -63,8 +63,8 @@ def _rows(folder: Path, frames: int, dialect: str, counts: dict[str, int]) -> It
         counts["images"] += example.image is not None
         for talk in example.talks:
             counts["rows"] += 1
-            counts["paths"] += example.is_path
-            yield _row(example, talk)
+            counts["paths"] += talk.path is not None
+            yield _row(example, talk.turns)
 
 
 def _row(example: Example, talk: Turns) -> dict[str, Any]:
