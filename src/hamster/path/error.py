@@ -1,4 +1,4 @@
-"""The one error of planning: whatever goes wrong between an image and a path."""
+"""The errors of planning: whatever goes wrong between an image and a path."""
 
 from __future__ import annotations
 
@@ -15,3 +15,7 @@ class PlanError(ValueError):
         super().__init__(reason)
         self.reason = reason
         self.raw_text = raw_text
+
+
+class NotInViewError(PlanError):
+    """The model answered that what the instruction speaks of is not in the image: an answer, too, but no path."""

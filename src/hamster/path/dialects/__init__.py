@@ -6,21 +6,27 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
-from hamster.path.dialects import hamster, nano
+from hamster.path.dialects import compact, hamster, nano
 from hamster.path.dialects.answer import Answer, Box, Point, answer_of
 from hamster.path.dialects.found import NothingFoundError
-from hamster.path.dialects.size import Size, SizeNeededError, smart_resize
+from hamster.path.dialects.refusal import PHRASE, refuses
+from hamster.path.dialects.regex import grammar_of, quoted
+from hamster.path.dialects.size import ScaledSize, Size, SizeNeededError, image_itself, smart_resize
+from hamster.path.dialects.surface import Surface
 from hamster.path.dialects.table import SURFACES
-from hamster.path.error import PlanError
+from hamster.path.error import NotInViewError, PlanError
 from hamster.path.path import Path
 
 __all__ = [
-    "AUTO", "DIALECTS", "Answer", "Box", "Dialect", "Point", "Size", "SizeNeededError",
-    "lost", "parse", "parse_points", "read", "render", "smart_resize",
+    "AUTO", "DIALECTS", "Answer", "Box", "Dialect", "Frame", "Point", "ScaledSize", "Size", "SizeNeededError",
+    "closed", "grammar", "lost", "parse", "parse_points", "read", "refusal", "render", "smart_resize",
 ]  # fmt: skip
 
 AUTO = "auto"
+WAYPOINTS = 16  # in a constrained answer; people's and robots' paths have two to ten
+Frame: TypeAlias = Literal["relative", "image's pixels", "scaled image's pixels", "patches"]
 _PLACE = re.compile(r"at character ([0-9]+)")
 
 
@@ -32,34 +38,73 @@ class Dialect:
         render: ValueError if the path cannot be said in this dialect.
         read: PlanError, with the raw text, if the text is not exactly one answer.
         step: distance of neighbouring places along x and y, relative, for an image of that size.
+        grammar: a regular expression of the answers with so many waypoints at most.
+        place: a point as it is said in a question: the coordinates in the dialect's order and scale.
+        closing: what ends an answer.
+        refusal: what is answered where there is nothing to point at.
+        frame: in what the coordinates count; who does not see what they count in cannot mean them.
         says_gripper, says_depth: whether these survive.
-        needs_size: whether it counts pixels, so that `render` and `read` must know the image's size.
     """
 
     render: Callable[[Path, Size | None], str]
     read: Callable[[str, Size | None], Answer]
     step: Callable[[Size | None], tuple[float, float]]
+    grammar: Callable[[Size | None, int], str]
+    place: Callable[[tuple[float, float], Size | None], str]
+    closing: str
+    refusal: str = PHRASE
+    frame: Frame = "relative"
     says_gripper: bool = True
     says_depth: bool = False
-    needs_size: bool = False
+
+    @property
+    def needs_size(self) -> bool:
+        """Whether it counts pixels, so that `render` and `read` must know the image's size."""
+        return self.frame.endswith("pixels")
+
+
+_FRAMES: dict[object, Frame] = {
+    None: "relative", image_itself: "image's pixels", smart_resize: "scaled image's pixels"
+}  # fmt: skip
+# HAMSTER's own text has a reader of its own, which is stricter; for a grammar it is a surface like others.
+_HAMSTER = Surface(("list",), "({x}, {y}){tag}", "<ans>[{}]</ans>", digits=".2f", tag="ans", tagged=True)
+
+
+def _of_surface(surface: Surface) -> Dialect:
+    refusal = f"<{surface.tag}>{PHRASE}</{surface.tag}>" if surface.tagged else PHRASE
+    return Dialect(
+        surface.render, surface.read, surface.step,
+        lambda size, waypoints: grammar_of(surface, size, waypoints),
+        lambda uv, size: "({}, {})".format(*surface.place(uv, size)),
+        surface.frame.format("\0").partition("\0")[2], refusal, _FRAMES[surface.resize],
+        surface.says_gripper, surface.says_depth,
+    )  # fmt: skip
 
 
 DIALECTS: dict[str, Dialect] = {
-    "hamster": Dialect(
-        lambda path, _: hamster.render(path),
-        lambda text, _: answer_of(hamster.parse(text), text),
-        lambda _: (0.01, 0.01),
+    "hamster": replace(
+        _of_surface(_HAMSTER),
+        render=lambda path, _: hamster.render(path),
+        read=lambda text, _: answer_of(hamster.parse(text), text),
     ),
     "nano": Dialect(
         lambda path, _: nano.render(path),
         lambda text, _: answer_of(nano.parse(text), text),
         lambda _: (1 / nano.LEVELS, 1 / nano.LEVELS),
+        lambda _, waypoints: nano.grammar(waypoints),
+        lambda uv, _: nano.place(*uv),
+        "</ans>", "<ans></ans>", "patches",
     ),
-    **{
-        name: Dialect(s.render, s.read, s.step, s.says_gripper, s.says_depth, s.resize is not None)
-        for name, s in SURFACES.items()
-    },
-}
+    "compact": Dialect(
+        lambda path, _: compact.render(path),
+        lambda text, _: answer_of(compact.parse(text), text),
+        lambda _: (1 / compact.LEVELS, 1 / compact.LEVELS),
+        lambda _, waypoints: compact.grammar(waypoints),
+        lambda uv, _: compact.place(*uv),
+        ".", says_depth=True,
+    ),
+    **{name: _of_surface(surface) for name, surface in SURFACES.items()},
+}  # fmt: skip
 
 
 def parse(text: str, dialect: str = "hamster", image_size: Size | None = None) -> Path:
@@ -71,7 +116,8 @@ def parse(text: str, dialect: str = "hamster", image_size: Size | None = None) -
         image_size: width and height of the original image, for the dialects that count pixels.
 
     Raises:
-        PlanError: if the text is anything but exactly one path; says what is wrong at which character.
+        NotInViewError: if it says that what was asked for is not in the image.
+        PlanError: if the text is anything else but exactly one path; says what is wrong at which character.
         ValueError: if there is no such dialect, or it counts pixels and the size is missing.
     """
     return read(text, dialect, image_size).path()
@@ -89,6 +135,9 @@ def parse_points(points: object, dialect: str = "robopoint", image_size: Size | 
 
 def read(text: str, dialect: str = "hamster", image_size: Size | None = None) -> Answer:
     """Everything that a model's answer says: like `parse`, but boxes and points on several images are fine, too."""
+    if refuses(text, PHRASE if dialect == AUTO else refusal(dialect)):
+        said = f"no points at character {len(text)}: the model says that what it was asked for is not in view"
+        raise NotInViewError(said, text)
     if dialect == AUTO:
         return _the_only_reading(text, image_size)
     return _dialect(dialect).read(text, image_size)
@@ -102,6 +151,41 @@ def render(path: Path, dialect: str = "hamster", image_size: Size | None = None)
             the size is missing, or there is no such dialect.
     """
     return _dialect(dialect).render(path, image_size)
+
+
+def refusal(dialect: str = "hamster") -> str:
+    """What a model answers where what it was asked for is not in the image; `parse` raises NotInViewError on it."""
+    return _dialect(dialect).refusal
+
+
+def grammar(
+    dialect: str = "hamster", image_size: Size | None = None, waypoints: int = WAYPOINTS, refusals: bool = False
+) -> str:
+    """A regular expression for constrained decoding: of every answer that `render` gives, and all are read by `parse`.
+
+    Args:
+        dialect: one of `DIALECTS`.
+        image_size: as in `parse`.
+        waypoints: at most so many.
+        refusals: whether the model may refuse instead; only who was taught when to should be let.
+
+    Raises:
+        ValueError: as `parse`.
+    """
+    path = _dialect(dialect).grammar(image_size, waypoints)
+    return f"(?:{path}|{quoted(refusal(dialect))})" if refusals else path
+
+
+def closed(text: str, pattern: str, closing: str) -> str | None:
+    """An answer that was cut off, without its unfinished last waypoint, and ended; None if not even one is whole.
+
+    Args:
+        text: what came before the cut.
+        pattern: the grammar that it kept to.
+        closing: the dialect's.
+    """
+    whole = re.compile(pattern)
+    return next((said for end in range(len(text), 0, -1) if whole.fullmatch(said := text[:end] + closing)), None)
 
 
 def lost(path: Path, dialect: str) -> list[str]:

@@ -45,11 +45,23 @@ def render(path: Path) -> str:
     """The path as text of location tokens."""
     events = sayable_events(path)
     tokens = []
-    for i, (patch_row, patch_column, row, column) in enumerate(cells_from_uv(path.uv).tolist()):
-        tokens.append(f"<p:{patch_row}:{patch_column}><s:{row}:{column}>")
+    for i, (u, v) in enumerate(path.uv.tolist()):
+        tokens.append(place(u, v))
         if i in events:
             tokens.append(_WORDS[events[i]])
     return f"<ans>{''.join(tokens)}</ans>"
+
+
+def place(u: float, v: float) -> str:
+    """A place as its two tokens."""
+    patch_row, patch_column, row, column = cells_from_uv([u, v]).tolist()
+    return f"<p:{patch_row}:{patch_column}><s:{row}:{column}>"
+
+
+def grammar(waypoints: int) -> str:
+    """A regular expression for paths of at most so many waypoints; see `regex.grammar_of`."""
+    patch, bin_ = "(?:[0-9]|1[0-5])", "[0-7]"
+    return f"<ans>(?:<p:{patch}:{patch}><s:{bin_}:{bin_}>(?:<open>|<close>)?){{1,{waypoints}}}</ans>"
 
 
 def parse(text: str) -> Path:

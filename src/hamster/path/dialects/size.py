@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 Size = tuple[int, int]
 """Width and height in pixels."""
 
 MAX_SIDE_PX = 1 << 20
+
+
+class ScaledSize(NamedTuple):
+    """The size of the image as the model sees it: dialects that count pixels count them in it as it is."""
+
+    width: int
+    height: int
 
 
 class SizeNeededError(ValueError):

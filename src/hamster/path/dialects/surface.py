@@ -13,7 +13,7 @@ from hamster.path.dialects.answer import Answer, Box, Point
 from hamster.path.dialects.envelope import answer_spans
 from hamster.path.dialects.found import WORDS, Group, Mark, NothingFoundError, Number, fail
 from hamster.path.dialects.scanner import MAX_CHARACTERS, MAX_POINTS, sayable_events
-from hamster.path.dialects.size import Size, SizeNeededError, checked_size
+from hamster.path.dialects.size import ScaledSize, Size, SizeNeededError, checked_size
 from hamster.path.path import Gripper, Path
 
 Form: TypeAlias = Literal["list", "objects", "axes", "coords", "locs"]
@@ -72,13 +72,13 @@ class Surface:
 
     def step(self, size: Size | None) -> tuple[float, float]:
         """The distance of neighbouring places that can be told apart, along x and y, relative."""
-        width, height = self._extent(size)
+        width, height = self.extent(size)
         return self.quantum / width, self.quantum / height
 
     def render(self, path: Path, size: Size | None = None) -> str:
         """The path as text; ValueError if it has too many waypoints, or a size is needed and missing."""
         events = sayable_events(path)
-        width, height = self._extent(size)
+        width, height = self.extent(size)
         items = []
         for k, (u, v) in enumerate(path.uv.tolist()):
             depth = "" if path.depth_m is None else f", {max(MIN_DEPTH_M, float(path.depth_m[k])):.3f}"
@@ -95,7 +95,7 @@ class Surface:
         """
         marks = self._marks(text)
         self._check(text, marks)
-        width, height = self._extent(size)
+        width, height = self.extent(size)
         points = tuple(self._point(text, m, width, height) for m in marks if m.kind == "point")
         return Answer(text, points, tuple(self._box(text, m, width, height) for m in marks if m.kind == "box"))
 
@@ -120,12 +120,18 @@ class Surface:
         close = text.find("]]", at, end)
         return at + len(self.after), close + 2 if close >= 0 else end
 
-    def _extent(self, size: Size | None) -> tuple[float, float]:
+    def place(self, uv: tuple[float, float], size: Size | None = None) -> tuple[str, str]:
+        """A place's two numbers, in the order in which this dialect says them."""
+        u, v = (self._digits(value * extent) for value, extent in zip(uv, self.extent(size), strict=True))
+        return (u, v) if self.order == "xy" else (v, u)
+
+    def extent(self, size: Size | None) -> tuple[float, float]:
+        """By what x and y are divided; SizeNeededError as `read`."""
         if self.resize is None:
             return self.scale or 1, self.scale or 1
         if size is None:
             raise SizeNeededError("this dialect counts pixels: say how large the image is (--image-size WxH)")
-        return self.resize(checked_size(size))
+        return size if isinstance(size, ScaledSize) else self.resize(checked_size(size))
 
     def _digits(self, value: float) -> str:
         if self.digits.endswith("f"):
