@@ -32,7 +32,7 @@ def read_image(file: str | Path) -> NDArray[np.uint8]:
     try:
         with Image.open(file, formats=FORMATS) as image:
             _check_size(file, image)
-            return _decode(image)
+            return decode(image)
     except _TooLargeError:
         raise
     except UnidentifiedImageError:
@@ -56,7 +56,8 @@ def _check_size(file: Path, image: Image.Image) -> None:
         raise _too_large(file, f"{image.width} x {image.height} pixels")
 
 
-def _decode(image: Image.Image) -> NDArray[np.uint8]:
+def decode(image: Image.Image) -> NDArray[np.uint8]:
+    """An opened image as (H, W, 3) uint8 RGB, upright, at most 2048 pixels a side; Pillow's errors if it is damaged."""
     image.draft("RGB", (MAX_SIDE_PX, MAX_SIDE_PX))  # JPEG only: decodes at a fraction of the size
     image.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX), reducing_gap=2.0)
     upright = ImageOps.exif_transpose(image)

@@ -1,0 +1,86 @@
+"""The routes, and what becomes of errors."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from fastapi import FastAPI
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from hamster.planner.serve.chat_schema import ChatRequest
+from hamster.planner.serve.engine import Engine
+from hamster.planner.serve.errors import ServeError
+from hamster.planner.serve.gate import Gate, error_response, internal
+from hamster.planner.serve.limits import Limits
+from hamster.planner.serve.metrics import Metrics
+from hamster.planner.serve.planning import PlanRequest
+from hamster.planner.serve.service import Served, Service
+
+OPEN_ROUTES = frozenset({"/health"})
+CODES = {404: "no_such_route", 405: "wrong_method"}
+
+
+def create_app(served: Served, limits: Limits | None = None, api_key: str | None = None, threads: int = 1) -> Gate:
+    """The ASGI application around a planner; it says 503 until `warm_up` is done.
+
+    Args:
+        served: the model.
+        limits: on what clients can ask for.
+        api_key: what they must send, if any.
+        threads: questions that are asked at a time: 1 for a model in this process.
+    """
+    metrics = Metrics()
+    service = Service(served, Engine(limits or Limits(), metrics, threads))
+    api = FastAPI(title="HAMSTER planner", docs_url=None, redoc_url=None)
+    _route(api, service, metrics)
+    for kind in (ServeError, HTTPException):
+        api.add_exception_handler(kind, lambda _, error: error_response(_noted(error, metrics)))
+    api.add_exception_handler(Exception, lambda _, error: error_response(internal()))  # the gate logs it
+    routes = frozenset(getattr(route, "path", "") for route in api.routes)
+    return Gate(api, service, limits or Limits(), metrics, api_key, OPEN_ROUTES, routes)
+
+
+def _route(api: FastAPI, service: Service, metrics: Metrics) -> None:
+    async def health() -> Response:
+        state = service.engine.state
+        return JSONResponse({"status": state}, 200 if state == "ready" else 503)
+
+    async def show_metrics() -> Response:
+        return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)
+
+    async def models() -> dict[str, Any]:
+        return {"object": "list", "data": [_model(service, began)]}
+
+    async def model(name: str) -> dict[str, Any]:
+        service.check_name(name)
+        return _model(service, began)
+
+    began = int(time.time())
+    api.get("/health")(health)
+    api.get("/metrics")(show_metrics)
+    api.get("/v1/models")(models)
+    api.get("/v1/models/{name:path}")(model)
+    api.post("/v1/chat/completions", openapi_extra=_body(ChatRequest.model_json_schema()))(service.chat)
+    api.post("/chat/completions", openapi_extra=_body(ChatRequest.model_json_schema()))(service.beta_chat)
+    api.post("/v1/plan", openapi_extra=_body(PlanRequest.model_json_schema()))(service.plan)
+
+
+def _model(service: Service, began: int) -> dict[str, Any]:
+    name, dialect = service.served.name, service.served.dialect
+    return {"id": name, "object": "model", "created": began, "owned_by": "hamster", "dialect": dialect}
+
+
+def _body(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def _noted(error: Exception, metrics: Metrics) -> ServeError:
+    if isinstance(error, HTTPException):
+        code = CODES.get(error.status_code, "invalid_request")
+        error = ServeError(error.status_code, code, str(error.detail))
+    assert isinstance(error, ServeError)
+    metrics.errors.labels(error.code).inc()
+    return error

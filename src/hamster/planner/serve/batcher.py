@@ -1,0 +1,126 @@
+"""Questions that come one by one are answered together: few threads that infer, each on a batch at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from hamster.planner.watching import watched_by
+
+log = logging.getLogger("hamster.serve")
+
+Work = Callable[[Sequence[Any]], Sequence[Any]]
+"""Answers items, in order; an exception may stand for an answer. Works that are equal (`==`) share batches."""
+
+
+@dataclass(eq=False)
+class Job:
+    """One item on its way.
+
+    Attributes:
+        on_text: called in the inferring thread with what each of this item's answers says so far, or None.
+        done: the result; a concurrent future, as two threads know it.
+        first_token: `time.perf_counter()` of it, 0 before.
+        batch: how many were answered together.
+        given_up: nobody waits for it any more.
+    """
+
+    work: Work
+    item: Any
+    on_text: Callable[[list[str]], None] | None = None
+    done: Future[Any] = field(default_factory=Future)
+    asked: float = field(default_factory=time.perf_counter)
+    begun: float = 0.0
+    first_token: float = 0.0
+    batch: int = 0
+    given_up: bool = False
+
+
+class Batcher:
+    """Takes jobs from the event loop, has them done in threads.
+
+    Args:
+        largest: jobs to a batch.
+        gather_s: how long an idle thread waits for a batch to fill up.
+        expected: how many jobs are about to come, those in the queue included; once these are here, nobody waits.
+        threads: 1 for a model in this process; as many as there shall be questions at a time for one elsewhere.
+    """
+
+    def __init__(self, largest: int, gather_s: float, expected: Callable[[], int], threads: int = 1) -> None:
+        self._largest, self._gather_s, self._expected = largest, gather_s, expected
+        self._queue: deque[Job] = deque()
+        self._changed = threading.Condition()
+        for i in range(threads):  # daemons: an inference that hangs does not keep the process alive
+            threading.Thread(target=self._run, name=f"inference-{i}", daemon=True).start()
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    async def do(self, job: Job) -> Any:
+        """What the job's work returns or raises for it. Cancelled, it is dropped, or stops at the next token."""
+        with self._changed:
+            self._queue.append(job)
+            self._changed.notify()
+        try:
+            return await asyncio.wrap_future(job.done)
+        finally:
+            job.given_up = True
+
+    def _run(self) -> None:
+        while True:
+            batch = [job for job in self._take() if job.done.set_running_or_notify_cancel()]
+            if batch:
+                _do_together(batch)
+            del batch  # or its images would stay in memory until the next comes
+
+    def _take(self) -> list[Job]:
+        with self._changed:
+            while not self._queue:
+                self._changed.wait()
+            self._changed.wait_for(self._is_full, self._gather_s)
+            work = self._queue[0].work if self._queue else None
+            batch = [job for job in self._queue if job.work == work][: self._largest]
+            taken = set(map(id, batch))
+            self._queue = deque(job for job in self._queue if id(job) not in taken)
+            return batch
+
+    def _is_full(self) -> bool:
+        return len(self._queue) >= min(self._largest, self._expected())
+
+
+def _do_together(batch: list[Job]) -> None:
+    """Sets every job's result; one whose work fails does not take others with it."""
+    now = time.perf_counter()
+    for job in batch:
+        job.begun, job.batch = now, job.batch or len(batch)
+    try:
+        with watched_by(lambda said, count: _look(batch, said, count)):
+            results = list(zip(batch, batch[0].work([job.item for job in batch]), strict=True))
+    except BaseException as error:  # it belongs to whoever asked
+        if len(batch) > 1:
+            log.info("a batch of %d failed, now one by one: %s", len(batch), error)
+            for job in batch:
+                _do_together([job])
+            return
+        if not isinstance(error, ValueError):
+            log.exception("inference failed")
+        results = [(batch[0], error.with_traceback(None))]  # whose frames hold images
+    for job, result in results:
+        job.done.set_exception(result) if isinstance(result, BaseException) else job.done.set_result(result)
+
+
+def _look(batch: list[Job], said: Callable[[int], str], count: int) -> list[bool]:
+    """Notes the first token, passes on what was said, and says whose answers are no longer wanted."""
+    now, each = time.perf_counter(), max(count // len(batch), 1)
+    for i, job in enumerate(batch):
+        job.first_token = job.first_token or now
+        if job.on_text is not None and not job.given_up:
+            job.on_text([said(row) for row in range(i * each, (i + 1) * each)])
+    return [batch[min(row // each, len(batch) - 1)].given_up for row in range(count)]

@@ -1,0 +1,120 @@
+"""An image and an instruction become a path: what /v1/plan reads and says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+
+from hamster.path import PlanError
+from hamster.planner.planner import LONGEST_INSTRUCTION, Plan, Planner, checked_instruction
+from hamster.planner.serve.batcher import Job
+from hamster.planner.serve.chat_schema import Strict, invalid_field
+from hamster.planner.serve.errors import invalid
+from hamster.planner.serve.images import Picture, picture, picture_from_text
+from hamster.planner.serve.limits import Limits
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class PlanFields(Strict):
+    """What is asked beside the image."""
+
+    instruction: Annotated[str, Field(max_length=4 * LONGEST_INSTRUCTION)]
+    gripper_uv: Annotated[list[Share], Field(min_length=2, max_length=2)] | None = None
+    model: str | None = None
+
+
+class PlanRequest(PlanFields):
+    """The body as JSON: `image` is a data URI or bare base64, `gripper_uv` where the gripper is, relative."""
+
+    image: str
+
+
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """One path to draw."""
+
+    image: NDArray[np.uint8]
+    instruction: str
+    gripper_uv: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Planning:
+    """Has a planner draw paths; an error stands for a path that could not be had."""
+
+    planner: Planner
+
+    def __call__(self, wanted: Sequence[Wanted]) -> list[Plan | PlanError]:
+        """The plans, in order."""
+        return [self._one(one) for one in wanted]
+
+    def _one(self, wanted: Wanted) -> Plan | PlanError:
+        try:
+            return self.planner.plan(wanted.image, wanted.instruction)
+        except PlanError as error:
+            return error
+
+
+async def read_plan(request: Request, limits: Limits) -> tuple[PlanFields, Picture]:
+    """What is asked, from JSON or a form; the image's header is fine.
+
+    Raises:
+        ServeError: that names the field at fault.
+    """
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        return await _from_form(request, limits)
+    try:
+        fields = PlanRequest.model_validate_json(await request.body())
+    except ValidationError as error:
+        raise invalid_field(error) from None
+    return _checked(fields), picture_from_text(fields.image, limits)
+
+
+async def _from_form(request: Request, limits: Limits) -> tuple[PlanFields, Picture]:
+    async with request.form(max_files=1, max_fields=8, max_part_size=8 * LONGEST_INSTRUCTION) as form:
+        image = form.get("image")
+        if not isinstance(image, UploadFile):
+            raise invalid("image: send the image as a file", "image", "invalid_field")
+        data = await image.read()
+        words: dict[str, Any] = {name: value for name, value in form.items() if name != "image"}
+    try:
+        if isinstance(words.get("gripper_uv"), str):
+            words["gripper_uv"] = [float(value) for value in words["gripper_uv"].strip("[] ").split(",")]
+        return _checked(PlanFields.model_validate(words)), picture(data, limits)
+    except ValidationError as error:
+        raise invalid_field(error) from None
+    except ValueError:
+        raise invalid("gripper_uv: two numbers in [0, 1], as 0.4,0.6", "gripper_uv", "invalid_field") from None
+
+
+def _checked(fields: PlanFields) -> PlanFields:
+    try:
+        checked_instruction(fields.instruction)
+    except PlanError as error:
+        raise invalid(str(error), "instruction", "invalid_field") from None
+    return fields
+
+
+def plan_json(plan: Plan, model: str, dialect: str, job: Job, arrived: float) -> dict[str, Any]:
+    """The answer: the best path, all of them, and where the time went, in seconds."""
+    now = time.perf_counter()
+    timings = {"total_s": now - arrived, "queue_s": job.begun - arrived, **plan.timings}
+    return {
+        "path": plan.path.to_json(),
+        "score": plan.path.score,
+        "paths": [path.to_json() for path in plan.paths],
+        "raw_text": plan.raw_text,
+        "model": model,
+        "dialect": dialect,
+        "batch": job.batch,
+        "timings": timings,
+    }

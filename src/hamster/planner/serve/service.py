@@ -1,0 +1,132 @@
+"""What the routes do, over any planner: answer a chat, draw a path."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from hamster.path.dialects import hamster
+from hamster.planner.backend import Answer, Backend, Question
+from hamster.planner.planner import Plan, Planner
+from hamster.planner.serve.batcher import Job
+from hamster.planner.serve.chat import HAMSTER_BETA, OPENAI, Asking, Chunks, completion, question_of, sampling_of
+from hamster.planner.serve.chat_schema import ChatRequest, read_chat
+from hamster.planner.serve.engine import Engine
+from hamster.planner.serve.errors import ServeError
+from hamster.planner.serve.grammar import check_regex
+from hamster.planner.serve.images import Picture
+from hamster.planner.serve.planning import PlanFields, Planning, Wanted, plan_json, read_plan
+from hamster.planner.serve.streaming import OnText, stream
+
+BETA_NAMES = ("Hamster_dev", "HAMSTER_dev")
+_QUEST = re.compile(r"<quest>(.*?)</quest>", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Served:
+    """What is served.
+
+    Attributes:
+        name: of the model, as clients say it.
+        planner: draws paths.
+        backend: answers chats.
+        dialect: of the model's own answers.
+    """
+
+    name: str
+    planner: Planner
+    backend: Backend
+    dialect: str
+
+
+class Service:
+    """Requests in, responses out; all of them through one engine."""
+
+    def __init__(self, served: Served, engine: Engine) -> None:
+        self.served, self.engine = served, engine
+        self._limits, self._metrics = engine.limits, engine.metrics
+        self._planning = Planning(served.planner)
+
+    async def chat(self, request: Request) -> Response:
+        """POST /v1/chat/completions."""
+        asked = read_chat(await request.body())
+        self.check_name(asked.model)
+        asking = Asking(self.served.backend, sampling_of(asked, OPENAI, self._limits))
+        return await self._answered(asked, asking, request.scope["arrived"])
+
+    async def beta_chat(self, request: Request) -> Response:
+        """POST /chat/completions, as HAMSTER_beta's server answers: a list for content, its own text for paths.
+
+        Whatever the model's own prompt and dialect are: a quest in HAMSTER's prompt is asked as the model knows it.
+        """
+        asked, arrived = read_chat(await request.body()), request.scope["arrived"]
+        self.check_name(asked.model, BETA_NAMES)
+        text, image = question_of(asked, self._limits)
+        quest = _QUEST.search(text)
+        if quest is None or image is None:
+            asking = Asking(self.served.backend, sampling_of(asked, HAMSTER_BETA, self._limits))
+            response = completion(await self._answers(asking, text, image, arrived), asked.model, asked)
+        else:
+            plan, _ = await self._plan(PlanFields(instruction=quest[1]), image, arrived)
+            response = completion([Answer(hamster.render(plan.path))], asked.model, asked)
+        for choice in response["choices"]:
+            choice["message"]["content"] = [{"type": "text", "text": choice["message"]["content"]}]
+        return JSONResponse(response)
+
+    async def plan(self, request: Request) -> Response:
+        """POST /v1/plan."""
+        arrived = request.scope["arrived"]
+        fields, image = await read_plan(request, self._limits)
+        if fields.model is not None:
+            self.check_name(fields.model)
+        plan, job = await self._plan(fields, image, arrived)
+        return JSONResponse(plan_json(plan, self.served.name, self.served.dialect, job, arrived))
+
+    def check_name(self, name: str, also: tuple[str, ...] = ()) -> None:
+        """ServeError (404) unless this is the model, or one of its other names."""
+        known = (self.served.name, *also)
+        if name not in known:
+            message = f"there is no model {name[:80]!r} here, only {self.served.name}"
+            raise ServeError(404, "model_not_found", message, "model")
+
+    async def warm_up(self) -> None:
+        """Answers questions of its own, one and then a whole batch: nobody else waits for what only the first needs."""
+        for count in (1, self._limits.batch):
+            wanted = Wanted(np.full((64, 64, 3), 128, np.uint8), "pick up the red cube", None)
+            await asyncio.gather(*(self.engine.warm_up(Job(self._planning, wanted)) for _ in range(count)))
+        self.engine.state = "ready"
+
+    async def _answered(self, asked: ChatRequest, asking: Asking, arrived: float) -> Response:
+        text, image = question_of(asked, self._limits)
+        if asked.regex:
+            await self.engine.prepare(lambda: check_regex(asked.regex))
+        if not asked.stream:
+            return JSONResponse(completion(await self._answers(asking, text, image, arrived), self.served.name, asked))
+        chunks = Chunks(self.served.name, asking.sampling.n)
+        usage = asked.stream_options is not None and asked.stream_options.include_usage
+        events = await stream(
+            lambda on_text: self._answers(asking, text, image, arrived, on_text), chunks, usage, bool(asked.logprobs)
+        )
+        return StreamingResponse(events, media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+    async def _answers(
+        self, asking: Asking, text: str, image: Picture | None, arrived: float, on_text: OnText | None = None
+    ) -> list[Answer]:
+        answers: list[Answer]
+        answers, _ = await self.engine.ask(asking, lambda rgb: Question(rgb, text), image, arrived, on_text)
+        self._metrics.count_tokens(answers[0].prompt_tokens, sum(answer.tokens for answer in answers))
+        return answers
+
+    async def _plan(self, fields: PlanFields, image: Picture, arrived: float) -> tuple[Plan, Job]:
+        gripper = None if fields.gripper_uv is None else (fields.gripper_uv[0], fields.gripper_uv[1])
+
+        def wanted(rgb: Any) -> Wanted:
+            return Wanted(np.asarray(rgb), fields.instruction, gripper)
+
+        return await self.engine.ask(self._planning, wanted, image, arrived)

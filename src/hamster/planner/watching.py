@@ -1,0 +1,28 @@
+"""Looking on while a backend generates: what has been said so far, and who no longer needs an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+Watcher = Callable[[Callable[[int], str], int], Sequence[bool]]
+"""Called after each token with `said`, which decodes what answer i says so far, and the number of answers, in the order
+question by question; returns for each answer whether it need not go on."""
+
+_watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
+
+
+@contextmanager
+def watched_by(watcher: Watcher) -> Iterator[None]:
+    """Whatever a backend generates in this block, in this thread, is watched by `watcher`."""
+    token = _watcher.set(watcher)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+
+
+def watcher() -> Watcher | None:
+    """Who looks on here, or None. A backend that generates token by token asks this; others need not."""
+    return _watcher.get()
