@@ -27,6 +27,7 @@ Provide a sequence of points denoting the trajectory of a robot gripper to achie
 """For the other dialects, whose models know their own form."""
 
 Turns = tuple[tuple[str, str], ...]
+Place = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,34 +72,62 @@ class Example:
         return (isinstance(self.picture, File) and self.picture.suffix.lower()) or ".jpg"
 
 
-def examples(
-    folder: File,
-    frames: int,
-    dialect: str,
-    prompt: str | None = None,
-    seen: Callable[[Size], Size] = lambda size: size,
-) -> Iterator[Example | None]:
+@dataclass(frozen=True)
+class Words:
+    """How paths are asked for and said.
+
+    Attributes:
+        dialect: of `hamster.path.dialects`.
+        ask: from an instruction, where the gripper is (relative, None where nobody knows) and the image's size in
+            `seen` to the user's turn.
+        seen: from an image's size to the one in which the model sees it, for dialects that count pixels; in a
+            `ScaledSize` they are counted as it is.
+    """
+
+    dialect: str
+    ask: Callable[[str, Place | None, Size], str]
+    seen: Callable[[Size], Size] = lambda size: size
+
+    def path(self, instruction: str, path: Path, size: Size) -> Talk | None:
+        """An instruction and its path; None if the dialect cannot say it (too many waypoints, say)."""
+        seen = self.seen(size)
+        gripper = (float(path.uv[0, 0]), float(path.uv[0, 1]))
+        try:
+            answer = render(path, self.dialect, seen)
+        except ValueError:
+            return None
+        return Talk((("user", self.ask(instruction, gripper, seen)), ("assistant", answer)), path)
+
+    def absent(self, instruction: str, size: Size) -> Talk:
+        """An instruction about what is not in view."""
+        answer = dialects.refusal(self.dialect)
+        return Talk((("user", self.ask(instruction, None, self.seen(size))), ("assistant", answer)))
+
+
+def published(dialect: str) -> Words:
+    """The words of the paper; the plain ones for other dialects, whose models know their own form."""
+    prompt = (hamster.PROMPT if dialect == "hamster" else PLAIN_PROMPT).strip()
+    return Words(dialect, lambda instruction, gripper, size: prompt.replace("{instruction}", instruction))
+
+
+def examples(folder: File, frames: int, words: Words) -> Iterator[Example | None]:
     """Everything in a label set, kind by kind; None for what has no picture, or a path that cannot be said.
 
     Args:
         folder: of the label set.
         frames: of each episode, evenly spaced.
-        dialect: of `hamster.path.dialects`, in which paths are said.
-        prompt: with a place for `{instruction}`; if None, the published one of the dialect.
-        seen: from an image's size to the one in which the model sees it, for dialects that count pixels; for a
-            `ScaledSize` they are counted in it as it is.
+        words: in which it is said.
 
     Raises:
         ValueError: if it is no label set, is damaged, or there is no such dialect.
     """
-    say = _Words(dialect, prompt or (hamster.PROMPT if dialect == "hamster" else PLAIN_PROMPT), seen)
     kinds, item = kinds_of(folder), count()
     if "episodes" in kinds:
         for episode in read_episodes(folder):
-            yield from _of_episode(episode, frames, say, next(item))
+            yield from _of_episode(episode, frames, words, next(item))
     if "annotated" in kinds:
         for image in read_annotated(folder):
-            yield _of_image(image, say, next(item))
+            yield _of_image(image, words, next(item))
     if "conversations" in kinds:
         for conversation in read_conversations(folder):
             yield _of_conversation(conversation, next(item))
@@ -109,28 +138,7 @@ def has_pictures(episode: LabelledEpisode) -> bool:
     return episode.episode.provenance.extra.get("images") != "absent"
 
 
-@dataclass(frozen=True)
-class _Words:
-    """How a path is asked for, and said."""
-
-    dialect: str
-    prompt: str
-    seen: Callable[[Size], Size]
-
-    def path(self, instruction: str, path: Path, size: Size) -> Talk | None:
-        try:
-            return Talk(self._turns(instruction, render(path, self.dialect, self.seen(size))), path)
-        except ValueError:  # too many waypoints, say
-            return None
-
-    def absent(self, instruction: str) -> Talk:
-        return Talk(self._turns(instruction, dialects.refusal(self.dialect)))
-
-    def _turns(self, instruction: str, answer: str) -> Turns:
-        return ("user", self.prompt.format(instruction=instruction).strip()), ("assistant", answer)
-
-
-def _of_episode(labelled: LabelledEpisode, frames: int, say: _Words, item: int) -> Iterator[Example | None]:
+def _of_episode(labelled: LabelledEpisode, frames: int, words: Words, item: int) -> Iterator[Example | None]:
     if not has_pictures(labelled):
         yield None
         return
@@ -139,14 +147,14 @@ def _of_episode(labelled: LabelledEpisode, frames: int, say: _Words, item: int) 
     source = labelled.episode.provenance.file or labelled.episode.provenance.source
     for nth, t in enumerate(chosen):
         rgb = labelled.episode.observations[t].views[labelled.camera].rgb
-        talk = say.path(wordings[nth % len(wordings)], labelled.labels[t].path, _size(rgb))
+        talk = words.path(wordings[nth % len(wordings)], labelled.labels[t].path, _size(rgb))
         yield Example(_jpeg(rgb), _size(rgb), [talk], f"{source}, frame {t}", item) if talk else None
 
 
-def _of_image(image: AnnotatedImage, say: _Words, item: int) -> Example | None:
+def _of_image(image: AnnotatedImage, words: Words, item: int) -> Example | None:
     rgb, name = image.view.rgb, image.provenance.file or image.provenance.source
-    said = [say.path(a.instruction, a.path, _size(rgb)) for a in image.annotations]
-    talks = [talk for talk in said if talk] + [say.absent(instruction) for instruction in image.absent]
+    said = [words.path(a.instruction, a.path, _size(rgb)) for a in image.annotations]
+    talks = [talk for talk in said if talk] + [words.absent(instruction, _size(rgb)) for instruction in image.absent]
     return Example(_jpeg(rgb), _size(rgb), talks, name, item) if talks else None
 
 

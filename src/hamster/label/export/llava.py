@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hamster.label.export.examples import PLACE, Turns, examples
+from hamster.label.export.examples import PLACE, Turns, examples, published
 
 FILE = "train.json"
 _SPEAKERS = {"user": "human", "human": "human", "assistant": "gpt", "gpt": "gpt", "system": "system"}
@@ -21,7 +21,7 @@ def write(folder: Path, out: Path, frames: int, dialect: str) -> dict[str, int]:
     counts = dict.fromkeys(("images", "rows", "paths", "left_out"), 0)
     with (out / FILE).open("w", encoding="utf-8") as stream:
         stream.write("[")
-        for example in examples(folder, frames, dialect):
+        for example in examples(folder, frames, published(dialect)):
             if example is None:
                 counts["left_out"] += 1
                 continue

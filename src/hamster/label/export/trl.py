@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hamster.label.export.examples import Example, Turns, examples
+from hamster.label.export.examples import Example, Turns, examples, published
 
 _BATCH = 50  # rows in memory
 _BATCHES_PER_FILE = 40
@@ -56,7 +56,7 @@ def write(folder: Path, out: Path, frames: int, dialect: str) -> dict[str, int]:
 
 
 def _rows(folder: Path, frames: int, dialect: str, counts: dict[str, int]) -> Iterator[dict[str, Any]]:
-    for example in examples(folder, frames, dialect):
+    for example in examples(folder, frames, published(dialect)):
         if example is None:
             counts["left_out"] += 1
             continue
