@@ -60,6 +60,12 @@ class Guide:
             depth = surface_depth(uv, depth_m)
         return camera.unproject(uv * camera.size_px, depth)
 
+    def rays_world(self, points_world: Array) -> Array:
+        """(M, 3) unit vectors from the camera that the path was drawn for to points (M, 3)."""
+        assert self.view.camera is not None  # or nothing could have been put into the world
+        rays = points_world - self.view.camera.world_from_camera[:3, 3]
+        return np.asarray(rays / np.linalg.norm(rays, axis=-1, keepdims=True))
+
     def seen_from(self, camera: Camera | None, samples: int = 64) -> Path:
         """The path on another camera's image: `samples` points, each put into the world, and its own waypoints.
 

@@ -78,7 +78,7 @@ def test_a_cloud_lies_on_the_path_with_the_colours_of_the_drawing(seen: Seen, co
     at = points.features[:, 0]
     assert (np.diff(at) > 0).all() and at[0] == 0 and at[-1] == 1
     np.testing.assert_allclose(points.points_world, guide.points_world(at))
-    events = np.flatnonzero(points.features[:, -1])
+    events = np.flatnonzero(points.features[:, 4])
     np.testing.assert_allclose(at[events], guide.progress[1:])  # both events, exactly where they are
     assert points.rgb[events].tolist() == [list(BLUE), list(RED)]
     line = np.setdiff1d(np.arange(count), events)

@@ -13,7 +13,7 @@ from hamster.path.draw import STYLES
 from hamster.policy.guide import Guide, gripper_states
 
 Array = NDArray[np.float64]
-FEATURES = 5  # progress, gripper unknown / closed / open from here on, event here
+FEATURES = 8  # progress, gripper unknown / closed / open from here on, event here, ray from the camera
 COLOURS = 3
 
 
@@ -24,7 +24,7 @@ class Cloud:
     Attributes:
         points_world: (N, 3) metres.
         rgb: (N, 3) uint8, the colours of the drawing: the line's, and at events those of their rings.
-        features: (N, 5) float64, see `FEATURES`.
+        features: (N, 8) float64, see `FEATURES`; the ray tells where a path may run that its surface hides.
         on: (N,) False everywhere where there is no path.
     """
 
@@ -54,5 +54,6 @@ def cloud(guide: Guide | None, n: int) -> Cloud:
         at[place], rows[place], is_event[place] = guide.progress[i], i, 1
         rgb[place] = STYLES["jet"].markers[state]
     states = gripper_states(path.gripper[rows])
-    features = np.concatenate([at[:, None], states, is_event[:, None]], -1)
-    return Cloud(guide.points_world(at), rgb, features, np.ones(n, bool))
+    points = guide.points_world(at)
+    features = np.concatenate([at[:, None], states, is_event[:, None], guide.rays_world(points)], -1)
+    return Cloud(points, rgb, features, np.ones(n, bool))

@@ -51,7 +51,7 @@ class Inputs(Tensors):
         rays: (P, 3) unit vectors from the camera.
         waypoint_features: (P, 5), see `lift.LiftedPath`.
         waypoint_on: (P,).
-        cloud, cloud_features, cloud_on: (N, 3) metres from the tool, (N, 5) and (N,), see `conditioning.Cloud`.
+        cloud, cloud_features, cloud_on: (N, 3) metres from the tool, (N, 8) and (N,), see `conditioning.Cloud`.
         words: (W, word_width).
     """
 

@@ -40,12 +40,10 @@ def lift(guide: Guide, keys: int, spaced: int) -> LiftedPath:
     events = np.zeros(len(at))
     events[: len(chosen)] = np.isin(chosen, [i for i, _ in path.events])
     points = guide.points_world(at)
-    assert guide.view.camera is not None  # or the line above had said so
-    rays = points - guide.view.camera.world_from_camera[:3, 3]
     states = gripper_states(path.gripper[rows])
     return LiftedPath(
         points_world=points,
-        rays_world=rays / np.linalg.norm(rays, axis=-1, keepdims=True),
+        rays_world=guide.rays_world(points),
         features=np.concatenate([at[:, None], states, events[:, None]], -1),
         on=(np.arange(len(at)) < len(chosen)) | (np.arange(len(at)) >= keys),
     )

@@ -41,7 +41,7 @@ class ViewsConfig(ActorConfig):
     view_px: int = 64
     half_m: float = 0.48
     stages: int = 2
-    zoom: float = 4.0
+    zoom: float = 3.0
     shared: bool = False
     splat_px: int = 1
     stem: tuple[int, ...] = (4, 2)
@@ -89,6 +89,7 @@ RVT2 = ViewsConfig(
     conditioners=("cloud",),
     view_px=224,
     half_m=1.0,
+    zoom=4.0,
     stem=(14,),
     width=512,
     heads=8,

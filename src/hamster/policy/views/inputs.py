@@ -40,7 +40,7 @@ class Inputs(Tensors):
         previous: (3,) where the tool was when the policy was asked the last time, metres from the tool.
         previous_features: (2,) whether there was a last time, and the command in force then.
         waypoints: (P, 3) metres from the tool, points of the lifted path.
-        waypoint_features: (P, 5), see `conditioning.Cloud`.
+        waypoint_features: (P, 8), see `conditioning.Cloud`.
         waypoint_on: (P,).
         words: (words, word_width).
     """
