@@ -29,7 +29,9 @@ class Sampling:
         n: answers to each question; with temperature 0 there can only be one.
         seed: of the samples; the same seed, questions and batch give the same answers.
         grammar: a regular expression (in llguidance's syntax: write [0-9], bound repetitions) that every answer
-            matches whole, also one that is cut off by nothing else; "" for none.
+            matches whole; "" for none.
+        closing: what ends an answer in this grammar: one that is cut off ends with it, after the last place where that
+            matches, so that it matches, too. "" leaves it as it is.
 
     Raises:
         ValueError: for numbers that make no sense.
@@ -41,6 +43,7 @@ class Sampling:
     n: int = 1
     seed: int | None = None
     grammar: str = ""
+    closing: str = ""
 
     def __post_init__(self) -> None:
         if not (self.max_new_tokens >= 1 and self.temperature >= 0 and 0 < self.top_p <= 1 and self.n >= 1):

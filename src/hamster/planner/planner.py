@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path as File
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,10 @@ from hamster.path import Path, PlanError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from hamster.planner.vlm import VlmPlanner
+
 LONGEST_INSTRUCTION = 2000
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 BUNDLED = File(__file__).parent / "checkpoints"
 
 
@@ -47,15 +51,37 @@ class Planner(Protocol):
         ...
 
 
-def load_planner(name_or_path: str | File = "nano") -> Planner:
-    """A planner by the name of a bundled checkpoint, or from a folder with a transformers checkpoint.
+def load_planner(
+    name_or_path: str | File = "nano",
+    *,
+    device: str | None = None,
+    dtype: str = "auto",
+    dialect: str | None = None,
+    abstains: bool | None = None,
+    **options: Any,
+) -> VlmPlanner:
+    """A planner: a bundled one, a checkpoint of transformers, or a model behind an endpoint.
+
+    Args:
+        name_or_path: a bundled name, a folder, a hub id (OWNER/NAME), or http://HOST:PORT/v1#MODEL for anything that
+            speaks OpenAI's protocol (without /v1 for HAMSTER_beta's server).
+        device, dtype: of a local model, as in `loading.load_model`.
+        dialect: of the answers, where it is not what the checkpoint's `hamster.json` or its family say; an endpoint's
+            is HAMSTER's own text.
+        abstains: whether the model may say that what it is asked for is not in view; by default if it was taught to.
+        options: of `VlmPlanner`: samples, temperature, max_new_tokens, constrained, seed.
 
     Raises:
-        ValueError: there is no such planner; the message lists the names there are.
+        ValueError: there is no such planner, or it cannot answer in that dialect; the message lists what there is.
     """
-    from hamster.planner.local import LocalPlanner  # transformers takes seconds to import
+    from hamster.planner import build  # transformers takes seconds to import
 
-    return LocalPlanner(find_planner(name_or_path))
+    name = str(name_or_path)
+    if name.startswith(("http://", "https://")):
+        return build.behind_endpoint(name, dialect, abstains, options)
+    if not _HUB_ID.fullmatch(name) or File(name).exists():
+        name = str(find_planner(name_or_path))
+    return build.from_checkpoint(name, device, dtype, dialect, abstains, options)
 
 
 def find_planner(name_or_path: str | File) -> File:
@@ -64,7 +90,8 @@ def find_planner(name_or_path: str | File) -> File:
         if (folder / "config.json").is_file():
             return folder
     raise ValueError(
-        f"no planner {str(name_or_path)!r}; give one of {', '.join(bundled())}, or a folder with a checkpoint"
+        f"no planner {str(name_or_path)!r}; give one of {', '.join(bundled())}, or a folder with a checkpoint, "
+        "a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL"
     )
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-Watcher = Callable[[Callable[[int], str], int], Sequence[bool]]
-"""Called after each token with `said`, which decodes what answer i says so far, and the number of answers, in the order
-question by question; returns for each answer whether it need not go on."""
+Watcher = Callable[[Callable[[int], str], Sequence[int]], Sequence[bool]]
+"""Called after each token with `said`, which decodes what answer i says so far, and for each answer the number of its
+question among those that the backend was given; returns for each answer whether it need not go on."""
 
 _watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 

@@ -42,6 +42,17 @@ def render(path: Path, decimals: int = 2) -> str:
     return f"<ans>[{', '.join(elements)}]</ans>"
 
 
+def restored(text: str) -> str:
+    """An answer of the released checkpoint that lost its tags, or its brackets too, with them.
+
+    It does so where it is asked without the empty turn of its own that it was trained to fill.
+    """
+    bare = text.strip()
+    if "ans>" in bare or not bare.startswith(("(", "[(")):
+        return text
+    return f"<ans>{bare}</ans>" if bare.startswith("[") else f"<ans>[{bare}]</ans>"
+
+
 def parse(text: str) -> Path:
     """The one path in a model's answer; PlanError, with the text and the place, if it is anything else."""
     scanner = Scanner(text)

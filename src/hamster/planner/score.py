@@ -1,0 +1,46 @@
+"""How sure a planner is of a path, before calibration: how likely its tokens were, and how many samples agree."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from hamster.path import Path
+from hamster.path.metrics import frechet
+from hamster.planner.backend import Answer
+
+NEAR = 0.1  # Fréchet distance within which two paths are the same plan
+SAMPLES = 32
+
+
+def likelihood(answer: Answer) -> float:
+    """The geometric mean of its tokens' probabilities; 1 where the backend does not say."""
+    return math.exp(min(0.0, sum(answer.log_p) / len(answer.log_p))) if answer.log_p else 1.0
+
+
+def agree(a: Path, b: Path) -> bool:
+    """Whether two paths are the same plan: near each other all along, with the same gripper events in order."""
+    events = [[state for _, state in path.events] for path in (a, b)]
+    return events[0] == events[1] and frechet(a, b, SAMPLES) <= NEAR
+
+
+def ranked(paths: Sequence[Path], likelihoods: Sequence[float], asked: int) -> list[tuple[int, float]]:
+    """For each group of samples that agree: which sample stands for it, and its raw score, the best first.
+
+    A group forms around the sample with which most others agree; its score is its share of all samples times the mean
+    likelihood in it, so that the scores of all groups are at most 1 together.
+
+    Args:
+        paths: the samples that were paths, at least one.
+        likelihoods: of each, in [0, 1].
+        asked: how many samples there were, with those that were no path.
+    """
+    near = [[i == j or agree(a, b) for j, b in enumerate(paths)] for i, a in enumerate(paths)]
+    left = set(range(len(paths)))
+    found = []
+    while left:
+        middle = max(left, key=lambda i: (sum(near[i][j] for j in left), likelihoods[i], -i))
+        group = [j for j in left if near[middle][j]]
+        found.append((middle, sum(likelihoods[j] for j in group) / asked))
+        left -= set(group)
+    return sorted(found, key=lambda each: -each[1])
