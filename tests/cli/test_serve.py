@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from hamster.cli import main
-from hamster.cli.serve_policy import is_loopback
+from hamster.cli.listen import is_loopback
 from tests.policy.serve.fakes import foreign_client, observation, view
 
 TIMEOUT_S = 120

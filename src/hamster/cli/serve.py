@@ -1,19 +1,17 @@
-"""`hamster serve`: a policy for robots elsewhere."""
+"""`hamster serve`: a policy for robots elsewhere, or a planner over HTTP."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from tyro.conf import Positional
+from tyro.conf import subcommand
 
 
 @dataclass(frozen=True)
-class Serve:
+class ServePolicy:
     """Serve a policy over openpi's websocket protocol until Ctrl-C or SIGTERM; `/healthz` on the same port."""
 
-    what: Positional[Literal["policy"]]
-    """A policy: observations and paths in, actions out."""
     policy: str = "nano"
     """Name of a bundled policy, or a checkpoint's folder."""
     host: str = "127.0.0.1"
@@ -45,3 +43,64 @@ class Serve:
             raise ValueError("deadline-s, clients and message-mib must be > 0")
         limits = Limits(message_bytes=self.message_mib << 20, clients=self.clients, deadline_s=self.deadline_s)
         serve_policy(self.policy, self.host, self.port, limits, self.verbose)
+
+
+@dataclass(frozen=True)
+class ServePlanner:
+    """Serve a planner over HTTP until Ctrl-C or SIGTERM: /v1/plan, /v1/chat/completions, /chat/completions as
+    HAMSTER_beta's server has it, /v1/models, /health, /metrics."""
+
+    model: str = "nano"
+    """Name of a bundled planner, a checkpoint's folder or hub id, or http://HOST:PORT/v1#MODEL for one elsewhere."""
+    backend: Literal["transformers", "vllm"] = "transformers"
+    """What runs the model. vllm starts a server of its own behind this one, or with an address uses that one."""
+    name: str = ""
+    """What clients call the model; else the last part of its name."""
+    host: str = "127.0.0.1"
+    """Address to listen on. One that others can reach needs a key in the environment variable HAMSTER_API_KEY, which
+    clients send as Authorization: Bearer."""
+    port: int = 8000
+    """0 chooses a free one."""
+    batch: int = 8
+    """Questions that are answered together."""
+    queue: int = 128
+    """Requests at a time; more are sent off with 429 and Retry-After."""
+    deadline_s: float = 30.0
+    """A request that is not answered by then gets 504."""
+    body_mib: int = 24
+    """Longest request."""
+    drain_s: float = 30.0
+    """For what is in work when the server is told to stop."""
+    vllm_python: str = ""
+    """An interpreter that has vLLM; else this one."""
+    vllm_arguments: str = ""
+    """More arguments for vLLM, in one text: "--dtype bfloat16 --max-model-len 4096"."""
+
+    def run(self) -> None:
+        """Serves; the first line on standard output says where, once the model is warm."""
+        try:
+            from hamster.cli.serve_planner import serve_planner
+            from hamster.planner.serve import Limits
+        except ModuleNotFoundError as error:
+            if error.name not in ("fastapi", "uvicorn", "prometheus_client", "h11", "starlette", "pydantic", "httpx"):
+                raise
+            raise ValueError(f"serving needs {error.name}: pip install 'hamster-vla[serve]'") from None
+        limits = Limits(
+            body_bytes=self.body_mib << 20, batch=self.batch, queue=self.queue, deadline_s=self.deadline_s,
+            drain_s=self.drain_s,
+        )  # fmt: skip
+        serve_planner(self, limits)
+
+
+@dataclass(frozen=True)
+class Serve:
+    """Serve a policy or a planner."""
+
+    what: (
+        Annotated[ServePolicy, subcommand("policy", prefix_name=False)]
+        | Annotated[ServePlanner, subcommand("planner", prefix_name=False)]
+    )
+
+    def run(self) -> None:
+        """Serves what was chosen."""
+        self.what.run()

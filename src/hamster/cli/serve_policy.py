@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import ipaddress
 import logging
-import os
 import signal
 
+from hamster.cli.listen import api_key_for
 from hamster.policy import load_policy
 from hamster.policy.serve import Limits, PolicyServer, about
-
-KEY = "HAMSTER_API_KEY"
 
 
 def serve_policy(name: str, host: str, port: int, limits: Limits, verbose: bool) -> None:
@@ -22,9 +19,7 @@ def serve_policy(name: str, host: str, port: int, limits: Limits, verbose: bool)
         ValueError: if there is no such policy, or others could reach it and there is no key.
         OSError: if the port is taken.
     """
-    api_key = os.environ.get(KEY) or None
-    if api_key is None and not is_loopback(host):
-        raise ValueError(f"others can reach {host}: set a key in {KEY}, which they must send, or keep 127.0.0.1")
+    api_key = api_key_for(host)
     logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, format="%(asctime)s %(message)s")
     policy = load_policy(name)
 
@@ -38,11 +33,3 @@ def serve_policy(name: str, host: str, port: int, limits: Limits, verbose: bool)
         await server.run(ready)
 
     asyncio.run(run())
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach what listens on this address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx
 import numpy as np
@@ -22,7 +22,9 @@ from hamster.planner.serve import Limits, Served, create_app
 from hamster.planner.serve.run import Server, address, bound
 from hamster.planner.watching import watcher
 
-QUICK = Limits(read_s=0.5, write_s=0.5, deadline_s=5, gather_s=0.01, drain_s=5)
+# Generous, as machines are busy; what is about a limit sets its own.
+QUICK = Limits(read_s=20, deadline_s=30, gather_s=0.01, drain_s=10)
+IMPATIENT = replace(QUICK, read_s=0.5, write_s=0.5)
 
 
 @dataclass
@@ -55,22 +57,26 @@ class FakeModel:
         if any("too long" in question.text for question in questions):
             raise PlanError("the question is too long for this model")
         words = [question.text.split()[: sampling.max_new_tokens] for question in questions for _ in range(sampling.n)]
+        owners = [i for i in range(len(questions)) for _ in range(sampling.n)]
         longest, look = max(map(len, words)), watcher()
         for step in range(1, longest + 1):
             time.sleep(self.token_s)
             self.said += 1
-            if look is not None and all(look(lambda i, step=step: " ".join(words[i][:step]), len(words))):
+            if look is not None and all(look(lambda i, step=step: " ".join(words[i][:step]), owners)):
                 break
         answers = [Answer(" ".join(w), (-0.5,) * len(w), "stop", 7, len(w)) for w in words]
         return [answers[i : i + sampling.n] for i in range(0, len(answers), sampling.n)]
 
-    def plan(self, image, instruction, *, gripper_uv=None):
+    def plan_many(self, images, instructions, gripper_uv):
         assert self.hold.wait(30)
         time.sleep(self.token_s)
+        return [self._plan(*each) for each in zip(images, instructions, gripper_uv, strict=True)]
+
+    def _plan(self, image, instruction, gripper_uv):
         if "absent" in instruction:
-            raise NotInViewError("there is no unicorn in view", "none")
+            return NotInViewError("there is no unicorn in view", "none")
         if "gibberish" in instruction:
-            raise PlanError("expected <ans>, found 'blub'", "blub")
+            return PlanError("expected <ans>, found 'blub'", "blub")
         if "trouble" in instruction:
             raise RuntimeError("trouble, with secrets in its traceback")
         mean = image.mean((0, 1))[:2] / 255
@@ -83,8 +89,24 @@ class FakeModel:
 def serving(model=None, limits=QUICK, api_key=None, threads=1, wait=True):
     """(address, model, server) of a server in a thread; on leaving it drains."""
     model = model or FakeModel()
+    with _running(Served(model.name, model, model, "hamster"), limits, api_key, threads, wait, model.hold) as (
+        url,
+        server,
+    ):
+        yield url, model, server
+
+
+@contextmanager
+def serving_as(served, limits=QUICK, threads=1):
+    """The address of a server of anything in a thread."""
+    with _running(served, limits, None, threads, True, threading.Event()) as (url, _):
+        yield url
+
+
+@contextmanager
+def _running(served, limits, api_key, threads, wait, hold):
     listener = bound("127.0.0.1", 0)
-    app = create_app(Served(model.name, model, model, "hamster"), limits, api_key, threads)
+    app = create_app(served, limits, api_key, threads)
     server, ready, failed = Server(app, limits), threading.Event(), []
 
     def run():
@@ -97,13 +119,14 @@ def serving(model=None, limits=QUICK, api_key=None, threads=1, wait=True):
     thread.start()
     assert not wait or ready.wait(30), failed
     try:
-        yield address(listener), model, server
+        yield address(listener), server
     finally:
-        model.hold.set()
+        hold.set()
         if thread.is_alive():
             server.handle_exit(15, None)
         thread.join(30)
         assert not thread.is_alive() and not failed, failed
+        assert app.service.engine.close()
 
 
 def png(width=32, height=24, colour=(255, 0, 0), kind="PNG") -> bytes:

@@ -169,7 +169,7 @@ def _refuses(url: str) -> bool:
 
 
 def test_questions_to_a_model_elsewhere_do_not_wait_for_each_other():
-    with serving(FakeModel(token_s=0.2), threads=4) as (url, model, _):
+    with serving(FakeModel(token_s=0.5), threads=4) as (url, model, _):
         began = time.perf_counter()
         assert all(r.status_code == 200 for r in at_once(4, lambda i: chat(url, "word")))
-        assert model.batches == [1] * 4 and time.perf_counter() - began < 0.75
+        assert model.batches == [1] * 4 and time.perf_counter() - began < 1.9

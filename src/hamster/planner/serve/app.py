@@ -45,7 +45,7 @@ def create_app(served: Served, limits: Limits | None = None, api_key: str | None
 
 def _route(api: FastAPI, service: Service, metrics: Metrics) -> None:
     async def health() -> Response:
-        state = service.engine.state
+        state = service.engine.state if service.served.is_alive() else "model_lost"
         return JSONResponse({"status": state}, 200 if state == "ready" else 503)
 
     async def show_metrics() -> Response:

@@ -56,9 +56,13 @@ class Batcher:
     def __init__(self, largest: int, gather_s: float, expected: Callable[[], int], threads: int = 1) -> None:
         self._largest, self._gather_s, self._expected = largest, gather_s, expected
         self._queue: deque[Job] = deque()
+        self._in_work: set[Job] = set()
         self._changed = threading.Condition()
-        for i in range(threads):  # daemons: an inference that hangs does not keep the process alive
-            threading.Thread(target=self._run, name=f"inference-{i}", daemon=True).start()
+        self._is_closed = False
+        # Daemons: an inference that hangs does not keep the process alive.
+        self._threads = [threading.Thread(target=self._run, name=f"inference-{i}", daemon=True) for i in range(threads)]
+        for thread in self._threads:
+            thread.start()
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -73,17 +77,30 @@ class Batcher:
         finally:
             job.given_up = True
 
+    def close(self, within_s: float) -> bool:
+        """Gives up what is in work, and ends the threads; whether they ended in time."""
+        with self._changed:
+            self._is_closed = True
+            for job in self._in_work:
+                job.given_up = True
+            self._changed.notify_all()
+        until = time.perf_counter() + within_s
+        for thread in self._threads:
+            thread.join(max(until - time.perf_counter(), 0))
+        return not any(thread.is_alive() for thread in self._threads)
+
     def _run(self) -> None:
-        while True:
+        while not self._is_closed:
             batch = [job for job in self._take() if job.done.set_running_or_notify_cancel()]
+            self._in_work.update(batch)
             if batch:
                 _do_together(batch)
+            self._in_work.difference_update(batch)
             del batch  # or its images would stay in memory until the next comes
 
     def _take(self) -> list[Job]:
         with self._changed:
-            while not self._queue:
-                self._changed.wait()
+            self._changed.wait_for(lambda: self._queue or self._is_closed)
             self._changed.wait_for(self._is_full, self._gather_s)
             work = self._queue[0].work if self._queue else None
             batch = [job for job in self._queue if job.work == work][: self._largest]
@@ -101,7 +118,7 @@ def _do_together(batch: list[Job]) -> None:
     for job in batch:
         job.begun, job.batch = now, job.batch or len(batch)
     try:
-        with watched_by(lambda said, count: _look(batch, said, count)):
+        with watched_by(lambda said, owners: _look(batch, said, owners)):
             results = list(zip(batch, batch[0].work([job.item for job in batch]), strict=True))
     except BaseException as error:  # it belongs to whoever asked
         if len(batch) > 1:
@@ -116,11 +133,12 @@ def _do_together(batch: list[Job]) -> None:
         job.done.set_exception(result) if isinstance(result, BaseException) else job.done.set_result(result)
 
 
-def _look(batch: list[Job], said: Callable[[int], str], count: int) -> list[bool]:
+def _look(batch: list[Job], said: Callable[[int], str], owners: Sequence[int]) -> list[bool]:
     """Notes the first token, passes on what was said, and says whose answers are no longer wanted."""
-    now, each = time.perf_counter(), max(count // len(batch), 1)
-    for i, job in enumerate(batch):
+    now = time.perf_counter()
+    for owner in set(owners):
+        job = batch[owner]
         job.first_token = job.first_token or now
         if job.on_text is not None and not job.given_up:
-            job.on_text([said(row) for row in range(i * each, (i + 1) * each)])
-    return [batch[min(row // each, len(batch) - 1)].given_up for row in range(count)]
+            job.on_text([said(row) for row, of in enumerate(owners) if of == owner])
+    return [batch[owner].given_up for owner in owners]

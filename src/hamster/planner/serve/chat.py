@@ -49,10 +49,14 @@ OPENAI = Defaults(512, 1.0, 1.0)
 HAMSTER_BETA = Defaults(512, 0.2, 0.9)
 
 
-def sampling_of(request: ChatRequest, defaults: Defaults, limits: Limits) -> Sampling:
+def sampling_of(
+    request: ChatRequest, defaults: Defaults, limits: Limits, formats: Sequence[str] = ("text",)
+) -> Sampling:
     """How the answers are to be drawn; ServeError for what cannot be had."""
-    if request.response_format is not None and request.response_format.type != "text":
-        raise invalid("only text can be had; structured_outputs takes a regex", "response_format", "unsupported")
+    if request.response_format is not None and request.response_format.type not in formats:
+        raise invalid(
+            f"{', '.join(formats)} can be had; structured_outputs takes a regex", "response_format", "unsupported"
+        )
     n, max_tokens = request.n or 1, request.limit or min(defaults.max_tokens, limits.max_tokens)
     if n > limits.samples:
         raise invalid(f"n is at most {limits.samples}", "n", "invalid_field")

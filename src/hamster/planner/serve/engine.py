@@ -79,7 +79,7 @@ class Engine:
             ServeError: 429, 503, 504, and what the planner says to this question.
         """
         self.check_ready()
-        with self._place():
+        with self.place():
             try:
                 async with asyncio.timeout(arrived + self.limits.deadline_s - time.perf_counter()), self._room:
                     rgb = None if picture is None else await self._in_thread(picture.rgb)
@@ -110,8 +110,14 @@ class Engine:
         while self.admitted and time.perf_counter() < until:
             await asyncio.sleep(0.02)
 
+    def close(self, within_s: float = 5.0) -> bool:
+        """Stops inferring; whether it did in time."""
+        self._decoders.shutdown(wait=False, cancel_futures=True)
+        return self._batcher.close(within_s)
+
     @contextlib.contextmanager
-    def _place(self) -> Iterator[None]:
+    def place(self) -> Iterator[None]:
+        """A place in the queue, for one request; ServeError (429) if it is full."""
         self.check_room()
         self.admitted += 1
         self.metrics.admitted.set(self.admitted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from hamster.path import PlanError
-from hamster.planner.planner import LONGEST_INSTRUCTION, Plan, Planner, checked_instruction
+from hamster.planner.planner import LONGEST_INSTRUCTION, Plan, checked_instruction
 from hamster.planner.serve.batcher import Job
 from hamster.planner.serve.chat_schema import Strict, invalid_field
 from hamster.planner.serve.errors import invalid
@@ -47,21 +47,29 @@ class Wanted:
     gripper_uv: tuple[float, float] | None
 
 
+class ManyPlanner(Protocol):
+    """A planner that draws several paths at once."""
+
+    def plan_many(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        instructions: Sequence[str],
+        gripper_uv: Sequence[tuple[float, float] | None],
+    ) -> Sequence[Plan | PlanError]:
+        """See `VlmPlanner.plan_many`."""
+        ...
+
+
 @dataclass(frozen=True)
 class Planning:
     """Has a planner draw paths; an error stands for a path that could not be had."""
 
-    planner: Planner
+    planner: ManyPlanner
 
     def __call__(self, wanted: Sequence[Wanted]) -> list[Plan | PlanError]:
         """The plans, in order."""
-        return [self._one(one) for one in wanted]
-
-    def _one(self, wanted: Wanted) -> Plan | PlanError:
-        try:
-            return self.planner.plan(wanted.image, wanted.instruction)
-        except PlanError as error:
-            return error
+        images, words = [one.image for one in wanted], [one.instruction for one in wanted]
+        return list(self.planner.plan_many(images, words, [one.gripper_uv for one in wanted]))
 
 
 async def read_plan(request: Request, limits: Limits) -> tuple[PlanFields, Picture]:

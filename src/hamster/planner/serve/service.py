@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,16 +14,17 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from hamster.path.dialects import hamster
 from hamster.planner.backend import Answer, Backend, Question
-from hamster.planner.planner import Plan, Planner
+from hamster.planner.planner import Plan
 from hamster.planner.serve.batcher import Job
 from hamster.planner.serve.chat import HAMSTER_BETA, OPENAI, Asking, Chunks, completion, question_of, sampling_of
 from hamster.planner.serve.chat_schema import ChatRequest, read_chat
 from hamster.planner.serve.engine import Engine
-from hamster.planner.serve.errors import ServeError
+from hamster.planner.serve.errors import ServeError, invalid
 from hamster.planner.serve.grammar import check_regex
 from hamster.planner.serve.images import Picture
-from hamster.planner.serve.planning import PlanFields, Planning, Wanted, plan_json, read_plan
+from hamster.planner.serve.planning import ManyPlanner, PlanFields, Planning, Wanted, plan_json, read_plan
 from hamster.planner.serve.streaming import OnText, stream
+from hamster.planner.serve.upstream import Upstream
 
 BETA_NAMES = ("Hamster_dev", "HAMSTER_dev")
 _QUEST = re.compile(r"<quest>(.*?)</quest>", re.DOTALL)
@@ -37,12 +39,18 @@ class Served:
         planner: draws paths.
         backend: answers chats.
         dialect: of the model's own answers.
+        upstream: the server that chats are forwarded to, if it is one that streams and batches by itself.
+        takes_regex: whether the backend holds answers to any regular expression.
+        is_alive: whether what answers is still there.
     """
 
     name: str
-    planner: Planner
+    planner: ManyPlanner
     backend: Backend
     dialect: str
+    upstream: Upstream | None = None
+    takes_regex: bool = True
+    is_alive: Callable[[], bool] = lambda: True
 
 
 class Service:
@@ -57,6 +65,8 @@ class Service:
         """POST /v1/chat/completions."""
         asked = read_chat(await request.body())
         self.check_name(asked.model)
+        if self.served.upstream is not None:
+            return await self.served.upstream.chat(asked, self.engine, request.scope["arrived"])
         asking = Asking(self.served.backend, sampling_of(asked, OPENAI, self._limits))
         return await self._answered(asked, asking, request.scope["arrived"])
 
@@ -68,9 +78,9 @@ class Service:
         asked, arrived = read_chat(await request.body()), request.scope["arrived"]
         self.check_name(asked.model, BETA_NAMES)
         text, image = question_of(asked, self._limits)
-        quest = _QUEST.search(text)
+        quest, sampling = _QUEST.search(text), sampling_of(asked, HAMSTER_BETA, self._limits)
         if quest is None or image is None:
-            asking = Asking(self.served.backend, sampling_of(asked, HAMSTER_BETA, self._limits))
+            asking = Asking(self.served.backend, sampling)
             response = completion(await self._answers(asking, text, image, arrived), asked.model, asked)
         else:
             plan, _ = await self._plan(PlanFields(instruction=quest[1]), image, arrived)
@@ -104,6 +114,8 @@ class Service:
 
     async def _answered(self, asked: ChatRequest, asking: Asking, arrived: float) -> Response:
         text, image = question_of(asked, self._limits)
+        if asked.regex and not self.served.takes_regex:
+            raise invalid("this model's answers have a grammar of their own", "structured_outputs", "unsupported")
         if asked.regex:
             await self.engine.prepare(lambda: check_regex(asked.regex))
         if not asked.stream:

@@ -1,0 +1,85 @@
+"""Loads a planner, or starts vLLM for one, and serves it until somebody says stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hamster.cli.listen import api_key_for
+from hamster.planner import load_planner
+from hamster.planner.backend import Backend
+from hamster.planner.serve import Limits, Served, create_app
+from hamster.planner.serve.run import Server, address, bound
+from hamster.planner.serve.upstream import Upstream
+from hamster.planner.serve.vllm import Vllm, planner_over
+
+if TYPE_CHECKING:
+    from hamster.cli.serve import ServePlanner
+
+THREADS_ELSEWHERE = 32  # questions at a time for a model behind another server, which batches by itself
+
+
+def serve_planner(options: ServePlanner, limits: Limits) -> None:
+    """Serves until a signal. SIGTERM answers what is in work, then ends; a second one ends at once.
+
+    Raises:
+        ValueError: if there is no such planner, vLLM does not start, or others could reach it and there is no key.
+        OSError: if the port is taken.
+    """
+    api_key = api_key_for(options.host)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    with ExitStack() as stack:
+        listener = stack.enter_context(bound(options.host, options.port))
+        served = stack.enter_context(_served(options))
+        threads = THREADS_ELSEWHERE if options.backend == "vllm" or _is_address(options.model) else 1
+
+        def ready() -> None:
+            print(f"serving {served.name} on {address(listener)}: /v1/plan, /v1/chat/completions", flush=True)  # noqa: T201
+
+        app = create_app(served, limits, api_key, threads)
+        asyncio.run(Server(app, limits).run_on(listener, ready))
+    if not app.service.engine.close():  # a thread in the middle of a tensor would bring the interpreter's end down
+        os._exit(0)
+
+
+@contextmanager
+def _served(options: ServePlanner) -> Iterator[Served]:
+    """What is served; its process, if it has one of its own, ends with the block."""
+    name = options.name or _name_of(options.model)
+    if options.backend == "transformers":
+        planner = load_planner(options.model)
+        yield Served(name, planner, planner.backend, planner.dialect, takes_regex=_takes_regex(planner.backend))
+    elif _is_address(options.model):
+        planner = load_planner(options.model)
+        url, key = options.model.partition("#")[0].rstrip("/"), os.environ.get("OPENAI_API_KEY", "none")
+        yield Served(name, planner, planner.backend, planner.dialect, Upstream(url, key, planner.backend.name))
+    else:
+        arguments = shlex.split(options.vllm_arguments)
+        with Vllm(options.model, name, options.vllm_python or sys.executable, arguments) as vllm:
+            planner = planner_over(vllm, name, options.model)
+            upstream = Upstream(vllm.url, vllm.api_key, name)
+            yield Served(name, planner, planner.backend, planner.dialect, upstream, is_alive=lambda: vllm.is_alive)
+
+
+def _takes_regex(backend: Backend) -> bool:
+    """Whether it holds answers to any expression: the nano planner knows only its own, an endpoint may know none."""
+    family = getattr(backend, "family", None)
+    return family is not None and family.constraints is None
+
+
+def _is_address(model: str) -> bool:
+    return model.startswith(("http://", "https://"))
+
+
+def _name_of(model: str) -> str:
+    """What clients call it: the model's name behind an address, the last part of a folder or hub id."""
+    if _is_address(model):
+        return model.partition("#")[2] or "planner"
+    return Path(model).resolve().name if Path(model).is_dir() else model.rpartition("/")[2]

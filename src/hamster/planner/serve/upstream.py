@@ -1,0 +1,91 @@
+"""Another server that answers chats, behind this one: it sees what passed here, on one route, with its own key."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+from starlette.responses import Response, StreamingResponse
+
+from hamster.planner.serve.chat import OPENAI, sampling_of
+from hamster.planner.serve.chat_schema import ChatRequest
+from hamster.planner.serve.engine import Engine
+from hamster.planner.serve.errors import ServeError, invalid
+from hamster.planner.serve.images import picture_from_text
+from hamster.planner.serve.limits import Limits
+
+FORMATS = ("text", "json_object", "json_schema")
+MAX_IMAGES = 8
+
+
+class Upstream:
+    """Forwards chats to an OpenAI-compatible server, which batches and streams by itself.
+
+    Args:
+        url: of its API, ending in /v1.
+        api_key: its own, which no client ever sees.
+        model: its name there.
+    """
+
+    def __init__(self, url: str, api_key: str, model: str) -> None:
+        self._url, self._model = f"{url}/chat/completions", model
+        headers = {"authorization": f"Bearer {api_key}"}
+        self._client = httpx.AsyncClient(headers=headers, trust_env=False, limits=httpx.Limits(max_connections=None))
+
+    async def chat(self, asked: ChatRequest, engine: Engine, arrived: float) -> Response:
+        """Its response as it comes; ServeError for what does not pass, and for 429, 502 and 504."""
+        body = checked(asked, engine.limits) | {"model": self._model}
+        engine.check_ready()
+        pieces = self._pieces(body, engine, arrived + engine.limits.deadline_s)
+        kind = await anext(pieces)
+        return StreamingResponse(pieces, media_type=kind.decode())
+
+    async def _pieces(self, body: dict[str, Any], engine: Engine, until: float) -> AsyncIterator[bytes]:
+        """The response's content type, then its body."""
+        patience = httpx.Timeout(max(until - time.perf_counter(), 0.001))
+        with engine.place():
+            try:
+                async with self._client.stream("POST", self._url, json=body, timeout=patience) as response:
+                    if response.status_code != 200:
+                        raise refusal(response.status_code, await response.aread())
+                    yield response.headers.get("content-type", "application/json").encode()
+                    async for piece in response.aiter_bytes():
+                        yield piece
+                        if time.perf_counter() > until:
+                            return
+            except httpx.TimeoutException:
+                raise ServeError(504, "deadline", f"no answer within {engine.limits.deadline_s:g} s") from None
+            except httpx.TransportError:
+                raise ServeError(502, "upstream_lost", "the model's server cannot be reached") from None
+
+
+def checked(asked: ChatRequest, limits: Limits) -> dict[str, Any]:
+    """The request as it is sent on: within the limits, and each image the bytes that were looked at here."""
+    sampling = sampling_of(asked, OPENAI, limits, FORMATS)
+    if (
+        sum(len(turn.images) for turn in asked.messages) > MAX_IMAGES
+        or sum(len(turn.text) for turn in asked.messages) > limits.characters
+    ):
+        raise invalid(
+            f"at most {MAX_IMAGES} images and {limits.characters} characters are read", "messages", "too_long"
+        )
+    body = asked.model_dump(exclude_none=True, exclude={"guided_regex", "user", "metadata", "num_beams", "use_cache"})
+    sent = [part for turn in body["messages"] for part in turn["content"] if isinstance(part, dict)]
+    for part in sent:
+        if part["type"] == "image_url":
+            part["image_url"]["url"] = picture_from_text(part["image_url"]["url"], limits, "messages").data_uri
+    regex = {"structured_outputs": {"regex": sampling.grammar}} if sampling.grammar else {}
+    return body | regex | {"max_tokens": sampling.max_new_tokens, "temperature": sampling.temperature}
+
+
+def refusal(status: int, body: bytes) -> ServeError:
+    """What the other server said, in our words; what is between it and us is nobody else's business."""
+    try:
+        message = str(httpx.Response(status, content=body).json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        message = "the model's server refused this request"
+    if status in (400, 422):
+        return invalid(message, code="refused_upstream")
+    return ServeError(502, "upstream_failed", f"the model's server answered with {status}")
