@@ -50,11 +50,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Set HAMSTER_TRACEBACK=1 to see where an error came from.
     """
+    args = list(sys.argv[1:] if argv is None else argv)
+    if args[:2] == ["eval", "planner"]:
+        args[:2] = ["eval-planner"]
     command: Command = tyro.cli(
         Command,
         prog="hamster",
         description="A vision-language model draws a path on the image; a 3D policy follows it.",
-        args=argv,
+        args=args,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
     )
     # Bundled models load in a blink; transformers would draw a bar for each.

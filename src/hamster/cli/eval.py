@@ -10,7 +10,10 @@ from hamster.cli.names import listed
 
 @dataclass(frozen=True)
 class Eval:
-    """Measure planners and a policy on the same scenes; writes eval_info.json, report.html and a film per episode."""
+    """Measure planners and a policy on the same scenes; writes eval_info.json, report.html and a film per episode.
+
+    `hamster eval planner` measures a planner alone: see `hamster eval planner --help`.
+    """
 
     out: Path = Path("outputs/eval")
     """Result folder. The same command again continues an interrupted run."""

@@ -53,18 +53,6 @@ def show_summary(info: dict[str, Any], to_look_at: Path) -> None:
     console.print(f"look at {to_look_at}", soft_wrap=True)
 
 
-def show_paths(by_family: dict[str, dict[str, float]]) -> None:
-    """Prints how far paths are from their labels."""
-    title = "Distance to the label, relative to the image: medians; F1 of gripper events: mean"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("paths", "n", "read", "start", "end", "Fréchet", "events F1"):
-        table.add_column(name, justify="left" if name == "paths" else "right", no_wrap=True)
-    for family, row in by_family.items():
-        errors = [f"{row[name]:.3f}" if name in row else "" for name in ("start", "end", "frechet", "event_f1")]
-        table.add_row(family.replace("_", " "), f"{row['n']:.0f}", f"{row['parse_rate']:.0%}", *errors)
-    Console().print(table)
-
-
 def _row(name: str, arm: dict[str, Any], families: list[str]) -> list[str]:
     low, high = arm["pc_success_ci95"]
     filled = round(arm["pc_success"] / 100 * BAR)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import comb, sqrt
+from random import Random
 
 Z95 = 1.959963984540054  # the standard normal's 97.5 % point
 
@@ -43,6 +44,21 @@ def mcnemar(successes_a: Sequence[bool], successes_b: Sequence[bool]) -> tuple[i
     n, fewer = only_a + only_b, min(only_a, only_b)
     tail = sum(comb(n, k) for k in range(fewer + 1)) / 2**n
     return only_a, only_b, min(1.0, 2 * tail)
+
+
+def bootstrap(
+    values: Sequence[float], statistic: Callable[[Sequence[float]], float], resamples: int = 500, seed: int = 0
+) -> tuple[float, float]:
+    """The percentile interval of a statistic, 95 % (B. Efron, 1979): it is computed again on samples of the sample.
+
+    Raises:
+        ValueError: of nothing.
+    """
+    if not values:
+        raise ValueError("a bootstrap needs at least one value")
+    draw = Random(seed)
+    found = [statistic(draw.choices(values, k=len(values))) for _ in range(resamples)]
+    return quantile(found, 0.025), quantile(found, 0.975)
 
 
 def quantile(values: Sequence[float], q: float) -> float:

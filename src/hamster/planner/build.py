@@ -24,7 +24,9 @@ def from_checkpoint(
     if dialect is not None and dialect != speech.dialect:
         check_pairing(backend.model_type, dialect)
         speech = Speech(dialect)
-    defaults = {"max_new_tokens": backend.family.max_new_tokens, "calibration": Calibration.load(File(name))}
+    calibration = Calibration.load(File(name))
+    backend.refuse_above = calibration.refuse_above
+    defaults = {"max_new_tokens": backend.family.max_new_tokens, "calibration": calibration}
     return VlmPlanner(
         backend, _allowed(speech, abstains), seen=lambda size: seen_size(backend.processor, size),
         **{**defaults, **options},

@@ -41,10 +41,10 @@ _VISION = (
 )
 
 
-def _answer_grammar(prompt_length: int) -> list[Any]:
+def _answer_grammar(prompt_length: int, refuse_above: float) -> list[Any]:
     from hamster.nano.grammar import AnswerGrammar
 
-    return [AnswerGrammar(prompt_length)]
+    return [AnswerGrammar(prompt_length, refuse_above=refuse_above)]
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,9 @@ class Family:
         dialect: in which they answer as published.
         resize: what their processor does to an image.
         max_new_tokens: after which an answer is cut off.
-        constraints: from the prompt's length in tokens to transformers' logits processors, where a grammar over text
-            will not do; None for those that take regular expressions.
+        constraints: from the prompt's length in tokens, and the probability of "not in view" above which that is the
+            answer, to transformers' logits processors, where a grammar over text will not do; None for those that take
+            regular expressions.
         ends_in_text: whether the mark that ends an answer is a part of its text.
         lora_language, lora_vision: regular expressions of the modules to adapt, for PEFT's `target_modules`.
     """
@@ -64,7 +65,7 @@ class Family:
     dialect: str = "hamster"
     resize: Resize = "squeezed"
     max_new_tokens: int = 256
-    constraints: Callable[[int], list[Any]] | None = None
+    constraints: Callable[[int, float], list[Any]] | None = None
     ends_in_text: bool = False
     lora_language: str = _LANGUAGE
     lora_vision: str = _VISION

@@ -38,6 +38,7 @@ class TransformersBackend:
         self.batch = batch
         self.model_type = str(model.config.model_type)
         self.family = family_of(self.model_type)
+        self.refuse_above = 0.5  # of families with constraints of their own; others are judged by the planner
         marks = processor.tokenizer.get_added_vocab()
         self._marks = re.compile("|".join(map(re.escape, sorted(marks, key=len, reverse=True)))) if marks else None
 
@@ -141,7 +142,7 @@ class TransformersBackend:
 
     def _constraints(self, sampling: Sampling, length: int) -> list[Any]:
         if self.family.constraints is not None:
-            return self.family.constraints(length)
+            return self.family.constraints(length, self.refuse_above)
         if not sampling.grammar:
             return []
         from hamster.planner.constraint import Constraint

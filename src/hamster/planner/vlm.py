@@ -115,14 +115,14 @@ class VlmPlanner:
         for pattern in dict.fromkeys(each.grammar for each in asked):
             same = [i for i, each in enumerate(asked) if each.grammar == pattern]
             questions = [asked[i].question for i in same]
-            absent = self._absent(questions)
+            absent = self.p_not_in_view(questions)
             if self.speech.abstains and pattern and None in absent:
                 pattern = f"(?:{pattern}|{quoted(refusal(self.dialect))})"
             answers = self.backend.answer(questions, self._sampling(pattern))
             found.update(zip(same, zip(answers, absent, strict=True), strict=True))
         return [found[i] for i in range(len(asked))]
 
-    def _absent(self, questions: Sequence[Question]) -> list[float | None]:
+    def p_not_in_view(self, questions: Sequence[Question]) -> list[float | None]:
         """The probability of a refusal, from its own tokens; None where the model or its backend cannot tell."""
         if not (self.speech.abstains and self.constrained):
             return [None] * len(questions)

@@ -17,7 +17,7 @@ from hamster.planner.learning.corpus import MOST_OBJECTS, Corpus
 
 PATCH_PX = tokens.PIXELS // tokens.GRID
 NUDGE = 1.0  # bins: how far off the patch token of a training answer may be
-IN_VAIN = 0.2  # which share of an image's instructions asks for what is absent, where there are such
+IN_VAIN = 0.3  # which share of an image's instructions asks for what is absent, where there are such
 SHORT, MOSTLY = 0.85, 0.85  # which share of instructions is short, and how often they are among themselves
 
 

@@ -1,0 +1,58 @@
+"""What a person sees of a planner's paths: distances, refusals, and what the scores are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+ERRORS = ("start", "end", "frechet", "event_f1")
+
+
+def show_paths(sources: Mapping[str, Mapping[str, Any]]) -> None:
+    """Prints how far paths are from their labels, by source and family, and a line about refusals and scores."""
+    console = Console()
+    title = "Distance to the label, relative to the image: medians; F1 of gripper events: mean; [dim]95 % intervals[/]"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("paths", "n", "read", "start", "end", "Fréchet", "events F1"):
+        table.add_column(name, justify="left" if name == "paths" else "right", no_wrap=True)
+    for source, found in sources.items():
+        for family, row in found["paths"].items():
+            first = f"[bold]{escape(_short(source))}[/]" if family == "all" else f"  {family.replace('_', ' ')}"
+            table.add_row(first, str(row["n"]), f"{row['parse_rate']:.0%}", *(_error(row, name) for name in ERRORS))
+    console.print(table)
+    for source, found in sources.items():
+        console.print(f"{_short(source)}: {'; '.join(_about(found))}", soft_wrap=True, highlight=False)
+
+
+def in_words(share: Mapping[str, Any]) -> str:
+    """17 of 20 (85 %, 64-95 %)."""
+    low, high = share["ci95"]
+    return f"{share['k']} of {share['n']} ({share['share']:.0%}, {low:.0%}-{high:.0%})"
+
+
+def _about(found: Mapping[str, Any]) -> list[str]:
+    said = [f"right {in_words(found['right'])}"]
+    refused = found["refused"]
+    if refused["absent"]["n"]:
+        said.append(f"absent, refused: {in_words(refused['absent'])}")
+    if refused["absent"]["n"] or refused["in_view"]["k"]:
+        said.append(f"in view, falsely refused: {in_words(refused['in_view'])}")
+    if found["calibration"]["n"]:
+        said.append(f"calibration error of the scores {found['calibration']['ece']:.3f}")
+    return said
+
+
+def _error(row: Mapping[str, Any], name: str) -> str:
+    if name not in row:
+        return ""
+    low, high = row["ci95"][name]
+    return f"{row[name]:.3f} [dim]{low:.3f}-{high:.3f}[/]"
+
+
+def _short(source: str) -> str:
+    return source if len(source) <= 30 else f"…{source[-29:]}"
