@@ -13,7 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("hamster-vla", "numpy", "mujoco", "gymnasium", "torch", "transformers", "pillow", "av")
+LEARNING = ("torch", "transformers", "accelerate", "trl", "peft")
+PACKAGES = ("hamster-vla", "numpy", "mujoco", "gymnasium", *LEARNING, "pillow", "av")
 
 
 def run_info(seed: int | None = None, argv: Sequence[str] | None = None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from hamster.planner import load_planner, train
-from hamster.planner.train import PRESETS, preset, train_planner
+from hamster.planner.train import PRESETS, train_planner
 from tests.planner import drawn
 
 STEPS = 6
@@ -84,11 +84,6 @@ def test_without_tensorboard_the_extra_is_named(data, tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", missing)
     with pytest.raises(ValueError, match=r"hamster-vla\[train\]"):
         train_planner(TINY, [data], tmp_path)
-
-
-def test_an_unknown_preset_lists_the_known():
-    with pytest.raises(ValueError, match="nano, finetune, debug"):
-        preset("nanoo")
 
 
 def test_the_learning_rate_rises_stays_and_falls():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, UseCounterAction
 
 from hamster.cli.names import listed
 
@@ -26,7 +26,8 @@ class Train:
     """Label sets written by `hamster label`, for a planner several, each DIR or DIR:weight; outputs/labels/planner or
     …/policy if not given."""
     model: str | None = None
-    """A planner to fine-tune: name of a bundled one, or a checkpoint's folder; from nothing if not given."""
+    """A planner to fine-tune: a bundled one's name, or folder or hub id of any vision-language model; nano starts from
+    nothing if not given."""
     out: Path | None = None
     """Where checkpoints and TensorBoard metrics go; outputs/train/planner or …/policy if not given."""
     conditioners: str | None = None
@@ -34,9 +35,19 @@ class Train:
     demonstrations: float | None = None
     """Of a policy, the share of each family's demonstrations that it learns from."""
     steps: int | None = None
-    """Of a policy's optimiser."""
+    """Of the optimiser, for a policy or a fine-tuned planner."""
     seed: int | None = None
-    """Of all that is drawn in a policy's training."""
+    """Of all that is drawn in training."""
+    dialect: str | None = None
+    """Of a fine-tuned planner, in which it learns to say paths, compact, say; the model's own if not given."""
+    lr: float | None = None
+    """Of a fine-tuned planner, the highest learning rate."""
+    batch: int | None = None
+    """Of a fine-tuned planner, samples a step, of all processes together."""
+    micro_batch: int | None = None
+    """Of a fine-tuned planner, samples at once on a device; the rest of the batch is accumulated."""
+    dry_run: UseCounterAction[int] = 0  # flags of type bool take a word here
+    """Say what a fine-tuning takes (steps, memory, tokens) and show three samples; train nothing."""
 
     def run(self) -> None:
         """Trains to the end of the configuration."""
@@ -44,22 +55,23 @@ class Train:
         data = self.data or (str(Path("outputs/labels") / self.what),)
         config = self.config or FIRST[self.what]
         if self.what == "planner":
+            from hamster.cli.train_planner import train_planner
             from hamster.planner.learning.pictures import Part
-            from hamster.planner.planner import find_planner
-            from hamster.planner.train import preset, train_planner
 
-            if any(value is not None for value in self._changes.values()):
-                raise ValueError(
-                    f"{', '.join(f'--{name}' for name in self._changes)} are a policy's; a planner has none"
-                )
+            self._refuse(
+                "a policy's; a planner has none", conditioners=self.conditioners, demonstrations=self.demonstrations
+            )
             parts = [Part.parse(text) for text in data]
             self._check(*(part.folder for part in parts))
-            train_planner(preset(config), parts, out, find_planner(self.model) if self.model else None)
+            train_planner(
+                config, parts, self.model, out, self.dry_run, {**self._tuned, "steps": self.steps, "seed": self.seed}
+            )
         else:
             from hamster.policy.learning.presets import adapted
             from hamster.policy.learning.presets import preset as policy_preset
             from hamster.policy.learning.train import train_policy
 
+            self._refuse("a planner's; a policy has none", **self._tuned, dry_run=self.dry_run or None)
             if len(data) != 1 or self.model:
                 raise ValueError("a policy is trained from nothing, on one label set: give one --data, and no --model")
             self._check(Path(data[0]))
@@ -70,6 +82,15 @@ class Train:
         ways = None if self.conditioners is None else listed(self.conditioners.replace("none", ""))
         rest = {"demonstrations": self.demonstrations, "steps": self.steps, "seed": self.seed}
         return {"conditioners": ways, **rest}
+
+    @property
+    def _tuned(self) -> dict[str, Any]:
+        return {"dialect": self.dialect, "lr": self.lr, "batch": self.batch, "micro_batch": self.micro_batch}
+
+    def _refuse(self, whose: str, **options: Any) -> None:
+        given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None]
+        if given:
+            raise ValueError(f"{', '.join(given)}: {whose}")
 
     def _check(self, *folders: Path) -> None:
         for folder in folders:

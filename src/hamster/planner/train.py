@@ -89,13 +89,6 @@ PRESETS = {
 }  # fmt: skip
 
 
-def preset(name: str) -> TrainConfig:
-    """The configuration of that name; ValueError lists the names there are."""
-    if name not in PRESETS:
-        raise ValueError(f"no planner configuration {name!r}; there are {', '.join(PRESETS)}")
-    return PRESETS[name]
-
-
 def train_planner(
     config: TrainConfig, data: Sequence[Part | File], out_dir: File, start: File | None = None
 ) -> dict[str, float]:

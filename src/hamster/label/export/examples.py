@@ -36,10 +36,12 @@ class Talk:
 
     Attributes:
         turns: ("user" or "assistant", text) in turn, without a mark for the image.
+        instruction: what is to be done; "" where something else is asked.
         path: what the answer draws; None where it draws nothing: another question, or something that is not in view.
     """
 
     turns: Turns
+    instruction: str = ""
     path: Path | None = None
 
 
@@ -52,6 +54,7 @@ class Example:
         size: its width and height in pixels, (0, 0) without a picture.
         talks: at least one.
         name: of what it comes from.
+        licence: of that, "" where it is not stated.
         item: counts the episodes, images and conversations of the label set; frames of one episode share it.
     """
 
@@ -59,6 +62,7 @@ class Example:
     size: Size
     talks: Sequence[Talk]
     name: str
+    licence: str
     item: int
 
     @property
@@ -96,12 +100,12 @@ class Words:
             answer = render(path, self.dialect, seen)
         except ValueError:
             return None
-        return Talk((("user", self.ask(instruction, gripper, seen)), ("assistant", answer)), path)
+        return Talk((("user", self.ask(instruction, gripper, seen)), ("assistant", answer)), instruction, path)
 
     def absent(self, instruction: str, size: Size) -> Talk:
         """An instruction about what is not in view."""
         answer = dialects.refusal(self.dialect)
-        return Talk((("user", self.ask(instruction, None, self.seen(size))), ("assistant", answer)))
+        return Talk((("user", self.ask(instruction, None, self.seen(size))), ("assistant", answer)), instruction)
 
 
 def published(dialect: str) -> Words:
@@ -144,30 +148,31 @@ def _of_episode(labelled: LabelledEpisode, frames: int, words: Words, item: int)
         return
     total, wordings = len(labelled.labels), labelled.episode.instructions
     chosen = np.unique(np.linspace(0, total - 1, min(frames, total)).round().astype(int)).tolist()
-    source = labelled.episode.provenance.file or labelled.episode.provenance.source
+    origin = labelled.episode.provenance
+    source = origin.file or origin.source
     for nth, t in enumerate(chosen):
         rgb = labelled.episode.observations[t].views[labelled.camera].rgb
         talk = words.path(wordings[nth % len(wordings)], labelled.labels[t].path, _size(rgb))
-        yield Example(_jpeg(rgb), _size(rgb), [talk], f"{source}, frame {t}", item) if talk else None
+        yield Example(_jpeg(rgb), _size(rgb), [talk], f"{source}, frame {t}", origin.licence, item) if talk else None
 
 
 def _of_image(image: AnnotatedImage, words: Words, item: int) -> Example | None:
     rgb, name = image.view.rgb, image.provenance.file or image.provenance.source
     said = [words.path(a.instruction, a.path, _size(rgb)) for a in image.annotations]
     talks = [talk for talk in said if talk] + [words.absent(instruction, _size(rgb)) for instruction in image.absent]
-    return Example(_jpeg(rgb), _size(rgb), talks, name, item) if talks else None
+    return Example(_jpeg(rgb), _size(rgb), talks, name, image.provenance.licence, item) if talks else None
 
 
 def _of_conversation(conversation: Conversation, item: int) -> Example | None:
     talks = [Talk(tuple((role, text.replace(PLACE, "").strip()) for role, text in conversation.turns))]
-    name = conversation.provenance.file or conversation.provenance.source
+    name, licence = conversation.provenance.file or conversation.provenance.source, conversation.provenance.licence
     if not conversation.image:
-        return Example(None, (0, 0), talks, name, item)
+        return Example(None, (0, 0), talks, name, licence, item)
     try:
         size = _size(read_image(conversation.image))  # nobody gets a file that is none
     except (ValueError, OSError):
         return None
-    return Example(File(conversation.image), size, talks, name, item)
+    return Example(File(conversation.image), size, talks, name, licence, item)
 
 
 def _size(rgb: NDArray[np.uint8]) -> Size:

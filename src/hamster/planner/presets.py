@@ -1,0 +1,24 @@
+"""Named configurations of training a planner: the nano planner's own, and fine-tuning of any vision-language model."""
+
+from __future__ import annotations
+
+import difflib
+
+from hamster.planner import train
+from hamster.planner.sft.presets import PRESETS as SFT
+from hamster.planner.sft.presets import SftConfig
+from hamster.planner.train import TrainConfig
+
+PRESETS: dict[str, TrainConfig | SftConfig] = {**train.PRESETS, **SFT}
+
+
+def preset(name: str) -> TrainConfig | SftConfig:
+    """The configuration of that name; ValueError lists the names there are, the likeliest one first."""
+    if name in PRESETS:
+        return PRESETS[name]
+    near = difflib.get_close_matches(name, PRESETS, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ValueError(
+        f"no planner configuration {name!r}; {hint}there are {', '.join(train.PRESETS)} for the nano planner, "
+        f"and {', '.join(SFT)} for any model given by --model"
+    )

@@ -1,0 +1,1 @@
+"""Fine-tuning any vision-language model on label sets, by TRL under Accelerate; docs/finetuning.md."""

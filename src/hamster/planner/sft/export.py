@@ -1,0 +1,46 @@
+"""The finished model: adapters merged, in the type it came in, with its processor, its words and a card."""
+
+from __future__ import annotations
+
+from pathlib import Path as File
+from typing import Any
+
+from hamster.planner.loading import load_model
+from hamster.planner.quiet import quiet
+from hamster.planner.sft.card import card
+from hamster.planner.sft.prepare import Prepared
+
+MODEL, ADAPTER = "model", "adapter"
+
+
+def export(trainer: Any, run: Prepared, out: File, metrics: dict[str, float]) -> None:
+    """Leaves `out`/model, which `load_planner` takes, and `out`/adapter; called in all processes at once."""
+    state = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    if not trainer.is_world_process_zero():
+        return
+    if run.config.adapt == "full":
+        model, processor = load_model(run.name, "cpu")
+        model.load_state_dict(state, strict=False)  # tied weights are there once
+    else:
+        adapted = trainer.accelerator.unwrap_model(trainer.model)
+        with quiet():
+            adapted.save_pretrained(out / ADAPTER, state_dict=state, save_embedding_layers=False)
+        model, processor = merged(run.name, out / ADAPTER)
+    save(model, processor, run, out / MODEL)
+    (out / MODEL / "README.md").write_text(card(run, model, metrics), encoding="utf-8")
+
+
+def merged(name: str, adapter: File) -> tuple[Any, Any]:
+    """A model with adapters worked into its weights, and its processor, on the CPU; in 16 bits after QLoRA, too."""
+    from peft import PeftModel
+
+    model, processor = load_model(name, "cpu")
+    return PeftModel.from_pretrained(model, adapter).merge_and_unload(safe_merge=True), processor
+
+
+def save(model: Any, processor: Any, run: Prepared, folder: File) -> None:
+    """Safetensors, processor and hamster.json."""
+    with quiet():
+        model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    run.speech.save(folder)

@@ -1,0 +1,51 @@
+"""Which sample is learned from when: settled before training starts, whatever the number of processes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.int64]
+
+
+def order(sizes: Sequence[int], weights: Sequence[float], total: int, seed: int) -> Indices:
+    """The first `total` samples of a mixture, as indices into all sets, one set after the other.
+
+    A weight says how often each sample of a set is seen in an epoch: with 1 for all, every sample once, in random order
+    (uniform sampling, as the paper's mixture). Of a set with 0.5 each epoch sees the other half.
+
+    Raises:
+        ValueError: if there is nothing to draw from.
+    """
+    if sum(int(n * w) for n, w in zip(sizes, weights, strict=True)) == 0:
+        raise ValueError("there is nothing to learn from: no set has a sample for every epoch")
+    starts = np.cumsum([0, *sizes])
+    epochs, found = list[Indices](), 0
+    for epoch in count():
+        if found >= total:
+            break
+        parts = [
+            start + _stretch(n, int(epoch * n * weight), int((epoch + 1) * n * weight), (seed, which))
+            for which, (start, n, weight) in enumerate(zip(starts, sizes, weights, strict=False))
+        ]
+        mixed = np.random.default_rng((seed, len(sizes), epoch)).permutation(np.concatenate(parts))
+        epochs.append(mixed)
+        found += len(mixed)
+    return np.concatenate([np.zeros(0, np.int64), *epochs])[:total]
+
+
+def epoch_length(sizes: Sequence[int], weights: Sequence[float]) -> int:
+    """Samples in the first epoch."""
+    return sum(int(n * weight) for n, weight in zip(sizes, weights, strict=True))
+
+
+def _stretch(n: int, start: int, stop: int, seed: tuple[int, int]) -> Indices:
+    """Entries `start` to `stop` of an endless sequence: all of 0 … n - 1 shuffled, then all of them shuffled anew …"""
+    if stop <= start:
+        return np.zeros(0, np.int64)
+    laps = range(start // n, -(-stop // n))
+    shuffled = np.concatenate([np.random.default_rng((*seed, lap)).permutation(n) for lap in laps])
+    return shuffled[start - laps[0] * n : stop - laps[0] * n].astype(np.int64)

@@ -1,0 +1,26 @@
+import pytest
+
+from hamster.planner.presets import PRESETS, preset
+from hamster.planner.sft.presets import SftConfig
+from hamster.planner.train import TrainConfig
+
+
+def test_names_lead_to_both_kinds_of_training():
+    assert isinstance(preset("nano"), TrainConfig) and isinstance(preset("lora"), SftConfig)
+    assert len(PRESETS) == len(set(PRESETS)) >= 8
+
+
+def test_an_unknown_name_is_met_with_the_likeliest_and_all_others():
+    with pytest.raises(ValueError, match=r"did you mean 'qlora'.*nano, finetune, debug .*paper, full, lora, qlora"):
+        preset("qlorra")
+
+
+def test_the_papers_mixture_is_as_published():
+    paper = preset("paper")
+    assert (paper.batch, paper.lr, paper.adapt, paper.vision) == (256, 1e-5, "full", True)
+
+
+@pytest.mark.parametrize("wrong", [{"adapt": "none"}, {"batch": 2, "micro_batch": 4}, {"held_out": 1.0}, {"lr": 0.0}])
+def test_numbers_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"need|adapt"):
+        SftConfig(**wrong)
