@@ -19,6 +19,7 @@ from hamster.planner.calibration import Calibration
 from hamster.planner.planner import Plan, checked_image, checked_instruction
 from hamster.planner.score import likelihood, ranked
 from hamster.planner.speech import Speech
+from hamster.planner.watching import numbered
 
 Place = tuple[float, float]
 REFUSAL_TOKENS = 32
@@ -87,12 +88,11 @@ class VlmPlanner:
         began = time.perf_counter()
         places = gripper_uv or [None] * len(images)
         asked = [self._asked(*each) for each in zip(images, instructions, places, strict=True)]
-        good = [each for each in asked if isinstance(each, Asked)]
         prepared_s = time.perf_counter() - began
-        answers = iter(self._answers(good))
+        answers = self._answers(asked)
         generated_s = time.perf_counter() - began - prepared_s
         timings = {"prepare_s": prepared_s, "generate_s": generated_s}
-        return [self._plan(each, next(answers), timings) if isinstance(each, Asked) else each for each in asked]
+        return [self._plan(e, answers[i], timings) if isinstance(e, Asked) else e for i, e in enumerate(asked)]
 
     def _asked(
         self, image: NDArray[np.uint8] | Image.Image, instruction: str, gripper_uv: Place | None
@@ -109,18 +109,22 @@ class VlmPlanner:
         except ValueError as error:  # the image's shape is one that the model cannot take
             return PlanError(str(error))
 
-    def _answers(self, asked: Sequence[Asked]) -> list[tuple[list[Answer], float | None]]:
-        """The samples of each question, and how likely it is that nothing is in view, where that is known."""
+    def _answers(self, asked: Sequence[Asked | PlanError]) -> dict[int, tuple[list[Answer], float | None]]:
+        """By number: a question's samples, and how likely it is that nothing is in view, where that is known."""
         found: dict[int, tuple[list[Answer], float | None]] = {}
-        for pattern in dict.fromkeys(each.grammar for each in asked):
-            same = [i for i, each in enumerate(asked) if each.grammar == pattern]
-            questions = [asked[i].question for i in same]
-            absent = self.p_not_in_view(questions)
-            if self.speech.abstains and pattern and None in absent:
-                pattern = f"(?:{pattern}|{quoted(refusal(self.dialect))})"
-            answers = self.backend.answer(questions, self._sampling(pattern))
-            found.update(zip(same, zip(answers, absent, strict=True), strict=True))
-        return [found[i] for i in range(len(asked))]
+        good = {i: each for i, each in enumerate(asked) if isinstance(each, Asked)}
+        for pattern in dict.fromkeys(each.grammar for each in good.values()):
+            same = [i for i, each in good.items() if each.grammar == pattern]
+            with numbered(same):
+                found.update(zip(same, self._same(pattern, [good[i].question for i in same]), strict=True))
+        return found
+
+    def _same(self, pattern: str, questions: Sequence[Question]) -> list[tuple[list[Answer], float | None]]:
+        """`_answers` to questions whose answers match the same expression."""
+        absent = self.p_not_in_view(questions)
+        if self.speech.abstains and pattern and None in absent:
+            pattern = f"(?:{pattern}|{quoted(refusal(self.dialect))})"
+        return list(zip(self.backend.answer(questions, self._sampling(pattern)), absent, strict=True))
 
     def p_not_in_view(self, questions: Sequence[Question]) -> list[float | None]:
         """The probability of a refusal, from its own tokens; None where the model or its backend cannot tell."""

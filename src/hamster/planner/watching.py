@@ -23,6 +23,17 @@ def watched_by(watcher: Watcher) -> Iterator[None]:
         _watcher.reset(token)
 
 
+@contextmanager
+def numbered(numbers: Sequence[int]) -> Iterator[None]:
+    """In this block a backend is given only some of the questions that are watched: those of these numbers."""
+    outer = _watcher.get()
+    if outer is None:
+        yield
+        return
+    with watched_by(lambda said, owners: outer(said, [numbers[owner] for owner in owners])):
+        yield
+
+
 def watcher() -> Watcher | None:
     """Who looks on here, or None. A backend that generates token by token asks this; others need not."""
     return _watcher.get()
