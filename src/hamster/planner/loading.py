@@ -42,11 +42,14 @@ def load_model(name: File | str, device: str | None = None, dtype: str = "auto")
 
 def load_processor(name: File | str) -> Any:
     """The processor of a checkpoint, for images; ValueError as `load_model`."""
-    from transformers import AutoConfig, AutoProcessor
+    from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 
     import hamster.nano  # noqa: F401
 
-    model_type = _read(AutoConfig.from_pretrained, name).model_type
+    config = _read(AutoConfig.from_pretrained, name)
+    if type(config) not in AutoModelForImageTextToText._model_mapping:
+        raise ValueError(f"{name} cannot be read as a vision-language model: it is a {config.model_type}")
+    model_type = config.model_type
     processor = _read((_for_images(model_type) or AutoProcessor).from_pretrained, name)
     processor.tokenizer.padding_side = "left"
     if not processor.chat_template:

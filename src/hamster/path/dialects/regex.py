@@ -61,7 +61,7 @@ def _number(surface: Surface, extent: float) -> str:
 def _answers(surface: Surface, size: Size | None, waypoints: int, deep: bool) -> str:
     items = [_filled(surface.item, _fields(surface, size, i, deep)) for i in range(waypoints)]
     between = quoted(surface.between)
-    if len(set(items)) == 1:
+    if waypoints > 1 and len(set(items)) == 1:
         listed = f"{items[0]}(?:{between}{items[0]}){{0,{waypoints - 1}}}"
     else:  # every item says its number
         listed = items[-1]
