@@ -24,10 +24,9 @@ from hamster.policy.views.heads import HEADS, RotationHead
 from hamster.policy.views.heatmap import agreement, cross_entropy
 from hamster.policy.views.inputs import Inputs, make_inputs
 from hamster.policy.views.network import Channels, Look, Seen, Told
-from hamster.policy.views.pictures import PICTURE, layer_channels, layers, picture
+from hamster.policy.views.pictures import FAR, PICTURE, layer_channels, layers, picture
 
 BODY = 6 + 2 + 3 + 2 + 3  # tool's rotation, gripper, where the tool was, what it knew then, the cube's centre
-FAR = 2.0  # a look is told positions up to so many halves of its cube away
 
 
 class ViewsActor(Actor[ViewsConfig, Inputs]):

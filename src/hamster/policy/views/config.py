@@ -41,7 +41,7 @@ class ViewsConfig(ActorConfig):
     view_px: int = 64
     half_m: float = 0.48
     stages: int = 2
-    zoom: float = 3.0
+    zoom: float = 3.5
     shared: bool = False
     splat_px: int = 1
     stem: tuple[int, ...] = (4, 2)

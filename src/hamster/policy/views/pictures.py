@@ -1,6 +1,7 @@
 """What a look sees of its cube: the points, and over them, in layers of their own, what the policy knows besides.
 
-A layer is rendered apart, so that nothing hides what it shows: a path behind an object is still a path.
+A layer is rendered apart, so that nothing hides what it shows: a path behind an object is still a path. The few points
+of tool and path are drawn also where a zoomed cube leaves them out, on its border: in the right row if they lie aside.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from hamster.policy.views.cube import cell_to_local, seen
 from hamster.policy.views.inputs import Inputs
 from hamster.policy.views.renderer import render
 
+FAR = 2.0  # a look is told positions up to so many halves of its cube away
 PICTURE = 10  # rgb, position in the cube, depth, is there anything, where in the view
 
 
@@ -44,9 +46,15 @@ def layers(config: ViewsConfig, inputs: Inputs, centre: Tensor, half_m: float) -
     for name in layer_channels(config):
         points, on, features = known[name]()
         local = (points - centre[:, None]) / half_m
-        features = torch.cat([features, local], -1) if name == "cloud" else features
+        features = torch.cat([features, local.clamp(-FAR, FAR)], -1) if name == "cloud" else features
+        local = local if name == "channels" else local.clamp(-_border(config), _border(config))
         drawn[name] = _render(config, local, on, features)[0]
     return drawn
+
+
+def _border(config: ViewsConfig) -> float:
+    """Local coordinate of the middle of a view's outermost pixels."""
+    return 1 - 1 / config.view_px
 
 
 def _body(inputs: Inputs) -> tuple[Tensor, Tensor, Tensor]:
