@@ -1,6 +1,6 @@
 # `make demo` and `make test` are all that a fresh machine needs; the rest is for those who work here.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lerobot fuzz memory bench check lint-fix eval train setup setup-dev clean
+.PHONY: help demo test test-lerobot test-vllm load fuzz memory bench check lint-fix eval train setup setup-dev clean
 
 HAMSTER := .venv/bin/python -m hamster
 # Overridable: make demo ARGS="--episodes 60 --out outputs/demo"
@@ -17,6 +17,12 @@ test: setup-dev  ## set up with the development tools, then run the tests
 
 test-lerobot: setup-dev  ## the real lerobot package opens what we wrote, and we open what it wrote
 	scripts/test_lerobot.sh $(ARGS)
+
+test-vllm: setup-dev  ## a real vLLM behind our gateway says what transformers says (3.5 GB, minutes)
+	scripts/test_vllm.sh $(ARGS)
+
+load: setup-dev  ## the nano planner under 64 clients for a minute, four times too many, 10,000 damaged requests
+	HAMSTER_LOAD=1 .venv/bin/python -m pytest -n 0 -q -s tests/planner/serve/test_load.py tests/planner/serve/test_hostile.py $(ARGS)
 
 fuzz: setup-dev  ## 10,800 damaged files of all kinds, and 19,200 damaged texts
 	HAMSTER_FUZZ=1200 .venv/bin/python -m pytest -n 2 -q tests/label/test_fuzz.py $(ARGS)

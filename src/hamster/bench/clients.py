@@ -38,9 +38,10 @@ class Load:
 
 async def ask(url: str, body: bytes, clients: int, seconds: float) -> Load:
     """Let `clients` send the same request over and over, for `seconds`; those in work by then are waited for."""
-    load, began = Load(), time.perf_counter()
+    load = Load()
     limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
-    async with httpx.AsyncClient(limits=limits, timeout=120, trust_env=False) as http:
+    async with httpx.AsyncClient(limits=limits, timeout=120, trust_env=False, verify=False) as http:  # noqa: S501  # ours
+        began = time.perf_counter()
         await asyncio.gather(*(_client(http, url, body, began + seconds, load) for _ in range(clients)))
     load.seconds = time.perf_counter() - began
     return load

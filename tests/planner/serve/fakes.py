@@ -22,6 +22,8 @@ from hamster.planner.serve import Limits, Served, create_app
 from hamster.planner.serve.run import Server, address, bound
 from hamster.planner.watching import watcher
 
+# One for all, as making one takes longer than most requests.
+HTTP = httpx.Client(timeout=30, trust_env=False, verify=False, limits=httpx.Limits(max_keepalive_connections=0))
 # Generous, as machines are busy; what is about a limit sets its own.
 QUICK = Limits(read_s=20, deadline_s=30, gather_s=0.01, drain_s=10)
 IMPATIENT = replace(QUICK, read_s=0.5, write_s=0.5)
@@ -36,6 +38,7 @@ class FakeModel:
         hold: cleared, all inference waits.
         batches: how many questions there were at a time.
         said: words that were generated.
+        entered: how often it was asked.
     """
 
     name: str = "fake"
@@ -44,11 +47,13 @@ class FakeModel:
     batches: list = field(default_factory=list)
     seen: list = field(default_factory=list)
     said: int = 0
+    entered: int = 0
 
     def __post_init__(self):
         self.hold.set()
 
     def answer(self, questions, sampling):
+        self.entered += 1
         assert self.hold.wait(30)
         self.batches.append(len(questions))
         self.seen += [(question, sampling) for question in questions]
@@ -79,10 +84,11 @@ class FakeModel:
             return PlanError("expected <ans>, found 'blub'", "blub")
         if "trouble" in instruction:
             raise RuntimeError("trouble, with secrets in its traceback")
+        raw_text = "raw" * (3_000_000 if "much" in instruction else 1)
         mean = image.mean((0, 1))[:2] / 255
         best = Path(np.array([mean, [0.5, 0.5]]), np.array([0, 1], np.int8), score=0.75)
         second = Path(np.array([[0.1, 0.9]]), np.array([-1], np.int8), score=0.25)
-        return Plan((best, second), "raw", {"generate_s": 0.001})
+        return Plan((best, second), raw_text, {"generate_s": 0.001})
 
 
 @contextmanager
@@ -149,11 +155,11 @@ def chat_body(text="pick up the red cube", image=None, **more) -> dict:
 
 
 def plan(url: str, *args, **more) -> httpx.Response:
-    return httpx.post(url + "/v1/plan", json=plan_body(*args, **more), timeout=30)
+    return HTTP.post(url + "/v1/plan", json=plan_body(*args, **more))
 
 
 def chat(url: str, *args, **more) -> httpx.Response:
-    return httpx.post(url + "/v1/chat/completions", json=chat_body(*args, **more), timeout=30)
+    return HTTP.post(url + "/v1/chat/completions", json=chat_body(*args, **more))
 
 
 def code(response: httpx.Response) -> str:
@@ -180,5 +186,5 @@ def everything(connection: socket.socket) -> bytes:
 
 
 def metric(url: str, name: str) -> float:
-    lines = httpx.get(url + "/metrics").text.splitlines()
+    lines = HTTP.get(url + "/metrics").text.splitlines()
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))

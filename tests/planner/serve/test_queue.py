@@ -8,7 +8,19 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from tests.planner.serve.fakes import QUICK, FakeModel, chat, chat_body, code, metric, plan, plan_body, raw, serving
+from tests.planner.serve.fakes import (
+    HTTP,
+    QUICK,
+    FakeModel,
+    chat,
+    chat_body,
+    code,
+    metric,
+    plan,
+    plan_body,
+    raw,
+    serving,
+)
 
 
 def at_once(n: int, ask) -> list:
@@ -16,7 +28,7 @@ def at_once(n: int, ask) -> list:
         return list(pool.map(ask, range(n)))
 
 
-def eventually(condition, within_s=5.0):
+def eventually(condition, within_s=30.0):
     until = time.perf_counter() + within_s
     while not condition():
         assert time.perf_counter() < until
@@ -59,7 +71,7 @@ def test_a_full_queue_sheds_and_serves_the_rest():
         with ThreadPoolExecutor(16) as pool:
             jobs = [pool.submit(plan, url) for _ in range(16)]
             eventually(lambda: sum(job.done() for job in jobs) == 12)
-            assert httpx.get(url + "/health").status_code == 200
+            assert HTTP.get(url + "/health").status_code == 200
             model.hold.set()
         responses = [job.result() for job in jobs]
         refused = [response for response in responses if response.status_code == 429]
@@ -83,7 +95,7 @@ def test_a_deadline_holds_for_waiting_and_work():
 def test_who_leaves_is_not_answered(stream):
     with serving(FakeModel(token_s=0.01)) as (url, model, _):
         with pytest.raises(httpx.ReadTimeout):
-            httpx.post(
+            HTTP.post(
                 url + "/v1/chat/completions",
                 json=chat_body("word " * 1000, stream=stream, max_tokens=1000),
                 timeout=httpx.Timeout(5, read=0.3),
@@ -97,7 +109,7 @@ def test_who_leaves_is_not_answered(stream):
 
 def _leave(url: str) -> None:
     body = chat_body("word " * 1000, stream=True, max_tokens=1000)
-    with httpx.stream("POST", url + "/v1/chat/completions", json=body, timeout=5) as response:
+    with HTTP.stream("POST", url + "/v1/chat/completions", json=body, timeout=5) as response:
         for i, _ in enumerate(response.iter_lines()):
             if i == 5:
                 raise httpx.ReadTimeout("enough")
@@ -126,7 +138,7 @@ def test_a_stream_comes_as_it_is_said():
     with serving(FakeModel(token_s=0.05)) as (url, _, _):
         times = []
         body = chat_body("one two three four five six", stream=True)
-        with httpx.stream("POST", url + "/v1/chat/completions", json=body, timeout=10) as response:
+        with HTTP.stream("POST", url + "/v1/chat/completions", json=body, timeout=10) as response:
             assert response.headers["content-type"].startswith("text/event-stream")
             lines = [line for line in response.iter_lines() if line and (times.append(time.perf_counter()) or True)]
         assert lines[-1] == "data: [DONE]" and len(lines) >= 6 and times[-1] - times[0] > 0.15
@@ -136,11 +148,12 @@ def test_it_is_not_ready_before_it_is_warm():
     model = FakeModel()
     model.hold.clear()
     with serving(model, wait=False) as (url, _, _):
-        response = httpx.get(url + "/health")
+        eventually(lambda: not _refuses(url))
+        response = HTTP.get(url + "/health")
         assert response.status_code == 503 and response.json() == {"status": "warming_up"}
         assert code(plan(url)) == "warming_up"
         model.hold.set()
-        eventually(lambda: httpx.get(url + "/health").status_code == 200)
+        eventually(lambda: HTTP.get(url + "/health").status_code == 200)
         assert plan(url).status_code == 200
 
 
@@ -162,14 +175,17 @@ def test_it_answers_what_it_took_before_it_ends():
 
 def _refuses(url: str) -> bool:
     try:
-        httpx.get(url + "/health")
+        HTTP.get(url + "/health")
     except httpx.TransportError:
         return True
     return False
 
 
 def test_questions_to_a_model_elsewhere_do_not_wait_for_each_other():
-    with serving(FakeModel(token_s=0.5), threads=4) as (url, model, _):
-        began = time.perf_counter()
-        assert all(r.status_code == 200 for r in at_once(4, lambda i: chat(url, "word")))
-        assert model.batches == [1] * 4 and time.perf_counter() - began < 1.9
+    with serving(threads=4) as (url, model, _), ThreadPoolExecutor(4) as pool:
+        model.hold.clear()
+        jobs = [pool.submit(chat, url) for _ in range(4)]
+        eventually(lambda: model.entered == 4)
+        model.hold.set()
+        assert all(job.result().status_code == 200 for job in jobs)
+        assert model.batches == [1] * 4

@@ -1,13 +1,12 @@
 """What is asked, in every way that it can be asked, and what comes back."""
 
-import httpx
 import numpy as np
 import pytest
 from openai import NotFoundError, OpenAI, UnprocessableEntityError
 
 from hamster.path import Path
 from hamster.path.dialects import hamster, parse
-from tests.planner.serve.fakes import chat, chat_body, code, data_uri, metric, plan, png, serving
+from tests.planner.serve.fakes import HTTP, chat, chat_body, code, data_uri, metric, plan, png, serving
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +35,7 @@ def test_a_path_comes_with_all_that_is_known_about_it(url):
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_a_form_says_the_same_as_json(url, kind):
     data = png(colour=(0, 255, 0), kind=kind)
-    form = httpx.post(url + "/v1/plan", files={"image": data}, data={"instruction": "go", "gripper_uv": "0.2,0.3"})
+    form = HTTP.post(url + "/v1/plan", files={"image": data}, data={"instruction": "go", "gripper_uv": "0.2,0.3"})
     same = plan(url, "go", data_uri(data, kind.lower()), gripper_uv=[0.2, 0.3]).json()
     assert form.json()["path"] == same["path"] and np.allclose(same["path"]["uv"][0], [0, 1], atol=0.02)
 
@@ -121,7 +120,7 @@ def test_code_written_for_hamster_beta_works(url, model):
     ("/v1/load_lora_adapter", "POST", 404), ("/tokenize", "POST", 404), ("/v1/models/x", "GET", 404),
 ])  # fmt: skip
 def test_other_routes_are_typed_errors(url, path, method, status):
-    response = httpx.request(method, url + path)
+    response = HTTP.request(method, url + path)
     assert response.status_code == status and code(response)
 
 
@@ -133,7 +132,7 @@ def test_everything_is_counted():
         assert metric(url, 'hamster_tokens_total{kind="completion"}') == 5
         assert metric(url, "hamster_batch_size_count") == metric(url, "hamster_time_to_first_token_seconds_count") == 2
         assert metric(url, "hamster_queue_length") == 0 and metric(url, "process_resident_memory_bytes") > 1e6
-        assert httpx.get(url + "/health").json() == {"status": "ready"}
+        assert HTTP.get(url + "/health").json() == {"status": "ready"}
 
 
 def test_the_same_body_can_be_bare_base64(url):

@@ -15,7 +15,7 @@ from hamster.planner.serve.service import Served
 from hamster.planner.serve.upstream import Upstream, checked
 from hamster.planner.serve.vllm import MODULE, Vllm
 from tests.planner.serve import fakes
-from tests.planner.serve.fakes import FakeModel, chat, chat_body, code, data_uri, png
+from tests.planner.serve.fakes import HTTP, FakeModel, chat, chat_body, code, data_uri, png
 
 
 class Behind(BaseHTTPRequestHandler):
@@ -105,7 +105,7 @@ def test_without_it_there_is_an_error_and_other_routes_do_not_exist():
             "/pause",
             "/invocations",
         ):
-            assert httpx.post(gate + route, json={}).status_code == 404
+            assert HTTP.post(gate + route, json={}).status_code == 404
 
 
 def test_an_image_is_sent_on_as_it_was_looked_at():
@@ -140,13 +140,13 @@ def vllm_here(tmp_path, monkeypatch):
 
 def test_vllm_listens_on_this_machine_with_a_key_that_nobody_sees(vllm_here):
     with Vllm("folder", "mine", sys.executable, ["--dtype", "bfloat16"]) as vllm:
-        said = httpx.get(vllm.url).json()
+        said = HTTP.get(vllm.url).json()
         assert said["argv"][:2] == ["--dtype", "bfloat16"] and "mine" in said["argv"] and "127.0.0.1" in said["argv"]
         assert said["key"] == vllm.api_key and len(vllm.api_key) >= 32 and vllm.api_key not in str(said["argv"])
         assert vllm.is_alive
     assert not vllm.is_alive
     with pytest.raises(httpx.TransportError):
-        httpx.get(vllm.url)
+        HTTP.get(vllm.url)
 
 
 def test_vllm_that_does_not_start_says_why(vllm_here):

@@ -21,6 +21,7 @@ class Server(uvicorn.Server):
     def __init__(self, gate: Gate, limits: Limits) -> None:
         self._gate = gate
         self._ending: asyncio.Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         super().__init__(
             uvicorn.Config(
                 gate,
@@ -53,8 +54,9 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """What a signal does."""
-        if self._ending is not None:
+        if self._ending is not None or self._loop is None:
             self.should_exit = self.force_exit = True
+            return
         self._loop.call_soon_threadsafe(self.stop)
 
     async def _warm_up(self, ready: Callable[[], None]) -> None:
