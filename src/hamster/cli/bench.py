@@ -13,15 +13,16 @@ from tyro.conf import Positional, UseCounterAction
 class Bench:
     """Time what we promise to be fast next to what it is compared with; exit code 1 if a promise is broken."""
 
-    what: Positional[Literal["label", "policy", "serve"]]
+    what: Positional[Literal["label", "policy", "planner", "serve"]]
     """label: simplification, tracking, projection, and two processes against one. policy: one step of each policy at
-    the sizes of 3D FlowMatch Actor and RVT-2, on one thread. serve: a served planner under 1, 8 and 64 clients."""
+    the sizes of 3D FlowMatch Actor and RVT-2, on one thread. planner: one in this process: latency, paths a second in
+    batches of 1, 8 and 64, memory, the cost of a grammar. serve: a served planner under 1, 8 and 64 clients."""
     out: Path = Path("outputs/bench")
     """Folder of bench.json."""
     json: UseCounterAction[int] = 0  # flags of type bool take a word here
     """Print nothing but the result, as one line of JSON; not for label."""
     model: str = "nano"
-    """What is served, as for `hamster serve planner`; serve only."""
+    """What is timed or served, as for `hamster serve planner`; planner and serve only."""
     seconds: float = 20.0
     """For each number of clients; serve only."""
 
@@ -31,6 +32,11 @@ class Bench:
             from hamster.cli.show_bench_policy import show_bench_policy
 
             show_bench_policy(self.out, self.json > 0)
+            return
+        if self.what == "planner":
+            from hamster.cli.show_bench_planner import show_bench_planner
+
+            show_bench_planner(self.model, self.out, self.json > 0)
             return
         if self.what == "serve":
             from hamster.cli.show_bench_serve import show_bench_serve

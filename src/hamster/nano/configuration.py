@@ -22,6 +22,7 @@ class HamsterNanoConfig(PretrainedConfig):  # type: ignore[misc]  # transformers
         tower_channels: of the convolutional tower at 64, 32 and 16 pixels per side.
         tower_blocks: residual blocks at 32 and 16 pixels per side.
         max_text_tokens: instruction and answer together.
+        presence_heads: questions that each word asks the patches to find out whether it is in view; 0 without that.
     """
 
     model_type = "hamster_nano"
@@ -37,6 +38,7 @@ class HamsterNanoConfig(PretrainedConfig):  # type: ignore[misc]  # transformers
         tower_channels: tuple[int, int, int] | list[int] = (32, 64, 128),
         tower_blocks: tuple[int, int] | list[int] = (1, 3),
         max_text_tokens: int = 160,
+        presence_heads: int = 0,
         **kwargs: Any,
     ) -> None:
         self.vocab_size = vocab_size
@@ -48,6 +50,7 @@ class HamsterNanoConfig(PretrainedConfig):  # type: ignore[misc]  # transformers
         self.tower_channels = list(tower_channels)
         self.tower_blocks = list(tower_blocks)
         self.max_text_tokens = max_text_tokens
+        self.presence_heads = presence_heads
         self.max_prompt_tokens = tokens.GRID**2 + max_text_tokens - tokens.MAX_ANSWER
         self.image_token_id = tokens.IMAGE
         self.image_size = tokens.PIXELS

@@ -21,6 +21,7 @@ from transformers.utils import ModelOutput
 from hamster.nano import tokens
 from hamster.nano.configuration import HamsterNanoConfig
 from hamster.nano.decoder import Layer, RMSNorm
+from hamster.nano.presence import Presence, answered
 from hamster.nano.targets import answer_loss
 from hamster.nano.tower import Tower
 
@@ -29,12 +30,13 @@ NEVER = -1e4  # the logit of what is no answer token
 
 @dataclass
 class NanoOutput(ModelOutput):  # type: ignore[misc]  # transformers is untyped
-    """What a forward pass returns; `image_features` (B, 256, D) must come back with the next token."""
+    """What a pass returns; `image_features` (B, 256, C) and `absent` (B,) must come back with the next token."""
 
     loss: Tensor | None = None
     logits: Tensor | None = None
     past_key_values: Any = None
     image_features: Tensor | None = None
+    absent: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +163,7 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
         self.words = Words(config)
         self.layers = nn.ModuleList(Layer(config, i) for i in range(config.num_hidden_layers))
         self.answer = Answer(config)
+        self.presence = Presence(config) if config.presence_heads else None
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
@@ -178,6 +181,7 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
         attention_mask: Tensor | None = None,
         past_key_values: Any = None,
         image_features: Tensor | None = None,
+        absent: Tensor | None = None,
         labels: Tensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | Tensor = 0,
@@ -190,7 +194,8 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
             pixel_values: (B, 3, 192, 192) in [-1, 1]; needed with the image tokens.
             attention_mask: (B, past + T) 0 where a key is padding.
             past_key_values: cache of the earlier tokens; then `image_features` (B, 256, C) are needed, too.
-            image_features: as returned by the pass that saw the image.
+            image_features: as returned by the pass that saw the image. absent: (B,) likewise, log-odds that something
+                that the instruction names is not in view.
             labels: (B, T) answer tokens at their own places, -100 elsewhere; gives `loss`.
             use_cache: return `past_key_values`.
             logits_to_keep: compute only the last so many logits (0: all).
@@ -204,14 +209,20 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
         past = 0 if past_key_values is None else past_key_values.get_seq_length()
         if attention_mask is None:
             attention_mask = torch.ones(len(input_ids), past + input_ids.shape[1], device=input_ids.device)
-        states = self._decode(input_ids, image_features, attention_mask.bool(), past, past_key_values)
+        states, early = self._decode(input_ids, image_features, attention_mask.bool(), past, past_key_values)
         keep = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         said, _pointers = self.answer(states[:, keep], image_features)
+        if self.presence is not None:
+            if absent is None:
+                words = (input_ids >= tokens.BYTES)[:, None]
+                absent = self.presence(self.answer.norm(early)[:, None], words, image_features)[:, 0]
+            said = answered(said, input_ids[:, keep] == tokens.ANS, absent[:, None])
         loss = None if labels is None else answer_loss(said[:, :-1], labels[:, keep][:, 1:])
         logits = F.pad(said, (tokens.ANS, self.config.vocab_size - tokens.BYTES), value=NEVER)
-        return NanoOutput(loss, logits, past_key_values if use_cache else None, image_features)
+        return NanoOutput(loss, logits, past_key_values if use_cache else None, image_features, absent)
 
-    def _decode(self, ids: Tensor, features: Tensor, mask: Tensor, past: int, cache: Any) -> Tensor:
+    def _decode(self, ids: Tensor, features: Tensor, mask: Tensor, past: int, cache: Any) -> tuple[Tensor, Tensor]:
+        """States after the last layer, and before it."""
         is_image = ids == tokens.IMAGE
         new = ids.shape[1]
         places = mask.cumsum(1)[:, past:] - 1
@@ -225,10 +236,12 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
         if past == 0:
             allowed = allowed | (is_image[:, None] & is_image[..., None])
         allowed = allowed | torch.eye(past + new, device=ids.device, dtype=torch.bool)[past:]  # padding sees itself
+        early = x
         for i, layer in enumerate(self.layers):
+            early = x
             after = cast(Layer, layer).step(x, allowed[:, None], cache)
             x = after if i < self.config.image_layers else torch.where(is_image[..., None], x, after)
-        return x
+        return x, early
 
     def read_blocks(self, pixel_values: Tensor, ids: Tensor) -> Reading:
         """The training form of `forward`: several instructions behind each image.
@@ -237,28 +250,48 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
             pixel_values: (B, 3, 192, 192) in [-1, 1].
             ids: (B, K, T) instruction and answer, padded on the right.
         """
-        features = self.tower(pixel_values)
-        batch, count, length = ids.shape
-        image = self.words.image(features)
-        positions = torch.arange(length, device=ids.device).repeat(count)
-        text = self.words.text(ids.flatten(1), positions, features).reshape(batch, count, length, -1)
-        future = _future(length, ids.device)
-        early = text
-        for i, layer in enumerate(self.layers):
-            early = text
-            image, text = cast(Layer, layer).blocks(image, text, future, i < self.config.image_layers)
+        features, image, early = self._early(pixel_values, ids)
+        last = len(self.layers) - 1
+        future = _future(ids.shape[2], ids.device)
+        _, text = cast(Layer, self.layers[last]).blocks(image, early, future, last < self.config.image_layers)
         said, pointers = self.answer(text.flatten(1, 2), features)
         early = self.answer.norm(early.flatten(1, 2))
         early_pointers = self.answer.point(early, features).float()
-        shape = (batch, count, length, -1)
-        said, pointers, early_pointers = (x.reshape(shape) for x in (said, pointers, early_pointers))
-        return Reading(said, pointers, early_pointers, early.reshape(shape), features)
+        said, pointers, early_pointers, early = (
+            x.reshape(*ids.shape, -1) for x in (said, pointers, early_pointers, early)
+        )
+        if self.presence is not None:
+            absent = self.presence(early, ids >= tokens.BYTES, features)
+            said = answered(said, ids == tokens.ANS, absent[..., None])
+        return Reading(said, pointers, early_pointers, early, features)
+
+    def read_presence(self, pixel_values: Tensor, ids: Tensor) -> Tensor:
+        """The log-odds (B, K) that something is absent, as in `read_blocks`; all but `presence` stays as it is."""
+        if self.presence is None:
+            raise ValueError("this planner was built without presence heads")
+        with torch.no_grad():
+            features, _, early = self._early(pixel_values, ids)
+            early = self.answer.norm(early)
+        log_odds: Tensor = self.presence(early, ids >= tokens.BYTES, features)
+        return log_odds
+
+    def _early(self, pixel_values: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features of the patches, image tokens and text (B, K, T, D) before the last layer."""
+        features = self.tower(pixel_values)
+        image = self.words.image(features)
+        batch, count, length = ids.shape
+        positions = torch.arange(length, device=ids.device).repeat(count)
+        text = self.words.text(ids.flatten(1), positions, features).reshape(batch, count, length, -1)
+        future = _future(length, ids.device)
+        for i, layer in enumerate(self.layers[:-1]):  # type: ignore[arg-type]  # a slice of a ModuleList is one
+            image, text = cast(Layer, layer).blocks(image, text, future, i < self.config.image_layers)
+        return features, image, text
 
     def _update_model_kwargs_for_generation(
         self, outputs: NanoOutput, model_kwargs: dict[str, Any], *args: Any, **kwargs: Any
     ) -> dict[str, Any]:
         model_kwargs = super()._update_model_kwargs_for_generation(outputs, model_kwargs, *args, **kwargs)
-        return {**model_kwargs, "image_features": outputs.image_features}
+        return {**model_kwargs, "image_features": outputs.image_features, "absent": outputs.absent}
 
 
 def _future(length: int, device: torch.device) -> Tensor:

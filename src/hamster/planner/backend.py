@@ -60,6 +60,8 @@ class Answer:
         text: without the turn's end marks.
         log_p: natural logarithm of each of its tokens' probability under the model; empty where a backend does not say.
         finish: "stop" where the model ended it, "length" where it was cut off.
+        certainty: how sure the model is that the answer is right, in [0, 1], where its kind can tell better than by
+            the probabilities of its tokens.
         prompt_tokens, tokens: in the question (with image tokens) and in this answer; 0 where a backend does not say.
     """
 
@@ -68,6 +70,7 @@ class Answer:
     finish: Literal["stop", "length"] = "stop"
     prompt_tokens: int = 0
     tokens: int = 0
+    certainty: float | None = None
 
 
 class Backend(Protocol):

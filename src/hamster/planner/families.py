@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from PIL import Image
 
 from hamster.path import Path, PlanError
 from hamster.path.dialects import DIALECTS, Frame, ScaledSize, Size, parse, render, smart_resize
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Resize: TypeAlias = Literal["scaled by 28", "scaled by 32", "squeezed", "cropped", "tiled", "nano"]
 """What a family's processor does to an image.
@@ -47,6 +50,12 @@ def _answer_grammar(prompt_length: int, refuse_above: float) -> list[Any]:
     return [AnswerGrammar(prompt_length, refuse_above=refuse_above)]
 
 
+def _certainty(said: list[int], logits: Tensor) -> float:
+    from hamster.nano.certainty import certainty
+
+    return certainty(said, logits)
+
+
 @dataclass(frozen=True)
 class Family:
     """All checkpoints of one model type.
@@ -58,6 +67,8 @@ class Family:
         constraints: from the prompt's length in tokens, and the probability of "not in view" above which that is the
             answer, to transformers' logits processors, where a grammar over text will not do; None for those that take
             regular expressions.
+        certainty: from an answer's tokens and the logits (N, V) that each was chosen from to how sure the model is;
+            None where the tokens' probabilities say it.
         ends_in_text: whether the mark that ends an answer is a part of its text.
         lora_language, lora_vision: regular expressions of the modules to adapt, for PEFT's `target_modules`.
     """
@@ -66,6 +77,7 @@ class Family:
     resize: Resize = "squeezed"
     max_new_tokens: int = 256
     constraints: Callable[[int, float], list[Any]] | None = None
+    certainty: Callable[[list[int], Tensor], float] | None = None
     ends_in_text: bool = False
     lora_language: str = _LANGUAGE
     lora_vision: str = _VISION
@@ -77,7 +89,9 @@ class Family:
 
 
 FAMILIES: Mapping[str, Family] = {
-    "hamster_nano": Family("nano", "nano", 32, _answer_grammar, ends_in_text=True, lora_language="", lora_vision=""),
+    "hamster_nano": Family(
+        "nano", "nano", 32, _answer_grammar, _certainty, ends_in_text=True, lora_language="", lora_vision=""
+    ),
     # Qwen2-VL was taught thousandths, in a form of its own; it sees what Qwen2.5-VL sees.
     "qwen2_vl": Family("hamster-1000", "scaled by 28"),
     "qwen2_5_vl": Family("qwen2.5-vl", "scaled by 28"),

@@ -14,7 +14,9 @@ SAMPLES = 32
 
 
 def likelihood(answer: Answer) -> float:
-    """The geometric mean of its tokens' probabilities; 1 where the backend does not say."""
+    """Its certainty, else the geometric mean of its tokens' probabilities; 1 where the backend does not say."""
+    if answer.certainty is not None:
+        return answer.certainty
     return math.exp(min(0.0, sum(answer.log_p) / len(answer.log_p))) if answer.log_p else 1.0
 
 

@@ -29,12 +29,14 @@ from hamster.planner.learning import batches, corpus, optimisers, parallel
 from hamster.planner.learning.augment import Augmentation
 from hamster.planner.learning.batches import Share
 from hamster.planner.learning.held_out import evaluate
-from hamster.planner.learning.losses import build_probes, losses
+from hamster.planner.learning.losses import build_probes, losses, presence_loss
 from hamster.planner.learning.pictures import Part
 from hamster.planner.quiet import quiet
 
 WEIGHTS = {"answer": 1.0, "refusal": 1.0}
 WEIGHTS |= dict.fromkeys(("mention", "early_mention", "roles", "colour", "kind"), 0.5)
+
+PRESENCE = {"presence_heads": 16}
 
 COMMON = 5000  # a word that is used less than once in so many instructions is spelt
 
@@ -52,7 +54,8 @@ class TrainConfig:
         save_every_s: seconds between checkpoints. log_every: steps between metrics.
         evaluate_every: steps between evaluations on `evaluate_on` instructions of held-out images (the last
             `held_out` share of each set, at most 500).
-        model: changes to `HamsterNanoConfig`.
+        model: changes to `HamsterNanoConfig`, also of a planner to fine-tune, where they only add to it.
+        presence_only: teach only what says that something is not in view; all paths stay as they are.
         augmentation: how images are varied.
         seed: of everything.
     """
@@ -71,7 +74,8 @@ class TrainConfig:
     evaluate_every: int = 500
     evaluate_on: int = 192
     held_out: float = 0.05
-    model: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=lambda: dict(PRESENCE))
+    presence_only: bool = False
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
 
@@ -81,10 +85,14 @@ PRESETS = {
     "finetune": TrainConfig(
         steps=600, evaluate_every=200, evaluate_on=256, muon_lr=0.004, adamw_lr=3e-4, warmup=0.05, decay=0.7
     ),
+    "refusal": TrainConfig(
+        steps=2500, each=12, evaluate_every=500, evaluate_on=256, muon_lr=0.0, adamw_lr=2e-3, warmup=0.02, decay=0.7,
+        weight_decay=0.01, presence_only=True,
+    ),
     "debug": TrainConfig(
         steps=20, batch=4, each=4, log_every=5, evaluate_every=10, evaluate_on=8,
         model={"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64,
-               "tower_channels": [8, 16, 32], "tower_blocks": [0, 1]},
+               "tower_channels": [8, 16, 32], "tower_blocks": [0, 1], **PRESENCE},
     ),
 }  # fmt: skip
 
@@ -130,8 +138,10 @@ class _Run:
             model = nano.HamsterNanoForConditionalGeneration(sizes)
         else:
             with quiet():
-                model = nano.HamsterNanoForConditionalGeneration.from_pretrained(start)
+                model = nano.HamsterNanoForConditionalGeneration.from_pretrained(start, **config.model)
         self.model = model.train().to(self.device)
+        if config.presence_only:
+            self.model.requires_grad_(False).presence.requires_grad_(True)
         self.probes = build_probes(self.model, torch.from_numpy(self.corpus.looks)).to(self.device)
         self.optimisers = optimisers.build(
             self.model, self.probes, config.muon_lr, config.adamw_lr, config.weight_decay
@@ -183,7 +193,7 @@ class _Run:
         )  # fmt: skip
         rate = _rate(self.progress, config)
         with torch.autocast(self.device.split(":")[0], torch.bfloat16):
-            found = losses(self.model, self.probes, batch)
+            found = (presence_loss if config.presence_only else losses)(self.model, self.probes, batch)
         total = sum((WEIGHTS[name] * value for name, value in found.items()), torch.zeros((), device=self.device))
         total.backward()  # type: ignore[no-untyped-call]
         parallel.average_gradients(self.modules.values())

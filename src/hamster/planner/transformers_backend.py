@@ -107,9 +107,11 @@ class TransformersBackend:
         ids = said.tolist()
         stop = next((i for i, token in enumerate(ids) if token in self.ends), None)
         count = len(ids) if stop is None else stop + 1
-        chosen = torch.stack(logits[:count]).float().log_softmax(-1).gather(1, said[:count, None])[:, 0]
+        taken = torch.stack(logits[:count])
+        chosen = taken.float().log_softmax(-1).gather(1, said[:count, None])[:, 0]
+        certainty = None if self.family.certainty is None else self.family.certainty(ids[:count], taken)
         text = self._text(ids[:count] if stop is None or self.family.ends_in_text else ids[:stop])
-        answer = Answer(text, tuple(chosen.tolist()), "stop", prompt_tokens, count)
+        answer = Answer(text, tuple(chosen.tolist()), "stop", prompt_tokens, count, certainty)
         return answer if stop is not None else _cut_off(answer, sampling)
 
     def _text(self, ids: list[int]) -> str:

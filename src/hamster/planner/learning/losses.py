@@ -53,6 +53,13 @@ def losses(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleList, ba
     return found
 
 
+def presence_loss(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleList, batch: Batch) -> dict[str, Tensor]:
+    """Only the loss of refusing, for `model.presence` alone."""
+    refused = ((batch.labels == tokens.END).any(-1) & ~(batch.labels >= tokens.PATCHES).any(-1)).float()
+    log_odds = model.read_presence(batch.pixel_values, batch.ids)
+    return {"refusal": F.binary_cross_entropy_with_logits(log_odds, refused)}
+
+
 def _refusal(logits: Tensor, labels: Tensor) -> Tensor:
     """Whether what is asked for is in view is said by one token of an answer, and counts as much as all of a path."""
     begins = labels[..., :-1] == tokens.ANS

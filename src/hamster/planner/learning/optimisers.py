@@ -33,10 +33,10 @@ class Muon(torch.optim.Muon):
 def build(
     model: nn.Module, probes: nn.Module, muon_lr: float, adamw_lr: float, weight_decay: float
 ) -> dict[str, torch.optim.Optimizer]:
-    """Muon for the decoder's matrices and the tower's kernels, AdamW for all else; the rates are the highest ones."""
-    named = dict(model.named_parameters())
+    """Muon for the decoder's matrices and the tower's kernels, AdamW for all else that is not frozen."""
+    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
     inner = [p for name, p in named.items() if (name.startswith("layers.") and p.ndim == 2) or p.ndim == 4]
     chosen = {id(p) for p in inner}
-    others = [p for module in (model, probes) for p in module.parameters() if id(p) not in chosen]
+    others = [p for module in (model, probes) for p in module.parameters() if p.requires_grad and id(p) not in chosen]
     adamw = torch.optim.AdamW(others, lr=adamw_lr, betas=(0.9, 0.98), weight_decay=weight_decay)
-    return {"muon": Muon(inner, muon_lr, weight_decay), "adamw": adamw}
+    return {**({"muon": Muon(inner, muon_lr, weight_decay)} if inner else {}), "adamw": adamw}

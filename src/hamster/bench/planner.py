@@ -1,0 +1,123 @@
+"""How fast a planner in this process is: tokens, latency, throughput, memory, and what a grammar costs."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hamster.evaluate.stats import quantile
+from hamster.planner.backend import Answer, Question, Sampling
+from hamster.planner.transformers_backend import TransformersBackend
+from hamster.planner.vlm import VlmPlanner
+
+BATCHES = (1, 8, 64)
+ASKED = 30  # times one question, for its latency
+SECONDS = 6.0  # at most so long for each batch size, once at least
+INSTRUCTION = "put the red cube on the blue cube"
+SIDE_PX = 256
+
+
+def bench_planner(
+    planner: VlmPlanner, batches: tuple[int, ...] = BATCHES, asked: int = ASKED, seconds: float = SECONDS
+) -> Iterator[dict[str, Any]]:
+    """Measurements, as they are made, each a part of the record:
+
+    {"prompt_tokens", "tokens"}, {"first_token_ms", "p50_ms", "p95_ms", "p99_ms"}, {"paths_per_s": {"1": …}},
+    {"grammar": {"free_ms", "bound_ms", "cost"}} for each token after the first, {"memory_mb", "gpu_mb"}.
+
+    Raises:
+        ValueError: if the planner's model is not in this process.
+    """
+    backend = planner.backend
+    if not isinstance(backend, TransformersBackend):
+        raise ValueError("only a model in this process can be timed; for one behind an endpoint: hamster bench serve")
+    image = scene()
+    planner.plan_many([image], [INSTRUCTION])  # the first call sets things up
+    question, sampling = asking(planner, image)
+    (answer,) = backend.answer([question], sampling)[0]
+    yield {"prompt_tokens": answer.prompt_tokens, "tokens": answer.tokens}
+    first = [_ms(lambda: backend.answer([question], replace(sampling, max_new_tokens=1))) for _ in range(asked)]
+    whole = [_ms(lambda: planner.plan_many([image], [INSTRUCTION])) for _ in range(asked)]
+    percentiles = {f"p{p}_ms": round(quantile(whole, p / 100), 1) for p in (50, 95, 99)}
+    yield {"first_token_ms": round(median(first), 1), **percentiles}
+    backend.batch = max(batches)
+    yield {"paths_per_s": {str(n): _throughput(planner, image, n, seconds) for n in batches}}
+    yield {"grammar": grammar_cost(backend, question, sampling)}
+    yield _memory()
+
+
+def scene() -> NDArray[np.uint8]:
+    """Coloured blocks on a grey table (256, 256, 3)."""
+    image = np.full((SIDE_PX, SIDE_PX, 3), 140, np.uint8)
+    for x, y, rgb in ((70, 150, (200, 30, 30)), (150, 180, (40, 60, 200)), (190, 110, (40, 150, 60))):
+        image[y : y + 24, x : x + 24] = rgb
+    return image
+
+
+def asking(planner: VlmPlanner, image: NDArray[np.uint8]) -> tuple[Question, Sampling]:
+    """What a planner asks its backend about an image, without refusals."""
+    heard: list[tuple[Question, Sampling]] = []
+
+    class Listening:
+        name = ""
+
+        def answer(self, questions: list[Question], sampling: Sampling) -> list[list[Answer]]:
+            heard.extend((question, sampling) for question in questions)
+            return [[Answer("")] for _ in questions]
+
+    replace(planner, backend=Listening()).plan_many([image], [INSTRUCTION])
+    return heard[-1]
+
+
+def grammar_cost(
+    backend: TransformersBackend, question: Question, sampling: Sampling, turns: int = 7
+) -> dict[str, Any]:
+    """Milliseconds a token, after the first, without a grammar and with it; by turns, the least of each counts."""
+    unbound = TransformersBackend(backend.model, backend.processor, backend.name)
+    unbound.family = replace(backend.family, constraints=None)
+    free, bound = [], []
+    for _ in range(turns):
+        free.append(_per_token(unbound, question, replace(sampling, grammar="", closing="")))
+        bound.append(_per_token(backend, question, sampling))
+    least = min(free), min(bound)
+    cost = round(least[1] / least[0] - 1, 3)
+    return {"free_ms": round(least[0], 3), "bound_ms": round(least[1], 3), "cost": cost}
+
+
+def _per_token(backend: TransformersBackend, question: Question, sampling: Sampling) -> float:
+    answers: list[Answer] = []
+    first = _ms(lambda: backend.answer([question], replace(sampling, max_new_tokens=1)))
+    whole = _ms(lambda: answers.extend(backend.answer([question], sampling)[0]))
+    return max(whole - first, 1e-6) / max(answers[0].tokens - 1, 1)
+
+
+def _throughput(planner: VlmPlanner, image: NDArray[np.uint8], n: int, seconds: float) -> float:
+    began, done = time.perf_counter(), 0
+    while done == 0 or time.perf_counter() - began < seconds:
+        planner.plan_many([image] * n, [INSTRUCTION] * n)
+        done += n
+    return round(done / (time.perf_counter() - began), 2)
+
+
+def _memory() -> dict[str, float]:
+    """The most that this process has used so far; on Linux the unit is a KiB, on macOS a byte."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    gpu = {"gpu_mb": round(torch.cuda.max_memory_allocated() / 1e6, 1)} if torch.cuda.is_available() else {}
+    return {"memory_mb": round(most / 1e6, 1), **gpu}
+
+
+def _ms(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return 1000 * (time.perf_counter() - began)

@@ -1,0 +1,48 @@
+"""What `hamster bench planner` does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from hamster.bench.planner import bench_planner
+from hamster.planner import load_planner
+from hamster.provenance import run_info
+
+
+def show_bench_planner(model: str, out: Path, as_json: bool) -> None:
+    """Times a planner, prints a table or one line of JSON, and writes bench_planner.json."""
+    console, record = Console(), dict[str, Any](model=model)
+    with Console(stderr=True).status(f"timing {model} …"):
+        for part in bench_planner(load_planner(model)):
+            record |= part
+    run = run_info()
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "bench_planner.json").write_text(json.dumps({**record, "run": run}, indent=1) + "\n")
+    if as_json:
+        record |= {"hardware": run["hardware"], "git_commit": run["git_commit"]}
+        console.print_json(json.dumps(record), indent=None)
+        return
+    where = run["hardware"].get("gpu") or f"{run['hardware']['cpu']}, {run['hardware']['cores']} cores"
+    console.print(_table(record, f"{model} on {where}, commit {str(run['git_commit'])[:12]}"))
+
+
+def _table(record: dict[str, Any], title: str) -> Table:
+    table = Table(title=title, show_header=False)
+    grammar = record["grammar"]
+    rows = {
+        "tokens": f"{record['prompt_tokens']} asked, {record['tokens']} answered",
+        "first token": f"{record['first_token_ms']:.0f} ms",
+        "one question": ", ".join(f"{p} {record[f'{p}_ms']:.0f} ms" for p in ("p50", "p95", "p99")),
+        "paths a second": ", ".join(f"{rate:g} in batches of {n}" for n, rate in record["paths_per_s"].items()),
+        "grammar": f"{grammar['cost']:+.1%} a token ({grammar['free_ms']:.2f} to {grammar['bound_ms']:.2f} ms)",
+        "most memory": f"{record['memory_mb']:.0f} MB"
+        + (f", on the GPU {record['gpu_mb']:.0f} MB" if "gpu_mb" in record else ""),
+    }
+    for name, text in rows.items():
+        table.add_row(name, text)
+    return table
