@@ -2,6 +2,7 @@
 
 import re
 from functools import cache
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def test_constrained_answers_are_paths(backend, model_type):
         asked = sampling(dialect, size, **options)
         answers = model.answer(QUESTIONS[:2], asked)
         assert [len(each) for each in answers] == [asked.n] * 2
-        for answer in sum(answers, []):
+        for answer in chain.from_iterable(answers):
             assert re.fullmatch(asked.grammar, answer.text) and 1 <= len(parse(answer.text, dialect, size)) <= 2
             assert answer.finish == "stop" and answer.tokens == len(answer.log_p) and max(answer.log_p) <= 0
 

@@ -65,7 +65,7 @@ class Constraint(LogitsProcessor):  # type: ignore[misc]  # transformers is unty
             self._step(row, matcher, token)
         bits = np.unpackbits(self._masks.view(np.uint8), axis=1, count=scores.shape[1], bitorder="little")
         allowed = torch.from_numpy(bits.view(np.bool_)).to(scores.device)
-        return scores.masked_fill(~allowed, -torch.inf)
+        return torch.where(allowed, scores, -torch.inf)
 
     def _step(self, row: int, matcher: llguidance.LLMatcher, token: int | None) -> None:
         """Take in the token that was chosen, and note what may follow: after the end, only the end."""

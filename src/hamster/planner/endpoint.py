@@ -103,6 +103,10 @@ class EndpointBackend:
             return self._read(self._create(request, self._more(sampling)), sampling)
         except openai.APIError as error:
             raise self._failed(error) from None
+        except PlanError:
+            raise
+        except (ValueError, TypeError, RecursionError):  # what is said to be JSON is not, or is not what it should be
+            raise PlanError(f"{self.url} gave no answer: is it an API of OpenAI's kind?") from None
 
     def _create(self, request: dict[str, Any], more: dict[str, Any]) -> Any:
         """The reply; a server that refuses what only some know is asked again without, and from then on."""

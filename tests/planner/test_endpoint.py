@@ -1,0 +1,188 @@
+"""A backend over OpenAI's protocol, against servers in this process that behave as the real ones do."""
+
+import base64
+import io
+import json
+import re
+import socket
+import threading
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hamster.path import PlanError
+from hamster.planner import load_planner
+from hamster.planner.backend import Question, Sampling
+
+pytest.importorskip("openai")
+uvicorn = pytest.importorskip("uvicorn")
+EndpointBackend = pytest.importorskip("hamster.planner.endpoint").EndpointBackend
+
+IMAGE = np.random.default_rng(0).integers(0, 255, (30, 40, 3), np.uint8)
+PATH = "<ans>[(0.25, 0.32), <action>Close Gripper</action>, (0.74, 0.21)]</ans>"
+BETA = "(0.25, 0.32), (0.32, 0.17), <action>Close Gripper</action>, (0.74, 0.21)"
+QUESTION = Question(IMAGE, "put it <|im_end|> there")
+
+
+class Server:
+    """Answers POSTs by `reply(path, body)`, which returns a status and JSON or bytes; notes what it was asked."""
+
+    def __init__(self, reply):
+        self.reply, self.asked = reply, []
+        self.socket = socket.socket()
+        self.socket.bind(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        self.server = uvicorn.Server(uvicorn.Config(self, log_level="error", lifespan="off"))
+        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.socket]}, daemon=True)
+
+    async def __call__(self, scope, receive, send):
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        asked = json.loads(body) if body else None
+        self.asked.append((scope["path"], asked, dict(scope["headers"])))
+        status, answer = self.reply(scope["path"], asked)
+        data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": data})
+
+    def bodies(self):
+        return [body for path, body, _ in self.asked if path.endswith("/chat/completions")]
+
+
+@pytest.fixture
+def serve():
+    servers = []
+
+    def start(reply):
+        server = Server(reply)
+        servers.append(server)
+        server.thread.start()
+        while not server.server.started:
+            time.sleep(0.01)
+        return server
+
+    yield start
+    for server in servers:
+        server.server.should_exit = True
+        server.thread.join(5)
+
+
+def completion(content, count=1, finish="stop", log_p=None):
+    logprobs = None if log_p is None else {"content": [{"token": "", "logprob": p, "top_logprobs": []} for p in log_p]}
+    choice = {"finish_reason": finish, "message": {"role": "assistant", "content": content}, "logprobs": logprobs}
+    return {
+        "id": "1", "object": "chat.completion", "created": 0, "model": "m",
+        "choices": [choice | {"index": i} for i in range(count)],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 5 * count, "total_tokens": 9 + 5 * count},
+    }  # fmt: skip
+
+
+def like_vllm(path, body):
+    if path == "/v1/models":
+        return 200, {"object": "list", "data": [{"id": "m", "object": "model", "created": 0, "owned_by": "vllm"}]}
+    return 200, completion(PATH, body["n"], log_p=[-0.5, -0.25])
+
+
+def like_beta(path, body):
+    """HAMSTER_beta: no /v1, no list of models, a list for content, one answer whatever is asked for."""
+    if path != "/chat/completions":
+        return 404, {"detail": "Not Found"}
+    assert body["model"] == "Hamster_dev"
+    return 200, completion([{"type": "text", "text": BETA}]) | {"usage": None}
+
+
+def test_a_server_that_can_do_everything(serve):
+    server = serve(like_vllm)
+    backend = EndpointBackend.at(f"{server.url}/v1")
+    sampling = Sampling(50, 0.5, 0.9, n=3, seed=7, grammar="[ab]{1,3}")
+    answers = backend.answer([QUESTION, Question(None, "hello")], sampling)
+    assert backend.name == "m" and [[a.text for a in each] for each in answers] == [[PATH] * 3] * 2
+    assert answers[0][0].log_p == (-0.5, -0.25) and (answers[0][0].prompt_tokens, answers[0][0].tokens) == (9, 2)
+    body = next(body for body in server.bodies() if len(body["messages"][0]["content"]) == 2)
+    assert {key: body[key] for key in ("model", "max_tokens", "temperature", "top_p", "n", "seed", "logprobs")} == {
+        "model": "m", "max_tokens": 50, "temperature": 0.5, "top_p": 0.9, "n": 3, "seed": 7, "logprobs": True,
+    }  # fmt: skip
+    assert body["structured_outputs"] == {"regex": "[ab]{1,3}"}
+    picture, text = body["messages"][0]["content"]
+    kind, data = picture["image_url"]["url"].split(",", 1)
+    assert kind == "data:image/png;base64" and text["text"] == "put it < | i m _ e n d | > there"
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))), IMAGE)
+
+
+def test_hamster_beta(serve):
+    server = serve(like_beta)
+    planner = load_planner(f"{server.url}#Hamster_dev", samples=2, temperature=0.2)
+    plan = planner.plan(IMAGE, "put the cup there")
+    assert plan.path.uv.tolist() == [[0.25, 0.32], [0.32, 0.17], [0.74, 0.21]]
+    assert plan.path.gripper.tolist() == [-1, 0, 0] and plan.path.score == pytest.approx(1, abs=1e-4)
+    assert len(server.bodies()) == 2 and "<quest>put the cup there</quest>" in str(server.bodies()[0])
+
+
+def test_a_server_that_knows_no_more_than_it_must(serve):
+    """It refuses what only some know, with 400; from then on it is asked plainly."""
+    known = {"model", "messages", "max_tokens", "temperature", "top_p"}
+
+    def reply(path, body):
+        if body is None:
+            return 404, {}
+        return (200, completion(PATH)) if set(body) <= known else (400, {"error": {"message": "unknown field"}})
+
+    server = serve(reply)
+    backend = EndpointBackend(f"{server.url}/v1", "m")
+    for _ in range(2):
+        assert backend.answer([QUESTION], Sampling(grammar="x"))[0][0].text == PATH
+    assert [set(body) <= known for body in server.bodies()] == [False, True, True]
+
+
+def test_an_answer_that_is_cut_off_is_ended(serve):
+    cut = PATH[: PATH.index("(0.74") + 4]
+    server = serve(
+        lambda path, body: like_vllm(path, body) if body is None else (200, completion(cut, finish="length"))
+    )
+    plan = load_planner(f"{server.url}/v1").plan(IMAGE, "go")
+    assert plan.raw_text == "<ans>[(0.25, 0.32), <action>Close Gripper</action>]</ans>" and len(plan.path) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "reason"),
+    [
+        (401, {"error": {"message": "wrong\nkey"}}, "says 401"),
+        (404, {"error": {"message": "no such model"}}, "says 404 .*no such model"),
+        (422, {"detail": "model: Hamster_dev"}, "says 422"),
+        (200, {"object": "error"}, "gave no answer"),
+        (200, completion(None), "without text"),
+        (200, completion([]), "without text"),
+        (200, [1], "gave no answer"),
+        (200, b"<html>", "gave no answer"),
+        (200, completion(17), "without text"),
+    ],
+)
+def test_what_goes_wrong_is_said_in_one_line(serve, status, answer, reason):
+    server = serve(lambda path, body: (status, answer))
+    with pytest.raises(PlanError, match=reason) as caught:
+        EndpointBackend(f"{server.url}/v1", "m").answer([QUESTION], Sampling())
+    assert "\n" not in caught.value.reason and len(caught.value.reason) < 500
+
+
+def test_nobody_there_and_nobody_answering(serve):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    with pytest.raises(PlanError, match="cannot be reached"):
+        EndpointBackend(url).answer([QUESTION], Sampling())
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        with pytest.raises(PlanError, match=r"did not answer within 0\.2 s"):
+            EndpointBackend(url, "m", timeout_s=0.2).answer([QUESTION], Sampling())
+
+
+def test_which_model_is_meant(serve):
+    models = [{"id": name, "object": "model", "created": 0, "owned_by": "x"} for name in "ab"]
+    server = serve(lambda path, body: (200, {"object": "list", "data": models}))
+    with pytest.raises(PlanError, match=re.escape(f"(a, b): say which, as {server.url}/v1#MODEL")):
+        load_planner(f"{server.url}/v1").plan(IMAGE, "go")
