@@ -1,6 +1,7 @@
 import torch
 from torch import nn
 
+from hamster.muon import Muon
 from hamster.nano import HamsterNanoConfig, HamsterNanoForConditionalGeneration
 from hamster.planner.learning import optimisers
 
@@ -8,7 +9,7 @@ from hamster.planner.learning import optimisers
 def test_a_kernel_is_stepped_as_the_matrix_of_its_output_rows():
     kernel, matrix = (nn.Parameter(torch.arange(36.0).reshape(shape)) for shape in ((2, 2, 3, 3), (2, 18)))
     grad = torch.randn(2, 18, generator=torch.Generator().manual_seed(0))
-    ours = optimisers.Muon([kernel], lr=0.1, weight_decay=0.0)
+    ours = Muon([kernel], lr=0.1, weight_decay=0.0)
     theirs = torch.optim.Muon([matrix], lr=0.1, weight_decay=0.0)
     for _ in range(3):
         kernel.grad, matrix.grad = grad.reshape(2, 2, 3, 3).clone(), grad.clone()

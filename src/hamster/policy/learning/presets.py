@@ -24,7 +24,8 @@ class TrainConfig:
         demonstrations: the share of each family's episodes that is learned from.
         seed: of everything that is drawn.
         steps, batch: of the optimiser.
-        lr, warmup, weight_decay, clip: AdamW with a linear warm-up, then a cosine down to a hundredth.
+        lr, muon_lr: of AdamW, and of Muon for the weights of layers; 0 leaves those to AdamW, too.
+        warmup, weight_decay, clip: a linear warm-up, then a cosine down to a hundredth.
         ema: decay of the averaged weights, which are the ones that are kept.
         on_the_way: weight of frames between keyposes, relative to those at which one was reached.
         between: frames between two keyposes that are packed.
@@ -41,6 +42,7 @@ class TrainConfig:
     steps: int = 3000
     batch: int = 16
     lr: float = 1e-3
+    muon_lr: float = 0.02
     warmup: int = 200
     weight_decay: float = 0.02
     clip: float = 1.0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -27,6 +26,7 @@ from hamster import training_state
 from hamster.policy import checkpoint
 from hamster.policy.actor import AnyActor, Target, Tensors, as_float
 from hamster.policy.families import build
+from hamster.policy.learning import optimisers
 from hamster.policy.learning.measure import evaluate
 from hamster.policy.learning.pack import Pack, load_pack
 from hamster.policy.learning.presets import TrainConfig, preset
@@ -85,7 +85,9 @@ class Run:
         actor.begin(*map(as_float, self.samples.moves()))
         self.average = copy.deepcopy(actor).eval().requires_grad_(False).to(self.accelerator.device)
         self.measured = Samples(pack, config, self.average)
-        self.losses, self.optimiser = self.accelerator.prepare(_Losses(actor), _optimiser(actor, config))
+        self.losses = self.accelerator.prepare(_Losses(actor))
+        made = optimisers.build(self.actor, config)  # once the weights are where they stay
+        self.optimisers = {name: self.accelerator.prepare(each) for name, each in made.items()}
         self.step, self.seconds, self.waiting_s = 0, 0.0, 0.0
         self.metrics: list[dict[str, Any]] = []
         self.log = _tensorboard(out_dir / "tensorboard") if self.is_main else lambda tag, values, step: None
@@ -116,16 +118,13 @@ class Run:
         inputs, target = self._next()
         self.waiting_s += time.perf_counter() - started
         self.losses.train()
-        for group in self.optimiser.param_groups:
-            group["lr"] = _schedule(self.step, self.config)
         rank = self.accelerator.process_index
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.step * 1009 + rank)
         with self.accelerator.autocast():
             losses = self.losses(inputs, target, generator)
-        self.optimiser.zero_grad(set_to_none=True)
         self.accelerator.backward(torch.stack(list(losses.values())).sum())
         self.accelerator.clip_grad_norm_(self.losses.parameters(), self.config.clip)
-        self.optimiser.step()
+        optimisers.step(self.optimisers, self.config, self.step)
         self.step += 1
         self._average()
         self.seconds += time.perf_counter() - started
@@ -145,7 +144,7 @@ class Run:
     def save(self) -> None:
         """Writes what it takes to go on, in one atomic rename."""
         facts = {"step": self.step, "seconds": self.seconds, "metrics": self.metrics, "config": _config(self.config)}
-        training_state.save(self.file, self._modules, {"optimiser": self.optimiser}, facts)
+        training_state.save(self.file, self._modules, self.optimisers, facts)
 
     def info(self) -> dict[str, Any]:
         """What made this checkpoint."""
@@ -166,7 +165,7 @@ class Run:
     def _resume(self) -> None:
         if training_state.facts(self.file)["config"] != json.loads(json.dumps(_config(self.config))):
             raise ValueError(f"{self.out_dir} holds a run of another configuration; give another --out, or remove it")
-        state = training_state.load(self.file, self._modules, {"optimiser": self.optimiser})
+        state = training_state.load(self.file, self._modules, self.optimisers)
         self.step, self.seconds, self.metrics = state["step"], state["seconds"], state["metrics"]
 
     @property
@@ -197,20 +196,6 @@ def _accelerator(config: TrainConfig) -> Any:
 
 def _config(config: TrainConfig) -> dict[str, Any]:
     return {"family": config.actor.family, **asdict(config)}
-
-
-def _optimiser(actor: AnyActor, config: TrainConfig) -> torch.optim.AdamW:
-    learned = [p for p in actor.parameters() if p.requires_grad]
-    matrices, vectors = [p for p in learned if p.dim() > 1], [p for p in learned if p.dim() <= 1]
-    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.95), weight_decay=config.weight_decay)
-
-
-def _schedule(step: int, config: TrainConfig) -> float:
-    if step < config.warmup:
-        return config.lr * (step + 1) / config.warmup
-    done = (step - config.warmup) / max(1, config.steps - config.warmup)
-    return config.lr * (0.01 + 0.99 * (1 + math.cos(math.pi * min(1.0, done))) / 2)
 
 
 def _tensorboard(folder: FilePath) -> Callable[[str, dict[str, float], int], None]:
