@@ -41,7 +41,7 @@ def train_planner(config: str, parts: list[Part], model: str | None, out: Path, 
 
 
 def _fine_tune(
-    name: str, config: Any, parts: list[Part], model: str | None, out: Path, dry: bool, dialect: str | None
+    name: str, config: Any, parts: list[Part], model: str | None, out: Path, dry: int, dialect: str | None
 ) -> None:
     if model is None:
         raise ValueError(f"--config {name} fine-tunes a model: give --model, a folder or a hub id (OWNER/NAME)")

@@ -35,7 +35,7 @@ class Chat:
         # What is asked has none of the model's marks; an answer may have those that are not special, as <loc0512>.
         self._marks = {
             "user": _pattern(self.tokenizer.get_added_vocab()),
-            "assistant": _pattern(self.tokenizer.all_special_tokens),
+            "assistant": _pattern(str(mark) for mark in self.tokenizer.added_tokens_decoder.values() if mark.special),
         }
 
     def prompts(self, rows: Sequence[Row]) -> Mapping[str, Tensor]:

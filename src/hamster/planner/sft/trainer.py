@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path as File
 from typing import Any
 
+from accelerate import PartialState
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 from transformers import TrainerCallback
 from trl import SFTTrainer
@@ -22,6 +23,13 @@ class PathTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is untyped
     measure: Measure | None = None
     """From a step to metrics on held-out samples; called in all processes at once."""
 
+    def __init__(self, **options: Any) -> None:
+        """As TRL's."""
+        super().__init__(**options)
+        # Half of the families say that they cannot weigh a loss by the tokens of all accumulated batches; TRL can, and
+        # without it the loss would depend on how a batch is divided among processes.
+        self.model_accepts_loss_kwargs = True
+
     def create_accelerator_and_postprocess(self) -> None:
         """As transformers', and then FSDP2 as it was asked for."""
         super().create_accelerator_and_postprocess()
@@ -29,7 +37,7 @@ class PathTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is untyped
         asked = os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
         if asked and state.distributed_type == DistributedType.MULTI_CPU:
             # Accelerate shards on accelerators only, and on a CPU would train unsharded without a word.
-            state.distributed_type = DistributedType.FSDP
+            PartialState._shared_state["distributed_type"] = state.distributed_type = DistributedType.FSDP
             state.fsdp_plugin = FullyShardedDataParallelPlugin()
             self.is_fsdp_enabled = True
         if self.is_fsdp_enabled and not state.fsdp_plugin.transformer_cls_names_to_wrap:
