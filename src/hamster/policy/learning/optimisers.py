@@ -45,5 +45,6 @@ def schedule(step: int, config: TrainConfig) -> float:
 
 
 def _inner(actor: AnyActor) -> list[nn.Parameter]:
-    layers = [m for m in actor.modules() if isinstance(m, nn.Linear | nn.Conv2d) and m.weight.requires_grad]
-    return list({id(m.weight): m.weight for m in layers if min(m.weight.flatten(1).shape) >= SMALL}.values())
+    layers = [m.weight for m in actor.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+    shared = {id(weight): weight for weight in layers if isinstance(weight, nn.Parameter) and weight.requires_grad}
+    return [weight for weight in shared.values() if min(weight.flatten(1).shape) >= SMALL]
