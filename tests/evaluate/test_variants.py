@@ -39,6 +39,9 @@ def test_a_variant_is_done_when_its_folder_says_so(tmp_path):
     variant.folder.mkdir()
     (variant.folder / "train_info.json").write_text(json.dumps({"train": _plain(variant.config), "seconds": 20.0}))
     assert variant.is_trained and seconds_left(variant, [variant]) == 0
+    before_muon = {name: value for name, value in _plain(variant.config).items() if name != "muon_lr"}
+    (variant.folder / "train_info.json").write_text(json.dumps({"train": before_muon, "seconds": 20.0}))
+    assert variant.is_trained, "what has become an option since was its default then"
     [longer], _ = variants(tmp_path, ["debug"], ["default"], [0.5], 30, 3)
     assert not longer.is_trained
     [other], _ = variants(tmp_path, ["debug"], ["default"], [1.0], 30, 3)
