@@ -26,6 +26,7 @@ COUNTED = (
     "hamster_time_to_first_token_seconds_count",
     "hamster_batch_size_sum",
     "hamster_batch_size_count",
+    "process_cpu_seconds_total",
 )
 
 
@@ -36,7 +37,9 @@ class Level:
     Attributes:
         clients: at a time.
         load: what they met.
-        tokens, first_token_ms, batch: written by the model; means of what the server noted.
+        tokens: written by the model.
+        first_token_ms, batch: means of what the server noted.
+        cpu_ms: of the server, for each answer; the same on a busy machine.
         memory_mb: of the server afterwards.
     """
 
@@ -45,6 +48,7 @@ class Level:
     tokens: float
     first_token_ms: float
     batch: float
+    cpu_ms: float
     memory_mb: float
 
     def to_json(self) -> dict[str, Any]:
@@ -57,6 +61,7 @@ class Level:
             "n": len(load.latencies_s),
             "first_token_ms": round(self.first_token_ms, 1),
             "tokens_per_s": round(self.tokens / load.seconds, 1),
+            "cpu_ms": round(self.cpu_ms, 1),
             "mean_batch": round(self.batch, 2),
             "memory_mb": round(self.memory_mb, 1),
         }
@@ -121,10 +126,18 @@ def plan_request() -> bytes:
 def _level(url: str, clients: int, seconds: float) -> Level:
     before = metric(_metrics(url), COUNTED)
     load = asyncio.run(ask(f"{url}/v1/plan", plan_request(), clients, seconds))
-    tokens, first_s, firsts, jobs, noted = (
+    tokens, first_s, firsts, jobs, noted, cpu_s = (
         now - then for now, then in zip(metric(_metrics(url), COUNTED), before, strict=True)
     )
-    return Level(clients, load, tokens, 1000 * first_s / max(firsts, 1), jobs / max(noted, 1), _memory_mb(url))
+    return Level(
+        clients,
+        load,
+        tokens,
+        1000 * first_s / max(firsts, 1),
+        jobs / max(noted, 1),
+        1000 * cpu_s / max(firsts, 1),
+        _memory_mb(url),
+    )
 
 
 def _memory_mb(url: str) -> float:

@@ -12,7 +12,17 @@ from rich.table import Table
 from hamster.bench.serve import bench_serve
 from hamster.provenance import run_info
 
-COLUMNS = ("p50_ms", "p95_ms", "p99_ms", "paths_per_s", "first_token_ms", "tokens_per_s", "mean_batch", "memory_mb")
+COLUMNS = (
+    "p50_ms",
+    "p95_ms",
+    "p99_ms",
+    "paths_per_s",
+    "first_token_ms",
+    "tokens_per_s",
+    "cpu_ms",
+    "mean_batch",
+    "memory_mb",
+)
 
 
 def show_bench_serve(out: Path, as_json: bool, model: str, seconds: float) -> None:

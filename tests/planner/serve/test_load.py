@@ -1,4 +1,4 @@
-"""The nano planner, served as users do, under more load than it can bear. `make load`: minutes, alone on the machine."""
+"""The nano planner, served as users do, under more load than it can bear: `make load`, minutes, alone on a machine."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ SECONDS = float(os.environ.get("HAMSTER_LOAD_SECONDS", "60"))
 
 def test_64_clients_for_a_minute():
     record = bench_serve("nano", SECONDS, clients=(64,))
-    print(json.dumps(record))
+    print(json.dumps(record))  # noqa: T201
     level, memory = record["clients"]["64"], record["memory_mb"]
     assert level["errors"] == 0 and level["p99_ms"] <= 10 * level["p50_ms"]
     assert memory["end"] - memory["start"] < 0.05 * memory["start"]
@@ -41,6 +41,6 @@ def test_four_times_too_many_are_shed_and_the_rest_are_served():
         done.set()
         heart.join()
         after = asyncio.run(ask(f"{url}/v1/plan", plan_request(), 4, 2))
-    print(dict(load.statuses), load.percentile_ms(50), load.percentile_ms(99), max(pulse))
+    print(dict(load.statuses), load.percentile_ms(50), load.percentile_ms(99), max(pulse))  # noqa: T201
     assert set(load.statuses) == {200, 429} and after.errors == 0
     assert load.percentile_ms(99) <= 10 * load.percentile_ms(50)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI
@@ -15,9 +16,10 @@ from hamster.planner.serve.engine import Engine
 from hamster.planner.serve.errors import ServeError
 from hamster.planner.serve.gate import Gate, error_response, internal
 from hamster.planner.serve.limits import Limits
-from hamster.planner.serve.metrics import Metrics
+from hamster.planner.serve.metrics import Metered, Metrics
 from hamster.planner.serve.planning import PlanRequest
 from hamster.planner.serve.service import Served, Service
+from hamster.planner.vlm import VlmPlanner
 
 OPEN_ROUTES = frozenset({"/health"})
 CODES = {404: "no_such_route", 405: "wrong_method"}
@@ -33,7 +35,7 @@ def create_app(served: Served, limits: Limits | None = None, api_key: str | None
         threads: questions that are asked at a time: 1 for a model in this process.
     """
     metrics = Metrics()
-    service = Service(served, Engine(limits or Limits(), metrics, threads))
+    service = Service(_metered(served, metrics), Engine(limits or Limits(), metrics, threads))
     api = FastAPI(title="HAMSTER planner", docs_url=None, redoc_url=None)
     _route(api, service, metrics)
     for kind in (ServeError, HTTPException):
@@ -41,6 +43,13 @@ def create_app(served: Served, limits: Limits | None = None, api_key: str | None
     api.add_exception_handler(Exception, lambda _, error: error_response(internal()))  # the gate logs it
     routes = frozenset(getattr(route, "path", "") for route in api.routes)
     return Gate(api, service, limits or Limits(), metrics, api_key, OPEN_ROUTES, routes)
+
+
+def _metered(served: Served, metrics: Metrics) -> Served:
+    backend = Metered(served.backend, metrics)
+    if isinstance(served.planner, VlmPlanner):
+        served = replace(served, planner=replace(served.planner, backend=backend))
+    return replace(served, backend=backend)
 
 
 def _route(api: FastAPI, service: Service, metrics: Metrics) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
+from hamster.planner.backend import Answer, Backend, Question, Sampling
 from hamster.planner.serve.batcher import Job
 
 SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60)
@@ -33,7 +36,7 @@ class Metrics:
         self.first_token.observe((job.first_token or now) - arrived)
 
     def count_tokens(self, prompt: int, completion: int) -> None:
-        """Counts one answer's tokens."""
+        """Counts the tokens of questions and answers."""
         self.tokens.labels("prompt").inc(prompt)
         self.tokens.labels("completion").inc(completion)
 
@@ -43,3 +46,22 @@ class Metrics:
 
     def _seconds(self, name: str, what: str, labels: tuple[str, ...] = ()) -> Histogram:
         return Histogram(f"hamster_{name}_seconds", what, labels, buckets=SECONDS, registry=self.registry)
+
+
+class Metered:
+    """A backend whose tokens are counted, whoever asks it."""
+
+    def __init__(self, backend: Backend, metrics: Metrics) -> None:
+        self._backend, self._metrics = backend, metrics
+
+    @property
+    def name(self) -> str:
+        """See `Backend`."""
+        return self._backend.name
+
+    def answer(self, questions: Sequence[Question], sampling: Sampling) -> list[list[Answer]]:
+        """See `Backend`."""
+        found = self._backend.answer(questions, sampling)
+        prompts = sum(answers[0].prompt_tokens for answers in found)
+        self._metrics.count_tokens(prompts, sum(answer.tokens for answers in found for answer in answers))
+        return found

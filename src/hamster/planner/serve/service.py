@@ -58,7 +58,7 @@ class Service:
 
     def __init__(self, served: Served, engine: Engine) -> None:
         self.served, self.engine = served, engine
-        self._limits, self._metrics = engine.limits, engine.metrics
+        self._limits = engine.limits
         self._planning = Planning(served.planner)
 
     async def chat(self, request: Request) -> Response:
@@ -132,7 +132,6 @@ class Service:
     ) -> list[Answer]:
         answers: list[Answer]
         answers, _ = await self.engine.ask(asking, lambda rgb: Question(rgb, text), image, arrived, on_text)
-        self._metrics.count_tokens(answers[0].prompt_tokens, sum(answer.tokens for answer in answers))
         return answers
 
     async def _plan(self, fields: PlanFields, image: Picture, arrived: float) -> tuple[Plan, Job]:
