@@ -38,6 +38,8 @@ class Train:
     """Of the optimiser, for a policy or a fine-tuned planner."""
     seed: int | None = None
     """Of all that is drawn in training."""
+    by_heart: UseCounterAction[int] = 0
+    """Of a policy: learn by heart, undisturbed, one episode in a minute; what cannot do that has a fault."""
     dialect: str | None = None
     """Of a fine-tuned planner, in which it learns to say paths, compact, say; the model's own if not given."""
     lr: float | None = None
@@ -59,7 +61,10 @@ class Train:
             from hamster.planner.learning.pictures import Part
 
             self._refuse(
-                "a policy's; a planner has none", conditioners=self.conditioners, demonstrations=self.demonstrations
+                "a policy's; a planner has none",
+                conditioners=self.conditioners,
+                demonstrations=self.demonstrations,
+                by_heart=self.by_heart or None,
             )
             parts = [Part.parse(text) for text in data]
             self._check(*(part.folder for part in parts))
@@ -67,7 +72,7 @@ class Train:
                 config, parts, self.model, out, self.dry_run, {**self._tuned, "steps": self.steps, "seed": self.seed}
             )
         else:
-            from hamster.policy.learning.presets import adapted
+            from hamster.policy.learning.presets import adapted, by_heart
             from hamster.policy.learning.presets import preset as policy_preset
             from hamster.policy.learning.train import train_policy
 
@@ -75,7 +80,8 @@ class Train:
             if len(data) != 1 or self.model:
                 raise ValueError("a policy is trained from nothing, on one label set: give one --data, and no --model")
             self._check(Path(data[0]))
-            train_policy(adapted(policy_preset(config), **self._changes), Path(data[0]), out)
+            base = by_heart(policy_preset(config)) if self.by_heart else policy_preset(config)
+            train_policy(adapted(base, **self._changes), Path(data[0]), out)
 
     @property
     def _changes(self) -> dict[str, Any]:
