@@ -21,7 +21,7 @@ from tests.planner.tiny import TYPES, tiny
 
 CONFIG = replace(PRESETS["debug-lora"], steps=3, save_every=1, evaluate_every=3, evaluate_on=2)
 ALL = [(kind, adapt) for kind in TYPES for adapt in ("lora", "full")]
-SOME = [("smolvlm", "lora"), ("qwen3_vl", "full")]
+SOME = [("smolvlm", "lora"), ("qwen2_5_vl", "full")]
 CASES = ALL if os.environ.get("HAMSTER_FINETUNE") else SOME
 CLOSE = 1e-5  # of a loss, in float32: sums are taken in another order
 
@@ -137,7 +137,7 @@ def test_two_processes_learn_what_one_does(env, adapt, trained, data, tmp_path):
     """Same losses, same norms of gradients, same model, to the rounding of float32."""
     if not os.environ.get("HAMSTER_FINETUNE") and adapt == "lora":
         pytest.skip("make test-finetune")
-    base, config, out = trained("qwen3_vl", adapt)
+    base, config, out = trained("qwen2_5_vl", adapt)
     config = replace(config, micro_batch=1)  # two of them accumulated in each process
 
     def train():
@@ -150,6 +150,20 @@ def test_two_processes_learn_what_one_does(env, adapt, trained, data, tmp_path):
     ours, theirs = (load_file(folder / "model" / "model.safetensors") for folder in (tmp_path, out))
     assert ours.keys() == theirs.keys()
     assert max((ours[name] - theirs[name]).abs().max() for name in theirs) < 2 * config.lr
+
+
+@pytest.mark.skipif(not os.environ.get("HAMSTER_FINETUNE"), reason="make test-finetune")
+@pytest.mark.parametrize("env", [{}, FSDP2], ids=["ddp", "fsdp2"])
+def test_several_processes_go_on_after_a_kill_too(env, trained, data, tmp_path):
+    base, config, _ = trained("qwen2_5_vl", "full")
+
+    def train(out):
+        fine_tune(base, replace(config, micro_batch=1), data, out, "compact")
+
+    assert together(2, lambda: train(tmp_path / "whole"), env) == [0, 0]
+    assert together(2, killed_at(3, lambda: train(tmp_path / "killed")), env) == [-9, -9]
+    assert together(2, lambda: train(tmp_path / "killed"), env) == [0, 0]
+    assert _steps(tmp_path / "killed") == _steps(tmp_path / "whole")
 
 
 def test_a_batch_that_cannot_be_divided_is_refused(trained, data, tmp_path):

@@ -20,7 +20,9 @@ def export(trainer: Any, run: Prepared, out: File, metrics: dict[str, float]) ->
         return
     if run.config.adapt == "full":
         model, processor = load_model(run.name, "cpu")
-        model.load_state_dict(state, strict=False)  # tied weights are there once
+        missing, unknown = model.load_state_dict(state, strict=False)
+        if unknown or set(missing) - set(model.all_tied_weights_keys):  # tied weights may be there once
+            raise RuntimeError(f"the trained weights are not those of {run.name}: {missing[:3]} {unknown[:3]}")
     else:
         adapted = trainer.accelerator.unwrap_model(trainer.model)
         with quiet():

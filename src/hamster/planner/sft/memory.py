@@ -5,9 +5,9 @@
     gradients    4 bytes a trained parameter
     optimiser    8 bytes a trained parameter: AdamW's two moments
     activations  for each layer that gradients pass, 2 bytes x tokens x width of its input with checkpointing, and the
-                 34 x tokens x width of one layer that is computed again; without it 34 x tokens x width of every layer
-                 (Korthikanti et al., 2022, equation 1, without scores of attention, which are never stored); and the
-                 answers' logits in float32, three times
+                 48 x tokens x width of one layer that is computed again; without it 48 x tokens x width of every layer
+                 (34 in Korthikanti et al., 2022, equation 1, without scores of attention, which are never stored;
+                 gated layers as Qwen3-VL's were measured to keep 47); and the answers' logits in float32, three times
 
 Under FSDP the first three are divided by the number of processes; DDP keeps all of them everywhere.
 """
@@ -21,7 +21,7 @@ from typing import Any
 from hamster.planner.sft.presets import SftConfig
 
 GIB = 2**30
-PER_LAYER = 34
+PER_LAYER = 48
 ANSWER = 64  # tokens with logits
 
 

@@ -9,9 +9,11 @@ from pathlib import Path as File
 from typing import Any
 
 from accelerate import PartialState
-from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
+from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin, is_peft_model
 from transformers import TrainerCallback
 from trl import SFTTrainer
+
+from hamster.planner.loading import load_model
 
 WHOLE = "whole"  # a file in a checkpoint that is complete
 Measure = Callable[[int], dict[str, float]]
@@ -60,6 +62,14 @@ class PathTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is untyped
         self.accelerator.wait_for_everyone()
         if self.is_world_process_zero():
             (File(self.args.output_dir) / f"checkpoint-{self.state.global_step}" / WHOLE).touch()
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """As transformers', which finds no weight of a model that is saved under older names, and starts anew."""
+        if self.is_fsdp_enabled or is_peft_model(self.model):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            return
+        saved, _ = load_model(resume_from_checkpoint, "cpu", "float32")
+        (model or self.model).load_state_dict(saved.state_dict())
 
     def create_model_card(self, *arguments: Any, **options: Any) -> None:
         """None beside checkpoints: ours goes beside the model."""
