@@ -1,6 +1,6 @@
 # `make demo` and `make test` are all that a fresh machine needs; the rest is for those who work here.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lerobot test-vllm load fuzz memory bench check lint-fix eval train setup setup-dev clean
+.PHONY: help demo test test-finetune test-lerobot test-vllm load fuzz memory bench check lint-fix eval train setup setup-dev clean
 
 HAMSTER := .venv/bin/python -m hamster
 # Overridable: make demo ARGS="--episodes 60 --out outputs/demo"
@@ -14,6 +14,9 @@ demo: setup  ## set up, then: a planner draws paths, a policy follows them, in f
 
 test: setup-dev  ## set up with the development tools, then run the tests
 	.venv/bin/python -m pytest -n 2 -q $(ARGS)
+
+test-finetune: setup-dev  ## six architectures fine-tuned with LoRA and in full, killed, resumed, merged, asked; DDP and FSDP2
+	HAMSTER_FINETUNE=1 OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 0 -q tests/planner/sft $(ARGS)
 
 test-lerobot: setup-dev  ## the real lerobot package opens what we wrote, and we open what it wrote
 	scripts/test_lerobot.sh $(ARGS)
