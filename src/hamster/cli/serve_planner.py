@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -36,6 +37,7 @@ def serve_planner(options: ServePlanner, limits: Limits) -> None:
     api_key = api_key_for(options.host)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     with ExitStack() as stack:
+        stack.enter_context(_sigterm_unwinds())
         listener = stack.enter_context(bound(options.host, options.port))
         served = stack.enter_context(_served(options))
         threads = THREADS_ELSEWHERE if options.backend == "vllm" or _is_address(options.model) else 1
@@ -47,6 +49,16 @@ def serve_planner(options: ServePlanner, limits: Limits) -> None:
         asyncio.run(Server(app, limits).run_on(listener, ready))
     if not app.service.engine.close():  # a thread in the middle of a tensor would bring the interpreter's end down
         os._exit(0)
+
+
+@contextmanager
+def _sigterm_unwinds() -> Iterator[None]:
+    """Told to end while it still loads, it does not leave a vLLM behind."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
