@@ -51,6 +51,15 @@ def test_every_command_explains_itself(command, capsys):
     assert exit_.value.code == 0 and f"usage: hamster {command}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("words", [("eval", "planner"), ("eval-planner",)])
+def test_a_planner_alone_is_measured_by_either_name(words, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main([*words, "--help"])
+    said = capsys.readouterr().out
+    assert exit_.value.code == 0 and "usage: hamster eval-planner" in said and "--calibrate" in said
+    assert "no-such:3" in refused(capsys, *words, "--data", "offdomain:1", "--data", "no-such:3")
+
+
 def test_a_wrong_command_is_a_users_error(capsys):
     with pytest.raises(SystemExit) as exit_:
         main(["dmeo"])

@@ -14,7 +14,7 @@ from PIL import Image
 
 from hamster.data import Unreadable
 from hamster.data.rlbench import RLBench
-from hamster.label import read_annotated, read_conversations, read_episodes, write
+from hamster.label import annotated, read_annotated, read_conversations, read_episodes, write
 from hamster.label.dataset import left_out, read_manifest, shards
 from hamster.label.one import Options
 from hamster.label.run import label, summary
@@ -45,6 +45,20 @@ def test_images_round_trip(tmp_path):
     assert {b.provenance.extra["how"]["method"] for b in back} == {"simulation"}
     assert (manifest["sources"], manifest["seed"]) == (["test:images"], 3)
     assert {"versions", "git_commit", "command"} <= set(manifest["run"])
+
+
+def test_what_is_asked_for_in_vain_is_kept_and_older_sets_have_none(tmp_path):
+    vain = replace(image(0), absent=("take the purple cup",))
+    stored = annotated.pack([vain], "new")
+    older = {
+        "old.npz": stored["new.npz"],
+        "old.jsonl": stored["new.jsonl"].replace(b'"absent": ["take the purple cup"], ', b""),
+    }
+    for name, data in (stored | older).items():
+        (tmp_path / name).write_bytes(data)
+    assert b"purple" not in older["old.jsonl"]
+    found = [next(annotated.unpack(tmp_path, [f"{stem}.npz", f"{stem}.jsonl"])).absent for stem in ("new", "old")]
+    assert list(map(list, found)) == [["take the purple cup"], []]
 
 
 def test_the_arrays_and_lines_are_where_the_format_says(tmp_path):

@@ -117,6 +117,12 @@ class Scene:
             "mentions": mentions, "target": int(target), "goal": None if press else int(goal),
         }  # fmt: skip
 
+    def absent(self) -> str:
+        """An instruction about something that is not there."""
+        looks = [(c, k) for c in COLOURS for k in KINDS if (c, k) not in self.objects]
+        colour, kind = looks[int(self.rng.integers(len(looks)))]
+        return str(self.rng.choice(PRESS)).format(f"the {colour} {kind}")
+
     def _path(self, target: int, goal: int | None) -> Path:
         points = [self.tip, self.places[target]]
         gripper = [Gripper.UNKNOWN, Gripper.UNKNOWN if goal is None else Gripper.CLOSED]
@@ -128,9 +134,10 @@ class Scene:
 
 
 def write(
-    out: File, images: int, seed: int = 0, each: int = 12, side: int = 128, shard: int = 1000, most: int = 7
-) -> File:
-    """Write an annotated label set of `images` scenes with up to `each` instructions; returns `out`."""
+    out: File, images: int, seed: int = 0, each: int = 12, side: int = 128, shard: int = 1000, most: int = 7,
+    absent: int = 0,
+) -> File:  # fmt: skip
+    """Write a label set of `images` scenes with up to `each` instructions, and `absent` in vain; returns `out`."""
     out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     shards = []
@@ -145,7 +152,9 @@ def write(
             rgb.append(image)
             masks.append(mask)
             objects = [{"colour": c, "kind": k} for c, k in scene.objects]
-            lines.append(json.dumps({"objects": objects, "annotations": found, "provenance": {"source": "drawn"}}))
+            line = {"objects": objects, "annotations": found, "provenance": {"source": "drawn"}}
+            in_vain = {"absent": [scene.absent() for _ in range(absent)]} if absent else {}
+            lines.append(json.dumps(line | in_vain))
         file = out / f"shard-{number:05d}.npz"
         np.savez(file, rgb=np.stack(rgb), segmentation=np.stack(masks))
         file.with_suffix(".jsonl").write_text("\n".join(lines) + "\n")

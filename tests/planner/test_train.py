@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from hamster.planner import load_planner, train
 from hamster.planner.train import PRESETS, train_planner
@@ -90,3 +92,16 @@ def test_the_learning_rate_rises_stays_and_falls():
     config = replace(TINY, warmup=0.1, decay=0.5)
     rates = [train._rate(p, config) for p in (0, 0.05, 0.1, 0.5, 0.75, 1)]
     assert rates[0] < rates[1] < rates[2] == pytest.approx(rates[3]) and rates[3:] == pytest.approx([1, 0.5, 0])
+
+
+def test_only_presence_is_taught_and_paths_stay_as_they_are(trained, tmp_path):
+    data = drawn.write(tmp_path / "drawn", 12, seed=3, each=5, absent=4)
+    config = replace(PRESETS["refusal"], steps=40, batch=6, each=8, log_every=10, evaluate_every=40, evaluate_on=8)
+    config = replace(config, model=TINY.model | train.PRESENCE, adamw_lr=1e-2)
+    scores = train_planner(config, [data], tmp_path / "out", trained / "model")
+    assert 0 <= scores["refused"] <= 1 and 0 <= scores["falsely_refused"] <= 1
+    losses = [json.loads(line)["refusal"] for line in (tmp_path / "out" / "train.jsonl").read_text().splitlines()]
+    assert losses[-1] < losses[0] - 0.1
+    before, after = (load_file(folder / "model.safetensors") for folder in (trained / "model", tmp_path / "out/model"))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and all(name.startswith("presence.") for name in changed)

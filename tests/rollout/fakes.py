@@ -52,12 +52,13 @@ class FakePlanner:
     """Fails at the questions whose numbers are in `fails`."""
 
     fails: tuple[int, ...] = ()
+    error: type[PlanError] = PlanError
     seen: list = field(default_factory=list)
 
     def plan(self, image, instruction):
         self.seen.append((image, instruction))
         if len(self.seen) - 1 in self.fails:
-            raise PlanError("no closing tag", raw_text="<ans>[(0.1,")
+            raise self.error("no closing tag", raw_text="<ans>[(0.1,")
         return FakePlan((a_path(len(self.seen) / 10),))
 
 

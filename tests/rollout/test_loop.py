@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hamster.path import Path
+from hamster.path import NotInViewError, Path
 from hamster.rollout import BrokenEnvironmentError, Gate, rollout
 from tests.rollout.fakes import START, FakeEnv, FakePlanner, FakePolicy, a_path
 
@@ -50,6 +50,12 @@ def test_a_plan_error_ends_the_episode_without_a_path_or_a_step():
     assert result.outcome == "plan_error" and not result.success
     assert "no closing tag" in result.message and result.raw_texts == ("<ans>[(0.1,",)
     assert result.paths == () and policy.seen == [] and env.commands == []
+
+
+def test_what_is_not_in_view_is_an_outcome_of_its_own():
+    env = FakeEnv()
+    result = rollout(env, FakePlanner(fails=(0,), error=NotInViewError), FakePolicy())
+    assert result.outcome == "not_in_view" and not result.success and env.commands == []
 
 
 def test_a_plan_error_while_replanning_does_not_fall_back_on_the_old_path():

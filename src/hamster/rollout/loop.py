@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data import Observation
-from hamster.path import Path, PlanError
+from hamster.path import NotInViewError, Path, PlanError
 from hamster.path.settle import settled
 from hamster.rollout.environment import BrokenEnvironmentError, Environment
 from hamster.rollout.executor import Executor
@@ -88,8 +88,8 @@ def rollout(
         film_every: control steps per frame of the film; 0 films nothing.
 
     Returns:
-        The record. A plan error, a refused motion or a broken environment ends the episode and is recorded as such:
-        none of them ever becomes a fake path or a silent success.
+        The record. A plan error, a planner that finds nothing in view, a refused motion or a broken environment ends
+        the episode and is recorded as such: none of them ever becomes a fake path or a silent success.
     """
     tape = Tape(env, film_every)
     policy.reset()
@@ -97,7 +97,7 @@ def rollout(
         return _run(env, planner, policy, tape, replan_every, max_steps, gate or Gate())
     except PlanError as error:
         tape.raw_texts.append(error.raw_text)
-        return tape.end("plan_error", error)
+        return tape.end("not_in_view" if isinstance(error, NotInViewError) else "plan_error", error)
     except MotionRefusedError as error:
         return tape.end("motion_refused", error)
     except BrokenEnvironmentError as error:

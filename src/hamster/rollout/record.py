@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hamster.path import Path
 
-Outcome = Literal["success", "timeout", "plan_error", "motion_refused", "env_error"]
+Outcome = Literal["success", "timeout", "plan_error", "not_in_view", "motion_refused", "env_error"]
 
 
 @dataclass(frozen=True, eq=False)

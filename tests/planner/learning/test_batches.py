@@ -155,3 +155,23 @@ def test_a_weight_follows_the_folder(text, weight):
     for wrong in ("labels:many", "labels:-1", "labels:nan"):
         with pytest.raises(ValueError, match="weight"):
             Part.parse(wrong)
+
+
+def test_what_is_asked_for_in_vain_is_an_annotation_without_waypoints(tmp_path):
+    part = Part(drawn.write(tmp_path / "vain", 12, seed=5, each=6, absent=3))
+    tokenizer = build_processor(*corpus.texts([part])).tokenizer
+    labels = corpus.load([part], tmp_path / "cache", tokenizer)
+    in_vain = np.flatnonzero(labels.count == 0)
+    said = [tokenizer.decode(labels.ids[i, : labels.length[i]]).strip() for i in in_vain]
+    assert said == [text for line in _lines(part.folder) for text in line["absent"]] and len(said) == 36
+    assert {labels.tasks[t] for t in labels.task[in_vain]} == {corpus.ABSENT}
+    batch = batches.sample(labels, [Share(np.arange(12))], 0, 8, 10, 0, Augmentation(), "cpu")
+    refused = ((batch.labels == tokens.END).any(-1) & ~(batch.labels >= tokens.PATCHES).any(-1)).numpy()
+    assert (refused.sum(1) == round(batches.IN_VAIN * 10)).all() and not refused[:, 0].any()
+    answers = batch.labels.numpy()[refused]
+    assert all(row[row >= 0].tolist() == [tokens.ANS, tokens.END] for row in answers)
+    assert (batch.roles.numpy()[refused] == -1).all() and 0 <= batch.pixel_values.abs().max() <= 1
+
+
+def test_sets_without_negatives_have_none_in_their_batches(labels):
+    assert (labels.count > 0).all() and (_sample(labels).labels >= tokens.PATCHES).any(-1).all()

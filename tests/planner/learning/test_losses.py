@@ -1,11 +1,12 @@
 import numpy as np
+import pytest
 import torch
 
 from hamster import nano
 from hamster.planner.learning import batches, corpus
 from hamster.planner.learning.augment import NONE
 from hamster.planner.learning.batches import Share
-from hamster.planner.learning.losses import build_probes, losses
+from hamster.planner.learning.losses import build_probes, losses, presence_loss
 from hamster.planner.learning.pictures import Part
 from tests.planner import drawn
 from tests.policy import synthetic
@@ -39,3 +40,20 @@ def test_pictures_whose_objects_nobody_named_are_not_taken_for_empty(tmp_path) -
     assert max(gradients, default=0.0) == 0.0
     _, probes = _learned([images, demos], np.arange(4), tmp_path)
     assert max(float(p.grad.abs().max()) for p in probes[0].parameters() if p.grad is not None) > 0
+
+
+@pytest.mark.parametrize("heads", [0, 4])
+def test_refusing_is_a_loss_of_its_own(tmp_path, heads) -> None:
+    part = Part(drawn.write(tmp_path / "drawn", 6, seed=5, each=6, absent=4))
+    tokenizer = nano.build_processor(*corpus.texts([part])).tokenizer
+    labels = corpus.load([part], tmp_path / "cache", tokenizer)
+    torch.manual_seed(0)
+    config = nano.HamsterNanoConfig(vocab_size=len(tokenizer), presence_heads=heads, **SMALL)
+    model = nano.HamsterNanoForConditionalGeneration(config)
+    batch = batches.sample(labels, [Share(np.arange(6))], 0, 6, 10, 0, NONE, "cpu")
+    probes = build_probes(model, torch.from_numpy(labels.looks))
+    found = losses(model, probes, batch)["refusal"]
+    found.backward()
+    assert torch.isfinite(found) and float(found.detach()) > 0
+    if heads:
+        torch.testing.assert_close(presence_loss(model, probes, batch)["refusal"], found, atol=1e-4, rtol=1e-4)
