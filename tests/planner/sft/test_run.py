@@ -152,6 +152,14 @@ def test_two_processes_learn_what_one_does(env, adapt, trained, data, tmp_path):
     assert max((ours[name] - theirs[name]).abs().max() for name in theirs) < 2 * config.lr
 
 
+@pytest.mark.parametrize(("kind", "adapt"), CASES if os.environ.get("HAMSTER_FINETUNE") else CASES[:1])
+def test_activations_computed_again_and_batches_made_elsewhere_change_nothing(kind, adapt, trained, data, tmp_path):
+    base, config, out = trained(kind, adapt)
+    config = replace(config, checkpointing=True, workers=1)
+    assert together(1, lambda: fine_tune(base, config, data, tmp_path, "compact")) == [0]
+    assert np.abs(np.array(_steps(tmp_path)) / _steps(out) - 1).max() < CLOSE
+
+
 @pytest.mark.skipif(not os.environ.get("HAMSTER_FINETUNE"), reason="make test-finetune")
 @pytest.mark.parametrize("env", [{}, FSDP2], ids=["ddp", "fsdp2"])
 def test_several_processes_go_on_after_a_kill_too(env, trained, data, tmp_path):
