@@ -5,14 +5,17 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from transformers import LogitsProcessor
 
 from hamster.evaluate.stats import quantile
 from hamster.planner.backend import Answer, Question, Sampling
@@ -32,7 +35,7 @@ def bench_planner(
     """Measurements, as they are made, each a part of the record:
 
     {"prompt_tokens", "tokens"}, {"first_token_ms", "p50_ms", "p95_ms", "p99_ms"}, {"paths_per_s": {"1": …}},
-    {"grammar": {"free_ms", "bound_ms", "cost"}} for each token after the first, {"memory_mb", "gpu_mb"}.
+    {"grammar": {"free_ms", "bound_ms", "cost"}} a token, {"memory_mb", "gpu_mb"}.
 
     Raises:
         ValueError: if the planner's model is not in this process.
@@ -70,7 +73,7 @@ def asking(planner: VlmPlanner, image: NDArray[np.uint8]) -> tuple[Question, Sam
     class Listening:
         name = ""
 
-        def answer(self, questions: list[Question], sampling: Sampling) -> list[list[Answer]]:
+        def answer(self, questions: Sequence[Question], sampling: Sampling) -> list[list[Answer]]:
             heard.extend((question, sampling) for question in questions)
             return [[Answer("")] for _ in questions]
 
@@ -81,23 +84,44 @@ def asking(planner: VlmPlanner, image: NDArray[np.uint8]) -> tuple[Question, Sam
 def grammar_cost(
     backend: TransformersBackend, question: Question, sampling: Sampling, turns: int = 7
 ) -> dict[str, Any]:
-    """Milliseconds a token, after the first, without a grammar and with it; by turns, the least of each counts."""
-    unbound = TransformersBackend(backend.model, backend.processor, backend.name)
-    unbound.family = replace(backend.family, constraints=None)
-    free, bound = [], []
+    """Milliseconds a token without its grammar and with it (medians), and what share of the former the grammar adds."""
+    watched = _Watched(backend.model, backend.processor, backend.name)
     for _ in range(turns):
-        free.append(_per_token(unbound, question, replace(sampling, grammar="", closing="")))
-        bound.append(_per_token(backend, question, sampling))
-    least = min(free), min(bound)
-    cost = round(least[1] / least[0] - 1, 3)
-    return {"free_ms": round(least[0], 3), "bound_ms": round(least[1], 3), "cost": cost}
+        watched.answer([question], sampling)
+    whole = [b - a for timed in watched.timed for (a, _), (b, _) in pairwise(timed.spans)]
+    grammar = [end - start for timed in watched.timed for start, end in timed.spans[1:]]
+    if not whole:
+        return {"free_ms": None, "bound_ms": None, "cost": None}
+    bound, cost = 1000 * median(whole), 1000 * median(grammar)
+    return {"free_ms": round(bound - cost, 3), "bound_ms": round(bound, 3), "cost": round(cost / (bound - cost), 4)}
 
 
-def _per_token(backend: TransformersBackend, question: Question, sampling: Sampling) -> float:
-    answers: list[Answer] = []
-    first = _ms(lambda: backend.answer([question], replace(sampling, max_new_tokens=1)))
-    whole = _ms(lambda: answers.extend(backend.answer([question], sampling)[0]))
-    return max(whole - first, 1e-6) / max(answers[0].tokens - 1, 1)
+class _Timed(LogitsProcessor):  # type: ignore[misc]  # transformers is untyped
+    """Notes when a grammar begins and ends its work on each token."""
+
+    def __init__(self, grammar: Any) -> None:
+        self.grammar = grammar
+        self.spans: list[tuple[float, float]] = []
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """What the grammar makes of them."""
+        start = _now()
+        bound: Tensor = self.grammar(input_ids, scores)
+        self.spans.append((start, _now()))
+        return bound
+
+
+class _Watched(TransformersBackend):
+    """Times its grammars."""
+
+    def __init__(self, model: Any, processor: Any, name: str) -> None:
+        super().__init__(model, processor, name)
+        self.timed: list[_Timed] = []
+
+    def _constraints(self, sampling: Sampling, length: int) -> list[Any]:
+        found = [_Timed(grammar) for grammar in super()._constraints(sampling, length)]
+        self.timed += found
+        return found
 
 
 def _throughput(planner: VlmPlanner, image: NDArray[np.uint8], n: int, seconds: float) -> float:
@@ -115,9 +139,14 @@ def _memory() -> dict[str, float]:
     return {"memory_mb": round(most / 1e6, 1), **gpu}
 
 
-def _ms(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
+def _now() -> float:
+    """Seconds, when all that was begun is done."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return 1000 * (time.perf_counter() - began)
+    return time.perf_counter()
+
+
+def _ms(work: Callable[[], object]) -> float:
+    began = _now()
+    work()
+    return 1000 * (_now() - began)

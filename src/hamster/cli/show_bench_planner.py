@@ -39,7 +39,9 @@ def _table(record: dict[str, Any], title: str) -> Table:
         "first token": f"{record['first_token_ms']:.0f} ms",
         "one question": ", ".join(f"{p} {record[f'{p}_ms']:.0f} ms" for p in ("p50", "p95", "p99")),
         "paths a second": ", ".join(f"{rate:g} in batches of {n}" for n, rate in record["paths_per_s"].items()),
-        "grammar": f"{grammar['cost']:+.1%} a token ({grammar['free_ms']:.2f} to {grammar['bound_ms']:.2f} ms)",
+        "grammar": "none"
+        if grammar["cost"] is None
+        else f"{grammar['cost']:+.1%} a token ({grammar['free_ms']:.2f} to {grammar['bound_ms']:.2f} ms)",
         "most memory": f"{record['memory_mb']:.0f} MB"
         + (f", on the GPU {record['gpu_mb']:.0f} MB" if "gpu_mb" in record else ""),
     }

@@ -283,7 +283,7 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
         positions = torch.arange(length, device=ids.device).repeat(count)
         text = self.words.text(ids.flatten(1), positions, features).reshape(batch, count, length, -1)
         future = _future(length, ids.device)
-        for i, layer in enumerate(self.layers[:-1]):  # type: ignore[arg-type]  # a slice of a ModuleList is one
+        for i, layer in enumerate(self.layers[:-1]):
             image, text = cast(Layer, layer).blocks(image, text, future, i < self.config.image_layers)
         return features, image, text
 

@@ -55,7 +55,8 @@ def answered(said: Tensor, begins: Tensor, log_odds: Tensor) -> Tensor:
         begins: which tokens are `<ans>`.
         log_odds: broadcast to `begins`.
     """
-    before, end, after = said.split([tokens.END - tokens.ANS, 1, tokens.BYTES - tokens.END - 1], -1)
+    at = tokens.END - tokens.ANS
     patches = said[..., tokens.PATCHES - tokens.ANS : tokens.OFFSETS - tokens.ANS]
     refused = (log_odds + patches.logsumexp(-1))[..., None]
-    return torch.cat([before, torch.where(begins[..., None], refused, end), after], -1)
+    end = torch.where(begins[..., None], refused, said[..., at : at + 1])
+    return torch.cat([said[..., :at], end, said[..., at + 1 :]], -1)
