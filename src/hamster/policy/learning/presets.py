@@ -140,14 +140,14 @@ def by_heart(config: TrainConfig) -> TrainConfig:
     return replace(
         config,
         augment=replace(NONE, stale_path=1.0, path_dropout=blind, fixed_camera=config.augment.fixed_camera),
-        steps=150,
+        steps=20 * config.batch,
         batch=config.batch // 2,
         lr=2e-3,
         warmup=20,
         ema=0.98,
         between=1,
         held_out_every=0,
-        evaluate_every=150,
+        evaluate_every=1 << 30,
         workers=0,
     )
 
