@@ -26,6 +26,9 @@ from hamster.provenance import git_commit
 FALSE_REFUSALS = 0.04  # of what is in view: below the 5 % that are allowed, as other images vary
 
 
+WORTH = 0.5
+
+
 @dataclass
 class Raw:
     """What a planner says before its numbers are made to mean something.
@@ -61,10 +64,18 @@ def calibrate(
             pass
     scores, right = scores_and_outcomes(raw.records)
     a, b, c = fit(scores, right)
-    refuse_above = threshold(raw.in_view, FALSE_REFUSALS) if raw.in_view and raw.absent else 1.0
+    refuse_above = _refuse_above(raw)
     found = Calibration(a, b, c, refuse_above)
     fitted = reliability([found.apply(score) for score in scores], right)
     return replace(found, about=_about(list(sources), seed, raw, fitted["ece"], refuse_above))
+
+
+def _refuse_above(raw: Raw) -> float:
+    """1, never, for a planner that cannot tell: one that would refuse less than half of what is absent."""
+    if not (raw.in_view and raw.absent):
+        return 1.0
+    found = threshold(raw.in_view, FALSE_REFUSALS)
+    return found if float(np.mean(np.array(raw.absent) > found)) >= WORTH else 1.0
 
 
 def _bare(planner: VlmPlanner) -> VlmPlanner:
