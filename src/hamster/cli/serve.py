@@ -74,7 +74,7 @@ class ServePlanner:
     vllm_python: str = ""
     """An interpreter that has vLLM; else this one."""
     vllm_arguments: str = ""
-    """More arguments for vLLM, in one text: "--dtype bfloat16 --max-model-len 4096"."""
+    """More arguments for vLLM, in one text: --vllm-arguments="--dtype bfloat16 --max-model-len 4096"."""
 
     def run(self) -> None:
         """Serves; the first line on standard output says where, once the model is warm."""

@@ -75,7 +75,7 @@ def _served(options: ServePlanner) -> Iterator[Served]:
     else:
         arguments = shlex.split(options.vllm_arguments)
         with Vllm(options.model, name, options.vllm_python or sys.executable, arguments) as vllm:
-            planner = planner_over(vllm, name, options.model)
+            planner = planner_over(vllm, name, options.model, options.deadline_s)
             upstream = Upstream(vllm.url, vllm.api_key, name)
             yield Served(name, planner, planner.backend, planner.dialect, upstream, is_alive=lambda: vllm.is_alive)
 

