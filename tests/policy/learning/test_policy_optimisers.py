@@ -9,7 +9,9 @@ from hamster.policy.flow.config import FlowConfig
 from hamster.policy.learning import optimisers
 from hamster.policy.learning.presets import TrainConfig
 
-CONFIG = TrainConfig(actor=FlowConfig(width=32, heads=2, encoder_layers=1, decoder_layers=1), steps=100, warmup=10, muon_lr=0.02)
+CONFIG = TrainConfig(
+    actor=FlowConfig(width=32, heads=2, encoder_layers=1, decoder_layers=1), steps=100, warmup=10, muon_lr=0.02
+)
 
 
 def _addresses(found: dict[str, torch.optim.Optimizer], name: str) -> list[int]:
