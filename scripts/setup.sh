@@ -85,7 +85,7 @@ ensure_venv() {
     if [ -t 1 ]; then quiet=(); fi  # somebody is watching: show pip's progress bars
     [ -x .venv/bin/python ] || { say "making .venv with $("$python" --version)"; "$python" -m venv .venv; }
     if [ "$what" = dev ]; then
-        extras=train,finetune,serve,data,ray,bench
+        extras=train,finetune,endpoint,serve,data,ray,bench
         mapfile -t requirements < <(dev_requirements "$python")
     fi
     say "installing packages (the first time takes a few minutes)"

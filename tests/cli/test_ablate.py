@@ -49,7 +49,8 @@ def test_mistakes_are_one_line(capsys, labels, tmp_path):
                                     "--data", tmp_path / "gone", "--out", tmp_path)  # fmt: skip
     assert "a share in" in fails(capsys, "train", "policy", "--demonstrations", "2", "--data", labels)
     assert "steps must be" in fails(capsys, "train", "policy", "--steps", "0", "--data", labels)
-    assert "a planner has none" in fails(capsys, "train", "planner", "--steps", "5", "--data", labels)
+    assert "a planner has none" in fails(capsys, "train", "planner", "--demonstrations", "0.5", "--data", labels)
+    assert "nano has none" in fails(capsys, "train", "planner", "--steps", "5", "--data", labels)
 
 
 def test_options_change_the_configuration_and_nothing_else(monkeypatch, labels, tmp_path):
