@@ -102,15 +102,16 @@ def test_gradients_of_presence_alone_reach_nothing_else(processor, inputs):
 
 def test_certainty_is_shared_by_neighbours_and_lost_where_it_matters():
     patch, near, far = tokens.PATCHES + 5 * 16 + 5, tokens.PATCHES + 6 * 16 + 6, tokens.PATCHES + 15 * 16 + 15
-    said = [tokens.ANS, patch, tokens.OFFSETS, tokens.CLOSE, patch, tokens.OFFSETS, tokens.END]
+    said = [tokens.ANS, *[patch, tokens.OFFSETS] * 2, tokens.CLOSE, patch, tokens.OFFSETS, tokens.END]
 
-    def sure(first, last):
+    def sure(first, second, last, mark=tokens.CLOSE):
         logits = torch.full((len(said), tokens.WORDS), -30.0)
         for i, token in enumerate(said):
             logits[i, token] = 0.0
-        logits[1, first] = logits[4, last] = 0.0
+        logits[1, first] = logits[3, second] = logits[5, mark] = logits[6, last] = 0.0
         return certainty(said, logits)
 
-    assert sure(patch, patch) == pytest.approx(1) == sure(near, near)
-    assert sure(far, patch) == pytest.approx(0.5) == sure(patch, far)
-    assert sure(far, far) == pytest.approx(0.25)
+    assert sure(patch, patch, patch) == pytest.approx(1) == sure(near, near, near)
+    assert sure(far, patch, patch) == pytest.approx(1)  # where the gripper is, everybody sees
+    assert sure(patch, far, patch) == pytest.approx(0.5) == sure(patch, patch, far)
+    assert sure(patch, far, far) == pytest.approx(0.25) == sure(patch, far, patch, tokens.OPEN)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path as File
 from typing import Any
 
 import numpy as np
@@ -112,7 +113,7 @@ def _about(sources: list[str], seed: int, raw: Raw, ece: float | None, refuse_ab
         if values
     }
     return {
-        "sources": sources,
+        "sources": [File(source).name for source in sources],  # not where they lie on this machine
         "seed": seed,
         "n": len(raw.records),
         "n_absent": len(raw.absent),
