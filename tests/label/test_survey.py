@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,11 +15,13 @@ from tests.label.made import Images, Listed, image
 
 
 def test_everything_is_counted_once():
-    items = [image(0), image(700), Unreadable("a", "torn"), Abstained("b", "no hand"), Abstained("c", "no hand")]
+    vain = replace(image(700), absent=("take the cup", "press the button"))
+    items = [image(0), vain, Unreadable("a", "torn"), Abstained("b", "no hand"), Abstained("c", "no hand")]
     facts = survey(items).to_json()
     assert [facts[name] for name in ("items", "labelled", "abstained", "failed")] == [5, 2, 2, 1]
     assert facts["reasons"] == {"no hand": 2, "torn": 1} and facts["tasks"] == {"pick_place": 2}
     assert facts["instructions"] == 2 and facts["waypoints"] == {2: 2} and facts["gripper_events"] == {1: 2}
+    assert facts["absent"] == 2
     assert facts["coverage"] == {"starts": 0.01, "ends": 0.02}, "both start at (0.1, 0.2), and end 0.7 apart"
 
 

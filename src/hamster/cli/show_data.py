@@ -86,7 +86,8 @@ def _print(counted: Survey, console: Console) -> None:
         if counts:
             table.add_row(name.replace("_", " "), escape(counts))
     if facts["waypoints"]:  # conversations have no paths
-        table.add_row("instructions", f"{facts['instructions']} different")
+        vain = f", {facts['absent']} about what is not in view" if facts["absent"] else ""
+        table.add_row("instructions", f"{facts['instructions']} different{vain}")
         cover = facts["coverage"]
         cells = f"paths start in {cover['starts']:.0%} and end in {cover['ends']:.0%} of 10 x 10 cells"
         table.add_row("coverage", cells)

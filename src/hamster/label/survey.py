@@ -36,7 +36,8 @@ class Survey:
 
     Attributes:
         outcome: labelled, abstained, failed; reasons: of the last two, each with its number.
-        frames: of each episode. cameras: by "name, size, calibrated or not", the number of images or episodes.
+        absent: how many instructions cannot be carried out. frames: of each episode.
+        cameras: by "name, size, calibrated or not", the number of images or episodes.
         starts, ends: (GRID, GRID) how many first paths start and end in each cell, rows from the top.
         waypoints, events: how many paths have so many.
         pictures: the first few, with their paths drawn, and what is asked for.
@@ -47,6 +48,7 @@ class Survey:
     methods: Counter[str] = field(default_factory=Counter)
     tasks: Counter[str] = field(default_factory=Counter)
     instructions: set[str] = field(default_factory=set)
+    absent: int = 0
     frames: list[int] = field(default_factory=list)
     cameras: Counter[str] = field(default_factory=Counter)
     waypoints: Counter[int] = field(default_factory=Counter)
@@ -77,6 +79,7 @@ class Survey:
             "methods": dict(self.methods.most_common()),
             "tasks": dict(self.tasks.most_common()),
             "instructions": len(self.instructions),
+            "absent": self.absent,
             "frames": {"total": int(lengths.sum()), "shortest": int(lengths.min()),
                        "median": float(np.median(lengths)), "longest": int(lengths.max())},
             "cameras": dict(self.cameras.most_common()),
@@ -97,6 +100,7 @@ class Survey:
     def _add_image(self, found: AnnotatedImage) -> None:
         self.cameras[_described("image", found.view)] += 1
         self.methods[str(found.provenance.extra.get("how", {}).get("method", "simulation"))] += 1
+        self.absent += len(found.absent)
         for annotation in found.annotations:
             self._add_path(annotation.path, annotation.instruction, annotation.task, found.view.rgb)
 
