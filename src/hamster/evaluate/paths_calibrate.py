@@ -24,7 +24,7 @@ from hamster.planner.transformers_backend import TransformersBackend
 from hamster.planner.vlm import VlmPlanner
 from hamster.provenance import git_commit
 
-FALSE_REFUSALS = 0.04  # of what is in view: below the 5 % that are allowed, as other images vary
+FALSE_REFUSALS = 0.02  # of what is in view: far below the 5 % that are allowed, as other images vary
 
 
 WORTH = 0.5

@@ -40,7 +40,9 @@ class Presence(nn.Module):
         batch, count, length, _ = states.shape
         asked = self.query(states).reshape(batch, count * length, self.heads, WIDTH).transpose(1, 2)
         shown = self.key(features).reshape(batch, -1, self.heads, WIDTH).transpose(1, 2)
-        best = (asked @ shown.transpose(2, 3)).amax(-1) / math.sqrt(WIDTH)
+        with torch.no_grad():  # the best patch's product is formed anew below: gradients need no others
+            where = (asked @ shown.transpose(2, 3)).argmax(-1)
+        best = (asked * shown.gather(2, where[..., None].expand(-1, -1, -1, WIDTH))).sum(-1) / math.sqrt(WIDTH)
         best = best.transpose(1, 2).reshape(batch, count, length, self.heads)
         missed = self.judge(torch.cat([states, best.to(states.dtype)], -1))[..., 0].float() + START
         log_odds: Tensor = missed.masked_fill(~words, NEVER).logsumexp(-1)

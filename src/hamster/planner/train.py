@@ -86,7 +86,7 @@ PRESETS = {
         steps=600, evaluate_every=200, evaluate_on=256, muon_lr=0.004, adamw_lr=3e-4, warmup=0.05, decay=0.7
     ),
     "refusal": TrainConfig(
-        steps=2500, each=12, evaluate_every=500, evaluate_on=256, muon_lr=0.0, adamw_lr=2e-3, warmup=0.02, decay=0.7,
+        steps=1200, each=12, evaluate_every=1200, evaluate_on=256, muon_lr=0.0, adamw_lr=2e-3, warmup=0.02, decay=0.7,
         weight_decay=0.01, presence_only=True,
     ),
     "debug": TrainConfig(

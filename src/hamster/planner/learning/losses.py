@@ -56,7 +56,8 @@ def losses(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleList, ba
 def presence_loss(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleList, batch: Batch) -> dict[str, Tensor]:
     """Only the loss of refusing, for `model.presence` alone."""
     refused = ((batch.labels == tokens.END).any(-1) & ~(batch.labels >= tokens.PATCHES).any(-1)).float()
-    log_odds = model.read_presence(batch.pixel_values, batch.ids)
+    longest = int((batch.ids >= tokens.BYTES).sum(-1).max())  # answers come after the words, which cannot see them
+    log_odds = model.read_presence(batch.pixel_values, batch.ids[..., :longest])
     return {"refusal": F.binary_cross_entropy_with_logits(log_odds, refused)}
 
 
