@@ -19,6 +19,11 @@ processes="$(.venv/bin/python -c 'import os, torch; print(torch.cuda.device_coun
 .venv/bin/torchrun --nproc-per-node "$processes" -m hamster train planner --config nano \
     --data "$out/labels/planner" --out "$out/train/planner"
 
+# Three numbers of the scores and one of the refusals are fitted on the tabletop: the planner itself learns nothing there.
+stage "planner: what its scores mean, when it refuses"
+hamster eval planner tabletop-images:500 --seed 2000 --planner "$out/train/planner/model" --calibrate \
+    --out "$out/eval-planner"
+
 # The policy sees 320 demonstrations of the tabletop, the paper's budget: 220 pick and place, 50 press, 50 knock down.
 stage "policy: demonstrations"
 hamster label tabletop:320 --seed 0 -o "$out/labels/policy"
