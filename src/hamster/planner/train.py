@@ -3,6 +3,8 @@
     hamster train planner --config nano --out runs/planner
     torchrun --nproc-per-node 2 -m hamster train planner --config nano --out runs/planner     # two cores, or two GPUs
 
+Accelerate runs it; the processes have the gradients of one batch.
+
 The recipe: pointers, a mention loss, dense losses tied to the words, many instructions behind each image, Muon.
 """
 
@@ -18,16 +20,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import broadcast_object_list
 from numpy.typing import NDArray
 from rich.progress import Progress, TextColumn
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoProcessor
 
 import hamster.nano as nano
 from hamster import training_state
-from hamster.planner.learning import batches, corpus, optimisers, parallel
+from hamster.planner.learning import batches, corpus, optimisers
 from hamster.planner.learning.augment import Augmentation
-from hamster.planner.learning.batches import Share
+from hamster.planner.learning.batches import Batch, Share
 from hamster.planner.learning.held_out import evaluate
 from hamster.planner.learning.losses import build_probes, losses, presence_loss
 from hamster.planner.learning.pictures import Part
@@ -125,11 +129,12 @@ class _Run:
 
     def __init__(self, config: TrainConfig, parts: Sequence[Part], out: File, start: File | None) -> None:
         self.config, self.out, self.parts = config, out, parts
-        self.device, self.leads = parallel.start(), parallel.rank() == 0
+        self.accelerator = _accelerator()
+        self.device, self.leads = str(self.accelerator.device), bool(self.accelerator.is_main_process)
         self.writer = _writer(out / "tensorboard") if self.leads else None
         saved = out / "model" if (out / "state.safetensors").is_file() else start
         self.processor = _new_processor(parts) if saved is None else AutoProcessor.from_pretrained(saved)
-        with parallel.first_alone():
+        with self.accelerator.main_process_first():  # what it leaves on disk is not made twice
             self.corpus = corpus.load(parts, out / "cache", self.processor.tokenizer)
         self.shares, self.spare = _divided(self.corpus, parts, config.held_out)
         torch.manual_seed(config.seed)
@@ -143,9 +148,9 @@ class _Run:
         if config.presence_only:
             self.model.requires_grad_(False).presence.requires_grad_(True)
         self.probes = build_probes(self.model, torch.from_numpy(self.corpus.looks)).to(self.device)
-        self.optimisers = optimisers.build(
-            self.model, self.probes, config.muon_lr, config.adamw_lr, config.weight_decay
-        )
+        self.losses = self.accelerator.prepare(_Losses(self.model, self.probes, config.presence_only))
+        made = optimisers.build(self.model, self.probes, config.muon_lr, config.adamw_lr, config.weight_decay)
+        self.optimisers = {name: self.accelerator.prepare(each) for name, each in made.items()}
         self.step, self.elapsed, self.scores = 0, 0.0, dict[str, float]()
         self.modules: dict[str, nn.Module] = {"model": self.model, "probes": self.probes}
         if (out / "state.safetensors").is_file():
@@ -174,7 +179,7 @@ class _Run:
                 if self.step % self.config.log_every == 0:
                     self._log({name: value / self.config.log_every for name, value in sums.items()}, "train")
                     sums.clear()
-                self.elapsed = parallel.agree(self.elapsed + time.perf_counter() - began)
+                self.elapsed = _agreed(self.elapsed + time.perf_counter() - began)
                 if self.step % self.config.evaluate_every == 0:
                     self.evaluate()
                 if self.elapsed - saved > self.config.save_every_s:
@@ -189,15 +194,14 @@ class _Run:
         config = self.config
         batch = batches.sample(
             self.corpus, self.shares, self.step, config.batch, config.each, config.seed, config.augmentation,
-            self.device, parallel.rank(), parallel.processes(),
+            self.device, self.accelerator.process_index, self.accelerator.num_processes,
         )  # fmt: skip
         rate = _rate(self.progress, config)
-        with torch.autocast(self.device.split(":")[0], torch.bfloat16):
-            found = (presence_loss if config.presence_only else losses)(self.model, self.probes, batch)
+        with self.accelerator.autocast():
+            found = self.losses(batch)
         total = sum((WEIGHTS[name] * value for name, value in found.items()), torch.zeros((), device=self.device))
-        total.backward()  # type: ignore[no-untyped-call]
-        parallel.average_gradients(self.modules.values())
-        nn.utils.clip_grad_norm_(self.optimisers["adamw"].param_groups[0]["params"], 1.0)
+        self.accelerator.backward(total)
+        self.accelerator.clip_grad_norm_(self.optimisers["adamw"].param_groups[0]["params"], 1.0)
         for name, optimiser in self.optimisers.items():
             optimiser.param_groups[0]["lr"] = rate * (config.muon_lr if name == "muon" else config.adamw_lr)
             optimiser.step()
@@ -254,6 +258,29 @@ class _Run:
         speed = self.step * self.config.batch / max(self.elapsed, 1e-9)
         right = f", path right {self.scores['path']:.2f}" if self.scores else ""
         return f"step {self.step}, {speed:.0f} images/s{right}"
+
+
+class _Losses(nn.Module):
+    """A planner whose forward pass is its losses: what data parallelism wraps."""
+
+    def __init__(self, model: nano.HamsterNanoForConditionalGeneration, probes: nn.ModuleList, alone: bool) -> None:
+        super().__init__()
+        self.model, self.probes, self.of = model, probes, presence_loss if alone else losses
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        return self.of(self.model, self.probes, batch)
+
+
+def _accelerator() -> Any:
+    """Of the processes that were started. A batch may name nothing, or have no role, and leaves weights untouched."""
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+    return Accelerator(mixed_precision="bf16", cpu=not torch.cuda.is_available(), kwargs_handlers=[unused])
+
+
+def _agreed(value: float) -> float:
+    """The value that the first process has: clocks differ."""
+    agreed: float = broadcast_object_list([value])[0]
+    return agreed
 
 
 def _new_processor(parts: Sequence[Part]) -> Any:
