@@ -18,6 +18,7 @@ hamster ablate --train --config flow-dense,views --conditioners tokens,cloud,cha
     --policies nano --data "$out/labels" --episodes 36 --counterfactual 30 --seed 7000 --out "$out/conditioners"
 
 # Half and a quarter of the demonstrations, with a path and without.
-hamster ablate --train --config flow-dense --conditioners tokens,none --demonstrations 1,0.5,0.25 --steps 1000 \
+hamster ablate --train --config flow-dense --conditioners tokens,none --demonstrations 0.5,0.25 --steps 1000 \
+    --policies "$out/conditioners/train/flow-dense-tokens-100,$out/conditioners/train/flow-dense-none-100" \
     --cameras training --planners oracle,nano,none --data "$out/labels" --episodes 36 --counterfactual 0 --seed 7000 \
     --out "$out/demonstrations"
