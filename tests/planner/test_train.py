@@ -9,7 +9,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from hamster.planner import load_planner, train
-from hamster.planner.train import PRESETS, train_planner
+from hamster.planner.learning.config import PRESETS
+from hamster.planner.train import train_planner
 from tests.planner import drawn
 
 STEPS = 6
