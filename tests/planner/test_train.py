@@ -1,4 +1,3 @@
-import builtins
 import json
 from dataclasses import replace
 
@@ -74,19 +73,6 @@ def test_a_budget_is_needed(data, tmp_path):
     for budget in ({"steps": None}, {"seconds": 3.0}):
         with pytest.raises(ValueError, match="either steps or seconds"):
             train_planner(replace(TINY, **budget), [data], tmp_path)
-
-
-def test_without_tensorboard_the_extra_is_named(data, tmp_path, monkeypatch):
-    real = builtins.__import__
-
-    def missing(name, *args, **kwargs):
-        if "tensorboard" in name:
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(ValueError, match=r"hamster-vla\[train\]"):
-        train_planner(TINY, [data], tmp_path)
 
 
 def test_the_learning_rate_rises_stays_and_falls():

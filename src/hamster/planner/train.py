@@ -25,6 +25,7 @@ from accelerate.utils import broadcast_object_list
 from numpy.typing import NDArray
 from rich.progress import Progress, TextColumn
 from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
 from transformers import AutoProcessor
 
 import hamster.nano as nano
@@ -58,7 +59,7 @@ def train_planner(
         The last evaluation on held-out images, of all label sets and, where there are several, of each.
 
     Raises:
-        ValueError: no budget, no label set, or tensorboard is not installed.
+        ValueError: no budget, or no label set.
     """
     if (config.steps is None) == (config.seconds is None):
         raise ValueError("a training needs a budget: set either steps or seconds")
@@ -73,7 +74,7 @@ class _Run:
         self.config, self.out, self.parts = config, out, parts
         self.accelerator = _accelerator()
         self.device, self.leads = str(self.accelerator.device), bool(self.accelerator.is_main_process)
-        self.writer = _writer(out / "tensorboard") if self.leads else None
+        self.writer = SummaryWriter(str(out / "tensorboard")) if self.leads else None
         saved = out / "model" if (out / "state.safetensors").is_file() else start
         self.processor = _new_processor(parts) if saved is None else AutoProcessor.from_pretrained(saved)
         with self.accelerator.main_process_first():  # what it leaves on disk is not made twice
@@ -248,11 +249,3 @@ def _divided(
 
 def _rate(progress: float, config: TrainConfig) -> float:
     return min(1.0, (progress + 1e-4) / max(config.warmup, 1e-4), max(0.0, (1 - progress) / config.decay))
-
-
-def _writer(folder: File) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise ValueError("training writes TensorBoard metrics: pip install 'hamster-vla[train]'") from None
-    return SummaryWriter(str(folder))
