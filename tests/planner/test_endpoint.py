@@ -82,9 +82,18 @@ def completion(content, count=1, finish="stop", log_p=None):
     }  # fmt: skip
 
 
+def told(text, asked=2):
+    """What vLLM says of a conversation's tokens, here a character each, after those of the question, and of its end."""
+    tokens = [*text, "<end>", "\n"]
+    before = [None, *[{"7": {"logprob": -9, "rank": 1, "decoded_token": "?"}}] * (asked - 1)]
+    return before + [{str(i): {"logprob": -1, "rank": 3, "decoded_token": token}} for i, token in enumerate(tokens)]
+
+
 def like_vllm(path, body):
     if path == "/v1/models":
         return 200, {"object": "list", "data": [{"id": "m", "object": "model", "created": 0, "owned_by": "vllm"}]}
+    if "prompt_logprobs" in body:
+        return 200, completion("") | {"prompt_logprobs": told(PATH, 9)}
     return 200, completion(PATH, body["n"], log_p=[-0.5, -0.25])
 
 
@@ -102,7 +111,10 @@ def test_a_server_that_can_do_everything(serve):
     sampling = Sampling(50, 0.5, 0.9, n=3, seed=7, grammar="[ab]{1,3}")
     answers = backend.answer([QUESTION, Question(None, "hello")], sampling)
     assert backend.name == "m" and [[a.text for a in each] for each in answers] == [[PATH] * 3] * 2
-    assert answers[0][0].log_p == (-0.5, -0.25) and (answers[0][0].prompt_tokens, answers[0][0].tokens) == (9, 2)
+    assert answers[0][0].log_p == (-1.0,) * (len(PATH) + 1) and (answers[0][0].prompt_tokens, answers[0][0].tokens) == (
+        9,
+        2,
+    )
     body = next(body for body in server.bodies() if len(body["messages"][0]["content"]) == 2)
     assert {key: body[key] for key in ("model", "max_tokens", "temperature", "top_p", "n", "seed", "logprobs")} == {
         "model": "m", "max_tokens": 50, "temperature": 0.5, "top_p": 0.9, "n": 3, "seed": 7, "logprobs": True,
@@ -179,6 +191,65 @@ def test_nobody_there_and_nobody_answering(serve):
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
         with pytest.raises(PlanError, match=r"did not answer within 0\.2 s"):
             EndpointBackend(url, "m", timeout_s=0.2).answer([QUESTION], Sampling())
+
+
+def vllm(text, listed, finish="stop"):
+    """One that says after its grammar that it was sure, and on being asked what `listed` says."""
+
+    def reply(path, body):
+        if body is None:
+            return like_vllm(path, body)
+        if "prompt_logprobs" in body:
+            return listed if isinstance(listed, tuple) else (200, completion("") | {"prompt_logprobs": listed})
+        usage = {"usage": {"prompt_tokens": 2, "completion_tokens": 5, "total_tokens": 7}}
+        return 200, completion(text, finish=finish, log_p=[0.0] * 5) | usage
+
+    return reply
+
+
+def test_behind_vllm_log_probabilities_are_the_models_own(serve):
+    """Its own are those after the grammar: of a refusal that nothing else was allowed to, 1."""
+    server = serve(vllm("none", told("none")))
+    backend = EndpointBackend.at(f"{server.url}/v1")
+    assert backend.answer([QUESTION], Sampling())[0][0].log_p == (0.0,) * 5
+    answer = backend.answer([QUESTION], Sampling(grammar="none"))[0][0]
+    assert answer.log_p == (-1.0,) * 5 and answer.text == "none"
+    again = server.bodies()[-1]
+    assert again["messages"][1] == {"role": "assistant", "content": "none"} and not again["add_generation_prompt"]
+    assert "structured_outputs" not in again and again["messages"][:1] == server.bodies()[-2]["messages"]
+
+
+@pytest.mark.parametrize("listed", [
+    None, [], told("nine"), told("none")[:5], [{}] * 9, [None] * 9, "text" * 9, [{"1": 3}] * 9, (400, {"error": {}}),
+])  # fmt: skip
+def test_what_vllm_does_not_tell_is_not_made_up(serve, listed):
+    backend = EndpointBackend.at(f"{serve(vllm('none', listed)).url}/v1")
+    assert backend.answer([QUESTION], Sampling(grammar="none"))[0][0].log_p == ()
+
+
+def test_an_answer_that_was_cut_off_has_no_end_to_be_likely(serve):
+    backend = EndpointBackend.at(f"{serve(vllm('none', told('none'), 'length')).url}/v1")
+    assert backend.answer([QUESTION], Sampling(grammar="none"))[0][0].log_p == (-1.0,) * 4
+
+
+PIXELS = '[{"point_2d": [28, 14], "label": "1"}, {"point_2d": [56, 28], "label": "2"}]'
+
+
+def models(**more):
+    return {"data": [{"id": "m", "object": "model", "created": 0, "owned_by": "x"} | more]}
+
+
+def test_pixels_of_a_scaled_image_need_a_server_that_says_how_it_scales(serve):
+    """Our own does; 40 x 30 becomes 112 x 84 there."""
+    for more, reason in (({}, "does not say how it scales"), ({"scaling": {"factor": -1}}, "cannot be read")):
+        silent = serve(lambda path, body, more=more: (200, models(**more) if body is None else completion(PIXELS)))
+        with pytest.raises(PlanError, match=reason) as caught:
+            load_planner(f"{silent.url}/v1", dialect="qwen2.5-vl").plan(IMAGE, "go")
+        assert "\n" not in caught.value.reason and not silent.bodies()
+    scaling = {"factor": 28, "min_pixels": 84 * 112, "max_pixels": 84 * 112}
+    server = serve(lambda path, body: (200, models(scaling=scaling) if body is None else completion(PIXELS)))
+    path = load_planner(f"{server.url}/v1", dialect="qwen2.5-vl").plan(IMAGE, "go").path
+    assert path.uv == pytest.approx(np.array([[28 / 112, 14 / 84], [56 / 112, 28 / 84]]))
 
 
 def test_which_model_is_meant(serve):

@@ -1,4 +1,3 @@
-import builtins
 import json
 from dataclasses import replace
 
@@ -9,7 +8,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from hamster.planner import load_planner, train
-from hamster.planner.train import PRESETS, train_planner
+from hamster.planner.learning.config import PRESENCE, PRESETS
+from hamster.planner.train import train_planner
 from tests.planner import drawn
 
 STEPS = 6
@@ -75,19 +75,6 @@ def test_a_budget_is_needed(data, tmp_path):
             train_planner(replace(TINY, **budget), [data], tmp_path)
 
 
-def test_without_tensorboard_the_extra_is_named(data, tmp_path, monkeypatch):
-    real = builtins.__import__
-
-    def missing(name, *args, **kwargs):
-        if "tensorboard" in name:
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(ValueError, match=r"hamster-vla\[train\]"):
-        train_planner(TINY, [data], tmp_path)
-
-
 def test_the_learning_rate_rises_stays_and_falls():
     config = replace(TINY, warmup=0.1, decay=0.5)
     rates = [train._rate(p, config) for p in (0, 0.05, 0.1, 0.5, 0.75, 1)]
@@ -97,7 +84,7 @@ def test_the_learning_rate_rises_stays_and_falls():
 def test_only_presence_is_taught_and_paths_stay_as_they_are(trained, tmp_path):
     data = drawn.write(tmp_path / "drawn", 12, seed=3, each=5, absent=4)
     config = replace(PRESETS["refusal"], steps=40, batch=6, each=8, log_every=10, evaluate_every=40, evaluate_on=8)
-    config = replace(config, model=TINY.model | train.PRESENCE, adamw_lr=1e-2)
+    config = replace(config, model=TINY.model | PRESENCE, adamw_lr=1e-2)
     scores = train_planner(config, [data], tmp_path / "out", trained / "model")
     assert 0 <= scores["refused"] <= 1 and 0 <= scores["falsely_refused"] <= 1
     losses = [json.loads(line)["refusal"] for line in (tmp_path / "out" / "train.jsonl").read_text().splitlines()]

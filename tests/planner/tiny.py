@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConfig, PreTrainedTokenizerFast
 
@@ -65,7 +66,16 @@ def tiny(model_type: str, folder: Path | str, seed: int = 0) -> Path:
     ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     model.generation_config = GenerationConfig(**ends, pad_token_id=tokenizer.pad_token_id)
     model.save_pretrained(folder)
+    if model_type == "llava":
+        _name_as_published(folder / "model.safetensors")
     return folder
+
+
+def _name_as_published(weights: Path) -> None:
+    """transformers saves what it loaded by the names that it had; of a new LLaVA it does not know those of CLIP."""
+    old, new = "vision_tower.", "vision_tower.vision_model."
+    named = {name.replace(old, new) if name.startswith(old) else name: w for name, w in load_file(weights).items()}
+    save_file(named, weights, metadata={"format": "pt"})
 
 
 @cache
@@ -186,7 +196,7 @@ def _smolvlm() -> Recipe:
 def _paligemma() -> Recipe:
     places = [f"<loc{i:04d}>" for i in range(1024)] + [f"<seg{i:03d}>" for i in range(128)]
     tokenizer = _tokenizer(["<pad>", "<eos>", "<bos>", "<image>"], "<eos>", "<pad>", "<bos>", image_token="<image>")
-    tokenizer.add_tokens(places)  # as the published tokenizer: ordinary tokens, not special ones
+    tokenizer.add_tokens(["\n", *places])  # as the published tokenizer: ordinary tokens, not special ones
     config = {
         "text_config": _decoder(tokenizer, model_type="gemma", head_dim=32, tie_word_embeddings=True),
         "vision_config": _siglip("siglip_vision_model", 32, projection_dim=64, vision_use_head=False),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from hamster.cli.ablate import Ablate
+from hamster.cli.extras import extra
 from hamster.cli.names import listed
 from hamster.cli.show import with_progress
 from hamster.evaluate.ablation import ablate
@@ -23,7 +24,8 @@ def run_ablation(options: Ablate) -> None:
         return
     for variant in (each for each in found if not each.is_trained):
         console.print(f"training {variant.name}", style="bold")
-        variant.train(options.data, options.out / "train" / "packs")
+        with extra("train"):
+            variant.train(options.data, options.out / "train" / "packs")
     ablate(_config(options, found), with_progress)
     console.print((options.out / "ablation.md").read_text(), soft_wrap=True, markup=False)
     console.print(f"look at {options.out / 'ablation.png'}", soft_wrap=True)

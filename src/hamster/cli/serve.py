@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from tyro.conf import subcommand
 
+from hamster.cli.extras import extra
+
 
 @dataclass(frozen=True)
 class ServePolicy:
@@ -29,14 +31,8 @@ class ServePolicy:
 
     def run(self) -> None:
         """Serves; the first line on standard output says where."""
-        try:
+        with extra("serve"):
             from hamster.cli.serve_policy import serve_policy
-        except ModuleNotFoundError as error:
-            if error.name not in ("websockets", "msgpack", "hamster_client"):
-                raise
-            raise ValueError(
-                f"serving needs {error.name}: pip install 'hamster-vla[serve]' ./packages/hamster_client"
-            ) from None
         from hamster.policy.serve import Limits
 
         if not (self.deadline_s > 0 and self.clients > 0 and self.message_mib > 0):
@@ -78,13 +74,9 @@ class ServePlanner:
 
     def run(self) -> None:
         """Serves; the first line on standard output says where, once the model is warm."""
-        try:
+        with extra("serve"):
             from hamster.cli.serve_planner import serve_planner
             from hamster.planner.serve import Limits
-        except ModuleNotFoundError as error:
-            if error.name not in ("fastapi", "uvicorn", "prometheus_client", "h11", "starlette", "pydantic", "httpx"):
-                raise
-            raise ValueError(f"serving needs {error.name}: pip install 'hamster-vla[serve]'") from None
         limits = Limits(
             body_bytes=self.body_mib << 20, batch=self.batch, queue=self.queue, deadline_s=self.deadline_s,
             drain_s=self.drain_s,

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 from hamster.cli.listen import api_key_for
 from hamster.planner import load_planner
 from hamster.planner.backend import Backend
+from hamster.planner.loading import load_processor
 from hamster.planner.serve import Limits, Served, create_app
 from hamster.planner.serve.run import Server, address, bound
 from hamster.planner.serve.upstream import Upstream
-from hamster.planner.serve.vllm import Vllm, planner_over
+from hamster.planner.serve.vllm import Vllm, behind, template_for
 
 if TYPE_CHECKING:
     from hamster.cli.serve import ServePlanner
@@ -73,10 +74,10 @@ def _served(options: ServePlanner) -> Iterator[Served]:
         url, key = options.model.partition("#")[0].rstrip("/"), os.environ.get("OPENAI_API_KEY", "none")
         yield Served(name, planner, planner.backend, planner.dialect, Upstream(url, key, planner.backend.name))
     else:
-        arguments = shlex.split(options.vllm_arguments)
-        with Vllm(options.model, name, options.vllm_python or sys.executable, arguments) as vllm:
-            planner = planner_over(vllm, name, options.model, options.deadline_s)
-            upstream = Upstream(vllm.url, vllm.api_key, name)
+        arguments, processor = shlex.split(options.vllm_arguments), load_processor(options.model)
+        python, template = options.vllm_python or sys.executable, template_for(processor)
+        with Vllm(options.model, name, python, arguments, template) as vllm:
+            planner, upstream = behind(vllm, name, options.model, processor, options.deadline_s)
             yield Served(name, planner, planner.backend, planner.dialect, upstream, is_alive=lambda: vllm.is_alive)
 
 

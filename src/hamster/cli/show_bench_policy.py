@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
+from hamster.bench.gpu import bench_gpu
 from hamster.bench.policy import Step, bench_policy, to_json
 from hamster.provenance import run_info
 
@@ -20,12 +22,16 @@ def show_bench_policy(out: Path, as_json: bool) -> None:
             found.append(step)
             status.update(f"timed {step.family} {step.case} …")
     record = to_json(found)
+    if torch.cuda.is_available():
+        record["gpu"] = bench_gpu()
     out.mkdir(parents=True, exist_ok=True)
     (out / "bench_policy.json").write_text(json.dumps(record | {"run": run_info()}, indent=1) + "\n")
     if as_json:
         console.print_json(json.dumps(record), indent=None)
     else:
         console.print(_table(found))
+        if "gpu" in record:
+            console.print_json(json.dumps(record["gpu"]))
 
 
 def _table(steps: list[Step]) -> Table:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from tyro.conf import Positional, UseCounterAction
 
+from hamster.cli.extras import extra
 from hamster.cli.names import listed
 
 LABELS = {"planner": "offdomain:13888", "policy": "tabletop:320"}
@@ -74,8 +75,9 @@ class Train:
         else:
             from hamster.policy.learning.presets import adapted, by_heart
             from hamster.policy.learning.presets import preset as policy_preset
-            from hamster.policy.learning.train import train_policy
 
+            with extra("train"):
+                from hamster.policy.learning.train import train_policy
             self._refuse("a planner's; a policy has none", **self._tuned, dry_run=self.dry_run or None)
             if len(data) != 1 or self.model:
                 raise ValueError("a policy is trained from nothing, on one label set: give one --data, and no --model")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hamster.cli.extras import extra
 from hamster.planner.learning.pictures import Part
 
 
@@ -35,8 +36,9 @@ def train_planner(config: str, parts: list[Part], model: str | None, out: Path, 
         named = ", ".join(["--dry-run"] * bool(dry) + [f"--{key.replace('_', '-')}" for key in changes])
         raise ValueError(f"{named} belong to fine-tuning (--config lora, say, and --model): {config} has none")
     from hamster.planner.planner import find_planner
-    from hamster.planner.train import train_planner as train_nano
 
+    with extra("train"):
+        from hamster.planner.train import train_planner as train_nano
     train_nano(chosen, parts, out, find_planner(model) if model else None)
 
 
@@ -46,14 +48,15 @@ def _fine_tune(
     if model is None:
         raise ValueError(f"--config {name} fine-tunes a model: give --model, a folder or a hub id (OWNER/NAME)")
     where = str(_folder(model) or model)
-    if dry:
-        from hamster.planner.sft.dry_run import show
+    with extra("finetune"):
+        if dry:
+            from hamster.planner.sft.dry_run import show
 
-        show(where, config, parts, out, dialect)
-    else:
-        from hamster.planner.sft.run import fine_tune
+            show(where, config, parts, out, dialect)
+        else:
+            from hamster.planner.sft.run import fine_tune
 
-        fine_tune(where, config, parts, out, dialect)
+            fine_tune(where, config, parts, out, dialect)
 
 
 def _folder(model: str) -> Path | None:

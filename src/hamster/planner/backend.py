@@ -32,6 +32,7 @@ class Sampling:
             matches whole; "" for none.
         closing: what ends an answer in this grammar: one that is cut off ends with it, after the last place where that
             matches, so that it matches, too. "" leaves it as it is.
+        pieces: whether each token's own text shall come with an answer.
 
     Raises:
         ValueError: for numbers that make no sense.
@@ -44,6 +45,7 @@ class Sampling:
     seed: int | None = None
     grammar: str = ""
     closing: str = ""
+    pieces: bool = False
 
     def __post_init__(self) -> None:
         if not (self.max_new_tokens >= 1 and self.temperature >= 0 and 0 < self.top_p <= 1 and self.n >= 1):
@@ -63,6 +65,7 @@ class Answer:
         certainty: how sure the model is that the answer is right, in [0, 1], where its kind can tell better than by
             the probabilities of its tokens.
         prompt_tokens, tokens: in the question (with image tokens) and in this answer; 0 where a backend does not say.
+        pieces: the text of each of the tokens of `log_p`, the end mark's too, where they were asked for.
     """
 
     text: str
@@ -71,6 +74,7 @@ class Answer:
     prompt_tokens: int = 0
     tokens: int = 0
     certainty: float | None = None
+    pieces: tuple[str, ...] = ()
 
 
 class Backend(Protocol):

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path as File
 from typing import Any
 
+from hamster.path.dialects import DIALECTS
 from hamster.planner.calibration import Calibration
-from hamster.planner.families import check_pairing, seen_size
+from hamster.planner.families import check_pairing, scaling_of
 from hamster.planner.speech import Speech, prompt_of, speech_of
 from hamster.planner.vlm import VlmPlanner
 
@@ -28,7 +29,7 @@ def from_checkpoint(
     backend.refuse_above = calibration.refuse_above
     defaults = {"max_new_tokens": backend.family.max_new_tokens, "calibration": calibration}
     return VlmPlanner(
-        backend, _allowed(speech, abstains), seen=lambda size: seen_size(backend.processor, size),
+        backend, _allowed(speech, abstains), seen=scaling_of(backend.processor),
         **{**defaults, **options},
     )  # fmt: skip
 
@@ -37,8 +38,9 @@ def behind_endpoint(address: str, dialect: str | None, abstains: bool | None, op
     """A planner over http://HOST:PORT/v1#MODEL; see `load_planner`."""
     from hamster.planner.endpoint import EndpointBackend
 
-    speech = _allowed(Speech(dialect or "hamster"), abstains)
-    return VlmPlanner(EndpointBackend.at(address), speech, **options)
+    speech, backend = _allowed(Speech(dialect or "hamster"), abstains), EndpointBackend.at(address)
+    seen = {"seen": lambda size: backend.seen(size, speech.dialect)} if DIALECTS[speech.dialect].needs_size else {}
+    return VlmPlanner(backend, speech, **{**seen, **options})
 
 
 def _allowed(speech: Speech, abstains: bool | None) -> Speech:

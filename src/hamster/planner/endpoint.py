@@ -10,18 +10,20 @@ import base64
 import io
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import openai
 from PIL import Image
 
 from hamster.path import PlanError
-from hamster.path.dialects import closed
+from hamster.path.dialects import DIALECTS, Size, closed
+from hamster.planner import retold
 from hamster.planner.backend import Answer, Question, Sampling
+from hamster.planner.families import Scaling
 
 CONSTRAINED = frozenset({"vllm", "hamster"})  # who, as the owner of its models, takes structured_outputs
 TIMEOUT_S = 120.0
@@ -41,15 +43,16 @@ class EndpointBackend:
         api_key: by default that in the environment variable OPENAI_API_KEY, if any.
         timeout_s: for one answer.
         lossless: PNG instead of JPEG.
+        prepare: what is done to an image before it is sent, if anything.
         workers: questions that are under way at a time.
     """
 
     def __init__(
         self, url: str, model: str = "", api_key: str | None = None, timeout_s: float = TIMEOUT_S,
-        lossless: bool = True, workers: int = 8,
+        lossless: bool = True, workers: int = 8, prepare: Callable[[Image.Image], Image.Image] | None = None,
     ) -> None:  # fmt: skip
         key = api_key or os.environ.get("OPENAI_API_KEY") or "none"
-        self.url, self.lossless, self.workers = url, lossless, workers
+        self.url, self.lossless, self.workers, self._prepare = url, lossless, workers, prepare
         self._client: Any = openai.OpenAI(base_url=url, api_key=key, timeout=timeout_s, max_retries=1)
         self._model = model
         self._plain = False  # whether the server refused what only some know
@@ -77,6 +80,22 @@ class EndpointBackend:
         with ThreadPoolExecutor(min(self.workers, max(1, len(questions)))) as pool:
             return list(pool.map(lambda question: self._answers(name, question, sampling), questions))
 
+    def seen(self, size: Size, dialect: str) -> Size:
+        """The size at which the model there sees an image, for a dialect that counts pixels.
+
+        Raises:
+            PlanError: if the dialect counts those of the scaled image, and the server does not say how it scales.
+        """
+        stated = next((getattr(model, "scaling", None) for model in self._models if model.id == self.name), None)
+        if isinstance(stated, dict):
+            return _scaling(stated, self.url)(size)
+        if DIALECTS[dialect].frame == "scaled image's pixels":
+            raise PlanError(
+                f"{dialect} counts pixels of the image as the model sees it, and {self.url} does not say how it scales "
+                "images; serve the model by hamster serve planner, or take a dialect of relative coordinates"
+            )
+        return size
+
     @cached_property
     def _models(self) -> list[Any]:
         try:
@@ -100,7 +119,10 @@ class EndpointBackend:
             "max_tokens": sampling.max_new_tokens, "temperature": sampling.temperature, "top_p": sampling.top_p,
         }  # fmt: skip
         try:
-            return self._read(self._create(request, self._more(sampling)), sampling)
+            answers = self._read(self._create(request, self._more(sampling)), sampling)
+            if sampling.grammar and self._is_vllm:
+                answers = [replace(each, log_p=self._own_log_p(request, each)) for each in answers]
+            return [_ended(each, sampling) for each in answers]
         except openai.APIError as error:
             raise self._failed(error) from None
         except PlanError:
@@ -119,6 +141,21 @@ class EndpointBackend:
         self._plain = True
         return reply
 
+    def _own_log_p(self, request: dict[str, Any], answer: Answer) -> tuple[float, ...]:
+        """What the model thinks of an answer, whatever the grammar left it to say; () if the server does not tell."""
+        said = {"role": "assistant", "content": answer.text}
+        again = request | {"messages": [*request["messages"], said], "max_tokens": 1, "temperature": 0}
+        try:
+            reply = self._client.chat.completions.create(**again, extra_body=dict(retold.FIELDS))
+        except openai.BadRequestError:  # no room for one more token, or an older vLLM
+            return ()
+        listed = getattr(reply, "prompt_logprobs", None)
+        return retold.log_p_of(listed, answer.prompt_tokens, answer.text, answer.finish == "stop")
+
+    @property
+    def _is_vllm(self) -> bool:
+        return any("vllm" in (model.owned_by, getattr(model, "chats", None)) for model in self._models)
+
     def _more(self, sampling: Sampling) -> dict[str, Any]:
         """What only some servers know."""
         more: dict[str, Any] = {"n": sampling.n, "logprobs": True}
@@ -134,7 +171,9 @@ class EndpointBackend:
         if question.image is None:
             return parts
         file = io.BytesIO()
-        Image.fromarray(question.image).save(file, "PNG" if self.lossless else "JPEG", quality=95, compress_level=1)
+        image = Image.fromarray(question.image)
+        image = image if self._prepare is None else self._prepare(image)
+        image.save(file, "PNG" if self.lossless else "JPEG", quality=95, compress_level=1)
         kind = "png" if self.lossless else "jpeg"
         data = base64.b64encode(file.getvalue()).decode()
         return [{"type": "image_url", "image_url": {"url": f"data:image/{kind};base64,{data}"}}, *parts]
@@ -154,11 +193,9 @@ class EndpointBackend:
             raise PlanError(f"{self.url} gave an answer without text")
         listed = getattr(getattr(choice, "logprobs", None), "content", None) or []
         log_p = tuple(float(token.logprob) for token in listed)
-        if getattr(choice, "finish_reason", None) != "length":
-            return Answer(text, log_p, "stop", prompt_tokens, len(log_p) or tokens)
-        if sampling.grammar and sampling.closing:
-            text = closed(text, sampling.grammar, sampling.closing) or text
-        return Answer(text, log_p, "length", prompt_tokens, len(log_p) or tokens)
+        pieces = tuple(str(getattr(token, "token", "")) for token in listed) if sampling.pieces else ()
+        finish: Literal["stop", "length"] = "length" if getattr(choice, "finish_reason", None) == "length" else "stop"
+        return Answer(text, log_p, finish, prompt_tokens, len(log_p) or tokens, pieces=pieces)
 
     def _failed(self, error: openai.APIError) -> PlanError:
         """One line for whatever goes wrong on the way."""
@@ -168,6 +205,20 @@ class EndpointBackend:
             return PlanError(f"{self.url} cannot be reached: {_line(error.__cause__ or error)}")
         status = f"{error.status_code} " if isinstance(error, openai.APIStatusError) else ""
         return PlanError(f"{self.url} says {status}{_line(error)}")
+
+
+def _ended(answer: Answer, sampling: Sampling) -> Answer:
+    """One that was cut off is ended after its last whole waypoint."""
+    if answer.finish != "length" or not (sampling.grammar and sampling.closing):
+        return answer
+    return replace(answer, text=closed(answer.text, sampling.grammar, sampling.closing) or answer.text)
+
+
+def _scaling(stated: dict[str, Any], url: str) -> Scaling:
+    try:
+        return Scaling(**stated)
+    except (TypeError, ValueError):
+        raise PlanError(f"{url} says how it scales images in a way that cannot be read") from None
 
 
 def _text(content: Any) -> str | None:

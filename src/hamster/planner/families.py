@@ -146,24 +146,61 @@ def dialects_of(model_type: str, taught: bool = False) -> list[str]:
     return [name for name in seen if taught or not _misreads(name, family.dialect)]
 
 
-def seen_size(processor: Any, size: Size) -> Size:
-    """The size of an image as the model sees it, by the limits of its own processor; for dialects that count pixels."""
+@dataclass(frozen=True)
+class Scaling:
+    """How a model's processor scales images: from a size to that which the model sees, for dialects that count pixels.
+
+    Attributes:
+        factor: what both sides become multiples of.
+        min_pixels, max_pixels: between which the area stays.
+
+    Raises:
+        ValueError: for limits that no processor has.
+    """
+
+    factor: int
+    min_pixels: int
+    max_pixels: int
+
+    def __post_init__(self) -> None:
+        if not (self.factor >= 1 and 1 <= self.min_pixels <= self.max_pixels):
+            raise ValueError("need factor >= 1 and 1 <= min_pixels <= max_pixels")
+
+    def __call__(self, size: Size) -> Size:
+        """The size that the model sees; ValueError for an image that is too narrow for it."""
+        return ScaledSize(*smart_resize(size, self.factor, self.min_pixels, self.max_pixels))
+
+
+def scaling_of(processor: Any) -> Callable[[Size], Size]:
+    """From an image's size to its size as the model sees it: a `Scaling` for those that keep proportions."""
     images = processor.image_processor
     merge = getattr(images, "merge_size", None)
     if merge is None:
-        return size
+        return _as_it_is
     limits = dict(images.size)
-    least, most = limits["shortest_edge"], limits["longest_edge"]
-    return ScaledSize(*smart_resize(size, images.patch_size * merge, least, most))
+    return Scaling(images.patch_size * merge, limits["shortest_edge"], limits["longest_edge"])
+
+
+def seen_size(processor: Any, size: Size) -> Size:
+    """The size of an image as the model sees it, by the limits of its own processor."""
+    return scaling_of(processor)(size)
+
+
+def crops(processor: Any) -> bool:
+    """Whether a processor would cut an image's sides away, so that it must be `prepared`."""
+    return bool(getattr(processor.image_processor, "do_center_crop", False))
 
 
 def prepared(image: Image.Image, processor: Any) -> Image.Image:
     """The image for a processor that would cut its sides away: squeezed, as relative coordinates do not mind."""
-    images = processor.image_processor
-    if not getattr(images, "do_center_crop", False):
+    if not crops(processor):
         return image
-    crop = dict(images.crop_size)
+    crop = dict(processor.image_processor.crop_size)
     return image.resize((crop["width"], crop["height"]), Image.Resampling.BICUBIC)
+
+
+def _as_it_is(size: Size) -> Size:
+    return size
 
 
 @cache

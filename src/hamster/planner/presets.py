@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 
-from hamster.planner import train
+from hamster.planner.learning.config import PRESETS as NANO
+from hamster.planner.learning.config import TrainConfig
 from hamster.planner.sft.presets import PRESETS as SFT
 from hamster.planner.sft.presets import SftConfig
-from hamster.planner.train import TrainConfig
 
-PRESETS: dict[str, TrainConfig | SftConfig] = {**train.PRESETS, **SFT}
+PRESETS: dict[str, TrainConfig | SftConfig] = {**NANO, **SFT}
 
 
 def preset(name: str) -> TrainConfig | SftConfig:
@@ -19,6 +19,6 @@ def preset(name: str) -> TrainConfig | SftConfig:
     near = difflib.get_close_matches(name, PRESETS, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise ValueError(
-        f"no planner configuration {name!r}; {hint}there are {', '.join(train.PRESETS)} for the nano planner, "
+        f"no planner configuration {name!r}; {hint}there are {', '.join(NANO)} for the nano planner, "
         f"and {', '.join(SFT)} for any model given by --model"
     )

@@ -3,6 +3,8 @@
     hamster train planner --config nano --out runs/planner
     torchrun --nproc-per-node 2 -m hamster train planner --config nano --out runs/planner     # two cores, or two GPUs
 
+Accelerate runs it; the processes have the gradients of one batch.
+
 The recipe: pointers, a mention loss, dense losses tied to the words, many instructions behind each image, Muon.
 """
 
@@ -12,22 +14,25 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path as File
 from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import broadcast_object_list
 from numpy.typing import NDArray
 from rich.progress import Progress, TextColumn
-from torch import nn
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
 from transformers import AutoProcessor
 
 import hamster.nano as nano
 from hamster import training_state
-from hamster.planner.learning import batches, corpus, optimisers, parallel
-from hamster.planner.learning.augment import Augmentation
-from hamster.planner.learning.batches import Share
+from hamster.planner.learning import batches, corpus, optimisers
+from hamster.planner.learning.batches import Batch, Share
+from hamster.planner.learning.config import TrainConfig
 from hamster.planner.learning.held_out import evaluate
 from hamster.planner.learning.losses import build_probes, losses, presence_loss
 from hamster.planner.learning.pictures import Part
@@ -36,65 +41,7 @@ from hamster.planner.quiet import quiet
 WEIGHTS = {"answer": 1.0, "refusal": 1.0}
 WEIGHTS |= dict.fromkeys(("mention", "early_mention", "roles", "colour", "kind"), 0.5)
 
-PRESENCE = {"presence_heads": 16}
-
 COMMON = 5000  # a word that is used less than once in so many instructions is spelt
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How to train a planner.
-
-    Attributes:
-        steps: optimiser steps, or None to train for `seconds`.
-        seconds: of training, summed over all resumptions; the learning rate follows whichever budget is set.
-        batch: images a step, of all processes together. each: instructions behind each image.
-        muon_lr: of the decoder's matrices and the tower's kernels. adamw_lr: of everything else. weight_decay: of both.
-        warmup: share of the budget in which the rates rise. decay: share in which they fall to zero.
-        save_every_s: seconds between checkpoints. log_every: steps between metrics.
-        evaluate_every: steps between evaluations on `evaluate_on` instructions of held-out images (the last
-            `held_out` share of each set, at most 500).
-        model: changes to `HamsterNanoConfig`, also of a planner to fine-tune, where they only add to it.
-        presence_only: teach only what says that something is not in view; all paths stay as they are.
-        augmentation: how images are varied.
-        seed: of everything.
-    """
-
-    steps: int | None = None
-    seconds: float | None = None
-    batch: int = 16
-    each: int = 8
-    muon_lr: float = 0.02
-    adamw_lr: float = 1.5e-3
-    weight_decay: float = 0.01
-    warmup: float = 0.01
-    decay: float = 0.45
-    save_every_s: float = 120.0
-    log_every: int = 20
-    evaluate_every: int = 500
-    evaluate_on: int = 192
-    held_out: float = 0.05
-    model: dict[str, Any] = field(default_factory=lambda: dict(PRESENCE))
-    presence_only: bool = False
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    seed: int = 0
-
-
-PRESETS = {
-    "nano": TrainConfig(steps=7000, evaluate_every=1000, evaluate_on=256),
-    "finetune": TrainConfig(
-        steps=600, evaluate_every=200, evaluate_on=256, muon_lr=0.004, adamw_lr=3e-4, warmup=0.05, decay=0.7
-    ),
-    "refusal": TrainConfig(
-        steps=1200, each=12, evaluate_every=1200, evaluate_on=256, muon_lr=0.0, adamw_lr=2e-3, warmup=0.02, decay=0.7,
-        weight_decay=0.01, presence_only=True,
-    ),
-    "debug": TrainConfig(
-        steps=20, batch=4, each=4, log_every=5, evaluate_every=10, evaluate_on=8,
-        model={"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64,
-               "tower_channels": [8, 16, 32], "tower_blocks": [0, 1], **PRESENCE},
-    ),
-}  # fmt: skip
 
 
 def train_planner(
@@ -112,7 +59,7 @@ def train_planner(
         The last evaluation on held-out images, of all label sets and, where there are several, of each.
 
     Raises:
-        ValueError: no budget, no label set, or tensorboard is not installed.
+        ValueError: no budget, or no label set.
     """
     if (config.steps is None) == (config.seconds is None):
         raise ValueError("a training needs a budget: set either steps or seconds")
@@ -125,11 +72,12 @@ class _Run:
 
     def __init__(self, config: TrainConfig, parts: Sequence[Part], out: File, start: File | None) -> None:
         self.config, self.out, self.parts = config, out, parts
-        self.device, self.leads = parallel.start(), parallel.rank() == 0
-        self.writer = _writer(out / "tensorboard") if self.leads else None
+        self.accelerator = _accelerator()
+        self.device, self.leads = str(self.accelerator.device), bool(self.accelerator.is_main_process)
+        self.writer = SummaryWriter(str(out / "tensorboard")) if self.leads else None
         saved = out / "model" if (out / "state.safetensors").is_file() else start
         self.processor = _new_processor(parts) if saved is None else AutoProcessor.from_pretrained(saved)
-        with parallel.first_alone():
+        with self.accelerator.main_process_first():  # what it leaves on disk is not made twice
             self.corpus = corpus.load(parts, out / "cache", self.processor.tokenizer)
         self.shares, self.spare = _divided(self.corpus, parts, config.held_out)
         torch.manual_seed(config.seed)
@@ -143,9 +91,9 @@ class _Run:
         if config.presence_only:
             self.model.requires_grad_(False).presence.requires_grad_(True)
         self.probes = build_probes(self.model, torch.from_numpy(self.corpus.looks)).to(self.device)
-        self.optimisers = optimisers.build(
-            self.model, self.probes, config.muon_lr, config.adamw_lr, config.weight_decay
-        )
+        self.losses = self.accelerator.prepare(_Losses(self.model, self.probes, config.presence_only))
+        made = optimisers.build(self.model, self.probes, config.muon_lr, config.adamw_lr, config.weight_decay)
+        self.optimisers = {name: self.accelerator.prepare(each) for name, each in made.items()}
         self.step, self.elapsed, self.scores = 0, 0.0, dict[str, float]()
         self.modules: dict[str, nn.Module] = {"model": self.model, "probes": self.probes}
         if (out / "state.safetensors").is_file():
@@ -174,7 +122,7 @@ class _Run:
                 if self.step % self.config.log_every == 0:
                     self._log({name: value / self.config.log_every for name, value in sums.items()}, "train")
                     sums.clear()
-                self.elapsed = parallel.agree(self.elapsed + time.perf_counter() - began)
+                self.elapsed = _agreed(self.elapsed + time.perf_counter() - began)
                 if self.step % self.config.evaluate_every == 0:
                     self.evaluate()
                 if self.elapsed - saved > self.config.save_every_s:
@@ -189,15 +137,14 @@ class _Run:
         config = self.config
         batch = batches.sample(
             self.corpus, self.shares, self.step, config.batch, config.each, config.seed, config.augmentation,
-            self.device, parallel.rank(), parallel.processes(),
+            self.device, self.accelerator.process_index, self.accelerator.num_processes,
         )  # fmt: skip
         rate = _rate(self.progress, config)
-        with torch.autocast(self.device.split(":")[0], torch.bfloat16):
-            found = (presence_loss if config.presence_only else losses)(self.model, self.probes, batch)
+        with self.accelerator.autocast():
+            found = self.losses(batch)
         total = sum((WEIGHTS[name] * value for name, value in found.items()), torch.zeros((), device=self.device))
-        total.backward()  # type: ignore[no-untyped-call]
-        parallel.average_gradients(self.modules.values())
-        nn.utils.clip_grad_norm_(self.optimisers["adamw"].param_groups[0]["params"], 1.0)
+        self.accelerator.backward(total)
+        self.accelerator.clip_grad_norm_(self.optimisers["adamw"].param_groups[0]["params"], 1.0)
         for name, optimiser in self.optimisers.items():
             optimiser.param_groups[0]["lr"] = rate * (config.muon_lr if name == "muon" else config.adamw_lr)
             optimiser.step()
@@ -256,6 +203,29 @@ class _Run:
         return f"step {self.step}, {speed:.0f} images/s{right}"
 
 
+class _Losses(nn.Module):
+    """A planner whose forward pass is its losses: what data parallelism wraps."""
+
+    def __init__(self, model: nano.HamsterNanoForConditionalGeneration, probes: nn.ModuleList, alone: bool) -> None:
+        super().__init__()
+        self.model, self.probes, self.of = model, probes, presence_loss if alone else losses
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        return self.of(self.model, self.probes, batch)
+
+
+def _accelerator() -> Any:
+    """Of the processes that were started. A batch may name nothing, or have no role, and leaves weights untouched."""
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+    return Accelerator(mixed_precision="bf16", cpu=not torch.cuda.is_available(), kwargs_handlers=[unused])
+
+
+def _agreed(value: float) -> float:
+    """The value that the first process has: clocks differ."""
+    agreed: float = broadcast_object_list([value])[0]
+    return agreed
+
+
 def _new_processor(parts: Sequence[Part]) -> Any:
     instructions, names = corpus.texts(parts)
     return nano.build_processor(instructions, names, fewest=1 + len(instructions) // COMMON)
@@ -279,11 +249,3 @@ def _divided(
 
 def _rate(progress: float, config: TrainConfig) -> float:
     return min(1.0, (progress + 1e-4) / max(config.warmup, 1e-4), max(0.0, (1 - progress) / config.decay))
-
-
-def _writer(folder: File) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise ValueError("training writes TensorBoard metrics: pip install 'hamster-vla[train]'") from None
-    return SummaryWriter(str(folder))

@@ -20,6 +20,7 @@ from hamster.path.dialects import closed
 from hamster.planner.backend import Answer, Question, Sampling
 from hamster.planner.families import family_of, prepared
 from hamster.planner.loading import load_model
+from hamster.planner.pieces import pieces_of
 from hamster.planner.watched import Watched
 from hamster.planner.watching import watcher
 
@@ -111,11 +112,17 @@ class TransformersBackend:
         chosen = taken.float().log_softmax(-1).gather(1, said[:count, None])[:, 0]
         certainty = None if self.family.certainty is None else self.family.certainty(ids[:count], taken)
         text = self._text(ids[:count] if stop is None or self.family.ends_in_text else ids[:stop])
-        answer = Answer(text, tuple(chosen.tolist()), "stop", prompt_tokens, count, certainty)
+        pieces = self._pieces(ids[:count], stop is not None) if sampling.pieces else ()
+        answer = Answer(text, tuple(chosen.tolist()), "stop", prompt_tokens, count, certainty, pieces)
         return answer if stop is not None else _cut_off(answer, sampling)
 
     def _text(self, ids: list[int]) -> str:
         return str(self.processor.tokenizer.decode(ids, skip_special_tokens=not self.family.ends_in_text))
+
+    def _pieces(self, ids: list[int], is_ended: bool) -> tuple[str, ...]:
+        """What each token says; the last one's name where it ended the answer."""
+        end = self.processor.tokenizer.convert_ids_to_tokens(ids[-1:]) if is_ended else []
+        return (*pieces_of(ids[: len(ids) - len(end)], self._text), *end)
 
     def _check_room(self, length: int, new: int) -> None:
         config = self.model.config

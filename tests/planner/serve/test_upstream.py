@@ -5,6 +5,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import httpx
 import pytest
@@ -139,12 +140,15 @@ def vllm_here(tmp_path, monkeypatch):
 
 
 def test_vllm_listens_on_this_machine_with_a_key_that_nobody_sees(vllm_here):
-    with Vllm("folder", "mine", sys.executable, ["--dtype", "bfloat16"]) as vllm:
+    with Vllm("folder", "mine", sys.executable, ["--dtype", "bfloat16"], "{{ ä }}") as vllm:
         said = HTTP.get(vllm.url).json()
+        template = Path(said["argv"][said["argv"].index("--chat-template") + 1])
+        said["argv"] = said["argv"][:2] + said["argv"][4:]
+        assert template.read_text(encoding="utf-8") == "{{ ä }}"
         assert said["argv"][2:4] == ["--dtype", "bfloat16"] and "mine" in said["argv"] and "127.0.0.1" in said["argv"]
         assert said["key"] == vllm.api_key and len(vllm.api_key) >= 32 and vllm.api_key not in str(said["argv"])
         assert vllm.is_alive
-    assert not vllm.is_alive
+    assert not vllm.is_alive and not template.exists()
     with pytest.raises(httpx.TransportError):
         HTTP.get(vllm.url)
 

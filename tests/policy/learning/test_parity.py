@@ -29,8 +29,10 @@ def demonstrations(tmp_path_factory: pytest.TempPathFactory) -> FilePath:
 def test_training_and_service_see_the_same(demonstrations: FilePath, config: ActorConfig) -> None:
     torch.manual_seed(0)
     found = parity(build(config), demonstrations, 12)
-    assert {each.field for each in found} >= {"tool_rotation", "gripper"}
-    assert all((each.differing, each.largest) == (0, 0.0) and each.frames > 6 for each in found)
+    assert {each.field for each in found.fields} >= {"tool_rotation", "gripper"}
+    assert all((each.differing, each.largest) == (0, 0.0) and each.frames > 6 for each in found.fields)
+    assert len(found.rounding_mm) == found.fields[0].frames
+    assert 0 < found.rounding_mm.max() < 500  # not the same arithmetic; these weights are random
 
 
 def test_a_difference_is_found_and_is_an_exit_code(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from fastapi import FastAPI
@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from hamster.planner.families import Scaling
 from hamster.planner.serve.chat_schema import ChatRequest
 from hamster.planner.serve.engine import Engine
 from hamster.planner.serve.errors import ServeError
@@ -78,8 +79,11 @@ def _route(api: FastAPI, service: Service, metrics: Metrics) -> None:
 
 
 def _model(service: Service, began: int) -> dict[str, Any]:
-    name, dialect = service.served.name, service.served.dialect
-    return {"id": name, "object": "model", "created": began, "owned_by": "hamster", "dialect": dialect}
+    served = service.served
+    entry = {"id": served.name, "object": "model", "created": began, "owned_by": "hamster", "dialect": served.dialect}
+    seen = getattr(served.planner, "seen", None)
+    scaling = {"scaling": asdict(seen)} if isinstance(seen, Scaling) else {}
+    return entry | scaling | ({"chats": "vllm"} if served.upstream is not None else {})
 
 
 def _body(schema: dict[str, Any]) -> dict[str, Any]:

@@ -64,7 +64,10 @@ def sampling_of(
         raise invalid(f"max_tokens is at most {limits.max_tokens}", "max_tokens", "invalid_field")
     temperature = defaults.temperature if request.temperature is None else request.temperature
     try:
-        return Sampling(max_tokens, temperature, request.top_p or defaults.top_p, n, request.seed, request.regex)
+        return Sampling(
+            max_tokens, temperature, request.top_p or defaults.top_p, n, request.seed, request.regex,
+            pieces=bool(request.logprobs),
+        )  # fmt: skip
     except ValueError as error:
         raise invalid(str(error), code="invalid_field") from None
 
@@ -75,6 +78,8 @@ def question_of(request: ChatRequest, limits: Limits) -> tuple[str, Picture | No
         raise invalid(
             "ask in one message of the role user; this model keeps no conversation", "messages", "unsupported"
         )
+    if request.prompt_logprobs is not None or request.add_generation_prompt is False:
+        raise invalid("only vLLM tells what it thinks of a prompt", "prompt_logprobs", "unsupported")
     turn = request.messages[0]
     if len(turn.text) > limits.characters:
         raise invalid(f"at most {limits.characters} characters are read", "messages", "too_long")
@@ -156,8 +161,15 @@ def _head(kind: str, model: str) -> dict[str, Any]:
 
 
 def _log_probabilities(answer: Answer) -> dict[str, Any]:
-    """OpenAI's shape; which token it was is not said, as an answer's text does not tell its tokens apart."""
+    """OpenAI's shape; a backend that does not tell an answer's tokens apart leaves their texts empty."""
+    pieces = answer.pieces or ("",) * len(answer.log_p)
     tokens: list[dict[str, Any]] = [
-        {"token": "", "logprob": value, "bytes": None, "top_logprobs": []} for value in answer.log_p
+        {
+            "token": piece,
+            "logprob": value,
+            "bytes": list(piece.encode("utf-8", "replace")) if answer.pieces else None,
+            "top_logprobs": [],
+        }
+        for piece, value in zip(pieces, answer.log_p, strict=True)
     ]
     return {"content": tokens, "refusal": None}

@@ -93,6 +93,8 @@ class ChatRequest(Strict):
     stream_options: StreamOptions | None = None
     logprobs: bool | None = None
     top_logprobs: Literal[0] | None = None
+    prompt_logprobs: Literal[0] | None = None
+    add_generation_prompt: bool | None = None
     structured_outputs: StructuredOutputs | None = None
     guided_regex: Annotated[str, Field(max_length=4000)] | None = None
     response_format: ResponseFormat | None = None

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import time
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeAlias
 
 import httpx
+from PIL import Image
 from starlette.responses import Response, StreamingResponse
 
 from hamster.planner.serve.chat import OPENAI, sampling_of
 from hamster.planner.serve.chat_schema import ChatRequest
 from hamster.planner.serve.engine import Engine
 from hamster.planner.serve.errors import ServeError, invalid
-from hamster.planner.serve.images import picture_from_text
+from hamster.planner.serve.images import Picture, picture_from_text
 from hamster.planner.serve.limits import Limits
 
 FORMATS = ("text", "json_object", "json_schema")
 MAX_IMAGES = 8
+Prepare: TypeAlias = Callable[[Image.Image], Image.Image]
 
 
 class Upstream:
@@ -27,10 +30,11 @@ class Upstream:
         url: of its API, ending in /v1.
         api_key: its own, which no client ever sees.
         model: its name there.
+        prepare: what is done to an image before it is sent on; None leaves its bytes as they came.
     """
 
-    def __init__(self, url: str, api_key: str, model: str) -> None:
-        self._url, self._model = f"{url}/chat/completions", model
+    def __init__(self, url: str, api_key: str, model: str, prepare: Prepare | None = None) -> None:
+        self._url, self._model, self._prepare = f"{url}/chat/completions", model, prepare
         headers = {"authorization": f"Bearer {api_key}"}
         self._client = httpx.AsyncClient(headers=headers, trust_env=False, limits=httpx.Limits(max_connections=None))
 
@@ -38,6 +42,8 @@ class Upstream:
         """Its response as it comes; ServeError for what does not pass, and for 429, 502 and 504."""
         body = checked(asked, engine.limits) | {"model": self._model}
         engine.check_ready()
+        if (prepare := self._prepare) is not None:
+            await engine.prepare(lambda: prepare_images(body, prepare, engine.limits))
         pieces = self._pieces(body, engine, arrived + engine.limits.deadline_s)
         kind = await anext(pieces)
         return StreamingResponse(pieces, media_type=kind.decode())
@@ -72,12 +78,23 @@ def checked(asked: ChatRequest, limits: Limits) -> dict[str, Any]:
             f"at most {MAX_IMAGES} images and {limits.characters} characters are read", "messages", "too_long"
         )
     body = asked.model_dump(exclude_none=True, exclude={"guided_regex", "user", "metadata", "num_beams", "use_cache"})
-    sent = [part for turn in body["messages"] for part in turn["content"] if isinstance(part, dict)]
-    for part in sent:
-        if part["type"] == "image_url":
-            part["image_url"]["url"] = picture_from_text(part["image_url"]["url"], limits, "messages").data_uri
+    for part in _images(body):
+        part["url"] = picture_from_text(part["url"], limits, "messages").data_uri
     regex = {"structured_outputs": {"regex": sampling.grammar}} if sampling.grammar else {}
     return body | regex | {"max_tokens": sampling.max_new_tokens, "temperature": sampling.temperature}
+
+
+def prepare_images(body: dict[str, Any], prepare: Prepare, limits: Limits) -> None:
+    """Changes the images of a checked request; ServeError if one is damaged."""
+    for part in _images(body):
+        file = io.BytesIO()
+        prepare(Image.fromarray(picture_from_text(part["url"], limits, "messages").rgb())).save(file, "PNG")
+        part["url"] = Picture(file.getvalue(), "PNG").data_uri
+
+
+def _images(body: dict[str, Any]) -> list[dict[str, Any]]:
+    parts = [part for turn in body["messages"] for part in turn["content"] if isinstance(part, dict)]
+    return [part["image_url"] for part in parts if part["type"] == "image_url"]
 
 
 def refusal(status: int, body: bytes) -> ServeError:

@@ -11,15 +11,17 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 import httpx
 
 from hamster.planner.calibration import Calibration
-from hamster.planner.families import seen_size
-from hamster.planner.loading import load_processor
+from hamster.planner.families import crops, prepared, scaling_of
+from hamster.planner.retold import template_of
+from hamster.planner.serve.upstream import Upstream
 from hamster.planner.speech import speech_of
 from hamster.planner.vlm import VlmPlanner
 
@@ -37,17 +39,21 @@ class Vllm:
         name: what clients call it.
         python: an interpreter that has vllm.
         arguments: more of vLLM's own, such as --dtype bfloat16.
+        template: of chats; "" leaves the checkpoint's own.
         patience_s: for it to load.
     """
 
     def __init__(
-        self, model: str, name: str, python: str, arguments: Sequence[str] = (), patience_s: float = 1800.0
-    ) -> None:
+        self, model: str, name: str, python: str, arguments: Sequence[str] = (), template: str = "",
+        patience_s: float = 1800.0,
+    ) -> None:  # fmt: skip
         self.api_key, self._port = secrets.token_urlsafe(32), _free_port()
         self.url = f"http://127.0.0.1:{self._port}/v1"
         self._patience_s = patience_s
+        self._folder = tempfile.TemporaryDirectory()
+        chats = ["--chat-template", self._written(template)] if template else []
         self._command = [
-            python, "-m", MODULE, *SAME_GRAMMARS, *arguments, "--model", model, "--served-model-name", name,
+            python, "-m", MODULE, *SAME_GRAMMARS, *chats, *arguments, "--model", model, "--served-model-name", name,
             "--host", "127.0.0.1", "--port", str(self._port),
         ]  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
@@ -74,11 +80,18 @@ class Vllm:
             self._process.wait()
         if self._log is not None:
             self._log.close()
+        self._folder.cleanup()
 
     @property
     def is_alive(self) -> bool:
         """Whether the process runs."""
         return self._process is not None and self._process.poll() is None
+
+    def _written(self, template: str) -> str:
+        """Its file: on the command line, vLLM would read it with escapes of its own."""
+        file = Path(self._folder.name) / "chat_template.jinja"
+        file.write_text(template, encoding="utf-8")
+        return str(file)
 
     def _environment(self) -> dict[str, str]:
         # Not on the command line, where everybody on this machine could read it.
@@ -116,17 +129,24 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def planner_over(vllm: Vllm, name: str, model: str, timeout_s: float) -> VlmPlanner:
-    """A planner that asks a running vLLM as the checkpoint wants to be asked, by its files; no weights are read."""
+def template_for(processor: Any) -> str:
+    """The chat template to start vLLM with, so that it can be asked how likely an answer was."""
+    return template_of(processor.chat_template, processor.tokenizer.eos_token)
+
+
+def behind(vllm: Vllm, name: str, model: str, processor: Any, timeout_s: float) -> tuple[VlmPlanner, Upstream]:
+    """A planner that asks a running vLLM as the checkpoint wants to be asked, and the way there for chats.
+
+    Only the checkpoint's small files are read, no weights. Both squeeze images whose sides would be cut away.
+    """
     from transformers import AutoConfig
 
     from hamster.planner.endpoint import EndpointBackend
 
-    processor = load_processor(model)
     model_type = AutoConfig.from_pretrained(model, local_files_only=Path(model).is_dir()).model_type
-    return VlmPlanner(
-        EndpointBackend(vllm.url, name, vllm.api_key, timeout_s),
-        speech_of(model, model_type),
-        seen=lambda size: seen_size(processor, size),
-        calibration=Calibration.load(Path(model)),
+    prepare = partial(prepared, processor=processor) if crops(processor) else None
+    backend = EndpointBackend(vllm.url, name, vllm.api_key, timeout_s, prepare=prepare)
+    planner = VlmPlanner(
+        backend, speech_of(model, model_type), seen=scaling_of(processor), calibration=Calibration.load(Path(model))
     )
+    return planner, Upstream(vllm.url, vllm.api_key, name, prepare)

@@ -38,8 +38,22 @@ class Difference:
     largest: float
 
 
-def parity(actor: AnyActor, data_dir: FilePath, frames: int) -> list[Difference]:
-    """Compares the inputs of evenly spread frames of a label set, as training and as service make them.
+@dataclass(frozen=True)
+class Parity:
+    """What comes of comparing.
+
+    Attributes:
+        fields: of the inputs, as training and as service make them.
+        rounding_mm: (frames,) how far bfloat16 moves the tool's goal in each frame.
+    """
+
+    fields: list[Difference]
+    rounding_mm: NDArray[np.float64]
+
+
+def parity(actor: AnyActor, data_dir: FilePath, frames: int) -> Parity:
+    """Compares the inputs of evenly spread frames of a label set, as training and as service make them; and what the
+    actor says of them in float32 and in bfloat16.
 
     Training's side is packed, and read by `Samples` without augmentation. Service's side starts from the observation in
     the label set and goes through `ActorPolicy.scene`, which is told what a policy remembers at that frame. Labels keep
@@ -53,7 +67,8 @@ def parity(actor: AnyActor, data_dir: FilePath, frames: int) -> list[Difference]
     with TemporaryDirectory() as cache:
         pack = load_pack(data_dir, actor.config, FilePath(cache))
         pairs = list(_pairs(actor, pack, data_dir, frames))
-    return [_compared(name, pairs) for name in vars(pairs[0][0])]
+    fields = [_compared(name, pairs) for name in vars(pairs[0][0])]
+    return Parity(fields, np.array([_rounding_mm(actor, inputs) for inputs, _ in pairs]))
 
 
 def _pairs(actor: AnyActor, pack: Pack, data_dir: FilePath, frames: int) -> Iterator[Pair]:
@@ -90,3 +105,18 @@ def _gap(a: torch.Tensor, b: torch.Tensor) -> float:
     if a.shape != b.shape:
         return float("inf")
     return float((a.double() - b.double()).abs().max()) if a.numel() else 0.0
+
+
+def _rounding_mm(actor: AnyActor, inputs: Tensors) -> float:
+    """How far the furthest of its positions is moved by bfloat16."""
+    exact, rounded = (_positions(actor, inputs, on) for on in (False, True))
+    return float((exact - rounded).norm(dim=-1).max()) * 1000
+
+
+def _positions(actor: AnyActor, inputs: Tensors, rounded: bool) -> torch.Tensor:
+    """(1, K, 3) metres."""
+    device = next(actor.parameters()).device
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=rounded):
+        batch = type(inputs).stack([inputs]).to(device)
+        found: torch.Tensor = actor.predict(batch, torch.Generator().manual_seed(0)).position.float()
+    return found

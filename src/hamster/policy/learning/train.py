@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
 
 from hamster import training_state
 from hamster.policy import checkpoint
@@ -199,8 +200,6 @@ def _config(config: TrainConfig) -> dict[str, Any]:
 
 
 def _tensorboard(folder: FilePath) -> Callable[[str, dict[str, float], int], None]:
-    from torch.utils.tensorboard import SummaryWriter
-
     writer = SummaryWriter(str(folder))
 
     def write(tag: str, values: dict[str, float], step: int) -> None:

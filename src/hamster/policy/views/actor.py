@@ -8,6 +8,7 @@ path is drawn as a layer of its own, which nothing hides; waypoints are read exa
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -77,7 +78,8 @@ class ViewsActor(Actor[ViewsConfig, Inputs]):
         centre, before = torch.zeros_like(inputs.previous), self._nothing(inputs)
         score = torch.ones_like(centre[:, 0])
         for stage, half_m in enumerate(self._halves()):
-            found = self._look(stage, inputs, centre, before)
+            with self._precise(stage, centre.device.type):
+                found = self._look(stage, inputs, centre, before)
             if stage == 0:
                 done = self.done(found.summary).float()[:, 0].sigmoid()
             local = self._waypoint(found.heat)
@@ -92,6 +94,11 @@ class ViewsActor(Actor[ViewsConfig, Inputs]):
             touches=self.touches(features).float().sigmoid(),
             score=score,
         )
+
+    def _precise(self, stage: int, device: str) -> AbstractContextManager[object]:
+        """float32 for all looks but the last, whatever the caller runs in: they choose the cube of the next one, and
+        where a heat map is broad, rounding would choose another."""
+        return torch.autocast(device, enabled=False) if stage + 1 < self.config.stages else nullcontext()
 
     def _halves(self) -> Iterator[float]:
         """Half the side of each look's cube, metres."""

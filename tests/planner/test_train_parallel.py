@@ -4,35 +4,21 @@ import socket
 from dataclasses import replace
 
 import pytest
-import torch
 import torch.multiprocessing as mp
 from safetensors.torch import load_file
-from torch import nn
 
-from hamster.planner.learning import parallel
-from hamster.planner.train import PRESETS, train_planner
+from hamster.planner.learning.config import PRESETS
+from hamster.planner.train import train_planner
 from tests.planner import drawn
 
 TINY = replace(PRESETS["debug"], steps=4, log_every=1, evaluate_every=4, evaluate_on=2)
 
 
-def _join(rank, port):
-    os.environ.update(RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    parallel.start()
-
-
 def _work(rank, port, data, out):
-    _join(rank, port)
-    _average(rank)
+    os.environ.update(
+        RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port)
+    )
     train_planner(TINY, [data], out)
-
-
-def _average(rank):
-    layer = nn.Linear(2, 1)
-    layer.weight.grad = torch.tensor([[1.0 + rank, 4.0]])  # and none for the bias
-    parallel.average_gradients([layer])
-    assert layer.weight.grad.tolist() == [[1.5, 4.0]] and layer.bias.grad.tolist() == [0.0]
-    assert parallel.agree(7.0 + rank) == 7.0
 
 
 def _free_port():
@@ -59,7 +45,3 @@ def test_two_processes_train_one_model(data, tmp_path):
     assert abs(told[0][-1]["answer"] - told[1][-1]["answer"]) < 0.5
     one, two = (load_file(tmp_path / name / "state.safetensors") for name in ("one", "two"))
     assert one.keys() == two.keys()
-
-
-def test_alone_there_is_nothing_to_agree_on():
-    assert parallel.rank() == 0 and parallel.processes() == 1 and parallel.agree(2.5) == 2.5
