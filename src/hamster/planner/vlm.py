@@ -148,7 +148,7 @@ class VlmPlanner:
         if absent is None:
             absent = sum(isinstance(each, NotInViewError) for each in read) / len(read)
         if absent > self.calibration.refuse_above:
-            return next((e for e in read if isinstance(e, NotInViewError)), _not_in_view(answers[0].text))
+            return _not_in_view(next((e.raw_text for e in read if isinstance(e, NotInViewError)), answers[0].text))
         good = [(each, answer) for each, answer in zip(read, answers, strict=True) if isinstance(each, Path)]
         if not good:
             return next(each for each in read if isinstance(each, PlanError))

@@ -136,7 +136,8 @@ def parse_points(points: object, dialect: str = "robopoint", image_size: Size | 
 def read(text: str, dialect: str = "hamster", image_size: Size | None = None) -> Answer:
     """Everything that a model's answer says: like `parse`, but boxes and points on several images are fine, too."""
     if refuses(text, PHRASE if dialect == AUTO else refusal(dialect)):
-        raise NotInViewError("the model says that what it was asked for is not in view", text)
+        said = f"no points at character {len(text)}: the model says that what it was asked for is not in view"
+        raise NotInViewError(said, text)
     if dialect == AUTO:
         return _the_only_reading(text, image_size)
     return _dialect(dialect).read(text, image_size)
