@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A real vLLM behind our gateway, with a tiny Qwen3-VL (tests/vllm).
+# A real vLLM behind our gateway, with six tiny architectures, one after the other (tests/vllm).
 #
 #   scripts/test_vllm.sh [pytest's arguments]
 #
@@ -37,6 +37,7 @@ if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
     requirements >"$HOME_OF_IT/requirements.txt"
     pip install torch==2.13.0 -r "$HOME_OF_IT/requirements.txt"
     pip install --no-deps torchvision==0.28.0
+    pip install num2words  # SmolVLM's processor asks for it
     site="$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
     cp scripts/torchvision_operators.py "$site/"
     echo "import torchvision_operators" >"$site/torchvision_operators.pth"

@@ -66,13 +66,13 @@ def tiny(model_type: str, folder: Path | str, seed: int = 0) -> Path:
     ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     model.generation_config = GenerationConfig(**ends, pad_token_id=tokenizer.pad_token_id)
     model.save_pretrained(folder)
-    if model_type == "llava":
+    if model_type in ("llava", "paligemma"):
         _name_as_published(folder / "model.safetensors")
     return folder
 
 
 def _name_as_published(weights: Path) -> None:
-    """transformers saves what it loaded by the names that it had; of a new LLaVA it does not know those of CLIP."""
+    """transformers saves by the names that it loaded; of a new model it does not know those of CLIP or SigLIP."""
     old, new = "vision_tower.", "vision_tower.vision_model."
     named = {name.replace(old, new) if name.startswith(old) else name: w for name, w in load_file(weights).items()}
     save_file(named, weights, metadata={"format": "pt"})
