@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import httpx
 import pytest
@@ -16,8 +17,14 @@ from hamster.bench.serve import plan_request
 from hamster.cli import main
 from hamster.cli.serve_planner import _name_of
 from hamster.path import Path
+from tests.planner.tiny import tiny
 
 TIMEOUT_S = 300
+SLOW = """#!/bin/sh
+trap 'sleep 3; exit' TERM
+echo $$ >{0}.new; mv {0}.new {0}
+while :; do sleep 0.1; done
+"""
 
 
 def test_it_serves_the_bundled_planner_on_this_machine_only_and_ends_on_sigterm():
@@ -52,13 +59,49 @@ def test_others_are_let_in_with_a_key_only(capsys, monkeypatch):
     ("arguments", "word"),
     [
         (["--model", "nonsense"], "nonsense"), (["--deadline-s", "0"], "> 0"), (["--queue", "-1"], "> 0"),
-        (["--backend", "vllm", "--vllm-python", "/bin/false"], "vLLM did not start"),
+        (["--backend", "vllm"], "leave out --backend vllm"),
+        (["--backend", "vllm", "--model", "nonsense"], "no planner 'nonsense'"),
     ],
 )  # fmt: skip
 def test_a_users_error_is_one_line(arguments, word, capsys):
     assert main(["serve", "planner", "--port", "0", *arguments]) == 2
     line = capsys.readouterr().err
     assert word in line and line.count("\n") == 1
+
+
+def test_vllm_that_does_not_start_is_one_line(tmp_path, capsys):
+    arguments = ["--model", str(tiny("smolvlm", tmp_path)), "--backend", "vllm", "--vllm-python", "/bin/false"]
+    capsys.readouterr()
+    assert main(["serve", "planner", "--port", "0", *arguments]) == 2
+    line = capsys.readouterr().err
+    assert "vLLM did not start" in line and line.count("\n") == 1
+
+
+def test_told_to_end_while_vllm_loads_it_leaves_none_behind(tmp_path):
+    """Told twice, and by a vLLM that takes its time to end."""
+    python, at_work = tmp_path / "python", tmp_path / "pid"
+    python.write_text(SLOW.format(at_work))
+    python.chmod(0o755)
+    command = [sys.executable, "-m", "hamster", "serve", "planner", "--port", "0", "--backend", "vllm"]
+    model = str(tiny("smolvlm", tmp_path / "tiny"))
+    with subprocess.Popen([*command, "--model", model, "--vllm-python", str(python)]) as server:
+        try:
+            _wait_for(at_work.exists)
+            server.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(TIMEOUT_S) == 0
+        finally:
+            server.kill()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(at_work.read_text()), 0)
+
+
+def _wait_for(ready):
+    until = time.monotonic() + TIMEOUT_S
+    while not ready():
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_a_taken_port_is_one_line(capsys):

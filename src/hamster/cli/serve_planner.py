@@ -17,6 +17,7 @@ from hamster.cli.listen import api_key_for
 from hamster.planner import load_planner
 from hamster.planner.backend import Backend
 from hamster.planner.loading import load_processor
+from hamster.planner.planner import located
 from hamster.planner.serve import Limits, Served, create_app
 from hamster.planner.serve.run import Server, address, bound
 from hamster.planner.serve.upstream import Upstream
@@ -54,8 +55,13 @@ def serve_planner(options: ServePlanner, limits: Limits) -> None:
 
 @contextmanager
 def _sigterm_unwinds() -> Iterator[None]:
-    """Told to end while it still loads, it does not leave a vLLM behind."""
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    """Told to end while it still loads, even twice, it does not leave a vLLM behind."""
+
+    def unwind(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        sys.exit(0)
+
+    before = signal.signal(signal.SIGTERM, unwind)
     try:
         yield
     finally:
@@ -74,10 +80,11 @@ def _served(options: ServePlanner) -> Iterator[Served]:
         url, key = options.model.partition("#")[0].rstrip("/"), os.environ.get("OPENAI_API_KEY", "none")
         yield Served(name, planner, planner.backend, planner.dialect, Upstream(url, key, planner.backend.name))
     else:
-        arguments, processor = shlex.split(options.vllm_arguments), load_processor(options.model)
+        model, arguments = located(options.model), shlex.split(options.vllm_arguments)
+        processor = load_processor(model)
         python, template = options.vllm_python or sys.executable, template_for(processor)
-        with Vllm(options.model, name, python, arguments, template) as vllm:
-            planner, upstream = behind(vllm, name, options.model, processor, options.deadline_s)
+        with Vllm(model, name, python, arguments, template) as vllm:
+            planner, upstream = behind(vllm, name, model, processor, options.deadline_s)
             yield Served(name, planner, planner.backend, planner.dialect, upstream, is_alive=lambda: vllm.is_alive)
 
 

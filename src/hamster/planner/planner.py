@@ -79,9 +79,13 @@ def load_planner(
     name = str(name_or_path)
     if name.startswith(("http://", "https://")):
         return build.behind_endpoint(name, dialect, abstains, options)
-    if not _HUB_ID.fullmatch(name) or File(name).exists():
-        name = str(find_planner(name_or_path))
-    return build.from_checkpoint(name, device, dtype, dialect, abstains, options)
+    return build.from_checkpoint(located(name), device, dtype, dialect, abstains, options)
+
+
+def located(name_or_path: str | File) -> str:
+    """The folder of a checkpoint, or a hub id as it is; ValueError as `load_planner`."""
+    name = str(name_or_path)
+    return name if _HUB_ID.fullmatch(name) and not File(name).exists() else str(find_planner(name))
 
 
 def find_planner(name_or_path: str | File) -> File:

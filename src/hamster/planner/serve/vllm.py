@@ -73,11 +73,13 @@ class Vllm:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._process is not None:
-            self._signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(20)
-            self._signal(signal.SIGKILL)
-            self._process.wait()
+            try:
+                self._signal(signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(20)
+            finally:  # also where we are interrupted once more
+                self._signal(signal.SIGKILL)
+                self._process.wait()
         if self._log is not None:
             self._log.close()
         self._folder.cleanup()
@@ -130,7 +132,18 @@ def _free_port() -> int:
 
 
 def template_for(processor: Any) -> str:
-    """The chat template to start vLLM with, so that it can be asked how likely an answer was."""
+    """The chat template to start vLLM with, so that it can be asked how likely an answer was.
+
+    Raises:
+        ValueError: if the checkpoint is of the bundled planner's architecture, which vLLM does not know.
+    """
+    from hamster.nano.processing import HamsterNanoProcessor
+
+    if isinstance(processor, HamsterNanoProcessor):
+        raise ValueError(
+            "the bundled nano is served by transformers: leave out --backend vllm, or give --model a folder or hub id"
+            " of another architecture"
+        )
     return template_of(processor.chat_template, processor.tokenizer.eos_token)
 
 
