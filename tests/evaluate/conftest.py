@@ -10,7 +10,8 @@ from tests.evaluate.fakes import open_bench
 def same_commit():
     """Somebody may commit while the tests run."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hamster.evaluate.run.git_commit", lambda: "0" * 40)
+        for user in ("run", "ablation"):
+            patch.setattr(f"hamster.evaluate.{user}.git_commit", lambda: "0" * 40)
         yield
 
 

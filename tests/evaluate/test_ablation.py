@@ -100,13 +100,27 @@ def test_what_is_complete_is_not_done_again(config):
     assert [left > 0 for _, _, left in seconds_left(longer, {})] == [True, True, False, True, True]
 
 
+def test_a_cell_whose_last_episode_was_its_last_word_is_not_done_again(config):
+    """Killed between the last episode of a cell and its summary."""
+    ablate(config, open_bench=fakes.open_bench)
+    lost = config.out / "cells" / "follows-training"
+    (lost / "eval_info.json").unlink()
+
+    def nothing_is_left(*_):
+        raise AssertionError("an episode was done twice")
+
+    ablate(config, open_bench=nothing_is_left)
+    assert (lost / "eval_info.json").is_file()
+
+
 def test_a_cell_that_another_commit_began_begins_anew_but_other_scenes_are_kept(config, monkeypatch):
     ablate(config, open_bench=fakes.open_bench)
     whole = [line for cell in cells(config) for line in (cell.config.out / "rollouts.jsonl").read_text().splitlines()]
     first = cells(config)[0].config.out
     lines = (first / "rollouts.jsonl").read_text().splitlines()
     (first / "rollouts.jsonl").write_text(lines[0] + "\n")
-    monkeypatch.setattr("hamster.evaluate.run.git_commit", lambda: "1" * 40)
+    for user in ("run", "ablation"):
+        monkeypatch.setattr(f"hamster.evaluate.{user}.git_commit", lambda: "1" * 40)
     table = ablate(config, open_bench=fakes.open_bench)
     assert len(whole) == sum(len((c.config.out / "rollouts.jsonl").read_text().splitlines()) for c in cells(config))
     assert len(table["rows"]) == 9

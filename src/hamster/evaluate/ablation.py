@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hamster.evaluate.ablation_plan import AblationConfig, cells, is_complete, is_same
+from hamster.evaluate.ablation_plan import AblationConfig, cells, conditions, is_complete, is_same
 from hamster.evaluate.ablation_report import markdown, picture
 from hamster.evaluate.ablation_table import tabulate
 from hamster.evaluate.bench import open_bench as open_real_bench
+from hamster.evaluate.config import EvalConfig
 from hamster.evaluate.journal import write_atomically
 from hamster.evaluate.pool import OpenBench
 from hamster.evaluate.run import Progress, evaluate_all
+from hamster.provenance import git_commit
 
 
 def ablate(
@@ -35,7 +37,7 @@ def ablate(
         ValueError: if there is no such policy or arm, or a cell's folder holds another run.
     """
     planned = cells(config)
-    todo = [replace(c.config, restart=is_same(c.config)) for c in planned if not is_complete(c.config)]
+    todo = [replace(c.config, restart=_is_of_another_commit(c.config)) for c in planned if not is_complete(c.config)]
     if todo:
         evaluate_all(todo, progress, open_bench)
     table = tabulate(config, planned)
@@ -43,6 +45,11 @@ def ablate(
     write_atomically(config.out / "ablation.md", markdown(table))
     write_atomically(config.out / "ablation.png", _png(picture(table)))
     return table
+
+
+def _is_of_another_commit(config: EvalConfig) -> bool:
+    """Whether its episodes would be as wanted, were they made by today's code."""
+    return is_same(config) and conditions(config.out).get("git_commit") != git_commit()
 
 
 def _png(rgb: NDArray[np.uint8]) -> bytes:
