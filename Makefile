@@ -21,7 +21,7 @@ test-finetune: setup-dev  ## six architectures fine-tuned with LoRA and in full,
 test-lerobot: setup-dev  ## the real lerobot package opens what we wrote, and we open what it wrote
 	scripts/test_lerobot.sh $(ARGS)
 
-test-vllm: setup-dev  ## a real vLLM behind our gateway says what transformers says, for each architecture (3.5 GB, minutes each)
+test-vllm: setup-dev  ## a real vLLM behind our gateway says what transformers says, for each architecture that it can run (3.5 GB, minutes each)
 	scripts/test_vllm.sh $(ARGS)
 
 load: setup-dev  ## the nano planner under 64 clients for a minute, four times too many, 10,000 damaged requests

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A real vLLM behind our gateway, with six tiny architectures, one after the other (tests/vllm).
+# A real vLLM behind our gateway, with tiny checkpoints of each architecture that it can run (tests/vllm).
 #
 #   scripts/test_vllm.sh [pytest's arguments]
 #

@@ -138,7 +138,7 @@ def _qwen(model_type: str) -> Recipe:
     }  # fmt: skip
     older = model_type == "qwen2_5_vl"
     patch = 14 if older else 16
-    sections = {"mrope_section": [8, 12, 12] if older else [12, 10, 10], "rope_theta": 10000.0}
+    sections = {"mrope_section": _SECTIONS[model_type], "rope_theta": 10000.0}
     rope = {"rope_type": "default", **sections, **({} if older else {"mrope_interleaved": True})}
     text = _decoder(tokenizer, hidden_size=128 if older else 64, rope_parameters=rope, **_QWEN_TEXT[model_type])
     vision = {
@@ -158,6 +158,8 @@ def _qwen(model_type: str) -> Recipe:
     return tokenizer, config, processor, _CHATML
 
 
+# Of each head's turned pairs, for time, height and width; Qwen3.5 turns a quarter of a head, of 64 here.
+_SECTIONS = {"qwen2_5_vl": [8, 12, 12], "qwen3_vl": [12, 10, 10], "qwen3_5": [4, 2, 2]}
 _QWEN_TEXT: dict[str, dict[str, Any]] = {
     "qwen2_5_vl": {},
     "qwen3_vl": {"head_dim": 64},

@@ -117,7 +117,9 @@ def test_an_image_is_sent_on_as_it_was_looked_at():
 
 SCRIPT = """
 import http.server, json, os, sys
-if "--fail" in sys.argv: raise ImportError("no such thing")
+if "--fail" in sys.argv:
+    try: raise ImportError("no such thing")
+    except ImportError as error: raise RuntimeError("Engine core failed. See root cause above.") from error
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200); self.end_headers()

