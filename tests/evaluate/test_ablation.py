@@ -113,6 +113,11 @@ def test_a_cell_whose_last_episode_was_its_last_word_is_not_done_again(config):
     assert (lost / "eval_info.json").is_file()
 
 
+def test_a_cell_that_holds_more_episodes_counts_those_asked_for(config):
+    ablate(replace(config, episodes=6), open_bench=fakes.open_bench)
+    assert rates(ablate(config, open_bench=fakes.open_bench))["follows", "training", "oracle"] == (3, 3)
+
+
 def test_a_cell_that_another_commit_began_begins_anew_but_other_scenes_are_kept(config, monkeypatch):
     ablate(config, open_bench=fakes.open_bench)
     whole = [line for cell in cells(config) for line in (cell.config.out / "rollouts.jsonl").read_text().splitlines()]

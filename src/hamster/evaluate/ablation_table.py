@@ -7,19 +7,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hamster.evaluate.ablation_plan import AblationConfig, Cell, conditions
-from hamster.evaluate.journal import Journal
+from hamster.evaluate.journal import Journal, Record
 from hamster.evaluate.stats import mcnemar
+from hamster.evaluate.summary import summarize
 from hamster.evaluate.trials import short_name, trials
 from hamster.provenance import run_info
 
 
 def tabulate(config: AblationConfig, planned: Sequence[Cell]) -> dict[str, Any]:
     """`rows`, one per policy, column and arm; `paired`; `meta`. All cells must be complete."""
-    infos = [json.loads((cell.config.out / "eval_info.json").read_text()) for cell in planned]
+    infos = [_summary(cell) for cell in planned]
     rows = [row for cell, info in zip(planned, infos, strict=True) for row in _rows(cell, info)]
     commits = sorted({str(info["meta"]["git_commit"]) for info in infos})
     meta = {**run_info(config.seed), "commits": commits, "episodes": config.episodes}
     return {"rows": rows, "paired": _paired(planned), "meta": meta | {"families": list(config.families)}}
+
+
+def _summary(cell: Cell) -> dict[str, Any]:
+    """Of the episodes that were asked for; its folder may hold more."""
+    meta = json.loads((cell.config.out / "eval_info.json").read_text())["meta"]
+    return summarize(_records(cell), cell.config.planners, meta)
 
 
 def _rows(cell: Cell, info: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -44,11 +51,13 @@ def _paired(planned: Sequence[Cell]) -> list[dict[str, Any]]:
 
 
 def _outcomes(cell: Cell) -> list[tuple[str, dict[str, bool]]]:
-    keys = {trial.key for trial in trials(cell.config)}
-    journal = Journal(cell.config.out, conditions(cell.config.out))
-    records = [r for key, r in journal.records().items() if key in keys]
-    arms = cell.config.planners
+    records, arms = _records(cell), cell.config.planners
     return [(arm, {str(r["scene"]): bool(r["success"]) for r in records if r["arm"] == arm}) for arm in arms]
+
+
+def _records(cell: Cell) -> list[Record]:
+    done = Journal(cell.config.out, conditions(cell.config.out)).records()
+    return [done[trial.key] for trial in trials(cell.config)]
 
 
 def _compared(
