@@ -77,6 +77,14 @@ def test_vllm_that_does_not_start_is_one_line(tmp_path, capsys):
     assert "vLLM did not start" in line and line.count("\n") == 1
 
 
+def test_what_vllm_would_answer_wrongly_is_not_served_by_it(tmp_path, capsys):
+    model = str(tiny("paligemma", tmp_path))
+    capsys.readouterr()
+    assert main(["serve", "planner", "--port", "0", "--backend", "vllm", "--model", model]) == 2
+    line = capsys.readouterr().err
+    assert "PaliGemma" in line and "leave out --backend vllm" in line and line.count("\n") == 1
+
+
 def test_told_to_end_while_vllm_loads_it_leaves_none_behind(tmp_path):
     """Told twice, and by a vLLM that takes its time to end."""
     python, at_work = tmp_path / "python", tmp_path / "pid"

@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw
 
 from hamster.bench.clients import Load, ask, metric
 
+WARM_UP_S = 8.0  # until every size of batch has come by, and the allocator has what it keeps
 CLIENTS = (1, 8, 64)
 COUNTED = (
     'hamster_tokens_total{kind="completion"}',
@@ -84,7 +85,7 @@ def bench_serve(
         arguments: more of `hamster serve planner`.
     """
     with served(["--model", model, *arguments]) as url:
-        asyncio.run(ask(f"{url}/v1/plan", plan_request(), max(clients), min(seconds, 2)))
+        asyncio.run(ask(f"{url}/v1/plan", plan_request(), max(clients), min(seconds, WARM_UP_S)))
         start = _memory_mb(url)
         levels = {}
         for count in clients:

