@@ -31,7 +31,7 @@ SAME_GRAMMARS = ("--structured-outputs-config.backend", "guidance")
 # By the names of their processors; docs/serving.md says how it was found out.
 NOT_SERVED = {
     "HamsterNanoProcessor": "the bundled nano is served by transformers",
-    "PaliGemmaProcessor": "vLLM reads PaliGemma's questions from left to right only, and answers wrongly without a word",
+    "PaliGemmaProcessor": "vLLM reads PaliGemma's questions from left to right, and answers wrongly without a word",
 }
 LAST_WORDS = 100_000  # characters: what broke in one process is told by several
 ELSEWHERE = "See root cause above"  # in an error that only says that there was one
