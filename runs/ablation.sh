@@ -15,10 +15,10 @@ hamster label tabletop:320 --seed 0 -o "$out/labels"
 # Conditioners x policies x arms x cameras, and whether two paths in one scene lead to two outcomes. `flow-dense` sees
 # whole images as `views` does: the foveas of `flow` would tell every conditioner where the path runs.
 hamster ablate --train --config flow-dense,views --conditioners tokens,cloud,channels,overlay,none --steps 1000 \
-    --policies nano --data "$out/labels" --episodes 36 --counterfactual 30 --seed 7000 --out "$out/conditioners"
+    --policies nano --data "$out/labels" --episodes 24 --counterfactual 30 --seed 7000 --out "$out/conditioners"
 
 # Half and a quarter of the demonstrations, with a path and without.
 hamster ablate --train --config flow-dense --conditioners tokens,none --demonstrations 0.5,0.25 --steps 1000 \
     --policies "$out/conditioners/train/flow-dense-tokens-100,$out/conditioners/train/flow-dense-none-100" \
-    --cameras training --planners oracle,nano,none --data "$out/labels" --episodes 36 --counterfactual 0 --seed 7000 \
+    --cameras training --planners oracle,nano,none --data "$out/labels" --episodes 24 --counterfactual 0 --seed 7000 \
     --out "$out/demonstrations"
