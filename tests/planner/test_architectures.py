@@ -12,7 +12,7 @@ from hamster.path import Path, PlanError
 from hamster.path.dialects import DIALECTS, grammar, parse
 from hamster.planner import load_planner
 from hamster.planner.backend import Question, Sampling
-from hamster.planner.families import FAMILIES, seen_size
+from hamster.planner.families import FAMILIES, scaling_of
 from hamster.planner.loading import load_model, load_processor
 from hamster.planner.transformers_backend import TransformersBackend
 from tests.planner.tiny import TYPES, tiny
@@ -45,7 +45,7 @@ def sampling(dialect="compact", size=None, waypoints=2, **options):
 @types
 def test_constrained_answers_are_paths(backend, model_type):
     model = backend(model_type)
-    size = seen_size(model.processor, (64, 64))
+    size = scaling_of(model.processor)((64, 64))
     native = model.family.dialect
     for dialect, options in ((native, {"waypoints": 1}), ("compact", {"temperature": 1.5, "n": 2, "seed": 3})):
         asked = sampling(dialect, size, **options)

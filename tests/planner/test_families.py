@@ -10,7 +10,7 @@ from PIL import Image
 from hamster.path import Path
 from hamster.path.dialects import DIALECTS, parse, refusal, render
 from hamster.path.dialects.hamster import PROMPT
-from hamster.planner.families import FAMILIES, check_pairing, dialects_of, family_of, prepared, seen_size
+from hamster.planner.families import FAMILIES, check_pairing, dialects_of, family_of, prepared, scaling_of
 from hamster.planner.loading import load_processor
 from hamster.planner.speech import Speech, prompt_of, speech_of
 from tests.planner.tiny import TYPES, tiny
@@ -48,7 +48,7 @@ def shown(processor, image):
 def test_the_size_that_a_model_sees_is_that_of_its_processors_grid(processors, model_type, size):
     processor = processors[model_type]
     _, pixels = shown(processor, Image.new("RGB", size))
-    assert seen_size(processor, size) == (size if pixels is None else pixels)
+    assert scaling_of(processor)(size) == (size if pixels is None else pixels)
 
 
 @pytest.mark.parametrize("model_type", TYPES)
@@ -64,7 +64,7 @@ def test_a_taught_dialect_counts_in_what_the_processor_shows(processors, model_t
     assert (dialect in dialects_of(model_type, taught=True)) == expected
     if expected and pixels is not None:
         assert (
-            np.abs(parse(render(PATH, dialect, seen_size(processor, (640, 480))), dialect, pixels).uv - PATH.uv).max()
+            np.abs(parse(render(PATH, dialect, scaling_of(processor)((640, 480))), dialect, pixels).uv - PATH.uv).max()
             < 0.02
         )
 

@@ -1,4 +1,4 @@
-"""CPU time, which is the same on a busy machine; and a yardstick that makes machines comparable."""
+"""CPU time, which is the same on a busy machine; wall time; and a yardstick that makes machines comparable."""
 
 from __future__ import annotations
 
@@ -20,6 +20,20 @@ def cpu_ms(work: Callable[[], object], n: int) -> float:
         work()
         turns.append(1000 * (time.process_time() - started))
     return median(turns)
+
+
+def now() -> float:
+    """Seconds of wall time, once all that a GPU was told to do is done."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def wall_ms(work: Callable[[], object]) -> float:
+    """One call, in milliseconds of wall time."""
+    began = now()
+    work()
+    return 1000 * (now() - began)
 
 
 def gemm_ms(n: int = 5) -> float:

@@ -17,6 +17,7 @@ from hamster.policy.flow.config import FLOWMATCH
 
 IMAGE_PX = 256
 INSTRUCTION = " ".join(f"word{i}" for i in range(FLOWMATCH.words))  # none of its tokens is idle
+PATH = Path(np.linspace((0.3, 0.4), (0.7, 0.6), 12), np.full(12, -1, np.int8))
 EYES = ((1.0, 0.0, 0.8), (-0.3, 0.7, 0.9), (-0.3, -0.7, 0.9), (0.1, 0.0, 0.7))
 
 
@@ -25,9 +26,8 @@ def measure_flow(cameras: int, n: int = 5) -> dict[str, float]:
     torch.manual_seed(0)
     config = replace(FLOWMATCH, cameras=FLOWMATCH.cameras[:cameras])
     policy, rng = ActorPolicy(FlowActor(config)), np.random.default_rng(0)
-    path = Path(np.linspace((0.3, 0.4), (0.7, 0.6), 12), np.full(12, -1, np.int8))
     observation = make_observation(config.cameras, rng)
-    return {"cpu_ms": round(cpu_ms(lambda: policy.act(observation, path, INSTRUCTION), n), 1)}
+    return {"cpu_ms": round(cpu_ms(lambda: policy.act(observation, PATH, INSTRUCTION), n), 1)}
 
 
 def make_observation(cameras: tuple[str, ...], rng: np.random.Generator, px: int = IMAGE_PX) -> Observation:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from statistics import median
 from typing import Any
@@ -11,8 +10,8 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from hamster.bench.flow import INSTRUCTION, make_observation
-from hamster.path import Path
+from hamster.bench.clock import wall_ms
+from hamster.bench.flow import INSTRUCTION, PATH, make_observation
 from hamster.policy.acting import ActorPolicy
 from hamster.policy.actor import AnyActor, Prediction
 from hamster.policy.flow.actor import FlowActor
@@ -58,7 +57,7 @@ def measure(
     with torch.inference_mode(), torch.autocast(torch.device(device).type, torch.bfloat16):
         with FlopCounterMode(display=False) as counter:
             actor.predict(batch, torch.Generator())
-        eager, fast = (_ms(predict, batch, device, n) for predict in (actor.predict, make(actor.predict)))
+        eager, fast = (_ms(predict, batch, n) for predict in (actor.predict, make(actor.predict)))
     gflop = counter.get_total_flops() / 1e9
     return {
         "eager_ms": round(eager, 2),
@@ -71,29 +70,17 @@ def measure(
 def peak_tflops(device: str, side: int = PEAK_SIDE) -> float:
     """What a product of two large bfloat16 matrices reaches."""
     a, b = torch.rand(2, side, side, device=device).bfloat16()
-    return 2 * side**3 / 1e9 / _ms(lambda *_: a @ b, None, device, 10)
+    return 2 * side**3 / 1e9 / _ms(lambda *_: a @ b, None, 10)
 
 
 def _batch(actor: AnyActor, px: int) -> Any:
     """One scene, as its inputs."""
-    path = Path(np.linspace((0.3, 0.4), (0.7, 0.6), 12), np.full(12, -1, np.int8))
     observation = make_observation(actor.config.cameras, np.random.default_rng(0), px)
-    inputs = actor.prepare(ActorPolicy(actor).scene(observation, path, INSTRUCTION))
+    inputs = actor.prepare(ActorPolicy(actor).scene(observation, PATH, INSTRUCTION))
     return type(inputs).stack([inputs])
 
 
-def _ms(work: Callable[..., object], batch: object, device: str, n: int) -> float:
-    """Median wall time of n calls after three to warm up; the device's queue is empty before and after."""
-    turns = []
-    for i in range(n + 3):
-        _settle(device)
-        started = time.perf_counter()
-        work(batch, torch.Generator().manual_seed(0))
-        _settle(device)
-        turns += [1000 * (time.perf_counter() - started)] if i >= 3 else []
-    return median(turns)
-
-
-def _settle(device: str) -> None:
-    if torch.device(device).type == "cuda":
-        torch.cuda.synchronize(device)
+def _ms(work: Callable[..., object], batch: object, n: int) -> float:
+    """Median wall time of n calls after three to warm up."""
+    turns = [wall_ms(lambda: work(batch, torch.Generator().manual_seed(0))) for _ in range(n + 3)]
+    return median(turns[3:])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from statistics import median
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import LogitsProcessor
 
+from hamster.bench.clock import now, wall_ms
 from hamster.evaluate.stats import quantile
 from hamster.planner.backend import Answer, Question, Sampling
 from hamster.planner.transformers_backend import TransformersBackend
@@ -48,8 +49,8 @@ def bench_planner(
     question, sampling = asking(planner, image)
     (answer,) = backend.answer([question], sampling)[0]
     yield {"prompt_tokens": answer.prompt_tokens, "tokens": answer.tokens}
-    first = [_ms(lambda: backend.answer([question], replace(sampling, max_new_tokens=1))) for _ in range(asked)]
-    whole = [_ms(lambda: planner.plan_many([image], [INSTRUCTION])) for _ in range(asked)]
+    first = [wall_ms(lambda: backend.answer([question], replace(sampling, max_new_tokens=1))) for _ in range(asked)]
+    whole = [wall_ms(lambda: planner.plan_many([image], [INSTRUCTION])) for _ in range(asked)]
     percentiles = {f"p{p}_ms": round(quantile(whole, p / 100), 1) for p in (50, 95, 99)}
     yield {"first_token_ms": round(median(first), 1), **percentiles}
     backend.batch = max(batches)
@@ -105,9 +106,9 @@ class _Timed(LogitsProcessor):  # type: ignore[misc]  # transformers is untyped
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """What the grammar makes of them."""
-        start = _now()
+        start = now()
         bound: Tensor = self.grammar(input_ids, scores)
-        self.spans.append((start, _now()))
+        self.spans.append((start, now()))
         return bound
 
 
@@ -137,16 +138,3 @@ def _memory() -> dict[str, float]:
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     gpu = {"gpu_mb": round(torch.cuda.max_memory_allocated() / 1e6, 1)} if torch.cuda.is_available() else {}
     return {"memory_mb": round(most / 1e6, 1), **gpu}
-
-
-def _now() -> float:
-    """Seconds, when all that was begun is done."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter()
-
-
-def _ms(work: Callable[[], object]) -> float:
-    began = _now()
-    work()
-    return 1000 * (_now() - began)

@@ -12,8 +12,7 @@ import numpy as np
 import torch
 
 from hamster.bench.clock import cpu_ms
-from hamster.bench.flow import make_observation
-from hamster.path import Path
+from hamster.bench.flow import PATH, make_observation
 from hamster.policy.acting import ActorPolicy
 from hamster.policy.views.actor import ViewsActor
 from hamster.policy.views.config import RVT2
@@ -36,8 +35,7 @@ def report(dtype: Dtype, n: int) -> None:
     torch.manual_seed(0)
     policy = ActorPolicy(ViewsActor(RVT2))
     observation = make_observation(RVT2.cameras, np.random.default_rng(0), RVT2.points_px)
-    path = Path(np.linspace((0.3, 0.4), (0.7, 0.6), 12), np.full(12, -1, np.int8))
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bf16"):
-        step_ms = cpu_ms(lambda: policy.act(observation, path, INSTRUCTION), n)
+        step_ms = cpu_ms(lambda: policy.act(observation, PATH, INSTRUCTION), n)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # from KiB, as Linux counts
     sys.stdout.write(json.dumps({"cpu_ms": round(step_ms, 1), "peak_mb": round(peak_mb)}))

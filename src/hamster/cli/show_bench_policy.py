@@ -23,7 +23,8 @@ def show_bench_policy(out: Path, as_json: bool) -> None:
             status.update(f"timed {step.family} {step.case} …")
     record = to_json(found)
     if torch.cuda.is_available():
-        record["gpu"] = bench_gpu()
+        with Console(stderr=True).status("timing the GPU …"):
+            record["gpu"] = bench_gpu()
     out.mkdir(parents=True, exist_ok=True)
     (out / "bench_policy.json").write_text(json.dumps(record | {"run": run_info()}, indent=1) + "\n")
     if as_json:

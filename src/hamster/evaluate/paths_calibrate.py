@@ -25,9 +25,7 @@ from hamster.planner.vlm import VlmPlanner
 from hamster.provenance import git_commit
 
 FALSE_REFUSALS = 0.02  # of what is in view: far below the 5 % that are allowed, as other images vary
-
-
-WORTH = 0.5
+WORTH = 0.5  # who refuses a smaller share of what is absent cannot tell, and shall never refuse
 
 
 @dataclass
@@ -72,7 +70,7 @@ def calibrate(
 
 
 def _refuse_above(raw: Raw) -> float:
-    """1, never, for a planner that cannot tell: one that would refuse less than half of what is absent."""
+    """1, never, for a planner that cannot tell."""
     if not (raw.in_view and raw.absent):
         return 1.0
     found = threshold(raw.in_view, FALSE_REFUSALS)

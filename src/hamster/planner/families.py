@@ -181,11 +181,6 @@ def scaling_of(processor: Any) -> Callable[[Size], Size]:
     return Scaling(images.patch_size * merge, limits["shortest_edge"], limits["longest_edge"])
 
 
-def seen_size(processor: Any, size: Size) -> Size:
-    """The size of an image as the model sees it, by the limits of its own processor."""
-    return scaling_of(processor)(size)
-
-
 def crops(processor: Any) -> bool:
     """Whether a processor would cut an image's sides away, so that it must be `prepared`."""
     return bool(getattr(processor.image_processor, "do_center_crop", False))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hamster.planner.backend import Question
-from hamster.planner.families import seen_size
+from hamster.planner.families import scaling_of
 from hamster.planner.learning.pictures import Part
 from hamster.planner.loading import load_model
 from hamster.planner.sft.chat import IGNORED, Chat
@@ -46,7 +46,7 @@ def test_a_question_is_learned_token_by_token_as_it_will_be_asked(asked):
     for index in np.flatnonzero(run.samples.is_asked)[:2].tolist():
         row = run.samples.row(index)
         image = np.asarray(row["images"][0])
-        text = run.speech.question(run.samples.instruction(index), None, seen_size(run.chat.processor, (64, 64)))
+        text = run.speech.question(run.samples.instruction(index), None, scaling_of(run.chat.processor)((64, 64)))
         ask, batch = backend.inputs([Question(image, text)]), run.chat([row])
         length = ask["input_ids"].shape[1]
         assert torch.equal(ask["input_ids"], batch["input_ids"][:, :length])

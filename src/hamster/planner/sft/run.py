@@ -107,7 +107,7 @@ def _trainer(run: Prepared, model: Any, out: File, processes: int) -> Any:
 
 def _measured(trainer: Any, run: Prepared, out: File, step: int) -> dict[str, float]:
     """Path metrics in all processes, and a picture from the first."""
-    from hamster.planner.families import seen_size
+    from hamster.planner.families import scaling_of
     from hamster.planner.sft import measure
     from hamster.planner.transformers_backend import TransformersBackend
 
@@ -115,7 +115,7 @@ def _measured(trainer: Any, run: Prepared, out: File, step: int) -> dict[str, fl
     backend = TransformersBackend(trainer.accelerator.unwrap_model(trainer.model), processor)
 
     def judge(chosen: Any) -> list[measure.Judged]:
-        return measure.ask(backend, run.samples, chosen, run.speech.dialect, lambda size: seen_size(processor, size))
+        return measure.ask(backend, run.samples, chosen, run.speech.dialect, scaling_of(processor))
 
     judged = measure.shared(judge, run.asked, trainer.accelerator)
     if trainer.is_world_process_zero():

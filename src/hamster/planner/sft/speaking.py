@@ -9,7 +9,7 @@ from typing import Any
 from hamster.label.dataset import kinds_of, shards_of
 from hamster.label.export.examples import Place, Words
 from hamster.path.dialects import Size
-from hamster.planner.families import check_pairing, family_of, seen_size
+from hamster.planner.families import check_pairing, family_of, scaling_of
 from hamster.planner.learning.pictures import Part
 from hamster.planner.speech import Speech, prompt_of, speech_of
 
@@ -44,7 +44,7 @@ def words_of(speech: Speech, processor: Any, gripper: float) -> tuple[Words, str
         return speech.question(text, gripper_uv if told() else None, size)
 
     about = [speech.prompt, speech.abstains, gripper, json.loads(processor.image_processor.to_json_string())]
-    return Words(speech.dialect, ask, lambda size: seen_size(processor, size)), json.dumps(about)
+    return Words(speech.dialect, ask, scaling_of(processor)), json.dumps(about)
 
 
 def longest_answer(model_type: str) -> int:
