@@ -19,8 +19,6 @@ from hamster.policy.flow.actor import FlowActor
 from hamster.policy.flow.config import FlowConfig
 from hamster.policy.learning.presets import PRESETS
 
-torch.set_num_threads(1)
-
 
 @pytest.fixture(scope="session")
 def seen() -> tuple[Observation, Path]:

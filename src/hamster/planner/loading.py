@@ -98,9 +98,18 @@ def _for_images(model_type: str) -> Any:
             """Leaves room for the part for videos, so that what is saved here loads where there is torchvision."""
             return {**super().to_dict(), "video_processor": {}}
 
+        def __reduce__(self) -> Any:
+            """For processes that are not forks: a class made here cannot be found by its name."""
+            return _blank, (model_type,), self.__dict__
+
     signature = inspect.signature(original.__init__)
     kept = [p for name, p in signature.parameters.items() if name != "video_processor"]
     signature = signature.replace(parameters=kept)
     ForImages.__init__.__signature__ = signature  # type: ignore[attr-defined]  # where transformers looks for the parts
     ForImages.__name__ = original.__name__
     return ForImages
+
+
+def _blank(model_type: str) -> Any:
+    kind = _for_images(model_type)
+    return kind.__new__(kind)

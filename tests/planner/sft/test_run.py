@@ -16,7 +16,7 @@ from hamster.planner.learning.pictures import Part
 from hamster.planner.loading import load_model
 from hamster.planner.sft.presets import PRESETS
 from tests.planner.sft import made
-from tests.planner.sft.forked import FSDP2, fine_tune, killed_at, together
+from tests.planner.sft.processes import FSDP2, fine_tune, together
 from tests.planner.tiny import TYPES, tiny
 
 CONFIG = replace(PRESETS["debug-lora"], steps=3, save_every=1, evaluate_every=3, evaluate_on=2)
@@ -57,14 +57,11 @@ def _steps(out):
 @pytest.mark.parametrize(("kind", "adapt"), CASES)
 def test_a_killed_training_goes_on_as_if_nothing_had_happened(kind, adapt, trained, data, tmp_path):
     base, config, out = trained(kind, adapt)
-
-    def train():
-        fine_tune(base, config, data, tmp_path, "compact")
-
-    assert together(1, killed_at(3, train)) == [-9]
+    training = base, config, data, tmp_path, "compact"
+    assert together(1, *training, killed_at=3) == [-9]
     assert not (tmp_path / "model").exists() and (tmp_path / "state" / "checkpoint-2" / "whole").is_file()
     (tmp_path / "state" / "checkpoint-9").mkdir()  # a kill while it was written
-    train()
+    fine_tune(*training)
     assert _steps(tmp_path) == _steps(out) and [step for step, *_ in _steps(out)] == [1, 2, 3]
     ours, theirs = (load_file(folder / "model" / "model.safetensors") for folder in (tmp_path, out))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
@@ -139,11 +136,7 @@ def test_two_processes_learn_what_one_does(env, adapt, trained, data, tmp_path):
         pytest.skip("make test-finetune")
     base, config, out = trained("qwen2_5_vl", adapt)
     config = replace(config, micro_batch=1)  # two of them accumulated in each process
-
-    def train():
-        fine_tune(base, config, data, tmp_path, "compact")
-
-    assert together(2, train, env) == [0, 0]
+    assert together(2, base, config, data, tmp_path, "compact", env=env) == [0, 0]
     assert np.abs(np.array(_steps(tmp_path)) / _steps(out) - 1).max() < CLOSE
     sharded = list(tmp_path.glob("state/checkpoint-3/pytorch_model_fsdp_0/*.distcp"))
     assert len(sharded) == (2 if env else 0)
@@ -156,7 +149,7 @@ def test_two_processes_learn_what_one_does(env, adapt, trained, data, tmp_path):
 def test_activations_computed_again_and_batches_made_elsewhere_change_nothing(kind, adapt, trained, data, tmp_path):
     base, config, out = trained(kind, adapt)
     config = replace(config, checkpointing=True, workers=1)
-    assert together(1, lambda: fine_tune(base, config, data, tmp_path, "compact")) == [0]
+    assert together(1, base, config, data, tmp_path, "compact") == [0]
     assert np.abs(np.array(_steps(tmp_path)) / _steps(out) - 1).max() < CLOSE
 
 
@@ -164,13 +157,11 @@ def test_activations_computed_again_and_batches_made_elsewhere_change_nothing(ki
 @pytest.mark.parametrize("env", [{}, FSDP2], ids=["ddp", "fsdp2"])
 def test_several_processes_go_on_after_a_kill_too(env, trained, data, tmp_path):
     base, config, _ = trained("qwen2_5_vl", "full")
-
-    def train(out):
-        fine_tune(base, replace(config, micro_batch=1), data, out, "compact")
-
-    assert together(2, lambda: train(tmp_path / "whole"), env) == [0, 0]
-    assert together(2, killed_at(3, lambda: train(tmp_path / "killed")), env) == [-9, -9]
-    assert together(2, lambda: train(tmp_path / "killed"), env) == [0, 0]
+    config = replace(config, micro_batch=1)
+    whole, killed = ((base, config, data, tmp_path / name, "compact") for name in ("whole", "killed"))
+    assert together(2, *whole, env=env) == [0, 0]
+    assert together(2, *killed, env=env, killed_at=3) == [-9, -9]
+    assert together(2, *killed, env=env) == [0, 0]
     assert _steps(tmp_path / "killed") == _steps(tmp_path / "whole")
 
 

@@ -108,11 +108,11 @@ class Samples:
         """A `datasets.Dataset` of these samples, read when they are asked for."""
         from datasets import Dataset
 
-        def rows(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
-            found = [self.row(index) for index in batch["sample"]]
-            return {name: [row[name] for row in found] for name in ("images", "prompt", "completion")}
+        return Dataset.from_dict({"sample": indices}).with_transform(self._rows)
 
-        return Dataset.from_dict({"sample": indices}).with_transform(rows)
+    def _rows(self, batch: dict[str, list[int]]) -> dict[str, list[Any]]:
+        found = [self.row(index) for index in batch["sample"]]
+        return {name: [row[name] for row in found] for name in ("images", "prompt", "completion")}
 
     def _at(self, index: int, columns: Sequence[str] | None = None) -> Row:
         table = self._tables[self.set_of[index]]
