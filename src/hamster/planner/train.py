@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import DistributedDataParallelKwargs
 from accelerate.utils import broadcast_object_list
 from numpy.typing import NDArray
 from rich.progress import Progress, TextColumn
@@ -30,6 +30,7 @@ from transformers import AutoProcessor
 
 import hamster.nano as nano
 from hamster import training_state
+from hamster.accelerator import start_accelerator
 from hamster.planner.learning import batches, corpus, optimisers
 from hamster.planner.learning.batches import Batch, Share
 from hamster.planner.learning.config import TrainConfig
@@ -72,7 +73,8 @@ class _Run:
 
     def __init__(self, config: TrainConfig, parts: Sequence[Part], out: File, start: File | None) -> None:
         self.config, self.out, self.parts = config, out, parts
-        self.accelerator = _accelerator()
+        # A batch may name nothing, or have no role, and leaves weights untouched.
+        self.accelerator = start_accelerator(True, DistributedDataParallelKwargs(find_unused_parameters=True))
         self.device, self.leads = str(self.accelerator.device), bool(self.accelerator.is_main_process)
         self.writer = SummaryWriter(str(out / "tensorboard")) if self.leads else None
         saved = out / "model" if (out / "state.safetensors").is_file() else start
@@ -212,12 +214,6 @@ class _Losses(nn.Module):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         return self.of(self.model, self.probes, batch)
-
-
-def _accelerator() -> Any:
-    """Of the processes that were started. A batch may name nothing, or have no role, and leaves weights untouched."""
-    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-    return Accelerator(mixed_precision="bf16", cpu=not torch.cuda.is_available(), kwargs_handlers=[unused])
 
 
 def _agreed(value: float) -> float:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from hamster import training_state
+from hamster.accelerator import start_accelerator
 from hamster.policy import checkpoint
 from hamster.policy.actor import AnyActor, Target, Tensors, as_float
 from hamster.policy.families import build
@@ -51,7 +52,7 @@ def train_policy(
         ValueError: for an unknown preset, or a folder without such a label set.
     """
     config = preset(config) if isinstance(config, str) else config
-    accelerator = _accelerator(config)
+    accelerator = start_accelerator(config.bf16)
     with accelerator.main_process_first():
         pack = load_pack(data_dir, config.actor, pack_dir or out_dir / "pack", config.between)
     run = Run(config, pack, out_dir, accelerator)
@@ -79,7 +80,7 @@ class Run:
         self, config: TrainConfig, pack: Pack, out_dir: FilePath, accelerator: Accelerator | None = None
     ) -> None:
         self.config, self.pack, self.out_dir = config, pack, out_dir
-        self.accelerator = accelerator or _accelerator(config)
+        self.accelerator = accelerator or start_accelerator(config.bf16)
         torch.manual_seed(config.seed)
         actor = build(config.actor)
         self.samples = Samples(pack, config, actor)
@@ -188,11 +189,6 @@ class _Losses(nn.Module):
 
     def forward(self, inputs: Tensors, target: Target, generator: torch.Generator) -> dict[str, Tensor]:
         return self.actor.losses(inputs, target, generator)
-
-
-def _accelerator(config: TrainConfig) -> Any:
-    """Of the processes that were started: without a GPU it would overlook the others, unless told to use the CPU."""
-    return Accelerator(mixed_precision="bf16" if config.bf16 else "no", cpu=not torch.cuda.is_available())
 
 
 def _config(config: TrainConfig) -> dict[str, Any]:
