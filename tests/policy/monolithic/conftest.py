@@ -29,12 +29,12 @@ def planner(tmp_path_factory):
 
 @pytest.fixture
 def small(planner):
-    """An untrained actor that stands on it, its ranges a metre and a quarter turn wide."""
+    """An untrained actor that stands on it, its ranges two metres and a quarter turn wide."""
     torch.manual_seed(0)
     actor = build(MonolithicConfig(planner=str(planner))).eval()
     rng = np.random.default_rng(0)
     poses = np.tile(np.eye(4), (64, 1, 1))
-    poses[:, :3, 3] = rng.uniform(-0.5, 0.5, (64, 3))
+    poses[:, :3, 3] = rng.uniform(-1, 1, (64, 3))
     actor.begin(torch.from_numpy(poses).float(), torch.from_numpy(poses[::-1].copy()).float())
     return actor
 

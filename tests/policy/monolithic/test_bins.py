@@ -6,7 +6,7 @@ import torch
 
 from hamster.geometry import matrix_from_quaternion
 from hamster.policy.monolithic.bins import BINS, DIMENSIONS, Bins
-from hamster.policy.monolithic.inputs import MOVE, NOTHING, POSE, as_tokens
+from hamster.policy.monolithic.inputs import GOAL, NOTHING, POSE, as_tokens
 from hamster.policy.rotation import angle_between
 
 
@@ -58,6 +58,6 @@ def test_the_reference_is_a_rotation(bins):
 
 
 def test_no_two_numbers_share_a_token():
-    tokens = [as_tokens(torch.full((DIMENSIONS,), b), kind) for b in (0, BINS - 1) for kind in (POSE, MOVE)]
+    tokens = [as_tokens(torch.full((DIMENSIONS,), b), kind) for b in (0, BINS - 1) for kind in (POSE, GOAL)]
     tokens = torch.cat(tokens)
     assert len(tokens.unique()) == len(tokens) and tokens.max() == NOTHING - 1

@@ -70,7 +70,7 @@ def test_a_number_is_said_before_the_ones_that_follow(small, without_depth):
     later = said.clone()
     later[:, 4:] = 7
     one, other = (
-        small.say(small.look(inputs), small._with_action(inputs, bins), inputs.words) for bins in (said, later)
+        small.say(small.look(inputs), small._with_action(inputs, bins), inputs.words)[0] for bins in (said, later)
     )
     assert torch.allclose(one[:, :5], other[:, :5], atol=1e-5) and not torch.allclose(
         one[:, 5:], other[:, 5:], atol=1e-3

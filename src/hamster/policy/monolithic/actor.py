@@ -2,7 +2,7 @@
 
 In the manner of RT-2 and OpenVLA (arXiv 2406.09246): one token of 256 per dimension, one after the other. It is the
 system that the paper is measured against, so it is given what helps it: the off-domain planner's weights, what the
-robot feels and remembers, soft targets, and bins that look alike where they are near.
+robot feels and remembers, soft targets, bins that look alike where they are near, and the planner's way to point.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from hamster.policy.actor import Actor, Prediction, Target
 from hamster.policy.monolithic.backbone import open_backbone
 from hamster.policy.monolithic.bins import BINS, DIMENSIONS, Bins
 from hamster.policy.monolithic.config import MonolithicConfig
-from hamster.policy.monolithic.inputs import FELT, MOVE, NOTHING, SLOTS, Inputs, as_tokens, make_inputs
+from hamster.policy.monolithic.glance import Glance
+from hamster.policy.monolithic.inputs import FELT, GOAL, NOTHING, SLOTS, Inputs, as_tokens, make_inputs
 from hamster.policy.scene import Scene
 
 
 class MonolithicActor(Actor[MonolithicConfig, Inputs]):
-    """Image, words and proprioception -> the next keypose, as a move from where the tool is."""
+    """Image, words and proprioception -> the next keypose: its position, and how far the tool turns."""
 
     vocabulary: Tensor
 
@@ -38,7 +39,8 @@ class MonolithicActor(Actor[MonolithicConfig, Inputs]):
         self.action = nn.Embedding(NOTHING + 1, width)
         self.slot = nn.Embedding(SLOTS + 1, width, padding_idx=0)
         self.head = nn.Parameter(torch.empty(DIMENSIONS, BINS, width))
-        self.poses, self.moves = Bins(), Bins()
+        self.glance = Glance(model.answer, model.config.tower_channels[-1], width)
+        self.poses, self.goals = Bins(), Bins()
         self.register_buffer("vocabulary", vocabulary)
         self._tokenizer: Tokenizer | None = None
         self._start()
@@ -46,24 +48,29 @@ class MonolithicActor(Actor[MonolithicConfig, Inputs]):
     def begin(self, tool_world: Tensor, goal_world: Tensor) -> None:
         """See `Actor.begin`: the ranges that the bins divide."""
         tool, goal = tool_world[:, :3, :3], goal_world[:, :3, :3]
-        self.poses.fit(tool_world[:, :3, 3], tool)
-        self.moves.fit(goal_world[:, :3, 3] - tool_world[:, :3, 3], tool.transpose(1, 2) @ goal)
+        positions = torch.cat([tool_world, goal_world])[:, :3, 3]  # in the same bins: what stays is copied
+        self.poses.fit(positions, torch.cat([tool, goal]))
+        self.goals.fit(positions, (tool.transpose(1, 2) @ goal).repeat(2, 1, 1))
 
     def prepare(self, scene: Scene) -> Inputs:
         """See `Actor.prepare`."""
         config = self.config
-        return make_inputs(scene, config.cameras[0], self.tokenizer, self.poses, self.moves, config.text_tokens)
+        return make_inputs(scene, config.cameras[0], self.tokenizer, self.poses, self.goals, config.text_tokens)
 
     def losses(self, inputs: Inputs, target: Target, generator: torch.Generator) -> dict[str, Tensor]:
-        """Cross-entropy against a Gaussian around the right bin of each dimension."""
+        """Cross-entropies: a Gaussian around the right bin of each dimension; where the goal is in the image."""
         with torch.autocast(inputs.words.device.type, enabled=False):  # geometry stays in float32
             turn = inputs.tool_rotation.transpose(1, 2) @ target.rotation[:, 0]
-            right = self.moves.of(self.moves.values(target.position[:, 0], turn, target.is_open[:, 0]))
-        logits = self.say(self.look(inputs), self._with_action(inputs, right), inputs.words)
+            position = inputs.tool_position + target.position[:, 0]
+            right = self.goals.of(self.goals.values(position, turn, target.is_open[:, 0]))
+            ahead = (inputs.uvw_from_world @ F.pad(position, (0, 1), value=1.0)[..., None])[..., 0]
+            uv = torch.where(ahead[:, 2:] > 0, ahead[:, :2] / ahead[:, 2:], torch.nan)
+        logits, pointers = self.say(self.look(inputs), self._with_action(inputs, right), inputs.words)
         away = (torch.arange(BINS, device=right.device) - right[..., None]) / self.config.sigma_bins
         wanted = (-0.5 * away**2).softmax(-1)
         each = -(wanted * logits.log_softmax(-1)).sum(-1).mean(0)
-        return {"position": each[:3].sum(), "rotation": each[3:6].sum(), "gripper": each[6]}
+        pointing = self.glance.pointing_loss(pointers, uv)
+        return {"position": each[:3].sum(), "rotation": each[3:6].sum(), "gripper": each[6], "pointing": pointing}
 
     def predict(self, inputs: Inputs, generator: torch.Generator) -> Prediction:
         """The most likely token, one after the other; the score is their mean probability."""
@@ -71,13 +78,13 @@ class MonolithicActor(Actor[MonolithicConfig, Inputs]):
         said = torch.zeros(len(inputs.words), DIMENSIONS, dtype=torch.long, device=inputs.words.device)
         p = torch.zeros_like(said, dtype=torch.float)
         for i in range(DIMENSIONS):
-            probabilities = self.say(features, self._with_action(inputs, said), inputs.words)[:, i].softmax(-1)
-            p[:, i], said[:, i] = probabilities.max(-1)
+            logits, _ = self.say(features, self._with_action(inputs, said), inputs.words)
+            p[:, i], said[:, i] = logits[:, i].softmax(-1).max(-1)
         with torch.autocast(said.device.type, enabled=False):
-            position, turn, is_open = self.moves.pose(self.moves.middle(said))
+            position, turn, is_open = self.goals.pose(self.goals.middle(said))
             rotation = inputs.tool_rotation @ turn
         return Prediction(
-            position=position[:, None],
+            position=(position - inputs.tool_position)[:, None],
             rotation=rotation[:, None],
             is_open=is_open[:, None],
             done=torch.zeros_like(is_open),
@@ -86,23 +93,27 @@ class MonolithicActor(Actor[MonolithicConfig, Inputs]):
         )
 
     def look(self, inputs: Inputs) -> Tensor:
-        """Image tokens (B, 256, width)."""
-        pixels = inputs.pixels.permute(0, 3, 1, 2) / 127.5 - 1
-        seen: Tensor = self.from_image(self.tower(pixels))
-        return seen + self.patch.weight
+        """Features (B, 256, C) of the image's patches."""
+        seen: Tensor = self.tower(inputs.pixels.permute(0, 3, 1, 2) / 127.5 - 1)
+        return seen
 
-    def say(self, image: Tensor, sentence: Tensor, words: Tensor) -> Tensor:
-        """Logits (B, 7, 256) of each dimension's bins, given the ones before in the sentence (B, T)."""
+    def say(self, features: Tensor, sentence: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+        """Given the ones before in the sentence (B, T), of each dimension the logits (B, 7, 256) of its bins, and those
+        of the patches that it looks at (B, 7, 256)."""
         places = torch.arange(sentence.shape[1], device=sentence.device)
         slots = (places - words[:, None] + 1).clamp(0, SLOTS)
         table = torch.cat([self.token.weight, self.action.weight])
-        text = (F.embedding(sentence, table) + self.place.weight[: len(places)] + self.slot(slots))[:, None]
+        said = F.embedding(sentence, table)
+        image = self.from_image(features) + self.patch.weight
+        text = (said + self.place.weight[: len(places)] + self.slot(slots))[:, None]
         future = torch.ones(len(places), len(places), dtype=torch.bool, device=sentence.device).triu(1)
         for i, layer in enumerate(self.layers):
             image, text = cast(Layer, layer).blocks(image, text, future, i < self.config.backbone["image_layers"])
         at = _action_at(words)[..., None] - 1  # the state before a token says it
         states = self.norm(text[:, 0].gather(1, at.expand(-1, -1, text.shape[-1])))
-        return torch.einsum("bdw,dvw->bdv", states, self.head.to(states.dtype)).float()
+        felt = words[:, None, None] + torch.arange(3, device=words.device)[:, None]  # where the tool is
+        states, pointers = self.glance(states, features, said.gather(1, felt.expand(-1, -1, said.shape[-1])))
+        return torch.einsum("bdw,dvw->bdv", states, self.head.to(states.dtype)).float(), pointers
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -113,7 +124,7 @@ class MonolithicActor(Actor[MonolithicConfig, Inputs]):
 
     def _with_action(self, inputs: Inputs, bins: Tensor) -> Tensor:
         """The sentence with the action (B, 7) said."""
-        return inputs.sentence.scatter(1, _action_at(inputs.words), len(self.token.weight) + as_tokens(bins, MOVE))
+        return inputs.sentence.scatter(1, _action_at(inputs.words), len(self.token.weight) + as_tokens(bins, GOAL))
 
     def _take(self, model: HamsterNanoForConditionalGeneration) -> None:
         """The backbone, without what only draws paths."""

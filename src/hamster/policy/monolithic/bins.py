@@ -16,7 +16,7 @@ NARROWEST = 0.02  # metres or radians: a dimension in which nothing ever moves s
 
 
 class Bins(nn.Module):
-    """Poses, or moves from one pose to another, to bins and back. What is known of the data is saved with the weights.
+    """Poses to bins and back. What is known of the data is saved with the weights.
 
     Angles are those of the rotation from a reference, the mean of the training data: far from where they turn over.
     """
