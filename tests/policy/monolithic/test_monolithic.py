@@ -48,6 +48,18 @@ def test_it_needs_neither_depth_nor_calibration_nor_a_path(small, scene, without
     assert torch.allclose(one.rotation[0, 0] @ one.rotation[0, 0].T, torch.eye(3), atol=1e-5)
 
 
+def test_it_learns_to_point_where_the_goal_is_in_the_image(small, scene, without_depth):
+    """As far as calibration tells where that is; more of it is not asked for."""
+    there, view = goal(0.1), scene.views["front"]
+    px, _ = view.camera.project(scene.body.tool_pose_world[:3, 3] + np.array([0.1, -0.1, -0.2]))
+    asked = {}
+    small.glance.pointing_loss = lambda logits, uv: asked.setdefault(len(asked), uv).sum() * 0
+    for each in (scene, without_depth):
+        small.losses(batch(small.prepare(each)), there, torch.Generator())
+    assert np.allclose(asked[0][0], px / view.camera.size_px, atol=1e-4)
+    assert torch.isnan(asked[1]).all()
+
+
 def test_it_needs_words(small, without_depth):
     with pytest.raises(ValueError, match="needs an instruction"):
         small.prepare(replace(without_depth, instruction=""))

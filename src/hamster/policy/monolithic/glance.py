@@ -59,7 +59,7 @@ class Glance(nn.Module):
         return states + self.change(F.silu(gate) * value), logits
 
     def pointing_loss(self, logits: Tensor, uv: Tensor) -> Tensor:
-        """Cross-entropy of (B, N, 256) against a spot at uv (B, 2) in [0, 1]; nothing to learn where NaN or out of view."""
+        """Cross-entropy of (B, N, 256) against a spot at uv (B, 2), in [0, 1]; NaN or beyond: no loss."""
         away = (self.patches - uv[:, None].nan_to_num(-1.0)) * tokens.GRID / SPOT_PATCHES
         wanted = (-0.5 * away.square().sum(-1)).softmax(-1)
         each = -(wanted[:, None] * logits.log_softmax(-1)).sum(-1).mean(-1)
