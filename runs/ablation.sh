@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # How a path is best shown to a policy, and what it saves in demonstrations: trains ten variants, four with fewer
-# demonstrations and the two baselines, and rolls all of them out. Goes on where it was interrupted. Four hours on two cores; what it
-# gave: docs/log.md.
+# demonstrations and the two baselines, and rolls all of them out. Goes on where it was interrupted. Four hours on two
+# cores; what it gave: docs/log.md.
 #
 #   runs/ablation.sh [OUT]     default: outputs/ablation
 set -euo pipefail
