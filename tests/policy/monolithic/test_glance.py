@@ -56,3 +56,10 @@ def test_pointing_is_best_at_the_place_and_asked_only_where_it_is_in_view(glance
     assert glance.pointing_loss(right, uv) < glance.pointing_loss(right.roll(1, -1), uv)
     assert torch.equal(glance.pointing_loss(right, uv), glance.pointing_loss(right[:1], uv[:1]))
     assert glance.pointing_loss(right[1:], uv[1:]) == 0
+
+
+def test_a_place_is_exact_in_a_network_of_bfloat16(glance):
+    logits = torch.randn(2, 7, 256, generator=torch.Generator().manual_seed(3))
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = glance.place(logits)
+    assert inside.dtype == torch.float32 and torch.equal(inside, glance.place(logits))

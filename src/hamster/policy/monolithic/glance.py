@@ -49,14 +49,18 @@ class Glance(nn.Module):
         """
         keys = self.key(features) + self.patch.weight.to(features.dtype)
         logits = (self.query(states) @ keys.transpose(1, 2) / keys.shape[-1] ** 0.5).float()
-        p = logits.softmax(-1)
-        uv = p @ self.patches
+        uv = self.place(logits)
         angles = (uv[..., None] * torch.pi * 2.0 ** torch.arange(OCTAVES, device=uv.device)).flatten(-2)
-        seen = self.seen(p.to(features.dtype) @ features)
+        seen = self.seen(logits.softmax(-1).to(features.dtype) @ features)
         felt = tool.flatten(1)[:, None].expand(-1, states.shape[1], -1)
         known = torch.cat([states, seen, angles.sin().to(seen), angles.cos().to(seen), felt.to(seen)], -1)
         gate, value = self.mix(known).chunk(2, -1)
         return states + self.change(F.silu(gate) * value), logits
+
+    def place(self, logits: Tensor) -> Tensor:
+        """The mean (B, N, 2) of where the logits look, uv in [0, 1]; float32 in a bfloat16 network, too."""
+        with torch.autocast(logits.device.type, enabled=False):
+            return logits.float().softmax(-1) @ self.patches
 
     def pointing_loss(self, logits: Tensor, uv: Tensor) -> Tensor:
         """Cross-entropy of (B, N, 256) against a spot at uv (B, 2), in [0, 1]; NaN or beyond: no loss."""
