@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # How a path is best shown to a policy, and what it saves in demonstrations: trains ten variants, four with fewer
-# demonstrations and the two baselines, and rolls all of them out. Goes on where it was interrupted. Four hours on two
+# demonstrations and the two baselines, and rolls all of them out. Goes on where it was interrupted. Hours on two
 # cores; what it gave: docs/log.md.
 #
 #   runs/ablation.sh [OUT]     default: outputs/ablation
@@ -23,6 +23,6 @@ hamster ablate --train --config flow-dense --conditioners tokens,none --demonstr
     --cameras training --planners oracle,nano,none --data "$out/labels" --episodes 24 --counterfactual 0 --seed 7000 \
     --out "$out/demonstrations"
 
-# Without depth, and without a path: the two baselines, as long as they need.
-hamster ablate --train --config image,monolithic --conditioners default \
+# Without depth, and without a path: the two baselines, trained as long as they are by default, beside the bundled policy.
+hamster ablate --train --config image,monolithic --conditioners default --policies nano \
     --data "$out/labels" --episodes 24 --counterfactual 30 --seed 7000 --out "$out/baselines"

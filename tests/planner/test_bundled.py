@@ -24,15 +24,10 @@ def test_it_is_small_and_holds_nothing_to_unpickle():
 def test_it_answers_within_a_second_of_one_core():
     planner = load_planner("nano")
     scene = TabletopImages(1, seed=4000)[0]  # of a picture without what it is asked for there would be no path
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        planner.plan(scene.view.rgb, scene.annotations[0].instruction)  # the first call sets things up
-        began = time.process_time()
-        plan = planner.plan(scene.view.rgb, scene.annotations[1].instruction)
-        assert time.process_time() - began <= 1.0
-    finally:
-        torch.set_num_threads(threads)
+    planner.plan(scene.view.rgb, scene.annotations[0].instruction)  # the first call sets things up
+    began = time.process_time()
+    plan = planner.plan(scene.view.rgb, scene.annotations[1].instruction)
+    assert time.process_time() - began <= 1.0
     assert 2 <= len(plan.path) <= 8 and len(plan.path.events) >= 1
 
 

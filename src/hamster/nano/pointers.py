@@ -76,14 +76,19 @@ class Answer(nn.Module):
 
     def match(self, queries: Tensor, features: Tensor) -> Tensor:
         """Logits (B, T, 256) of queries (B, T, D) over the patches."""
-        keys: Tensor = self.key(features) + self.patch.weight.to(features.dtype)
-        return queries @ keys.transpose(1, 2) / math.sqrt(queries.shape[-1])
+        return match(queries, features, self.key, self.patch)
 
     def forward(self, states: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, D) states to float32 logits (B, T, 324) and, of these, those of the patches (B, T, 256)."""
         states = self.norm(states)
         pointers = self.point(states, features).float()
         return torch.cat([self.marks(states).float(), pointers, self.bins(states).float()], -1), pointers
+
+
+def match(queries: Tensor, features: Tensor, key: nn.Linear, patch: nn.Embedding) -> Tensor:
+    """Logits (B, T, 256) of queries (B, T, D) over the patches of `features` (B, 256, C), biased by their places."""
+    keys: Tensor = key(features) + patch.weight.to(features.dtype)
+    return queries @ keys.transpose(1, 2) / math.sqrt(queries.shape[-1])
 
 
 def _waves(places: Tensor, width: int) -> Tensor:

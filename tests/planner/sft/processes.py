@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 
-from hamster.planner.sft import run as sft_run
+from hamster.planner.sft.run import fine_tune
 
 FSDP2 = {
     "ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
@@ -42,16 +42,6 @@ def together(processes, *training, env=None, killed_at=None):
     for member in members:
         member.kill()
     return codes
-
-
-def fine_tune(*arguments, **options):
-    """A training as in a fresh process: Accelerate remembers the last one's."""
-    from accelerate.state import AcceleratorState, GradientState, PartialState
-
-    AcceleratorState._reset_state(True)
-    GradientState._reset_state()
-    PartialState._reset_state()
-    return sft_run.fine_tune(*arguments, **options)
 
 
 def _member(env, training, killed_at):

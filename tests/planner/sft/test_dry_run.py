@@ -87,7 +87,7 @@ def test_the_command_line_explains_what_is_missing(base, data, tmp_path, capsys,
 
 def test_a_run_folder_of_something_else_is_not_overwritten(base, data, tmp_path):
     (tmp_path / "run.json").write_text(json.dumps({"run": {"model": "another"}}))
-    from tests.planner.sft.processes import fine_tune
+    from hamster.planner.sft.run import fine_tune
 
     with pytest.raises(ValueError, match="holds a run with another model, data, config"):
         fine_tune(str(base), CONFIG, [Part(data)], tmp_path)

@@ -15,8 +15,9 @@ from hamster.planner import load_planner
 from hamster.planner.learning.pictures import Part
 from hamster.planner.loading import load_model
 from hamster.planner.sft.presets import PRESETS
+from hamster.planner.sft.run import fine_tune
 from tests.planner.sft import made
-from tests.planner.sft.processes import FSDP2, fine_tune, together
+from tests.planner.sft.processes import FSDP2, together
 from tests.planner.tiny import TYPES, tiny
 
 CONFIG = replace(PRESETS["debug-lora"], steps=3, save_every=1, evaluate_every=3, evaluate_on=2)

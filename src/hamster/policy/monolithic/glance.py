@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hamster.nano import tokens
-from hamster.nano.pointers import Answer
+from hamster.nano.pointers import Answer, match
 
 OCTAVES = 6  # of the waves that say a place, the shortest being a patch long
 SPOT_PATCHES = 0.7  # standard deviation of what is pointed at: its mean says a place more finely than a patch
@@ -47,8 +47,7 @@ class Glance(nn.Module):
         Returns:
             The changed states, and the logits (B, N, 256) of where each looks.
         """
-        keys = self.key(features) + self.patch.weight.to(features.dtype)
-        logits = (self.query(states) @ keys.transpose(1, 2) / keys.shape[-1] ** 0.5).float()
+        logits = match(self.query(states), features, self.key, self.patch).float()
         uv = self.place(logits)
         angles = (uv[..., None] * torch.pi * 2.0 ** torch.arange(OCTAVES, device=uv.device)).flatten(-2)
         seen = self.seen(logits.softmax(-1).to(features.dtype) @ features)
@@ -60,7 +59,7 @@ class Glance(nn.Module):
     def place(self, logits: Tensor) -> Tensor:
         """The mean (B, N, 2) of where the logits look, uv in [0, 1]; float32 in a bfloat16 network, too."""
         with torch.autocast(logits.device.type, enabled=False):
-            return logits.float().softmax(-1) @ self.patches
+            return logits.softmax(-1) @ self.patches
 
     def pointing_loss(self, logits: Tensor, uv: Tensor) -> Tensor:
         """Cross-entropy of (B, N, 256) against a spot at uv (B, 2), in [0, 1]; NaN or beyond: no loss."""
