@@ -16,9 +16,9 @@ from hamster.evaluate.ablation_report import markdown, picture
 from hamster.evaluate.ablation_table import tabulate
 from hamster.evaluate.bench import open_bench as open_real_bench
 from hamster.evaluate.config import EvalConfig
-from hamster.evaluate.journal import write_atomically
 from hamster.evaluate.pool import OpenBench
 from hamster.evaluate.run import Progress, evaluate_all
+from hamster.files import write_atomic
 from hamster.provenance import git_commit
 
 
@@ -41,9 +41,9 @@ def ablate(
     if todo:
         evaluate_all(todo, progress, open_bench)
     table = tabulate(config, planned)
-    write_atomically(config.out / "ablation.json", json.dumps(table, indent=2) + "\n")
-    write_atomically(config.out / "ablation.md", markdown(table))
-    write_atomically(config.out / "ablation.png", _png(picture(table)))
+    write_atomic(config.out / "ablation.json", json.dumps(table, indent=2) + "\n")
+    write_atomic(config.out / "ablation.md", markdown(table))
+    write_atomic(config.out / "ablation.png", _png(picture(table)))
     return table
 
 

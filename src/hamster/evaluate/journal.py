@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hamster.files import write_atomic
+
 Record = dict[str, Any]
 
 
@@ -29,7 +31,7 @@ class Journal:
         if self._file.exists() and head.exists():
             self._compare(folder, json.loads(head.read_text()))
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(head, json.dumps(self._conditions, indent=2))
+        write_atomic(head, json.dumps(self._conditions, indent=2))
 
     def records(self) -> dict[str, Record]:
         """Finished episodes by key. A last line that was cut off is no episode."""
@@ -56,7 +58,7 @@ class Journal:
         found = self.records()
         order = [key for key in keys if key in found]
         order += [key for key in found if key not in set(order)]
-        write_atomically(self._file, "".join(json.dumps(found[key]) + "\n" for key in order))
+        write_atomic(self._file, "".join(json.dumps(found[key]) + "\n" for key in order))
 
     def _compare(self, folder: Path, before: Mapping[str, Any]) -> None:
         names = sorted({*before, *self._conditions})
@@ -64,17 +66,3 @@ class Journal:
         if other and self.records():
             changes = ", ".join(f"{name} was {before.get(name)}, is {self._conditions.get(name)}" for name in other)
             raise ValueError(f"{folder} holds another run ({changes}); name another --out, or remove that folder")
-
-
-def write_atomically(file: Path, content: str | bytes) -> None:
-    """Replaces a file in one step: a reader sees the old content or the new one, whatever happens."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    data = content.encode() if isinstance(content, str) else content
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -11,11 +11,12 @@ from typing import Any
 from PIL import Image
 
 from hamster.data import AnnotatedImage
-from hamster.evaluate.journal import Record, write_atomically
+from hamster.evaluate.journal import Record
 from hamster.evaluate.paths_asked import Answers, ask_all
 from hamster.evaluate.paths_reliability import diagram
 from hamster.evaluate.paths_summary import by_family, of_source
 from hamster.evaluate.summary import summarize
+from hamster.files import write_atomic
 from hamster.label.sheet import contact_sheet
 from hamster.planner import Planner
 from hamster.provenance import run_info
@@ -70,9 +71,9 @@ def evaluate_paths(
 
 def _write(summary: Mapping[str, Any], answers: Answers, out: File) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    write_atomically(out / "eval_info.json", json.dumps(summary, indent=2) + "\n")
+    write_atomic(out / "eval_info.json", json.dumps(summary, indent=2) + "\n")
     lines = (json.dumps(record) + "\n" for record in (*answers.in_view, *answers.absent))
-    write_atomically(out / "paths.jsonl", "".join(lines))
+    write_atomic(out / "paths.jsonl", "".join(lines))
     Image.fromarray(contact_sheet(answers.best_median_worst(SHOWN))).save(out / "paths.png")
     found = {name: source["calibration"] for name, source in summary["sources"].items() if source["calibration"]["n"]}
     if found:

@@ -12,12 +12,13 @@ from typing import Any
 
 from hamster.evaluate.bench import open_bench as open_real_bench
 from hamster.evaluate.config import EvalConfig
-from hamster.evaluate.journal import Journal, Record, write_atomically
+from hamster.evaluate.journal import Journal, Record
 from hamster.evaluate.pool import OpenBench, n_workers, run_trials
 from hamster.evaluate.report import report
 from hamster.evaluate.suites import find_suite
 from hamster.evaluate.summary import summarize
 from hamster.evaluate.trials import Trial, trials
+from hamster.files import write_atomic
 from hamster.provenance import git_commit, run_info
 
 Progress = Callable[[Iterable[Record], int, int], Iterable[Record]]
@@ -88,9 +89,9 @@ def _write_results(
 ) -> dict[str, Any]:
     ordered = [records[trial.key] for trial in planned]
     summary = summarize(ordered, config.planners, meta)
-    write_atomically(config.out / "eval_info.json", json.dumps(summary, indent=2) + "\n")
+    write_atomic(config.out / "eval_info.json", json.dumps(summary, indent=2) + "\n")
     if config.films:
-        write_atomically(config.out / "report.html", report(summary, ordered, config.out))
+        write_atomic(config.out / "report.html", report(summary, ordered, config.out))
     return summary
 
 

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from hamster.data import AnnotatedImage, Conversation, Source
+from hamster.files import write_atomic
 from hamster.label import annotated, conversations, episodes
 from hamster.label.engines import ENGINES
 from hamster.label.episodes import LabelledEpisode
 from hamster.label.one import Options
 from hamster.label.shards import Entry, Shards, spans
-from hamster.label.storage import Journal, check, json_bytes, write_atomic
+from hamster.label.storage import Journal, check, json_bytes
 from hamster.provenance import run_info
 
 FORMAT = "hamster-labels/2"

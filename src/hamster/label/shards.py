@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from hamster.data import AnnotatedImage, Conversation, Source, Unreadable
+from hamster.files import write_atomic
 from hamster.label import annotated, conversations, episodes
 from hamster.label.episodes import LabelledEpisode
 from hamster.label.how import Abstained
 from hamster.label.one import Labelled, Options, label_item
-from hamster.label.storage import sha256, write_atomic
+from hamster.label.storage import sha256
 
 Entry = dict[str, Any]
 

@@ -7,7 +7,7 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -16,22 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hamster.files import write_atomic
+
 FILE = "journal.jsonl"
-
-
-def write_atomic(file: Path, data: bytes | Iterable[bytes]) -> None:
-    """Writes a file so that, whatever happens, the old or the new content is there in full; it may come in parts."""
-    part = file.with_name(f".{file.name}.part")
-    with part.open("wb") as stream:
-        stream.writelines([data] if isinstance(data, bytes) else data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the rename, too, has to reach the disk
-    finally:
-        os.close(folder)
 
 
 def sha256(data: bytes) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from hamster.label.storage import json_bytes, sha256, write_atomic
+from hamster.files import write_atomic
+from hamster.label.storage import json_bytes, sha256
 
 NOTE = "hamster_export.json"
 

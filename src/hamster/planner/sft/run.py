@@ -11,7 +11,8 @@ from dataclasses import asdict
 from pathlib import Path as File
 from typing import Any
 
-from hamster.label.storage import json_bytes, write_atomic
+from hamster.files import write_atomic
+from hamster.label.storage import json_bytes
 from hamster.planner.learning.pictures import Part
 from hamster.planner.sft import adapt, export
 from hamster.planner.sft.prepare import Prepared, accumulated, prepare_run

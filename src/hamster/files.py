@@ -1,0 +1,86 @@
+"""Atomic writes, and one lock per output folder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+LOCK_NAME = ".hamster.lock"
+_OWNER_NAME = ".hamster.owner.json"
+
+
+class FolderInUseError(ValueError):
+    """Another process writes into this output folder."""
+
+
+def write_atomic(file: Path, content: str | bytes | Iterable[bytes]) -> None:
+    """Replace a file in one step, so that a reader sees either the old or the new content in full.
+
+    The content and the rename are synced to disk. The file gets the mode that `open` would give it (0o666 less umask).
+
+    Args:
+        file: to write; its folder must exist.
+        content: text (UTF-8), bytes, or parts of bytes.
+    """
+    parts = [content.encode()] if isinstance(content, str) else [content] if isinstance(content, bytes) else content
+    temporary = file.with_name(f".{file.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        with temporary.open("xb") as stream:
+            stream.writelines(parts)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(file.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Sync a folder's entries (renames, new files) to disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Hold an output folder for this process alone, creating it if needed.
+
+    The operating system frees the lock when its owner ends, however it ends, so a dead run never blocks the next one.
+    A process that holds the lock already may take it again.
+
+    Raises:
+        FolderInUseError: if another process holds it; the message names that process.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK_NAME, timeout=0, is_singleton=True)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise FolderInUseError(
+            f"{folder} is in use by another run{_owner(folder)}; wait for it to end, or name another folder"
+        ) from None
+    try:
+        write_atomic(folder / _OWNER_NAME, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+        yield
+    finally:
+        if lock.lock_counter == 1:
+            (folder / _OWNER_NAME).unlink(missing_ok=True)
+        lock.release()
+
+
+def _owner(folder: Path) -> str:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        owner = json.loads((folder / _OWNER_NAME).read_text())
+        return f" (process {owner['pid']} on {owner['host']})"
+    return ""
