@@ -24,6 +24,7 @@ from hamster.path.dialects import DIALECTS, Size, closed
 from hamster.planner import retold
 from hamster.planner.backend import Answer, Question, Sampling
 from hamster.planner.families import Scaling
+from hamster.proxies import client_options
 
 CONSTRAINED = frozenset({"vllm", "hamster"})  # who, as the owner of its models, takes structured_outputs
 TIMEOUT_S = 120.0
@@ -53,7 +54,8 @@ class EndpointBackend:
     ) -> None:  # fmt: skip
         key = api_key or os.environ.get("OPENAI_API_KEY") or "none"
         self.url, self.lossless, self.workers, self._prepare = url, lossless, workers, prepare
-        self._client: Any = openai.OpenAI(base_url=url, api_key=key, timeout=timeout_s, max_retries=1)
+        http: Any = openai.DefaultHttpxClient(**client_options(url))
+        self._client: Any = openai.OpenAI(base_url=url, api_key=key, timeout=timeout_s, max_retries=1, http_client=http)
         self._model = model
         self._plain = False  # whether the server refused what only some know
 
