@@ -153,8 +153,8 @@ def truncated_jpeg(file):
     [
         (big_png, "million"),
         (truncated_jpeg, "cut off or damaged"),
-        (lambda file: file.write_text("just words"), "not a PNG or JPEG"),
-        (lambda file: file.write_bytes(b""), "not a PNG or JPEG"),
+        (lambda file: file.write_text("just words"), "not a PNG, JPEG or WebP"),
+        (lambda file: file.write_bytes(b""), "not a PNG, JPEG or WebP"),
         (lambda file: file.mkdir(), "not a file"),
         (lambda file: None, "No such file"),
     ],

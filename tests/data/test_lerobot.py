@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import pickle
@@ -8,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from hamster.data import Episode, Unreadable
 from hamster.data.lerobot import LeRobot, read_traces, trace_content, trace_from_content
@@ -47,6 +49,17 @@ def test_every_form_gives_the_same_episodes(tmp_path, version, images):
         assert last.time_s == pytest.approx((frames - 1) / FPS) and last.gripper == 0
         assert np.allclose(last.views["front"].camera.world_from_camera, camera().world_from_camera)
         assert len(episode.provenance.sha256) == 64 and episode.provenance.file.endswith(".parquet")
+
+
+def test_images_may_be_webp(tmp_path, monkeypatch):
+    def webp(rgb):
+        file = io.BytesIO()
+        Image.fromarray(rgb).save(file, "WEBP", lossless=True)
+        return file.getvalue()
+
+    monkeypatch.setattr("tests.data.lerobot_files.png", webp)
+    episode = LeRobot(write_dataset(tmp_path / "set", "v3.0", images="parquet"))[1]
+    assert [read_picture(o.views["front"].rgb) for o in episode.observations] == [(1, i) for i in range(6)]
 
 
 def test_a_source_is_small_and_its_items_are_read_alone_and_in_any_order(tmp_path):

@@ -55,13 +55,21 @@ def test_other_drawings_of_the_scene_are_siblings_where_the_pictures_agree(tmp_p
     assert by_name["push_the_box_1.png"].instruction == "push the box"
 
 
-@pytest.mark.parametrize("clean", ["lift the lid_clean.png", "clean/lift the lid.png", "lift the lid_original.jpg"])
+@pytest.mark.parametrize(
+    "clean",
+    ["lift the lid_clean.png", "clean/lift the lid.png", "lift the lid_original.jpg", "lift the lid_clean.webp"],
+)
 def test_clean_pictures_are_found_by_name_and_are_no_drawings(tmp_path, clean):
     save(tmp_path, "lift the lid.png", drawn(40))
     save(tmp_path, clean, PHOTO)
     source = Sketch(tmp_path)
     assert len(source) == 1
     assert source[0].clean is not None and source[0].instruction == "lift the lid"
+
+
+def test_a_drawing_may_be_a_webp(tmp_path):
+    Image.fromarray(drawn(40)).save(tmp_path / "lift the lid.webp", lossless=True)
+    assert (Sketch(tmp_path)[0].rgb == drawn(40)).all()
 
 
 @pytest.mark.parametrize(

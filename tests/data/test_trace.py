@@ -97,7 +97,7 @@ def test_pixels_are_those_of_the_upright_file_before_it_is_scaled_down(folder):
         ({"text": HAMSTER, "image": "images/absent.png"}, "no image"),
         ({"text": HAMSTER, "image": "../../etc/passwd"}, "outside"),
         ({"text": HAMSTER, "image": ["images/a.png"]}, "no image"),
-        ({"text": HAMSTER, "image": "traces.jsonl"}, "not a PNG or JPEG"),
+        ({"text": HAMSTER, "image": "traces.jsonl"}, "not a PNG, JPEG or WebP"),
         ({"text": "[(1, 2)]", "dialect": "robobrain2", "image_size": [0, 5]}, "1 to"),
     ],
 )

@@ -13,7 +13,7 @@ class Plan:
     """Draw the path that carries out an instruction on an image; writes path.json and drawn.png."""
 
     image: Positional[Path]
-    """A PNG or JPEG file."""
+    """A PNG, JPEG or WebP file."""
     instruction: Positional[str]
     """What the robot should do, in plain English."""
     planner: str = "nano"

@@ -14,7 +14,7 @@ def plan_image(image: Path, instruction: str, planner: str, out: Path) -> tuple[
     """Plans on an image file and returns where path.json and drawn.png are.
 
     Raises:
-        ValueError: if the file is no readable PNG or JPEG, is too large, or the instruction is empty or too long.
+        ValueError: if the file is no readable PNG, JPEG or WebP, is too large, or the instruction is empty or too long.
         PlanError: if the planner finds no path.
     """
     words = " ".join(instruction.split())

@@ -8,25 +8,26 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-FORMATS = ("PNG", "JPEG")  # decoders for the other formats are where the decompression bombs live
+FORMATS = ("PNG", "JPEG", "WEBP")  # decoders for the other formats are where the decompression bombs live
+FORMATS_TEXT = "PNG, JPEG or WebP"
 MAX_BYTES = 64 << 20
 MAX_PIXELS = 50_000_000  # a large camera's; decoded, it stays below 400 MB
 MAX_SIDE_PX = 2048  # no planner looks closer
 
 
 def read_image(file: str | Path) -> NDArray[np.uint8]:
-    """A PNG or JPEG file as (H, W, 3) uint8 RGB, upright, scaled down to at most 2048 pixels a side.
+    """A PNG, JPEG or WebP file as (H, W, 3) uint8 RGB, upright, scaled down to at most 2048 pixels a side.
 
     The size is checked in the header, before a pixel is decoded.
 
     Raises:
-        ValueError: if it is no PNG or JPEG, is cut off or damaged, or has too many bytes or pixels.
+        ValueError: if it is no PNG, JPEG or WebP, is cut off or damaged, or has too many bytes or pixels.
         OSError: if there is no such file or it may not be read.
     """
     file = Path(file)
     size = file.stat().st_size
     if not file.is_file():
-        raise ValueError(f"{file} is not a file; a PNG or JPEG image is needed")
+        raise ValueError(f"{file} is not a file; a {FORMATS_TEXT} image is needed")
     if size > MAX_BYTES:
         raise ValueError(f"{file} has {size >> 20} MiB; at most {MAX_BYTES >> 20} MiB are read")
     try:
@@ -36,7 +37,7 @@ def read_image(file: str | Path) -> NDArray[np.uint8]:
     except _TooLargeError:
         raise
     except UnidentifiedImageError:
-        raise ValueError(f"{file} is not a {' or '.join(FORMATS)} image") from None
+        raise ValueError(f"{file} is not a {FORMATS_TEXT} image") from None
     except Image.DecompressionBombError:
         raise _too_large(file, "too many pixels") from None
     except (OSError, SyntaxError, ValueError, EOFError):  # what Pillow raises on damaged files

@@ -21,7 +21,7 @@ from hamster.data.unreadable import Unreadable
 
 Image = NDArray[np.uint8]
 INDEX = "index.jsonl"
-PICTURES = (".png", ".jpg", ".jpeg")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 STROKES = (".svg", ".json")
 MAX_INDEX_BYTES = 256 << 20
 MAX_SIBLINGS = 8

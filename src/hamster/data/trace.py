@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from hamster.data.images import FORMATS, read_image
+from hamster.data.images import FORMATS, FORMATS_TEXT, read_image
 from hamster.data.inside import inside
 from hamster.data.points import Points
 from hamster.data.records import AnnotatedImage, Annotation, Provenance, View
@@ -152,7 +152,7 @@ def _size(record: Mapping[str, Any], image: Path) -> Size:
             width, height = header.size
             turned = header.getexif().get(_ORIENTATION, 1) >= 5
     except (OSError, SyntaxError, ValueError, EOFError, TypeError, Image.DecompressionBombError):
-        raise ValueError(f"{image.name} is not a {' or '.join(FORMATS)} image, or damaged") from None
+        raise ValueError(f"{image.name} is not a {FORMATS_TEXT} image, or damaged") from None
     return (height, width) if turned else (width, height)
 
 

@@ -5,7 +5,7 @@
 | meta/info.json | version, frame rate, features, where the files are |
 | meta/tasks.parquet, .jsonl | instructions |
 | meta/episodes/*/*.parquet, meta/episodes.jsonl | which episodes there are; v3.0: in which files, from when on |
-| data/*/*.parquet | states, actions, images in PNG or JPEG |
+| data/*/*.parquet | states, actions, images in PNG, JPEG or WebP |
 | videos/**/*.mp4 | images, in any codec |
 | meta/cameras.json | ours: calibration, and which columns are the robot's tool and gripper |
 

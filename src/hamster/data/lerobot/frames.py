@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from hamster.data.images import FORMATS, MAX_BYTES, MAX_PIXELS, read_image
+from hamster.data.images import FORMATS, FORMATS_TEXT, MAX_BYTES, MAX_PIXELS, read_image
 from hamster.data.lazy import LazyObservations
 from hamster.data.lerobot.catalogue import inside
 from hamster.data.lerobot.columns import read_table
@@ -126,7 +126,7 @@ class Frames(LazyObservations):
 
 
 def _decoded(data: bytes, where: str) -> Rgb:
-    """A PNG or JPEG in memory as (H, W, 3), its size checked before a pixel is decoded."""
+    """A PNG, JPEG or WebP in memory as (H, W, 3), its size checked before a pixel is decoded."""
     if len(data) > MAX_BYTES:
         raise ValueError(f"{where} has {len(data) >> 20} MiB; at most {MAX_BYTES >> 20} MiB are read")
     try:
@@ -135,6 +135,6 @@ def _decoded(data: bytes, where: str) -> Rgb:
                 raise ValueError("too many pixels")
             return np.array(image.convert("RGB"))
     except UnidentifiedImageError:
-        raise ValueError(f"{where} is not a {' or '.join(FORMATS)} image") from None
+        raise ValueError(f"{where} is not a {FORMATS_TEXT} image") from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
         raise ValueError(f"{where} is cut off, damaged or too large") from None

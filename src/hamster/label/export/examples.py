@@ -50,7 +50,7 @@ class Example:
     """An image and what is said about it.
 
     Attributes:
-        picture: the content of a JPEG or PNG file, or the file, where there is one; None for text alone.
+        picture: the content of a PNG, JPEG or WebP file, or the file, where there is one; None for text alone.
         size: its width and height in pixels, (0, 0) without a picture.
         talks: at least one.
         name: of what it comes from.

@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hamster.data.images import decode
+from hamster.data.images import FORMATS, FORMATS_TEXT, decode
 from hamster.planner.serve.errors import ServeError, invalid
 from hamster.planner.serve.limits import Limits
 
-FORMATS = ("JPEG", "PNG", "WEBP")
 _DATA = re.compile(r"data:(?P<kind>[a-z0-9.+/-]*)(?:;[a-z0-9=-]+)*?(?P<base64>;base64)?,", re.IGNORECASE)
 
 
@@ -45,7 +44,7 @@ def picture(data: bytes, limits: Limits, param: str = "image") -> Picture:
     """The image in a file's bytes.
 
     Raises:
-        ServeError: if it is too long, no JPEG, PNG or WebP, or has too many pixels.
+        ServeError: if it is too long, no PNG, JPEG or WebP, or has too many pixels.
     """
     if len(data) > limits.image_bytes:
         raise _too_large(f"the image has {len(data) >> 10} KiB; at most {limits.image_bytes >> 10} are read", param)
@@ -56,7 +55,7 @@ def picture(data: bytes, limits: Limits, param: str = "image") -> Picture:
     except Image.DecompressionBombError:
         raise _too_large(too_many, param) from None
     except Exception:  # Pillow raises all kinds on damaged files
-        raise invalid("the image is no readable JPEG, PNG or WebP", param, "unsupported_image") from None
+        raise invalid(f"the image is no readable {FORMATS_TEXT}", param, "unsupported_image") from None
     if width * height > limits.pixels:
         raise _too_large(f"{width} x {height}: {too_many}", param)
     return Picture(data, format)
