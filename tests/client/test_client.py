@@ -80,10 +80,26 @@ def test_a_stale_observation_is_not_even_sent(port):
         assert step(client.infer(observation())) == 1
 
 
-@pytest.mark.parametrize("captured_s", [100.1, 1.7e9, float("nan"), float("inf")])
-def test_a_time_stamp_of_another_clock_cannot_switch_the_guard_off(port, captured_s):
-    with PolicyClient(port=port, clock=Clock()) as client, pytest.raises(ValueError, match="clock"):
+@pytest.mark.parametrize("captured_s", [100.1, 1.7e9])
+def test_a_time_stamp_ahead_of_the_clock_is_of_unknown_age(port, captured_s):
+    with PolicyClient(port=port, clock=Clock()) as client, pytest.raises(StaleActionError, match="ahead of the clock"):
         client.infer(observation(captured_s=captured_s))
+
+
+@pytest.mark.parametrize("captured_s", [float("nan"), float("inf")])
+def test_a_time_stamp_that_is_not_finite_cannot_switch_the_guard_off(port, captured_s):
+    with PolicyClient(port=port, clock=Clock()) as client, pytest.raises(ValueError, match="finite reading"):
+        client.infer(observation(captured_s=captured_s))
+
+
+def test_actions_are_stale_once_the_clock_has_stepped_back(port):
+    clock = Clock()
+    with PolicyClient(port=port, clock=clock) as client:
+        answer = client.infer(observation())
+        clock.now -= 5
+        with pytest.raises(StaleActionError, match=r"5\.000 s ahead of the clock") as stale:
+            client.check_age(answer)
+        assert stale.value.age_s == pytest.approx(-5)
 
 
 def test_a_refusal_says_its_type_and_leaves_the_episode_alone(port):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hamster.path import NotInViewError, Path
-from hamster.rollout import BrokenEnvironmentError, Gate, rollout
+from hamster.rollout import BrokenEnvironmentError, SafetyFilter, rollout
 from tests.rollout.fakes import START, FakeEnv, FakePlanner, FakePolicy, a_path
 
 FAR = ((0.6, 0.2, 0.2), (0.5, 0.1, 0.3), (0.5, 0.1, 0.1))
@@ -88,7 +88,7 @@ def test_a_motion_that_is_not_finite_moves_nothing(bad):
 
 def test_a_motion_out_of_the_workspace_moves_nothing():
     env = FakeEnv()
-    result = rollout(env, None, FakePolicy(((0.5, 0.0, -0.5),)), gate=Gate())
+    result = rollout(env, None, FakePolicy(((0.5, 0.0, -0.5),)), safety_filter=SafetyFilter())
     assert result.outcome == "motion_refused" and "outside" in result.message and env.commands == []
 
 

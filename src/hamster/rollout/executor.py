@@ -28,6 +28,11 @@ class Executor:
         self._pose_world = env.tool_pose_world()
         self._gripper_open = True
 
+    @property
+    def commanded_tool_pose_world(self) -> Array:
+        """(4, 4) commanded last; at first, measured."""
+        return self._pose_world
+
     def move(self, pose_world: Array, gripper_open: bool, step_s: float | None = None) -> Iterator[bool]:
         """Goes to a tool pose (4, 4), then commands the gripper; yields after each step whether the task is done.
 

@@ -14,7 +14,7 @@ from hamster.path.settle import settled
 from hamster.rollout.environment import BrokenEnvironmentError, Environment
 from hamster.rollout.executor import Executor
 from hamster.rollout.record import Rollout
-from hamster.rollout.safety import Gate, MotionRefusedError
+from hamster.rollout.safety import SafetyFilter, UnsafeActionError
 from hamster.rollout.tape import Tape, timed
 
 _NEVER = 1 << 60
@@ -73,7 +73,7 @@ def rollout(
     *,
     replan_every: int = 0,
     max_steps: int = 300,
-    gate: Gate | None = None,
+    safety_filter: SafetyFilter | None = None,
     film_every: int = 4,
 ) -> Rollout:
     """One episode: asks the planner for a path, lets the policy follow it, and writes down everything.
@@ -84,7 +84,7 @@ def rollout(
         policy: is reset here.
         replan_every: ask the planner again after so many keyposes; 0: only once, on the first image.
         max_steps: control steps after which the episode has timed out.
-        gate: what motions are checked against, before their first step.
+        safety_filter: checks every action before its first step; the default is that of the tabletop.
         film_every: control steps per frame of the film; 0 films nothing.
 
     Returns:
@@ -94,11 +94,11 @@ def rollout(
     tape = Tape(env, film_every)
     policy.reset()
     try:
-        return _run(env, planner, policy, tape, replan_every, max_steps, gate or Gate())
+        return _run(env, planner, policy, tape, replan_every, max_steps, safety_filter or SafetyFilter())
     except PlanError as error:
         tape.raw_texts.append(error.raw_text)
         return tape.end("not_in_view" if isinstance(error, NotInViewError) else "plan_error", error)
-    except MotionRefusedError as error:
+    except UnsafeActionError as error:
         return tape.end("motion_refused", error)
     except BrokenEnvironmentError as error:
         return tape.end("env_error", error)
@@ -111,7 +111,7 @@ def _run(
     tape: Tape,
     replan_every: int,
     max_steps: int,
-    gate: Gate,
+    safety_filter: SafetyFilter,
 ) -> Rollout:
     executor = Executor(env)
     next_plan = 0
@@ -122,9 +122,11 @@ def _run(
             next_plan = tape.n_keyposes + replan_every if replan_every else _NEVER
         tape.film_start()
         motion = timed(tape.policy_s, partial(policy.act, observation, tape.path, env.instruction))
-        gate.check(motion.poses, motion.gripper_open)
-        tape.n_keyposes += 1 if motion.step_s else len(motion.poses)
-        for pose, gripper_open in zip(motion.poses, motion.gripper_open, strict=True):
+        poses, opening = safety_filter.check(
+            motion.poses, motion.gripper_open, motion.step_s, executor.commanded_tool_pose_world
+        )
+        tape.n_keyposes += 1 if motion.step_s else len(poses)
+        for pose, gripper_open in zip(poses, opening > HALF_OPEN, strict=True):
             for done in executor.move(pose, bool(gripper_open), motion.step_s):
                 tape.step()
                 if done:

@@ -1,53 +1,149 @@
-"""The gate between a policy and a robot. A guard in software, not a certified function."""
+"""Check every action before the robot moves. A guard in software, not a certified safety function."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite, pi
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
+ROTATION_TOLERANCE = 1e-3  # of R @ R.T from the identity: what float32 networks and bfloat16 leave
+_BOTTOM_ROW = (0.0, 0.0, 0.0, 1.0)
 
 
-class MotionRefusedError(ValueError):
-    """A motion that no robot should be sent; the message says which keypose and why."""
+class UnsafeActionError(ValueError):
+    """An action that no robot must be sent; the message names the pose and the bound that it violates."""
 
 
 @dataclass(frozen=True)
-class Gate:
-    """A box in the world, in metres, that the tool's tip must not leave."""
+class SafetyFilter:
+    """Refuse actions that are malformed, leave the workspace or ask for more speed than allowed.
 
-    low: tuple[float, float, float] = (0.1, -0.6, -0.03)
-    high: tuple[float, float, float] = (0.9, 0.6, 0.9)
+    An action is refused whole, before its first step: nothing is clipped, since a clipped action is a different one.
+    The bounds are checked in the order finite numbers, shape and rotation, workspace, speed, gripper; finiteness comes
+    first because every comparison with NaN is false.
 
-    def check(self, poses: Array, gripper_open: NDArray[np.bool_] | Array) -> None:
-        """Refuses a motion whole, before its first step. Finiteness first: NaN slips through every comparison.
+    Speeds hold for streams of poses a fixed time apart. Keyposes have no time of their own: the motion generator that
+    moves from one to the next keeps to its own speeds.
+
+    Attributes:
+        workspace_low_m, workspace_high_m: opposite corners (x, y, z) of the box, in the world, that the tool's tip must
+            not leave.
+        max_speed_m_s: of the tip from one pose of a stream to the next.
+        max_angular_speed_rad_s: of the tool from one pose of a stream to the next.
+    """
+
+    workspace_low_m: tuple[float, float, float] = (0.1, -0.6, -0.03)
+    workspace_high_m: tuple[float, float, float] = (0.9, 0.6, 0.9)
+    max_speed_m_s: float = 1.0
+    max_angular_speed_rad_s: float = 2 * pi
+
+    def __post_init__(self) -> None:
+        bounds = np.array([self.workspace_low_m, self.workspace_high_m], np.float64)
+        if bounds.shape != (2, 3) or not np.isfinite(bounds).all() or not (bounds[0] < bounds[1]).all():
+            raise ValueError("the workspace needs three finite lower bounds below three finite upper bounds, in metres")
+        if not (0 < self.max_speed_m_s < np.inf and 0 < self.max_angular_speed_rad_s < np.inf):
+            raise ValueError("max_speed_m_s and max_angular_speed_rad_s must be finite and > 0")
+
+    def check(
+        self,
+        tool_poses_world: ArrayLike,
+        gripper_open: ArrayLike,
+        step_s: float | None = None,
+        current_tool_pose_world: ArrayLike | None = None,
+    ) -> tuple[Array, Array]:
+        """Return an action as checked copies, or refuse it.
 
         Args:
-            poses: (K, 4, 4) tool poses in the world.
-            gripper_open: (K,).
+            tool_poses_world: (K, 4, 4) rigid tool poses in the world, metres, K >= 1.
+            gripper_open: (K,) bool, or a share of the opening in [0, 1].
+            step_s: seconds from one pose to the next, and from the current pose to the first; None for keyposes.
+            current_tool_pose_world: (4, 4) where the tool is or was last commanded to be. Without it the way to the
+                first pose of a stream is not checked.
+
+        Returns:
+            The poses (K, 4, 4) and openings (K,) as float64 arrays that the caller's arrays cannot change any more.
 
         Raises:
-            MotionRefusedError: if a shape is wrong, a number is not finite, a rotation is none, or a tip is outside.
+            UnsafeActionError: if the action violates a bound.
         """
-        poses, openings = np.asarray(poses, np.float64), np.asarray(gripper_open, np.float64)
-        if poses.ndim != 3 or poses.shape[1:] != (4, 4) or len(poses) == 0 or openings.shape != (len(poses),):
-            raise MotionRefusedError(
-                f"a motion is poses (K >= 1, 4, 4) and gripper (K,), got {poses.shape} {openings.shape}"
+        poses, opening = _numbers(tool_poses_world, "tool poses"), _numbers(gripper_open, "gripper_open")
+        if poses.ndim != 3 or poses.shape[1:] != (4, 4) or len(poses) == 0 or opening.shape != (len(poses),):
+            raise UnsafeActionError(
+                f"an action is tool poses (K >= 1, 4, 4) and gripper_open (K,), got {poses.shape} and {opening.shape}"
             )
-        for index, (pose, opening) in enumerate(zip(poses, openings, strict=True)):
-            reason = self._reason(pose, opening)
-            if reason:
-                raise MotionRefusedError(f"keypose {index}: {reason}")
+        _refuse(~np.isfinite(poses).all((1, 2)) | ~np.isfinite(opening), "a number is not finite")
+        _check_rigid(poses)
+        self._check_workspace(poses[:, :3, 3])
+        if step_s is not None:
+            self._check_speed(_with_current(poses, current_tool_pose_world), step_s, current_tool_pose_world is None)
+        _refuse((opening < 0) | (opening > 1), "gripper_open {} is outside [0, 1]", opening)
+        return poses, opening
 
-    def _reason(self, pose: Array, opening: float) -> str:
-        if not (np.isfinite(pose).all() and np.isfinite(opening)):
-            return "a number is not finite"
-        rotation, tip = pose[:3, :3], pose[:3, 3]
-        if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) or np.linalg.det(rotation) < 0:
-            return "the rotation is not a rotation"
-        if not ((np.asarray(self.low) <= tip).all() and (tip <= np.asarray(self.high)).all()):
-            at = ", ".join(f"{x:.3g}" for x in tip)
-            return f"the tip ({at}) is outside the workspace {self.low} to {self.high}"
-        return ""
+    def _check_workspace(self, tips_m: Array) -> None:
+        low, high = np.array(self.workspace_low_m), np.array(self.workspace_high_m)
+        outside = ((tips_m < low) | (tips_m > high)).any(1)
+        bounds = f"{_triple(low)} to {_triple(high)} m"
+        _refuse(outside, f"the tip {{}} is outside the workspace {bounds}", [_triple(tip) for tip in tips_m[outside]])
+
+    def _check_speed(self, poses: Array, step_s: float, starts_at_first: bool) -> None:
+        """Check (K + 1 or K, 4, 4) consecutive poses; `starts_at_first`: poses[0] is pose 0 of the action itself."""
+        if not (isinstance(step_s, float | int | np.floating | np.integer) and isfinite(step_s) and step_s > 0):
+            raise UnsafeActionError(f"step_s must be finite and > 0, got {step_s!r}")
+        with np.errstate(over="ignore"):  # of a step_s of 1e-300; infinite speeds are refused
+            speed = np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=1) / step_s
+            # |A - B| = 2 sqrt(2) sin(angle / 2) for two rotations, in the Frobenius norm.
+            distance = np.linalg.norm(np.diff(poses[:, :3, :3], axis=0), axis=(1, 2))
+            angular_speed = 2 * np.arcsin(np.minimum(distance / np.sqrt(8), 1)) / step_s
+        for values, limit, unit in (
+            (speed, self.max_speed_m_s, "m/s"),
+            (angular_speed, self.max_angular_speed_rad_s, "rad/s"),
+        ):
+            reason = f"the tool would have to move at {{}} {unit} to get there, more than {limit:.3g} {unit}"
+            _refuse(~(values <= limit), reason, values, first=int(starts_at_first))
+
+
+def _numbers(values: ArrayLike, name: str) -> Array:
+    """Return a float64 copy of numbers or booleans."""
+    try:
+        array = np.array(values)
+    except ValueError:
+        raise UnsafeActionError(f"{name} are no array: their rows have different lengths") from None
+    if array.dtype.kind not in "biuf":
+        raise UnsafeActionError(f"{name} must be numbers, got an array of {array.dtype}")
+    return array.astype(np.float64)
+
+
+def _check_rigid(poses: Array) -> None:
+    rotations = poses[:, :3, :3]
+    with np.errstate(over="ignore", invalid="ignore"):  # 1e300 squared; what comes of it is refused
+        error = np.abs(rotations @ rotations.transpose(0, 2, 1) - np.eye(3)).max((1, 2))
+        proper = (error <= ROTATION_TOLERANCE) & (np.linalg.det(rotations) > 0)
+    _refuse(~proper, "the rotation is not a rotation")
+    _refuse((poses[:, 3] != _BOTTOM_ROW).any(1), "the last row of a pose must be 0, 0, 0, 1")
+
+
+def _with_current(poses: Array, current_tool_pose_world: ArrayLike | None) -> Array:
+    if current_tool_pose_world is None:
+        return poses
+    current = _numbers(current_tool_pose_world, "the current tool pose")
+    if current.shape != (4, 4) or not np.isfinite(current).all():
+        raise UnsafeActionError("the current tool pose must be a finite (4, 4) pose")
+    return np.concatenate([current[None], poses])
+
+
+def _refuse(violations: NDArray[np.bool_], reason: str, values: Any = (), first: int = 0) -> None:
+    """Raise for the first violation, if there is any; `values` (of all poses, or of violations) fill the reason."""
+    if violations.any():
+        index = int(violations.argmax())
+        if len(values):
+            value = values[index] if len(values) == len(violations) else values[0]
+            reason = reason.format(value if isinstance(value, str) else f"{value:.3g}")
+        raise UnsafeActionError(f"pose {index + first}: {reason}")
+
+
+def _triple(values: Array) -> str:
+    return "(" + ", ".join(f"{value:.3g}" for value in values) + ")"

@@ -20,7 +20,7 @@ from hamster_client.wire import pack, unpack
 Message = dict[str, Any]
 MAX_ANSWER_BYTES = 1 << 24
 RETRY_S = 0.1
-CLOCKS_DIFFER_S = 0.01
+CLOCK_TOLERANCE_S = 0.01
 
 
 class PolicyClient:
@@ -76,7 +76,8 @@ class PolicyClient:
             "actions" (K, 8), "poses" (K, 4, 4), "step_s", timings, and "captured_s" of its observation for `check_age`.
 
         Raises:
-            StaleActionError: if the observation is too old by the time the answer is there.
+            StaleActionError: if the observation is too old by the time the answer is there, or newer than the clock.
+            ValueError: if `captured_s` is not finite.
             RequestError: if the server refuses the observation.
             ConnectionLostError: if there is no server, or it has forgotten this episode.
             TimeoutError: if there was no answer in time; the connection, and thus the episode, is given up.
@@ -93,13 +94,15 @@ class PolicyClient:
         self._ask({"reset": True})
 
     def check_age(self, answer: Mapping[str, Any]) -> float:
-        """Seconds since the observation behind an answer was taken; call it again before each later pose of a chunk.
+        """Return the seconds since the observation behind an answer was taken.
+
+        Call it again before each later pose of a chunk.
 
         Raises:
-            StaleActionError: if that is more than `max_age_s`.
+            StaleActionError: if that is more than `max_age_s`, or negative: a clock that stepped back says nothing.
         """
         age_s = self._clock() - float(answer["captured_s"])
-        if not age_s <= self.max_age_s:  # NaN is stale, too
+        if not -CLOCK_TOLERANCE_S <= age_s <= self.max_age_s:  # NaN is stale, too
             raise StaleActionError(age_s, self.max_age_s)
         return age_s
 
@@ -117,10 +120,9 @@ class PolicyClient:
         self.close()
 
     def _checked(self, captured_s: float | None) -> float:
-        now = self._clock()
-        captured = now if captured_s is None else float(captured_s)
-        if not captured <= now + CLOCKS_DIFFER_S:
-            raise ValueError(f"captured_s {captured} is no past reading of this client's clock, which says {now}")
+        captured = self._clock() if captured_s is None else float(captured_s)
+        if not math.isfinite(captured):
+            raise ValueError(f"captured_s must be a finite reading of this client's clock, got {captured}")
         self.check_age({"captured_s": captured})
         return captured
 

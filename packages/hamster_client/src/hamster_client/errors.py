@@ -39,10 +39,18 @@ class ConnectionLostError(ConnectionError):
 
 
 class StaleActionError(RuntimeError):
-    """An action for a world that has moved on: its observation is older than allowed. Observe again."""
+    """An action for a world that has moved on, or of unknown age because the clock stepped back. Observe again.
+
+    Attributes:
+        age_s: of the observation; negative where it is ahead of the clock.
+        max_age_s: what was allowed.
+    """
 
     def __init__(self, age_s: float, max_age_s: float) -> None:
-        super().__init__(
-            f"the observation is {age_s:.3f} s old, more than {max_age_s:g} s: do not execute, observe again"
-        )
+        reason = f"{age_s:.3f} s old, more than {max_age_s:g} s"
+        if age_s < 0:
+            reason = (
+                f"{-age_s:.3f} s ahead of the clock, which stepped back or is another one than captured_s was read of"
+            )
+        super().__init__(f"the observation is {reason}: do not execute, observe again")
         self.age_s, self.max_age_s = age_s, max_age_s
