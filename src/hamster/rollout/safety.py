@@ -75,7 +75,8 @@ class SafetyFilter:
             raise UnsafeActionError(
                 f"an action is tool poses (K >= 1, 4, 4) and gripper_open (K,), got {poses.shape} and {opening.shape}"
             )
-        _refuse(~np.isfinite(poses).all((1, 2)) | ~np.isfinite(opening), "a number is not finite")
+        finite = np.isfinite(poses.reshape(len(poses), 16)).all(1) & np.isfinite(opening)
+        _refuse(~finite, "a number is not finite")
         _check_rigid(poses)
         self._check_workspace(poses[:, :3, 3])
         if step_s is not None:
