@@ -86,7 +86,7 @@ class SafetyFilter:
 
     def _check_workspace(self, tips_m: Array) -> None:
         low, high = np.array(self.workspace_low_m), np.array(self.workspace_high_m)
-        outside = ((tips_m < low) | (tips_m > high)).any(1)
+        outside: NDArray[np.bool_] = np.any((tips_m < low) | (tips_m > high), axis=1)
         bounds = f"{_triple(low)} to {_triple(high)} m"
         _refuse(outside, f"the tip {{}} is outside the workspace {bounds}", [_triple(tip) for tip in tips_m[outside]])
 
