@@ -22,6 +22,8 @@ class ServePolicy:
     """0 chooses a free one."""
     deadline_s: float = 30.0
     """An observation that is not answered by then is an error."""
+    inference_s: float = 10.0
+    """Longest computation for one observation, so that no client starves the others."""
     clients: int = 8
     """How many may be connected at a time."""
     message_mib: int = 32
@@ -35,9 +37,12 @@ class ServePolicy:
             from hamster.cli.serve_policy import serve_policy
         from hamster.policy.serve import Limits
 
-        if not (self.deadline_s > 0 and self.clients > 0 and self.message_mib > 0):
-            raise ValueError("deadline-s, clients and message-mib must be > 0")
-        limits = Limits(message_bytes=self.message_mib << 20, clients=self.clients, deadline_s=self.deadline_s)
+        if not (self.deadline_s > 0 and self.inference_s > 0 and self.clients > 0 and self.message_mib > 0):
+            raise ValueError("deadline-s, inference-s, clients and message-mib must be > 0")
+        limits = Limits(
+            message_bytes=self.message_mib << 20, clients=self.clients, deadline_s=self.deadline_s,
+            inference_s=self.inference_s,
+        )  # fmt: skip
         serve_policy(self.policy, self.host, self.port, limits, self.verbose)
 
 

@@ -14,7 +14,8 @@ from hamster.path import Gripper, Path
 from hamster.path.simplify import arc_length
 
 Array = NDArray[np.float64]
-WINDOW = 0.02  # of the image's width: the surface is the median over a square of this size
+WINDOW = 0.02  # of the image's shorter side: the surface is the median over a square of this size
+MAX_REACH_PX = 16  # a median over 33 x 33 pixels is robust enough, however large the image
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +93,7 @@ def surface_depth(uv: Array, depth_m: NDArray[np.float32]) -> Array:
     Where nothing is known around a point, the median of the whole image stands in.
     """
     height, width = depth_m.shape
-    reach = max(1, round(WINDOW * width / 2))
+    reach = min(max(1, round(WINDOW * min(height, width) / 2)), MAX_REACH_PX)
     offset = np.arange(-reach, reach + 1)
     column = (np.clip((uv[:, 0] * width).astype(int), 0, width - 1)[:, None] + offset).clip(0, width - 1)
     row = (np.clip((uv[:, 1] * height).astype(int), 0, height - 1)[:, None] + offset).clip(0, height - 1)

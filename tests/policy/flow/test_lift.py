@@ -1,4 +1,7 @@
+import tracemalloc
+
 import numpy as np
+import pytest
 import synthetic
 
 from hamster.data import View
@@ -88,3 +91,12 @@ def test_glimpses_see_what_is_there() -> None:
     np.testing.assert_array_equal(seen.rgb[1], rgb[61:93, 96:128])  # shifted inside
     np.testing.assert_allclose(seen.points_world[1][..., 2], 0, atol=1e-6)
     np.testing.assert_array_equal(seen.rgb[0], rgb[2::4, 2::4])
+
+
+@pytest.mark.parametrize("shape", [(16, 16_384), (16_384, 16)])
+def test_the_window_of_a_surface_is_bounded_in_both_directions(shape):
+    tracemalloc.start()
+    surface_depth(np.full((256, 2), 0.5), np.ones(shape, np.float32))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 64 << 20

@@ -31,6 +31,10 @@ def spoilt(array, value):
     return out
 
 
+def blank(height, width):
+    return {"rgb": np.zeros((height, width, 3), np.uint8), "depth_m": None}
+
+
 WRONG = [
     (3, "malformed", "map"),
     ({}, "malformed", "views"),
@@ -41,6 +45,14 @@ WRONG = [
     (with_view(rgb=view()["rgb"].astype(np.float32)), "malformed", "views/front/rgb"),
     (with_view(rgb=view()["rgb"][..., 0]), "malformed", "(H, W, 3)"),
     (with_view(rgb=view()["rgb"][:0]), "malformed", "pixels"),
+    (with_view(**blank(16, 262_144)), "oversized", "4096 pixels on a side"),
+    (with_view(**blank(5000, 20)), "oversized", "4096 pixels on a side"),
+    (with_view(**blank(16, 2048)), "malformed", "8 times the other"),
+    (
+        observation(views={name: view() | blank(2048, 2048) for name in "abc"}),
+        "oversized",
+        "8388608 pixels together",
+    ),
     (with_view(rgb="x" * 100), "malformed", "str"),
     (with_view(rgb=np.zeros((2049, 2048, 3), np.uint8)), "oversized", "2048 x 2049"),
     (with_view(depth_m=np.ones((32, 31), np.float32)), "malformed", "depth_m"),

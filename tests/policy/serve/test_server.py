@@ -87,17 +87,17 @@ def test_one_inference_at_a_time_and_all_are_answered():
     assert max(most) == 1
 
 
-def test_a_deadline_is_a_typed_error_and_what_waits_too_long_is_never_inferred(slow):
-    policy, _, go_on = slow
-    with serving(policy, deadline_s=1.0) as port:
-        clients = [send(port) for _ in range(3)]
-        assert [kind(client.recv(timeout=5)) for client in clients] == ["deadline"] * 3
-        for client in clients:
-            with pytest.raises(ConnectionClosed):  # what the policy remembers of the episode is not what happened
-                client.recv(timeout=5)
-        go_on.set()
+@pytest.mark.parametrize("limits", [{"deadline_s": 0.5}, {"inference_s": 0.5}])
+def test_an_inference_that_overruns_is_a_typed_error_and_frees_the_others(slow, limits):
+    policy, began, _ = slow
+    with serving(policy, **limits) as port:
+        client = send(port)
+        assert began.wait(5)
+        policy.shared.pop("act")  # the next inferences are quick; the first one hangs on
+        assert kind(client.recv(timeout=10)) == "deadline"
+        with pytest.raises(ConnectionClosed):  # what the policy remembers of the episode is not what happened
+            client.recv(timeout=5)
         assert is_well(port)
-    assert len(policy.shared["seen"]) == 2  # the first of the three, and that of `is_well`
 
 
 def test_a_policy_that_fails_tells_the_log_and_not_the_client(port, caplog):
@@ -289,3 +289,26 @@ def test_messages_are_not_kept(port):
         grown = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
     assert grown < 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ([("Authorization", "Api-Key secret")], 101),
+        ([("authorization", "api-key   secret ")], 101),
+        ([], 401),
+        ([("Authorization", "Bearer secret")], 401),
+        ([("Authorization", "Api-Key Secret")], 401),
+        ([("Authorization", "Api-Key \x80")], 401),
+        ([("Authorization", "Api-Key secret"), ("Authorization", "Api-Key secret")], 401),
+    ],
+)
+def test_one_key_under_a_scheme_in_any_case_opens_the_door(headers, status):
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    handshake = (
+        f"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{lines}"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    with serving(api_key="secret") as port, socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        client.sendall(handshake.encode("latin-1"))
+        assert client.recv(4096).startswith(f"HTTP/1.1 {status} ".encode())

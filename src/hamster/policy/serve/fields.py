@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 Shape = tuple[int | None, ...]
 MIN_SIDE_PX = 16
+MAX_SIDE_PX = 4096
+MAX_ASPECT = 8  # of the longer side to the shorter one
 RIGID = 1e-3
 
 
@@ -83,6 +85,12 @@ def image(value: Any, where: str, dtype: str, shape: Shape, most_px: int) -> NDA
     if min(height, width) < MIN_SIDE_PX:
         raise RequestError(
             "malformed", f"{where} must have at least {MIN_SIDE_PX} pixels a side, not {width} x {height}"
+        )
+    if max(height, width) > MAX_SIDE_PX:
+        raise RequestError("oversized", f"{where} is {width} x {height}, more than {MAX_SIDE_PX} pixels on a side")
+    if max(height, width) > MAX_ASPECT * min(height, width):
+        raise RequestError(
+            "malformed", f"{where} is {width} x {height}: one side may be at most {MAX_ASPECT} times the other"
         )
     _check_finite(value, where)
     return value.copy()

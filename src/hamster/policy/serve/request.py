@@ -17,6 +17,7 @@ from hamster.policy.serve.stated_path import read_path
 
 MAX_CAMERAS = 8
 MAX_PIXELS = 1 << 22  # of one image
+MAX_TOTAL_PIXELS = 1 << 23  # of all views together
 MAX_PROMPT = 2000  # characters
 
 OBSERVATION = {
@@ -75,8 +76,13 @@ def _observation(fields: dict[str, Any]) -> Observation:
     if len(views) > MAX_CAMERAS:
         raise RequestError("oversized", f"an observation has at most {MAX_CAMERAS} views, not {len(views)}")
     tool, gripper = fields.get("tool_pose_world"), fields.get("gripper")
+    read: dict[str, View] = {}
+    for name, view in views.items():
+        read[name] = _view(view, f"views/{name[:40]}")
+        if sum(v.rgb.shape[0] * v.rgb.shape[1] for v in read.values()) > MAX_TOTAL_PIXELS:
+            raise RequestError("oversized", f"the views have more than {MAX_TOTAL_PIXELS} pixels together")
     return Observation(
-        {name: _view(view, f"views/{name[:40]}") for name, view in views.items()},
+        read,
         None if tool is None else rigid(tool, "tool_pose_world"),
         None if gripper is None else number(gripper, "gripper", 0, 1),
         number(fields.get("time_s", 0.0), "time_s", 0, 1e9),

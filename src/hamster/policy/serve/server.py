@@ -10,7 +10,7 @@ import asyncio
 import hmac
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -26,7 +26,7 @@ from websockets.http11 import Request, Response
 from hamster.policy.policy import Policy
 from hamster.policy.serve.connection import Connection
 from hamster.policy.serve.session import Session
-from hamster.policy.serve.worker import Worker
+from hamster.policy.serve.worker import OverloadedError, Worker
 
 log = logging.getLogger("hamster.serve")
 # What strangers do to a port is not worth a traceback each.
@@ -42,6 +42,7 @@ class Limits:
         message_bytes: of one observation.
         clients: at a time; each has at most one observation in work, so this also bounds the queue.
         deadline_s: from an observation's arrival to its actions, waiting for others included.
+        inference_s: for one observation once it is its turn, so that none starves the other clients.
         idle_s: without a whole message, before a client is sent away.
         send_s: for a client to take its answer.
         drain_s: for what is in work when the server is told to stop.
@@ -50,6 +51,7 @@ class Limits:
     message_bytes: int = 32 << 20
     clients: int = 8
     deadline_s: float = 30.0
+    inference_s: float = 10.0
     idle_s: float = 600.0
     send_s: float = 10.0
     drain_s: float = 30.0
@@ -76,7 +78,7 @@ class PolicyServer:
     ) -> None:
         self._new_policy, self._metadata = new_policy, pack(dict(metadata))
         self._host, self._port, self._api_key, self._limits = host, port, api_key, limits or Limits()
-        self._worker = Worker()
+        self._worker = Worker(self._limits.inference_s)
         self._clients: set[ServerConnection] = set()
         self._at_work: set[ServerConnection] = set()
         self._stop = asyncio.Event()
@@ -116,10 +118,8 @@ class PolicyServer:
         """Plain HTTP before a connection becomes a websocket."""
         if request.path == "/healthz":
             return connection.respond(HTTPStatus.OK, "OK\n")
-        expected = f"Api-Key {self._api_key}".encode()
-        given = request.headers.get("Authorization", "").encode(errors="replace")
-        if self._api_key and not hmac.compare_digest(given, expected):
-            error = RequestError("unauthorized", "send the server's key as Authorization: Api-Key …")
+        if self._api_key and not _is_authorized(request.headers.get_all("Authorization"), self._api_key):
+            error = RequestError("unauthorized", "send the server's key once, as Authorization: Api-Key …")
             return connection.respond(HTTPStatus.UNAUTHORIZED, error.to_text())
         if len(self._clients) >= self._limits.clients:
             error = RequestError("busy", f"{self._limits.clients} clients are connected already; try again later")
@@ -183,11 +183,24 @@ class PolicyServer:
         except RequestError as refused:
             return refused.to_text(), True
         except TimeoutError:
-            error = RequestError("deadline", f"no actions within {self._limits.deadline_s:g} s; connect again")
+            limits = self._limits
+            within = f"{limits.inference_s:g} s of computing or {limits.deadline_s:g} s in all"
+            error = RequestError("deadline", f"no actions within {within}; connect again")
+        except OverloadedError as overloaded:
+            error = RequestError("busy", f"{overloaded}; try again later")
         except Exception:
             log.exception("the policy failed")
             error = RequestError("internal", "the policy failed; the server's log says why. Connect again")
         return error.to_text(), False
+
+
+def _is_authorized(headers: Sequence[str], api_key: str) -> bool:
+    """Return whether there is exactly one Authorization header, with the key; scheme names have no case (RFC 9110)."""
+    if len(headers) != 1:
+        return False
+    scheme, _, key = headers[0].partition(" ")
+    same_key = hmac.compare_digest(key.strip().encode(errors="replace"), api_key.encode())
+    return same_key and scheme.lower() == "api-key"
 
 
 def _answer(session: Session, message: bytes, arrived: float, previous_ms: float | None) -> bytes:
