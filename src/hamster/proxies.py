@@ -11,6 +11,8 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import proxy_bypass
 
+from hamster.extras import install
+
 SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
@@ -59,7 +61,7 @@ def client_options(url: str) -> dict[str, Any]:
     if address is None or address.scheme not in SCHEMES or not address.hostname:
         raise ValueError(f"{proxy} is no proxy that can be used ({', '.join(f'{s}://' for s in SCHEMES)}): {way_out}")
     if address.scheme.startswith("socks") and find_spec("socksio") is None:
-        raise ValueError(f"{proxy} is a SOCKS proxy, which needs socksio: pip install socksio; or {way_out}")
+        raise ValueError(f"{proxy} is a SOCKS proxy, which needs socksio: {install('socksio')}; or {way_out}")
     return {"proxy": proxy.address}
 
 

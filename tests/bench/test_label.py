@@ -29,10 +29,27 @@ def test_the_clip_shows_a_square_that_is_carried():
     assert len(frames) == label.FRAMES and red == pytest.approx([0.325, 0.675], abs=0.02)
 
 
-def test_a_broken_promise_is_exit_code_1_and_written_down(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("check", [False, True])
+def test_a_missed_limit_is_printed_and_an_error_only_where_it_is_checked(check, tmp_path, monkeypatch, capsys):
     found = [Ratio("a", "s", "f", 3.0, 1.0, 2.0, 1), Ratio("b", "s", "f", 3.0, 2.0, 2.0, 1)]
     monkeypatch.setitem(show_bench.BENCHES, "label", lambda: iter(found))
-    with pytest.raises(SystemExit) as exit_:
-        main(["bench", "label", "--out", str(tmp_path)])
-    assert exit_.value.code == 1 and capsys.readouterr().out.count("holds") == 1
+    arguments = ["bench", "label", "--out", str(tmp_path)]
+    if check:
+        with pytest.raises(SystemExit) as exit_:
+            main([*arguments, "--check"])
+        assert exit_.value.code == 1
+    else:
+        assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("holds") == 1 and printed.count("missed") == 1 and "1 of 2 ratios" in printed
     assert [r["holds"] for r in json.loads((tmp_path / "bench.json").read_text())["ratios"]] == [True, False]
+
+
+def test_as_json_it_prints_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(show_bench.BENCHES, "label", lambda: iter([Ratio("a", "s", "f", 3.0, 1.0, 2.0, 1)]))
+    assert main(["bench", "label", "--json", "--out", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out)["ratios"][0]["holds"] is True
+
+
+def test_only_what_has_limits_is_checked(capsys):
+    assert main(["bench", "policy", "--check"]) == 2 and "bench label" in capsys.readouterr().err

@@ -15,6 +15,7 @@ from hamster.data import Episode, Observation, Provenance, View
 from hamster.data.video import VideoFile
 from hamster.data.video_source import read_video
 from hamster.data.video_writer import write_video
+from hamster.extras import extra
 from hamster.geometry import Camera
 from hamster.label.dataset import write
 from hamster.label.episodes import label_episode
@@ -39,11 +40,9 @@ def bench_label(images: int = 256) -> Iterator[Ratio]:
 
 
 def simplification() -> Ratio:
-    """PyPI's `rdp` against ours, paths of 150 points; ValueError if it is not installed."""
-    try:
+    """PyPI's `rdp` against ours, paths of 150 points; NotInstalledError if there is none."""
+    with extra("bench"):
         from rdp import rdp
-    except ImportError:
-        raise ValueError("this comparison needs the package rdp: pip install 'hamster-vla[bench]'") from None
     rng = np.random.default_rng(0)
     paths = [_walk(rng) for _ in range(PATHS)]
     few = paths[:FEW]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tyro.conf import UseCounterAction
-
 from hamster.cli.names import listed
 
 
@@ -33,7 +31,7 @@ class Ablate:
     """Result folder."""
     workers: int | None = None
     """Processes; one per core if not given."""
-    train: UseCounterAction[int] = 0
+    train: bool = False
     """Train variants first, all combinations of the next three, and compare them with the policies named above."""
     config: str = "flow,views"
     """Training configurations, separated by commas."""
@@ -45,7 +43,7 @@ class Ablate:
     """Of each training; the configuration's own if not given."""
     data: Path = Path("outputs/labels/policy")
     """Label set to train on."""
-    dry_run: UseCounterAction[int] = 0
+    dry_run: bool = False
     """Only say what would be done, and about how long it would take."""
 
     def run(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated
 
 import tyro
@@ -23,6 +24,7 @@ from hamster.cli.parity import Parity
 from hamster.cli.plan import Plan
 from hamster.cli.serve import Serve
 from hamster.cli.train import Train
+from hamster.extras import NotInstalledError, missing_extra
 
 Command = (
     Annotated[Demo, tyro.conf.subcommand("demo")]
@@ -41,8 +43,32 @@ Command = (
     | Annotated[Bench, tyro.conf.subcommand("bench")]
 )
 
-# What a user can get wrong: values, names, files. Anything else is our bug and keeps its traceback.
-USER_ERRORS = (ValueError, OSError)
+# What a user can get wrong: values, names, files, packages. Anything else is our bug and keeps its traceback.
+USER_ERRORS = (ValueError, OSError, NotInstalledError)
+
+
+def parse(argv: Sequence[str]) -> Command:
+    """Return the command of a command line, not run yet.
+
+    Raises:
+        SystemExit: with code 2, after an explanation on standard error, for what is no command line; 0 for --help.
+        ValueError: for a flag with a value.
+    """
+    args = list(argv)
+    if args[:2] == ["eval", "planner"]:
+        args[:2] = ["eval-planner"]
+    for option, value in pairwise(args):
+        if option.startswith("--") and value in ("True", "False"):  # as flags were spelled once
+            flag = option if value == "True" else f"--no-{option[2:]}"
+            raise ValueError(f"{option} is a flag and takes no value: {flag}")
+    command: Command = tyro.cli(
+        Command,
+        prog="hamster",
+        description="A vision-language model draws a path on the image; a 3D policy follows it.",
+        args=args,
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
+    return command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,27 +76,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Set HAMSTER_TRACEBACK=1 to see where an error came from.
     """
-    args = list(sys.argv[1:] if argv is None else argv)
-    if args[:2] == ["eval", "planner"]:
-        args[:2] = ["eval-planner"]
-    command: Command = tyro.cli(
-        Command,
-        prog="hamster",
-        description="A vision-language model draws a path on the image; a 3D policy follows it.",
-        args=args,
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
-    )
     # Bundled models load in a blink; transformers would draw a bar for each.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
-        command.run()
+        parse(sys.argv[1:] if argv is None else argv).run()
     except BrokenPipeError:  # somebody piped us into `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except USER_ERRORS as error:
-        if os.environ.get("HAMSTER_TRACEBACK"):
+    except (*USER_ERRORS, ModuleNotFoundError) as error:
+        known = missing_extra(error) if isinstance(error, ModuleNotFoundError) else error
+        if known is None or os.environ.get("HAMSTER_TRACEBACK"):
             raise
-        sys.stderr.write(f"hamster: {_one_line(error)}\n")
+        sys.stderr.write(f"hamster: {_one_line(known)}\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("hamster: interrupted; run the same command again to go on where it stopped\n")

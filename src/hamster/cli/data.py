@@ -23,7 +23,7 @@ class Show:
     seed: int = 0
     """Of the generators."""
     rerun: bool = False
-    """Also write a recording for the Rerun viewer (pip install 'hamster-vla[rerun]')."""
+    """Also write a recording for the Rerun viewer (the extra `rerun`)."""
 
     def run(self) -> None:
         """Counts, draws, prints the table."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tyro.conf import Positional, UseAppendAction, UseCounterAction
+from tyro.conf import Positional, UseAppendAction
 
 USUAL = "tabletop-images:300"
 
@@ -28,7 +28,7 @@ class EvalPlanner:
     """Of the scenes and of the choice among their instructions; 0 is what the bundled planner was trained on."""
     out: Path = Path("outputs/eval-planner")
     """Result folder: eval_info.json, paths.jsonl, paths.png, reliability.png."""
-    calibrate: UseCounterAction[int] = 0  # flags of type bool take a word here
+    calibrate: bool = False
     """Write calibration.json into the checkpoint's folder, fitted on these answers; judge it with another seed."""
 
     def run(self) -> None:

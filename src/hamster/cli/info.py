@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tyro.conf import Positional, UseCounterAction
+from tyro.conf import Positional
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Info:
 
     checkpoint: Positional[str]
     """A checkpoint's folder, or the name of a bundled one; a name that policy and planner share prints both."""
-    json: UseCounterAction[int] = 0  # flags of type bool take a word here
+    json: bool = False
     """One JSON object per checkpoint instead."""
 
     def run(self) -> None:

@@ -45,13 +45,15 @@ class Label:
         from hamster.label.run import label, summary
         from hamster.provenance import usable_cores
 
+        if self.format != "hamster":
+            from hamster.label.export import export, writer
+
+            writer(self.format)  # what it lacks is said before the work, not after it
         manifest = label(
             [open_source(uri, self.seed) for uri in self.sources], self.out, seed=self.seed, engine=self.engine,
             workers=self.workers or usable_cores(), strict=self.strict,
             options=Options(self.camera, self.epsilon, self.video),
         )  # fmt: skip
         if self.format != "hamster":
-            from hamster.label.export import export
-
             export(self.out, self.out / self.format, self.format)
         print(json.dumps(summary(manifest)))  # noqa: T201  # for scripts

@@ -5,13 +5,13 @@ from __future__ import annotations
 from rich.console import Console
 
 from hamster.cli.ablate import Ablate
-from hamster.cli.extras import extra
 from hamster.cli.names import listed
 from hamster.cli.show import with_progress
 from hamster.evaluate.ablation import ablate
 from hamster.evaluate.ablation_plan import AblationConfig, seconds_left
 from hamster.evaluate.variants import Variant, variants
 from hamster.evaluate.variants import seconds_left as training_left
+from hamster.extras import extra
 
 console = Console()
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import subcommand
 
-from hamster.cli.extras import extra
+from hamster.extras import extra
 
 
 @dataclass(frozen=True)

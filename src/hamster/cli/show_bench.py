@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,24 +16,29 @@ from hamster.provenance import run_info
 BENCHES: dict[str, Callable[[], Iterator[Ratio]]] = {"label": bench_label}
 
 
-def show_bench(what: str, out: Path) -> None:
-    """Runs a benchmark, prints each ratio as it is found, and writes bench.json.
+def show_bench(what: str, out: Path, as_json: bool = False, check: bool = False) -> None:
+    """Runs a benchmark, prints each ratio as it is measured, or all as one line of JSON, and writes bench.json.
 
     Raises:
-        SystemExit: with code 1 if a ratio is below what is promised.
+        SystemExit: with code 1, if `check` and a ratio is below its limit.
     """
-    console, found = Console(), list[Ratio]()
+    console, found = Console(quiet=as_json), list[Ratio]()
     with Console(stderr=True).status(f"timing {what} …"):
         for ratio in BENCHES[what]():
             found.append(ratio)
-            mark = "[green]holds[/]" if ratio.ratio >= ratio.wanted else "[red]broken[/]"
+            mark = "[green]holds[/]" if ratio.ratio >= ratio.wanted else "[red]missed[/]"
             times = f"{ratio.slow} {_duration(ratio.slow_s)}, {ratio.fast} {_duration(ratio.fast_s)}"
-            console.print(f"{ratio.name}\n  {times}: ratio {ratio.ratio:.3g}, wanted {ratio.wanted:g}: {mark}")
+            console.print(f"{ratio.name}\n  {times}: ratio {ratio.ratio:.3g}, limit {ratio.wanted:g}: {mark}")
     out.mkdir(parents=True, exist_ok=True)
     record = {"what": what, "ratios": [ratio.to_json() for ratio in found], "run": run_info()}
     (out / "bench.json").write_text(json.dumps(record, indent=1) + "\n")
-    if any(ratio.ratio < ratio.wanted for ratio in found):
-        raise SystemExit(1)
+    if as_json:
+        sys.stdout.write(json.dumps(record) + "\n")
+    missed = sum(ratio.ratio < ratio.wanted for ratio in found)
+    if missed:
+        console.print(f"{missed} of {len(found)} ratios are below their limits, as on a busy machine they can be")
+        if check:
+            raise SystemExit(1)
 
 
 def _duration(seconds: float) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from hamster.cli.names import unknown
+from hamster.extras import extra
 
 if TYPE_CHECKING:
     from hamster.data import AnnotatedImage, Source
@@ -42,6 +43,7 @@ def open_source(uri: str, seed: int = 0) -> Source:
 
     Raises:
         ValueError: for a scheme that nobody knows, or a rest that the scheme cannot read.
+        NotInstalledError: for a scheme that needs the extra `data`.
     """
     name, colon, rest = uri.partition(":")
     if name not in SOURCES:
@@ -49,10 +51,8 @@ def open_source(uri: str, seed: int = 0) -> Source:
     scheme = SOURCES[name]
     if not (colon and rest):
         raise ValueError(f"{uri!r} lacks what comes after the colon: {name}:{scheme.rest}")
-    try:
+    with extra("data"):
         source = cast("Callable[..., Source]", getattr(import_module(scheme.module), scheme.name))
-    except ImportError as error:
-        raise ValueError(f"{name}: needs {error.name}: pip install 'hamster-vla[data]'") from None
     return source(_count(rest, name), seed) if scheme.rest == "N" else source(_existing(rest, name, scheme.rest))
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tyro.conf import Positional, UseCounterAction
+from tyro.conf import Positional
 
-from hamster.cli.extras import extra
 from hamster.cli.names import listed
+from hamster.extras import extra
 
 LABELS = {"planner": "offdomain:13888", "policy": "tabletop:320"}
 FIRST = {"planner": "nano", "policy": "flow"}
@@ -39,7 +39,7 @@ class Train:
     """Of the optimiser, for a policy or a fine-tuned planner."""
     seed: int | None = None
     """Of all that is drawn in training."""
-    by_heart: UseCounterAction[int] = 0
+    by_heart: bool = False
     """Of a policy: learn by heart, undisturbed, one episode in a minute; what cannot do that has a fault."""
     dialect: str | None = None
     """Of a fine-tuned planner, in which it learns to say paths, compact, say; the model's own if not given."""
@@ -49,7 +49,7 @@ class Train:
     """Of a fine-tuned planner, samples a step, of all processes together."""
     micro_batch: int | None = None
     """Of a fine-tuned planner, samples at once on a device; the rest of the batch is accumulated."""
-    dry_run: UseCounterAction[int] = 0  # flags of type bool take a word here
+    dry_run: bool = False
     """Say what a fine-tuning takes (steps, memory, tokens) and show three samples; train nothing."""
 
     def run(self) -> None:

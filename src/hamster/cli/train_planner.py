@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hamster.cli.extras import extra
+from hamster.extras import extra
 from hamster.planner.learning.pictures import Part
 
 
-def train_planner(config: str, parts: list[Part], model: str | None, out: Path, dry: int, changes: Any) -> None:
+def train_planner(config: str, parts: list[Part], model: str | None, out: Path, dry: bool, changes: Any) -> None:
     """Trains to the end of the configuration, or, if `dry`, says what that will take.
 
     Args:
@@ -18,7 +18,7 @@ def train_planner(config: str, parts: list[Part], model: str | None, out: Path, 
         parts: label sets.
         model: to start from; for the nano planner None starts anew.
         out: where everything goes.
-        dry: only look, unless 0.
+        dry: only look.
         changes: of the configuration, and "dialect"; None leaves one as it is.
 
     Raises:
@@ -43,7 +43,7 @@ def train_planner(config: str, parts: list[Part], model: str | None, out: Path, 
 
 
 def _fine_tune(
-    name: str, config: Any, parts: list[Part], model: str | None, out: Path, dry: int, dialect: str | None
+    name: str, config: Any, parts: list[Part], model: str | None, out: Path, dry: bool, dialect: str | None
 ) -> None:
     if model is None:
         raise ValueError(f"--config {name} fine-tunes a model: give --model, a folder or a hub id (OWNER/NAME)")

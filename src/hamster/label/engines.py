@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
+from hamster.extras import extra
 from hamster.workers import each
 
 T = TypeVar("T")
@@ -18,12 +19,10 @@ def on_ray(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator
     The cluster's machines share the folder that `work` writes to. A task whose machine dies is done again by Ray.
 
     Raises:
-        ValueError: if Ray is not installed.
+        NotInstalledError: if Ray is not installed.
     """
-    try:
+    with extra("ray"):
         import ray
-    except ImportError:
-        raise ValueError("the engine 'ray' needs Ray: pip install 'hamster-vla[ray]'") from None
     started = not ray.is_initialized()
     if started:
         ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="ERROR")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Literal, TypeAlias
 
 from hamster.data import AnnotatedImage, Conversation, Drawing, Episode, Item, Unreadable
+from hamster.extras import extra
 from hamster.label.episodes import LabelledEpisode, label_episode
 from hamster.label.how import Abstained, How
 from hamster.path.simplify import EPSILON
@@ -51,8 +52,8 @@ def label_item(item: Item, options: Options) -> Labelled | Abstained | Unreadabl
                 return label_video(item, options.video, options.camera, options.epsilon)
             return label_episode(item, options.camera, options.epsilon)
         if isinstance(item, Drawing):
-            from hamster.label.sketch import label_drawing
-
+            with extra("data"):
+                from hamster.label.sketch import label_drawing
             return label_drawing(item, options.epsilon)
         return _with_how(item) if isinstance(item, AnnotatedImage) else item
     except (ValueError, OSError) as error:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data import AnnotatedImage
+from hamster.extras import extra
 from hamster.label.episodes import LabelledEpisode
 from hamster.label.survey import Found
 from hamster.path import Path
@@ -25,12 +26,10 @@ def recorded(items: Iterable[Found], file: File) -> Iterator[Found]:
     another on the timeline "frame".
 
     Raises:
-        ValueError: if Rerun is not installed.
+        NotInstalledError: if Rerun is not installed.
     """
-    try:
+    with extra("rerun"):
         import rerun as rr
-    except ImportError:
-        raise ValueError("a recording needs Rerun: pip install 'hamster-vla[rerun]'") from None
     stream = rr.RecordingStream("hamster")
     stream.save(file)
     for number, item in enumerate(items):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hamster.data import Episode, Observation
 from hamster.data.lazy import LazyObservations, Shrinks
+from hamster.extras import NotInstalledError
 from hamster.label.episodes import LabelledEpisode, recorded_events, task_of
 from hamster.label.hands.detector import Hand, HandDetector
 from hamster.label.hands.mediapipe import MediaPipeHands
@@ -53,7 +54,8 @@ def label_video(
             which point is the gripper's tip.
 
     Raises:
-        ValueError: if the video cannot be read, a package is missing, or there is no such camera or method.
+        ValueError: if the video cannot be read, or there is no such camera or method.
+        NotInstalledError: if a package is missing.
     """
     frames = _Frames(episode.observations, _camera(episode, camera))
     fps = _fps(episode)
@@ -63,7 +65,7 @@ def label_video(
         raise ValueError(f"unknown method {method!r}; there are auto, hands, tracking")
     try:
         detector = detector or _mediapipe()
-    except ValueError as error:
+    except (ValueError, NotInstalledError) as error:
         if method == "hands":
             raise
         _say_once(str(error))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path as File
 from typing import Any
 
+from hamster.extras import extra
 from hamster.path.dialects import DIALECTS
 from hamster.planner.calibration import Calibration
 from hamster.planner.families import check_pairing, scaling_of
@@ -36,8 +37,8 @@ def from_checkpoint(
 
 def behind_endpoint(address: str, dialect: str | None, abstains: bool | None, options: Mapping[str, Any]) -> VlmPlanner:
     """A planner over http://HOST:PORT/v1#MODEL; see `load_planner`."""
-    from hamster.planner.endpoint import EndpointBackend
-
+    with extra("endpoint"):
+        from hamster.planner.endpoint import EndpointBackend
     speech, backend = _allowed(Speech(dialect or "hamster"), abstains), EndpointBackend.at(address)
     seen = {"seen": lambda size: backend.seen(size, speech.dialect)} if DIALECTS[speech.dialect].needs_size else {}
     return VlmPlanner(backend, speech, **{**seen, **options})

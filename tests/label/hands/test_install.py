@@ -1,7 +1,9 @@
+import re
 import sys
 
 import pytest
 
+from hamster.extras import NotInstalledError, install_extra
 from hamster.label.hands import mediapipe
 from hamster.label.tracking import opencv
 
@@ -20,7 +22,7 @@ def nothing_installed(monkeypatch):
 
 
 def test_what_is_missing_is_named(nothing_installed):
-    with pytest.raises(ValueError, match=r"pip install 'hamster-vla\[hands\]'"):
+    with pytest.raises(NotInstalledError, match=re.escape(install_extra("hands"))):
         mediapipe.MediaPipeHands()
-    with pytest.raises(ValueError, match=r"pip install 'hamster-vla\[data\]'"):
+    with pytest.raises(NotInstalledError, match=re.escape(install_extra("data"))):
         opencv.opencv()

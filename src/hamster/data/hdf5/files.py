@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hamster.extras import extra
+
 MAX_BYTES = 512 << 20  # of one array, or of one chunk of it
 _BROKEN = (KeyError, RuntimeError, TypeError, ValueError, OSError, MemoryError, AttributeError, UnicodeError)
 
@@ -18,10 +20,8 @@ _BROKEN = (KeyError, RuntimeError, TypeError, ValueError, OSError, MemoryError, 
 @contextmanager
 def opened(file: Path) -> Iterator[Any]:
     """An h5py.File, to be read within the block; whatever is wrong with it becomes a ValueError in one line."""
-    try:
+    with extra("data"):
         import h5py
-    except ImportError:
-        raise ValueError("HDF5 needs the package h5py: pip install h5py") from None
     try:
         with h5py.File(file, "r") as h5:
             yield h5

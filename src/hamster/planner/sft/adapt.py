@@ -7,6 +7,7 @@ import os
 from pathlib import Path as File
 from typing import Any
 
+from hamster.extras import NotInstalledError, install, needs
 from hamster.planner.families import family_of
 from hamster.planner.loading import load_model, load_processor
 from hamster.planner.quiet import quiet
@@ -30,10 +31,10 @@ def load(name: str, config: SftConfig) -> tuple[Any, Any]:
 
 
 def check(config: SftConfig) -> None:
-    """ValueError, in one line, if this machine lacks what the configuration needs."""
+    """Raise one line, ValueError or NotInstalledError, if this machine lacks what the configuration needs."""
     missing = [name for name in ("trl", "peft", "datasets", "accelerate") if importlib.util.find_spec(name) is None]
     if missing:
-        raise ValueError(f"fine-tuning needs {', '.join(missing)}: pip install 'hamster-vla[finetune]'")
+        raise needs(" and ".join(missing), "finetune", "fine-tuning")
     if config.adapt != "qlora":
         return
     import torch
@@ -41,7 +42,7 @@ def check(config: SftConfig) -> None:
     if not torch.cuda.is_available():
         raise ValueError("qlora needs a GPU: its 4-bit kernels do not run here; use --config lora")
     if importlib.util.find_spec("bitsandbytes") is None:
-        raise ValueError("qlora needs bitsandbytes: pip install bitsandbytes; or use --config lora")
+        raise NotInstalledError(f"qlora needs bitsandbytes: {install('bitsandbytes')}; or use --config lora")
 
 
 def prepare(model: Any, config: SftConfig) -> Any:

