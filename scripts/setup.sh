@@ -90,7 +90,7 @@ ensure_venv() {
     fi
     say "installing packages (the first time takes a few minutes)"
     .venv/bin/python -m pip install "${quiet[@]}" --disable-pip-version-check --constraint constraints.txt \
-        --editable ".[$extras]" --editable packages/hamster_client "${requirements[@]}" ||
+        --editable ".[$extras]" "${requirements[@]}" ||
         die "pip failed; its message is above."
     if [ "$what" = dev ]; then  # asks for an older numpy than ours, and needs none of it for what we test with it
         .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
