@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 from hamster.path.dialects import compact, hamster, nano
 from hamster.path.dialects.answer import Answer, Box, Point, answer_of
+from hamster.path.dialects.envelope import answer_only
 from hamster.path.dialects.found import NothingFoundError
 from hamster.path.dialects.refusal import PHRASE, refuses
 from hamster.path.dialects.regex import grammar_of, quoted
@@ -27,6 +28,7 @@ __all__ = [
 AUTO = "auto"
 WAYPOINTS = 16  # in a constrained answer; people's and robots' paths have two to ten
 Frame: TypeAlias = Literal["relative", "image's pixels", "scaled image's pixels", "patches"]
+_BEFORE, _AFTER = 40, 200  # characters around the beginning of an answer that say whose it is
 _PLACE = re.compile(r"at character ([0-9]+)")
 
 
@@ -135,12 +137,27 @@ def parse_points(points: object, dialect: str = "robopoint", image_size: Size | 
 
 def read(text: str, dialect: str = "hamster", image_size: Size | None = None) -> Answer:
     """Everything that a model's answer says: like `parse`, but boxes and points on several images are fine, too."""
-    if refuses(text, PHRASE if dialect == AUTO else refusal(dialect)):
-        said = f"no points at character {len(text)}: the model says that what it was asked for is not in view"
-        raise NotInViewError(said, text)
-    if dialect == AUTO:
-        return _the_only_reading(text, image_size)
-    return _dialect(dialect).read(text, image_size)
+    phrase = PHRASE if dialect == AUTO else refusal(dialect)
+    try:
+        answer = answer_only(text)
+        if refuses(answer, phrase):
+            reason = f"no points at character {len(text)}: the model says that what it was asked for is not in view"
+            raise NotInViewError(reason)
+        chosen = _marked(text, answer) if dialect == AUTO else dialect
+        if chosen is None:
+            return replace(_the_only_reading(answer, image_size), text=text)
+        return replace(_dialect(chosen).read(answer, image_size), text=text)
+    except PlanError as error:
+        raise type(error)(error.reason, text) from None
+
+
+def _marked(text: str, answer: str) -> str | None:
+    """The dialect whose answers alone look like this, if there is one; `answer` is what is left of the text."""
+    start = len(answer) - len(answer.lstrip())  # of the answer; its tag is just before it
+    for name, surface in SURFACES.items():
+        if surface.own and re.search(rf"(?:{surface.own})", text[max(0, start - _BEFORE) : start + _AFTER]):
+            return name
+    return None
 
 
 def render(path: Path, dialect: str = "hamster", image_size: Size | None = None) -> str:

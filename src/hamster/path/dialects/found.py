@@ -8,6 +8,7 @@ from typing import Literal, NoReturn
 from hamster.path.error import PlanError
 from hamster.path.path import Gripper
 
+FILLER = "\f"  # stands for what is no answer: white space that joins nothing, as no reader passes over it
 MAX_MARKS = 1000  # boxes and points of all answers together; far more than any model means
 STATES = {"open": Gripper.OPEN, "close": Gripper.CLOSED}
 WORDS = {Gripper.OPEN: "Open Gripper", Gripper.CLOSED: "Close Gripper"}
@@ -60,7 +61,7 @@ def fail(text: str, what: str, at: int) -> NoReturn:
 
 def glimpse(text: str, at: int, end: int) -> str:
     """What stands at a place, for messages."""
-    rest = text[at : min(end, at + 12)]
+    rest = text[at : min(end, at + 12)].partition(FILLER)[0]
     return repr(rest) if rest else "the end of the answer"
 
 

@@ -2,37 +2,80 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
-from hamster.path.dialects.found import Group, Mark, Number, fail, join
+from hamster.path.dialects.found import MAX_MARKS, Group, Mark, Number, fail, join
 from hamster.path.dialects.literals import Action, Node, Pair, regions
 
 WRAPPERS = frozenset({"answer", "path", "points", "result", "trace", "trajectory", "waypoints"})
 
 
-def read(text: str, start: int, end: int, actions: bool = False) -> list[Group]:
+# Qwen-VL's <box>, Qwen2-VL's <|box_start|>, InternVL's <box>[[...]]</box>: the two pairs in one are corners, no path.
+_BOX = re.compile(r"<(\|?)(b?box|quad|poly(?:gon)?)(?:_start)?\1>", re.IGNORECASE)
+
+
+def read(text: str, start: int, end: int, actions: bool = False, corners: bool = False) -> list[Group]:
     """The answers: every list of points; where there is none, points and boxes with only commas between them.
 
-    A single point beside a list is talk about it: "I go from (1, 2) to (3, 4): [(1, 2), (3, 4)]".
+    A single point beside a list is talk about it: "I go from (1, 2) to (3, 4): [(1, 2), (3, 4)]". Boxes in tags are
+    one answer together, if there is no other.
 
     Args:
         text: within which the answers stand between the characters `start` and `end`.
         actions: whether points may be followed by <action> tags.
+        corners: whether two bare tuples may be a box whose tags the tokenizer left out.
     """
     whole: list[Group] = []
     loose: list[Group] = []
+    boxes: Group = []
+    at = start
+    while tag := _BOX.search(text, at, end):
+        _read_lists(text, at, tag.start(), actions, whole, loose)
+        at = _boxes(text, tag, end, boxes)
+    _read_lists(text, at, end, actions, whole, loose)
+    if corners and not whole:
+        for group in loose:
+            if len(group) == 2 and all(mark.kind == "point" and text[mark.at] == "(" for mark in group):
+                fail(text, "two tuples in no list may be the corners of a box; a path is a list", group[0].at)
+    return whole or loose or ([boxes] if boxes else [])
+
+
+def _boxes(text: str, tag: re.Match[str], end: int, boxes: Group) -> int:
+    """Adds the boxes in a tag, and returns where it ends."""
+    closing = re.compile(rf"<{re.escape(tag[1])}/?{tag[2]}(?:_end)?{re.escape(tag[1])}>", re.IGNORECASE)
+    close = closing.search(text, tag.end(), end)
+    if close is None:
+        fail(text, f"cut off: {tag[0]} at character {tag.start()} is never closed; the text ends", end)
+    if tag[2].lower() not in ("box", "bbox"):
+        fail(text, "a polygon is no path, and no box", tag.start())
+    marks = [mark for node in regions(text, tag.end(), close.start()) for mark in _marks(text, node, inside=True)]
+    pairs = all(mark.kind == "point" and len(mark.numbers) == 2 for mark in marks)
+    if marks and pairs and len(marks) % 2 == 0:
+        marks = [Mark("box", a.numbers + b.numbers, a.at) for a, b in zip(marks[::2], marks[1::2], strict=True)]
+    if not marks or any(mark.kind != "box" for mark in marks):
+        fail(text, f"expected the two corners of a box in {tag[0]}", tag.end())
+    boxes += marks
+    if len(boxes) > MAX_MARKS:
+        fail(text, f"more than {MAX_MARKS} boxes", tag.start())
+    return close.end()
+
+
+def _read_lists(text: str, start: int, end: int, actions: bool, whole: list[Group], loose: list[Group]) -> None:
+    """Adds the lists of points, and the points and boxes in no list, between two characters."""
     before = start
+    first = len(loose)
     for node in regions(text, start, end):
         if not (marks := _marks(text, node)):
             continue
         if not actions and any(mark.event is not None for mark in marks):
             fail(text, "a gripper action; this dialect has none", node.at)
         if node.numbers:
-            join(loose, marks, connected=not text[before : node.at].strip(" \t\r\n,;"))
+            connected = len(loose) > first and not text[before : node.at].strip(" \t\r\n,;")
+            join(loose, marks, connected)
             before = node.end
         else:
             whole.append(marks)
-    return whole or loose
 
 
 def flat(text: str, node: Node) -> Mark:

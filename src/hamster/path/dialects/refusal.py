@@ -14,16 +14,17 @@ _LONGEST = 10_000  # whoever says more than that says something else
 
 
 def refuses(text: str, refusal: str) -> bool:
-    """Whether a text says `refusal`, its dialect's own way, or a phrase, within tags or after thinking, and no more."""
+    """Whether an answer says `refusal`, its dialect's own way, or a phrase, within tags or not, and no more."""
+    text = text.strip()
     if len(text) > _LONGEST or any(character.isdigit() for character in text[-40:]):
         return False
     try:
         readings = answer_spans(text)
     except PlanError:
         return False
-    return text.strip() == refusal or any(_said(text, spans) in _PHRASES for spans in readings)
+    return text == refusal or any(_said(text, spans) in _PHRASES for spans in readings)
 
 
 def _said(text: str, spans: list[Span]) -> str:
     words = " ".join(text[start:end] for start, end in spans)
-    return _TAGS.sub("", words).strip(" \t\r\n.\"'").lower()
+    return _TAGS.sub("", words).strip(" \t\r\n\f.\"'").lower()

@@ -13,7 +13,7 @@ from hamster.path.dialects.surface import Surface
 
 _SPECIAL = re.compile(r"[\\.^$*+?{}\[\]()|]")
 _ACTION = "(?:Close Gripper|Open Gripper)"
-_DEPTH = r", (?:0\.00[1-9]|0\.0[1-9][0-9]|0\.[1-9][0-9]{2}|[1-9][0-9]?\.[0-9]{3})"
+_METRES = r"(?:0\.00[1-9]|0\.0[1-9][0-9]|0\.[1-9][0-9]{2}|[1-9][0-9]?\.[0-9]{3})"
 
 
 def grammar_of(surface: Surface, size: Size | None, waypoints: int) -> str:
@@ -74,7 +74,9 @@ def _fields(surface: Surface, size: Size | None, k: int, deep: bool) -> dict[str
     """An expression for each name that an item may hold."""
     x, y = (_number(surface, extent) for extent in surface.extent(size))
     return {
-        "x": x, "y": y, "d": _DEPTH if deep else "", "n": "3" if deep else "2", "k": str(k), "i": str(k + 1),
+        "x": x, "y": y, "d": f", {_METRES}" if deep else "",
+        "depth": f', "{surface.depth_key}": {_METRES}' if deep else "",
+        "n": "3" if deep else "2", "k": str(k), "i": str(k + 1),
         "gripper": "(?:none|close|open)", "label": f"(?:{k + 1}|{_ACTION})",
         "tag": f"(?:, <action>{_ACTION}</action>)?", "word": "(?: close gripper| open gripper)?",
     }  # fmt: skip

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import numpy as np
 
+from hamster.path.dialects.found import glimpse
 from hamster.path.error import PlanError
 from hamster.path.path import Gripper, Path
 
@@ -54,8 +55,7 @@ class Scanner:
 
     def found(self) -> str:
         """A glimpse of what comes next, for messages."""
-        rest = self.text[self.at : min(self.end, self.at + 12)]
-        return repr(rest) if rest else "the end of the answer"
+        return glimpse(self.text, self.at, self.end)
 
     def _answer(self) -> tuple[int, int]:
         """Start and end of what stands between the one <ans> and its </ans>; free text around them is allowed."""

@@ -25,8 +25,9 @@ class Surface:
     """How one family of models writes points.
 
     `item` and `frame` make a text: `frame` holds the items, joined by `between`; an item may name {x} and {y}, the
-    depth {d} (", 0.512", or nothing), the number of its coordinates {n}, its place from zero {k} or from one {i},
-    and the gripper's action as {gripper} (close, open or none), {label} (the action, else {i}), {tag} or {word}.
+    depth {d} (", 0.512", or nothing) or {depth} (the same under `depth_key`), the number of its coordinates {n}, its
+    place from zero {k} or from one {i}, and the gripper's action as {gripper} (close, open or none), {label} (the
+    action, else {i}), {tag} or {word}.
 
     Attributes:
         forms: in which answers are read, the likeliest first.
@@ -36,6 +37,9 @@ class Surface:
         keys: of JSON objects; those that begin with b hold boxes.
         tag: <tag> that encloses an answer; `tagged` if nothing else is an answer.
         after: words that the answer follows, where they occur.
+        depth_key: of the depth beside a point in JSON objects.
+        corners: whether two tuples in no list may be a box (Qwen's, whose box tags are special tokens).
+        own: what no other dialect's answers have in them, a regular expression; "" if there is no such thing.
         centred: whether four numbers in parentheses are a box's centre, width and height, not its corners.
     """
 
@@ -53,12 +57,15 @@ class Surface:
     tag: str = ""
     tagged: bool = False
     after: str = ""
+    depth_key: str = ""
+    corners: bool = False
+    own: str = ""
     centred: bool = False
 
     @property
     def says_depth(self) -> bool:
         """Whether a depth can be said."""
-        return "{d}" in self.item
+        return "{d}" in self.item or "{depth}" in self.item
 
     @property
     def says_gripper(self) -> bool:
@@ -81,8 +88,10 @@ class Surface:
         width, height = self.extent(size)
         items = []
         for k, (u, v) in enumerate(path.uv.tolist()):
-            depth = "" if path.depth_m is None else f", {max(MIN_DEPTH_M, float(path.depth_m[k])):.3f}"
-            place = {"x": self._digits(u * width), "y": self._digits(v * height), "d": depth}
+            metres = "" if path.depth_m is None else f"{max(MIN_DEPTH_M, float(path.depth_m[k])):.3f}"
+            depth = metres and f", {metres}"
+            keyed = metres and f', "{self.depth_key}": {metres}'
+            place = {"x": self._digits(u * width), "y": self._digits(v * height), "d": depth, "depth": keyed}
             items.append(self.item.format(**place, n=3 if depth else 2, k=k, i=k + 1, **_sayings(events.get(k), k)))
         return self.frame.format(self.between.join(items))
 
@@ -107,18 +116,21 @@ class Surface:
             raise NothingFoundError(f"no <{self.tag}> tag at character 0", text)
         for spans in answer_spans(text, self.tag):
             for form in self.forms:
-                found = (_READERS[form](self, text, *self._after(text, *span)) for span in spans)
+                found = (_READERS[form](self, text, *part) for span in spans for part in self._after(text, *span))
                 if groups := list(chain.from_iterable(found)):
                     return _the_one(text, groups)
         raise NothingFoundError(f"no points and no box, up to character {len(text)}", text)
 
-    def _after(self, text: str, start: int, end: int) -> tuple[int, int]:
-        """Where the first list of lists is that follows the dialect's words, if they occur."""
-        at = text.rfind(self.after, start, end) if self.after else -1
-        if at < 0:
-            return start, end
-        close = text.find("]]", at, end)
-        return at + len(self.after), close + 2 if close >= 0 else end
+    def _after(self, text: str, start: int, end: int) -> list[tuple[int, int]]:
+        """Where the first list of lists is that follows the dialect's words, each time that they occur."""
+        parts = []
+        at = text.find(self.after, start, end) if self.after else -1
+        while at >= 0:
+            close = text.find("]]", at, end)
+            stop = close + 2 if close >= 0 else end
+            parts.append((at + len(self.after), stop))
+            at = text.find(self.after, stop, end)
+        return parts or [(start, end)]
 
     def place(self, uv: tuple[float, float], size: Size | None = None) -> tuple[str, str]:
         """A place's two numbers, in the order in which this dialect says them."""
@@ -208,8 +220,10 @@ def _the_one(text: str, groups: list[Group]) -> Group:
 
 
 _READERS: dict[Form, Callable[[Surface, str, int, int], list[Group]]] = {
-    "list": lambda surface, text, start, end: lists.read(text, start, end, actions=surface.tag == "ans"),
-    "objects": lambda surface, text, start, end: objects.read(text, start, end, surface.keys),
+    "list": lambda surface, text, start, end: lists.read(text, start, end, surface.tag == "ans", surface.corners),
+    "objects": lambda surface, text, start, end: objects.read(
+        text, start, end, surface.keys, surface.depth_key, surface.order
+    ),
     "axes": lambda _, text, start, end: tags.read_axes(text, start, end),
     "coords": lambda _, text, start, end: tags.read_coords(text, start, end),
     "locs": lambda _, text, start, end: locs.read(text, start, end),

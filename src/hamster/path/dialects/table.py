@@ -28,12 +28,12 @@ SURFACES: Mapping[str, Surface] = {
     # QwenLM/Qwen2.5-VL, cookbooks/spatial_understanding.ipynb: JSON or tags, in pixels of the image that it sees.
     "qwen2.5-vl": Surface(
         ("objects", "axes", "list"), _POINT_2D, _JSON, ",\n\t",
-        scale=None, digits="d", resize=smart_resize, keys=_QWEN_KEYS,
+        scale=None, digits="d", resize=smart_resize, keys=_QWEN_KEYS, corners=True,
     ),
     # QwenLM/Qwen3-VL, cookbooks/2d_grounding.ipynb: the same, but in thousandths.
     "qwen3-vl": Surface(
         ("objects", "axes", "list"), _POINT_2D, _JSON, ",\n\t",
-        scale=1000, digits="d", keys=_QWEN_KEYS,
+        scale=1000, digits="d", keys=_QWEN_KEYS, corners=True,
     ),
     # allenai/Molmo: percent with one decimal.
     "molmo": Surface(("axes",), 'x{i}="{x}" y{i}="{y}"', '<points {} alt="path">path</points>', " ", 100, ".1f"),
@@ -62,6 +62,13 @@ SURFACES: Mapping[str, Surface] = {
     "embodied-r1": Surface(
         ("list",), "[{x}, {y}]", "<answer><point>[{}]</point></answer>",
         scale=None, digits="d", resize=image_itself, tag="point", tagged=True,
+        own=r"(?i:<answer>)\s*+<point>\s*+\[",
+    ),
+    # pickxiguapi/Embodied-R1.5 (inference/hf_example.py): thousandths, the depth in metres under a key of its own.
+    "embodied-r1.5": Surface(
+        ("objects", "list"), '{{"point_2d": [{x}, {y}]{depth}}}', "<answer>```json\n[{}]\n```</answer>",
+        scale=1000, digits="d", keys=("point_2d",), depth_key="depth",
+        own=r"""(?i:<answer>)\s*+(?:```(?:json)?\s*+)?\[?\s*+\{\s*+["']point_2d["']\s*+:\s*+\[[^\[\]]{0,40}\]\s*+,\s*+["']depth["']""",
     ),
 }
 # fmt: on
