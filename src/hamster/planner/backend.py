@@ -24,7 +24,7 @@ class Sampling:
 
     Attributes:
         max_new_tokens: after which an answer is cut off.
-        temperature: 0 is greedy.
+        temperature: 0 is greedy; else 0.001 to 100, as logits divided by less overflow.
         top_p: nucleus, in (0, 1].
         n: answers to each question; with temperature 0 there can only be one.
         seed: of the samples; the same seed, questions and batch give the same answers.
@@ -48,8 +48,10 @@ class Sampling:
     pieces: bool = False
 
     def __post_init__(self) -> None:
-        if not (self.max_new_tokens >= 1 and self.temperature >= 0 and 0 < self.top_p <= 1 and self.n >= 1):
-            raise ValueError("need max_new_tokens >= 1, temperature >= 0, 0 < top_p <= 1 and n >= 1")
+        if not (self.max_new_tokens >= 1 and 0 < self.top_p <= 1 and self.n >= 1):
+            raise ValueError("need max_new_tokens >= 1, 0 < top_p <= 1 and n >= 1")
+        if self.temperature != 0 and not 1e-3 <= self.temperature <= 100:
+            raise ValueError(f"temperature must be 0 (greedy) or 0.001 to 100, got {self.temperature:g}")
         if self.n > 1 and self.temperature == 0:
             raise ValueError(f"n = {self.n} answers at temperature 0 are all the same; give a temperature > 0")
 

@@ -28,6 +28,7 @@ class Job:
         on_text: called in the inferring thread with what each of this item's answers says so far, or None.
         done: the result; a concurrent future, as two threads know it.
         first_token: `time.perf_counter()` of it, 0 before.
+        ended: `time.perf_counter()` when its result was there, 0 before.
         batch: how many were answered together.
         given_up: nobody waits for it any more.
     """
@@ -39,8 +40,14 @@ class Job:
     asked: float = field(default_factory=time.perf_counter)
     begun: float = 0.0
     first_token: float = 0.0
+    ended: float = 0.0
     batch: int = 0
     given_up: bool = False
+
+    @property
+    def cost_s(self) -> float:
+        """Its share of the time that its batch has taken so far."""
+        return ((self.ended or time.perf_counter()) - self.begun) / self.batch if self.begun else 0.0
 
 
 class Batcher:
@@ -130,6 +137,7 @@ def _do_together(batch: list[Job]) -> None:
             log.exception("inference failed")
         results = [(batch[0], error.with_traceback(None))]  # whose frames hold images
     for job, result in results:
+        job.ended = time.perf_counter()
         job.done.set_exception(result) if isinstance(result, BaseException) else job.done.set_result(result)
 
 
