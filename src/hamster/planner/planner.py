@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hamster.data.images import NotColourError, to_rgb
 from hamster.path import Path, PlanError
 
 if TYPE_CHECKING:
@@ -116,7 +117,10 @@ def checked_instruction(instruction: str) -> str:
 
 def checked_image(image: NDArray[np.uint8] | Image) -> NDArray[np.uint8]:
     """The image as an (H, W, 3) uint8 array; PlanError if it is anything else."""
-    array = np.asarray(image if isinstance(image, np.ndarray) else image.convert("RGB"))
+    try:
+        array = np.asarray(image if isinstance(image, np.ndarray) else to_rgb(image))
+    except NotColourError as error:
+        raise PlanError(f"the image has {error}") from None
     if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8 or 0 in array.shape:
         raise PlanError(f"an image must be RGB, (H, W, 3) uint8, not {array.shape} {array.dtype}")
     return array

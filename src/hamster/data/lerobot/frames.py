@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,9 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
-from hamster.data.images import FORMATS, FORMATS_TEXT, MAX_BYTES, MAX_PIXELS, read_image
+from hamster.data.images import decode_image, read_image
 from hamster.data.lazy import LazyObservations
 from hamster.data.lerobot.catalogue import inside
 from hamster.data.lerobot.columns import read_table
@@ -80,7 +78,7 @@ class TableImages:
             return read_image(inside(self.folder, str(file)))
         if not isinstance(data, bytes):
             raise ValueError(f"{self.data}: {self.column} has no image at frame {i}")
-        return _decoded(data, f"{self.data}: {self.column}, frame {i}")
+        return decode_image(data, f"{self.data}: {self.column}, frame {i}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,18 +121,3 @@ class Frames(LazyObservations):
         if camera is not None and (camera.width, camera.height) != (rgb.shape[1], rgb.shape[0]):
             camera = camera.resized(rgb.shape[1], rgb.shape[0])
         return View(rgb, None, camera)
-
-
-def _decoded(data: bytes, where: str) -> Rgb:
-    """A PNG, JPEG or WebP in memory as (H, W, 3), its size checked before a pixel is decoded."""
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"{where} has {len(data) >> 20} MiB; at most {MAX_BYTES >> 20} MiB are read")
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError("too many pixels")
-            return np.array(image.convert("RGB"))
-    except UnidentifiedImageError:
-        raise ValueError(f"{where} is not a {FORMATS_TEXT} image") from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
-        raise ValueError(f"{where} is cut off, damaged or too large") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
-from hamster.data.images import FORMATS, MAX_PIXELS
+from hamster.data.images import decode_image
 from hamster.data.lazy import LazyObservations
 from hamster.data.records import Episode, Observation, Provenance, View
 from hamster.data.rlds.example import Values, parse
@@ -102,7 +100,7 @@ class _Frames(LazyObservations):
 
     def read(self, i: int) -> Observation:
         """One frame."""
-        views = {name: View(_decode(data[i], f"image {i} of {name}")) for name, data in self.images.items()}
+        views = {name: View(decode_image(data[i], f"image {i} of {name}")) for name, data in self.images.items()}
         pose = None if self.tool_poses_world is None else self.tool_poses_world[i]
         return Observation(views, pose, None if self.gripper is None else float(self.gripper[i]), i / self.fps)
 
@@ -121,7 +119,9 @@ def _images(example: Mapping[str, Values], layout: Layout) -> dict[str, list[byt
 
 def _is_dummy(files: list[bytes], camera: str) -> bool:
     """Bridge writes black images for a camera that was not there (its flags, has_image_3 …, cannot be relied on)."""
-    return files[0] == files[-1] and len(files[0]) < 4096 and np.ptp(_decode(files[0], f"image 0 of {camera}")) == 0
+    return (
+        files[0] == files[-1] and len(files[0]) < 4096 and np.ptp(decode_image(files[0], f"image 0 of {camera}")) == 0
+    )
 
 
 def _columns(example: Mapping[str, Values], name: str, size: int, steps: int) -> NDArray[np.float64]:
@@ -162,16 +162,6 @@ def _texts(values: Values, size: int) -> list[bytes]:
         return [bytes(text) for text in values]
     rows = values[: len(values) // size * size].reshape(-1, size)
     return [row.astype(np.uint8).tobytes() for row in rows]
-
-
-def _decode(data: bytes, what: str) -> NDArray[np.uint8]:
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"{image.width} x {image.height} pixels")
-            return np.array(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{what} is no image, cut off or damaged: {error}") from None
 
 
 def _is_colour(feature: Feature) -> bool:

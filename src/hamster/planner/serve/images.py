@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hamster.data.images import FORMATS, FORMATS_TEXT, decode, has_sane_structure
+from hamster.data.images import FORMATS, FORMATS_TEXT, MAX_SIDE_PX, NotColourError, has_sane_structure, to_rgb
 from hamster.planner.serve.errors import ServeError, invalid
 from hamster.planner.serve.limits import Limits
 
@@ -35,7 +35,9 @@ class Picture:
         """(H, W, 3), upright; ServeError if it is cut off or damaged."""
         try:
             with Image.open(io.BytesIO(self.data), formats=FORMATS) as image:
-                return decode(image)
+                return to_rgb(image, MAX_SIDE_PX)
+        except NotColourError as error:
+            raise invalid(f"the image has {error}", "image", "unsupported_image") from None
         except Exception:  # Pillow raises all kinds on damaged files
             raise invalid("the image is cut off or damaged", "image", "damaged_image") from None
 
