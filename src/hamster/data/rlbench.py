@@ -34,7 +34,7 @@ CAMERAS = ("front", "left_shoulder", "right_shoulder", "overhead", "wrist")  # a
 STEP_S = 0.05  # RLBench's simulation step
 FILE = "low_dim_obs.pkl"
 NAMES = ("{i}.png", "{kind}_{i:04d}.png")  # of images: RLBench and PerAct, PerAct2
-_STUBS = (
+_RECORDS = (
     "rlbench.demo.Demo",
     "rlbench.backend.observation.Observation",
     "rlbench.backend.observation.UnimanualObservation",
@@ -95,7 +95,7 @@ def read_episode(folder: Path, source: str = "rlbench:") -> Episode:
         ValueError: in one line, if a file is damaged, unsafe or missing, or no camera has images.
     """
     file = folder / FILE
-    steps = _steps(safe_pickle.load(file, _STUBS))
+    steps = _steps(safe_pickle.load(file, _RECORDS))
     arm, poses, gripper = _robot(steps)
     frames = _Frames(folder, steps, poses, gripper, _cameras(folder, steps))
     phrases, task = _instructions(folder)
