@@ -156,7 +156,7 @@ def test_seeds_and_questions_without_an_image(backend):
 
 
 def test_too_long_a_question_is_an_error_in_one_line(backend):
-    with pytest.raises(PlanError, match="too many words") as caught:
+    with pytest.raises(PlanError, match="too long for this model") as caught:
         backend("llava").answer([Question(IMAGES[0], "go " * 5000)], Sampling(4))
     assert "\n" not in caught.value.reason
 

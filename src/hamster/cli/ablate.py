@@ -19,6 +19,8 @@ class Ablate:
     """Policies, separated by commas: names of bundled ones or checkpoint folders."""
     planners: str = "oracle,nano,shuffled,none"
     """Arms, as in `hamster eval`. Policies that see no path are asked in the arm `none` only."""
+    dialect: str | None = None
+    """As in `hamster eval`."""
     cameras: str = "training,moved"
     """Where the camera stands: as in training, or 25 degrees aside."""
     episodes: int = 60
@@ -31,6 +33,8 @@ class Ablate:
     """Result folder."""
     workers: int | None = None
     """Processes; one per core if not given."""
+    restart: bool = False
+    """Measure anew what was measured by other code, or of other weights, which is refused otherwise."""
     train: bool = False
     """Train variants first, all combinations of the next three, and compare them with the policies named above."""
     config: str = "flow,views"

@@ -17,7 +17,12 @@ class Plan:
     instruction: Positional[str]
     """What the robot should do, in plain English."""
     planner: str = "nano"
-    """Name of a bundled planner, or a checkpoint's folder."""
+    """Name of a bundled planner, a checkpoint's folder, a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL for a server
+    that speaks OpenAI's protocol, as `hamster serve planner` (without /v1 for HAMSTER_beta's)."""
+    dialect: str | None = None
+    """In which the planner answers; by default as its checkpoint or server says."""
+    refusals: bool = True
+    """Let the planner say that what it is asked for is not in view, if it can; without, it always draws."""
     out: Path = Path("outputs/plan")
     """Where path.json and drawn.png go."""
 
@@ -25,5 +30,6 @@ class Plan:
         """Plans, writes both files, prints where they are."""
         from hamster.cli.plan_image import plan_image
 
-        for file in plan_image(self.image, self.instruction, self.planner, self.out):
+        abstains = None if self.refusals else False
+        for file in plan_image(self.image, self.instruction, self.planner, self.out, self.dialect, abstains):
             print(file)  # noqa: T201

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from hamster.cli.planners import say_assumed_dialects
 from hamster.data.images import read_image
 
 MAX_INSTRUCTION = 2000  # characters; the serving contract's limit
 
 
-def plan_image(image: Path, instruction: str, planner: str, out: Path) -> tuple[Path, Path]:
-    """Plans on an image file and returns where path.json and drawn.png are.
+def plan_image(
+    image: Path, instruction: str, planner: str, out: Path, dialect: str | None = None, abstains: bool | None = None
+) -> tuple[Path, Path]:
+    """Plans on an image file and returns where path.json and drawn.png are; planner, dialect, abstains: `load_planner`.
 
     Raises:
         ValueError: if the file is no readable PNG, JPEG or WebP, is too large, or the instruction is empty or too long.
         PlanError: if the planner finds no path.
+        PlannerUnavailableError: if its server cannot be asked now.
     """
     words = " ".join(instruction.split())
     if not words:
@@ -29,7 +33,8 @@ def plan_image(image: Path, instruction: str, planner: str, out: Path) -> tuple[
     from hamster.path.draw import draw
     from hamster.planner import load_planner
 
-    path = load_planner(planner).plan(rgb, words).paths[0]
+    say_assumed_dialects([planner], dialect)
+    path = load_planner(planner, dialect=dialect, abstains=abstains).plan(rgb, words).paths[0]
     out.mkdir(parents=True, exist_ok=True)
     path_json, drawn_png = out / "path.json", out / "drawn.png"
     path_json.write_text(json.dumps(path.to_json(), indent=2) + "\n")

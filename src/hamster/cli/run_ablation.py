@@ -6,6 +6,7 @@ from rich.console import Console
 
 from hamster.cli.ablate import Ablate
 from hamster.cli.names import listed
+from hamster.cli.planners import continued_later, say_assumed_dialects
 from hamster.cli.show import with_progress
 from hamster.evaluate.ablation import ablate
 from hamster.evaluate.ablation_plan import AblationConfig, seconds_left
@@ -26,7 +27,9 @@ def run_ablation(options: Ablate) -> None:
         console.print(f"training {variant.name}", style="bold")
         with extra("train"):
             variant.train(options.data, options.out / "train" / "packs")
-    ablate(_config(options, found), with_progress)
+    with continued_later():
+        say_assumed_dialects(listed(options.planners), options.dialect)
+        ablate(_config(options, found), with_progress)
     console.print((options.out / "ablation.md").read_text(), soft_wrap=True, markup=False)
     console.print(f"look at {options.out / 'ablation.png'}", soft_wrap=True)
 
@@ -52,6 +55,8 @@ def _config(options: Ablate, found: list[Variant]) -> AblationConfig:
         seed=options.seed,
         workers=options.workers,
         counterfactual=options.counterfactual,
+        restart=bool(options.restart),
+        dialect=options.dialect,
     )
 
 

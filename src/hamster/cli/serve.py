@@ -55,6 +55,10 @@ class ServePlanner:
     """Name of a bundled planner, a checkpoint's folder or hub id, or http://HOST:PORT/v1#MODEL for one elsewhere."""
     backend: Literal["transformers", "vllm"] = "transformers"
     """What runs the model. vllm starts a server of its own behind this one, or with an address uses that one."""
+    dialect: str | None = None
+    """In which the model answers; by default as its checkpoint or its own server says. Not for a vllm of its own."""
+    refusals: bool = True
+    """Let the planner say that what it is asked for is not in view, if it can; without, it always draws."""
     name: str = ""
     """What clients call the model; else the last part of its name."""
     host: str = "127.0.0.1"

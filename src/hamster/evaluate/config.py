@@ -24,7 +24,9 @@ class EvalConfig:
         replan: keyposes from one question to the planner to the next; 0 asks once.
         workers: processes, one per usable core if None. No result depends on it.
         films: keep a film, two stills and a report; without, an episode takes two thirds of the time.
-        restart: throw away what an earlier, finished run left in `out`; an unfinished one is continued all the same.
+        restart: throw away what a finished run, or one of another kind, left in `out`; an unfinished one of the same
+            kind is continued all the same.
+        dialect: in which planners that are not bundled are asked to answer; None: each in its own.
 
     Raises:
         ValueError: if a number is too small or a list is empty or repeats itself.
@@ -41,6 +43,7 @@ class EvalConfig:
     workers: int | None = None
     films: bool = True
     restart: bool = False
+    dialect: str | None = None
 
     def __post_init__(self) -> None:
         for name, low in (("episodes", 1), ("seed", 0), ("replan", 0)):

@@ -33,6 +33,7 @@ class Sampling:
         closing: what ends an answer in this grammar: one that is cut off ends with it, after the last place where that
             matches, so that it matches, too. "" leaves it as it is.
         pieces: whether each token's own text shall come with an answer.
+        may_refuse: whether a model that decides by itself that nothing is in view may say so.
 
     Raises:
         ValueError: for numbers that make no sense.
@@ -46,6 +47,7 @@ class Sampling:
     grammar: str = ""
     closing: str = ""
     pieces: bool = False
+    may_refuse: bool = True
 
     def __post_init__(self) -> None:
         if not (self.max_new_tokens >= 1 and 0 < self.top_p <= 1 and self.n >= 1):
@@ -91,6 +93,8 @@ class Backend(Protocol):
         """`sampling.n` answers to each question, in order.
 
         Raises:
-            PlanError: if a question cannot be asked (too long for the model) or the model cannot be reached.
+            PlanError: if a question cannot be asked, because it is too long for the model.
+            PlannerUnavailableError: if the model cannot be asked now.
+            PlannerConfigurationError: if it will never answer as it is asked.
         """
         ...

@@ -27,6 +27,8 @@ from hamster.planner.watching import watcher
 if TYPE_CHECKING:
     from hamster.planner.constraint import Vocabulary
 
+NEVER = 1.0  # no probability is above
+
 
 class TransformersBackend:
     """Asks a checkpoint on this machine."""
@@ -130,8 +132,8 @@ class TransformersBackend:
         room = getattr(config, "max_prompt_tokens", None) or (getattr(text, "max_position_embeddings", 1 << 30) - new)
         if length > room:
             raise PlanError(
-                f"the instruction has too many words for this planner, or the image is too large: "
-                f"{length} tokens, {room} are allowed; say it shorter"
+                f"the question is too long for this model: with its image it has {length} tokens, {room} are allowed; "
+                "say it shorter"
             )
 
     def _generation(self, sampling: Sampling) -> GenerationConfig:
@@ -151,7 +153,7 @@ class TransformersBackend:
 
     def _constraints(self, sampling: Sampling, length: int) -> list[Any]:
         if self.family.constraints is not None:
-            return self.family.constraints(length, self.refuse_above)
+            return self.family.constraints(length, self.refuse_above if sampling.may_refuse else NEVER)
         if not sampling.grammar:
             return []
         from hamster.planner.constraint import Constraint

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from hamster.planner.error import PlannerUnavailableError
 from hamster.planner.watching import watched_by
 
 log = logging.getLogger("hamster.serve")
@@ -133,7 +134,7 @@ def _do_together(batch: list[Job]) -> None:
             for job in batch:
                 _do_together([job])
             return
-        if not isinstance(error, ValueError):
+        if not isinstance(error, ValueError | PlannerUnavailableError):
             log.exception("inference failed")
         results = [(batch[0], error.with_traceback(None))]  # whose frames hold images
     for job, result in results:

@@ -66,7 +66,7 @@ def sampling_of(
     try:
         return Sampling(
             max_tokens, temperature, request.top_p or defaults.top_p, n, request.seed, request.regex,
-            pieces=bool(request.logprobs),
+            pieces=bool(request.logprobs), may_refuse=request.abstains is not False,
         )  # fmt: skip
     except ValueError as error:
         raise invalid(str(error), code="invalid_field") from None

@@ -106,7 +106,10 @@ class StreamOptions(Strict):
 
 
 class ChatRequest(Strict):
-    """The body of a chat request. `user` and `metadata` are for whoever reads logs; the rest is honoured or refused."""
+    """The body of a chat request. `user` and `metadata` are for whoever reads logs; the rest is honoured or refused.
+
+    `abstains` is ours: false keeps a model that decides by itself that nothing is in view from saying so.
+    """
 
     model: str
     messages: Annotated[list[Turn], Field(min_length=1, max_length=64)]
@@ -130,6 +133,7 @@ class ChatRequest(Strict):
     presence_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
     num_beams: Literal[1] | None = None
     use_cache: bool | None = None
+    abstains: bool | None = None
     user: str | None = None
     metadata: dict[str, str] | None = None
 

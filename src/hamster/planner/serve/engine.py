@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -12,12 +13,15 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from hamster.path import NotInViewError, PlanError
+from hamster.planner.error import PlannerConfigurationError, PlannerUnavailableError
 from hamster.planner.serve.batcher import Batcher, Job, Work
 from hamster.planner.serve.errors import ServeError, invalid
 from hamster.planner.serve.fairness import Client, FairSlots
 from hamster.planner.serve.images import Picture
 from hamster.planner.serve.limits import Limits
 from hamster.planner.serve.metrics import Metrics
+
+log = logging.getLogger("hamster.serve")
 
 DECODERS = 2
 T = TypeVar("T")
@@ -104,7 +108,7 @@ class Engine:
             on_text: see `Job`; called in another thread.
 
         Raises:
-            ServeError: 429, 503, 504, and what the planner says to this question.
+            ServeError: 429, 502, 503, 504, and what the planner says to this question.
         """
         self.check_ready()
         with self.place(caller.client):
@@ -121,6 +125,8 @@ class Engine:
                 raise ServeError(504, "deadline", f"no answer within {self.limits.deadline_s:g} s") from None
             except PlanError as error:
                 raise unplannable(error) from None
+            except (PlannerUnavailableError, PlannerConfigurationError) as error:
+                raise unasked(error) from None
             except ValueError as error:
                 raise invalid(str(error)) from None
             self._note(job, caller.arrived)
@@ -128,7 +134,7 @@ class Engine:
 
     async def warm_up(self, job: Job) -> None:
         """Does a job before anybody is let in; a path need not come of it."""
-        with contextlib.suppress(PlanError):
+        with contextlib.suppress(PlanError, PlannerUnavailableError):
             await self._batcher.do(job)
 
     async def prepare(self, function: Callable[[], T]) -> T:
@@ -179,3 +185,11 @@ def unplannable(error: PlanError) -> ServeError:
         "not_in_view" if isinstance(error, NotInViewError) else "unreadable_answer" if error.raw_text else "unplannable"
     )
     return ServeError(422, code, error.reason, more={"raw_text": error.raw_text[:2000]})
+
+
+def unasked(error: PlannerUnavailableError | PlannerConfigurationError) -> ServeError:
+    """What is said where the model's own server could not be asked; what it said is for whoever runs this one."""
+    log.warning("%s", error)
+    if isinstance(error, PlannerUnavailableError):
+        return ServeError(502, "upstream_lost", "the model's server cannot be asked now; try again later")
+    return ServeError(502, "upstream_failed", "the model's server refuses what this server asks")

@@ -30,10 +30,14 @@ class PlanFields(Strict):
     instruction: Annotated[str, Field(max_length=4 * LONGEST_INSTRUCTION)]
     gripper_uv: Annotated[list[Share], Field(min_length=2, max_length=2)] | None = None
     model: str | None = None
+    abstains: bool | None = None
 
 
 class PlanRequest(PlanFields):
-    """The body as JSON: `image` is a data URI or bare base64, `gripper_uv` where the gripper is, relative."""
+    """The body as JSON: `image` is a data URI or bare base64, `gripper_uv` where the gripper is, relative.
+
+    `abstains`: false always asks for a path, and never takes "not in view" for an answer.
+    """
 
     image: str
 
@@ -111,6 +115,7 @@ async def _from_form(request: Request, limits: Limits, prepare: Prepare) -> tupl
     try:
         if isinstance(words.get("gripper_uv"), str):
             words["gripper_uv"] = [float(value) for value in words["gripper_uv"].strip("[] ").split(",")]
+        words["abstains"] = {"true": True, "false": False}.get(str(words.get("abstains")), words.get("abstains"))
         return _checked(PlanFields.model_validate(words)), await prepare(lambda: picture(data, limits))
     except ValidationError as error:
         raise invalid_field(error) from None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from hamster.planner.serve.images import Picture
 from hamster.planner.serve.planning import ManyPlanner, PlanFields, Planning, Wanted, plan_json, read_plan
 from hamster.planner.serve.streaming import OnText, StreamResponse, completion_events
 from hamster.planner.serve.upstream import Upstream
+from hamster.planner.vlm import VlmPlanner
 
 BETA_NAMES = ("Hamster_dev", "HAMSTER_dev")
 _QUEST = re.compile(r"<quest>(.*?)</quest>", re.DOTALL)
@@ -42,6 +43,7 @@ class Served:
         upstream: the server that chats are forwarded to, if it is one that streams and batches by itself.
         takes_regex: whether the backend holds answers to any regular expression.
         is_alive: whether what answers is still there.
+        identity: digest or commit of the weights, for clients that must know whether the model is still the same.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Served:
     upstream: Upstream | None = None
     takes_regex: bool = True
     is_alive: Callable[[], bool] = lambda: True
+    identity: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Service:
@@ -138,7 +141,15 @@ class Service:
         self, asking: Asking, text: str, image: Picture | None, caller: Caller, on_text: OnText | None = None
     ) -> list[Answer]:
         answers: list[Answer]
-        answers, _ = await self.engine.ask(asking, lambda rgb: Question(rgb, text), image, caller, on_text)
+        try:
+            answers, _ = await self.engine.ask(asking, lambda rgb: Question(rgb, text), image, caller, on_text)
+        except ServeError as error:
+            if error.code == "unplannable" and isinstance(self.served.planner, VlmPlanner):
+                prompt = self.served.planner.speech.prompt
+                raise error.with_hint(
+                    f"this model is asked in the dialect {self.served.dialect}, as {prompt!r}"
+                ) from None
+            raise
         return answers
 
     async def _plan(self, fields: PlanFields, image: Picture, caller: Caller) -> tuple[Plan, Job]:
@@ -147,4 +158,11 @@ class Service:
         def wanted(rgb: Any) -> Wanted:
             return Wanted(np.asarray(rgb), fields.instruction, gripper)
 
-        return await self.engine.ask(self._planning, wanted, image, caller)
+        return await self.engine.ask(self._planning_for(fields), wanted, image, caller)
+
+    def _planning_for(self, fields: PlanFields) -> Planning:
+        if fields.abstains is not False:
+            return self._planning
+        if not isinstance(self.served.planner, VlmPlanner):
+            raise invalid("abstains: this planner decides for itself", "abstains", "unsupported")
+        return Planning(self.served.planner.always_drawing())

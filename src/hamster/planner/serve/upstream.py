@@ -84,7 +84,8 @@ def checked(asked: ChatRequest, limits: Limits) -> dict[str, Any]:
         raise invalid(
             f"at most {MAX_IMAGES} images and {limits.characters} characters are read", "messages", "too_long"
         )
-    body = asked.model_dump(exclude_none=True, exclude={"guided_regex", "user", "metadata", "num_beams", "use_cache"})
+    ours = {"guided_regex", "user", "metadata", "num_beams", "use_cache", "abstains"}
+    body = asked.model_dump(exclude_none=True, exclude=ours)
     for part in _images(body):
         part["url"] = picture_from_text(part["url"], limits, "messages").data_uri
     regex = {"structured_outputs": {"regex": sampling.grammar}} if sampling.grammar else {}
