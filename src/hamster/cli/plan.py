@@ -13,7 +13,8 @@ class Plan:
     """Draw the path that carries out an instruction on an image; writes path.json and drawn.png."""
 
     image: Positional[Path]
-    """A PNG, JPEG or WebP file."""
+    """A PNG, JPEG or WebP file. One to try lies in samples/table.png of the package (docs/images/table.png of the
+    repository): "put the red cube on the blue plate"."""
     instruction: Positional[str]
     """What the robot should do, in plain English."""
     planner: str = "nano"

@@ -8,6 +8,7 @@ from pathlib import Path
 from hamster.cli.planners import say_assumed_dialects
 from hamster.data.images import read_image
 
+SAMPLE = Path(__file__).parents[1] / "samples" / "table.png"  # "put the red cube on the blue plate"
 MAX_INSTRUCTION = 2000  # characters; the serving contract's limit
 
 
@@ -17,7 +18,7 @@ def plan_image(
     """Plans on an image file and returns where path.json and drawn.png are; planner, dialect, abstains: `load_planner`.
 
     Raises:
-        ValueError: if the file is no readable PNG, JPEG or WebP, is too large, or the instruction is empty or too long.
+        ValueError: if there is no such file, it is no readable PNG, JPEG or WebP, is too large, or the instruction is empty or too long.
         PlanError: if the planner finds no path.
         PlannerUnavailableError: if its server cannot be asked now.
     """
@@ -26,7 +27,10 @@ def plan_image(
         raise ValueError("the instruction is empty; say what the robot should do")
     if len(words) > MAX_INSTRUCTION:
         raise ValueError(f"the instruction has {len(words)} characters; at most {MAX_INSTRUCTION} are read")
-    rgb = read_image(image)
+    try:
+        rgb = read_image(image)
+    except FileNotFoundError:
+        raise ValueError(f"{image}: No such file or directory; to try, take {SAMPLE}") from None
 
     from PIL import Image
 

@@ -9,7 +9,6 @@ from typing import Any
 from hamster.extras import extra
 from hamster.planner.learning.pictures import Part
 
-
 OWN = ("steps", "batch", "seed")  # what the nano planner's configurations let one change
 FROM_NANO = ("finetune", "refusal")  # those that tune a trained planner
 
@@ -36,7 +35,9 @@ def train_planner(config: str, parts: list[Part], model: str | None, out: Path, 
         dialect = changes.pop("dialect", None)
         _fine_tune(config, replace(chosen, **changes), parts, model, out, dry, dialect)
         return
-    others = [f"--{key.replace('_', '-')}" for key in {**changes, **({"dry_run": dry} if dry else {})} if key not in OWN]
+    others = [
+        f"--{key.replace('_', '-')}" for key in {**changes, **({"dry_run": dry} if dry else {})} if key not in OWN
+    ]
     if others:
         raise ValueError(
             f"{', '.join(others)} can be set where another model is fine-tuned (--config lora, say, and --model); "
