@@ -18,7 +18,8 @@ def plan_image(
     """Plans on an image file and returns where path.json and drawn.png are; planner, dialect, abstains: `load_planner`.
 
     Raises:
-        ValueError: if there is no such file, it is no readable PNG, JPEG or WebP, is too large, or the instruction is empty or too long.
+        ValueError: if there is no such file, it is no readable PNG, JPEG or WebP or too large, or the instruction is
+            empty or too long.
         PlanError: if the planner finds no path.
         PlannerUnavailableError: if its server cannot be asked now.
     """
