@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hamster.data.lerobot import keypoints
 from hamster.data.lerobot.catalogue import Catalogue, Entry, catalogue, inside
 from hamster.data.lerobot.columns import column_names, numbers, read_table
+from hamster.data.lerobot.extents import column_extent
 from hamster.data.lerobot.frames import Absent, Frames, Images, TableImages, VideoFrames
 from hamster.data.lerobot.robot import robot_of
 from hamster.data.lerobot.sidecar import CameraEntry, read_sidecar
@@ -92,7 +93,8 @@ class LeRobot:
 def _episode(found: Catalogue, entry: Entry) -> Episode:
     file = inside(found.folder, entry.data)
     sidecar, described = read_sidecar(found.folder)
-    robot = robot_of(found.features, described)
+    robot_type = str(found.info.get("robot_type") or "")
+    robot = robot_of(found.features, described, robot_type, partial(column_extent, found))
     calibrated = {key: entry for key, entry in sidecar.items() if key in found.cameras}
     wanted = ["timestamp", "task_index", *robot.columns, *(c for e in calibrated.values() for c in e.columns)]
     table = read_table(file, list(dict.fromkeys(wanted)), entry.number)
@@ -107,7 +109,7 @@ def _episode(found: Catalogue, entry: Entry) -> Episode:
         poses, cameras = marked
     images, absent = _images(found, entry, times_s)
     instructions = _instructions(found, entry, columns.get("task_index"))
-    extra = {"task": instructions[0], "episode": entry.number, "robot": str(found.info.get("robot_type") or "")}
+    extra = {"task": instructions[0], "episode": entry.number, "robot": robot_type}
     return Episode(
         instructions=instructions,
         observations=Frames(images, cameras, poses, gripper, times_s - times_s[0]),

@@ -71,7 +71,7 @@ def read_episode(record: bytes, layout: Layout, source: str, file: Path, offset:
     poses = gripper = None
     if layout.robot is not None:
         poses = layout.robot.poses(state)
-        gripper = _opening(layout.robot, state)
+        gripper = layout.robot.opening(state)
     return Episode(
         instructions=_instructions(example, layout) or ("",),
         observations=_Frames(images, poses, gripper, layout.robot.fps if layout.robot else FPS),
@@ -129,13 +129,6 @@ def _columns(example: Mapping[str, Values], name: str, size: int, steps: int) ->
     if not isinstance(values, np.ndarray) or values.size != steps * size:
         return np.full((steps, size), np.nan)
     return values.reshape(steps, size).astype(np.float64)
-
-
-def _opening(robot: Robot, state: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-    opening = robot.opening(state)
-    if not np.isfinite(opening).all():
-        raise ValueError("the gripper's opening is missing or not finite numbers")
-    return np.clip(opening, 0, 1)
 
 
 def _instructions(example: Mapping[str, Values], layout: Layout) -> tuple[str, ...]:
