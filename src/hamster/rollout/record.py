@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from hamster.path import Path
 
 Outcome = Literal[
-    "success", "timeout", "plan_error", "not_in_view", "motion_refused", "env_error", "planner_unavailable"
+    "success",
+    "timeout",
+    "plan_error",
+    "not_in_view",
+    "policy_error",
+    "motion_refused",
+    "env_error",
+    "planner_unavailable",
 ]
 UNMEASURED = "planner_unavailable"  # the one outcome that says nothing about planner or policy
 
