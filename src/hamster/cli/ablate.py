@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from hamster.cli.compute import Compute
 from hamster.cli.names import listed
 
 
 @dataclass(frozen=True)
-class Ablate:
+class Ablate(Compute):
     """Compare policies in every arm and from every camera on the same scenes; or train the variants first.
 
     Writes ablation.md, ablation.json and ablation.png. The same command again goes on where it stopped.

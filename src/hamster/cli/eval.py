@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from hamster.cli.compute import Compute
 from hamster.cli.names import listed
 
 
 @dataclass(frozen=True)
-class Eval:
+class Eval(Compute):
     """Measure planners and a policy on the same scenes; writes eval_info.json, report.html and a film per episode.
 
     `hamster eval planner` measures a planner alone: see `hamster eval planner --help`.
@@ -58,6 +59,8 @@ class Eval:
             workers=self.workers,
             restart=bool(self.restart),
             dialect=self.dialect,
+            device=self.device,
+            dtype=self.dtype,
         )
         with continued_later():
             say_assumed_dialects(config.planners, config.dialect)

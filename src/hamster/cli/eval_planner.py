@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tyro.conf import Positional, UseAppendAction
 
+from hamster.cli.compute import Compute
+
 if TYPE_CHECKING:
     from hamster.data import AnnotatedImage
 
@@ -16,7 +18,7 @@ USUAL = "tabletop-images:300"
 
 
 @dataclass(frozen=True)
-class EvalPlanner:
+class EvalPlanner(Compute):
     """Measure how often a planner's path starts at the right object and ends at the right goal, how near it is, whether
     its scores mean what they say, and whether it refuses what is not in view."""
 
@@ -69,13 +71,13 @@ class EvalPlanner:
             sources = {name: open_images(name, self.seed) for name in names}
         return evaluate_paths(
             sources,
-            load_planner(self.planner, dialect=self.dialect),
+            load_planner(self.planner, dialect=self.dialect, **self.computed),
             self.planner,
             self.out,
             self.episodes,
             self.seed,
             with_progress,
-            paths_identity(self.planner, self.dialect, names),
+            paths_identity(self.planner, self.dialect, names, self.device, self.dtype),
             restart=bool(self.restart or self.calibrate),
         )
 
@@ -86,5 +88,5 @@ class EvalPlanner:
         from hamster.planner.planner import find_planner
 
         folder = find_planner(self.planner)  # before anything is asked
-        planner = load_planner(self.planner, dialect=self.dialect)
+        planner = load_planner(self.planner, dialect=self.dialect, **self.computed)
         calibrate(sources, planner, self.episodes, self.seed, with_progress).save(folder)

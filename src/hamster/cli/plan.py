@@ -7,9 +7,11 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
+from hamster.cli.compute import Compute
+
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Compute):
     """Draw the path that carries out an instruction on an image; writes path.json and drawn.png."""
 
     image: Positional[Path]
@@ -32,5 +34,6 @@ class Plan:
         from hamster.cli.plan_image import plan_image
 
         abstains = None if self.refusals else False
-        for file in plan_image(self.image, self.instruction, self.planner, self.out, self.dialect, abstains):
+        options = {"dialect": self.dialect, "abstains": abstains, **self.computed}
+        for file in plan_image(self.image, self.instruction, self.planner, self.out, options):
             print(file)  # noqa: T201

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from hamster.cli.planners import say_assumed_dialects
 from hamster.data.images import read_image
@@ -13,9 +15,9 @@ MAX_INSTRUCTION = 2000  # characters; the serving contract's limit
 
 
 def plan_image(
-    image: Path, instruction: str, planner: str, out: Path, dialect: str | None = None, abstains: bool | None = None
+    image: Path, instruction: str, planner: str, out: Path, options: Mapping[str, Any] | None = None
 ) -> tuple[Path, Path]:
-    """Plans on an image file and returns where path.json and drawn.png are; planner, dialect, abstains: `load_planner`.
+    """Plans on an image file and returns where path.json and drawn.png are; options: of `load_planner`.
 
     Raises:
         ValueError: if there is no such file, it is no readable PNG, JPEG or WebP or too large, or the instruction is
@@ -38,8 +40,9 @@ def plan_image(
     from hamster.path.draw import draw
     from hamster.planner import load_planner
 
-    say_assumed_dialects([planner], dialect)
-    path = load_planner(planner, dialect=dialect, abstains=abstains).plan(rgb, words).paths[0]
+    options = dict(options or {})
+    say_assumed_dialects([planner], options.get("dialect"))
+    path = load_planner(planner, **options).plan(rgb, words).paths[0]
     out.mkdir(parents=True, exist_ok=True)
     path_json, drawn_png = out / "path.json", out / "drawn.png"
     path_json.write_text(json.dumps(path.to_json(), indent=2) + "\n")

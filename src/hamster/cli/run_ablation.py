@@ -57,6 +57,8 @@ def _config(options: Ablate, found: list[Variant]) -> AblationConfig:
         counterfactual=options.counterfactual,
         restart=bool(options.restart),
         dialect=options.dialect,
+        device=options.device,
+        dtype=options.dtype,
     )
 
 

@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 
 from tyro.conf import subcommand
 
+from hamster.cli.compute import Compute
 from hamster.extras import extra
 
 
 @dataclass(frozen=True)
-class ServePolicy:
+class ServePolicy(Compute):
     """Serve a policy over openpi's websocket protocol until Ctrl-C or SIGTERM; `/healthz` on the same port."""
 
     policy: str = "nano"
@@ -43,11 +44,11 @@ class ServePolicy:
             message_bytes=self.message_mib << 20, clients=self.clients, deadline_s=self.deadline_s,
             inference_s=self.inference_s,
         )  # fmt: skip
-        serve_policy(self.policy, self.host, self.port, limits, self.verbose)
+        serve_policy(self, limits)
 
 
 @dataclass(frozen=True)
-class ServePlanner:
+class ServePlanner(Compute):
     """Serve a planner over HTTP until Ctrl-C or SIGTERM: /v1/plan, /v1/chat/completions, /chat/completions as
     HAMSTER_beta's server has it, /v1/models, /health, /metrics."""
 

@@ -77,7 +77,7 @@ def _served(options: ServePlanner) -> Iterator[Served]:
     identity = planner_identity(options.model, options.dialect)
     if options.backend == "transformers" or is_address(options.model):
         say_assumed_dialects([options.model], options.dialect)
-        planner = load_planner(options.model, dialect=options.dialect, abstains=abstains)
+        planner = load_planner(options.model, dialect=options.dialect, abstains=abstains, **options.computed)
         upstream = None
         if options.backend == "vllm":
             url, key = options.model.partition("#")[0].rstrip("/"), os.environ.get("OPENAI_API_KEY", "none")

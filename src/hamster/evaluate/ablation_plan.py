@@ -28,7 +28,8 @@ class AblationConfig:
         policies: bundled names or checkpoint folders. Those that see no path are asked once, in the arm "none".
         planners: arms, as in `EvalConfig`.
         cameras: names in `CAMERAS`.
-        episodes, seed, families, workers: as in `EvalConfig`; every column has the same scenes for all policies.
+        episodes, seed, families, workers, device, dtype: as in `EvalConfig`; every column has the same scenes for all
+            policies.
         counterfactual: scenes in which two paths have to lead to two outcomes; 0 for none.
         restart: measure anew what other code, policies or planners have left in a cell's folder.
         dialect: as in `EvalConfig`.
@@ -48,6 +49,8 @@ class AblationConfig:
     counterfactual: int = 0
     restart: bool = False
     dialect: str | None = None
+    device: str | None = None
+    dtype: str = "auto"
 
     def __post_init__(self) -> None:
         if unknown := [name for name in self.cameras if name not in CAMERAS]:
@@ -127,5 +130,7 @@ def _cell(config: AblationConfig, policy: str, column: str, arms: tuple[str, ...
         films=False,
         restart=config.restart,
         dialect=config.dialect,
+        device=config.device,
+        dtype=config.dtype,
     )
     return Cell(policy, column, cell)

@@ -106,15 +106,16 @@ def open_bench(config: EvalConfig) -> Bench:
     from hamster.policy import load_policy
     from hamster.rollout.arms import CONTROLS
 
+    computed: dict[str, Any] = {"device": config.device, "dtype": config.dtype}
     torch.set_num_threads(1)  # the processes are the parallelism
     return Bench(
         suite=find_suite(config.suite),
         planners={
-            name: load_planner(name, dialect=dialect_for(name, config.dialect))
+            name: load_planner(name, dialect=dialect_for(name, config.dialect), **computed)
             for name in config.planners
             if name not in CONTROLS
         },
-        policy=load_policy(config.policy),
+        policy=load_policy(config.policy, **computed),
         replan=config.replan,
         out=config.out,
         films=config.films,

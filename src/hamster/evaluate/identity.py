@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hamster.devices import choose_device
 from hamster.evaluate.config import EvalConfig
 from hamster.identity import checkpoint_digest, code_digests, plain
 from hamster.planner.identity import planner_identity
@@ -27,7 +28,8 @@ def conditions_of(config: EvalConfig) -> dict[str, Any]:
             "policy": config.policy,
             "policy weights": checkpoint_digest(find_policy(config.policy)),
             **code_digests(),
-            "device": device(),
+            "device": device(config.device),
+            "dtype": config.dtype,
         }
     )
 
@@ -48,8 +50,9 @@ def dialect_for(name: str, dialect: str | None) -> str | None:
     return None if name in bundled() else dialect
 
 
-def device() -> str:
-    """Return where models run by default; results differ from one to the other."""
+def device(name: str | None = None) -> str:
+    """Return where models run, or would by default; results differ from one to the other."""
     import torch
 
-    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
+    place = choose_device(name)
+    return torch.cuda.get_device_name(place) if place.type == "cuda" else place.type

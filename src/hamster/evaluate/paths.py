@@ -75,12 +75,15 @@ def evaluate_paths(
         return _evaluated(sources, asking, out, n, seed, progress)
 
 
-def paths_identity(planner: str, dialect: str | None, sources: Iterable[str]) -> dict[str, Any]:
+def paths_identity(
+    planner: str, dialect: str | None, sources: Iterable[str], on: str | None = None, dtype: str = "auto"
+) -> dict[str, Any]:
     """Which planner and which images these names stand for today, for `evaluate_paths`.
 
     Args:
         planner, dialect: as for `load_planner`.
         sources: folders of label sets, and generators, which are code.
+        on, dtype: where the planner computes, and in which numbers, as `device` and `dtype` of `load_planner`.
 
     Raises:
         ValueError: if there is no such planner.
@@ -88,7 +91,7 @@ def paths_identity(planner: str, dialect: str | None, sources: Iterable[str]) ->
     """
     facts = {f"planner's {fact}": value for fact, value in planner_identity(planner, dialect).items()}
     sets = {name: read_manifest(File(name))["digest"] for name in sources if File(name).is_dir()}
-    return {"conditions": {**facts, **code_digests(), "device": device()}, "sources": sets}
+    return {"conditions": {**facts, **code_digests(), "device": device(on), "dtype": dtype}, "sources": sets}
 
 
 def _conditions(name: str, seed: int, identity: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
