@@ -17,6 +17,7 @@ from hamster.data.images import read_image
 from hamster.data.inside import inside
 from hamster.data.records import Drawing, Provenance
 from hamster.data.strokes import Strokes, of_json, read_strokes
+from hamster.data.text import decode_text, instruction_from_name, lines_of
 from hamster.data.unreadable import Unreadable
 
 Image = NDArray[np.uint8]
@@ -153,7 +154,7 @@ def _relative(strokes: Strokes, picture: Image | None) -> tuple[NDArray[np.float
 def _indexed(index: Path) -> list[_Entry]:
     if index.stat().st_size > MAX_INDEX_BYTES:
         raise ValueError(f"{index} is larger than {MAX_INDEX_BYTES >> 20} MiB")
-    lines = index.read_text("utf-8", "replace").splitlines()
+    lines = lines_of(decode_text(index.read_bytes(), index.name, "replace"))
     return [_entry(line, f"{index.name}:{n}") for n, line in enumerate(lines, 1) if line.strip()]
 
 
@@ -211,6 +212,5 @@ def scene_of(name: str) -> str:
 
 
 def instruction_of(name: str) -> str:
-    """The words in a file's name; "" if they are no sentence, as in IMG_0012."""
-    words = re.sub(r"[_\-. ]+", " ", scene_of(Path(name).name)).strip()
-    return words if len(re.findall(r"[^\W\d_]{2,}", words)) >= 2 else ""
+    """Return the words in a drawing's name; "" if they are no sentence, as in IMG_0012."""
+    return instruction_from_name(scene_of(Path(name).name))

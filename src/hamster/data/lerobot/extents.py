@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hamster.data.lerobot.catalogue import Catalogue, catalogue, inside
 from hamster.data.lerobot.columns import numbers, read_table
+from hamster.data.text import decode_text, lines_of
 
 Array = NDArray[np.float64]
 MAX_FILES = 64  # that are looked into, spread over the dataset
@@ -40,7 +41,8 @@ def _stated(folder: Path, column: str) -> list[tuple[Array, Array] | None]:
         file = folder / "meta" / name
         if file.is_file() and file.stat().st_size <= MAX_STATS_BYTES:
             try:
-                texts = file.read_text("utf-8-sig").split("\n") if name.endswith("l") else [file.read_text("utf-8-sig")]
+                text = decode_text(file.read_bytes(), name)
+                texts = lines_of(text) if name.endswith("l") else [text]
                 records = [json.loads(text) for text in texts if text.strip()]
             except (ValueError, RecursionError):
                 continue

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hamster.data.text import decode_text
 from hamster.geometry import Camera
 
 FILE = Path("meta") / "cameras.json"
@@ -68,7 +69,7 @@ def read_sidecar(folder: Path) -> tuple[dict[str, CameraEntry], dict[str, Any]]:
     if file.stat().st_size > MAX_BYTES:
         raise ValueError(f"{FILE} is larger than {MAX_BYTES >> 20} MiB")
     try:
-        found = json.loads(file.read_text("utf-8"))
+        found = json.loads(decode_text(file.read_bytes(), file.name))
     except (ValueError, RecursionError):
         raise ValueError(f"{FILE} is not JSON, or cut off") from None
     if not isinstance(found, dict) or not all(isinstance(entry, dict) for entry in found.values()):
