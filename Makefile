@@ -11,6 +11,7 @@ help:  ## this list
 
 demo: setup  ## set up, then: a planner draws paths, a policy follows them, in four arms; writes report.html
 	$(HAMSTER) demo $(ARGS)
+	@echo "To go on: source .venv/bin/activate (a virtual environment), then hamster --help; or .venv/bin/hamster --help"
 
 test: setup-dev  ## set up with the development tools, then run the tests
 	.venv/bin/python -m pytest -n 2 -q $(ARGS)

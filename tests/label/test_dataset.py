@@ -111,7 +111,7 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("engine", ["local", "ray"])
 def test_neither_engine_nor_workers_show_in_what_is_written(tmp_path, engine):
     if engine == "ray":
-        pytest.importorskip("ray", reason="Ray is an extra: pip install 'hamster-vla[ray]'")
+        pytest.importorskip("ray", reason="Ray is an extra: the extra `ray`")
     alone = write([Images(12, broken=5)], tmp_path / "alone")
     shared = write([Images(12, broken=5)], tmp_path / engine, workers=2, engine=engine)
     assert shared["digest"] == alone["digest"] and shared["counts"] == alone["counts"]

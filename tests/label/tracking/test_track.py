@@ -8,7 +8,7 @@ from hamster.label.tracking.track import track_gripper
 from hamster.path import Gripper
 from tests.label.tracking.drawn import pick_and_place
 
-pytest.importorskip("cv2", reason="videos are tracked with OpenCV: pip install 'hamster-vla[data]'")
+pytest.importorskip("cv2", reason="videos are tracked with OpenCV: the extra `data`")
 from hamster.label.tracking.points import LucasKanade
 
 
