@@ -21,6 +21,7 @@ from hamster.planner.backend import Answer, Question, Sampling
 from hamster.planner.families import family_of, prepared
 from hamster.planner.loading import load_model
 from hamster.planner.pieces import pieces_of
+from hamster.planner.sound import SoundLogits
 from hamster.planner.watched import Watched
 from hamster.planner.watching import watcher
 
@@ -95,7 +96,7 @@ class TransformersBackend:
         out = self.model.generate(
             **inputs.to(self.model.device),
             generation_config=self._generation(sampling),
-            logits_processor=self._constraints(sampling, length),
+            logits_processor=[SoundLogits(), *self._constraints(sampling, length)],
             stopping_criteria=self._watched([number for number in numbers for _ in range(sampling.n)], length),
         )
         prompt_tokens = inputs["attention_mask"].sum(1).repeat_interleave(sampling.n).tolist()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,7 @@ from hamster.planner.backend import Answer, Backend, Question, Sampling
 from hamster.planner.calibration import Calibration
 from hamster.planner.error import PlannerConfigurationError
 from hamster.planner.planner import Plan, checked_image, checked_instruction
-from hamster.planner.score import likelihood, ranked
+from hamster.planner.score import likelihood, probability_of_log, ranked
 from hamster.planner.speech import Speech
 from hamster.planner.watching import numbered
 
@@ -146,7 +145,7 @@ class VlmPlanner:
             return [None] * len(questions)
         said = refusal(self.dialect)
         answers = self.backend.answer(questions, Sampling(REFUSAL_TOKENS, grammar=quoted(said)))
-        return [math.exp(sum(a.log_p)) if a.log_p and a.text.strip() == said else None for (a,) in answers]
+        return [probability_of_log(sum(a.log_p)) if a.log_p and a.text.strip() == said else None for (a,) in answers]
 
     def _sampling(self, pattern: str) -> Sampling:
         closing = DIALECTS[self.dialect].closing
@@ -169,7 +168,10 @@ class VlmPlanner:
         good = [(each, answer) for each, answer in zip(read, answers, strict=True) if isinstance(each, Path)]
         if not good:
             return next(each for each in read if isinstance(each, PlanError))
-        order = ranked([path for path, _ in good], [likelihood(answer) for _, answer in good], len(read))
+        try:
+            order = ranked([path for path, _ in good], [likelihood(answer) for _, answer in good], len(read))
+        except PlanError as error:  # probabilities that are no numbers, from a server say
+            return error
         best = (replace(good[i][0], score=self.calibration.apply(raw)) for i, raw in order)
         return Plan(tuple(best), good[order[0][0]][1].text, timings)
 
