@@ -61,6 +61,6 @@ def ranked(paths: Sequence[Path], likelihoods: Sequence[float], asked: int) -> l
     while left:
         middle = max(left, key=lambda i: (sum(near[i][j] for j in left), likelihoods[i], -i))
         group = [j for j in left if near[middle][j]]
-        found.append((middle, sum(likelihoods[j] for j in group) / asked))
+        found.append((middle, min(1.0, sum(likelihoods[j] for j in group) / asked)))  # rounding may go beyond
         left -= set(group)
     return sorted(found, key=lambda each: -each[1])

@@ -20,7 +20,7 @@ class SoundLogits(LogitsProcessor):  # type: ignore[misc]  # transformers is unt
         """
         if not torch.isfinite(scores.amax(-1)).all():
             raise PlanError(
-                "the model's logits are no numbers: its weights are at fault, or numbers that its dtype cannot hold; try "
-                "dtype float32, or another checkpoint"
+                "the model's logits are no numbers: its weights are at fault, or numbers that its dtype cannot hold; "
+                "try dtype float32, or another checkpoint"
             )
         return scores
