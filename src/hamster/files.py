@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 LOCK_NAME = ".hamster.lock"
-_OWNER_NAME = ".hamster.owner.json"
+OWNER_NAME = ".hamster.owner.json"
 
 
 class FolderInUseError(ValueError):
@@ -71,16 +71,16 @@ def lock_folder(folder: Path) -> Iterator[None]:
             f"{folder} is in use by another run{_owner(folder)}; wait for it to end, or name another folder"
         ) from None
     try:
-        write_atomic(folder / _OWNER_NAME, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+        write_atomic(folder / OWNER_NAME, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
         yield
     finally:
         if lock.lock_counter == 1:
-            (folder / _OWNER_NAME).unlink(missing_ok=True)
+            (folder / OWNER_NAME).unlink(missing_ok=True)
         lock.release()
 
 
 def _owner(folder: Path) -> str:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        owner = json.loads((folder / _OWNER_NAME).read_text())
+        owner = json.loads((folder / OWNER_NAME).read_text())
         return f" (process {owner['pid']} on {owner['host']})"
     return ""

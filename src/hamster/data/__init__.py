@@ -1,5 +1,6 @@
 """Records, and one reader or writer per format."""
 
+from hamster.data.inputs import FilePart, Inputs
 from hamster.data.records import (
     AnnotatedImage,
     Annotation,
@@ -13,7 +14,7 @@ from hamster.data.records import (
     Provenance,
     View,
 )
-from hamster.data.source import Item, Source
+from hamster.data.source import Item, Source, Tracked
 from hamster.data.unreadable import Unreadable
 
 __all__ = [
@@ -22,13 +23,16 @@ __all__ = [
     "Conversation",
     "Drawing",
     "Episode",
+    "FilePart",
     "ImageObject",
+    "Inputs",
     "Item",
     "Keyposes",
     "Mention",
     "Observation",
     "Provenance",
     "Source",
+    "Tracked",
     "Unreadable",
     "View",
 ]

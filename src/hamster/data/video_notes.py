@@ -61,6 +61,12 @@ def read_notes(file: Path) -> Notes:
     )
 
 
+def note_files(file: Path) -> list[Path]:
+    """Where something about a video may be written: all that `read_notes` looks at."""
+    lists = (sidecar for folder in (file.parent, file.parent.parent) for sidecar in sorted(folder.glob("*.jsonl")))
+    return [file.with_suffix(".json"), file.with_suffix(".txt"), *lists]
+
+
 def _line_about(file: Path) -> tuple[dict[str, Any], str]:
     for folder in (file.parent, file.parent.parent):
         for sidecar in sorted(folder.glob("*.jsonl")):

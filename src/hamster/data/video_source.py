@@ -8,11 +8,12 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hamster.data.inputs import Inputs
 from hamster.data.lazy import LazyObservations
 from hamster.data.records import Episode, Observation, Provenance, View
 from hamster.data.unreadable import Unreadable
 from hamster.data.video import Rgb, VideoFile
-from hamster.data.video_notes import Box, Notes, read_notes
+from hamster.data.video_notes import Box, Notes, note_files, read_notes
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".gif")
 CAMERA = "video"
@@ -53,6 +54,11 @@ class Video:
             return read_video(file)
         except (ValueError, OSError) as error:
             return Unreadable(file, str(error))
+
+    def inputs(self, index: int) -> Inputs:
+        """The file, and where notes about it may be."""
+        file = Path(self._files[index])
+        return Inputs(file.name, [file, *note_files(file)], file.name)
 
 
 def read_video(file: str | Path) -> Episode:

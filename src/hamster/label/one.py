@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
-from hamster.data import AnnotatedImage, Conversation, Drawing, Episode, Item, Unreadable
-from hamster.extras import extra
+from hamster.data import AnnotatedImage, Conversation, Drawing, Episode, Item, Provenance, Source, Tracked, Unreadable
+from hamster.extras import NotInstalledError, extra
 from hamster.label.episodes import LabelledEpisode, label_episode
 from hamster.label.how import Abstained, How
 from hamster.path.simplify import EPSILON
@@ -15,6 +15,8 @@ from hamster.path.simplify import EPSILON
 NO_WORDS = "no instruction: nobody said in words what is done"
 
 Labelled: TypeAlias = LabelledEpisode | AnnotatedImage | Conversation
+T = TypeVar("T")
+LONGEST_REASON = 500  # characters
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,94 @@ class Options:
     camera: str | None = None
     epsilon: float = EPSILON
     video: Literal["auto", "hands", "tracking"] = "auto"
+
+
+def read_and_label(source: Source, index: int, options: Options) -> Labelled | Abstained | Unreadable:
+    """Read an item and label it; whatever goes wrong makes this item `Unreadable`, with its name, and no other one.
+
+    So does text that no file could hold.
+    """
+
+    def labelled() -> Labelled | Abstained | Unreadable:
+        item = label_item(source[index], options)
+        if not isinstance(item, Abstained | Unreadable) and (flaw := flaw_of_text(item)):
+            return Unreadable(_origin(item).file or _origin(item).source, flaw)
+        return item
+
+    outcome = guarded("", labelled)
+    if isinstance(outcome, Unreadable) and not outcome.file:
+        return replace(outcome, file=name_of(source, index))
+    return outcome
+
+
+def guarded(name: str, make: Callable[[], T]) -> T | Unreadable:
+    """What `make` returns: the one place that keeps what is wrong with an item, whatever it is, from all others."""
+    try:
+        return make()
+    except NotInstalledError:  # which is no fault of the item
+        raise
+    except Exception as error:  # strangers' data, and readers that may be somebody else's
+        return Unreadable(name, reason_of(error))
+
+
+def reason_of(error: Exception) -> str:
+    """What is wrong, in one line; with the kind of error where that is not one of those that readers word well."""
+    kind = "" if isinstance(error, ValueError | OSError) and str(error) else f"{type(error).__name__}: "
+    return printable(f"{kind}{error}".removesuffix(": "))
+
+
+def name_of(source: Source, index: int) -> str:
+    """What an item is called: as its source says, or else by its number."""
+    if isinstance(source, Tracked):
+        try:
+            return source.inputs(index).name
+        except (ValueError, OSError):
+            pass
+    return f"{source.uri} item {index}"
+
+
+def printable(text: str) -> str:
+    """One line of at most `LONGEST_REASON` characters that every terminal and file takes."""
+    line = " ".join(text.replace("\0", "\\0").split()).encode("utf-8", "backslashreplace").decode()
+    return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + "…"
+
+
+def flaw_of_text(labelled: Labelled) -> str:
+    """Why some text of an item could not be written as UTF-8 or read elsewhere; "" if all of it can be."""
+    for text in _texts(_words_in(labelled)):
+        if "\0" in text:
+            return f"a zero byte in the text {text[:60]!a}"
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            around = text[max(0, error.start - 30) : error.start + 30]
+            return f"half a character (a lone surrogate), which is no text, in {around!a}"
+    return ""
+
+
+def _words_in(labelled: Labelled) -> Any:
+    if isinstance(labelled, LabelledEpisode):
+        return [labelled.episode.instructions, labelled.task, labelled.camera, asdict(_origin(labelled))]
+    if isinstance(labelled, Conversation):
+        return [labelled.turns, labelled.image, asdict(labelled.provenance)]
+    said = [(annotation.instruction, annotation.task) for annotation in labelled.annotations]
+    return [said, [asdict(thing) for thing in labelled.objects], labelled.absent, asdict(labelled.provenance)]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, entry in value.items():
+            yield from _texts(key)
+            yield from _texts(entry)
+    elif isinstance(value, Sequence) and not isinstance(value, bytes):
+        for entry in value:
+            yield from _texts(entry)
+
+
+def _origin(labelled: Labelled) -> Provenance:
+    return labelled.episode.provenance if isinstance(labelled, LabelledEpisode) else labelled.provenance
 
 
 def label_item(item: Item, options: Options) -> Labelled | Abstained | Unreadable:

@@ -15,7 +15,7 @@ from hamster.data import AnnotatedImage, Source, Unreadable, View
 from hamster.label.dataset import kinds_of, left_out, read_annotated, read_conversations, read_episodes
 from hamster.label.episodes import LabelledEpisode
 from hamster.label.how import Abstained
-from hamster.label.one import Labelled, Options, label_item
+from hamster.label.one import Labelled, Options, read_and_label
 from hamster.path import Path
 from hamster.path.draw import draw
 
@@ -119,7 +119,7 @@ class Survey:
 def labelled_items(source: Source, options: Options, most: int | None = None) -> Iterator[Found]:
     """The source's items, the first `most` of them, labelled but not written."""
     for index in range(min(len(source), most or len(source))):
-        yield label_item(source[index], options)
+        yield read_and_label(source, index, options)
 
 
 def stored_items(folder: File) -> Iterator[Found]:

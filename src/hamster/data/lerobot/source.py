@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hamster.data.inputs import Inputs
 from hamster.data.lerobot import keypoints
 from hamster.data.lerobot.catalogue import Catalogue, Entry, catalogue, inside
 from hamster.data.lerobot.columns import column_names, numbers, read_table
 from hamster.data.lerobot.extents import column_extent
 from hamster.data.lerobot.frames import Absent, Frames, Images, TableImages, VideoFrames
-from hamster.data.lerobot.robot import robot_of
-from hamster.data.lerobot.sidecar import CameraEntry, read_sidecar
+from hamster.data.lerobot.robot import Robot, robot_of
+from hamster.data.lerobot.sidecar import FILE, CameraEntry, read_sidecar
 from hamster.data.records import Episode, Provenance
 from hamster.data.unreadable import Unreadable
 from hamster.geometry import Camera
@@ -26,6 +28,7 @@ from hamster.geometry import Camera
 Array = NDArray[np.float64]
 MAX_FRAMES = 1_000_000  # of an episode: nine hours
 _PLACE = re.compile(r"^(?:observation\.)?(?:images?\.|videos?\.)?")
+_GROWS = ("total_", "splits")  # entries of meta/info.json that change when an episode is added
 ABSENT = "absent"  # `extra["images"]` of an episode whose videos were left out of the dataset
 
 
@@ -38,11 +41,13 @@ class LeRobot:
     """
 
     folder: Path
+    _written_ns: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", Path(self.folder))
         if not (self.folder / "meta" / "info.json").is_file():
             raise ValueError(f"no LeRobotDataset in {self.folder}: meta/info.json is missing; say lerobot:DIR")
+        object.__setattr__(self, "_written_ns", (self.folder / "meta" / "info.json").stat().st_mtime_ns)
         self._catalogue  # noqa: B018  # says now what is wrong with the whole
 
     @property
@@ -57,7 +62,10 @@ class LeRobot:
 
     @property
     def _catalogue(self) -> Catalogue:
-        return catalogue(str(self.folder), (self.folder / "meta" / "info.json").stat().st_mtime_ns)
+        written_ns = (self.folder / "meta" / "info.json").stat().st_mtime_ns
+        if written_ns != self._written_ns:  # its episodes may have other numbers now
+            raise ValueError(f"{self.folder} was written to while it was read; run the same command again")
+        return catalogue(str(self.folder), written_ns)
 
     def __len__(self) -> int:
         return len(self._catalogue)
@@ -71,6 +79,21 @@ class LeRobot:
             return _episode(self._catalogue, entry)
         except (ValueError, OSError) as error:
             return Unreadable(name, str(error))
+
+    def inputs(self, index: int) -> Inputs:
+        """The files that hold the episode, its calibration, and what the dataset says of it."""
+        found = self._catalogue
+        entry = found.entry(range(len(self))[index])
+        name = f"{entry.data}#{entry.number}" if found.is_v3 else entry.data
+        videos = [file for file, _ in entry.videos.values()]
+        files = [inside(found.folder, file) for file in dict.fromkeys([entry.data, *videos])]
+        info = {key: value for key, value in found.info.items() if not key.startswith(_GROWS)}
+        tasks = {number: text for number, text in found.tasks.items() if text in entry.tasks}
+        if len(set(tasks.values())) < max(1, len(set(entry.tasks))):
+            tasks = found.tasks
+        gripper = repr(_robot(found).gripper)  # whose unit follows from all episodes
+        facts = json.dumps([repr(entry), info, sorted(tasks.items()), gripper])
+        return Inputs(name, [*files, found.folder / FILE], facts)
 
     def keypoints_uv(self, index: int) -> dict[str, Array]:
         """Per camera (T, 2) where the dataset says that the gripper is, relative to the image; {} if it does not.
@@ -92,9 +115,8 @@ class LeRobot:
 
 def _episode(found: Catalogue, entry: Entry) -> Episode:
     file = inside(found.folder, entry.data)
-    sidecar, described = read_sidecar(found.folder)
-    robot_type = str(found.info.get("robot_type") or "")
-    robot = robot_of(found.features, described, robot_type, partial(column_extent, found))
+    sidecar, _ = read_sidecar(found.folder)
+    robot, robot_type = _robot(found), _robot_type(found)
     calibrated = {key: entry for key, entry in sidecar.items() if key in found.cameras}
     wanted = ["timestamp", "task_index", *robot.columns, *(c for e in calibrated.values() for c in e.columns)]
     table = read_table(file, list(dict.fromkeys(wanted)), entry.number)
@@ -122,6 +144,15 @@ def _episode(found: Catalogue, entry: Entry) -> Episode:
         tool_poses_world=poses,
         gripper=gripper,
     )
+
+
+def _robot(found: Catalogue) -> Robot:
+    _, described = read_sidecar(found.folder)
+    return robot_of(found.features, described, _robot_type(found), partial(column_extent, found))
+
+
+def _robot_type(found: Catalogue) -> str:
+    return str(found.info.get("robot_type") or "")
 
 
 def _checked_length(frames: int, entry: Entry) -> int:

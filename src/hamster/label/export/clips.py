@@ -15,7 +15,7 @@ from hamster.data.lerobot import trace_content
 from hamster.geometry import quaternion_from_matrix
 from hamster.label.dataset import kinds_of, read_annotated, read_episodes
 from hamster.label.episodes import LabelledEpisode
-from hamster.label.export.examples import has_pictures
+from hamster.label.export.examples import has_pictures, sayable
 from hamster.label.gripper import gripper_events, is_open
 from hamster.label.project import Label, Visibility
 
@@ -79,10 +79,10 @@ def clips(folder: Path) -> Iterator[Clip | None]:
     """Every episode and every annotated image of a label set, in order; None for what has no picture."""
     kinds = kinds_of(folder)
     if "episodes" in kinds:
-        for labelled in read_episodes(folder):
+        for labelled in sayable(read_episodes(folder)):
             yield _of_episode(labelled) if has_pictures(labelled) else None
     if "annotated" in kinds:
-        for image in read_annotated(folder):
+        for image in sayable(read_annotated(folder)):
             yield _of_image(image) if image.annotations else None
 
 
