@@ -13,13 +13,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from hamster.files import write_atomic
+
+RUN = "run.json"
 ROOT = Path(__file__).resolve().parent
 SCENES = ("geometry", "path", "data", "sim", "rollout", "evaluate")  # what makes and judges an episode
 MODELS = ("nano", "planner", "policy")  # what answers in one
 NOT_IN_THEM = ("learning", "serve", "sft")  # of these packages: how models are made and offered to others
 ENGINES = ("mujoco", "numpy", "torch", "transformers")  # another version computes other numbers
 CHECKPOINT = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")  # what a model is loaded from
-LEFT_BY_TRAINING = frozenset({"state.safetensors", "train_info.json", "metrics.json", "run.json"})
+LEFT_BY_TRAINING = frozenset({"state.safetensors", "train_info.json", "metrics.json", RUN})
 SHOWN = 12  # characters of a digest in a message
 LONG = 40  # characters, above which a value in a message is shortened
 
@@ -46,6 +49,43 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Return what differs between two identities, as "seed was 7, is 4, …"; "" if nothing does."""
     names = [name for name in {**now, **before} if before.get(name) != now.get(name)]
     return ", ".join(f"{name} was {_shown(before.get(name))}, is {_shown(now.get(name))}" for name in names)
+
+
+def claim(folder: Path, identity: Mapping[str, Any], has_begun: bool, info: Mapping[str, Any]) -> None:
+    """Note in run.json what a training is of, or make sure that it is the one which has begun in this folder.
+
+    Args:
+        folder: of the training; made if need be.
+        identity: its configuration and the digests of its data and of what it starts from.
+        has_begun: whether the folder holds a state from which it would go on.
+        info: of the first process that trains, for people.
+
+    Raises:
+        ValueError: if the folder holds another training; names what differs.
+    """
+    file, now, held = folder / RUN, plain(identity), claimed(folder)
+    if has_begun and (other := differences(held, now)):
+        raise ValueError(f"{folder} holds another training ({other}); name another --out, or remove that folder")
+    if not has_begun or not held:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(file, json.dumps({"run": now, **info}, indent=1) + "\n")
+
+
+def claimed(folder: Path) -> dict[str, Any]:
+    """Return what the training in a folder is of; empty if nobody noted it."""
+    try:
+        held = json.loads((folder / RUN).read_text())["run"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return held if isinstance(held, dict) else {}
+
+
+def flat(name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested facts as one level of "name.key", so that a message can say which one differs."""
+    found: dict[str, Any] = {}
+    for key, value in facts.items():
+        found |= flat(f"{name}.{key}", value) if isinstance(value, Mapping) else {f"{name}.{key}": value}
+    return found
 
 
 def plain(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from hamster.evaluate.ablation_plan import AblationConfig, seconds_left
 from hamster.evaluate.variants import Variant, variants
 from hamster.evaluate.variants import seconds_left as training_left
 from hamster.extras import extra
+from hamster.files import lock_folder
 
 console = Console()
 
@@ -23,11 +24,12 @@ def run_ablation(options: Ablate) -> None:
     if options.dry_run:
         _say_plan(options, found)
         return
-    for variant in (each for each in found if not each.is_trained):
-        console.print(f"training {variant.name}", style="bold")
-        with extra("train"):
-            variant.train(options.data, options.out / "train" / "packs")
-    with continued_later():
+    with lock_folder(options.out), continued_later():
+        for variant in found:
+            if not variant.is_trained:
+                console.print(f"training {variant.name}", style="bold")
+            with extra("train"):
+                variant.train(options.data, options.out / "train" / "packs")
         say_assumed_dialects(listed(options.planners), options.dialect)
         ablate(_config(options, found), with_progress)
     console.print((options.out / "ablation.md").read_text(), soft_wrap=True, markup=False)

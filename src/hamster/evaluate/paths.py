@@ -20,7 +20,7 @@ from hamster.evaluate.paths_summary import by_family, of_source
 from hamster.evaluate.summary import summarize
 from hamster.files import lock_folder, write_atomic
 from hamster.identity import code_digests
-from hamster.label.dataset import read_manifest
+from hamster.label.dataset import content_digest
 from hamster.label.sheet import contact_sheet
 from hamster.planner import Planner
 from hamster.planner.identity import planner_identity
@@ -90,7 +90,7 @@ def paths_identity(
         PlannerUnavailableError: if its server cannot be asked now.
     """
     facts = {f"planner's {fact}": value for fact, value in planner_identity(planner, dialect).items()}
-    sets = {name: read_manifest(File(name))["digest"] for name in sources if File(name).is_dir()}
+    sets = {name: content_digest(File(name)) for name in sources if File(name).is_dir()}
     return {"conditions": {**facts, **code_digests(), "device": device(on), "dtype": dtype}, "sources": sets}
 
 

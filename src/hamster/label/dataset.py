@@ -195,6 +195,12 @@ def shards(folder: Path) -> Iterator[dict[str, Any]]:
             yield {"kind": entry["kind"], "n": entry["labelled"], "files": entry["files"]}
 
 
+def content_digest(folder: Path) -> str:
+    """Return the digest of the files of a finished label set: other labels have another one, whatever their folder."""
+    lines = (f"{file['sha256']}  {file['file']}\n" for shard in shards(folder) for file in shard["files"])
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
 def left_out(folder: Path) -> Iterator[dict[str, str]]:
     """{"how": "abstained" or "failed", "file", "reason"} of each item that is not in a label set, in order."""
     for entry in Journal.read(folder).entries():

@@ -52,6 +52,10 @@ def behind_endpoint(address: str, dialect: str | None, abstains: bool | None, op
     backend = endpoint(address)
     stated = backend.speech
     speech = stated if stated is not None and dialect in (None, stated.dialect) else Speech(dialect or ASSUMED)
+    defaults: dict[str, Any] = {"may_refuse": abstains is not False}
+    if speech is stated:
+        defaults["calibration"] = backend.calibration
     speech = speech.abstaining(abstains)
-    seen = {"seen": lambda size: backend.seen(size, speech.dialect)} if DIALECTS[speech.dialect].needs_size else {}
-    return VlmPlanner(backend, speech, **{"may_refuse": abstains is not False, **seen, **options})
+    if DIALECTS[speech.dialect].needs_size:
+        defaults["seen"] = lambda size: backend.seen(size, speech.dialect)
+    return VlmPlanner(backend, speech, **{**defaults, **options})

@@ -24,6 +24,7 @@ from hamster.path import PlanError
 from hamster.path.dialects import DIALECTS, Size, closed
 from hamster.planner import retold
 from hamster.planner.backend import Answer, Question, Sampling
+from hamster.planner.calibration import Calibration
 from hamster.planner.error import PlannerConfigurationError, PlannerUnavailableError
 from hamster.planner.failures import failure, no_answer
 from hamster.planner.families import Scaling
@@ -140,6 +141,18 @@ class EndpointBackend:
             return Speech(str(stated["dialect"]), str(stated.get("prompt") or ""), stated.get("abstains") is True)
         except ValueError as error:
             raise PlannerConfigurationError(f"{self.url} says how its model is asked, but: {error}") from None
+
+    @property
+    def calibration(self) -> Calibration:
+        """What the server says that its model's scores mean; one that changes nothing where it does not say.
+
+        Raises:
+            PlannerConfigurationError: if that cannot be read.
+        """
+        try:
+            return Calibration(**self.stated.get("calibration", {}))
+        except (TypeError, ValueError) as error:
+            raise PlannerConfigurationError(f"{self.url} says what its scores mean, but: {error}") from None
 
     @cached_property
     def _models(self) -> list[Any]:
@@ -289,7 +302,9 @@ class EndpointBackend:
         log_p = tuple(float(token.logprob) for token in listed)
         pieces = tuple(str(getattr(token, "token", "")) for token in listed) if sampling.pieces else ()
         finish: Literal["stop", "length"] = "length" if reason == "length" else "stop"
-        return Answer(text, log_p, finish, prompt_tokens, len(log_p) or tokens, pieces=pieces)
+        certainty = getattr(choice, "certainty", None)  # our own server says it of models that can tell
+        certainty = certainty if isinstance(certainty, float) and 0 <= certainty <= 1 else None
+        return Answer(text, log_p, finish, prompt_tokens, len(log_p) or tokens, certainty, pieces)
 
 
 def _ended(answer: Answer, sampling: Sampling) -> Answer:

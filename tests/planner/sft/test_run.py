@@ -123,9 +123,11 @@ def test_a_finished_training_only_reports_and_another_is_not_mixed_up_with_it(tr
     before = (out / "log.jsonl").read_bytes()
     assert fine_tune(base, config, data, out, "compact") == json.loads((out / "metrics.json").read_text())
     assert (out / "log.jsonl").read_bytes() == before
-    with pytest.raises(ValueError, match="holds a run with another config"):
+    with pytest.raises(ValueError, match=r"holds another training \(config\.lr was "):
         fine_tune(base, replace(config, lr=1.0), data, out, "compact")
-    with pytest.raises(ValueError, match="holds a run with another data, dialect"):
+    with pytest.raises(
+        ValueError, match=r"holds another training \(dialect was compact, is hamster, data .* is not noted\)"
+    ):
         fine_tune(base, config, data[:1], out, "hamster")
 
 

@@ -90,6 +90,8 @@ def _model(service: Service, began: int) -> dict[str, Any]:
     speech, seen = served.planner.speech, served.planner.seen
     entry |= {"prompt": speech.prompt, "abstains": speech.abstains, "structured_outputs": served.takes_regex}
     entry["refusals"] = "optional" if served.planner.may_refuse else "off"
+    calibration = asdict(served.planner.calibration)
+    entry["calibration"] = {name: calibration[name] for name in ("a", "b", "c", "refuse_above")}
     if isinstance(seen, Scaling):
         entry["scaling"] = asdict(seen)
     return entry

@@ -100,6 +100,7 @@ def completion(answers: Sequence[Answer], model: str, request: ChatRequest) -> d
                 "message": {"role": "assistant", "content": answer.text, "refusal": None},
                 "finish_reason": answer.finish,
                 "logprobs": _log_probabilities(answer) if request.logprobs else None,
+                **({"certainty": answer.certainty} if answer.certainty is not None and request.logprobs else {}),
             }
             for i, answer in enumerate(answers)
         ],
