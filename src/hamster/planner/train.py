@@ -32,7 +32,7 @@ from transformers import AutoProcessor
 import hamster.nano as nano
 from hamster import training_state
 from hamster.accelerator import start_accelerator
-from hamster.files import lock_folder
+from hamster.files import lock_folder, set_usual_mode
 from hamster.identity import checkpoint_digest, claim, flat
 from hamster.label.dataset import content_digest
 from hamster.planner.learning import batches, corpus, optimisers
@@ -201,6 +201,7 @@ class _Run:
             return
         with quiet():
             self.model.save_pretrained(self.out / "model")
+        set_usual_mode(self.out / "model")
         (self.out / "config.json").write_text(json.dumps(asdict(self.config), indent=1))
         facts = {"step": self.step, "elapsed": self.elapsed, "scores": self.scores}
         training_state.save(self.out / STATE, self.modules, self.optimisers, facts)

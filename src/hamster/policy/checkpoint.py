@@ -11,6 +11,7 @@ from typing import Any
 from safetensors.torch import save_file
 
 from hamster.checkpoints import read_json
+from hamster.files import replacing, write_atomic
 from hamster.policy.actor import AnyActor
 from hamster.policy.families import build, config_from_json
 from hamster.weights import build_for, load_weights, read_tensors
@@ -29,10 +30,11 @@ def save(folder: FilePath, actor: AnyActor, train_info: dict[str, Any] | None = 
     """Writes the three files; weights in float32."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {"family": actor.config.family, "units": UNITS, "actor": asdict(actor.config)}
-    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
-    save_file({k: v.contiguous().cpu() for k, v in actor.state_dict().items()}, str(folder / "model.safetensors"))
+    write_atomic(folder / "config.json", json.dumps(config, indent=1) + "\n")
+    with replacing(folder / "model.safetensors") as part:
+        save_file({k: v.contiguous().cpu() for k, v in actor.state_dict().items()}, part)
     if train_info is not None:
-        (folder / "train_info.json").write_text(json.dumps(train_info, indent=1) + "\n")
+        write_atomic(folder / "train_info.json", json.dumps(train_info, indent=1) + "\n")
 
 
 def load(folder: FilePath, **changes: Any) -> AnyActor:

@@ -22,6 +22,7 @@ from hamster.planner.sft import adapt, export
 from hamster.planner.sft.prepare import Prepared, accumulated, prepare_run
 from hamster.planner.sft.presets import SftConfig
 from hamster.provenance import run_info
+from hamster.shared_memory import loader_processes
 
 STATE, METRICS = "state", "metrics.json"
 
@@ -103,7 +104,7 @@ def _trainer(run: Prepared, model: Any, out: File, processes: int) -> Any:
         max_length=None, completion_only_loss=True, remove_unused_columns=False, train_sampling_strategy="sequential",
         eval_strategy="steps" if len(run.spare) else "no", eval_steps=config.evaluate_every,
         save_strategy="steps", save_steps=config.save_every, save_total_limit=2,
-        logging_steps=config.log_every, report_to=[], dataloader_num_workers=config.workers,
+        logging_steps=config.log_every, report_to=[], dataloader_num_workers=loader_processes(config.workers),
         disable_tqdm=not sys.stderr.isatty(),
     )  # fmt: skip
     trainer = PathTrainer(
