@@ -37,7 +37,7 @@ def without_logs() -> Iterator[None]:
 
 
 def _enter() -> None:
-    global _inside, _kept, _aside  # noqa: PLW0603  # the descriptor is the process's, too
+    global _inside, _kept, _aside  # the descriptor is the process's, too
     with _lock:
         _inside += 1
         if _inside > 1:
@@ -50,7 +50,7 @@ def _enter() -> None:
 
 
 def _leave() -> None:
-    global _inside, _kept, _aside  # noqa: PLW0603
+    global _inside, _kept, _aside
     with _lock:
         _inside -= 1
         if _inside or _aside is None:

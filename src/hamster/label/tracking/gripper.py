@@ -93,7 +93,7 @@ def _present(clip: Clip, moving: list[Mask], arm: list[Mask], ends: Array, px: A
         nearest = moving_frames[[max(after - 1, 0), min(after, len(moving_frames) - 1)]]
         rests = any(differs(clip.rgb[t, v, u], clip.rgb[n, v, u]).mean() < CHANGED for n in nearest if at_tip[n])
         present[t] = rests and arm[t][_around(clip, px[t], 2 * reach)].mean() > PRESENT
-    return present
+    return np.asarray(present, bool)
 
 
 def _typical(areas: Array) -> float:
