@@ -180,6 +180,8 @@ class _Worker:
 
     def excess(self, limits: Limits) -> str:
         """Which limit the step is beyond; "" if none."""
+        if self.step is None:  # it starts, or writes: slow perhaps, but no item's fault
+            return ""
         if limits.seconds is not None and time.monotonic() - self.since_s > limits.seconds:
             return f"no result within {limits.seconds:g} s"
         if limits.memory_bytes is not None and _memory_bytes(self.process.pid) > limits.memory_bytes:

@@ -48,7 +48,7 @@ class Inputs:
         return _digest([self.facts, *([_part(file), *_facts(_path(file))] for file in self.files)])
 
     def digest(self) -> str:
-        """A digest of the contents; a file that is not there counts, one that cannot be read has its error in it."""
+        """A digest of the contents; whether a file is there counts, of one that cannot be read the error does."""
         return _digest([self.facts, *map(_content, self.files)])
 
     def is_settled(self) -> bool:
@@ -80,6 +80,8 @@ def _facts(file: Path) -> tuple[int, int, int, int]:
 
 def _content(file: Path | FilePart) -> str:
     try:
+        if not _path(file).is_file():  # a pipe would never end
+            return ""
         if isinstance(file, Path):
             facts = _facts(file)
             if time.time() - max(facts[1:3]) / 1e9 > _GRAIN_S:
