@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 import tomllib
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 PINS = dict(re.findall(r"^([\w-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
@@ -24,6 +25,46 @@ def test_every_direct_dependency_is_pinned():
     listed += project["project"]["optional-dependencies"]["train"]
     names = {re.match(r"[\w-]+", requirement)[0].lower() for requirement in listed}
     assert names <= {name.lower() for name in PINS}
+
+
+PARSE_NOTHING_FROM_OUTSIDE = {
+    "annotated-doc", "markdown-it-py", "mdurl", "opentelemetry-api", "packaging", "pygments", "shellingham",
+    "tqdm", "typer", "typing-extensions", "colorama",
+}  # fmt: skip
+
+
+def test_whatever_parses_input_from_outside_is_pinned():
+    """Everything that the servers, the endpoint's client, the readers and the models bring along."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    parsers = ["pillow", "av", "safetensors", "transformers", "tokenizers", "numpy"]
+    names = _with_dependencies([*parsers, *extras["serve"], *extras["endpoint"], *extras["data"]])
+    assert {"starlette", "h11", "pydantic-core", "anyio", "huggingface-hub", "regex"} <= names
+    assert names - {_normal(name) for name in PINS} - PARSE_NOTHING_FROM_OUTSIDE == set()
+
+
+def _with_dependencies(listed):
+    """The names of what pip installs for these requirements, as far as it is installed here."""
+    names, todo = set(), [Requirement(text) for text in listed]
+    while todo:
+        requirement = todo.pop()
+        if (key := (_normal(requirement.name), frozenset(requirement.extras))) in names:
+            continue
+        names.add(key)
+        try:
+            below = [Requirement(text) for text in requires(requirement.name) or []]
+        except PackageNotFoundError:
+            continue
+        todo += [
+            each
+            for each in below
+            if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in ("", *requirement.extras))
+        ]
+    return {name for name, _ in names}
+
+
+def _normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 @pytest.mark.parametrize("name", sorted(PINS))
