@@ -111,6 +111,7 @@ def test_convert_refuses_what_is_no_text(tmp_path, capsys):
         (("convert", "--from", "hamstre", "answer.txt"), ("unknown dialect 'hamstre'", "Did you mean 'hamster'?")),
         (("label", "tabeltop:3", "-o", "x"), ("unknown source 'tabeltop'", "Did you mean 'tabletop'?")),
         (("label", "tabletop", "-o", "x"), ("tabletop:N",)),
+        (("label", "-o", "x"), ("name a source",)),
         (("label", "offdomain:many", "-o", "x"), ("whole number", "'many'")),
         (("label", "offdomain:0", "-o", "x"), ("N >= 1",)),
         (("label", "rlbench:nowhere", "-o", "x"), ("no folder 'nowhere'",)),

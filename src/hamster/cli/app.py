@@ -24,7 +24,7 @@ from hamster.cli.parity import Parity
 from hamster.cli.plan import Plan
 from hamster.cli.serve import Serve
 from hamster.cli.train import Train
-from hamster.extras import NotInstalledError, missing_extra
+from hamster.extras import NotInstalledError, explain
 from hamster.stopped import RunStoppedError
 
 Command = (
@@ -89,8 +89,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RunStoppedError as error:
         sys.stderr.write(f"hamster: {_one_line(error)}\n")
         return 1
-    except (*USER_ERRORS, ModuleNotFoundError) as error:
-        known = missing_extra(error) if isinstance(error, ModuleNotFoundError) else error
+    except (*USER_ERRORS, ImportError) as error:
+        known = error if isinstance(error, USER_ERRORS) else explain(error)
         if known is None or os.environ.get("HAMSTER_TRACEBACK"):
             raise
         sys.stderr.write(f"hamster: {_one_line(known)}\n")

@@ -15,8 +15,8 @@ class Label:
     """Write a label set: images, and every frame of every episode, with the path from there to the end."""
 
     sources: Positional[tuple[str, ...]]
-    """One or more of tabletop:N, offdomain:N, rlbench:DIR, lerobot:DIR, rlds:DIR, hdf5:FILE, video:GLOB, sketch:DIR,
-    points:JSON, trace:JSON."""
+    """One or more of tabletop:N, tabletop-images:N, offdomain:N, rlbench:DIR, lerobot:DIR, rlds:DIR, hdf5:FILE or DIR,
+    video:GLOB, sketch:DIR, points:FILE, trace:FILE."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Folder of the label set. The same command again continues an interrupted run, and follows a source that has
     changed: only items that are new or changed are labelled."""
@@ -54,6 +54,9 @@ class Label:
         from hamster.label.one import Options
         from hamster.label.run import label, summary
         from hamster.provenance import usable_cores
+
+        if not self.sources:
+            raise ValueError("name a source, tabletop:10 for instance; `hamster label --help` lists them")
 
         if self.format != "hamster":
             from hamster.label.export import export, writer
