@@ -77,13 +77,13 @@ def test_what_is_installed_is_what_is_pinned(name):
         assert installed.split("+")[0] == PINS[name]
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "check", "lint-fix", "eval", "train"])
+@pytest.mark.parametrize("target", ["demo", "test", "check", "lint-fix", "eval", "train", "test-wheel"])
 def test_every_target_exists(target):
     done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("script", ["scripts/setup.sh", "runs/nano.sh", ".ci/run"])
+@pytest.mark.parametrize("script", ["scripts/setup.sh", "scripts/test_wheel.sh", "runs/nano.sh", ".ci/run"])
 def test_scripts_are_executable_and_parse(script):
     assert (ROOT / script).stat().st_mode & 0o111
     assert subprocess.run(["bash", "-n", script], cwd=ROOT, timeout=20, check=False).returncode == 0

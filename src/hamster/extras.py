@@ -77,7 +77,7 @@ def needs(module: str, name: str, what: str = "this") -> NotInstalledError:
     """Return the error for a missing module of an extra; `what` is what needs it, in a word or two."""
     command = install_extra(name)
     if module == OURS and _clone() is None:  # uninstalling hamster-client has removed the wheel's own copy, too
-        command = f"{install('--force-reinstall', '--no-deps')} and the wheel of hamster-vla, which it is a part of"
+        command = f"{install('--force-reinstall', '--no-deps', 'WHEEL')}, with the wheel of hamster-vla, which holds it"
     return NotInstalledError(f"{what} needs {module}: {command}", name=module)
 
 
