@@ -145,7 +145,10 @@ def test_a_sidecar_says_of_what_frame_a_pose_is(tmp_path):
         assert np.allclose(LeRobot(folder)[0].tool_poses_world, tools @ expected, atol=1e-5)
     for wrong in ("hal9000", [1, 2, 3], (2 * np.eye(4)).tolist()):
         file.write_text(json.dumps({"robot": {"recorded_from_tool": wrong}}))
-        assert "recorded_from_tool has to be a rigid 4 x 4 matrix or one of droid, bridge" in LeRobot(folder)[0].reason
+        with pytest.raises(
+            ValueError, match="recorded_from_tool has to be a rigid 4 x 4 matrix or one of droid, bridge"
+        ):
+            LeRobot(folder)
 
 
 @pytest.mark.parametrize(

@@ -298,7 +298,7 @@ def _points(folder, numbers):
 
 def _trace(folder, numbers):
     folder.mkdir(exist_ok=True)
-    Image.new("RGB", (40, 40), "red").save(folder / "a.png")
+    Image.linear_gradient("L").resize((40, 40)).convert("RGB").save(folder / "a.png")
     rows = [{"image": "a.png", "instruction": f"take {n}", "points": [[0.1, 0.1], [0.2, n / 100]]} for n in numbers]
     (folder / "all.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 

@@ -207,6 +207,14 @@ def left_out(folder: Path) -> Iterator[dict[str, str]]:
         yield from entry["left_out"]
 
 
+def notes(folder: Path) -> Counter[str]:
+    """What is to be known of the labels in a label set, and of how many episodes."""
+    counted: Counter[str] = Counter()
+    for entry in Journal.read(folder).entries():
+        counted.update(entry.get("notes", ()))
+    return counted
+
+
 def _manifest(run: Mapping[str, Any], journal: Journal) -> dict[str, Any]:
     counts: Counter[str] = Counter(dict.fromkeys(COUNTED, 0))
     why = ""

@@ -104,6 +104,7 @@ class Shards:
         left_out = list(_left_out(outcomes))
         if self.strict and (failed := [each for each in left_out if each["how"] == "failed"]):
             raise ValueError(f"{failed[0]['file']}: {failed[0]['reason']} (--strict)")
+        notes = [note for each in outcomes if isinstance(each, LabelledEpisode) for note in _notes(each)]
         return {
             "number": span.number,
             "items": len(outcomes),
@@ -113,6 +114,7 @@ class Shards:
             "counts": counts,
             "left_out": left_out,
             "files": list(self._write(files)),
+            **({"notes": notes} if notes else {}),
         }
 
     def _labelled(
@@ -154,6 +156,14 @@ def _packable(outcome: Outcome, name: str) -> Outcome:
     return packed if isinstance(packed, Unreadable) else outcome
 
 
+def _notes(labelled: LabelledEpisode) -> Iterator[str]:
+    """What a run has to report of an episode: where its paths are, and what somebody should know of them."""
+    cameras = list(labelled.episode.observations[0].views)
+    if len(cameras) > 1 and not any(note.startswith("camera ") for note in labelled.how.notes):
+        yield f"paths on camera {labelled.camera} of {', '.join(cameras)}"
+    yield from labelled.how.notes
+
+
 def _pack(outcomes: Sequence[Outcome], number: int) -> tuple[str | None, dict[str, bytes], dict[str, int]]:
     """The kind, the files by name and the counts of a shard; ValueError if a source mixes kinds."""
     labelled = [each for each in outcomes if not isinstance(each, Abstained | Unreadable)]
@@ -169,6 +179,7 @@ def _pack(outcomes: Sequence[Outcome], number: int) -> tuple[str | None, dict[st
         return "conversations", conversations.pack(spoken, f"talk-{number:05d}"), counts
     if len(labelled) == 1 and isinstance(episode := labelled[0], LabelledEpisode):
         frames = len(episode.labels)
-        files = episodes.pack(episode, f"ep-{number:05d}")
-        return "episodes", files, {"episodes": 1, "frames": frames, "paths": frames}
+        counts = {"episodes": 1, "frames": frames, "paths": frames}
+        counts |= {f"frames_{reason}": n for reason, n in episode.left_out.items()}
+        return "episodes", episodes.pack(episode, f"ep-{number:05d}"), counts
     raise ValueError("a source yields images, conversations, or one episode a shard, and never a mixture")

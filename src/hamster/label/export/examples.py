@@ -159,13 +159,15 @@ def _of_episode(labelled: LabelledEpisode, frames: int, words: Words, item: int)
     if not has_pictures(labelled):
         yield None
         return
-    total, wordings = len(labelled.labels), labelled.episode.instructions
+    total = len(labelled.labels)
     chosen = np.unique(np.linspace(0, total - 1, min(frames, total)).round().astype(int)).tolist()
     origin = labelled.episode.provenance
     source = origin.file or origin.source
     for nth, t in enumerate(chosen):
         rgb = labelled.episode.observations[t].views[labelled.camera].rgb
-        talk = words.path(wordings[nth % len(wordings)], labelled.labels[t].path, _size(rgb))
+        spoken = labelled.at(t)
+        text, label = spoken[nth % len(spoken)]
+        talk = words.path(text, label.path, _size(rgb))
         yield Example(_jpeg(rgb), _size(rgb), [talk], f"{source}, frame {t}", origin.licence, item) if talk else None
 
 

@@ -84,7 +84,7 @@ def _moment(
     image = int(pack.meta["first"][other]) if rng.random() < augment.transplant else row
     views = pack.views(image, actor.config.cameras)
     guide = _guide(pack, actor, row, None if image == row else image, views, augment, rng)
-    words = pack.instructions[pack.meta["episode"][row]]
+    words = pack.words(row)
     goal = Goal(*pack.goal(row, actor.config), finished)
     return Scene(views, body, guide, words[rng.integers(len(words))]), goal
 
