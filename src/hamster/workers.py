@@ -197,8 +197,14 @@ class _Worker:
             return f"its process was killed by signal {-code} ({signal.Signals(-code).name}){hint}"
         return f"its process ended with exit code {code}"
 
+    def is_dead(self) -> bool:
+        """Whether it has ended and left nothing to be read: what it has started may still hold its pipe open."""
+        return not self.process.is_alive() and not self.connection.poll()
+
     def end(self) -> None:
         self.process.kill()
+        with contextlib.suppress(OSError, TypeError):  # what it has started goes with it
+            os.killpg(self.process.pid, signal.SIGKILL)  # type: ignore[arg-type]
         self.process.join(5)
         self.connection.close()
 
@@ -236,8 +242,10 @@ def _spread(work: Any, items: Iterable[Any], workers: int, limits: Limits, metho
                     else:
                         lost = worker.excess(limits)
                         final = bool(lost)
+                        if worker.is_dead():
+                            raise EOFError
                 except EOFError:
-                    lost = worker.ending()
+                    lost, final = worker.ending(), False
                 if lost:
                     worker.end()
                     crew.remove(worker)
@@ -252,6 +260,7 @@ def _serve(connection: Connection, tracebacks: bool) -> None:
     """The life of a worker: `work`, then an item after the other, until the other end is closed."""
     global _report_step
     _end_with_parent()
+    os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
     if tracebacks:
         faulthandler.enable()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from hamster.data import Provenance
+from hamster.data import Inputs, Provenance
 from tests.label.made import image
 
 
@@ -47,6 +47,7 @@ def _named(name, i):
 BAD = {
     "segfault": lambda i: ctypes.string_at(0),
     "abort": lambda i: os.abort(),
+    "orphan": lambda i: time.sleep(1000) if os.fork() == 0 else os._exit(5),
     "exit": lambda i: os._exit(3),
     "sys.exit": lambda i: sys.exit(4),
     "loop": lambda i: _loop(),
@@ -77,6 +78,11 @@ class Bad:
 
     def __len__(self):
         return self.n
+
+    def inputs(self, i):
+        if self.kinds.get(i) == "look":
+            os.abort()
+        return Inputs(f"test:bad item {i}", (), f"{i} {self.kinds.get(i)}")
 
     def __getitem__(self, i):
         return BAD[self.kinds[i]](i) if i in self.kinds else image(i)

@@ -97,7 +97,6 @@ def workers(folder: File, images: int) -> Ratio:
     def run(processes: int) -> Callable[[], object]:
         return lambda: write([OffDomain(images)], folder / f"run{next(runs)}", workers=processes)
 
-    OffDomain(images)[0]  # what is imported now is not one worker's to pay
     name = f"label offdomain:{images}"
     return compare(name, ("one worker", run(1)), ("two workers", run(2)), wanted=1.7, n=1, warm_up=0)
 

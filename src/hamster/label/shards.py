@@ -59,6 +59,22 @@ def _inputs(source: Source, span: Span, index: int) -> Inputs:
         return Inputs(name, (), f"{index} {error}")
 
 
+def _inputs_in_steps(source: Source, span: Span, given_up: Mapping[int, str]) -> list[Inputs]:
+    """The same, but of items that no process survives looking at."""
+    inputs = []
+    for index in range(span.first, span.last):
+        at_step(_looking(index))
+        gone = Inputs(f"{source.uri} item {index}", (), f"{index} unknown")
+        inputs.append(gone if _looking(index) in given_up else _inputs(source, span, index))
+    at_step(None)
+    return inputs
+
+
+def _looking(index: int) -> int:
+    """The number of the step in which an item is looked at; that in which it is read is its own."""
+    return -1 - index
+
+
 def stamp_of(inputs: Sequence[Inputs]) -> str:
     """A quick digest of what items are made of, which changes with sizes and times."""
     return _digest(each.stamp() for each in inputs)
@@ -91,9 +107,10 @@ class Shards:
         Args:
             span: to be labelled.
             given_up: by the number of an item in its source why no process survives it; such an item is not touched.
+                Negative numbers are those of `_looking`.
         """
         source = self.sources[span.source]
-        inputs = inputs_of(source, span)
+        inputs = _inputs_in_steps(source, span, given_up)
         stamp, digest = stamp_of(inputs), digest_of(inputs)
         outcomes, kind, files, counts = self._labelled(source, span, inputs, given_up)
         if stamp_of(inputs) != stamp:
@@ -124,8 +141,8 @@ class Shards:
         outcomes: list[Outcome] = []
         for index, made_of in zip(range(span.first, span.last), inputs, strict=True):
             at_step(index)
-            if index in given_up:
-                outcomes.append(Unreadable(made_of.name, given_up[index]))
+            if reason := given_up.get(index) or given_up.get(_looking(index)):
+                outcomes.append(Unreadable(made_of.name, reason))
             else:
                 outcomes.append(read_and_label(source, index, self.options))
         if len(span) > 1:
