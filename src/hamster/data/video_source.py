@@ -72,6 +72,8 @@ def read_video(file: str | Path) -> Episode:
     """
     file = Path(file)
     video, notes = VideoFile(file), read_notes(file)
+    if notes.click is not None and notes.click[0] >= len(video):
+        raise ValueError(f"the click is on frame {notes.click[0]}, and {file.name} has {len(video)} frames")
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return Episode(

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data.images import decode_image
+from hamster.data.instructions import whole_and_parts
 from hamster.data.lazy import LazyObservations
-from hamster.data.records import Episode, Observation, Provenance, View
+from hamster.data.records import Episode, Instruction, Observation, Provenance, View
 from hamster.data.rlds.example import Values, parse
 from hamster.data.rlds.features import Feature
 from hamster.data.rlds.robots import Robot, find_robot
 
-OBSERVATION, METADATA = "steps/observation/", "episode_metadata/"
+STEPS, OBSERVATION, METADATA = "steps/", "steps/observation/", "episode_metadata/"
 MAX_STEPS = 100_000
 MAX_WORDS = 4096  # bytes
 FPS = 10.0  # of robots that nobody knows; times are then relative
@@ -72,8 +73,9 @@ def read_episode(record: bytes, layout: Layout, source: str, file: Path, offset:
     if layout.robot is not None:
         poses = layout.robot.poses(state)
         gripper = layout.robot.opening(state)
+    whole, parts = _words(example, layout, steps)
     return Episode(
-        instructions=_instructions(example, layout) or ("",),
+        instructions=whole if whole or parts else ("",),
         observations=_Frames(images, poses, gripper, layout.robot.fps if layout.robot else FPS),
         provenance=Provenance(
             source=source,
@@ -83,6 +85,7 @@ def read_episode(record: bytes, layout: Layout, source: str, file: Path, offset:
         ),
         tool_poses_world=poses,
         gripper=gripper,
+        parts=parts,
     )
 
 
@@ -126,20 +129,33 @@ def _is_dummy(files: list[bytes], camera: str) -> bool:
 
 def _columns(example: Mapping[str, Values], name: str, size: int, steps: int) -> NDArray[np.float64]:
     values = example.get(OBSERVATION + name)
+    if isinstance(values, np.ndarray) and values.size % size == 0 and values.size not in (0, steps * size):
+        raise ValueError(f"{name} has values of {values.size // size} steps, and there are images of {steps}")
     if not isinstance(values, np.ndarray) or values.size != steps * size:
         return np.full((steps, size), np.nan)
     return values.reshape(steps, size).astype(np.float64)
 
 
-def _instructions(example: Mapping[str, Values], layout: Layout) -> tuple[str, ...]:
-    """All that differ, in the order of their names and steps."""
-    found: dict[str, None] = {}
+def _words(
+    example: Mapping[str, Values], layout: Layout, steps: int
+) -> tuple[tuple[str, ...], tuple[Instruction, ...]]:
+    """Phrasings of the whole episode and, in order, the words that hold for some of its steps only.
+
+    Raises:
+        ValueError: if texts differ and there are not as many as steps: nobody knows which holds when.
+    """
+    columns: list[list[str]] = []
     for name in layout.words:
-        for text in _texts(example.get(name, []), layout.words[name]):
-            words = text[:MAX_WORDS].decode("utf-8", "replace").strip(" \0\n")
-            if words:
-                found[words] = None
-    return tuple(found)
+        raw = _texts(example.get(name, []), layout.words[name])
+        texts = [text[:MAX_WORDS].decode("utf-8", "replace").strip(" \0\n") for text in raw]
+        if name.startswith(STEPS) and len(texts) == steps:
+            columns.append(texts)
+            continue
+        different = list(dict.fromkeys(filter(None, texts)))
+        if name.startswith(STEPS) and len(different) > 1:
+            raise ValueError(f"{name} has {len(texts)} texts for {steps} steps: nobody knows which holds when")
+        columns += [[text] * steps for text in different]
+    return whole_and_parts(columns)
 
 
 def _metadata(example: Mapping[str, Values]) -> dict[str, str]:
