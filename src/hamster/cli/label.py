@@ -30,7 +30,7 @@ class Label:
     format: Literal["hamster", "lerobot", "trl", "llava"] = "hamster"
     """hamster is what `hamster train` reads; the others are written from it, into a folder of that name in `out`."""
     camera: str | None = None
-    """Of whose images the paths of episodes are; the first one if not given."""
+    """Of whose images the paths of episodes are, by name or last words; the one that shows most if not given."""
     epsilon: float = 0.05
     """Of the simplification, relative to the image."""
     video: Literal["auto", "hands", "tracking"] = "auto"
