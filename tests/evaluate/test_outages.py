@@ -20,6 +20,7 @@ from PIL import Image
 from hamster.cli import main
 from hamster.evaluate import EvalConfig, evaluate
 from hamster.evaluate.paths import evaluate_paths
+from hamster.evaluate.trials import short_name
 from hamster.planner import PlannerConfigurationError, PlannerUnavailableError, load_planner
 from hamster.policy.policy import bundled
 from hamster.rollout import rollout
@@ -130,6 +131,11 @@ def test_a_single_outage_is_named_not_counted_and_measured_next_time(tmp_path):
         info = evaluate(config, open_bench=open_bench)
         assert server.asked == asked + 1
         assert info["unavailable"] == {} and info["arms"][url]["n_episodes"] == 6
+
+
+def test_servers_have_short_names():
+    assert short_name("http://127.0.0.1:8000/v1#nano") == "127.0.0.1:8000#nano"
+    assert short_name("https://models.example/v1") == "models.example"
 
 
 def test_a_wrong_key_stops_at_once(tmp_path):
