@@ -204,7 +204,7 @@ class _Worker:
     def end(self) -> None:
         self.process.kill()
         with contextlib.suppress(OSError, TypeError):  # what it has started goes with it
-            os.killpg(self.process.pid, signal.SIGKILL)  # type: ignore[arg-type]
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.join(5)
         self.connection.close()
 
