@@ -2,6 +2,7 @@ import contextlib
 import itertools
 import json
 import pickle
+import time
 
 import numpy as np
 import pytest
@@ -204,6 +205,75 @@ def test_what_is_damaged_or_hostile_says_why(tmp_path, name, content, reason):
         save(tmp_path, "a b.png", PHOTO)
     item = Sketch(tmp_path)[0]
     assert isinstance(item, Unreadable) and item.file == name and reason in item.reason
+
+
+def svg(content):
+    return f'<svg viewBox="0 0 9 9">{content}</svg>'.encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "limit"),
+    [
+        ('<path d="M0 0' + "L1 1 " * 1_400_000 + '"/>', "512 KiB of path data"),
+        ('<polyline points="' + "1,1 " * 100_000 + '"/>', "40000 coordinates"),
+        ('<path d="M0 0' + "t1 1" * 19_000 + '"/>', "200000 points"),
+        ('<path d="M0 0t' + "1 1 " * 19_000 + '"/>', "200000 points"),
+        ('<path d="M0 0' + "Z" * 30_000 + '"/>', "500 closed paths"),
+        ('<path d="M0 0' + "L 1 1Z" * 501 + '"/>', "500 closed paths"),
+        ('<path d="M0 0H' + "1 " * 50_000 + '"/>', "40000 coordinates"),
+        ('<path d="' + "m" * 30_000 + '"/>', "20000 path commands"),
+        ('<path d="' + "M0 0L1 1" * 3000 + '"/>', "2000 strokes"),
+        ('<path d="M0 0L1 1"/>' * 50_000, "20000 elements"),
+        ('<path d="M0 0L1 1"/>' * 2500, "2000 strokes"),
+        ('<g transform="' + "scale(1)" * 300 + '"/>', "transform of more than 2000 characters"),
+        ('<path transform="matrix(nan 0 0 1 0 0)" d="M0 0L1 1"/>', "a transform that is none"),
+        ('<path transform="scale(1e300) scale(1e300)" d="M0 0L1 1"/>', "not finite"),
+        ('<g transform="scale(2)">' * 5000 + '<path d="M0 0L1 1"/>' + "</g>" * 5000, "not finite"),
+        ('<defs><path id="a" d="M0 0L1 1"/></defs>' + '<use href="#a"/>' * 100, "no strokes"),
+    ],
+)
+def test_svg_that_would_take_long_names_its_limit_at_once(content, limit):
+    began = time.process_time()
+    with pytest.raises(ValueError, match=limit):
+        of_svg(svg(content))
+    assert time.process_time() - began < 4
+
+
+def test_what_is_long_but_no_path_is_no_matter():
+    content = '<path stroke-dasharray="' + "1 " * 500_000 + '" d="M0 0L1 1"/><!--' + "x" * 3_000_000 + "-->"
+    assert len(of_svg(svg(content)).lines) == 1
+
+
+def test_the_largest_svg_that_is_read_takes_seconds():
+    began = time.process_time()
+    assert len(of_svg(svg('<path d="M0 0' + "L1 1" * 19_000 + "Z" * 499 + '"/>')).lines[0]) > 19_000
+    assert time.process_time() - began < 8
+
+
+def test_a_canvas_without_end_is_none():
+    with pytest.raises(ValueError, match="finite"):
+        of_svg(b'<svg viewBox="0 0 1e999 1e999"><path d="M0 0L1 1"/></svg>')
+
+
+def test_svg_that_is_slow_all_the_same_is_given_up(monkeypatch):
+    monkeypatch.setattr("hamster.data.strokes.TIMEOUT_S", 0.0)
+    with pytest.raises(ValueError, match="longer than 0 s"):
+        of_svg(svg('<path d="M0 0L1 1"/>' * 100))
+
+
+@pytest.mark.parametrize(
+    ("value", "limit"),
+    [
+        ([[[1, 2], [3, 4]]] * 2001, "2000 strokes"),
+        ([[1, 2]] * 200_001, "200000 points"),
+        ({"drawing": [[[1] * 200_001, [2] * 200_001]]}, "200000 points"),
+        ([[1, 1, 0], [1, 1, 1]] * 5000, "2000 strokes"),
+        ([[10**400, 1], [2, 3]], "layout"),
+    ],
+)
+def test_json_of_absurd_size_names_its_limit(value, limit):
+    with pytest.raises(ValueError, match=limit):
+        of_json(value)
 
 
 def test_a_bad_line_of_the_index_costs_itself_only(tmp_path):

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from hamster.cli.compute import Compute
-
 
 @dataclass(frozen=True)
-class Demo(Compute):
+class Demo:
     """Let the bundled planner draw paths and the bundled policy follow them; compare with three controls."""
 
     episodes: int = 24
@@ -26,8 +24,5 @@ class Demo(Compute):
         from hamster.cli.show import show_summary, with_progress
         from hamster.evaluate import EvalConfig, evaluate
 
-        config = EvalConfig(
-            out=self.out, episodes=self.episodes, seed=self.seed, workers=self.workers, restart=True,
-            device=self.device, dtype=self.dtype,
-        )  # fmt: skip
+        config = EvalConfig(out=self.out, episodes=self.episodes, seed=self.seed, workers=self.workers, restart=True)
         show_summary(evaluate(config, with_progress), self.out / "report.html")

@@ -1,6 +1,5 @@
 """Records, and one reader or writer per format."""
 
-from hamster.data.inputs import FilePart, Inputs
 from hamster.data.records import (
     AnnotatedImage,
     Annotation,
@@ -8,14 +7,13 @@ from hamster.data.records import (
     Drawing,
     Episode,
     ImageObject,
-    Instruction,
     Keyposes,
     Mention,
     Observation,
     Provenance,
     View,
 )
-from hamster.data.source import Item, Source, Tracked
+from hamster.data.source import Item, Source
 from hamster.data.unreadable import Unreadable
 
 __all__ = [
@@ -24,17 +22,13 @@ __all__ = [
     "Conversation",
     "Drawing",
     "Episode",
-    "FilePart",
     "ImageObject",
-    "Inputs",
-    "Instruction",
     "Item",
     "Keyposes",
     "Mention",
     "Observation",
     "Provenance",
     "Source",
-    "Tracked",
     "Unreadable",
     "View",
 ]

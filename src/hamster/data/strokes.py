@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,18 @@ from svgelements import Path as SvgPath
 Array = NDArray[np.float64]
 MAX_BYTES = 8 << 20
 MAX_POINTS = 200_000
+MAX_STROKES = 2000
+MAX_ELEMENTS = 20_000  # of SVG
+MAX_DATA = 1 << 19  # characters of all paths, points and transforms: a photograph may be embedded, a path is short
+MAX_NUMBERS = 40_000  # in them
+MAX_COMMANDS = 20_000  # letters of path data
+MAX_TRANSFORM = 2000  # characters of one
+MAX_CLOSINGS = 500  # the parser looks back from each to where its path began
+TIMEOUT_S = 10.0  # of the processor, should all of that not be enough
 _PER_CURVE = 17  # points
+_ALONG_CURVE = np.linspace(0, 1, _PER_CURVE)[1:]
 _HIDDEN = ("defs", "marker", "clipPath", "mask", "symbol", "pattern", "style", "metadata", "title", "desc")
+_COMMAND = re.compile("[A-DF-Za-df-z]")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
@@ -61,6 +72,8 @@ def _checked(lines: list[Array]) -> tuple[Array, ...]:
     kept = tuple(line for line in lines if len(line))
     if not kept:
         raise ValueError("no strokes in it")
+    if len(kept) > MAX_STROKES:
+        raise ValueError(f"more than {MAX_STROKES} strokes")
     if sum(len(line) for line in kept) > MAX_POINTS:
         raise ValueError(f"more than {MAX_POINTS} points")
     if not all(np.isfinite(line).all() for line in kept):
@@ -77,16 +90,22 @@ def of_svg(text: bytes) -> Strokes:
     Raises:
         ValueError: as in `read_strokes`; XML with a document type (where the bombs are) is not read.
     """
+    if text.count(b"<") > 2 * MAX_ELEMENTS:
+        raise ValueError(f"more than {MAX_ELEMENTS} elements")
     try:
         root = fromstring(text, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError) as error:
         raise ValueError(f"not SVG that is read: {type(error).__name__} {error}") from None
+    _check_amounts(root)
     lines: list[Array] = []
     image, box = "", _view_box(root)
     waiting = [(root, Matrix())]
+    deadline = time.process_time() + TIMEOUT_S
     while waiting:
         element, outer = waiting.pop()
-        matrix = Matrix(_text(element, "transform")) * outer
+        if time.process_time() > deadline:
+            raise ValueError(f"reading it takes longer than {TIMEOUT_S:g} s")
+        matrix = _matrix(element) * outer
         name = _name(element)
         if name in _HIDDEN:
             continue
@@ -95,9 +114,35 @@ def of_svg(text: bytes) -> Strokes:
         elif name in _SHAPES:
             lines += _outline(element, name, matrix)
         waiting += [(child, matrix) for child in reversed(element)]
-        if sum(len(line) for line in lines) > MAX_POINTS:
-            break
     return Strokes(_checked(lines), box, image, _title(root))
+
+
+def _matrix(element: Element) -> Matrix:
+    try:
+        return Matrix(_text(element, "transform"))
+    except (ValueError, TypeError, IndexError, ArithmeticError) as error:
+        raise ValueError(f"a transform that is none: {error}") from None
+
+
+def _check_amounts(root: Element) -> None:
+    """ValueError if there is so much to parse that it would take long: what parses paths is slow."""
+    data = numbers = commands = closings = 0
+    for element in root.iter():
+        if len(transform := _text(element, "transform")) > MAX_TRANSFORM:
+            raise ValueError(f"a transform of more than {MAX_TRANSFORM} characters")
+        outline = _text(element, "d") or _text(element, "points")
+        data += len(transform) + len(outline)
+        if data > MAX_DATA:
+            raise ValueError(f"more than {MAX_DATA >> 10} KiB of path data")
+        numbers += sum(1 for _ in _NUMBER.finditer(outline))
+        commands += len(_COMMAND.findall(outline))
+        closings += sum(map(outline.count, "zZ"))
+        if closings > MAX_CLOSINGS:
+            raise ValueError(f"more than {MAX_CLOSINGS} closed paths")
+        if numbers > MAX_NUMBERS:
+            raise ValueError(f"more than {MAX_NUMBERS} coordinates")
+        if commands > MAX_COMMANDS:
+            raise ValueError(f"more than {MAX_COMMANDS} path commands")
 
 
 def _name(element: Element) -> str:
@@ -120,6 +165,8 @@ def _view_box(root: Element) -> tuple[float, float, float, float] | None:
     box = _numbers(_text(root, "viewBox"))
     if len(box) != 4:
         box = [0.0, 0.0, _value(root, "width"), _value(root, "height")]
+    if not np.isfinite(box).all():
+        raise ValueError("a canvas with a size that is no finite number")
     return (box[0], box[1], box[2], box[3]) if box[2] > 0 and box[3] > 0 else None
 
 
@@ -143,7 +190,8 @@ def _moved(matrix: Matrix, points: Any) -> Array:
     xy = np.asarray(points, np.float64).reshape(-1, 2)
     if not np.isfinite(xy).all():
         raise ValueError("a stroke with coordinates that are not finite numbers")
-    return np.asarray(xy @ [[matrix.a, matrix.b], [matrix.c, matrix.d]] + [matrix.e, matrix.f])
+    with np.errstate(over="ignore", invalid="ignore"):  # of which `_checked` says that it is not finite
+        return np.asarray(xy @ [[matrix.a, matrix.b], [matrix.c, matrix.d]] + [matrix.e, matrix.f])
 
 
 def _outline(element: Element, name: str, matrix: Matrix) -> list[Array]:
@@ -158,6 +206,7 @@ def _of_path(element: Element) -> list[Array]:
     except (ValueError, TypeError, IndexError, AttributeError, ZeroDivisionError, OverflowError) as error:
         raise ValueError(f"a path that is none: {error}") from None
     lines: list[list[tuple[float, float]]] = []
+    count = 0
     for segment in path:
         kind = type(segment).__name__
         if kind == "Move" or not lines:
@@ -165,11 +214,15 @@ def _of_path(element: Element) -> list[Array]:
             if kind == "Move":
                 lines[-1].append((float(segment.end.x), float(segment.end.y)))
                 continue
-        steps = [1.0] if kind in ("Line", "Close") else np.linspace(0, 1, _PER_CURVE)[1:].tolist()
-        if segment.end is not None:
-            lines[-1] += [(float(p.x), float(p.y)) for p in (segment.point(t) for t in steps)]
-        if sum(map(len, lines)) > MAX_POINTS:
-            break
+        if segment.end is None:
+            continue
+        if kind in ("Line", "Close"):
+            lines[-1].append((float(segment.end.x), float(segment.end.y)))
+        else:
+            lines[-1] += [(float(x), float(y)) for x, y in segment.npoint(_ALONG_CURVE)]
+        count += 1 if kind in ("Line", "Close") else _PER_CURVE
+        if count > MAX_POINTS:
+            raise ValueError(f"more than {MAX_POINTS} points")
     return [np.array(line) for line in lines if len(line) > 1]
 
 
@@ -220,6 +273,8 @@ def of_json(value: Any) -> Strokes:
         body = [body]
     if not isinstance(body, list) or not body:
         raise ValueError("no strokes in it: a list, or an object with `strokes`")
+    if len(body) > (MAX_POINTS if _is_point(body[0]) else MAX_STROKES):
+        raise ValueError(f"more than {MAX_STROKES} strokes, or {MAX_POINTS} points")
     try:
         lines = _lines(body, "drawing" in head)
     except (TypeError, KeyError, IndexError, OverflowError, RecursionError, StopIteration):

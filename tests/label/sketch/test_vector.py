@@ -43,7 +43,7 @@ def test_lines_are_steps_one_after_the_other():
     second = np.array([[0.1, 0.9], [0.9, 0.9]])
     found = path(circle(LINE[0]), LINE, circle(second[0]), second)
     assert np.allclose(found.uv[-2:], second)
-    assert [event for _, event in found.events] == [C, O, C]
+    assert [event for _, event in found.events] == [C, O, C, O]
 
 
 def test_waypoints_outside_are_brought_to_the_edge():

@@ -17,6 +17,7 @@ _REACH = np.ones((15, 15), np.uint8)  # how far a line goes on under ink of anot
 _MOST_INK = 0.15  # of the picture; more is no drawing
 _MARGIN_PX = 16  # around a mask
 _CIRCLED = 1.0  # what a circle at the other end counts, in widths squared of a head
+_WIDE = 3.0  # radius, in widths of the line, of a circle that is nothing else
 _DOT = 1.3  # radii; a triangle reaches out 1.55 times as far as the circle of its area
 _DASHES = 4  # pieces at least, with the head
 _MOST_PIECES = 60  # of one line; dashes are many
@@ -39,6 +40,12 @@ class Arrow:
     width_px: float
     head: float
     share: float
+
+    @property
+    def circled(self) -> bool:
+        """Whether one of its ends is in a circle, which is no hole in a head."""
+        wide = [circle for circle in self.circles if circle.radius > _WIDE * self.width_px]
+        return any(bool((circle.reach(self.px[[0, -1]]) < circle.near(self.width_px)).any()) for circle in wide)
 
 
 def find_arrow(mask: Mask, other: Mask) -> Arrow | None:
@@ -86,14 +93,15 @@ def line_width(mask: Mask) -> float:
 
 
 def _joined(mask: Mask, rings: Mask, other: Mask, width: float) -> Mask | None:
-    """The largest piece of the mask, and what continues it beyond something that was drawn over it."""
+    """The longest piece of the mask, and what continues it beyond something that was drawn over it."""
     n, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     pieces = [i for i in range(1, n) if stats[i, cv2.CC_STAT_AREA] >= max(6, width * width / 2)]
     if not pieces:
         return None
-    cover = rings | other
+    cover = rings | (cv2.dilate(other.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)  # inks mix where they cross
     by_rings = cv2.dilate(rings.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0  # what is left there is no dash
-    pieces.sort(key=lambda i: -int(stats[i, cv2.CC_STAT_AREA]))
+    length = np.bincount(labels[thin(mask)], minlength=n)  # a blob beside the line may be larger, but is not longer
+    pieces.sort(key=lambda i: (-int(length[i]), -int(stats[i, cv2.CC_STAT_AREA])))
     dashes = len(pieces) >= _DASHES
     body: Mask = labels == pieces[0]
     waiting = pieces[1:_MOST_PIECES]

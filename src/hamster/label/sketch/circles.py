@@ -13,6 +13,7 @@ from hamster.label.sketch.thin import Mask
 
 SMALLEST_HOLE_PX = 10  # in area
 _MOST_HOLES = 8
+_OPEN = 1.4  # radius of the smallest circle, in widths of its line; less is a gap in a bold line, or a blob
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,9 @@ def find_circles(mask: Mask, width_px: float) -> list[Circle]:
     that crosses it cuts the hole in two, which is why pairs of holes are tried, too.
     """
     found = [fit for reach in (0, 2) for fit in _round_holes(mask, width_px, reach)]
-    return _apart([circle for _, circle in sorted(found, key=lambda pair: -pair[0])])
+    return _apart(
+        [circle for _, circle in sorted(found, key=lambda pair: -pair[0]) if circle.radius > _OPEN * width_px]
+    )
 
 
 def _round_holes(mask: Mask, width_px: float, reach_px: int) -> list[tuple[float, Circle]]:

@@ -14,7 +14,6 @@ from hamster.label.sketch.thin import Mask
 
 Array = NDArray[np.float32]
 Kind = Literal["colour", "vivid", "different"]
-WINDOW_PX = 51  # of the median that looks past the strokes: wider than two of them
 _LEAST_CONTRAST = 14.0  # RGB distance from what is behind; less is no mixture with any ink
 _LONGEST_PX = 2000.0  # of all lines of a colour; more is texture
 _PURE = 0.5  # of how much like ink the clearest piece is
@@ -25,6 +24,14 @@ _FAR = 0.1  # of a mask's pixels; with more of them outside of that, some may be
 _LESS_WHOLE = 0.8  # what a part of an ink counts for, next to the whole
 _NEXT = np.ones((49, 49), np.uint8)  # how far the next dash may be
 _DASHES = 3  # pieces at least that a dashed line has
+_VIVID = 110.0  # the least difference of channels of what is vivid
+_MOST_OF = 0.4  # of the pure ink is vivid, if any is
+_SMALLEST = 60  # pixels of ink
+_LEAST_HOLE, _MOST_HOLES = 40, 8  # pixels, and how many are looked at
+_FILLED = 0.25  # of a mask; with so much of it in holes, their colour is the ink's
+_PURER = 1.25  # by how much a wide head is, than its rim that mixes with what is behind it
+_FLAT = 32.0  # RGB distance from the usual colour of a hole within which it is one colour: no thing, but ink
+_SAME = 70.0  # RGB distance from an ink's colour, as far as it is known, within which a hole in it is filled
 _LEAST_CORE = 0.05  # of a piece; what has less is of another colour throughout
 
 
@@ -56,6 +63,7 @@ class _Picture:
         at: (N,) flat indices of the pixels that stand out from that; no other is ink.
         moved: (N, 3) how far they do.
         near: (H, W) where ink may be, None if anywhere; bare: where it cannot be.
+        vivid: (H, W) what stands out and has a strong colour; hue: (H, W) degrees.
     """
 
     image: Array
@@ -64,6 +72,8 @@ class _Picture:
     moved: Array
     near: Mask | None
     bare: Mask
+    vivid: Mask
+    hue: Array
 
     def spread(self, chosen: NDArray[np.bool_]) -> Mask:
         """(H, W) from (N,)."""
@@ -77,6 +87,7 @@ def find_inks(
     behind: NDArray[np.uint8] | None = None,
     changed: Mask | None = None,
     siblings: Sequence[NDArray[np.uint8]] = (),
+    window_px: int = 51,
 ) -> list[Ink]:
     """What may be ink in a drawing (H, W, 3), by colour, the most ink-like first; candidates may overlap.
 
@@ -85,13 +96,16 @@ def find_inks(
         behind: what is behind the ink (H, W, 3), as far as somebody knows; a wide median otherwise.
         changed: (H, W) where the picture differs from others of the scene, which is where ink is; None if unknown.
         siblings: (H, W, 3) other drawings of the scene.
+        window_px: of the median, odd; wider than two strokes.
     """
     image = rgb.astype(np.float32)
-    back = (cv2.medianBlur(rgb, WINDOW_PX) if behind is None else behind).astype(np.float32)
+    back = (cv2.medianBlur(rgb, window_px) if behind is None else behind).astype(np.float32)
     near = None if changed is None else cv2.dilate(changed.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     moved = (image - back).reshape(-1, 3)
     at = np.flatnonzero(_size2(moved) > _LEAST_CONTRAST**2)
-    picture = _Picture(image, back, at, moved[at], near, _bare(image, back, siblings))
+    vivid = (_chroma(image) > _VIVID) & (_size2(moved).reshape(image.shape[:2]) > 60**2)
+    hue = cv2.cvtColor(image / 255, cv2.COLOR_RGB2HSV)[..., 0]
+    picture = _Picture(image, back, at, moved[at], near, _bare(image, back, siblings), vivid, hue)
     inks = [ink for colour in _colours(picture) for ink in _of_colour(picture, colour)]
     if changed is not None and behind is not None:
         inks.append(_ink(picture, changed, changed, "different"))
@@ -102,6 +116,15 @@ def find_inks(
 def _size2(vectors: Array) -> Array:
     """Squared lengths of (..., 3)."""
     return np.asarray(np.einsum("...i,...i", vectors, vectors), np.float32)
+
+
+def _chroma(colours: Array) -> Array:
+    return np.asarray(colours.max(-1) - colours.min(-1))
+
+
+def _hue(colours: Array) -> Array:
+    """(N,) degrees, of colours (N, 3)."""
+    return np.asarray(cv2.cvtColor(colours[None] / 255, cv2.COLOR_RGB2HSV)[0, :, 0])
 
 
 def _bare(image: Array, back: Array, siblings: Sequence[NDArray[np.uint8]]) -> Mask:
@@ -121,14 +144,14 @@ def _bare(image: Array, back: Array, siblings: Sequence[NDArray[np.uint8]]) -> M
 def _colours(picture: _Picture) -> list[NDArray[np.float32]]:
     """The purest colour about each hue (15 degrees apart) of what stands out from its surroundings."""
     pixels = picture.image.reshape(-1, 3)[picture.at]
-    chroma = pixels.max(-1) - pixels.min(-1)
+    chroma = _chroma(pixels)
     chosen = (_size2(picture.moved) > 45**2) & (chroma > 45)
     if picture.near is not None:
         chosen &= picture.near.reshape(-1)[picture.at]
     pixels, chroma = pixels[chosen], chroma[chosen]
     if len(pixels) == 0:
         return []
-    hues = cv2.cvtColor(pixels[None] / 255, cv2.COLOR_RGB2HSV)[0, :, 0]
+    hues = _hue(pixels)
     found: list[NDArray[np.float32]] = []
     for hue in range(0, 360, 15):
         alike = np.abs((hues - hue + 180) % 360 - 180) < 12
@@ -142,7 +165,7 @@ def _colours(picture: _Picture) -> list[NDArray[np.float32]]:
 
 
 def _of_colour(picture: _Picture, colour: NDArray[np.float32]) -> list[Ink]:
-    """Where pixels mix the colour with what is behind them; once more, only what is beside pure ink."""
+    """Where pixels mix the colour with what is behind them; once more, only what is beside pure ink, or vivid."""
     moved = picture.moved
     towards = colour - picture.back.reshape(-1, 3)[picture.at]
     size2 = _size2(towards)
@@ -154,18 +177,47 @@ def _of_colour(picture: _Picture, colour: NDArray[np.float32]) -> list[Ink]:
     core = picture.spread(weak & (missing2 < _CORE**2))
     strong = picture.spread(weak & (missing2 < 60**2))
     mask = picture.spread(weak)
+    inside = _inside(picture, mask, colour)
+    if inside.any():
+        mask, core, strong = mask | inside, core | inside, strong | inside
+        if inside.sum() > _FILLED * mask.sum():
+            colour = np.median(picture.image[inside], 0).astype(np.float32)  # purer than the rim
     loose = _ink(picture, mask, strong, "colour", colour, core)
     beside = cv2.dilate(core.astype(np.uint8), _RIM) > 0
-    if (loose.mask & ~beside).sum() < _FAR * loose.mask.sum():
-        return [loose]
-    tight = _ink(picture, mask & beside, strong & beside, "colour", colour, core)
-    return [loose, replace(tight, score=_LESS_WHOLE * tight.score)]
+    inks = [loose]
+    if (loose.mask & ~beside).sum() >= _FAR * loose.mask.sum():
+        inks.append(_ink(picture, mask & beside, strong & beside, "colour", colour, core))
+    # Drawn on a thing of the same hue, which is duller.
+    if _chroma(colour) > _VIVID and (loose.mask & ~picture.vivid).sum() >= _FAR * loose.mask.sum():
+        alike = picture.vivid & (np.abs((picture.hue - _hue(colour[None]) + 180) % 360 - 180) < 20)
+        if alike.sum() > _SMALLEST and (alike & core).sum() > _MOST_OF * core.sum():
+            inks.append(_ink(picture, alike, alike & strong, "colour", colour))
+    return [loose, *(replace(ink, score=_LESS_WHOLE * ink.score) for ink in inks[1:])]
+
+
+def _inside(picture: _Picture, mask: Mask, colour: NDArray[np.float32]) -> Mask:
+    """(H, W) The holes of a mask that are of its colour: a filled head hides what is behind it from the median."""
+    closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - closed, connectivity=4)
+    area = stats[:, cv2.CC_STAT_AREA]
+    inside = np.zeros_like(mask)
+    holes = np.flatnonzero((area >= _LEAST_HOLE) & (area <= _WIDEST_PX**2 / 4))
+    for hole in sorted(holes.tolist(), key=lambda i: -int(area[i]))[:_MOST_HOLES]:
+        x, y, w, h = stats[hole, : cv2.CC_STAT_AREA]
+        box = np.s_[y : y + h, x : x + w]
+        here = labels[box] == hole
+        pixels = picture.image[box][here]
+        usual = np.median(pixels, 0).astype(np.float32)
+        if _chroma(usual) < _PURER * _chroma(colour) or _size2(usual - colour) > _SAME**2:
+            continue
+        apart = abs(float((_hue(usual[None]) - _hue(colour[None]) + 180)[0] % 360 - 180))
+        if apart < 25 and (_size2(pixels - usual) < _FLAT**2).mean() > 0.75:
+            inside[box] |= here
+    return inside
 
 
 def _vivid(picture: _Picture) -> Ink:
-    chroma = picture.image.max(-1) - picture.image.min(-1)
-    vivid = (chroma > 110) & picture.spread(_size2(picture.moved) > 60**2)
-    return _ink(picture, vivid, vivid & (chroma > 150), "vivid")
+    return _ink(picture, picture.vivid, picture.vivid & (_chroma(picture.image) > 150), "vivid")
 
 
 def _ink(
@@ -193,8 +245,10 @@ def _ink(
 
     kept = (np.arange(n) > 0) & (area >= 12) & (length >= np.maximum(4 * mean, 8)) & (2 * widest <= _WIDEST_PX)
     kept &= (share(strong) >= 0.15) & (share(picture.bare) <= 0.6)
-    if core is not None:
-        kept &= share(core) >= _LEAST_CORE
+    if core is not None:  # A thin line may nowhere be pure where its head is.
+        heads = (np.arange(n) > 0) & (area >= _SMALLEST) & (2 * widest <= _WIDEST_PX) & (share(core) > 0.5)
+        beside = cv2.dilate(heads[labels].astype(np.uint8), _RIM) > 0
+        kept &= (share(core) >= _LEAST_CORE) | ((share(strong) > 0.5) & (share(beside) > 0))
     if picture.near is not None:
         kept &= share(picture.near) >= 0.5
     likeness = 1 / (1 + 2 * spread / np.maximum(mean, 1)) * _flat(picture, ridge, piece, n, kind)

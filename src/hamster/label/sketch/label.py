@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from hamster.data import AnnotatedImage, Annotation, Drawing, View
 from hamster.label.how import Abstained, How
 from hamster.label.sketch.steps import Step, path_of
 from hamster.label.sketch.vector import steps_of_strokes
+from hamster.label.sketch.words import with_events
 from hamster.path.simplify import EPSILON
 
 
@@ -18,8 +19,8 @@ def label_drawing(drawing: Drawing, epsilon: float = EPSILON) -> AnnotatedImage 
     """The picture without the drawing, annotated with what the drawing says.
 
     All steps of a drawing make one path, as its instruction is one sentence. How it was found, how sure it is, and what
-    its order is by ("heads", "gradient", "colours" or "numbers"; "drawn", if strokes are data), stands in
-    `provenance.extra["how"]`; the path has the same score.
+    its order is by ("heads", "gradient", "colours" or "numbers"; "drawn", if strokes are data) and its grasps and
+    releases ("words", "arrows", "circles" or "unclear") stands in `provenance.extra["how"]`; the path has that score.
     """
     file = drawing.provenance.file or drawing.provenance.source
     read = _read(drawing)
@@ -28,8 +29,9 @@ def label_drawing(drawing: Drawing, epsilon: float = EPSILON) -> AnnotatedImage 
     steps, rgb, score, order = read
     if not drawing.instruction.strip():
         return Abstained(file, "nobody wrote down what it shows: give an instruction in index.jsonl or the file's name")
+    steps, events = with_events(steps, drawing.instruction)
     how = How("stroke", round(score, 3))
-    extra = {**drawing.provenance.extra, "how": {**how.to_json(), "order": order}}
+    extra = {**drawing.provenance.extra, "how": {**asdict(how), "order": order, "events": events}}
     provenance = replace(drawing.provenance, extra=extra)
     path = path_of(steps, how.score, epsilon)
     return AnnotatedImage(View(rgb), [Annotation(drawing.instruction, path)], provenance)

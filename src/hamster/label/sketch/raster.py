@@ -21,6 +21,11 @@ from hamster.label.sketch.thin import Mask
 Image = NDArray[np.uint8]
 Order = Literal["heads", "gradient", "colours", "numbers"]
 SIDE_PX = 640  # all lengths in pixels are meant for pictures of this longer side
+WINDOWS_PX = (51, 101)  # of the median that looks past strokes: the narrower tells more, the wider is for bold ones
+_BOLD = 0.18  # width of a line, in windows, from which on the head may hide what is behind it
+_CERTAIN = 0.5  # the rank from which on nothing but unexplained ink lowers the score
+_CIRCLED = 1.5  # what an arrow out of a circle counts for, next to one without
+_FLOOR = 0.1  # of the score: of its least certain step, less the ink that neither arrow nor circle explains
 _LEAST, _LEAST_SURE = 0.2, 0.06  # of an ink's rank: alone, and where other pictures show what changed
 _BRIGHT = 150  # the strongest channel of those colours
 _TURNS = 3  # that a colour says by convention
@@ -65,9 +70,16 @@ def read_raster(rgb: Image, clean: Image | None = None, siblings: Sequence[Image
     behind = None if clean is None else _scaled(clean)
     others = [] if clean is not None else [_scaled(sibling) for sibling in same]
     changed = _changed(small, others if behind is None else [behind])
-    layers = _layers(small, find_inks(small, behind, changed, others), changed)
+    layers: list[_Layer] = []
+    for window_px in WINDOWS_PX:
+        layers = _layers(small, find_inks(small, behind, changed, others, window_px), changed) or layers
+        bold = any(layer.arrow.width_px > _BOLD * window_px for layer in layers)
+        if behind is not None or (_score(layers) >= _FLOOR and not bold):
+            break
     if not layers:
         return "no arrow in one vivid colour stands out from the picture"
+    if (score := _score(layers)) < _FLOOR:
+        return f"an arrow that is hardly one: sure to {score:.3f} of 1, and less than {_FLOOR:g} is no label"
     inks = [(layer.ink.mask, layer.ink.colour) for layer in layers]
     order: Order = "colours" if len(layers) > 1 else "gradient" if layers[0].graded else "heads"
     written = numbered(small, [layer.arrow for layer in layers], [mask for mask, _ in inks])
@@ -75,10 +87,15 @@ def read_raster(rgb: Image, clean: Image | None = None, siblings: Sequence[Image
         turns, digits = written
         order, layers = "numbers", [layers[i] for i in turns]
         inks.append((digits, np.median(small[digits], 0).astype(np.float32)))
-    steps = [_step(layer.arrow, small.shape) for layer in layers]
+    steps = [_step(layer.arrow, small.shape, not layer.graded) for layer in layers]
     if clean is None:
         clean = without_ink(rgb, inks, same)
-    return Reading(steps, clean, min(float(np.mean([layer.rank for layer in layers])) / 0.5, 1.0), order)
+    return Reading(steps, clean, score, order)
+
+
+def _score(layers: Sequence[_Layer]) -> float:
+    """How sure the least certain of the steps is, less its unexplained ink; 0 if there is none."""
+    return min((min(layer.rank / _CERTAIN, 1.0) * layer.arrow.share for layer in layers), default=0.0)
 
 
 def _scaled(rgb: Image) -> Image:
@@ -118,13 +135,19 @@ def _layers(small: Image, inks: Sequence[Ink], changed: Mask | None) -> list[_La
     # Once more, now that it is known what lies over what.
     others = [np.any([nothing, *(o.ink.mask for o in kept if o is not layer)], 0) for layer in kept]
     again = [_layer(layer.ink, other, changed) for layer, other in zip(kept, others, strict=True)]
-    return sorted((c for c in again if c is not None), key=lambda layer: turn(layer.ink.colour))
+    better = [b if b is not None and b.rank >= a.rank / 2 else a for a, b in zip(kept, again, strict=True)]
+    return sorted(better, key=lambda layer: turn(layer.ink.colour))
 
 
 def _clearest(found: Sequence[_Layer], kept: Sequence[_Layer], sure: bool) -> _Layer | None:
     """The layer to go on with, given those that were found; None if there is none."""
     enough = [layer for layer in found if layer.rank > _enough(layer, kept, sure)]
-    return max(enough, key=lambda layer: layer.rank, default=None)
+    return max(enough, key=_clear, default=None)
+
+
+def _clear(layer: _Layer) -> float:
+    """The rank; of two readings of one ink, the one that sees its circle counts for more."""
+    return layer.rank * (_CIRCLED if layer.arrow.circled else 1)
 
 
 def _beside(layer: _Layer, one: _Layer, changed: Mask | None) -> _Layer:
@@ -190,7 +213,7 @@ def turn(colour: NDArray[np.float32]) -> int:
     return _TURNS + int((hue + 10) % 360)
 
 
-def _step(arrow: Arrow, shape: tuple[int, ...]) -> Step:
+def _step(arrow: Arrow, shape: tuple[int, ...], headed: bool) -> Step:
     px = arrow.px
     grasps = releases = False
     for circle in arrow.circles:
@@ -204,7 +227,7 @@ def _step(arrow: Arrow, shape: tuple[int, ...]) -> Step:
         else:
             releases = True
     size = np.array([shape[1], shape[0]])
-    return Step(np.clip((_smooth(px) + 0.5) / size, 0, 1), grasps, releases)
+    return Step(np.clip((_smooth(px) + 0.5) / size, 0, 1), grasps, releases, headed)
 
 
 def _smooth(px: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.path import Gripper, Path
-from hamster.path.simplify import EPSILON, simplify
+from hamster.path.simplify import EPSILON, kept_waypoints
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,17 +18,19 @@ class Step:
 
     Attributes:
         uv: (N, 2) from tail to tip, relative to the image, x right, y down.
-        grasps: at its tail; somebody circled what is there.
+        grasps: at its tail: somebody circled what is there, or said so.
         releases: at its tip.
+        arrow: whether it has a head; a mere stroke does not say that something is moved.
     """
 
     uv: NDArray[np.float64]
     grasps: bool = False
     releases: bool = False
+    arrow: bool = True
 
 
 def path_of(steps: Sequence[Step], score: float | None = None, epsilon: float = EPSILON) -> Path:
-    """The steps one after the other as a path, simplified.
+    """The steps one after the other as a path, simplified; tail and tip of each step are waypoints in any case.
 
     A hand that grasps a second thing must have let go of the first: that is the only event nobody drew.
 
@@ -48,4 +50,6 @@ def path_of(steps: Sequence[Step], score: float | None = None, epsilon: float = 
         at += len(step.uv)
         if step.releases:
             gripper[at - 1 :] = Gripper.OPEN
-    return simplify(Path(uv, gripper, None, score), epsilon)
+    tips = np.cumsum([len(step.uv) for step in steps])
+    kept = kept_waypoints(uv, [*(tips - 1).tolist(), *tips[:-1].tolist()], epsilon)
+    return Path(uv[kept], gripper[kept], None, score)

@@ -23,11 +23,17 @@ def steps_of_strokes(strokes: Sequence[Array]) -> list[Step]:
     """
     strokes = [resample(stroke, 64) for stroke in strokes if len(stroke) > 1 and arc_length(stroke)[-1] > _SHORTEST]
     circles = [stroke for stroke in strokes if _is_circle(stroke)]
-    lines: list[Array] = []
+    lines: list[tuple[Array, bool]] = []
     for stroke in strokes:
-        if not _is_circle(stroke) and not (lines and _is_head(stroke, lines[-1])):
-            lines.append(stroke)
-    return [_step(line, circles) for line in lines]
+        if _is_circle(stroke):
+            continue
+        if lines and _is_head(stroke, lines[-1][0]):
+            lines[-1] = lines[-1][0], True
+        else:
+            lines.append((stroke, False))
+    centres = np.array([circle.mean(0) for circle in circles]).reshape(-1, 2)
+    radii = np.array([np.linalg.norm(c - middle, axis=1).max() for c, middle in zip(circles, centres, strict=True)])
+    return [_step(line, centres, radii, headed) for line, headed in lines]
 
 
 def _is_circle(stroke: Array) -> bool:
@@ -48,11 +54,7 @@ def _stays(stroke: Array, tip: Array, reach: float) -> bool:
     return bool(np.linalg.norm(stroke - tip, axis=1).max() < 0.35 * reach)
 
 
-def _step(line: Array, circles: Sequence[Array]) -> Step:
-    return Step(line, any(_inside(line[0], c) for c in circles), any(_inside(line[-1], c) for c in circles))
-
-
-def _inside(point: Array, circle: Array) -> bool:
-    centre = circle.mean(0)
-    radius = float(np.linalg.norm(circle - centre, axis=1).max())
-    return bool(np.linalg.norm(point - centre) < 1.3 * radius)
+def _step(line: Array, centres: Array, radii: Array, headed: bool) -> Step:
+    away = (np.linalg.norm(end - centres, axis=1) for end in (line[0], line[-1]))
+    grasps, releases = (bool((distance < 1.3 * radii).any()) for distance in away)
+    return Step(line, grasps, releases, headed)
