@@ -1,6 +1,6 @@
 # `make demo` and `make test` are all that a fresh machine needs; the rest is for those who work here.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-finetune test-lerobot test-vllm load fuzz memory bench check lint-fix eval train setup setup-dev clean
+.PHONY: help demo test test-finetune test-lerobot test-wheel test-vllm load fuzz memory bench check lint-fix eval train setup setup-dev clean
 
 HAMSTER := .venv/bin/python -m hamster
 # Overridable: make demo ARGS="--episodes 60 --out outputs/demo"
@@ -11,6 +11,7 @@ help:  ## this list
 
 demo: setup  ## set up, then: a planner draws paths, a policy follows them, in four arms; writes report.html
 	$(HAMSTER) demo $(ARGS)
+	@echo "To go on: source .venv/bin/activate (a virtual environment), then hamster --help; or .venv/bin/hamster --help"
 
 test: setup-dev  ## set up with the development tools, then run the tests
 	.venv/bin/python -m pytest -n 2 -q $(ARGS)
@@ -20,6 +21,9 @@ test-finetune: setup-dev  ## six architectures fine-tuned with LoRA and in full,
 
 test-lerobot: setup-dev  ## the real lerobot package opens what we wrote, and we open what it wrote
 	scripts/test_lerobot.sh $(ARGS)
+
+test-wheel: setup-dev  ## the wheel with all its dependencies in a new environment: demo, plan, both servers (minutes, 1.5 GB)
+	scripts/test_wheel.sh $(ARGS)
 
 test-vllm: setup-dev  ## a real vLLM behind our gateway says what transformers says, for each architecture that it can run (3.5 GB, minutes each)
 	scripts/test_vllm.sh $(ARGS)

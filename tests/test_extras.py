@@ -10,7 +10,7 @@ import pytest
 
 from hamster import extras
 from hamster.cli import main
-from hamster.extras import MODULES, NotInstalledError, extra, install, install_extra, missing_extra
+from hamster.extras import MODULES, NotInstalledError, explain, extra, install, install_extra
 from tests.label.export.made import images
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +40,16 @@ def test_a_missing_module_is_a_line_that_says_what_installs_it(name, module, mon
 def test_what_is_no_extra_is_a_fault_of_ours():
     with pytest.raises(ModuleNotFoundError, match="no_such_module"), extra("train"):
         __import__("no_such_module")
-    assert missing_extra(ModuleNotFoundError("", name="no_such_module")) is None
+    assert explain(ModuleNotFoundError("", name="no_such_module")) is None
+
+
+def test_a_package_that_does_not_load_says_why(monkeypatch, tmp_path):
+    (tmp_path / "rdp.py").write_text("raise ImportError('libGL.so.1: cannot open shared object', name='rdp.native')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "rdp", raising=False)
+    with pytest.raises(NotInstalledError) as raised, extra("bench"):
+        __import__("rdp")
+    assert str(raised.value).startswith("rdp is installed but cannot be imported: libGL.so.1: ")
 
 
 def test_a_clone_is_installed_from_itself_wherever_one_stands(monkeypatch, tmp_path):
@@ -72,7 +81,7 @@ def test_an_installed_wheel_gets_what_its_extra_lacks(monkeypatch, tmp_path):
 def test_a_removed_client_comes_back_with_the_wheel(monkeypatch, tmp_path):
     assert "-e" in str(extras.needs("hamster_client", "serve"))
     monkeypatch.setattr(extras, "__file__", str(tmp_path / "site-packages" / "hamster" / "extras.py"))
-    assert "--force-reinstall --no-deps and the wheel" in str(extras.needs("hamster_client", "serve"))
+    assert "--force-reinstall --no-deps WHEEL, " in str(extras.needs("hamster_client", "serve"))
 
 
 def test_it_survives_another_process():

@@ -1,4 +1,7 @@
-"""What a checkpoint folder says about itself, a policy's or a planner's, without loading a network."""
+"""What a checkpoint folder says about itself, a policy's or a planner's, without loading a network.
+
+Whoever wrote it: what is missing, cut off or absurd in a file is one line that names the file.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
+
+LONGEST_JSON = 32 << 20  # a model's configuration is a few thousand bytes; the longest vocabularies in one, megabytes
+DAMAGED = "copy it again from where it came from, or name another checkpoint"
 
 
 def describe(folder: Path) -> dict[str, dict[str, Any]]:
@@ -27,56 +33,114 @@ def describe(folder: Path) -> dict[str, dict[str, Any]]:
 
 def _policy(folder: Path, config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     info = _json(folder / "train_info.json", {})
-    architecture = dict(config["actor"])
+    architecture, trained = _object(config, "actor", folder), _object(info, "train", folder)
     heads = ("cameras", "conditioners", "head", "horizon")
     what = {"kind": "policy", "family": config.get("family")} | {name: architecture.pop(name, None) for name in heads}
-    train = {name: value for name, value in info.get("train", {}).items() if name not in ("actor", "family", "augment")}
+    train = {name: value for name, value in trained.items() if name not in ("actor", "family", "augment")}
     return {
         "policy": what | _weights(folder),
         "architecture": architecture,
-        "units": config.get("units", {}),
-        "data": info.get("data", {}),
+        "units": _object(config, "units", folder),
+        "data": _object(info, "data", folder),
         "training": {**train, "seconds": info.get("seconds")},
-        "augmentation": info.get("train", {}).get("augment", {}),
-        "metrics": _metrics(info.get("metrics", {})),
+        "augmentation": _object(trained, "augment", folder),
+        "metrics": _metrics(_object(info, "metrics", folder), folder),
         "provenance": _provenance(info),
     }
 
 
 def _planner(folder: Path, config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     processor = _json(folder / "processor_config.json", {})
-    image = processor.get("image_processor", {})
+    image = _object(processor, "image_processor", folder)
     run = _json(folder.parent / "config.json", {}) if folder.name == "model" else {}
     architecture = {name: value for name, value in config.items() if isinstance(value, int | float | list)}
     return {
         "planner": {"kind": "planner", "family": config.get("model_type")} | _weights(folder),
         "architecture": architecture,
         "units": {name: image[name] for name in ("size", "rescale_factor", "image_mean", "image_std") if name in image},
-        "training": run.get("train", run),
+        "training": _object(run, "train", folder) or run,
         "provenance": _provenance(run),
     }
 
 
-def _weights(folder: Path) -> dict[str, Any]:
-    """How many parameters, and as what they are stored; of all shards."""
+def read_json(file: Path, *, finite: bool = True) -> dict[str, Any]:
+    """Return the object in a JSON file that somebody else may have written.
+
+    Args:
+        file: to read.
+        finite: refuse NaN and infinity, which Python's JSON knows and no size or unit is.
+
+    Raises:
+        ValueError: if it is missing, no file, too long, no JSON, nested too deeply or no object.
+    """
+    try:
+        if file.stat().st_size > LONGEST_JSON:
+            raise ValueError(f"{file} has {file.stat().st_size} bytes, more than any configuration: {DAMAGED}")
+        options = {"parse_constant": _refused, "parse_float": _finite} if finite else {}
+        record = json.loads(file.read_text(encoding="utf-8"), **options)
+    except FileNotFoundError:
+        raise ValueError(f"{file.parent} is no checkpoint: {file.name} is missing") from None
+    except OSError as error:
+        raise ValueError(f"{file} cannot be read: {error.strerror}") from None
+    except RecursionError:
+        raise ValueError(f"{file} is nested too deeply to be a configuration: {DAMAGED}") from None
+    except ValueError as error:
+        reason = str(error)
+        raise ValueError(reason if str(file) in reason else f"{file} is not JSON ({reason}): {DAMAGED}") from None
+    if not isinstance(record, dict):
+        raise ValueError(f"{file} holds no JSON object: {DAMAGED}")
+    return record
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Return a checkpoint's weight files, of all shards; ValueError if there are none."""
     files = sorted(folder.glob("model*.safetensors"))  # not state.safetensors, which training goes on from
     if not files:
         raise ValueError(f"{folder} has no weights: model.safetensors is missing")
-    count, kinds = 0, set()
-    for file in files:
-        try:
-            with safe_open(str(file), "np") as stored:
-                for name in stored.keys():  # noqa: SIM118  # it is no dictionary
-                    part = stored.get_slice(name)
-                    count += math.prod(part.get_shape())
-                    kinds.add(part.get_dtype())
-        except SafetensorError as error:
-            raise ValueError(f"{file} is damaged: {error}") from None
-    return {"parameters": count, "stored_as": sorted(kinds)}
+    return files
 
 
-def _metrics(metrics: dict[str, Any]) -> dict[str, Any]:
-    return {"step": metrics.get("step"), **metrics.get("all", {})} if metrics else {}
+def read_header(file: Path) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Return shape and dtype by the name of each tensor in a safetensors file, without reading their numbers.
+
+    Raises:
+        ValueError: if it is missing, or damaged: cut off, for example.
+    """
+    try:
+        with safe_open(str(file), "np") as stored:
+            parts = {name: stored.get_slice(name) for name in stored.keys()}  # noqa: SIM118  # it is no dictionary
+            return {name: (tuple(part.get_shape()), part.get_dtype()) for name, part in parts.items()}
+    except (SafetensorError, OSError) as error:
+        raise unreadable(file, error) from None
+
+
+def unreadable(file: Path, error: Exception) -> ValueError:
+    """Return the one line for a safetensors file that cannot be read."""
+    if not file.exists():
+        return ValueError(f"{file.parent} has no weights: {file.name} is missing")
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return ValueError(f"{file} is damaged ({' '.join(reason.split())[:200]}): {DAMAGED}")
+
+
+def _weights(folder: Path) -> dict[str, Any]:
+    """How many parameters, and as what they are stored; of all shards."""
+    stored = [each for file in weight_files(folder) for each in read_header(file).values()]
+    return {
+        "parameters": sum(math.prod(shape) for shape, _ in stored),
+        "stored_as": sorted({kind for _, kind in stored}),
+    }
+
+
+def _metrics(metrics: dict[str, Any], folder: Path) -> dict[str, Any]:
+    return {"step": metrics.get("step"), **_object(metrics, "all", folder)} if metrics else {}
+
+
+def _object(record: dict[str, Any], name: str, folder: Path) -> dict[str, Any]:
+    """A copy of a part of a record, {} where it has none."""
+    part = record.get(name, {})
+    if not isinstance(part, dict):
+        raise ValueError(f"{folder} is no checkpoint of ours: its {name!r} is no JSON object")
+    return dict(part)
 
 
 def _provenance(info: dict[str, Any]) -> dict[str, Any]:
@@ -85,14 +149,13 @@ def _provenance(info: dict[str, Any]) -> dict[str, Any]:
 
 
 def _json(file: Path, otherwise: dict[str, Any] | None = None) -> dict[str, Any]:
-    if not file.is_file():
-        if otherwise is None:
-            raise ValueError(f"{file.parent} is no checkpoint: {file.name} is missing")
-        return otherwise
-    try:
-        record = json.loads(file.read_text())
-    except ValueError as error:
-        raise ValueError(f"{file} is not JSON: {error}") from None
-    if not isinstance(record, dict):
-        raise ValueError(f"{file} holds no JSON object")
-    return record
+    return otherwise if otherwise is not None and not file.is_file() else read_json(file, finite=False)
+
+
+def _refused(constant: str) -> float:
+    raise ValueError(f"{constant} is no number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _refused(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -61,36 +61,39 @@ def extra(name: str) -> Iterator[None]:
     """Wrap imports of what the extra of that name brings.
 
     Raises:
-        NotInstalledError: for a missing module of the extra, with what installs it.
+        NotInstalledError: for a missing module of the extra, with what installs it; for one that does not load (of
+            which a system library is missing, say), with the reason.
     """
     try:
         yield
-    except ModuleNotFoundError as error:
-        module = _module(error)
-        if module not in MODULES[name]:
+    except ImportError as error:
+        explained = explain(error, (name,))
+        if explained is None or isinstance(error, NotInstalledError):
             raise
-        raise needs(module, name) from None
+        raise explained from None
 
 
 def needs(module: str, name: str, what: str = "this") -> NotInstalledError:
     """Return the error for a missing module of an extra; `what` is what needs it, in a word or two."""
     command = install_extra(name)
     if module == OURS and _clone() is None:  # uninstalling hamster-client has removed the wheel's own copy, too
-        command = f"{install('--force-reinstall', '--no-deps')} and the wheel of hamster-vla, which it is a part of"
+        command = f"{install('--force-reinstall', '--no-deps', 'WHEEL')}, with the wheel of hamster-vla, which holds it"
     return NotInstalledError(f"{what} needs {module}: {command}", name=module)
 
 
-def missing_extra(error: ModuleNotFoundError) -> NotInstalledError | None:
-    """Return the error with what installs the module, if any extra brings it; else it is missing by a fault of ours."""
-    module = _module(error)
-    return next((needs(module, name) for name, modules in MODULES.items() if module in modules), None)
+def explain(error: ImportError, names: Iterable[str] = tuple(MODULES)) -> NotInstalledError | None:
+    """Return the error with what installs the module, if one of these extras brings it; None is a fault of ours."""
+    module = (error.name or "").partition(".")[0]
+    name = next((name for name in names if module in MODULES[name]), None)
+    if name is None:
+        return None
+    if isinstance(error, ModuleNotFoundError):
+        return needs(module, name)
+    reason = " ".join(str(error).split())
+    return NotInstalledError(f"{module} is installed but cannot be imported: {reason}", name=module)
 
 
 def _clone() -> Path | None:
     """The clone that this module runs from, None where it is installed."""
     folder = Path(__file__).resolve().parents[2]
     return folder if (folder / "pyproject.toml").is_file() else None
-
-
-def _module(error: ModuleNotFoundError) -> str:
-    return (error.name or "").partition(".")[0]

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import socket
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 LOCK_NAME = ".hamster.lock"
-_OWNER_NAME = ".hamster.owner.json"
+OWNER_NAME = ".hamster.owner.json"
 
 
 class FolderInUseError(ValueError):
@@ -31,16 +32,39 @@ def write_atomic(file: Path, content: str | bytes | Iterable[bytes]) -> None:
         content: text (UTF-8), bytes, or parts of bytes.
     """
     parts = [content.encode()] if isinstance(content, str) else [content] if isinstance(content, bytes) else content
+    with replacing(file) as temporary, temporary.open("xb") as stream:
+        stream.writelines(parts)
+
+
+@contextmanager
+def replacing(file: Path) -> Iterator[Path]:
+    """Yield the path of a new file, which replaces `file` in one step at the end of the block, synced to disk.
+
+    For libraries that write a file by its name. If the block raises, `file` stays as it was. Whatever mode the library
+    gave it (safetensors: 0o600), the file gets the mode that `open` would give it.
+    """
     temporary = file.with_name(f".{file.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
-        with temporary.open("xb") as stream:
-            stream.writelines(parts)
-            stream.flush()
+        yield temporary
+        set_usual_mode(temporary)
+        with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(file.parent)
+
+
+def set_usual_mode(path: Path) -> None:
+    """Give a file, or every file below a folder, the mode that `open` gives a new file there (0o666 less umask)."""
+    folder = path if path.is_dir() else path.parent
+    probe = folder / f".{os.getpid()}-{secrets.token_hex(4)}.part"
+    with probe.open("xb") as stream:  # `os.umask` alone could tell, and only by changing it for all threads
+        mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
+    probe.unlink()
+    for file in path.rglob("*") if path.is_dir() else (path,):
+        if file.is_file() and not file.is_symlink():
+            file.chmod(mode)
 
 
 def sync_folder(folder: Path) -> None:
@@ -71,16 +95,16 @@ def lock_folder(folder: Path) -> Iterator[None]:
             f"{folder} is in use by another run{_owner(folder)}; wait for it to end, or name another folder"
         ) from None
     try:
-        write_atomic(folder / _OWNER_NAME, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+        write_atomic(folder / OWNER_NAME, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
         yield
     finally:
         if lock.lock_counter == 1:
-            (folder / _OWNER_NAME).unlink(missing_ok=True)
+            (folder / OWNER_NAME).unlink(missing_ok=True)
         lock.release()
 
 
 def _owner(folder: Path) -> str:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        owner = json.loads((folder / _OWNER_NAME).read_text())
+        owner = json.loads((folder / OWNER_NAME).read_text())
         return f" (process {owner['pid']} on {owner['host']})"
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shlex
@@ -72,6 +73,15 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def usable_memory_bytes() -> int:
+    """Memory of this machine, or less where a container has less; 0 where nobody can tell."""
+    limits = [int((_memory_gib() or 0) * 2**30)]
+    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):  # the file says "max" where there is no limit
+            limits.append(int(Path(file).read_text()))
+    return min(limits)
 
 
 def _git(folder: Path, *args: str) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Mapping
 from pathlib import Path as File
 from typing import Any
@@ -14,6 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from hamster.files import replacing
+
 
 def save(
     file: File, modules: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer], known: Mapping[str, Any]
@@ -23,11 +24,9 @@ def save(
     for name, optimiser in optimisers.items():
         for i, state in optimiser.state_dict()["state"].items():
             tensors.update({f"{name}/{i}/{key}": torch.as_tensor(value) for key, value in state.items()})
-    part = file.with_suffix(".part")
-    save_file({k: v.detach().clone().contiguous() for k, v in tensors.items()}, part, {"facts": json.dumps(known)})
-    with part.open("rb") as written:
-        os.fsync(written.fileno())
-    part.replace(file)
+    own = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
+    with replacing(file) as part:
+        save_file(own, part, {"facts": json.dumps(known)})
 
 
 def load(

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from hamster.cli import main
+from hamster.cli.plan_image import SAMPLE
 
 GOOD = "<ans>[(0.25, 0.32), <action>Close Gripper</action>, (0.74, 0.21), <action>Open Gripper</action>]</ans>"
 COMMANDS = ("demo", "plan", "convert", "eval", "train", "label")
@@ -110,6 +111,7 @@ def test_convert_refuses_what_is_no_text(tmp_path, capsys):
         (("convert", "--from", "hamstre", "answer.txt"), ("unknown dialect 'hamstre'", "Did you mean 'hamster'?")),
         (("label", "tabeltop:3", "-o", "x"), ("unknown source 'tabeltop'", "Did you mean 'tabletop'?")),
         (("label", "tabletop", "-o", "x"), ("tabletop:N",)),
+        (("label", "-o", "x"), ("name a source",)),
         (("label", "offdomain:many", "-o", "x"), ("whole number", "'many'")),
         (("label", "offdomain:0", "-o", "x"), ("N >= 1",)),
         (("label", "rlbench:nowhere", "-o", "x"), ("no folder 'nowhere'",)),
@@ -179,3 +181,16 @@ def test_a_bug_of_ours_keeps_its_traceback(monkeypatch, tmp_path):
     (tmp_path / "answer.txt").write_text(GOOD)
     with pytest.raises(ZeroDivisionError):
         main(["convert", str(tmp_path / "answer.txt")])
+
+
+SENTENCE = "put the red cube on the blue plate"
+CUBE, PLATE = (42.6 / 480, 358.1 / 480), (357.8 / 480, 358.4 / 480)  # where the simulator has them
+
+
+def test_plan_answers_the_sample_image_and_names_it_where_there_is_no_other(tmp_path, capsys):
+    assert main(["plan", str(SAMPLE), SENTENCE, "--out", str(tmp_path)]) == 0
+    path = json.loads((tmp_path / "path.json").read_text())
+    closed = path["uv"][path["gripper"].index("closed")]
+    assert np.hypot(*np.subtract(closed, CUBE)) < 0.06 and np.hypot(*np.subtract(path["uv"][-1], PLATE)) < 0.06
+    capsys.readouterr()
+    assert str(SAMPLE) in refused(capsys, "plan", str(tmp_path / "table.png"), SENTENCE)

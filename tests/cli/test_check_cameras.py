@@ -57,7 +57,7 @@ def test_wrong_cameras_are_an_error_of_one_line(check, tmp_path):
 def test_nothing_known_is_no_success(check):
     with pytest.raises(ValueError, match=r"nothing is known .* nothing moves"):
         check(episode(lambda view: replace(view, rgb=np.zeros_like(view.rgb))))
-    with pytest.raises(ValueError, match="no calibrated camera"):
+    with pytest.raises(ValueError, match="no episode could be read; the first of 1: a: b"):
         check(Unreadable("a", "b"))
 
 

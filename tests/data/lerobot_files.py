@@ -3,7 +3,9 @@
 import io
 import json
 import pickle
+from fractions import Fraction
 
+import av
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,9 +35,10 @@ def states(frames):
 
 
 def picture(episode, frame, size=SIZE):
-    """Red says which episode, green which frame."""
+    """Red says which episode, green which frame; the lowest quarter is bluer: no image is of one colour."""
     rgb = np.full((size[1], size[0], 3), 30, np.uint8)
     rgb[..., 0], rgb[..., 1] = 40 + 40 * episode, 40 + 8 * frame
+    rgb[-size[1] // 4 :, :, 2] = 200
     return rgb
 
 
@@ -51,8 +54,13 @@ def png(rgb):
 
 
 def write_dataset(folder, version="v3.0", lengths=(8, 6, 7), images="video", tasks=None, states=states, extra=None,
-                  names=STATE, sidecar=True, key=FRONT, timestamps=None):  # fmt: skip
-    """`extra(frames) -> {column: list}` adds columns; `tasks[e]` has an instruction per episode or per frame."""
+                  names=STATE, sidecar=True, key=FRONT, timestamps=None, shown=None, keys=None):  # fmt: skip
+    """`extra(frames) -> {column: list}` adds columns; `tasks[e]` has an instruction per episode or per frame.
+
+    `shown[e]` are the numbers of the frames in the video of episode e, each shown at its time; all of them by default.
+    `keys` are the cameras, if it is not `key` alone; `shown` may then give such a list for each of them, by name.
+    """
+    keys = keys or (key,)
     tasks = tasks or [f"do thing {e % 2}" for e in range(len(lengths))]
     of_frame = [[t] * n if isinstance(t, str) else list(t) for t, n in zip(tasks, lengths, strict=True)]
     known = list(dict.fromkeys(t for each in of_frame for t in each))
@@ -68,16 +76,20 @@ def write_dataset(folder, version="v3.0", lengths=(8, 6, 7), images="video", tas
         }
         if images == "parquet":
             cells = [{"bytes": png(picture(e, i)), "path": f"frame-{i:06d}.png"} for i in range(n)]
-            columns[key] = pa.array(cells)
+            for name in keys:
+                columns[name] = pa.array(cells)
         columns |= {name: pa.array(values) for name, values in (extra(n) if extra else {}).items()}
         tables.append(pa.table(columns))
         start += n
     (folder / "meta").mkdir(parents=True)
-    (_write_v30 if version == "v3.0" else _write_v21)(folder, tables, known, of_frame, images == "video", key)
+    frames = {name: (shown.get(name) if isinstance(shown, dict) else shown) or [range(n) for n in lengths]
+              for name in keys}  # fmt: skip
+    write = _write_v30 if version == "v3.0" else _write_v21
+    write(folder, tables, known, of_frame, frames if images == "video" else {})
     features = {
         "observation.state": {"dtype": "float32", "shape": [states(2).shape[1]], "names": names},
-        key: {"dtype": "video" if images == "video" else "image", "shape": [SIZE[1], SIZE[0], 3],
-              "names": ["height", "width", "channels"]},
+        **{name: {"dtype": "video" if images == "video" else "image", "shape": [SIZE[1], SIZE[0], 3],
+                  "names": ["height", "width", "channels"]} for name in keys},
     }  # fmt: skip
     info = {"codebase_version": version, "fps": FPS, "features": features, "total_episodes": len(lengths)}
     (folder / "meta" / "info.json").write_text(json.dumps(info | {"robot_type": "test", "chunks_size": 1000}))
@@ -92,7 +104,7 @@ def write_sidecar(folder, key=FRONT, **changes):
     (folder / "meta" / "cameras.json").write_text(json.dumps({key: entry | changes}))
 
 
-def _write_v21(folder, tables, known, of_frame, videos, key):
+def _write_v21(folder, tables, known, of_frame, frames):
     lines = [{"task_index": i, "task": task} for i, task in enumerate(known)]
     (folder / "meta" / "tasks.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     listed = [{"episode_index": e, "tasks": list(dict.fromkeys(of_frame[e])), "length": len(t)}
@@ -102,28 +114,28 @@ def _write_v21(folder, tables, known, of_frame, videos, key):
         file = folder / "data" / "chunk-000" / f"episode_{e:06d}.parquet"
         file.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(table, file)
-        if videos:
-            file = folder / "videos" / "chunk-000" / key / f"episode_{e:06d}.mp4"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with VideoWriter(file, FPS) as writer:
-                for i in range(len(table)):
-                    writer.add(picture(e, i))
+        for key, shown in frames.items():
+            film = {i: picture(e, i) for i in shown[e]}
+            write_video(folder / "videos" / "chunk-000" / key / f"episode_{e:06d}.mp4", film)
 
 
-def _write_v30(folder, tables, known, of_frame, videos, key):
+def _write_v30(folder, tables, known, of_frame, frames):
     """Two episodes to a data file, all to one video."""
     pq.write_table(
         pa.table({"task_index": range(len(known)), "__index_level_0__": known}), folder / "meta/tasks.parquet"
     )
     rows, at = [], 0
+    starts = {key: np.cumsum([0, *(max(each, default=-1) + 1 for each in shown)]) for key, shown in frames.items()}
     for e, table in enumerate(tables):
-        rows.append({
+        row = {
             "episode_index": e, "tasks": list(dict.fromkeys(of_frame[e])), "length": len(table),
             "data/chunk_index": 0, "data/file_index": e // 2, "dataset_from_index": at,
-            "dataset_to_index": at + len(table), f"videos/{key}/chunk_index": 0, f"videos/{key}/file_index": 0,
-            f"videos/{key}/from_timestamp": at / FPS, f"videos/{key}/to_timestamp": (at + len(table)) / FPS,
-            "stats/observation.state/mean": [0.0] * 8,
-        })  # fmt: skip
+            "dataset_to_index": at + len(table), "stats/observation.state/mean": [0.0] * 8,
+        }  # fmt: skip
+        for key, start in starts.items():
+            row |= {f"videos/{key}/chunk_index": 0, f"videos/{key}/file_index": 0}
+            row |= {f"videos/{key}/from_timestamp": start[e] / FPS, f"videos/{key}/to_timestamp": start[e + 1] / FPS}
+        rows.append(row)
         at += len(table)
     (folder / "meta/episodes/chunk-000").mkdir(parents=True)
     pq.write_table(pa.Table.from_pylist(rows), folder / "meta/episodes/chunk-000/file-000.parquet")
@@ -133,13 +145,27 @@ def _write_v30(folder, tables, known, of_frame, videos, key):
         with pq.ParquetWriter(file, tables[0].schema) as writer:
             for table in tables[first : first + 2]:
                 writer.write_table(table)
-    if videos:
-        file = folder / "videos" / key / "chunk-000" / "file-000.mp4"
-        file.parent.mkdir(parents=True)
-        with VideoWriter(file, FPS) as writer:
-            for e, table in enumerate(tables):
-                for i in range(len(table)):
-                    writer.add(picture(e, i))
+    for key, shown in frames.items():
+        film = {int(starts[key][e]) + i: picture(e, i) for e in range(len(tables)) for i in shown[e]}
+        write_video(folder / "videos" / key / "chunk-000" / "file-000.mp4", film)
+
+
+def write_video(file, film, fps=FPS):
+    """A video whose frames are shown at number / fps: there may be gaps, at the start, too."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if sorted(film) == list(range(len(film))):
+        with VideoWriter(file, fps) as writer:
+            for number in sorted(film):
+                writer.add(film[number])
+        return
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("libx264", rate=fps, options={"crf": "12", "bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        for number in sorted(film):
+            frame = av.VideoFrame.from_ndarray(film[number], format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, fps)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
 
 
 def keypoints(frames, size=SIZE, moving=False, decimals=9):

@@ -1,4 +1,5 @@
 import pickle
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -118,6 +119,55 @@ def elsewhere(demo):
     demo["obs/agentview_rgb"] = h5py.ExternalLink("/etc/passwd", "/data")
 
 
+def elsewhere_through_a_link(demo):
+    """A link within the file, whose path goes through another file: that file would be opened, too."""
+    outside(demo)
+    del demo["obs/agentview_rgb"]
+    demo.file["door"] = h5py.ExternalLink("outside.hdf5", "/")
+    demo["obs/agentview_rgb"] = h5py.SoftLink("/door/agentview_rgb")
+
+
+def elsewhere_through_many_links(demo):
+    outside(demo)
+    del demo["obs/ee_pos"]
+    demo["obs/door"] = h5py.ExternalLink("outside.hdf5", "/")
+    demo["obs/hall"] = h5py.SoftLink("door")
+    demo.file["hall"] = h5py.SoftLink(f"{demo.name}/./obs//hall")
+    demo["obs/ee_pos"] = h5py.SoftLink("/hall/ee_pos")
+
+
+def elsewhere_as_a_whole(demo):
+    outside(demo)
+    demo.file["door"] = h5py.ExternalLink("outside.hdf5", "/")
+    demo.move("obs", "old")
+    demo["obs"] = h5py.SoftLink("/door")
+
+
+def outside(demo):
+    with h5py.File(Path(demo.file.filename).with_name("outside.hdf5"), "w") as other:
+        for name, array in demo["obs"].items():
+            other[name] = array[()]
+
+
+def elsewhere_by_mapping(demo):
+    outside(demo)
+    del demo["obs/agentview_rgb"]
+    layout = h5py.VirtualLayout((STEPS, 64, 64, 3), "u1")
+    layout[:] = h5py.VirtualSource("outside.hdf5", "agentview_rgb", (STEPS, 64, 64, 3))
+    demo["obs"].create_virtual_dataset("agentview_rgb", layout)
+
+
+def circle(demo):
+    del demo["obs/ee_pos"]
+    demo["obs/ee_pos"] = h5py.SoftLink(f"{demo.name}/obs/round")
+    demo["obs/round"] = h5py.SoftLink("ee_pos")
+
+
+def growing_circle(demo):
+    del demo["obs/ee_pos"]
+    demo["obs/ee_pos"] = h5py.SoftLink("ee_pos/ee_pos/ee_pos")
+
+
 def raw_file(demo):
     del demo["obs/ee_pos"]
     demo["obs"].create_dataset("ee_pos", (STEPS, 3), "f8", external=[("/dev/zero", 0, 24 * STEPS)])
@@ -148,7 +198,13 @@ def bomb(demo):
         (short, "5 positions and 8 rotations"),
         (few_images, r"\[5, 8\] steps"),
         (nan, "not finite"),
-        (elsewhere, "links to another file"),
+        (elsewhere, "'agentview_rgb' in .* links to another file; only"),
+        (elsewhere_through_a_link, "'agentview_rgb' in .* links to another file through 'door' in /; only"),
+        (elsewhere_through_many_links, "'ee_pos' in .* links to another file through 'door' in /data/demo_1/obs"),
+        (elsewhere_as_a_whole, "'obs' in .* links to another file through 'door' in /"),
+        (elsewhere_by_mapping, "lies in another file"),
+        (circle, "'ee_pos' in .* leads through more than 16 links, or in a circle"),
+        (growing_circle, "'ee_pos' in .* leads through more than 16 links, or in a circle"),
         (raw_file, "lies in another file"),
         (endless, "larger than 512 MiB"),
         (huge_images, "too many"),
@@ -164,6 +220,23 @@ def test_a_broken_demonstration_is_reported_and_the_others_read(tmp_path, change
     assert isinstance(broken, Unreadable) and broken.file == "a.hdf5/demo_1"
     with pytest.raises(ValueError, match=reason):
         raise ValueError(broken.reason)
+
+
+def test_links_within_the_file_are_followed(tmp_path):
+    file = write_libero(tmp_path / "a.hdf5", demos=("demo_0", "demo_1"))
+    with h5py.File(file, "r+") as h5:
+        h5.move("data/demo_1/obs/agentview_rgb", "images")
+        h5["data/demo_1/obs/agentview_rgb"] = h5py.SoftLink("../images")  # no way up in HDF5: this leads nowhere
+        h5["data/demo_1/obs/front_rgb"] = h5py.SoftLink("/data/demo_1/./obs/inner")
+        h5["data/demo_1/obs/inner"] = h5py.SoftLink("/images")
+        h5["data/demo_2"] = h5py.SoftLink("demo_1")
+        h5["data/demo_3"] = h5py.SoftLink("nowhere")
+    plain, linked, again, dangling = (Hdf5(file)[i] for i in range(4))
+    for episode in (linked, again):
+        assert sorted(episode.observations[0].views) == ["eye_in_hand", "front"]
+        for before, after in zip(plain.observations, episode.observations, strict=True):
+            assert np.array_equal(before.views["agentview"].rgb, after.views["front"].rgb)
+    assert isinstance(dangling, Unreadable) and "no group 'demo_3'" in dangling.reason
 
 
 def test_a_file_that_is_no_hdf5_is_one_item_that_cannot_be_read(tmp_path):

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import io
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from hamster.data.images import MAX_SIDE_PX, read_image
+from hamster.data.images import MAX_SIDE_PX, decode_image, read_image
 
 
 @pytest.fixture
@@ -54,9 +57,45 @@ def test_transparency_becomes_white(tmp_path):
     assert (read_image(tmp_path / "a.png") == 255).all()
 
 
-def test_sixteen_bits_are_scaled_not_clipped(tmp_path):
+def test_one_channel_of_sixteen_bits_is_depth_and_no_white_picture(tmp_path):
     Image.fromarray(np.full((8, 8), 0x8040, np.uint16)).save(tmp_path / "a.png")
-    assert (read_image(tmp_path / "a.png") == 0x80).all()
+    with pytest.raises(ValueError, match=r"a\.png has one channel of more than 8 bits, as depth has"):
+        read_image(tmp_path / "a.png")
+    Image.fromarray(np.full((8, 8), 0x80, np.uint8)).save(tmp_path / "b.png")
+    assert (read_image(tmp_path / "b.png") == 0x80).all()
+
+
+def test_images_of_data_sets_are_decoded_in_the_same_way_at_their_own_size(picture):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    encoded = io.BytesIO()
+    Image.fromarray(picture).save(encoded, "PNG", exif=exif)
+    assert np.array_equal(decode_image(encoded.getvalue(), "frame 3"), np.rot90(picture, -1))
+    wide = io.BytesIO()
+    Image.new("RGBA", (3000, 20), (0, 0, 0, 0)).save(wide, "PNG")
+    assert decode_image(wide.getvalue(), "frame 3").shape == (20, 3000, 3)
+    assert (decode_image(wide.getvalue(), "frame 3") == 255).all()
+    with pytest.raises(ValueError, match="frame 3 is not a PNG"):
+        decode_image(b"GIF89a", "frame 3")
+
+
+@pytest.mark.parametrize("kind", ["segments", "fill", "scans", "chunks"])
+def test_millions_of_empty_parts_are_refused_at_once(picture, kind):
+    encoded = io.BytesIO()
+    Image.fromarray(picture).save(encoded, "PNG" if kind == "chunks" else "JPEG", progressive=True)
+    data = encoded.getvalue()
+    scan = data[data.rfind(b"\xff\xda") : -2]
+    chunk = b"\0\0\0\0teSt" + zlib.crc32(b"teSt").to_bytes(4, "big")
+    bomb = {
+        "segments": data[:2] + b"\xff\xe5\0\2" * 100_000 + data[2:],
+        "fill": data[:2] + b"\xff" * 100_000 + data[2:],
+        "scans": data[:-2] + scan * 1000 + data[-2:],
+        "chunks": data[:33] + chunk * 100_000 + data[33:],
+    }[kind]
+    with pytest.raises(ValueError, match="more segments or scans"):
+        decode_image(bomb, "bomb")
+    few = {"segments": data[:2] + b"\xff\xe5\0\2" * 100 + data[2:], "chunks": data[:33] + chunk * 100 + data[33:]}
+    assert decode_image(few.get(kind, data), "fine").shape == picture.shape
 
 
 @pytest.mark.parametrize("form", ["GIF", "BMP", "TIFF"])

@@ -35,6 +35,25 @@ def test_reads_droid(tmp_path):
     assert episode.provenance.extra == {"dataset": "droid", "file_path": "/raw/trajectory.h5"}
 
 
+def test_words_that_change_hold_for_their_steps_and_others_for_all(tmp_path):
+    changing = droid_episode() | {"steps/language_instruction": [b"open it"] * 2 + [b""] + [b"close it"] * 2}
+    once = droid_episode() | {"steps/language_instruction": [b"open it"] + [b""] * 4}
+    dataset(tmp_path, [changing, once], droid_features())
+    episode, other = Rlds(tmp_path)[0], Rlds(tmp_path)[1]
+    assert episode.instructions == ("move the cup",)
+    assert [(part.text, part.first, part.stop) for part in episode.parts] == [("open it", 0, 2), ("close it", 3, 5)]
+    assert other.instructions == ("open it", "move the cup") and other.parts == ()
+
+
+def test_words_and_states_of_another_number_of_steps_are_refused(tmp_path):
+    state = "steps/observation/cartesian_position"
+    unaligned = droid_episode() | {"steps/language_instruction": [b"open it", b"close it"]}
+    shorter = droid_episode() | {state: droid_episode()[state][:-6]}
+    dataset(tmp_path, [unaligned, shorter], droid_features())
+    assert "has 2 texts for 5 steps" in Rlds(tmp_path)[0].reason
+    assert "cartesian_position has values of 4 steps, and there are images of 5" in Rlds(tmp_path)[1].reason
+
+
 def test_droids_gripper_is_turned_round_and_its_wrist_becomes_a_tip(tmp_path):
     dataset(tmp_path, [droid_episode()], droid_features())
     episode = Rlds(tmp_path)[0]

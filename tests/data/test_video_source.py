@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from hamster.data import Episode, Unreadable
-from hamster.data.video_notes import words_of
 from hamster.data.video_source import Video, read_video
 from hamster.data.video_writer import write_video
 from tests.data.real import real_data
@@ -106,21 +105,6 @@ def test_damaged_videos_come_as_unreadable(tmp_path, film):
 def test_no_video_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="names no video"):
         Video(str(tmp_path / "*.mp4"))
-
-
-@pytest.mark.parametrize(
-    ("stem", "words"),
-    [
-        ("ep_0_have_the_r_in_the_left_cup", "have the r in the left cup"),
-        ("00_human_place_coke_can_upright", "place coke can upright"),
-        ("human_demo", "human demo"),
-        ("IMG_1234", "IMG 1234"),
-        ("___", "___"),
-        ("7", "7"),
-    ],
-)
-def test_file_names_say_what_is_done(stem, words):
-    assert words_of(stem) == words
 
 
 def test_real_clips_with_their_instructions():

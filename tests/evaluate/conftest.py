@@ -6,15 +6,6 @@ from hamster.evaluate import EvalConfig, evaluate
 from tests.evaluate.fakes import open_bench
 
 
-@pytest.fixture(autouse=True, scope="session")
-def same_commit():
-    """Somebody may commit while the tests run."""
-    with pytest.MonkeyPatch.context() as patch:
-        for user in ("run", "ablation"):
-            patch.setattr(f"hamster.evaluate.{user}.git_commit", lambda: "0" * 40)
-        yield
-
-
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """A finished run of four arms on three scenes: its config and what `evaluate` returned."""

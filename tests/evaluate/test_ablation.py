@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -118,19 +119,26 @@ def test_a_cell_that_holds_more_episodes_counts_those_asked_for(config):
     assert rates(ablate(config, open_bench=fakes.open_bench))["follows", "training", "oracle"] == (3, 3)
 
 
-def test_a_cell_that_another_commit_began_begins_anew_but_other_scenes_are_kept(config, monkeypatch):
+def test_cells_of_other_code_or_weights_are_refused_or_measured_anew(config, monkeypatch):
     ablate(config, open_bench=fakes.open_bench)
-    whole = [line for cell in cells(config) for line in (cell.config.out / "rollouts.jsonl").read_text().splitlines()]
-    first = cells(config)[0].config.out
-    lines = (first / "rollouts.jsonl").read_text().splitlines()
-    (first / "rollouts.jsonl").write_text(lines[0] + "\n")
-    for user in ("run", "ablation"):
-        monkeypatch.setattr(f"hamster.evaluate.{user}.git_commit", lambda: "1" * 40)
-    table = ablate(config, open_bench=fakes.open_bench)
-    assert len(whole) == sum(len((c.config.out / "rollouts.jsonl").read_text().splitlines()) for c in cells(config))
-    assert len(table["rows"]) == 9
-    with pytest.raises(ValueError, match="holds another run"):
-        ablate(replace(config, seed=5), open_bench=fakes.open_bench)
+    (Path(config.policies[1]) / "config.json").write_text(json.dumps({"actor": {"conditioners": [], "width": 9}}))
+    with pytest.raises(ValueError, match=r"blind-training holds another run \(policy weights was \w{12}, is \w{12}\)"):
+        ablate(config, open_bench=fakes.open_bench)
+    asked = []
+
+    def noting(config: EvalConfig):
+        asked.append(config.out.name)
+        return fakes.open_bench(config)
+
+    ablate(replace(config, restart=True), open_bench=noting)
+    assert asked == ["blind-training", "blind-moved"]
+    ablate(config, open_bench=noting)
+    assert len(asked) == 2
+    monkeypatch.setattr("hamster.evaluate.identity.code_digests", lambda: {"scene code": "1" * 64})
+    with pytest.raises(
+        ValueError, match=r"follows-training holds another run \(scene code was \w{12}, is 111111111111"
+    ):
+        ablate(config, open_bench=fakes.open_bench)
 
 
 def test_scenes_with_two_tasks_have_neighbouring_seeds(tmp_path):

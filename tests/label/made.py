@@ -12,6 +12,7 @@ from tests.data.rlbench_files import camera
 
 def image(i, size=16):
     rgb = np.full((size, size, 3), i % 256, np.uint8)
+    rgb[-1] = (i + 128) % 256  # an image of one colour shows nothing
     path = Path([[0.1, 0.2], [0.5, i / 1000]], [Gripper.UNKNOWN, Gripper.CLOSED], [0.5, 0.6])
     mentions = [Mention(0, 4, (0, 1)), Mention(5, 9, (1,))]
     annotation = Annotation(f"take thing {i}", path, "pick_place", mentions, 1, None)

@@ -78,7 +78,7 @@ def test_a_right_camera_passes():
         (seen_by(np.diag([1.5, 1.5, 1]) @ LENS), "scaled intrinsics: they are those of an image 1.5 times as large"),
         (seen_by(LENS * [[0.5, 0.5, 1], [0.5, 0.5, 1], [1, 1, 1]]), "focal length: 2 times"),
         (off_by([0, 0.2, 0]), "away from anything that moves"),
-        (off_by([0, 0, -2]), "in the image"),
+        (off_by([0, 0, -2]), "behind the camera"),
     ],
 )
 def test_a_wrong_camera_is_found_out_and_the_mistake_named(change, words):
@@ -124,12 +124,46 @@ def test_a_camera_that_moves_is_not_judged_by_motion():
 
 
 @pytest.mark.parametrize(
-    "blind",
-    [[], [episode(lambda view: replace(view, camera=None))], [replace(episode(), tool_poses_world=None)]],
+    ("blind", "reason"),
+    [
+        ([], "no episode could be read"),
+        ([episode(lambda view: replace(view, camera=None))], "no camera of front is calibrated"),
+        ([replace(episode(), tool_poses_world=None)], "poses were not recorded"),
+    ],
 )
-def test_nothing_to_check_is_an_error(blind):
-    with pytest.raises(ValueError, match="no calibrated camera"):
+def test_nothing_to_check_is_an_error_with_its_true_reason(blind, reason):
+    with pytest.raises(ValueError, match=reason):
         check_cameras(blind)
+
+
+def narrowed(left_px):
+    """What a camera sees whose image begins at a column of the other one's."""
+    lens = LENS.copy()
+    lens[0, 2] -= left_px
+
+    def narrow(view):
+        rgb = np.ascontiguousarray(view.rgb[:, left_px:])
+        return replace(view, rgb=rgb, camera=Camera(lens, CAMERA.world_from_camera, WIDTH - left_px, HEIGHT))
+
+    return narrow
+
+
+def test_an_arm_that_leaves_the_view_proves_nothing():
+    (check,) = check_cameras([episode(narrowed(62)), episode(narrowed(62), seed=1)])
+    assert 0.05 < check.in_view < 0.5 and check.verdict == "unknown", check
+    assert "in view in only" in check.reason
+
+
+def test_an_arm_that_is_out_of_view_for_a_while_does_not_spoil_the_evidence():
+    (check,) = check_cameras([episode(narrowed(40)), episode(narrowed(40), seed=1)])
+    assert 0.5 < check.in_view < 0.95 and check.verdict == "right", check
+
+
+def test_a_camera_with_fewer_images_than_states_is_checked_by_those_it_has():
+    whole = episode()
+    shorter = [replace(o, views=o.views if i < 30 else {}) for i, o in enumerate(whole.observations)]
+    (check,) = check_cameras([replace(whole, observations=shorter)])
+    assert check.verdict == "right" and check.frames < 24
 
 
 def test_pictures_show_the_tips_and_the_fix():

@@ -74,15 +74,25 @@ class PulledPlugError(Exception):
     """What a power cut looks like from inside."""
 
 
-@pytest.mark.parametrize("stop", [0, 3, 4, 5, 9])
+def stop_after(done):
+    """For `on_items`: pull the plug when so many are done."""
+
+    def on_items(so_far):
+        if so_far >= done:
+            raise PulledPlugError
+
+    return on_items
+
+
+@pytest.mark.parametrize("stop", [0, 4, 8, 10])
 def test_an_interrupted_run_goes_on_and_ends_up_the_same(tmp_path, stop):
-    items = [image(i) for i in range(10)]
-    whole = write([Listed(tuple(items))], tmp_path / "whole")
+    whole = write([Images(10)], tmp_path / "whole", engine="inline")
     with pytest.raises(PulledPlugError):
-        write([Listed((*items[:stop], PulledPlugError(), *items[stop + 1 :]))], tmp_path / "broken")
+        write([Images(10)], tmp_path / "broken", on_items=stop_after(stop))
     assert not (tmp_path / "broken" / "manifest.json").exists()
-    done = [PulledPlugError()] * (stop // 4 * 4)  # what was written is not read again
-    assert write([Listed((*done, *items[len(done) :]))], tmp_path / "broken")["digest"] == whole["digest"]
+    done = [PulledPlugError()] * stop  # what was written is not read again
+    rest = Listed((*done, *map(image, range(stop, 10))), uri="test:images")
+    assert write([rest], tmp_path / "broken", strict=True)["digest"] == whole["digest"]
 
 
 def test_killed_at_random_moments_it_ends_up_the_same(tmp_path):
@@ -111,7 +121,7 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("engine", ["local", "ray"])
 def test_neither_engine_nor_workers_show_in_what_is_written(tmp_path, engine):
     if engine == "ray":
-        pytest.importorskip("ray", reason="Ray is an extra: pip install 'hamster-vla[ray]'")
+        pytest.importorskip("ray", reason="Ray is an extra: the extra `ray`")
     alone = write([Images(12, broken=5)], tmp_path / "alone")
     shared = write([Images(12, broken=5)], tmp_path / engine, workers=2, engine=engine)
     assert shared["digest"] == alone["digest"] and shared["counts"] == alone["counts"]
@@ -132,12 +142,11 @@ def test_a_damaged_shard_is_made_again(tmp_path):
 
 
 def test_a_journal_that_was_cut_off_is_believed_up_to_there(tmp_path):
-    items = [image(i) for i in range(10)]
     with pytest.raises(PulledPlugError):
-        write([Listed((*items[:9], PulledPlugError()))], tmp_path)
+        write([Images(10)], tmp_path, on_items=stop_after(8))
     journal = (tmp_path / "journal.jsonl").read_bytes()
     (tmp_path / "journal.jsonl").write_bytes(journal[:-20])
-    write([Listed(tuple(items))], tmp_path)
+    write([Images(10)], tmp_path)
     assert len(list(read_annotated(tmp_path))) == 10
 
 

@@ -47,7 +47,7 @@ def test_pictures_show_the_paths():
 
 
 def test_a_recording_for_rerun(tmp_path):
-    pytest.importorskip("rerun", reason="Rerun is an extra: pip install 'hamster-vla[rerun]'")
+    pytest.importorskip("rerun", reason="Rerun is an extra: the extra `rerun`")
     write_episode(tmp_path / "in" / "episode0", steps=3)
     items = [*labelled_items(RLBench(tmp_path / "in"), Options()), image(1), Unreadable("a", "torn")]
     assert list(recorded(items, tmp_path / "show.rrd")) == items

@@ -14,7 +14,7 @@ from hamster.path import Gripper
 from tests.label.hands.test_track import hand_at
 from tests.label.tracking.drawn import pick_and_place
 
-pytest.importorskip("cv2", reason="videos are tracked with OpenCV: pip install 'hamster-vla[data]'")
+pytest.importorskip("cv2", reason="videos are tracked with OpenCV: the extra `data`")
 
 
 class Knows:

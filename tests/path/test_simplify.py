@@ -111,7 +111,7 @@ def test_a_hundred_thousand_corners_exhaust_neither_the_stack_nor_the_patience()
 @pytest.mark.filterwarnings("ignore:Arrays of 2-dimensional vectors")
 def test_within_epsilon_where_the_usual_package_is_not():
     """It measures to infinite lines, and so forgets where a path turns back."""
-    rdp = pytest.importorskip("rdp", reason="the package rdp is an extra: pip install 'hamster-vla[bench]'").rdp
+    rdp = pytest.importorskip("rdp", reason="the package rdp is an extra: the extra `bench`").rdp
     rng = np.random.default_rng(5)
     theirs, ours = [], []
     for _ in range(50):

@@ -48,7 +48,7 @@ def test_the_same_question_has_the_same_answer(planner):
 
 @pytest.mark.parametrize(
     ("instruction", "reason"),
-    [("", "empty"), (" \n ", "empty"), ("push " * 401, "2004 characters"), ("杯" * 1000, "too many words")],
+    [("", "empty"), (" \n ", "empty"), ("push " * 401, "2004 characters"), ("杯" * 1000, "too long for this model")],
 )
 def test_bad_instructions_are_refused_in_one_line(planner, instruction, reason):
     with pytest.raises(PlanError, match=reason) as caught:

@@ -7,9 +7,12 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from hamster.cli import main
 from hamster.planner import load_planner, train
 from hamster.planner.learning.config import PRESENCE, PRESETS
+from hamster.planner.planner import find_planner
 from hamster.planner.train import train_planner
+from tests.modes import unusual
 from tests.planner import drawn
 
 STEPS = 6
@@ -64,9 +67,25 @@ def test_a_finished_training_only_reports(data, trained):
 
 
 def test_metrics_go_to_tensorboard_and_the_model_can_plan(trained):
-    assert list((trained / "tensorboard").glob("events.*"))
+    assert list((trained / "tensorboard").glob("events.*")) and unusual(trained) == []
     plan = load_planner(trained / "model").plan(np.asarray(Image.new("RGB", (50, 40), "grey")), "touch the red ball")
     assert 1 <= len(plan.path) <= 8 and 0 <= plan.path.score <= 1
+
+
+def test_the_command_line_changes_steps_batch_and_seed(data, trained, tmp_path, monkeypatch, capsys):
+    """Tuning takes the bundled planner where no other is named; what the recipe has no use for is refused."""
+    calls = []
+    monkeypatch.setattr(train, "train_planner", lambda *arguments: calls.append(arguments))
+    command = ["train", "planner", "--config", "finetune", "--data", str(data), "--out", str(tmp_path)]
+    assert main([*command, "--steps", "4", "--batch", "2", "--seed", "5"]) == 0
+    assert main([*command, "--model", str(trained / "model"), "--steps", "4"]) == 0
+    (config, _, _, start), (_, _, _, other) = calls
+    assert (config.steps, config.batch, config.seed) == (4, 2, 5) and start == find_planner("nano")
+    assert other == trained / "model"
+    assert main(["train", "planner", "--config", "nano", "--data", str(data), "--steps", "4"]) == 0
+    assert calls[-1][3] is None  # from nothing
+    assert main([*command, "--steps", "0"]) == 2 and "must be >= 1" in capsys.readouterr().err
+    assert main([*command, "--lr", "1"]) == 2 and "takes --steps, --batch and --seed" in capsys.readouterr().err
 
 
 def test_a_budget_is_needed(data, tmp_path):

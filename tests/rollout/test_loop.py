@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hamster.path import NotInViewError, Path
+from hamster.policy import PolicyError
 from hamster.rollout import BrokenEnvironmentError, SafetyFilter, rollout
 from tests.rollout.fakes import START, FakeEnv, FakePlanner, FakePolicy, a_path
 
@@ -84,6 +85,17 @@ def test_a_motion_that_is_not_finite_moves_nothing(bad):
     env = FakeEnv()
     result = rollout(env, FakePlanner(), FakePolicy((pose,)))
     assert result.outcome == "motion_refused" and "not finite" in result.message and env.commands == []
+
+
+def test_a_policy_whose_answer_is_no_motion_ends_the_episode_as_such():
+    class Broken(FakePolicy):
+        def act(self, observation, path, instruction=""):
+            raise PolicyError("the policy's answer is not finite (position)")
+
+    env = FakeEnv()
+    result = rollout(env, FakePlanner(), Broken())
+    assert result.outcome == "policy_error" and not result.success and env.commands == []
+    assert "not finite" in result.message
 
 
 def test_a_motion_out_of_the_workspace_moves_nothing():

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from hamster.cli.compute import Compute
 from hamster.cli.names import listed
 
 
 @dataclass(frozen=True)
-class Ablate:
+class Ablate(Compute):
     """Compare policies in every arm and from every camera on the same scenes; or train the variants first.
 
     Writes ablation.md, ablation.json and ablation.png. The same command again goes on where it stopped.
@@ -19,6 +20,8 @@ class Ablate:
     """Policies, separated by commas: names of bundled ones or checkpoint folders."""
     planners: str = "oracle,nano,shuffled,none"
     """Arms, as in `hamster eval`. Policies that see no path are asked in the arm `none` only."""
+    dialect: str | None = None
+    """As in `hamster eval`."""
     cameras: str = "training,moved"
     """Where the camera stands: as in training, or 25 degrees aside."""
     episodes: int = 60
@@ -31,6 +34,8 @@ class Ablate:
     """Result folder."""
     workers: int | None = None
     """Processes; one per core if not given."""
+    restart: bool = False
+    """Measure anew what was measured by other code, or of other weights, which is refused otherwise."""
     train: bool = False
     """Train variants first, all combinations of the next three, and compare them with the policies named above."""
     config: str = "flow,views"

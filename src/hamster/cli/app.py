@@ -24,7 +24,8 @@ from hamster.cli.parity import Parity
 from hamster.cli.plan import Plan
 from hamster.cli.serve import Serve
 from hamster.cli.train import Train
-from hamster.extras import NotInstalledError, missing_extra
+from hamster.extras import NotInstalledError, explain
+from hamster.stopped import RunStoppedError
 
 Command = (
     Annotated[Demo, tyro.conf.subcommand("demo")]
@@ -74,6 +75,8 @@ def parse(argv: Sequence[str]) -> Command:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit code: 0, 2 for a user's error, 130 for Ctrl-C.
 
+    It is 1 for a run that stopped because what it needs went away, and that the same command continues.
+
     Set HAMSTER_TRACEBACK=1 to see where an error came from.
     """
     # Bundled models load in a blink; transformers would draw a bar for each.
@@ -83,8 +86,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # somebody piped us into `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (*USER_ERRORS, ModuleNotFoundError) as error:
-        known = missing_extra(error) if isinstance(error, ModuleNotFoundError) else error
+    except RunStoppedError as error:
+        sys.stderr.write(f"hamster: {_one_line(error)}\n")
+        return 1
+    except (*USER_ERRORS, ImportError) as error:
+        known = error if isinstance(error, USER_ERRORS) else explain(error)
         if known is None or os.environ.get("HAMSTER_TRACEBACK"):
             raise
         sys.stderr.write(f"hamster: {_one_line(known)}\n")

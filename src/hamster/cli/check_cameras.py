@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,13 +38,26 @@ class CheckCameras:
         from PIL import Image
 
         from hamster.cli.sources import open_source
-        from hamster.label.check_cameras import check_cameras
+        from hamster.label.check_cameras import NotCalibratedError, check_cameras
         from hamster.label.sheet import contact_sheet
 
         if self.episodes < 1 or not 0 < self.max_distance < 1:
             raise ValueError("episodes must be >= 1 and max-distance in (0, 1)")
-        episodes = _some(open_source(self.source, self.seed), self.episodes)
-        checks = check_cameras(episodes, self.max_distance, _leave_out)
+        source, unreadable = open_source(self.source, self.seed), list[str]()
+
+        def leave_out(file: str, reason: str) -> None:
+            unreadable.append(f"{file}: {reason}")
+            sys.stderr.write(f"left out {unreadable[-1]}\n")
+
+        try:
+            checks = check_cameras(_some(source, self.episodes, leave_out), self.max_distance, leave_out)
+        except NotCalibratedError as error:
+            advice = getattr(source, "advice", "")
+            sys.stderr.write(f"{advice}\n" if advice else "")
+            raise ValueError(f"{self.source}: {error}" + (f": {advice.partition(': ')[0]}" if advice else "")) from None
+        except ValueError as error:
+            first = f"; the first of {len(unreadable)}: {unreadable[0]}" if unreadable else ""
+            raise ValueError(f"{self.source}: {error}{first}") from None
         self.out.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(contact_sheet([picture for check in checks for picture in check.pictures])).save(self.out)
         for check in checks:
@@ -53,10 +66,13 @@ class CheckCameras:
         if wrong:
             raise ValueError(f"the cameras of {self.source} are off, see {self.out}: {'; '.join(wrong)}")
         if all(check.verdict == "unknown" for check in checks):
-            raise ValueError(f"nothing is known about the cameras of {self.source}: {checks[0].reason}; see {self.out}")
+            reasons = "; ".join(f"{check.camera}: {check.reason}" for check in checks)
+            raise ValueError(f"nothing is known about the cameras of {self.source}: {reasons}; see {self.out}")
 
 
-def _some(source: Source, count: int) -> Iterator[tuple[Episode, Mapping[str, NDArray[np.float64]]]]:
+def _some(
+    source: Source, count: int, leave_out: Callable[[str, str], None]
+) -> Iterator[tuple[Episode, Mapping[str, NDArray[np.float64]]]]:
     """Episodes spread over the source, the first one among them, with their keypoints where the source knows any.
 
     What cannot be read is said and passed over.
@@ -66,10 +82,6 @@ def _some(source: Source, count: int) -> Iterator[tuple[Episode, Mapping[str, ND
     for index in sorted({round(i * (len(source) - 1) / max(count - 1, 1)) for i in range(count)}):
         item = source[index]
         if isinstance(item, Unreadable):
-            _leave_out(item.file, item.reason)
+            leave_out(item.file, item.reason)
         elif isinstance(item, Episode):
             yield item, source.keypoints_uv(index) if hasattr(source, "keypoints_uv") else {}
-
-
-def _leave_out(file: str, reason: str) -> None:
-    sys.stderr.write(f"left out {file}: {reason}\n")

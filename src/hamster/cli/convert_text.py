@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hamster.cli.names import unknown
+from hamster.data.text import decode_text
 
 if TYPE_CHECKING:
     from hamster.path.dialects import Size
@@ -27,10 +28,7 @@ def read_text(file: str) -> str:
             raw = stream.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
         raise ValueError(f"{file} is longer than {MAX_BYTES} bytes; that is no model's answer")
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file} is not UTF-8 text (byte {error.start})") from None
+    return decode_text(raw, file)
 
 
 def convert_text(text: str, source: str, target: str = JSON, image_size: str = "") -> str:

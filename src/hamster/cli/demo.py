@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from hamster.cli.compute import Compute
+
 
 @dataclass(frozen=True)
-class Demo:
+class Demo(Compute):
     """Let the bundled planner draw paths and the bundled policy follow them; compare with three controls."""
 
     episodes: int = 24
@@ -24,5 +26,8 @@ class Demo:
         from hamster.cli.show import show_summary, with_progress
         from hamster.evaluate import EvalConfig, evaluate
 
-        config = EvalConfig(out=self.out, episodes=self.episodes, seed=self.seed, workers=self.workers, restart=True)
+        config = EvalConfig(
+            out=self.out, episodes=self.episodes, seed=self.seed, workers=self.workers, restart=True,
+            device=self.device, dtype=self.dtype,
+        )  # fmt: skip
         show_summary(evaluate(config, with_progress), self.out / "report.html")

@@ -5,23 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from hamster.cli.compute import Compute
 from hamster.cli.names import listed
 
 
 @dataclass(frozen=True)
-class Eval:
+class Eval(Compute):
     """Measure planners and a policy on the same scenes; writes eval_info.json, report.html and a film per episode.
 
     `hamster eval planner` measures a planner alone: see `hamster eval planner --help`.
     """
 
     out: Path = Path("outputs/eval")
-    """Result folder. The same command again continues an interrupted run."""
+    """Result folder. The same command again continues an interrupted run; of other weights or code it is refused."""
     suite: str = "tabletop"
     """tabletop; tabletop-moved: the camera stands 25 degrees aside; counterfactual: two tasks a scene, two episodes, in
     the same words, so that only the path of the arm `oracle` tells them apart."""
     planner: str = "oracle,nano,shuffled,none"
-    """Arms, separated by commas: oracle, shuffled, none, the name of a bundled planner, or a checkpoint's folder."""
+    """Arms, separated by commas: oracle, shuffled, none, the name of a bundled planner, a checkpoint's folder, a hub id
+    OWNER/NAME, or http://HOST:PORT/v1#MODEL for a server that speaks OpenAI's protocol, as `hamster serve planner`."""
+    dialect: str | None = None
+    """In which the planners answer that are not bundled; by default as their checkpoint or server says."""
     policy: str = "nano"
     """Name of a bundled policy, or a checkpoint's folder."""
     episodes: int = 60
@@ -34,9 +38,12 @@ class Eval:
     """Ask the planner again every so many keyposes; 0: once, on the first image."""
     workers: int | None = None
     """Processes; one per core if not given. The results do not depend on it."""
+    restart: bool = False
+    """Throw away what a finished run, or one of other weights or code, left in the folder."""
 
     def run(self) -> None:
         """Runs what is not done yet and prints the table."""
+        from hamster.cli.planners import check_measured, continued_later, say_assumed_dialects
         from hamster.cli.show import show_summary, with_progress
         from hamster.evaluate import EvalConfig, evaluate
 
@@ -50,5 +57,13 @@ class Eval:
             families=listed(self.families),
             replan=self.replan,
             workers=self.workers,
+            restart=bool(self.restart),
+            dialect=self.dialect,
+            device=self.device,
+            dtype=self.dtype,
         )
-        show_summary(evaluate(config, with_progress), self.out / "report.html")
+        with continued_later():
+            say_assumed_dialects(config.planners, config.dialect)
+            info = evaluate(config, with_progress)
+        show_summary(info, self.out / "report.html")
+        check_measured(info)

@@ -15,35 +15,48 @@ class Label:
     """Write a label set: images, and every frame of every episode, with the path from there to the end."""
 
     sources: Positional[tuple[str, ...]]
-    """One or more of tabletop:N, offdomain:N, rlbench:DIR, lerobot:DIR, rlds:DIR, hdf5:FILE, video:GLOB, sketch:DIR,
-    points:JSON, trace:JSON."""
+    """One or more of tabletop:N, tabletop-images:N, offdomain:N, rlbench:DIR, lerobot:DIR, rlds:DIR, hdf5:FILE or DIR,
+    video:GLOB, sketch:DIR, points:FILE, trace:FILE."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
-    """Folder of the label set. The same command again continues an interrupted run."""
+    """Folder of the label set. The same command again continues an interrupted run, and follows a source that has
+    changed: only items that are new or changed are labelled."""
     seed: int = 0
     """Of the generators; the readers have no use for it."""
-    engine: Literal["local", "ray"] = "local"
-    """Where the work is done: on this machine's cores or on a Ray cluster. The labels do not depend on it."""
+    engine: Literal["local", "ray", "inline"] = "local"
+    """Where the work is done: on this machine's cores or on a Ray cluster; inline is for debuggers: in this process,
+    which a bad item may end. The labels do not depend on it."""
     workers: int | None = None
     """Processes; one per core if not given. The labels do not depend on it."""
     format: Literal["hamster", "lerobot", "trl", "llava"] = "hamster"
     """hamster is what `hamster train` reads; the others are written from it, into a folder of that name in `out`."""
     camera: str | None = None
-    """Of whose images the paths of episodes are; the first one if not given."""
+    """Of whose images the paths of episodes are, by name or last words; the one that shows most if not given."""
     epsilon: float = 0.05
     """Of the simplification, relative to the image."""
     video: Literal["auto", "hands", "tracking"] = "auto"
     """How the tip is found in videos of which no robot was recorded."""
     strict: bool = False
     """Stop at the first item that cannot be read, instead of counting it and going on."""
+    item_timeout: float = 300.0
+    """Seconds that one item may take before it is given up as failed; 0 is no limit."""
+    item_memory: float | None = None
+    """GiB of memory that one item's process may fill before it is given up as failed; half of this machine's if not
+    given, 0 is no limit."""
+    retry_failed: bool = False
+    """Try again what failed in an earlier run into the same folder."""
 
     def run(self) -> None:
         """Opens the sources, writes the labels, and prints what came of it as one line of JSON."""
         import json
 
         from hamster.cli.sources import open_source
+        from hamster.label.dataset import item_limits
         from hamster.label.one import Options
         from hamster.label.run import label, summary
         from hamster.provenance import usable_cores
+
+        if not self.sources:
+            raise ValueError("name a source, tabletop:10 for instance; `hamster label --help` lists them")
 
         if self.format != "hamster":
             from hamster.label.export import export, writer
@@ -51,7 +64,8 @@ class Label:
             writer(self.format)  # what it lacks is said before the work, not after it
         manifest = label(
             [open_source(uri, self.seed) for uri in self.sources], self.out, seed=self.seed, engine=self.engine,
-            workers=self.workers or usable_cores(), strict=self.strict,
+            workers=self.workers or usable_cores(), strict=self.strict, retry_failed=self.retry_failed,
+            limits=item_limits(self.item_timeout, self.item_memory),
             options=Options(self.camera, self.epsilon, self.video),
         )  # fmt: skip
         if self.format != "hamster":

@@ -22,16 +22,17 @@ class Parity:
     """A label set of demonstrations. It is packed anew, into a temporary folder."""
     frames: int = 64
     """Frames to compare, spread evenly over the label set."""
+    device: str | None = None
+    """Where the policy computes, in both; on a GPU where there is one if not given."""
 
     def run(self) -> None:
         """Prints a line per field, and one for bfloat16."""
         import numpy as np
 
-        from hamster.policy.checkpoint import load
+        from hamster.policy import load_policy
         from hamster.policy.learning.parity import parity
-        from hamster.policy.policy import find_policy
 
-        found = parity(load(find_policy(self.checkpoint)), self.data, self.frames)
+        found = parity(load_policy(self.checkpoint, device=self.device).actor, self.data, self.frames)
         for each in found.fields:
             verdict = f"{each.differing} of {each.frames} frames differ" if each.differing else "identical"
             sys.stdout.write(f"{each.field:20} largest difference {each.largest:.3g}  {verdict}\n")

@@ -6,12 +6,14 @@ from rich.console import Console
 
 from hamster.cli.ablate import Ablate
 from hamster.cli.names import listed
+from hamster.cli.planners import continued_later, say_assumed_dialects
 from hamster.cli.show import with_progress
 from hamster.evaluate.ablation import ablate
 from hamster.evaluate.ablation_plan import AblationConfig, seconds_left
 from hamster.evaluate.variants import Variant, variants
 from hamster.evaluate.variants import seconds_left as training_left
 from hamster.extras import extra
+from hamster.files import lock_folder
 
 console = Console()
 
@@ -22,11 +24,14 @@ def run_ablation(options: Ablate) -> None:
     if options.dry_run:
         _say_plan(options, found)
         return
-    for variant in (each for each in found if not each.is_trained):
-        console.print(f"training {variant.name}", style="bold")
-        with extra("train"):
-            variant.train(options.data, options.out / "train" / "packs")
-    ablate(_config(options, found), with_progress)
+    with lock_folder(options.out), continued_later():
+        for variant in found:
+            if not variant.is_trained:
+                console.print(f"training {variant.name}", style="bold")
+            with extra("train"):
+                variant.train(options.data, options.out / "train" / "packs")
+        say_assumed_dialects(listed(options.planners), options.dialect)
+        ablate(_config(options, found), with_progress)
     console.print((options.out / "ablation.md").read_text(), soft_wrap=True, markup=False)
     console.print(f"look at {options.out / 'ablation.png'}", soft_wrap=True)
 
@@ -52,6 +57,10 @@ def _config(options: Ablate, found: list[Variant]) -> AblationConfig:
         seed=options.seed,
         workers=options.workers,
         counterfactual=options.counterfactual,
+        restart=bool(options.restart),
+        dialect=options.dialect,
+        device=options.device,
+        dtype=options.dtype,
     )
 
 

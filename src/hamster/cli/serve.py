@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 
 from tyro.conf import subcommand
 
+from hamster.cli.compute import Compute
 from hamster.extras import extra
 
 
 @dataclass(frozen=True)
-class ServePolicy:
+class ServePolicy(Compute):
     """Serve a policy over openpi's websocket protocol until Ctrl-C or SIGTERM; `/healthz` on the same port."""
 
     policy: str = "nano"
@@ -43,11 +44,11 @@ class ServePolicy:
             message_bytes=self.message_mib << 20, clients=self.clients, deadline_s=self.deadline_s,
             inference_s=self.inference_s,
         )  # fmt: skip
-        serve_policy(self.policy, self.host, self.port, limits, self.verbose)
+        serve_policy(self, limits)
 
 
 @dataclass(frozen=True)
-class ServePlanner:
+class ServePlanner(Compute):
     """Serve a planner over HTTP until Ctrl-C or SIGTERM: /v1/plan, /v1/chat/completions, /chat/completions as
     HAMSTER_beta's server has it, /v1/models, /health, /metrics."""
 
@@ -55,6 +56,10 @@ class ServePlanner:
     """Name of a bundled planner, a checkpoint's folder or hub id, or http://HOST:PORT/v1#MODEL for one elsewhere."""
     backend: Literal["transformers", "vllm"] = "transformers"
     """What runs the model. vllm starts a server of its own behind this one, or with an address uses that one."""
+    dialect: str | None = None
+    """In which the model answers; by default as its checkpoint or its own server says. Not for a vllm of its own."""
+    refusals: bool = True
+    """Let the planner say that what it is asked for is not in view, if it can; without, it always draws."""
     name: str = ""
     """What clients call the model; else the last part of its name."""
     host: str = "127.0.0.1"

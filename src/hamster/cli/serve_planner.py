@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hamster.cli.listen import api_key_for
+from hamster.cli.planners import say_assumed_dialects
 from hamster.planner import load_planner
 from hamster.planner.backend import Backend
+from hamster.planner.identity import planner_identity
 from hamster.planner.loading import load_processor
-from hamster.planner.planner import located
+from hamster.planner.planner import is_address, located
 from hamster.planner.serve import Limits, Served, create_app
 from hamster.planner.serve.run import Server, address, bound
 from hamster.planner.serve.upstream import Upstream
@@ -42,7 +44,7 @@ def serve_planner(options: ServePlanner, limits: Limits) -> None:
         stack.enter_context(_sigterm_unwinds())
         listener = stack.enter_context(bound(options.host, options.port))
         served = stack.enter_context(_served(options))
-        threads = THREADS_ELSEWHERE if options.backend == "vllm" or _is_address(options.model) else 1
+        threads = THREADS_ELSEWHERE if options.backend == "vllm" or is_address(options.model) else 1
 
         def ready() -> None:
             print(f"serving {served.name} on {address(listener)}: /v1/plan, /v1/chat/completions", flush=True)  # noqa: T201
@@ -71,21 +73,32 @@ def _sigterm_unwinds() -> Iterator[None]:
 @contextmanager
 def _served(options: ServePlanner) -> Iterator[Served]:
     """What is served; its process, if it has one of its own, ends with the block."""
-    name = options.name or _name_of(options.model)
-    if options.backend == "transformers":
-        planner = load_planner(options.model)
-        yield Served(name, planner, planner.backend, planner.dialect, takes_regex=_takes_regex(planner.backend))
-    elif _is_address(options.model):
-        planner = load_planner(options.model)
-        url, key = options.model.partition("#")[0].rstrip("/"), os.environ.get("OPENAI_API_KEY", "none")
-        yield Served(name, planner, planner.backend, planner.dialect, Upstream(url, key, planner.backend.name))
+    name, abstains = options.name or _name_of(options.model), None if options.refusals else False
+    identity = planner_identity(options.model, options.dialect)
+    if options.backend == "transformers" or is_address(options.model):
+        say_assumed_dialects([options.model], options.dialect)
+        planner = load_planner(options.model, dialect=options.dialect, abstains=abstains, **options.computed)
+        upstream = None
+        if options.backend == "vllm":
+            url, key = options.model.partition("#")[0].rstrip("/"), os.environ.get("OPENAI_API_KEY", "none")
+            upstream = Upstream(url, key, planner.backend.name)
+        takes_regex = upstream is not None or _takes_regex(planner.backend)
+        yield Served(
+            name, planner, planner.backend, planner.dialect, upstream, takes_regex=takes_regex, identity=identity
+        )
     else:
+        if options.dialect is not None:
+            raise ValueError("--dialect goes with --backend transformers, or with an address as --model")
         model, arguments = located(options.model), shlex.split(options.vllm_arguments)
         processor = load_processor(model)
         python, template = options.vllm_python or sys.executable, template_for(processor)
         with Vllm(model, name, python, arguments, template) as vllm:
             planner, upstream = behind(vllm, name, model, processor, options.deadline_s)
-            yield Served(name, planner, planner.backend, planner.dialect, upstream, is_alive=lambda: vllm.is_alive)
+            planner = planner.always_drawing() if abstains is False else planner
+            yield Served(
+                name, planner, planner.backend, planner.dialect, upstream, is_alive=lambda: vllm.is_alive,
+                identity=identity,
+            )  # fmt: skip
 
 
 def _takes_regex(backend: Backend) -> bool:
@@ -94,12 +107,8 @@ def _takes_regex(backend: Backend) -> bool:
     return family is not None and family.constraints is None
 
 
-def _is_address(model: str) -> bool:
-    return model.startswith(("http://", "https://"))
-
-
 def _name_of(model: str) -> str:
     """What clients call it: the model's name behind an address, the last part of a folder or hub id."""
-    if _is_address(model):
+    if is_address(model):
         return model.partition("#")[2] or "planner"
     return Path(model).resolve().name if Path(model).is_dir() else model.rpartition("/")[2]

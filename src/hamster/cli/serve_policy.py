@@ -6,22 +6,27 @@ import asyncio
 import copy
 import logging
 import signal
+from typing import TYPE_CHECKING
 
 from hamster.cli.listen import api_key_for
 from hamster.policy import load_policy
 from hamster.policy.serve import Limits, PolicyServer, about
 
+if TYPE_CHECKING:
+    from hamster.cli.serve import ServePolicy
 
-def serve_policy(name: str, host: str, port: int, limits: Limits, verbose: bool) -> None:
+
+def serve_policy(options: ServePolicy, limits: Limits) -> None:
     """Serves a policy by the name of a bundled one, or from a folder. SIGTERM answers what is in work, then ends.
 
     Raises:
         ValueError: if there is no such policy, or others could reach it and there is no key.
         OSError: if the port is taken.
     """
+    name, host, port = options.policy, options.host, options.port
     api_key = api_key_for(host)
-    logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, format="%(asctime)s %(message)s")
-    policy = load_policy(name)
+    logging.basicConfig(level=logging.DEBUG if options.verbose else logging.WARNING, format="%(asctime)s %(message)s")
+    policy = load_policy(name, device=options.device, dtype=options.dtype)
 
     def ready(bound: int) -> None:
         print(f"serving {name} on ws://{host}:{bound}, health on http://{host}:{bound}/healthz", flush=True)  # noqa: T201

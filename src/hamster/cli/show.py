@@ -14,6 +14,7 @@ from rich.table import Table
 from hamster.evaluate.journal import Record
 from hamster.evaluate.report_parts import in_words
 from hamster.evaluate.trials import short_name
+from hamster.rollout.record import UNMEASURED
 
 BAR = 10
 
@@ -22,13 +23,18 @@ def with_progress(records: Iterable[Record], n_done: int, n_all: int) -> Iterato
     """Passes the records through and shows how far they have come, arm by arm."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     tally: dict[str, list[int]] = {}
+    n_unmeasured = 0
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task("loading", total=n_all, completed=n_done)
         for record in records:
             yield record
             won, n = tally.setdefault(record["arm"], [0, 0])
-            tally[record["arm"]] = [won + bool(record["success"]), n + 1]
+            if record.get("outcome") == UNMEASURED:
+                n_unmeasured += 1
+            else:
+                tally[record["arm"]] = [won + bool(record["success"]), n + 1]
             text = "  ".join(f"{short_name(arm)} {won}/{n}" for arm, (won, n) in sorted(tally.items()))
+            text += f"  not measured {n_unmeasured}" if n_unmeasured else ""
             bar.update(task, advance=1, description=text)
 
 

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from hamster.cli.sources import open_source
 from hamster.label.dataset import read_manifest
+from hamster.label.episodes import REASONS
 from hamster.label.one import Options
 from hamster.label.sheet import contact_sheet
 from hamster.label.survey import Found, Survey, labelled_items, stored_items, survey
@@ -79,6 +80,10 @@ def _print(counted: Survey, console: Console) -> None:
     if frames["total"]:
         span = f"{frames['shortest']} to {frames['longest']} frames, median {frames['median']:.0f}"
         table.add_row("episodes", f"{span}, {frames['total']} in all")
+    for reason, number in facts["frames_left_out"].items():
+        table.add_row("", f"[yellow]{number} frames left out {escape(REASONS.get(reason, reason))}[/]")
+    for note, number in list(facts["notes"].items())[:8]:
+        table.add_row("", f"{number} x {escape(note)}")
     for camera, number in facts["cameras"].items():
         table.add_row("camera", f"{number} x {escape(camera)}")
     for name in ("methods", "tasks", "waypoints", "gripper_events"):

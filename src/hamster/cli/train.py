@@ -27,8 +27,8 @@ class Train:
     """Label sets written by `hamster label`, for a planner several, each DIR or DIR:weight; outputs/labels/planner or
     …/policy if not given."""
     model: str | None = None
-    """A planner to fine-tune: a bundled one's name, or folder or hub id of any vision-language model; nano starts from
-    nothing if not given."""
+    """A planner to fine-tune: a bundled one's name, or folder or hub id of any vision-language model. If not given,
+    --config finetune starts from the bundled nano, --config nano from nothing."""
     out: Path | None = None
     """Where checkpoints and TensorBoard metrics go; outputs/train/planner or …/policy if not given."""
     conditioners: str | None = None
@@ -36,7 +36,7 @@ class Train:
     demonstrations: float | None = None
     """Of a policy, the share of each family's demonstrations that it learns from."""
     steps: int | None = None
-    """Of the optimiser, for a policy or a fine-tuned planner."""
+    """Of the optimiser; the configuration's own if not given."""
     seed: int | None = None
     """Of all that is drawn in training."""
     by_heart: bool = False
@@ -46,7 +46,7 @@ class Train:
     lr: float | None = None
     """Of a fine-tuned planner, the highest learning rate."""
     batch: int | None = None
-    """Of a fine-tuned planner, samples a step, of all processes together."""
+    """Of a planner, samples a step (for nano, images), of all processes together."""
     micro_batch: int | None = None
     """Of a fine-tuned planner, samples at once on a device; the rest of the batch is accumulated."""
     dry_run: bool = False

@@ -9,6 +9,9 @@ from typing import Any
 from hamster.extras import extra
 from hamster.planner.learning.pictures import Part
 
+OWN = ("steps", "batch", "seed")  # what the nano planner's configurations let one change
+FROM_NANO = ("finetune", "refusal")  # those that tune a trained planner
+
 
 def train_planner(config: str, parts: list[Part], model: str | None, out: Path, dry: bool, changes: Any) -> None:
     """Trains to the end of the configuration, or, if `dry`, says what that will take.
@@ -16,7 +19,7 @@ def train_planner(config: str, parts: list[Part], model: str | None, out: Path, 
     Args:
         config: its name.
         parts: label sets.
-        model: to start from; for the nano planner None starts anew.
+        model: to start from; None is the bundled nano planner where the configuration tunes one, and else nothing.
         out: where everything goes.
         dry: only look.
         changes: of the configuration, and "dialect"; None leaves one as it is.
@@ -32,14 +35,22 @@ def train_planner(config: str, parts: list[Part], model: str | None, out: Path, 
         dialect = changes.pop("dialect", None)
         _fine_tune(config, replace(chosen, **changes), parts, model, out, dry, dialect)
         return
-    if dry or changes:
-        named = ", ".join(["--dry-run"] * bool(dry) + [f"--{key.replace('_', '-')}" for key in changes])
-        raise ValueError(f"{named} belong to fine-tuning (--config lora, say, and --model): {config} has none")
+    others = [
+        f"--{key.replace('_', '-')}" for key in {**changes, **({"dry_run": dry} if dry else {})} if key not in OWN
+    ]
+    if others:
+        raise ValueError(
+            f"{', '.join(others)} can be set where another model is fine-tuned (--config lora, say, and --model); "
+            f"--config {config} is the nano planner's own recipe and takes --steps, --batch and --seed"
+        )
+    if min(changes.get("steps", 1), changes.get("batch", 1)) < 1:
+        raise ValueError("steps and batch must be >= 1")
     from hamster.planner.planner import find_planner
 
     with extra("train"):
         from hamster.planner.train import train_planner as train_nano
-    train_nano(chosen, parts, out, find_planner(model) if model else None)
+    start = model or ("nano" if config in FROM_NANO else None)
+    train_nano(replace(chosen, **changes), parts, out, find_planner(start) if start else None)
 
 
 def _fine_tune(

@@ -1,5 +1,6 @@
 """Records, and one reader or writer per format."""
 
+from hamster.data.inputs import FilePart, Inputs
 from hamster.data.records import (
     AnnotatedImage,
     Annotation,
@@ -7,13 +8,14 @@ from hamster.data.records import (
     Drawing,
     Episode,
     ImageObject,
+    Instruction,
     Keyposes,
     Mention,
     Observation,
     Provenance,
     View,
 )
-from hamster.data.source import Item, Source
+from hamster.data.source import Item, Source, Tracked
 from hamster.data.unreadable import Unreadable
 
 __all__ = [
@@ -22,13 +24,17 @@ __all__ = [
     "Conversation",
     "Drawing",
     "Episode",
+    "FilePart",
     "ImageObject",
+    "Inputs",
+    "Instruction",
     "Item",
     "Keyposes",
     "Mention",
     "Observation",
     "Provenance",
     "Source",
+    "Tracked",
     "Unreadable",
     "View",
 ]

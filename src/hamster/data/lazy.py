@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol, overload, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.data.records import Observation
+from hamster.data.records import Episode, Instruction, Observation
 
 
 class LazyObservations(Sequence[Observation]):
@@ -18,6 +19,11 @@ class LazyObservations(Sequence[Observation]):
     @abstractmethod
     def read(self, i: int) -> Observation:
         """Number i, 0 <= i < length; ValueError, in one line, if it is damaged."""
+
+    def without_image(self, camera: str) -> frozenset[int]:
+        """The frames of which this camera is known to have no image, before any is decoded."""
+        del camera
+        return frozenset()
 
     @overload
     def __getitem__(self, index: int) -> Observation: ...
@@ -35,3 +41,48 @@ class Shrinks(Protocol):
 
     def small(self, i: int, camera: str, side_px: int) -> NDArray[np.uint8]:
         """The image of one camera (h, w, 3), its longer side `side_px` long at most, or not much longer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen(LazyObservations):
+    """Some of the observations, still read only when they are asked for."""
+
+    observations: Sequence[Observation]
+    numbers: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def read(self, i: int) -> Observation:
+        """One frame."""
+        return self.observations[self.numbers[i]]
+
+    def without_image(self, camera: str) -> frozenset[int]:
+        """See `LazyObservations`."""
+        lacking = without_image(self.observations, camera)
+        return frozenset(i for i, number in enumerate(self.numbers) if number in lacking)
+
+
+def without_image(observations: Sequence[Observation], camera: str) -> frozenset[int]:
+    """The frames of which this camera is known to have no image, before any is decoded."""
+    if isinstance(observations, LazyObservations):
+        return observations.without_image(camera)
+    return frozenset(i for i, observation in enumerate(observations) if camera not in observation.views)
+
+
+def chosen_frames(episode: Episode, numbers: Sequence[int]) -> Episode:
+    """Return the episode with these of its frames (ascending numbers) alone, and what is known of them."""
+    if len(numbers) == len(episode.observations):
+        return episode
+    rows = np.asarray(numbers, np.intp)
+    spans = ((part, *np.searchsorted(rows, [part.first, part.stop]).tolist()) for part in episode.parts)
+    keyposes = episode.keyposes
+    return replace(
+        episode,
+        observations=Chosen(episode.observations, tuple(rows.tolist())),
+        tool_poses_world=None if episode.tool_poses_world is None else episode.tool_poses_world[rows],
+        gripper=None if episode.gripper is None else episode.gripper[rows],
+        actions=None if episode.actions is None else episode.actions[rows],
+        keyposes=None if keyposes is None else replace(keyposes, next=keyposes.next[rows]),
+        parts=tuple(Instruction(part.text, first, stop) for part, first, stop in spans if stop > first),
+    )

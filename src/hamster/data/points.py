@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from hamster.data.inputs import FilePart, Inputs
 from hamster.data.inside import inside
 from hamster.data.records import Conversation, Provenance
 from hamster.data.unreadable import Unreadable
@@ -76,16 +77,31 @@ class Points:
         except (ValueError, OSError, RecursionError) as error:
             return Unreadable(f"{self.file.name}#{index}", str(error) or "nested too deeply")
 
+    def inputs(self, index: int) -> Inputs:
+        """The text of the conversation, and where its image is; the image itself stays where it is."""
+        try:
+            image = self._image(json.loads(self.text(index)))
+        except (ValueError, OSError, AttributeError, RecursionError) as error:
+            image = str(error)
+        name = f"{self.file.name}#{index}"
+        return Inputs(name, [self.part(index)], json.dumps([name, image]))
+
     def text(self, index: int) -> bytes:
         """The JSON of one conversation, as it stands in the file; ValueError if the file breaks off there."""
-        with _mapped(self.file) as data:
-            with closing(_elements(data, self._starts[index // _EVERY])) as elements:  # which holds on to the data
-                start, end = next(islice(elements, index % _EVERY, None))
-            if end < 0:
-                raise ValueError("the file is cut off or damaged here")
-            if end - start > MAX_BYTES:
-                raise ValueError(f"a conversation of {(end - start) >> 20} MiB; at most {MAX_BYTES >> 20} MiB are read")
-            return data[start:end]
+        return self.part(index).read()
+
+    def part(self, index: int) -> FilePart:
+        """Where that text is; ValueError as for `text`."""
+        with (
+            _mapped(self.file) as data,
+            closing(_elements(data, self._starts[index // _EVERY])) as elements,  # which holds on to the data
+        ):
+            start, end = next(islice(elements, index % _EVERY, None), (0, -1))
+        if end < 0:
+            raise ValueError("the file is cut off or damaged here")
+        if end - start > MAX_BYTES:
+            raise ValueError(f"a conversation of {(end - start) >> 20} MiB; at most {MAX_BYTES >> 20} MiB are read")
+        return FilePart(self.file, start, end)
 
     def _conversation(self, text: bytes, index: int) -> Conversation:
         try:

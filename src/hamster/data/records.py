@@ -74,17 +74,28 @@ class Keyposes:
     touches: NDArray[np.bool_] | None = None
 
 
+@dataclass(frozen=True)
+class Instruction:
+    """Words that hold for some frames of an episode only: from `first` to before `stop`."""
+
+    text: str
+    first: int
+    stop: int
+
+
 @dataclass(frozen=True, eq=False)
 class Episode:
     """One demonstration, its observations read only when they are indexed.
 
     Attributes:
-        instructions: phrasings of the same task, at least one.
-        observations: a sequence that may decode an image when it is indexed.
+        instructions: phrasings of the one task that all its frames show; () where nobody named that.
+        observations: a sequence that may decode an image when it is indexed. A camera that has no image of a frame is
+            not among that frame's views.
         tool_poses_world: (T, 4, 4) and `gripper` (T,): the robot's states of all steps at once, cheap to read, so that
             labels never decode an image. None where the robot was not recorded.
         actions: (T, 8) commanded tool position, quaternion (w, x, y, z) and gripper opening, or None.
         keyposes: the few tool poses that the motion goes through, where the source knows them, or None.
+        parts: what is done in some of the frames, in order; several with the same frames are phrasings of one thing.
     """
 
     instructions: Sequence[str]
@@ -94,6 +105,12 @@ class Episode:
     gripper: NDArray[np.float64] | None = None
     actions: NDArray[np.float64] | None = None
     keyposes: Keyposes | None = None
+    parts: Sequence[Instruction] = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All that was said, without repetition: of the whole, then of its parts."""
+        return tuple(dict.fromkeys([*self.instructions, *(part.text for part in self.parts)]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ OpenCV cameras here, at the door. The recorded gripper pose is that of the tool'
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 from hamster.data import safe_pickle
 from hamster.data.images import read_image
+from hamster.data.inputs import Inputs
 from hamster.data.lazy import LazyObservations
 from hamster.data.records import Episode, Observation, Provenance, View
 from hamster.data.unreadable import Unreadable
@@ -34,7 +36,7 @@ CAMERAS = ("front", "left_shoulder", "right_shoulder", "overhead", "wrist")  # a
 STEP_S = 0.05  # RLBench's simulation step
 FILE = "low_dim_obs.pkl"
 NAMES = ("{i}.png", "{kind}_{i:04d}.png")  # of images: RLBench and PerAct, PerAct2
-_STUBS = (
+_RECORDS = (
     "rlbench.demo.Demo",
     "rlbench.backend.observation.Observation",
     "rlbench.backend.observation.UnimanualObservation",
@@ -78,6 +80,15 @@ class RLBench:
         except (ValueError, OSError) as error:
             return Unreadable(place, str(error))
 
+    def inputs(self, index: int) -> Inputs:
+        """All files of the episode, its instructions, and its task."""
+        place = self._places[index]
+        folder = self.folder / place
+        files = sorted(file for file in folder.rglob("*") if file.is_file())
+        names = [str(file.relative_to(folder)) for file in files]
+        facts = json.dumps([place, _task(folder), names])
+        return Inputs(place, [*files, *_phrase_files(folder)], facts)
+
 
 def episodes(folder: Path) -> Iterator[Episode | Unreadable]:
     """All demonstrations of `RLBench(folder)`, one after the other."""
@@ -95,7 +106,7 @@ def read_episode(folder: Path, source: str = "rlbench:") -> Episode:
         ValueError: in one line, if a file is damaged, unsafe or missing, or no camera has images.
     """
     file = folder / FILE
-    steps = _steps(safe_pickle.load(file, _STUBS))
+    steps = _steps(safe_pickle.load(file, _RECORDS))
     arm, poses, gripper = _robot(steps)
     frames = _Frames(folder, steps, poses, gripper, _cameras(folder, steps))
     phrases, task = _instructions(folder)
@@ -237,20 +248,24 @@ def _naming(folder: Path, steps: int) -> str:
 
 def _instructions(folder: Path) -> tuple[tuple[str, ...], str]:
     """Phrasings of the task and its name. RLBench keeps the phrasings with the variation, PerAct with the episode."""
-    names = [
-        part
-        for part in (folder, *folder.parents)
-        if not re.fullmatch(r"(episode|variation)\d*|episodes|all_variations", part.name)
-    ]
-    task = names[0].name if names else ""
-    for place in (folder, *list(folder.parents)[:2]):
-        file = place / "variation_descriptions.pkl"
+    task = _task(folder)
+    for file in _phrase_files(folder):
         if file.exists():
             phrases = safe_pickle.load(file)
             if not isinstance(phrases, list) or not phrases or not all(isinstance(p, str) and p for p in phrases):
                 raise ValueError("variation_descriptions.pkl is not a list of phrases")
             return tuple(phrases), task
     return (re.sub(r"[_-]+", " ", task) or "unknown task",), task
+
+
+def _task(folder: Path) -> str:
+    names = (part.name for part in (folder, *folder.parents))
+    return next((n for n in names if not re.fullmatch(r"(episode|variation)\d*|episodes|all_variations", n)), "")
+
+
+def _phrase_files(folder: Path) -> list[Path]:
+    """Where the phrasings of an episode may be, in the order in which they are looked for."""
+    return [place / "variation_descriptions.pkl" for place in (folder, *list(folder.parents)[:2])]
 
 
 def _places(folder: Path) -> Iterator[str]:

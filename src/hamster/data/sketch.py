@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data.images import read_image
+from hamster.data.inputs import Inputs
 from hamster.data.inside import inside
 from hamster.data.records import Drawing, Provenance
 from hamster.data.strokes import Strokes, of_json, read_strokes
+from hamster.data.text import decode_text, instruction_from_name, lines_of
 from hamster.data.unreadable import Unreadable
 
 Image = NDArray[np.uint8]
@@ -93,6 +95,22 @@ class Sketch:
         except (ValueError, OSError) as error:
             return Unreadable(entry.file, str(error))
 
+    def inputs(self, index: int) -> Inputs:
+        """The drawing, the clean picture, and the other drawings of the scene."""
+        index = range(len(self))[index]
+        entry, others = self._entries[index], [self._entries[i].file for i in self._members(index)]
+        file = self.folder / entry.file
+        under = [self.folder / entry.clean] if entry.clean else []
+        if file.suffix.lower() in STROKES:  # which may name their picture
+            under = sorted(f for f in file.parent.iterdir() if f.suffix.lower() in PICTURES)
+        facts = json.dumps([astuple(entry), others])
+        return Inputs(entry.file, [file, *under, *(self.folder / other for other in others)], facts)
+
+    def _members(self, index: int) -> list[int]:
+        """The nearest other drawings of the scene, in order."""
+        members = [i for i in self._scenes[self._entries[index].scene] if i != index]
+        return sorted(sorted(members, key=lambda i: abs(i - index))[:MAX_SIBLINGS])
+
     def _drawing(self, entry: _Entry, index: int) -> Drawing:
         file = inside(self.folder, entry.file)
         provenance = Provenance(self.uri, entry.file, hashlib.sha256(file.read_bytes()).hexdigest())
@@ -112,10 +130,8 @@ class Sketch:
 
     def _siblings(self, index: int, rgb: Image) -> tuple[Image, ...]:
         """The nearest other drawings of the scene that show the same picture."""
-        members = [i for i in self._scenes[self._entries[index].scene] if i != index]
-        members = sorted(members, key=lambda i: abs(i - index))[:MAX_SIBLINGS]
         found = []
-        for i in sorted(members):
+        for i in self._members(index):
             try:
                 other = read_image(inside(self.folder, self._entries[i].file))
             except (ValueError, OSError):  # which is reported in its own turn
@@ -155,7 +171,7 @@ def _relative(strokes: Strokes, picture: Image | None) -> tuple[NDArray[np.float
 def _indexed(index: Path) -> list[_Entry]:
     if index.stat().st_size > MAX_INDEX_BYTES:
         raise ValueError(f"{index} is larger than {MAX_INDEX_BYTES >> 20} MiB")
-    lines = index.read_text("utf-8", "replace").splitlines()
+    lines = lines_of(decode_text(index.read_bytes(), index.name, "replace"))
     return [_entry(line, f"{index.name}:{n}") for n, line in enumerate(lines, 1) if line.strip()]
 
 
@@ -213,6 +229,5 @@ def scene_of(name: str) -> str:
 
 
 def instruction_of(name: str) -> str:
-    """The words in a file's name; "" if they are no sentence, as in IMG_0012."""
-    words = re.sub(r"[_\-. ]+", " ", scene_of(Path(name).name)).strip()
-    return words if len(re.findall(r"[^\W\d_]{2,}", words)) >= 2 else ""
+    """Return the words in a drawing's name; "" if they are no sentence, as in IMG_0012."""
+    return instruction_from_name(scene_of(Path(name).name))

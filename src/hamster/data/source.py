@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
+from hamster.data.inputs import Inputs
 from hamster.data.records import AnnotatedImage, Conversation, Drawing, Episode
 from hamster.data.unreadable import Unreadable
 
@@ -14,7 +15,7 @@ class Source(Protocol):
     """A numbered collection of items, each of which can be read alone, in any process and any order.
 
     Sources are small and picklable: to make one lists what is there and reads nothing else. What cannot be read comes
-    as `Unreadable`, so that the items in always add up.
+    as `Unreadable`, so that the items in always add up. A source that can change is also `Tracked`.
     """
 
     @property
@@ -28,3 +29,15 @@ class Source(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Item: ...
+
+
+@runtime_checkable
+class Tracked(Protocol):
+    """A source that says what its items are made of.
+
+    Of such a source a later run labels only what is new or changed. Of any other one it believes that the items are
+    still the same, as long as they are as many.
+    """
+
+    def inputs(self, index: int) -> Inputs:
+        """What an item is made of; ValueError or OSError if the source is too damaged to say."""

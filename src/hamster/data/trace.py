@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from hamster.data.images import FORMATS, FORMATS_TEXT, read_image
+from hamster.data.inputs import Inputs
 from hamster.data.inside import inside
 from hamster.data.points import Points
 from hamster.data.records import AnnotatedImage, Annotation, Provenance, View
@@ -74,6 +75,16 @@ class Trace:
             return self._annotated(self._rows.text(index), index)
         except (ValueError, OSError, RecursionError) as error:
             return Unreadable(f"{self.file.name}#{index}", str(error) or "nested too deeply")
+
+    def inputs(self, index: int) -> Inputs:
+        """The text of the record, and its image."""
+        index = range(len(self))[index]
+        name, text = f"{self.file.name}#{index}", self._rows.part(index)
+        try:
+            images = [self._image(_record(text.read()))]
+        except (ValueError, OSError, RecursionError):
+            images = []
+        return Inputs(name, [text, *images], json.dumps([name, self.dialect, *(image.name for image in images)]))
 
     def _annotated(self, text: bytes, index: int) -> AnnotatedImage:
         record = _record(text)

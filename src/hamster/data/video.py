@@ -38,6 +38,7 @@ class VideoFile:
         size: (width, height) of the upright frames, pixels.
         fps: frames per second on average.
         times_s: (T,) float64, when each frame is shown, from the first frame's 0 on.
+        start_s: when the first frame is shown by the file's own clock: not 0 where frames before it were dropped.
 
     Raises:
         ValueError: in one line with the file's name, if it is no video, is cut off, or its frames are too large.
@@ -48,7 +49,7 @@ class VideoFile:
         self.file = Path(file)
         status = self.file.stat()
         index = _index(str(self.file), status.st_size, status.st_mtime_ns)
-        self.size, self.fps, self.times_s = index.size, index.fps, index.times_s
+        self.size, self.fps, self.times_s, self.start_s = index.size, index.fps, index.times_s, index.start_s
         self._index = index
         self._cursor: _Cursor | None = None
 
@@ -106,6 +107,7 @@ class _Index:
     pts: NDArray[np.int64]
     keys: NDArray[np.intp]
     times_s: NDArray[np.float64]
+    start_s: float
     fps: float
     size: tuple[int, int]
 
@@ -128,7 +130,7 @@ def _index(file: str, size_bytes: int, mtime_ns: int) -> _Index:
         height, width, _ = cursor.read(0).shape
     finally:
         cursor.close()
-    return _Index(pts, np.searchsorted(pts, np.sort(keys)), times_s, fps, (width, height))
+    return _Index(pts, np.searchsorted(pts, np.sort(keys)), times_s, float(pts[0]) * base, fps, (width, height))
 
 
 def _timestamps(container: Any, stream: Any, name: str) -> tuple[list[int], list[int]]:

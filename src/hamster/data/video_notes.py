@@ -10,22 +10,21 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hamster.data.text import decode_text, instruction_from_name, lines_of
+
 MAX_BYTES = 16 << 20
 MAX_WORDS = 2000  # characters of an instruction
 Box = tuple[float, float, float, float]
-# What file names begin with before they say anything: a number, who acts.
-_PREFIX = re.compile(r"^(ep|episode|clip|video|demo)?[ ]*\d+[ ]+|^(human|robot|hand)[ ]+(?=\S+[ ]\S)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Notes:
-    """Attributes: as in the module's text; at least one instruction."""
+    """Attributes: as in the module's text; an instruction is "" where nobody says what is done."""
 
     instructions: tuple[str, ...]
     crop: Box | None = None
@@ -47,7 +46,7 @@ def read_notes(file: Path) -> Notes:
     texts = record.get("instructions", record.get("instruction", record.get("task", ())))
     instructions = [texts] if isinstance(texts, str) else texts
     if not instructions and file.with_suffix(".txt").is_file():
-        instructions = _text(file.with_suffix(".txt")).splitlines()
+        instructions = lines_of(_text(file.with_suffix(".txt")))
     if not isinstance(instructions, list | tuple) or not all(isinstance(text, str) for text in instructions):
         raise ValueError(f"{place}: the instruction must be a text or a list of texts")
     phrases = tuple(text.strip()[:MAX_WORDS] for text in instructions if text.strip())
@@ -55,19 +54,17 @@ def read_notes(file: Path) -> Notes:
     if click is not None and click[0] < 0:
         raise ValueError(f"{place}: click must be [frame, u, v] with u and v in [0, 1], got {record['click']}")
     return Notes(
-        phrases or (words_of(file.stem),),
+        phrases or (instruction_from_name(file.stem),),
         _box(_numbers(record, "crop", 4, place), place),
         None if click is None else (int(click[0]), click[1], click[2]),
         str(record.get("licence", record.get("license", "")))[:200],
     )
 
 
-def words_of(stem: str) -> str:
-    """What a file's name says: `ep_0_press_the_button` -> press the button."""
-    words = " ".join(re.split(r"[\W_]+", stem)).strip()
-    while (shorter := _PREFIX.sub("", words)) != words and shorter:
-        words = shorter
-    return words or stem
+def note_files(file: Path) -> list[Path]:
+    """Where something about a video may be written: all that `read_notes` looks at."""
+    lists = (sidecar for folder in (file.parent, file.parent.parent) for sidecar in sorted(folder.glob("*.jsonl")))
+    return [file.with_suffix(".json"), file.with_suffix(".txt"), *lists]
 
 
 def _line_about(file: Path) -> tuple[dict[str, Any], str]:
@@ -81,7 +78,7 @@ def _line_about(file: Path) -> tuple[dict[str, Any], str]:
 
 
 def _lines(sidecar: Path) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(_text(sidecar).splitlines(), 1):
+    for number, line in enumerate(lines_of(_text(sidecar)), 1):
         if line.strip():
             yield _object(line, f"{sidecar.name}, line {number}")
 
@@ -99,7 +96,7 @@ def _object(text: str, place: str) -> dict[str, Any]:
 def _text(file: Path) -> str:
     if file.stat().st_size > MAX_BYTES:
         raise ValueError(f"{file.name} has more than {MAX_BYTES >> 20} MiB; split it up")
-    return file.read_text("utf-8", errors="replace")
+    return decode_text(file.read_bytes(), file.name, "replace")
 
 
 def _numbers(record: dict[str, Any], key: str, count: int, place: str) -> tuple[float, ...] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -11,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hamster.evaluate.ablation_plan import AblationConfig, cells, conditions, is_complete, is_same
+from hamster.evaluate.ablation_plan import AblationConfig, cells, is_complete
 from hamster.evaluate.ablation_report import markdown, picture
 from hamster.evaluate.ablation_table import tabulate
 from hamster.evaluate.bench import open_bench as open_real_bench
-from hamster.evaluate.config import EvalConfig
+from hamster.evaluate.outages import AGAIN
 from hamster.evaluate.pool import OpenBench
 from hamster.evaluate.run import Progress, evaluate_all
-from hamster.files import write_atomic
-from hamster.provenance import git_commit
+from hamster.files import lock_folder, write_atomic
+from hamster.stopped import RunStoppedError
 
 
 def ablate(
@@ -27,29 +26,30 @@ def ablate(
 ) -> dict[str, Any]:
     """Runs what is not done yet and writes the table.
 
-    Cells that are complete are read, whichever commit they were made by; the table says by which. One that is not goes
-    on, or begins anew if another commit began it.
+    Cells that are complete are read. One that is not goes on. What was measured by other code, or of other weights, is
+    refused, unless `config.restart` has it measured anew.
 
     Returns:
         The content of ablation.json.
 
     Raises:
-        ValueError: if there is no such policy or arm, or a cell's folder holds another run.
+        ValueError: if there is no such policy or arm, a cell's folder holds another run, or is another process's.
+        RunStoppedError: if a planner's server could not be asked; the next call goes on.
     """
-    planned = cells(config)
-    todo = [replace(c.config, restart=_is_of_another_commit(c.config)) for c in planned if not is_complete(c.config)]
-    if todo:
-        evaluate_all(todo, progress, open_bench)
-    table = tabulate(config, planned)
-    write_atomic(config.out / "ablation.json", json.dumps(table, indent=2) + "\n")
-    write_atomic(config.out / "ablation.md", markdown(table))
-    write_atomic(config.out / "ablation.png", _png(picture(table)))
+    with lock_folder(config.out):
+        planned = cells(config)
+        if todo := [cell.config for cell in planned if not is_complete(cell.config)]:
+            infos = evaluate_all(todo, progress, open_bench)
+            outages = [info["unavailable"] for info in infos if info["unavailable"]]
+            if outages:
+                n = sum(each["n"] for found in outages for each in found.values())
+                reason = next(reason for each in outages[0].values() for reason in each["reasons"])
+                raise RunStoppedError(f"{n} episodes could not be measured ({reason}); {AGAIN}")
+        table = tabulate(config, planned)
+        write_atomic(config.out / "ablation.json", json.dumps(table, indent=2) + "\n")
+        write_atomic(config.out / "ablation.md", markdown(table))
+        write_atomic(config.out / "ablation.png", _png(picture(table)))
     return table
-
-
-def _is_of_another_commit(config: EvalConfig) -> bool:
-    """Whether its episodes would be as wanted, were they made by today's code."""
-    return is_same(config) and conditions(config.out).get("git_commit") != git_commit()
 
 
 def _png(rgb: NDArray[np.uint8]) -> bytes:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hamster.evaluate.config import ARMS, FAMILIES, EvalConfig
-from hamster.evaluate.journal import Journal
+from hamster.evaluate.identity import arms_of, conditions_of
+from hamster.evaluate.journal import held_conditions, read_records
 from hamster.evaluate.trials import file_name, short_name, trials
 from hamster.policy import find_policy
 from hamster.policy.checkpoint import read_config
@@ -29,8 +28,11 @@ class AblationConfig:
         policies: bundled names or checkpoint folders. Those that see no path are asked once, in the arm "none".
         planners: arms, as in `EvalConfig`.
         cameras: names in `CAMERAS`.
-        episodes, seed, families, workers: as in `EvalConfig`; every column has the same scenes for all policies.
+        episodes, seed, families, workers, device, dtype: as in `EvalConfig`; every column has the same scenes for all
+            policies.
         counterfactual: scenes in which two paths have to lead to two outcomes; 0 for none.
+        restart: measure anew what other code, policies or planners have left in a cell's folder.
+        dialect: as in `EvalConfig`.
 
     Raises:
         ValueError: if a name is unknown, or two policies have the same one.
@@ -45,6 +47,10 @@ class AblationConfig:
     families: tuple[str, ...] = FAMILIES
     workers: int | None = None
     counterfactual: int = 0
+    restart: bool = False
+    dialect: str | None = None
+    device: str | None = None
+    dtype: str = "auto"
 
     def __post_init__(self) -> None:
         if unknown := [name for name in self.cameras if name not in CAMERAS]:
@@ -85,33 +91,24 @@ def seconds_left(config: AblationConfig, untrained: Mapping[str, bool]) -> list[
     out = []
     for cell in cells(config, untrained):
         n = cell.config.episodes * len(cell.config.planners)
-        left = 0 if is_complete(cell.config) else n
+        left = 0 if cell.policy not in untrained and is_complete(cell.config) else n
         out.append((cell.config.out.name, n, left * SECONDS_PER_EPISODE / processes))
     return out
 
 
 def is_complete(config: EvalConfig) -> bool:
-    """Whether its folder holds all its episodes, measured as it says."""
-    held = conditions(config.out)
-    if not is_same(config) or not (config.out / "eval_info.json").is_file():
+    """Whether its folder holds all its episodes, measured by the same code, policy and planners as today's."""
+    if not (config.out / "eval_info.json").is_file():
         return False
-    return {trial.key for trial in trials(config)} <= Journal(config.out, held).records().keys()
+    done = read_records(config.out / "rollouts.jsonl")
+    return all(trial.key in done for trial in trials(config)) and is_same(config)
 
 
 def is_same(config: EvalConfig) -> bool:
-    """Whether its folder holds episodes of the same scenes and policy, made by whichever commit."""
-    wanted = {"suite": config.suite, "policy": config.policy, "seed": config.seed, "families": list(config.families)}
-    held = conditions(config.out)
-    return all(held.get(name) == value for name, value in wanted.items())
-
-
-def conditions(folder: Path) -> dict[str, Any]:
-    """Under which the episodes in a folder were made; empty if there are none."""
-    try:
-        held = json.loads((folder / "conditions.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return held if isinstance(held, dict) else {}
+    """Whether what its folder holds was measured as it would be now; ValueError if there is no such policy."""
+    held = held_conditions(config.out)
+    arms = held.pop("arms", {})
+    return held == conditions_of(config) and all(arms.get(name) == now for name, now in arms_of(config).items())
 
 
 def sees_paths(policy: str) -> bool:
@@ -131,5 +128,9 @@ def _cell(config: AblationConfig, policy: str, column: str, arms: tuple[str, ...
         families=config.families,
         workers=config.workers,
         films=False,
+        restart=config.restart,
+        dialect=config.dialect,
+        device=config.device,
+        dtype=config.dtype,
     )
     return Cell(policy, column, cell)

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hamster.evaluate.ablation_plan import AblationConfig, Cell, conditions
-from hamster.evaluate.journal import Journal, Record
+from hamster.evaluate.ablation_plan import AblationConfig, Cell
+from hamster.evaluate.journal import Record, read_records
 from hamster.evaluate.stats import mcnemar
 from hamster.evaluate.summary import summarize
 from hamster.evaluate.trials import short_name, trials
@@ -56,7 +56,7 @@ def _outcomes(cell: Cell) -> list[tuple[str, dict[str, bool]]]:
 
 
 def _records(cell: Cell) -> list[Record]:
-    done = Journal(cell.config.out, conditions(cell.config.out)).records()
+    done = read_records(cell.config.out / "rollouts.jsonl")
     return [done[trial.key] for trial in trials(cell.config)]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from hamster.evaluate.config import EvalConfig
 from hamster.evaluate.film import drawn_frames, filmstrip, webp, write_film
+from hamster.evaluate.identity import dialect_for
 from hamster.evaluate.journal import Record
 from hamster.evaluate.suites import Suite, find_suite
 from hamster.evaluate.trials import Trial
@@ -60,7 +61,7 @@ class Bench:
             )
         finally:
             env.close()
-        files = self._write_pictures(trial, result) if self.films else {}
+        files = self._write_pictures(trial, result) if self.films and result.is_measured else {}
         record = {"key": trial.key, **asdict(trial), **result.to_json(), **files}
         return {**record, "wall_s": round(time.perf_counter() - start, 3)}
 
@@ -105,11 +106,16 @@ def open_bench(config: EvalConfig) -> Bench:
     from hamster.policy import load_policy
     from hamster.rollout.arms import CONTROLS
 
+    computed: dict[str, Any] = {"device": config.device, "dtype": config.dtype}
     torch.set_num_threads(1)  # the processes are the parallelism
     return Bench(
         suite=find_suite(config.suite),
-        planners={name: load_planner(name) for name in config.planners if name not in CONTROLS},
-        policy=load_policy(config.policy),
+        planners={
+            name: load_planner(name, dialect=dialect_for(name, config.dialect), **computed)
+            for name in config.planners
+            if name not in CONTROLS
+        },
+        policy=load_policy(config.policy, **computed),
         replan=config.replan,
         out=config.out,
         films=config.films,

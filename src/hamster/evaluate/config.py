@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from hamster.devices import check_dtype, choose_device
+
 ARMS = ("oracle", "nano", "shuffled", "none")
 FAMILIES = ("pick_place", "press", "knock")
 
@@ -24,10 +26,13 @@ class EvalConfig:
         replan: keyposes from one question to the planner to the next; 0 asks once.
         workers: processes, one per usable core if None. No result depends on it.
         films: keep a film, two stills and a report; without, an episode takes two thirds of the time.
-        restart: throw away what an earlier, finished run left in `out`; an unfinished one is continued all the same.
+        restart: throw away what a finished run, or one of another kind, left in `out`; an unfinished one of the same
+            kind is continued all the same.
+        device, dtype: where planners and the policy compute, and in which numbers; as in `load_planner`.
+        dialect: in which planners that are not bundled are asked to answer; None: each in its own.
 
     Raises:
-        ValueError: if a number is too small or a list is empty or repeats itself.
+        ValueError: if a number is too small, a list is empty or repeats itself, or this machine has no such device.
     """
 
     out: Path
@@ -41,11 +46,17 @@ class EvalConfig:
     workers: int | None = None
     films: bool = True
     restart: bool = False
+    dialect: str | None = None
+    device: str | None = None
+    dtype: str = "auto"
 
     def __post_init__(self) -> None:
         for name, low in (("episodes", 1), ("seed", 0), ("replan", 0)):
             if getattr(self, name) < low:
                 raise ValueError(f"{name} must be >= {low}, got {getattr(self, name)}")
+        check_dtype(self.dtype)
+        if self.device is not None:  # before processes are started
+            choose_device(self.device)
         if self.workers is not None and self.workers < 1:
             raise ValueError(f"workers must be >= 1, got {self.workers}")
         for name in ("planners", "families"):

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from hamster.files import write_atomic
+from hamster.identity import differences, plain
 
 Record = dict[str, Any]
+HEAD = "conditions.json"
 
 
 class Journal:
@@ -19,31 +21,35 @@ class Journal:
     Args:
         folder: of the run.
         conditions: what all the episodes have in common. A folder holds the episodes of one set of conditions only.
+        arms: by name what may be added to a folder later, but not change: planners, sources of images.
+        name: of the file.
 
     Raises:
-        ValueError: if the folder holds episodes that were measured under other conditions.
+        ValueError: if the folder holds episodes that were measured under other conditions; says which.
     """
 
-    def __init__(self, folder: Path, conditions: Mapping[str, Any]) -> None:
-        self._file = folder / "rollouts.jsonl"
-        self._conditions = json.loads(json.dumps(dict(conditions)))
-        head = folder / "conditions.json"
-        if self._file.exists() and head.exists():
-            self._compare(folder, json.loads(head.read_text()))
+    def __init__(
+        self,
+        folder: Path,
+        conditions: Mapping[str, Any],
+        arms: Mapping[str, Any] | None = None,
+        name: str = "rollouts.jsonl",
+    ) -> None:
+        self._file = folder / name
+        now, arms_now = plain(conditions), plain(arms or {})
+        before = held_conditions(folder)
+        arms_before = before.pop("arms", {})
+        if self.records():
+            shared = {arm: arms_before[arm] for arm in arms_now if arm in arms_before}
+            if other := differences(before | _named(shared), now | _named({arm: arms_now[arm] for arm in shared})):
+                raise ValueError(f"{folder} holds another run ({other}); name another --out, or give --restart")
+            arms_now = arms_before | arms_now
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(head, json.dumps(self._conditions, indent=2))
+        write_atomic(folder / HEAD, json.dumps({**now, "arms": arms_now}, indent=2))
 
     def records(self) -> dict[str, Record]:
         """Finished episodes by key. A last line that was cut off is no episode."""
-        found = {}
-        if self._file.exists():
-            for line in self._file.read_text().splitlines():
-                try:
-                    record = json.loads(line)
-                except json.JSONDecodeError:
-                    continue
-                found[record["key"]] = record
-        return found
+        return read_records(self._file)
 
     def append(self, record: Record) -> None:
         """Adds an episode and waits until it is on disk."""
@@ -60,9 +66,34 @@ class Journal:
         order += [key for key in found if key not in set(order)]
         write_atomic(self._file, "".join(json.dumps(found[key]) + "\n" for key in order))
 
-    def _compare(self, folder: Path, before: Mapping[str, Any]) -> None:
-        names = sorted({*before, *self._conditions})
-        other = [name for name in names if before.get(name) != self._conditions.get(name)]
-        if other and self.records():
-            changes = ", ".join(f"{name} was {before.get(name)}, is {self._conditions.get(name)}" for name in other)
-            raise ValueError(f"{folder} holds another run ({changes}); name another --out, or remove that folder")
+
+def read_records(file: Path) -> dict[str, Record]:
+    """Return the finished episodes of a journal by key; none where there is no file."""
+    found = {}
+    if file.exists():
+        for line in file.read_text().splitlines():
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            if isinstance(record, dict) and "key" in record:
+                found[record["key"]] = record
+    return found
+
+
+def held_conditions(folder: Path) -> dict[str, Any]:
+    """Return the conditions under which the episodes in a folder were made; empty if nobody noted them."""
+    try:
+        held = json.loads((folder / HEAD).read_text())
+    except (OSError, ValueError):
+        return {}
+    return held if isinstance(held, dict) else {}
+
+
+def _named(arms: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts about arms, each under a name of its own, so that a message can say which one changed."""
+    return {
+        f"{arm}'s {fact}": value
+        for arm, facts in arms.items()
+        for fact, value in (facts if isinstance(facts, dict) else {"content": facts}).items()
+    }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hamster.data import AnnotatedImage, Annotation
-from hamster.evaluate.journal import Record
+from hamster.evaluate.journal import Journal, Record
+from hamster.evaluate.outages import AGAIN, IN_A_ROW, Outages
 from hamster.path import NotInViewError, Path, PlanError
 from hamster.path.draw import draw
 from hamster.path.metrics import path_errors
-from hamster.planner import Planner
+from hamster.planner import Planner, PlannerUnavailableError
 from hamster.planner.grounding import grounding
+from hamster.stopped import RunStoppedError
 
 ABSENT = "absent"
 DRAWN_PX = 384
@@ -80,32 +83,84 @@ def questions(
         done += 1
 
 
-def ask_all(
-    images: Iterable[AnnotatedImage], planner: Planner, name: str, source: str, n: int | None, seed: int, into: Answers
-) -> Iterator[Record]:
-    """Asks all `questions`, collects the answers, and yields those that have a label."""
-    for scene, (image, annotation, absent) in enumerate(questions(images, n, seed)):
-        about = {"arm": name, "source": source, "scene": scene, "policy_s": []}
-        record, path = judge(image, annotation, planner)
-        into.in_view.append({**about, "family": annotation.task or "path", **record})
-        into.drawn.append(_drawn(image.view.rgb, path))
-        if absent is not None:
-            into.absent.append({**about, "family": ABSENT, **_in_vain(image.view.rgb, absent, planner)})
-        yield into.in_view[-1]
+@dataclass
+class Asking:
+    """Asks a planner, and keeps each answer at once; those that are kept already are not asked for again.
+
+    Attributes:
+        planner: that is asked. name: in the table.
+        journal: of the answers. outages: questions that could not be asked, which are in no journal.
+    """
+
+    planner: Planner
+    name: str
+    journal: Journal
+    outages: Outages
+
+    def __post_init__(self) -> None:
+        self._kept = self.journal.records()
+
+    def all(
+        self, images: Iterable[AnnotatedImage], source: str, n: int | None, seed: int, into: Answers
+    ) -> Iterator[Record]:
+        """Asks all `questions`, collects the answers, and yields those that have a label.
+
+        Raises:
+            RunStoppedError: if the planner could not be asked a few times in a row.
+        """
+        for scene, (image, annotation, absent) in enumerate(questions(images, n, seed)):
+            about = {"arm": self.name, "source": source, "scene": scene, "policy_s": []}
+            rgb, family = image.view.rgb, annotation.task or "path"
+            record = self._record(
+                {"key": f"{source}/{scene}", **about, "family": family},
+                partial(judge, image, annotation, self.planner),
+            )
+            if record is not None:
+                into.in_view.append(record)
+                into.drawn.append(_drawn(rgb, Path.from_json(record["path"]) if "path" in record else None))
+                yield record
+            if absent is not None:
+                in_vain = self._record(
+                    {"key": f"{source}/{scene}/{ABSENT}", **about, "family": ABSENT},
+                    partial(_in_vain, rgb, absent, self.planner),
+                )
+                into.absent += [in_vain] if in_vain is not None else []
+
+    def _record(self, about: Record, ask: Callable[[], Record]) -> Record | None:
+        """The answer that is kept, or a new one; None where the planner could not be asked."""
+        if about["key"] in self._kept:
+            return self._kept[about["key"]]
+        try:
+            record = {**about, **ask()}
+        except PlannerUnavailableError as error:
+            self.outages.note(self.name, error.reason)
+            if self.outages.has_gone(self.name):
+                raise RunStoppedError(
+                    f"stopped after {IN_A_ROW} outages in a row ({error}); what was answered is kept, and nothing else "
+                    f"is counted: {AGAIN}"
+                ) from None
+            return None
+        self.outages.answered(self.name)
+        self.journal.append(record)
+        return record
 
 
-def judge(image: AnnotatedImage, annotation: Annotation, planner: Planner) -> tuple[Record, Path | None]:
-    """A planner's answer to one instruction, and what it is worth by the rule of `grounding`."""
+def judge(image: AnnotatedImage, annotation: Annotation, planner: Planner) -> Record:
+    """A planner's answer to one instruction, and what it is worth by the rule of `grounding`.
+
+    Raises:
+        PlannerUnavailableError: if it cannot be asked now.
+    """
     path, record = _asked(image.view.rgb, annotation.instruction, planner)
     if path is None:
-        return {"success": False, **record}, None
+        return {"success": False, **record}
     masks = (_mask(image, annotation.target), _mask(image, annotation.goal))
     marks = grounding(path, annotation.path, *masks, annotation.task)
     outcome = {(True, True): "right", (True, False): "wrong end", (False, True): "wrong start"}.get(
         (marks["start"], marks["end"]), "both wrong"
     )
     errors = path_errors(path, annotation.path)
-    return {**record, "success": marks["path"], "outcome": outcome, "errors": errors}, path
+    return {**record, "success": marks["path"], "outcome": outcome, "errors": errors}
 
 
 def _in_vain(rgb: NDArray[np.uint8], instruction: str, planner: Planner) -> Record:

@@ -56,6 +56,7 @@ def calibrate(
 
     Raises:
         ValueError: if there are fewer than two paths.
+        PlannerUnavailableError: if the planner cannot be asked: a part of the answers is no sample of them.
     """
     bare, raw = _bare(planner), Raw()
     for source, images in sources.items():
@@ -89,7 +90,7 @@ def _asked(
     images: Iterable[AnnotatedImage], planner: VlmPlanner, source: str, n: int | None, seed: int, raw: Raw
 ) -> Iterable[Record]:
     for image, annotation, absent in questions(images, n, seed):
-        record, _ = judge(image, annotation, planner)
+        record = judge(image, annotation, planner)
         raw.records.append({"arm": source, **record})
         raw.in_view += _p(planner, image.view.rgb, annotation.instruction)
         if absent is not None:

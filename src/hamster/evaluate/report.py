@@ -89,7 +89,16 @@ def _table(info: Mapping[str, Any]) -> str:
 <th scope="col">95 % interval</th>{head}</tr></thead>
 <tbody>
 {rows}
-</tbody></table>{_whole_scenes(info)}</section>"""
+</tbody></table>{_whole_scenes(info)}{_unavailable(info)}</section>"""
+
+
+def _unavailable(info: Mapping[str, Any]) -> str:
+    """What is missing in the table, and why."""
+    said = "; ".join(
+        f"{escape(short_name(arm))} {found['n']} ({escape(next(iter(found['reasons'])))})"
+        for arm, found in info.get("unavailable", {}).items()
+    )
+    return f'<p class="why">Not measured, as the planner could not be asked: {said}.</p>' if said else ""
 
 
 def _whole_scenes(info: Mapping[str, Any]) -> str:

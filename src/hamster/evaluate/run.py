@@ -6,20 +6,25 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from hamster.evaluate.bench import open_bench as open_real_bench
 from hamster.evaluate.config import EvalConfig
-from hamster.evaluate.journal import Journal, Record
+from hamster.evaluate.identity import arms_of, conditions_of
+from hamster.evaluate.journal import Journal, Record, held_conditions
+from hamster.evaluate.outages import AGAIN, IN_A_ROW, Outages
 from hamster.evaluate.pool import OpenBench, n_workers, run_trials
 from hamster.evaluate.report import report
 from hamster.evaluate.suites import find_suite
 from hamster.evaluate.summary import summarize
 from hamster.evaluate.trials import Trial, trials
-from hamster.files import write_atomic
-from hamster.provenance import git_commit, run_info
+from hamster.files import lock_folder, write_atomic
+from hamster.provenance import run_info
+from hamster.rollout.record import UNMEASURED
+from hamster.stopped import RunStoppedError
 
 Progress = Callable[[Iterable[Record], int, int], Iterable[Record]]
 
@@ -35,10 +40,13 @@ def evaluate(
         open_bench: loads the models, in each process once.
 
     Returns:
-        The content of eval_info.json.
+        The content of eval_info.json. Episodes in which a planner's server could not be asked are not in it, but named
+        under "unavailable", and run again by the next call.
 
     Raises:
-        ValueError: if a name is unknown, or the folder holds another run.
+        ValueError: if a name is unknown, the folder holds another run, or another process is at work in it.
+        PlannerUnavailableError: if a planner's server cannot even be asked what it serves.
+        RunStoppedError: if a planner's server could not be asked a few times in a row; the next call goes on.
     """
     return evaluate_all([config], progress, open_bench)[0]
 
@@ -49,13 +57,22 @@ def evaluate_all(
     """As `evaluate`, many tables on the same processes, one table after the other."""
     for config in configs:
         _check(config)
+    with ExitStack() as stack:
+        for config in configs:
+            stack.enter_context(lock_folder(config.out))
+        return _evaluate_all(configs, progress, open_bench)
+
+
+def _evaluate_all(
+    configs: Sequence[EvalConfig], progress: Progress | None, open_bench: OpenBench
+) -> list[dict[str, Any]]:
     planned = [trials(config) for config in configs]
     info, start = run_info(configs[0].seed), time.perf_counter()
     journals = [_open_journal(*table) for table in zip(configs, planned, strict=True)]
     done = [journal.records() for journal in journals]
     todo = [(i, trial) for i, listed in enumerate(planned) for trial in listed if trial.key not in done[i]]
-    found = _kept(run_trials(todo, configs, open_bench), journals)
-    n_all = sum(map(len, planned))
+    n_all, outages = sum(map(len, planned)), [Outages() for _ in configs]
+    found = _kept(run_trials(todo, configs, open_bench), journals, outages)
     for _ in progress(found, n_all - len(todo), n_all) if progress else found:
         pass
     out = []
@@ -72,23 +89,44 @@ def evaluate_all(
             "tasks_per_scene": find_suite(config.suite).tasks,
             "policy": config.policy,
             "replan": config.replan,
+            "identity": held_conditions(config.out),
         }
-        out.append(_write_results(config, planned[i], journal.records(), meta))
+        out.append(_write_results(config, planned[i], journal.records(), meta, outages[i]))
     return out
 
 
-def _kept(found: Iterable[tuple[int, Record]], journals: Sequence[Journal]) -> Iterable[Record]:
-    """The records, once they are on disk."""
+def _kept(
+    found: Iterable[tuple[int, Record]], journals: Sequence[Journal], outages: Sequence[Outages]
+) -> Iterable[Record]:
+    """The records, once they are on disk; those of an outage are noted, and not kept."""
+    n_kept = 0
     for number, record in found:
-        journals[number].append(record)
+        arm = record["arm"]
+        if record["outcome"] != UNMEASURED:
+            journals[number].append(record)
+            outages[number].answered(arm)
+            n_kept += 1
+        else:
+            outages[number].note(arm, record["message"])
         yield record
+        if outages[number].has_gone(arm):
+            raise RunStoppedError(
+                f"stopped after {IN_A_ROW} outages of {arm} in a row ({record['message']}); {n_kept} new episodes are "
+                f"kept, and none is counted in which it could not be asked: {AGAIN}"
+            )
 
 
 def _write_results(
-    config: EvalConfig, planned: Sequence[Trial], records: dict[str, Record], meta: dict[str, Any]
+    config: EvalConfig,
+    planned: Sequence[Trial],
+    records: dict[str, Record],
+    meta: dict[str, Any],
+    outages: Outages,
 ) -> dict[str, Any]:
-    ordered = [records[trial.key] for trial in planned]
-    summary = summarize(ordered, config.planners, meta)
+    ordered = [records[trial.key] for trial in planned if trial.key in records]
+    if not ordered:
+        raise RunStoppedError(f"nothing could be measured ({outages.in_words()}); {AGAIN}")
+    summary = {**summarize(ordered, config.planners, meta), "unavailable": outages.to_json()}
     write_atomic(config.out / "eval_info.json", json.dumps(summary, indent=2) + "\n")
     if config.films:
         write_atomic(config.out / "report.html", report(summary, ordered, config.out))
@@ -96,23 +134,16 @@ def _write_results(
 
 
 def _open_journal(config: EvalConfig, planned: Sequence[Trial]) -> Journal:
-    conditions = {
-        "suite": config.suite,
-        "policy": config.policy,
-        "seed": config.seed,
-        "families": list(config.families),
-        "replan": config.replan,
-        "git_commit": git_commit(),
-    }
-    if config.restart and _is_over(config.out, conditions, planned):
+    conditions, arms = conditions_of(config), arms_of(config)
+    if config.restart and _is_over(config.out, conditions, arms, planned):
         clear(config.out)
-    return Journal(config.out, conditions)
+    return Journal(config.out, conditions, arms)
 
 
-def _is_over(out: Path, conditions: dict[str, Any], planned: Sequence[Trial]) -> bool:
+def _is_over(out: Path, conditions: dict[str, Any], arms: dict[str, Any], planned: Sequence[Trial]) -> bool:
     """Whether there is nothing in the folder that a run under these conditions could go on with."""
     try:
-        done = Journal(out, conditions).records()
+        done = Journal(out, conditions, arms).records()
     except ValueError:
         return True
     return all(trial.key in done for trial in planned)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePath
+from urllib.parse import urlsplit
 
 import numpy as np
 
 from hamster.evaluate.config import EvalConfig
 from hamster.evaluate.suites import find_suite
+from hamster.planner.planner import is_address
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,10 @@ def _scene(config: EvalConfig, number: int, tasks: int) -> tuple[str, int]:
 
 
 def short_name(arm: str) -> str:
-    """What people call an arm: the name of a checkpoint's folder instead of its path."""
+    """What people call an arm: the name of a checkpoint's folder instead of its path, HOST:PORT#MODEL of an address."""
+    if is_address(arm):
+        url, mark, model = arm.partition("#")
+        return f"{urlsplit(url).netloc}{mark}{model}"
     parts = [part for part in PurePath(arm).parts if part != "/"]
     return "/".join(parts[-2:] if parts[-1:] == ["model"] else parts[-1:]) or arm
 

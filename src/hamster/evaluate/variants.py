@@ -9,6 +9,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from hamster.identity import claimed, differences
+from hamster.label.dataset import content_digest
 from hamster.policy.learning.presets import TrainConfig, adapted, preset
 
 # One core of an EPYC, bf16, batches of 16; what a finished variant of the family took replaces it.
@@ -39,10 +41,21 @@ class Variant:
         as_now = _plain(TrainConfig()) | made_by  # what has become an option since was its default then
         return bool(as_now == _plain(self.config))
 
+    def check_data(self, data_dir: Path) -> None:
+        """ValueError if it was trained on another label set than the one that is in this folder now."""
+        before = claimed(self.folder).get("data")
+        if before is None or not (data_dir / "manifest.json").is_file():
+            return
+        if other := differences({"data": before}, {"data": content_digest(data_dir)}):
+            raise ValueError(
+                f"{self.folder} holds another training ({other}); name another --out, or remove that folder"
+            )
+
     def train(self, data_dir: Path, packs: Path) -> None:
-        """Goes on where it stopped; does nothing if it is trained."""
+        """Goes on where it stopped; does nothing if it is trained. ValueError if it is one of other data."""
         from hamster.policy.learning.train import train_policy
 
+        self.check_data(data_dir)
         if not self.is_trained:
             train_policy(self.config, data_dir, self.folder, packs / self.config.actor.family)
 

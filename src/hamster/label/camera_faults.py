@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hamster.geometry import Camera, inverse
 
 Array = NDArray[np.float64]
+FAR_M = 20.0  # from the world's origin: no robot's camera is as far away, unless the unit is another
 SCALES = (0.25, 0.5, 2.0, 4.0)  # of image sizes that calibrations get mixed up between
 
 
@@ -39,6 +40,9 @@ NO_FAULT = Fault("")
 def faults(camera: Camera) -> Iterator[Fault]:
     """All that are tried for a camera, which says of what size its images are."""
     yield Fault("inverted extrinsics: give world_from_camera, not camera_from_world", _inverted)
+    for unit, per_metre in (("millimetres", 1e3), ("centimetres", 1e2)):
+        if np.abs(camera.world_from_camera[:3, 3]).max() > FAR_M:
+            yield Fault(f"extrinsics in {unit}: world_from_camera is in metres", _in_unit(per_metre))
     yield Fault("OpenGL's axes (y up, looking along -z): negate the camera's y and z axes", _from_opengl)
     yield Fault("an image that is upside down: flip it", image=lambda px, size: px * [1, -1] + size * [0, 1])
     yield Fault("a mirrored image: swap left and right", image=lambda px, size: px * [-1, 1] + size * [1, 0])
@@ -65,6 +69,15 @@ def project(fault: Fault, cameras: Sequence[Camera], points_world: Array) -> Arr
     return fault.image(px, cameras[0].size_px)
 
 
+def _in_unit(per_metre: float) -> Callable[[Camera], Camera]:
+    def undo(camera: Camera) -> Camera:
+        pose = camera.world_from_camera.copy()
+        pose[:3, 3] /= per_metre
+        return Camera(camera.intrinsics, pose, camera.width, camera.height)
+
+    return undo
+
+
 def _inverted(camera: Camera) -> Camera:
     return Camera(camera.intrinsics, inverse(camera.world_from_camera), camera.width, camera.height)
 
@@ -72,10 +85,6 @@ def _inverted(camera: Camera) -> Camera:
 def _from_opengl(camera: Camera) -> Camera:
     turned = camera.world_from_camera @ np.diag([1.0, -1.0, -1.0, 1.0])
     return Camera(camera.intrinsics, turned, camera.width, camera.height)
-
-
-def _swapped(px: Array, size: Array) -> Array:
-    return np.asarray(px[:, ::-1] * size / size[::-1])
 
 
 def _scaled(scale: float) -> Callable[[Camera], Camera]:

@@ -6,7 +6,9 @@ Evidence, per camera, over all frames that are looked at:
 - distance: from a projected tip to the nearest moving pixel, or to the keypoint, in widths of the image (the median);
 - follows: the share of steps in which the image moves with the projected tip, by as much and in its direction.
 
-A calibration passes if all three are good and none of the usual mistakes would fit much better. What this cannot see:
+The latter two are of tips in view. A calibration passes if all three are good and none of the usual mistakes would fit
+much better. An arm that is out of view for the most part, and near to what moves while it is in view, proves nothing.
+What this cannot see:
 an offset along the arm itself, since the whole arm moves alike; for that look at the sheet.
 """
 
@@ -24,6 +26,7 @@ from PIL import Image, ImageDraw
 from hamster.data import Episode
 from hamster.label.camera_faults import NO_FAULT, Fault, faults, project
 from hamster.label.image_motion import Sample, distances, follows, in_view, sample
+from hamster.label.nothing_shown import why_nothing_is_shown
 
 Array = NDArray[np.float64]
 Samples = list[tuple[Sample, "Array | None"]]  # and the keypoints of its frames (N, 2), where they are known
@@ -32,6 +35,10 @@ MAX_DISTANCE = 0.05
 MIN_FOLLOWS = 0.2  # right calibrations reach 0.4 to 0.8, wrong ones stay below 0.1 as a rule
 BETTER = 0.2  # by which another calibration has to follow better
 MIN_STEPS = 6  # fewer prove nothing
+
+
+class NotCalibratedError(ValueError):
+    """The robot was recorded, but no camera is calibrated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,10 +88,11 @@ def check_cameras(
         leave_out: called with the file and the reason for each episode whose images cannot be read.
 
     Raises:
-        ValueError: if no camera is calibrated.
+        ValueError: if there is nothing to check: no episode that can be read, no recorded robot, or no calibration.
     """
     seen: dict[str, Samples] = defaultdict(list)
     names: set[str] = set()
+    recorded = False
     for episode, keypoints in episodes:
         try:
             found = sample(episode)
@@ -92,12 +100,17 @@ def check_cameras(
             leave_out(episode.provenance.file or episode.provenance.source, str(error))
             continue
         names |= found.keys()
+        recorded |= episode.tool_poses_world is not None
         for name, one in found.items():
             if one is not None:
                 seen[name].append((one, keypoints[name][one.frames] if name in keypoints else None))
     if not seen:
-        there = f"cameras: {', '.join(sorted(names))}" if names else "no episodes"
-        raise ValueError(f"no calibrated camera with a recorded robot to check ({there}); such sources are tracked")
+        if not names:
+            raise ValueError("no episode could be read")
+        cameras = ", ".join(sorted(names))
+        if not recorded:
+            raise ValueError(f"the tool's poses were not recorded: nothing to project into the images of {cameras}")
+        raise NotCalibratedError(f"no camera of {cameras} is calibrated, there is nothing to check")
     return [_check(name, samples, max_distance) for name, samples in seen.items()]
 
 
@@ -122,6 +135,12 @@ def _check(name: str, samples: Samples, max_distance: float) -> CameraCheck:
     if not unknown:
         wrong = _what_is_wrong(found, max_distance, by_motion)
         fix = _likely_fault(samples, found, max_distance, by_motion)
+    if by_motion and wrong and not fix and found.in_view < MIN_IN_VIEW:
+        tips, cameras = np.concatenate([s.tips_world for s, _ in samples]), [c for s, _ in samples for c in s.cameras]
+        if why := why_nothing_is_shown(tips, cameras):
+            wrong = why
+        elif not found.distance > max_distance:
+            unknown = f"the tool is in view in only {found.in_view:.0%} of the frames"
     if fix:
         wrong = f"{wrong or 'another calibration fits much better'}; likely {fix.words}"
     width = next(iter(samples[0][0].originals.values())).shape[1]
@@ -145,9 +164,10 @@ def _evidence(fault: Fault, samples: Samples) -> _Evidence:
     steps: list[bool] = []
     for one, known in samples:
         px = project(fault, one.cameras, one.tips_world)
-        inside.extend(in_view(one, px).tolist())
+        in_image = in_view(one, px)
+        inside.extend(in_image.tolist())
         if known is None:
-            far.extend(distances(one, px).tolist())
+            far.extend(distances(one, px)[in_image].tolist())
             steps.extend(follows(one, px) if one.stands_still else [])
         else:
             gap = np.linalg.norm(px - known * one.size_px, axis=1) / one.size_px[0]

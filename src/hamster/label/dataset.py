@@ -7,23 +7,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hamster.data import AnnotatedImage, Conversation, Source
-from hamster.files import write_atomic
+from hamster import __version__
+from hamster.data import AnnotatedImage, Conversation, Source, Tracked
+from hamster.files import lock_folder, write_atomic
 from hamster.label import annotated, conversations, episodes
 from hamster.label.engines import ENGINES
 from hamster.label.episodes import LabelledEpisode
 from hamster.label.one import Options
+from hamster.label.resume import resume
 from hamster.label.shards import Entry, Shards, spans
+from hamster.label.storage import FILE as JOURNAL
 from hamster.label.storage import Journal, check, json_bytes
-from hamster.provenance import run_info
+from hamster.provenance import run_info, usable_memory_bytes
+from hamster.workers import Limits
 
 FORMAT = "hamster-labels/2"
+ITEM_SECONDS = 300.0  # more than the longest video needs on a slow machine
 COUNTED = ("items", "labelled", "abstained", "failed")
 
 
@@ -36,48 +42,98 @@ def write(
     workers: int = 1,
     engine: str = "local",
     strict: bool = False,
+    limits: Limits | None = None,
+    retry_failed: bool = False,
     on_items: Callable[[int], None] = lambda _: None,
+    on_notice: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Labels everything in the sources, writes a label set into the folder `out`, and returns its manifest.
 
-    An item that cannot be read or labelled is counted and noted (`left_out`) with the reason, and is no reason to stop.
-    What is written depends neither on `workers`, nor on `engine`, nor on how often a run was interrupted.
+    An item that cannot be read or labelled is counted and noted (`left_out`) with the reason, and is no reason to stop;
+    nor is one that kills its process, never ends or needs too much memory. What is written depends neither on
+    `workers`, nor on `engine`, nor on how often a run was interrupted.
+
+    What `out` already holds of the same run is kept where the source still has it. If items came, went or changed, only
+    these are done, and the set is what a new folder would hold.
 
     Args:
         sources: one or more; one after the other, they are numbered through.
-        out: made if need be; what a run of the same sources and options left there is gone on with.
+        out: made if need be, and locked.
         seed: for the record; the sources have drawn with it.
+        workers: processes; also one is another process than this.
         engine: one of `ENGINES`.
         strict: stop at the first item that cannot be read.
+        limits: of each item; by default those of `item_limits`.
+        retry_failed: try again what failed in an earlier run.
         on_items: called with the number of items done, after each shard.
+        on_notice: called with a line about what has changed in the source since an earlier run.
 
     Raises:
-        ValueError: if `out` holds another run, no such engine, nothing could be labelled, or, with `strict`, an item
-            could not be read.
+        ValueError: if `out` holds another run or is in use by one, no such engine, nothing could be labelled, or, with
+            `strict`, an item could not be read.
+        WorkerDiedError: if processes end outside of any item.
     """
     if engine not in ENGINES:
         raise ValueError(f"no engine {engine!r}; there are {', '.join(ENGINES)}")
-    out.mkdir(parents=True, exist_ok=True)
     options = options or Options()
-    run = {"format": FORMAT, "sources": [source.uri for source in sources], "seed": seed, "options": asdict(options)}
-    journal = Journal.resume(out, run)
+    run = {
+        "format": FORMAT,
+        "version": __version__,
+        "sources": [source.uri for source in sources],
+        "places": [_place(source.uri) for source in sources],
+        "sizes": [None if isinstance(source, Tracked) else len(source) for source in sources],
+        "seed": seed,
+        "options": asdict(options),
+    }
     planned = spans(sources)
-    if (out / "manifest.json").is_file() and len(journal.starts) == len(planned):
-        return read_manifest(out)
-    todo = [span for span in planned if span.number not in journal.starts]
-    on_items(journal.items)
-    for entry in ENGINES[engine](Shards(sources, out, options, strict), todo, workers):
-        journal.add(entry)
+    with lock_folder(out):
+        resumed = resume(out, run, sources, planned, retry_failed)
+        if resumed.is_complete and (out / "manifest.json").is_file():
+            return read_manifest(out)
+        if resumed.notice:
+            on_notice(resumed.notice)
+        journal = resumed.journal
         on_items(journal.items)
-    manifest = _manifest(run, journal.entries())
-    write_atomic(out / "manifest.json", json_bytes(manifest, indent=1))
-    return manifest
+        work = Shards(sources, out, options, strict)
+        for entry in ENGINES[engine](work, resumed.todo, workers, limits or item_limits()):
+            journal.add(entry)
+            on_items(journal.items)
+        manifest = _manifest(run, journal)
+        write_atomic(out / "manifest.json", json_bytes(manifest, indent=1))
+        return manifest
+
+
+def item_limits(seconds: float | None = ITEM_SECONDS, memory_gib: float | None = None) -> Limits:
+    """What an item may cost its process; of memory, by default, half of what this machine or container has.
+
+    Args:
+        seconds: None or 0 is no limit.
+        memory_gib: 0 is no limit.
+
+    Raises:
+        ValueError: if one of them is negative or no number.
+    """
+    if not all(value is None or 0 <= value < math.inf for value in (seconds, memory_gib)):
+        raise ValueError(f"limits are numbers >= 0, got {seconds} s and {memory_gib} GiB")
+    memory_bytes = usable_memory_bytes() // 2 if memory_gib is None else int(memory_gib * 2**30)
+    return Limits(seconds or None, memory_bytes or None)
+
+
+def _place(uri: str) -> str:
+    """The URI with an absolute path: `rlbench:data` is something else in another folder."""
+    scheme, colon, rest = uri.partition(":")
+    return f"{scheme}{colon}{Path(rest).absolute()}"
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a label set: its run, counts and digest; ValueError if there is none, or it is not finished."""
     file = folder / "manifest.json"
     if not file.is_file():
+        if (folder / JOURNAL).is_file():
+            raise ValueError(
+                f"the label set in {folder} is not finished (manifest.json is missing): wait for the run that "
+                "writes it, or start that `hamster label` again"
+            )
         raise ValueError(f"no label set in {folder}: manifest.json is missing; make one with `hamster label`")
     manifest: dict[str, Any] = json.loads(file.read_text())
     if manifest.get("format") != FORMAT:
@@ -104,7 +160,13 @@ def read_conversations(folder: Path) -> Iterator[Conversation]:
 
 
 def shards_of(folder: Path, kind: str) -> Iterator[list[str]]:
-    """For each shard of a kind the names of its files, which are checked before they are handed out.
+    """For each shard of a kind the names of its files; errors as in `checked_shards`."""
+    for files in checked_shards(folder, kind):
+        yield [file["file"] for file in files]
+
+
+def checked_shards(folder: Path, kind: str) -> Iterator[list[dict[str, str]]]:
+    """For each shard of a kind the {"file", "sha256"} of its files, which are checked before they are handed out.
 
     Raises:
         ValueError: if there is no label set, it has no such shards, or a file is not what was written.
@@ -115,7 +177,7 @@ def shards_of(folder: Path, kind: str) -> Iterator[list[str]]:
         if shard["kind"] == kind:
             for file in shard["files"]:
                 check(folder / file["file"], file["sha256"])
-            yield [file["file"] for file in shard["files"]]
+            yield shard["files"]
 
 
 def kinds_of(folder: Path) -> set[str]:
@@ -125,10 +187,18 @@ def kinds_of(folder: Path) -> set[str]:
 
 def shards(folder: Path) -> Iterator[dict[str, Any]]:
     """{"kind", "n", "files": [{"file", "sha256"}]} of each shard of a finished label set, in order."""
-    read_manifest(folder)
-    for entry in Journal.read(folder).entries():
+    manifest, journal = read_manifest(folder), Journal.read(folder)
+    if manifest.get("digest", "") not in ("", _digest(journal.entries())):
+        raise ValueError(f"{folder}: {JOURNAL} and manifest.json are not of one run; start that `hamster label` again")
+    for entry in journal.entries():
         if entry["files"]:
             yield {"kind": entry["kind"], "n": entry["labelled"], "files": entry["files"]}
+
+
+def content_digest(folder: Path) -> str:
+    """Return the digest of the files of a finished label set: other labels have another one, whatever their folder."""
+    lines = (f"{file['sha256']}  {file['file']}\n" for shard in shards(folder) for file in shard["files"])
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def left_out(folder: Path) -> Iterator[dict[str, str]]:
@@ -137,16 +207,32 @@ def left_out(folder: Path) -> Iterator[dict[str, str]]:
         yield from entry["left_out"]
 
 
-def _manifest(run: Mapping[str, Any], entries: Iterator[Entry]) -> dict[str, Any]:
+def notes(folder: Path) -> Counter[str]:
+    """What is to be known of the labels in a label set, and of how many episodes."""
+    counted: Counter[str] = Counter()
+    for entry in Journal.read(folder).entries():
+        counted.update(entry.get("notes", ()))
+    return counted
+
+
+def _manifest(run: Mapping[str, Any], journal: Journal) -> dict[str, Any]:
     counts: Counter[str] = Counter(dict.fromkeys(COUNTED, 0))
-    digest, why = hashlib.sha256(), ""
-    for entry in entries:
+    why = ""
+    for entry in journal.entries():
         counts.update({"items": entry["items"], "labelled": entry["labelled"], **entry["counts"]})
         for each in entry["left_out"]:
             counts[each["how"]] += 1
             why = why or f"; the first one: {each['file']}: {each['reason']}"
-        for file in entry["files"]:
-            digest.update(f"{file['sha256']}  {file['file']}\n".encode())
     if not counts["labelled"]:
         raise ValueError(f"nothing in {', '.join(run['sources']) or 'the source'} could be labelled{why}")
-    return {**run, "counts": dict(counts), "digest": digest.hexdigest(), "run": run_info(run["seed"])}
+    noted = {key: value for key, value in run.items() if key not in ("places", "sizes")}
+    return {**noted, "counts": dict(counts), "digest": _digest(journal.entries()), "run": run_info(run["seed"])}
+
+
+def _digest(entries: Iterator[Entry]) -> str:
+    """Of the names and contents of all files, in order."""
+    digest = hashlib.sha256()
+    for entry in entries:
+        for file in entry["files"]:
+            digest.update(f"{file['sha256']}  {file['file']}\n".encode())
+    return digest.hexdigest()

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from hamster.extras import extra
-from hamster.workers import each
+from hamster.workers import Limits, isolated
 
 T = TypeVar("T")
 R = TypeVar("R")
+Work: TypeAlias = Callable[[T, Mapping[int, str]], R]
 
 
-def on_ray(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[R]:
-    """Yields `work(item)` for every item as they finish, on the cluster that Ray knows, or on a local one of its own.
+def on_ray(work: Work[T, R], items: Sequence[T], workers: int, limits: Limits) -> Iterator[R]:
+    """Yield `work(item, …)` as `isolated` does, on the cluster that Ray knows, or on a local one of its own.
 
     The cluster's machines share the folder that `work` writes to. A task whose machine dies is done again by Ray.
 
@@ -30,7 +31,7 @@ def on_ray(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator
         shared, task, todo = ray.put(work), ray.remote(_apply), iter(items)
         running: list[Any] = []
         while True:
-            running += [task.remote(shared, item) for item in islice(todo, 2 * workers - len(running))]
+            running += [task.remote(shared, item, limits) for item in islice(todo, 2 * workers - len(running))]
             if not running:
                 return
             done, running = ray.wait(running)
@@ -40,9 +41,15 @@ def on_ray(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator
             ray.shutdown()
 
 
-def _apply(work: Callable[[T], R], item: T) -> R:
-    return work(item)
+def _apply(work: Work[T, R], item: T, limits: Limits) -> R:
+    return next(iter(isolated(work, [item], 1, limits)))
 
 
-Engine = Callable[[Callable[[Any], Any], Sequence[Any], int], Iterator[Any]]
-ENGINES: dict[str, Engine] = {"local": each, "ray": on_ray}
+def inline(work: Work[T, R], items: Sequence[T], workers: int, limits: Limits) -> Iterator[R]:
+    """Yield `work(item, {})` for every item in this process, for a debugger; nothing protects it from an item."""
+    for item in items:
+        yield work(item, {})
+
+
+Engine: TypeAlias = Callable[[Work[Any, Any], Sequence[Any], int, Limits], Iterator[Any]]
+ENGINES: dict[str, Engine] = {"local": isolated, "ray": on_ray, "inline": inline}

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path as File
 from tempfile import TemporaryDirectory
@@ -19,16 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hamster.data import Episode, Keyposes, Observation, Provenance, View
-from hamster.data.lazy import LazyObservations
+from hamster.data import Episode, Instruction, Keyposes, Observation, Provenance, View
+from hamster.data.lazy import LazyObservations, chosen_frames
 from hamster.data.video import VideoFile
 from hamster.data.video_writer import VideoWriter
 from hamster.geometry import Camera
 from hamster.label.annotated import provenance_json
+from hamster.label.camera_choice import Choice, choose_camera
 from hamster.label.gripper import commanded_events, gripper_events, is_open, with_start
-from hamster.label.how import How
+from hamster.label.how import Abstained, How
 from hamster.label.keyposes import find_keyposes
-from hamster.label.project import Label, Visibility, paths_from_events
+from hamster.label.nothing_shown import colour_name, is_one_colour, why_nothing_is_shown
+from hamster.label.project import Label, paths_from_events
 from hamster.label.storage import json_bytes, npz_bytes
 from hamster.path import Gripper, Path
 from hamster.path.draw import draw
@@ -36,14 +39,33 @@ from hamster.path.draw import draw
 DEPTH_UNIT_M = 1e-4
 PROJECTED = How("projection")
 MOST_BYTES = 1 << 28  # of images of an episode that are kept in memory
+STILL_M = 0.005  # a tool that moves by less rests
 _NOTHING = np.zeros((0, 0, 3), np.uint8)
+_SILENT = Label(Path(np.full((1, 2), 0.5), np.zeros(1, np.int8)), np.zeros(1, np.uint8), np.zeros(1, np.intp))
+REASONS = {
+    "without_image": "without an image",
+    "of_one_colour": "with an image of one colour",
+    "not_calibrated": "without a calibration",
+    "without_words": "without words",
+    "unsure": "in which nobody can tell where the tool is",
+    "out_of_view": "from which on the tool is out of view",
+}
+"""Why frames are left out: as counted, and in words."""
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledEpisode:
-    """An episode and, for each of its frames, the path from there to the end on the image of one camera.
+    """An episode and, for each of its frames, the path from there to where its words end, on the image of one camera.
 
-    `how` says by which method; the score of each path, where the method gives any, is in `Path.score`.
+    Attributes:
+        episode: those of its frames that have a path.
+        camera: of whose images the paths are.
+        labels: (T,) to the end of the episode, if anything is said about the whole; else to the end of the frame's
+            first part.
+        task: its name, "" if the source has none.
+        how: by which method; the score of each path, where the method gives any, is in `Path.score`.
+        part_labels: for each of the episode's parts, one for each of its frames, to the end of the part.
+        left_out: by reason, how many frames of the episode are not among its frames.
     """
 
     episode: Episode
@@ -51,29 +73,137 @@ class LabelledEpisode:
     labels: Sequence[Label]
     task: str
     how: How = PROJECTED
+    part_labels: Sequence[Sequence[Label]] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    def at(self, frame: int) -> list[tuple[str, Label]]:
+        """Return what is said at a frame and the path that carries it out: of the whole first, then of parts."""
+        pairs = [(text, self.labels[frame]) for text in self.episode.instructions]
+        for part, labels in zip(self.episode.parts, self.part_labels, strict=True):
+            if part.first <= frame < part.stop and labels[frame - part.first].shows:
+                pairs.append((part.text, labels[frame - part.first]))
+        return pairs
+
+    @property
+    def first(self) -> tuple[str, Label]:
+        """What is said at the first frame, and its path."""
+        return self.at(0)[0]
 
 
-def label_episode(episode: Episode, camera: str | None, epsilon: float) -> LabelledEpisode:
-    """Projects the robot's motion into every frame of one camera (the first one, unless named).
+def label_words(
+    episode: Episode, camera: str, how: How, paths: Callable[[tuple[int, int]], Sequence[Label]]
+) -> LabelledEpisode:
+    """Return the episode with a path for each frame and everything that is said there.
+
+    `paths` gives, for a span of frames, the paths from each of them to the end of the span.
+    """
+    total = len(episode.observations)
+    by_span = {span: paths(span) for span in dict.fromkeys((part.first, part.stop) for part in episode.parts)}
+    of_parts = [by_span[part.first, part.stop] for part in episode.parts]
+    if episode.instructions or not episode.parts:
+        return LabelledEpisode(episode, camera, paths((0, total)), task_of(episode), how, of_parts)
+    named: dict[int, Label] = {}
+    for part, labels in reversed(list(zip(episode.parts, of_parts, strict=True))):
+        named |= zip(range(part.first, part.stop), labels, strict=True)
+    spoken = LabelledEpisode(episode, camera, [named.get(t, _SILENT) for t in range(total)], task_of(episode), how,
+                             of_parts)  # fmt: skip
+    return only(spoken, {"without_words": set(range(total)) - named.keys()})
+
+
+def only(labelled: LabelledEpisode, without: Mapping[str, Collection[int]]) -> LabelledEpisode:
+    """Return the labelled episode without some of its frames, given by the reason for which they are left out."""
+    total = len(labelled.labels)
+    gone = set[int]()
+    left_out = Counter(labelled.left_out)
+    for reason, frames in without.items():
+        left_out[reason] += len(set(frames) - gone)
+        gone |= set(frames)
+    if not gone:
+        return labelled
+    kept = [t for t in range(total) if t not in gone]
+    place = np.maximum(np.cumsum([t not in gone for t in range(total)]) - 1, 0)  # of each frame among those kept
+
+    def moved(label: Label) -> Label:
+        return replace(label, frames=place[label.frames])
+
+    parts, part_labels = list[Instruction](), list[list[Label]]()
+    for part, labels in zip(labelled.episode.parts, labelled.part_labels, strict=True):
+        ahead = [moved(labels[t - part.first]) for t in range(part.first, part.stop) if t not in gone]
+        if ahead:
+            first = int(np.searchsorted(kept, part.first))
+            parts.append(Instruction(part.text, first, first + len(ahead)))
+            part_labels.append(ahead)
+    episode = replace(chosen_frames(replace(labelled.episode, parts=()), kept), parts=tuple(parts))
+    labels = [moved(labelled.labels[t]) for t in kept]
+    return replace(labelled, episode=episode, labels=labels, part_labels=part_labels,
+                   left_out={reason: n for reason, n in left_out.items() if n})  # fmt: skip
+
+
+def label_episode(episode: Episode, camera: str | Choice | None, epsilon: float) -> LabelledEpisode | Abstained:
+    """Projects the robot's motion into every frame of which one camera, the best unless chosen, has an image.
+
+    The frames that are left out, since they have no image, no calibration or no words, or the tool is out of view for
+    good, are still part of the paths of the others.
 
     Raises:
-        ValueError: if robot, camera or calibration are missing, or an image cannot be read.
+        ValueError: if the robot was not recorded, there is no such camera, or an image cannot be read.
     """
     poses, opening = _recorded(episode)
-    observations = _at_hand(episode.observations)
-    first = observations[0].views
-    name = camera or next(iter(first), "")
-    if name not in first:
-        raise ValueError(f"no camera {name!r}; there are {', '.join(first) or 'none'}")
-    seen = [(_calibrated(each.views[name], name), each.views[name].depth_m) for each in observations]
-    cameras, depths_m = [camera for camera, _ in seen], [depth_m for _, depth_m in seen]
-    labels = paths_from_events(poses, recorded_events(episode, opening), cameras, depths_m, epsilon)
-    return LabelledEpisode(replace(episode, observations=observations), name, labels, task_of(episode))
+    observations = at_hand(episode.observations)
+    episode = replace(episode, observations=observations)
+    choice = camera if isinstance(camera, Choice) else choose_camera(episode, camera)
+    name, total = choice.name, len(observations)
+    views = [observation.views.get(name) for observation in observations]
+    lenses = [None if view is None else view.camera for view in views]
+    depths_m = [None if view is None else view.depth_m for view in views]
+    without = {
+        "without_image": [t for t in range(total) if views[t] is None],
+        "of_one_colour": [] if is_absent(episode) else [t for t, view in enumerate(views) if _is_blank(view)],
+        "not_calibrated": [t for t in range(total) if views[t] is not None and lenses[t] is None],
+    }
+    gone = {t for frames in without.values() for t in frames}
+    frames = [t for t in range(total) if t not in gone]
+    provenance = episode.provenance
+    if not frames:
+        return Abstained(provenance.file or provenance.source, _why_no_frame(name, total, without, views))
+    seen_by = _filled(lenses)
+    why = why_nothing_is_shown(poses[frames, :3, 3], [seen_by[t] for t in frames])
+    events = recorded_events(episode, opening)
+    if not why and np.ptp(poses[:, :3, 3], axis=0).max() < STILL_M and not [frame for frame, _ in events if frame >= 0]:
+        why = "the tool does not move, and its gripper neither opens nor closes"
+    if why:
+        return Abstained(provenance.file or provenance.source, f"camera {name}: {why}")
+    how = replace(PROJECTED, notes=notes_of(episode, choice))
+    labelled = label_words(
+        episode, name, how, lambda span: paths_from_events(poses, events, seen_by, depths_m, epsilon, span=span)
+    )
+    return shown(labelled, without)
+
+
+def notes_of(episode: Episode, choice: Choice) -> tuple[str, ...]:
+    """What the reader and the choice of the camera have to say about an episode."""
+    return (*episode.provenance.extra.get("notes", ()), *([choice.note] if choice.note else []))
+
+
+def shown(labelled: LabelledEpisode, without: Mapping[str, Collection[int]]) -> LabelledEpisode | Abstained:
+    """Return the labelled episode without some frames, by reason, and those from which on the tool is out of view."""
+    blind = [t for t, label in enumerate(labelled.labels) if not label.shows]
+    kept = only(labelled, {**without, "out_of_view": blind})
+    if not kept.labels:
+        provenance = labelled.episode.provenance
+        reasons = ", ".join(f"{n} {REASONS[reason]}" for reason, n in kept.left_out.items())
+        return Abstained(provenance.file or provenance.source, f"no frame shows anything: {reasons}")
+    return kept
 
 
 def recorded_events(episode: Episode, opening: NDArray[np.float64]) -> list[tuple[int, Gripper]]:
     """(frame, new state) as the robot recorded it, with (-1, CLOSED) first if it has something to begin with."""
     return with_start(_events(episode, opening), opening)
+
+
+def is_absent(episode: Episode) -> bool:
+    """Whether its pictures were left out of the dataset, which is known and needs no look at them."""
+    return episode.provenance.extra.get("images") == "absent"
 
 
 def task_of(episode: Episode) -> str:
@@ -92,13 +222,15 @@ def pack(labelled: LabelledEpisode, stem: str) -> dict[str, bytes]:
         "task": labelled.task,
         "camera": labelled.camera,
         "labels": [label.to_json() for label in labelled.labels],
-        "how": asdict(labelled.how),
+        **({"parts": _parts_json(labelled)} if labelled.episode.parts else {}),
+        **({"left_out": dict(labelled.left_out)} if labelled.left_out else {}),
+        "how": labelled.how.to_json(),
         "success": bool(labelled.episode.provenance.extra.get("success", True)),
         "provenance": provenance_json(labelled.episode.provenance),
     }
     rgb = observations[0].views[labelled.camera].rgb
     drawn = io.BytesIO()
-    Image.fromarray(draw(rgb, labelled.labels[0].path)).save(drawn, "PNG")
+    Image.fromarray(draw(rgb, labelled.first[1].path)).save(drawn, "PNG")
     return {
         f"{stem}.npz": npz_bytes(arrays),
         f"{stem}.json": json_bytes(record),
@@ -121,16 +253,25 @@ def unpack(folder: File, names: Sequence[str]) -> LabelledEpisode:
         tool_poses_world=small.get("tool_poses_world"),
         gripper=small.get("gripper"),
         keyposes=_keyposes(small),
+        parts=tuple(Instruction(part["text"], part["first"], part["stop"]) for part in record.get("parts", ())),
     )
-    labels = [
-        Label(
-            Path.from_json(label["path"]),
-            np.array([Visibility[name.upper()] for name in label["visible"]], np.uint8),
-            np.array(label["frames"], np.intp),
-        )
-        for label in record["labels"]
-    ]
-    return LabelledEpisode(episode, record["camera"], labels, record["task"], How(**record["how"]))
+    labels = [Label.from_json(label) for label in record["labels"]]
+    of_parts = [
+        [Label.from_json(label) for label in part["labels"]] if "labels" in part
+        else labels[part["first"] : part["stop"]] for part in record.get("parts", ())
+    ]  # fmt: skip
+    how, left_out = How.from_json(record["how"]), record.get("left_out", {})
+    return LabelledEpisode(episode, record["camera"], labels, record["task"], how, of_parts, left_out)
+
+
+def _parts_json(labelled: LabelledEpisode) -> list[dict[str, Any]]:
+    """The parts, each with its labels unless they are the episode's own."""
+    parts = []
+    for part, labels in zip(labelled.episode.parts, labelled.part_labels, strict=True):
+        own = labelled.labels[part.first : part.stop]
+        same = all(a.path == b.path and np.array_equal(a.frames, b.frames) for a, b in zip(labels, own, strict=True))
+        parts.append(vars(part) | ({} if same else {"labels": [label.to_json() for label in labels]}))
+    return parts
 
 
 def _keyposes(small: Mapping[str, NDArray[Any]]) -> Keyposes | None:
@@ -174,16 +315,31 @@ class _Stored(LazyObservations):
         return View(rgb, depth_m, Camera(self.small[f"intrinsics_{name}"], pose, rgb.shape[1], rgb.shape[0]))
 
 
+def _is_blank(view: View | None) -> bool:
+    return view is not None and is_one_colour(view.rgb)
+
+
+def _why_no_frame(name: str, total: int, without: Mapping[str, Collection[int]], views: Sequence[View | None]) -> str:
+    if len(without["of_one_colour"]) == total:
+        return f"camera {name}: all images are of one colour, {colour_name(next(v.rgb for v in views if v))}"
+    reasons = ", ".join(f"{len(frames)} {REASONS[reason]}" for reason, frames in without.items() if frames)
+    return f"camera {name}: none of {total} frames can be labelled: {reasons}"
+
+
+def _filled(lenses: Sequence[Camera | None]) -> list[Camera]:
+    """One per frame; where there is none, the one before, or the first one: no label of such a frame is kept."""
+    last = next(lens for lens in lenses if lens is not None)
+    filled = []
+    for lens in lenses:
+        last = last if lens is None else lens
+        filled.append(last)
+    return filled
+
+
 def _recorded(episode: Episode) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if episode.tool_poses_world is None or episode.gripper is None:
         raise ValueError("the robot's tool poses or its gripper were not recorded; paths cannot be projected")
     return episode.tool_poses_world, episode.gripper
-
-
-def _calibrated(view: View, name: str) -> Camera:
-    if view.camera is None:
-        raise ValueError(f"camera {name!r} is not calibrated; paths cannot be projected")
-    return view.camera
 
 
 def _events(episode: Episode, opening: NDArray[np.float64]) -> list[tuple[int, Gripper]]:
@@ -216,14 +372,17 @@ def _robot(episode: Episode) -> dict[str, NDArray[Any]]:
     }
 
 
-def _at_hand(observations: Sequence[Observation]) -> Sequence[Observation]:
+def at_hand(observations: Sequence[Observation]) -> Sequence[Observation]:
     """In memory where that is no burden, so that each is decoded, or rendered, once."""
     size = sum(view.rgb.nbytes for view in observations[0].views.values()) * len(observations)
-    return list(observations) if size <= MOST_BYTES else observations
+    return list(observations) if 0 < size <= MOST_BYTES else observations
 
 
 def _seen(observations: Sequence[Observation]) -> tuple[dict[str, NDArray[Any]], dict[str, bytes]]:
-    """What goes into the .npz, and the videos by camera, in one pass over the observations."""
+    """What goes into the .npz, and the videos by camera, in one pass over the observations.
+
+    Of a camera that lacks the image of a frame nothing is kept: the one with the paths has them all.
+    """
     first, times_s = observations[0].views, list[float]()
     step_s = observations[1].time_s - observations[0].time_s if len(observations) > 1 else 1.0
     fps = min(max(1 / step_s if step_s > 0 else 1.0, 0.1), 240.0)
@@ -235,14 +394,16 @@ def _seen(observations: Sequence[Observation]) -> tuple[dict[str, NDArray[Any]],
         writers = {name: stack.enter_context(VideoWriter(file, fps)) for name, file in files.items()}
         for observation in observations:
             times_s.append(observation.time_s)
-            for name in first:
+            for name in [name for name in kept if name not in observation.views]:
+                del kept[name]
+            for name in kept:
                 view = observation.views[name]
                 if name in writers:
                     writers[name].add(view.rgb)
                     view = replace(view, rgb=_NOTHING)
                 kept[name].append(view)
         stack.close()
-        videos = {name: file.read_bytes() for name, file in files.items()}
+        videos = {name: file.read_bytes() for name, file in files.items() if name in kept}
     arrays = [_view_arrays(name, views) for name, views in kept.items()]
     return {"time_s": np.array(times_s), **{key: value for each in arrays for key, value in each.items()}}, videos
 

@@ -70,7 +70,12 @@ def sample(episode: Episode) -> dict[str, Sample | None]:
     tips = episode.tool_poses_world[:, :3, 3]
     frames = _frames(tips)
     seen = [episode.observations[i].views for i in frames.tolist()]
-    return {name: _sample([views[name] for views in seen], frames, tips[frames]) for name in seen[0]}
+    found: dict[str, Sample | None] = {}
+    for name in dict.fromkeys(name for views in seen for name in views):
+        pictured = np.array([name in views for views in seen])  # a video may be shorter than what was recorded
+        views = [views[name] for views in seen if name in views]
+        found[name] = _sample(views, frames[pictured], tips[frames[pictured]])
+    return found
 
 
 def _sample(views: list[View], frames: NDArray[np.intp], tips_world: Array) -> Sample | None:
@@ -101,9 +106,11 @@ def in_view(seen: Sample, px: Array) -> NDArray[np.bool_]:
 
 
 def follows(seen: Sample, px: Array) -> list[bool]:
-    """Per step from one frame to the next whose length can be measured: does the image move with the pixels (N, 2)?"""
-    out = []
+    """Per step in view whose length can be measured: does the image move with the pixels (N, 2)?"""
+    out, inside = [], in_view(seen, px)
     for i in range(len(px) - 1):
+        if not inside[i] or not inside[i + 1]:
+            continue
         step = px[i + 1] - px[i]
         length = float(np.linalg.norm(step)) if np.isfinite(step).all() else np.inf
         if length < 1.5:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import groupby
@@ -44,10 +44,21 @@ class Label:
     visible: NDArray[np.uint8]
     frames: NDArray[np.intp]
 
+    @property
+    def shows(self) -> bool:
+        """Whether any waypoint is in the image."""
+        return bool((self.visible != Visibility.OUT_OF_VIEW).any())
+
     def to_json(self) -> dict[str, Any]:
         """Plain lists, visibility by name."""
         names = [Visibility(int(v)).name.lower() for v in self.visible]
         return {"path": self.path.to_json(), "visible": names, "frames": self.frames.tolist()}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Label:
+        """The label that `to_json` wrote."""
+        visible = np.array([Visibility[name.upper()] for name in record["visible"]], np.uint8)
+        return cls(Path.from_json(record["path"]), visible, np.array(record["frames"], np.intp))
 
 
 def path_from_poses(
@@ -76,7 +87,7 @@ def path_from_poses(
     """
     poses, opening = _checked(tool_poses_world, gripper)
     events = with_start(gripper_events(opening), opening)
-    return _label(_look(poses[:, :3, 3], camera), events, 0, depth_m, epsilon, tolerance_m)
+    return _label(_look(poses[:, :3, 3], camera), events, (0, len(poses)), depth_m, epsilon, tolerance_m)
 
 
 def paths_from_here(
@@ -105,22 +116,25 @@ def paths_from_events(
     depths_m: Sequence[NDArray[np.floating[Any]] | None] | None = None,
     epsilon: float = EPSILON,
     tolerance_m: float = OCCLUSION_M,
+    span: tuple[int, int] | None = None,
 ) -> list[Label]:
     """`paths_from_here` where somebody knows better than the signal when the gripper was told to do what.
 
     Args:
         events: (frame, new state), in order; a state from before the first frame has a frame below 0.
+        span: paths from the first of these frames on alone, to the one before the last; all if None.
     """
     steps = len(tool_poses_world)
+    first, stop = span or (0, steps)
     views = [cameras] * steps if isinstance(cameras, Camera) else list(cameras)
     depths = [None] * steps if depths_m is None else list(depths_m)
     if len(views) != steps or len(depths) != steps:
         raise ValueError(f"{steps} poses need as many cameras and depth images, got {len(views)} and {len(depths)}")
     labels: list[Label] = []
-    for _, still in groupby(range(steps), key=lambda t: _identity(views[t])):
+    for _, still in groupby(range(first, stop), key=lambda t: _identity(views[t])):
         frames = list(still)
         sight = _look(tool_poses_world[:, :3, 3], views[frames[0]])  # once, as long as the camera stands still
-        labels += [_label(sight, events, t, depths[t], epsilon, tolerance_m) for t in frames]
+        labels += [_label(sight, events, (t, stop), depths[t], epsilon, tolerance_m) for t in frames]
     return labels
 
 
@@ -168,13 +182,15 @@ def _identity(camera: Camera) -> tuple[int, int, bytes, bytes]:
 def _label(
     sight: _Sight,
     events: list[tuple[int, Gripper]],
-    start: int,
+    span: tuple[int, int],
     depth_m: NDArray[np.floating[Any]] | None,
     epsilon: float,
     tolerance_m: float,
 ) -> Label:
-    uv = sight.uv[start:]
-    ahead = _at_the_ends(uv, [(frame - start, state) for frame, state in events if frame >= start])
+    """The path from the first frame of a span to the one before its end."""
+    start, stop = span
+    uv = sight.uv[start:stop]
+    ahead = _at_the_ends(uv, [(frame - start, state) for frame, state in events if start <= frame < stop])
     kept, gripper = waypoints(uv, ahead, is_closed(events, start), epsilon)
     frames = kept + start
     visible = sight.visible[frames]

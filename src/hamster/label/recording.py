@@ -46,9 +46,10 @@ def recorded(items: Iterable[Found], file: File) -> Iterator[Found]:
 
 
 def _log_episode(rr: Any, stream: Any, item: LabelledEpisode) -> None:
-    stream.log("instruction", rr.TextDocument(item.episode.instructions[0]))
-    for frame, (observation, label) in enumerate(zip(item.episode.observations, item.labels, strict=True)):
+    for frame, observation in enumerate(item.episode.observations):
         stream.set_time("frame", sequence=frame)
+        text, label = item.at(frame)[0]
+        stream.log("instruction", rr.TextDocument(text))
         name = f"observation.images.{item.camera}"
         _log_view(rr, stream, name, observation.views[item.camera].rgb, label.path)
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hamster.data import AnnotatedImage, Conversation, Source, Unreadable
+from hamster.data import AnnotatedImage, Conversation, Inputs, Source, Tracked, Unreadable
 from hamster.files import write_atomic
 from hamster.label import annotated, conversations, episodes
 from hamster.label.episodes import LabelledEpisode
 from hamster.label.how import Abstained
-from hamster.label.one import Labelled, Options, label_item
+from hamster.label.one import Labelled, Options, guarded, printable, read_and_label
 from hamster.label.storage import sha256
+from hamster.workers import at_step
 
 Entry = dict[str, Any]
+Outcome = Labelled | Abstained | Unreadable
+CHANGED = "it was written to while it was read; run the same command again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,9 @@ class Span:
     first: int
     last: int
 
+    def __len__(self) -> int:
+        return self.last - self.first
+
 
 def spans(sources: Sequence[Source]) -> list[Span]:
     """All items of all sources, in order; many small ones at once where the source says so."""
@@ -36,6 +42,51 @@ def spans(sources: Sequence[Source]) -> list[Span]:
             last = min(first + source.per_shard, len(source))
             found.append(Span(len(found), index, first, last))
     return found
+
+
+def inputs_of(source: Source, span: Span) -> list[Inputs]:
+    """What the items of a span are made of; of an untracked source, nothing but their numbers."""
+    return [_inputs(source, span, index) for index in range(span.first, span.last)]
+
+
+def _inputs(source: Source, span: Span, index: int) -> Inputs:
+    name = f"{source.uri} item {index}"
+    if not isinstance(source, Tracked):
+        return Inputs(name, (), f"{span.source} {index}")
+    try:
+        return source.inputs(index)
+    except (ValueError, OSError) as error:  # which is also what reading it will say
+        return Inputs(name, (), f"{index} {error}")
+
+
+def _inputs_in_steps(source: Source, span: Span, given_up: Mapping[int, str]) -> list[Inputs]:
+    """The same, but of items that no process survives looking at."""
+    inputs = []
+    for index in range(span.first, span.last):
+        at_step(_looking(index))
+        gone = Inputs(f"{source.uri} item {index}", (), f"{index} unknown")
+        inputs.append(gone if _looking(index) in given_up else _inputs(source, span, index))
+    at_step(None)
+    return inputs
+
+
+def _looking(index: int) -> int:
+    """The number of the step in which an item is looked at; that in which it is read is its own."""
+    return -1 - index
+
+
+def stamp_of(inputs: Sequence[Inputs]) -> str:
+    """A quick digest of what items are made of, which changes with sizes and times."""
+    return _digest(each.stamp() for each in inputs)
+
+
+def digest_of(inputs: Sequence[Inputs]) -> str:
+    """A digest of the contents that items are made of."""
+    return _digest(each.digest() for each in inputs)
+
+
+def _digest(digests: Iterable[str]) -> str:
+    return sha256("\n".join(digests).encode())
 
 
 @dataclass(frozen=True)
@@ -50,18 +101,57 @@ class Shards:
     options: Options
     strict: bool = False
 
-    def __call__(self, span: Span) -> Entry:
-        """Writes the span's files and returns the journal's entry; nothing is written where nothing was labelled."""
+    def __call__(self, span: Span, given_up: Mapping[int, str]) -> Entry:
+        """Write the span's files and return the journal's entry; nothing is written where nothing was labelled.
+
+        Args:
+            span: to be labelled.
+            given_up: by the number of an item in its source why no process survives it; such an item is not touched.
+                Negative numbers are those of `_looking`.
+        """
         source = self.sources[span.source]
-        found = [label_item(source[i], self.options) for i in range(span.first, span.last)]
-        left_out = list(_left_out(found))
-        if self.strict and any(each["how"] == "failed" for each in left_out):
-            first = next(each for each in left_out if each["how"] == "failed")
-            raise ValueError(f"{first['file']}: {first['reason']} (--strict)")
-        labelled = [each for each in found if not isinstance(each, Abstained | Unreadable)]
-        kind, files, counts = _pack(labelled, span.number) if labelled else (None, {}, {})
-        entry = {"number": span.number, "items": len(found), "labelled": len(labelled), "kind": kind}
-        return {**entry, "counts": counts, "left_out": left_out, "files": list(self._write(files))}
+        inputs = _inputs_in_steps(source, span, given_up)
+        stamp, digest = stamp_of(inputs), digest_of(inputs)
+        outcomes, kind, files, counts = self._labelled(source, span, inputs, given_up)
+        if stamp_of(inputs) != stamp:
+            outcomes, kind, files, counts = [Unreadable(each.name, CHANGED) for each in inputs], None, {}, {}
+            stamp = digest = ""  # equal to none, so that the next run labels them
+        if not all(each.is_settled() for each in inputs):
+            stamp = ""
+        left_out = list(_left_out(outcomes))
+        if self.strict and (failed := [each for each in left_out if each["how"] == "failed"]):
+            raise ValueError(f"{failed[0]['file']}: {failed[0]['reason']} (--strict)")
+        notes = [note for each in outcomes if isinstance(each, LabelledEpisode) for note in _notes(each)]
+        return {
+            "number": span.number,
+            "items": len(outcomes),
+            "labelled": len(outcomes) - len(left_out),
+            "kind": kind,
+            "inputs": {"name": inputs[0].name, "stamp": stamp, "sha256": digest},
+            "counts": counts,
+            "left_out": left_out,
+            "files": list(self._write(files)),
+            **({"notes": notes} if notes else {}),
+        }
+
+    def _labelled(
+        self, source: Source, span: Span, inputs: Sequence[Inputs], given_up: Mapping[int, str]
+    ) -> tuple[list[Outcome], str | None, dict[str, bytes], dict[str, int]]:
+        """What became of each item, and the kind, files and counts of the shard."""
+        outcomes: list[Outcome] = []
+        for index, made_of in zip(range(span.first, span.last), inputs, strict=True):
+            at_step(index)
+            if reason := given_up.get(index) or given_up.get(_looking(index)):
+                outcomes.append(Unreadable(made_of.name, reason))
+            else:
+                outcomes.append(read_and_label(source, index, self.options))
+        if len(span) > 1:
+            at_step(None)  # what is packed of many images is in memory; an episode may be decoded only now
+        packed = guarded("", lambda: _pack(outcomes, span.number))  # some things are read only when they are written
+        if isinstance(packed, Unreadable):
+            outcomes = [_packable(each, made_of.name) for each, made_of in zip(outcomes, inputs, strict=True)]
+            packed = _pack(outcomes, span.number)
+        return outcomes, *packed
 
     def _write(self, files: Mapping[str, bytes]) -> Iterator[dict[str, str]]:
         for name, data in files.items():
@@ -70,15 +160,32 @@ class Shards:
             yield {"file": name, "sha256": sha256(data)}
 
 
-def _left_out(found: Sequence[Labelled | Abstained | Unreadable]) -> Iterator[dict[str, str]]:
-    for each in found:
+def _left_out(outcomes: Sequence[Outcome]) -> Iterator[dict[str, str]]:
+    for each in outcomes:
         if isinstance(each, Abstained | Unreadable):
             how = "abstained" if isinstance(each, Abstained) else "failed"
-            yield {"how": how, "file": each.file, "reason": each.reason}
+            yield {"how": how, "file": printable(each.file), "reason": printable(each.reason)}
 
 
-def _pack(labelled: Sequence[Labelled], number: int) -> tuple[str, dict[str, bytes], dict[str, int]]:
+def _packable(outcome: Outcome, name: str) -> Outcome:
+    """The outcome, or why it cannot be written."""
+    packed = guarded(name, lambda: _pack([outcome], 0))
+    return packed if isinstance(packed, Unreadable) else outcome
+
+
+def _notes(labelled: LabelledEpisode) -> Iterator[str]:
+    """What a run has to report of an episode: where its paths are, and what somebody should know of them."""
+    cameras = list(labelled.episode.observations[0].views)
+    if len(cameras) > 1 and not any(note.startswith("camera ") for note in labelled.how.notes):
+        yield f"paths on camera {labelled.camera} of {', '.join(cameras)}"
+    yield from labelled.how.notes
+
+
+def _pack(outcomes: Sequence[Outcome], number: int) -> tuple[str | None, dict[str, bytes], dict[str, int]]:
     """The kind, the files by name and the counts of a shard; ValueError if a source mixes kinds."""
+    labelled = [each for each in outcomes if not isinstance(each, Abstained | Unreadable)]
+    if not labelled:
+        return None, {}, {}
     images = [each for each in labelled if isinstance(each, AnnotatedImage)]
     spoken = [each for each in labelled if isinstance(each, Conversation)]
     if len(images) == len(labelled):
@@ -89,9 +196,7 @@ def _pack(labelled: Sequence[Labelled], number: int) -> tuple[str, dict[str, byt
         return "conversations", conversations.pack(spoken, f"talk-{number:05d}"), counts
     if len(labelled) == 1 and isinstance(episode := labelled[0], LabelledEpisode):
         frames = len(episode.labels)
-        return (
-            "episodes",
-            episodes.pack(episode, f"ep-{number:05d}"),
-            {"episodes": 1, "frames": frames, "paths": frames},
-        )
+        counts = {"episodes": 1, "frames": frames, "paths": frames}
+        counts |= {f"frames_{reason}": n for reason, n in episode.left_out.items()}
+        return "episodes", episodes.pack(episode, f"ep-{number:05d}"), counts
     raise ValueError("a source yields images, conversations, or one episode a shard, and never a mixture")

@@ -36,11 +36,10 @@ def stills(labelled: LabelledEpisode, count: int = FRAMES) -> list[AnnotatedImag
     if episode.provenance.extra.get("images") == "absent":
         return []
     chosen = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int)).tolist()
-    words = episode.instructions
     return [
         AnnotatedImage(
             episode.observations[t].views[labelled.camera],
-            [Annotation(text, labelled.labels[t].path, labelled.task) for text in words],
+            [Annotation(text, label.path, labelled.task) for text, label in labelled.at(t)],
             episode.provenance,
         )
         for t in chosen

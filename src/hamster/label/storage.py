@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -9,14 +10,11 @@ import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-
-from hamster.files import write_atomic
 
 FILE = "journal.jsonl"
 
@@ -65,35 +63,30 @@ class Journal:
     needs no more memory than one of a hundred.
 
     Attributes:
-        file: journal.jsonl; its first line describes the run.
+        file: journal.jsonl.
+        run: its first line, which describes the run; {} without one.
         starts: by number, where in the file the line of each complete shard starts.
         items: how many items are done.
+        is_cut_off: whether the last line was not written in full.
     """
 
     file: Path
+    run: Mapping[str, Any] = field(default_factory=dict)
     starts: dict[int, int] = field(default_factory=dict)
     items: int = 0
-
-    @classmethod
-    def resume(cls, folder: Path, run: Mapping[str, Any]) -> Journal:
-        """Picks up the entries of the same run whose files are all there and whole; forgets the rest.
-
-        Raises:
-            ValueError: if the folder holds another run.
-        """
-        file = folder / FILE
-        found = (record for _, record in _records(file))
-        if (first := next(found, run)) != run:
-            raise ValueError(f"{folder} holds labels of another run, {first}; choose another folder")
-        write_atomic(file, map(json_bytes, chain([run], (entry for entry in found if _whole(folder, entry)))))
-        return cls.read(folder)
+    is_cut_off: bool = False
 
     @classmethod
     def read(cls, folder: Path) -> Journal:
         """All that is noted in a folder; nothing where there is no journal."""
         journal = cls(folder / FILE)
-        for start, entry in islice(_records(journal.file), 1, None):
-            journal._note(start, entry)
+        for start, record in _records(journal.file):
+            if record is None:
+                journal.is_cut_off = True
+            elif start:
+                journal._note(start, record)
+            else:
+                journal.run = record
         return journal
 
     def add(self, entry: dict[str, Any]) -> None:
@@ -105,20 +98,32 @@ class Journal:
             os.fsync(stream.fileno())
 
     def entries(self) -> Iterator[dict[str, Any]]:
-        """One after the other, by number."""
+        """One after the other, by number; ValueError if another process rewrites them meanwhile."""
         if self.starts:
             with self.file.open("rb") as stream:
                 for number in sorted(self.starts):
-                    stream.seek(self.starts[number])
-                    yield json.loads(stream.readline())
+                    yield self._at(stream, number)
+
+    def entry(self, number: int) -> dict[str, Any]:
+        """One of them."""
+        with self.file.open("rb") as stream:
+            return self._at(stream, number)
+
+    def _at(self, stream: BinaryIO, number: int) -> dict[str, Any]:
+        stream.seek(self.starts[number])
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            record: dict[str, Any] = json.loads(stream.readline())
+            if record["number"] == number:
+                return record
+        raise ValueError(f"{self.file} was written to while it was read; wait until that run has ended")
 
     def _note(self, start: int, entry: Mapping[str, Any]) -> None:
         self.starts[entry["number"]] = start
         self.items += entry["items"]
 
 
-def _records(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Where each line starts, and what it says, up to one that was not written in full."""
+def _records(file: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """Where each line starts, and what it says; None for one that was not written in full, which is the last."""
     if not file.is_file():
         return
     start = 0
@@ -126,13 +131,15 @@ def _records(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         for line in stream:
             try:
                 record = json.loads(line)
-            except ValueError:  # the last one, cut off
+            except ValueError:
+                yield start, None
                 return
             yield start, record
             start += len(line)
 
 
-def _whole(folder: Path, entry: Mapping[str, Any]) -> bool:
+def files_are_whole(folder: Path, entry: Mapping[str, Any]) -> bool:
+    """Whether the files of a shard are there as they were written."""
     return all(is_whole(folder / file["file"], file["sha256"]) for file in entry["files"])
 
 

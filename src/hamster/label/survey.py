@@ -15,7 +15,7 @@ from hamster.data import AnnotatedImage, Source, Unreadable, View
 from hamster.label.dataset import kinds_of, left_out, read_annotated, read_conversations, read_episodes
 from hamster.label.episodes import LabelledEpisode
 from hamster.label.how import Abstained
-from hamster.label.one import Labelled, Options, label_item
+from hamster.label.one import Labelled, Options, read_and_label
 from hamster.path import Path
 from hamster.path.draw import draw
 
@@ -41,6 +41,7 @@ class Survey:
         starts, ends: (GRID, GRID) how many first paths start and end in each cell, rows from the top.
         waypoints, events: how many paths have so many.
         pictures: the first few, with their paths drawn, and what is asked for.
+        left_out: frames of labelled episodes that have no path, by reason. notes: of how labels came about.
     """
 
     outcome: Counter[str] = field(default_factory=Counter)
@@ -56,6 +57,8 @@ class Survey:
     starts: NDArray[np.int64] = field(default_factory=lambda: np.zeros((GRID, GRID), np.int64))
     ends: NDArray[np.int64] = field(default_factory=lambda: np.zeros((GRID, GRID), np.int64))
     pictures: list[tuple[NDArray[np.uint8], str]] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
 
     def add(self, found: Found) -> None:
         """Counts one item."""
@@ -82,6 +85,8 @@ class Survey:
             "absent": self.absent,
             "frames": {"total": int(lengths.sum()), "shortest": int(lengths.min()),
                        "median": float(np.median(lengths)), "longest": int(lengths.max())},
+            "frames_left_out": dict(self.left_out.most_common()),
+            "notes": dict(self.notes.most_common()),
             "cameras": dict(self.cameras.most_common()),
             "waypoints": dict(sorted(self.waypoints.items())),
             "gripper_events": dict(sorted(self.events.items())),
@@ -94,8 +99,11 @@ class Survey:
             self.cameras[_described(name, view)] += 1
         self.frames.append(len(found.labels))
         self.methods[found.how.method] += 1
-        self._add_path(found.labels[0].path, found.episode.instructions[0], found.task, first[found.camera].rgb)
-        self.instructions.update(found.episode.instructions)
+        text, label = found.first
+        self._add_path(label.path, text, found.task, first[found.camera].rgb)
+        self.instructions.update(found.episode.texts)
+        self.left_out.update(found.left_out)
+        self.notes.update(found.how.notes)
 
     def _add_image(self, found: AnnotatedImage) -> None:
         self.cameras[_described("image", found.view)] += 1
@@ -119,7 +127,7 @@ class Survey:
 def labelled_items(source: Source, options: Options, most: int | None = None) -> Iterator[Found]:
     """The source's items, the first `most` of them, labelled but not written."""
     for index in range(min(len(source), most or len(source))):
-        yield label_item(source[index], options)
+        yield read_and_label(source, index, options)
 
 
 def stored_items(folder: File) -> Iterator[Found]:

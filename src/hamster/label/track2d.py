@@ -51,8 +51,10 @@ class Track:
         return Track(uv, np.asarray(self.score)[before], events)
 
 
-def paths_from_track(track: Track, epsilon: float = EPSILON) -> list[Label]:
+def paths_from_track(track: Track, epsilon: float = EPSILON, span: tuple[int, int] | None = None) -> list[Label]:
     """For every frame, the path from there to the end, with the events that are still ahead.
+
+    With a `span`, for the frames from its first on alone, to the one before its last.
 
     A path that starts with something in the gripper says so: it begins with a close. A tip out of view is moved to
     the image's border. `Label.frames` counts from the start of the track; `Path.score` is the mean score of the frames
@@ -60,9 +62,11 @@ def paths_from_track(track: Track, epsilon: float = EPSILON) -> list[Label]:
     """
     inside = np.clip(np.asarray(track.uv, np.float64), 0, 1)
     outside = np.asarray((inside != track.uv).any(-1))
-    score = np.asarray(track.score, np.float64)[::-1]
+    first, stop = span or (0, len(inside))
+    score = np.asarray(track.score, np.float64)[:stop][::-1]
     ahead = (np.cumsum(score) / np.maximum(np.cumsum(score > 0), 1))[::-1]
-    return [_from(inside, outside, track.events, i, epsilon, float(ahead[i])) for i in range(len(inside))]
+    inside, outside, events = inside[:stop], outside[:stop], [event for event in track.events if event[0] < stop]
+    return [_from(inside, outside, events, i, epsilon, float(ahead[i])) for i in range(first, stop)]
 
 
 def _from(

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data import Episode, Observation
-from hamster.data.lazy import LazyObservations, Shrinks
+from hamster.data.lazy import Shrinks
 from hamster.extras import NotInstalledError
-from hamster.label.episodes import LabelledEpisode, recorded_events, task_of
+from hamster.label.episodes import LabelledEpisode, label_words, only, recorded_events
 from hamster.label.hands.detector import Hand, HandDetector
 from hamster.label.hands.mediapipe import MediaPipeHands
 from hamster.label.hands.regions import Box, best_region
@@ -125,14 +125,12 @@ def _finish(
     provenance = episode.provenance
     if isinstance(track, str):
         return Abstained(provenance.file or provenance.source, f"{how.method}: {track}")
-    labels = paths_from_track(track, epsilon)
     sure = track.score > 0
-    numbers = np.flatnonzero(sure)
-    position = np.maximum(np.cumsum(sure) - 1, 0)  # of each frame among those that are kept
-    kept = [replace(labels[i], frames=position[labels[i].frames]) for i in numbers.tolist()]
-    chosen = replace(episode, observations=_Chosen(episode.observations, tuple(numbers.tolist())))
+    if not sure.any():
+        return Abstained(provenance.file or provenance.source, f"{how.method}: the tip is nowhere to be seen")
     how = replace(how, score=round(float(track.score[sure].mean()), 3))
-    return LabelledEpisode(chosen, frames.camera, kept, task_of(episode), how)
+    labelled = label_words(episode, frames.camera, how, lambda span: paths_from_track(track, epsilon, span))
+    return only(labelled, {"unsure": np.flatnonzero(~sure).tolist()})
 
 
 @cache
@@ -191,18 +189,3 @@ class _Frames:
         total = len(self.observations)
         numbers = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
         return [self.observations[i].views[self.camera].rgb for i in numbers.tolist()]
-
-
-@dataclass(frozen=True, eq=False)
-class _Chosen(LazyObservations):
-    """Some of the observations, still decoded only when they are asked for."""
-
-    observations: Sequence[Observation]
-    numbers: tuple[int, ...]
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    def read(self, i: int) -> Observation:
-        """One frame."""
-        return self.observations[self.numbers[i]]

@@ -19,13 +19,15 @@ def certainty(said: list[int], logits: Tensor) -> float:
     mean over all tokens.
 
     Args:
-        said: tokens of an answer that is a path. logits: (N, V) from which each was chosen, whatever was forbidden.
+        said: tokens of an answer that is a path. logits: (N, V) from which each was chosen, whatever was forbidden;
+            where they are NaN, so is the answer.
     """
     p = logits.float().softmax(-1)
     places = [i for i, token in enumerate(said) if tokens.PATCHES <= token < tokens.OFFSETS]
     sure = [_around(said[i] - tokens.PATCHES, p[i, tokens.PATCHES : tokens.OFFSETS]) for i in places[1:] or places]
     marks = [float(p[i, token]) for i, token in enumerate(said) if token in (tokens.OPEN, tokens.CLOSE, tokens.END)]
-    return min(1.0, prod(sure + marks))
+    together = prod(sure + marks)
+    return 1.0 if together > 1 else together  # sums of rounded shares; NaN stays NaN, which `min` would make a 1
 
 
 def _around(patch: int, p: Tensor) -> float:

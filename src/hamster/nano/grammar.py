@@ -7,6 +7,7 @@ from torch import Tensor
 from transformers import LogitsProcessor
 
 from hamster.nano import tokens
+from hamster.path import PlanError
 
 REFUSE_ABOVE = 0.5
 
@@ -37,7 +38,10 @@ class AnswerGrammar(LogitsProcessor):  # type: ignore[misc]  # transformers is u
         if not said:
             return [(tokens.ANS, tokens.ANS + 1)]
         if last == tokens.ANS:
-            refuses = float(refusal_log_odds(scores[tokens.ANSWER]).sigmoid()) > self.refuse_above
+            absent = float(refusal_log_odds(scores[tokens.ANSWER]).sigmoid())
+            if not 0 <= absent <= 1:
+                raise PlanError(f'the model\'s probability of "not in view" is no number ({absent})')
+            refuses = absent > self.refuse_above
             return [(tokens.END, tokens.END + 1)] if refuses else [(tokens.PATCHES, tokens.OFFSETS)]
         if tokens.PATCHES <= last < tokens.OFFSETS:
             return [(tokens.OFFSETS, tokens.BYTES)]

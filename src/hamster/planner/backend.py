@@ -24,7 +24,7 @@ class Sampling:
 
     Attributes:
         max_new_tokens: after which an answer is cut off.
-        temperature: 0 is greedy.
+        temperature: 0 is greedy; else 0.001 to 100, as logits divided by less overflow.
         top_p: nucleus, in (0, 1].
         n: answers to each question; with temperature 0 there can only be one.
         seed: of the samples; the same seed, questions and batch give the same answers.
@@ -33,6 +33,7 @@ class Sampling:
         closing: what ends an answer in this grammar: one that is cut off ends with it, after the last place where that
             matches, so that it matches, too. "" leaves it as it is.
         pieces: whether each token's own text shall come with an answer.
+        may_refuse: whether a model that decides by itself that nothing is in view may say so.
 
     Raises:
         ValueError: for numbers that make no sense.
@@ -46,10 +47,13 @@ class Sampling:
     grammar: str = ""
     closing: str = ""
     pieces: bool = False
+    may_refuse: bool = True
 
     def __post_init__(self) -> None:
-        if not (self.max_new_tokens >= 1 and self.temperature >= 0 and 0 < self.top_p <= 1 and self.n >= 1):
-            raise ValueError("need max_new_tokens >= 1, temperature >= 0, 0 < top_p <= 1 and n >= 1")
+        if not (self.max_new_tokens >= 1 and 0 < self.top_p <= 1 and self.n >= 1):
+            raise ValueError("need max_new_tokens >= 1, 0 < top_p <= 1 and n >= 1")
+        if self.temperature != 0 and not 1e-3 <= self.temperature <= 100:
+            raise ValueError(f"temperature must be 0 (greedy) or 0.001 to 100, got {self.temperature:g}")
         if self.n > 1 and self.temperature == 0:
             raise ValueError(f"n = {self.n} answers at temperature 0 are all the same; give a temperature > 0")
 
@@ -89,6 +93,8 @@ class Backend(Protocol):
         """`sampling.n` answers to each question, in order.
 
         Raises:
-            PlanError: if a question cannot be asked (too long for the model) or the model cannot be reached.
+            PlanError: if a question cannot be asked, because it is too long for the model.
+            PlannerUnavailableError: if the model cannot be asked now.
+            PlannerConfigurationError: if it will never answer as it is asked.
         """
         ...

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path as File
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hamster.extras import extra
 from hamster.path.dialects import DIALECTS
 from hamster.planner.calibration import Calibration
 from hamster.planner.families import check_pairing, scaling_of
-from hamster.planner.speech import Speech, prompt_of, speech_of
+from hamster.planner.speech import Speech, speech_of
 from hamster.planner.vlm import VlmPlanner
+
+if TYPE_CHECKING:
+    from hamster.planner.endpoint import EndpointBackend
+
+ASSUMED = "hamster"  # of servers that do not say in which dialect their models answer
 
 
 def from_checkpoint(
@@ -29,24 +33,29 @@ def from_checkpoint(
     calibration = Calibration.load(File(name))
     backend.refuse_above = calibration.refuse_above
     defaults = {"max_new_tokens": backend.family.max_new_tokens, "calibration": calibration}
+    defaults["may_refuse"] = abstains is not False
     return VlmPlanner(
-        backend, _allowed(speech, abstains), seen=scaling_of(backend.processor),
+        backend, speech.abstaining(abstains), seen=scaling_of(backend.processor),
         **{**defaults, **options},
     )  # fmt: skip
 
 
-def behind_endpoint(address: str, dialect: str | None, abstains: bool | None, options: Mapping[str, Any]) -> VlmPlanner:
-    """A planner over http://HOST:PORT/v1#MODEL; see `load_planner`."""
+def endpoint(address: str) -> EndpointBackend:
+    """What asks the server at http://HOST:PORT/v1#MODEL; NotInstalledError without the extra that it needs."""
     with extra("endpoint"):
         from hamster.planner.endpoint import EndpointBackend
-    speech, backend = _allowed(Speech(dialect or "hamster"), abstains), EndpointBackend.at(address)
-    seen = {"seen": lambda size: backend.seen(size, speech.dialect)} if DIALECTS[speech.dialect].needs_size else {}
-    return VlmPlanner(backend, speech, **{**seen, **options})
+    return EndpointBackend.at(address)
 
 
-def _allowed(speech: Speech, abstains: bool | None) -> Speech:
-    """Whoever was not taught when to refuse is told how."""
-    if abstains is None or abstains == speech.abstains:
-        return speech
-    prompt = prompt_of(speech.dialect, abstains) if speech.prompt == prompt_of(speech.dialect) else speech.prompt
-    return replace(speech, prompt=prompt, abstains=abstains)
+def behind_endpoint(address: str, dialect: str | None, abstains: bool | None, options: Mapping[str, Any]) -> VlmPlanner:
+    """A planner over http://HOST:PORT/v1#MODEL; see `load_planner`."""
+    backend = endpoint(address)
+    stated = backend.speech
+    speech = stated if stated is not None and dialect in (None, stated.dialect) else Speech(dialect or ASSUMED)
+    defaults: dict[str, Any] = {"may_refuse": abstains is not False}
+    if speech is stated:
+        defaults["calibration"] = backend.calibration
+    speech = speech.abstaining(abstains)
+    if DIALECTS[speech.dialect].needs_size:
+        defaults["seen"] = lambda size: backend.seen(size, speech.dialect)
+    return VlmPlanner(backend, speech, **{**defaults, **options})

@@ -53,7 +53,9 @@ class Calibration:
             raise ValueError(f"a calibration needs a, b >= 0 and refuse_above in [0, 1], got {numbers}")
 
     def apply(self, raw: float) -> float:
-        """The probability that a path with this raw score, in [0, 1], is right."""
+        """Return the probability that a path with this raw score is right; ValueError for one not in [0, 1], as NaN."""
+        if not 0 <= raw <= 1:
+            raise ValueError(f"a raw score must be in [0, 1], got {raw}")
         return float(_sigmoid(_features([raw]) @ np.array([self.a, self.b, self.c]))[0])
 
     def save(self, folder: File) -> None:
@@ -105,6 +107,10 @@ def fit(raw: ArrayLike, right: ArrayLike) -> tuple[float, float, float]:
 def threshold(in_view: Sequence[float], false_refusals: float) -> float:
     """The lowest threshold on P("not in view") at which no more than this share of what is in view is refused."""
     ordered = np.sort(np.asarray(in_view, np.float64))
+    if not np.isfinite(ordered).all():
+        raise ValueError(
+            'some probabilities of "not in view" are no numbers: the model\'s weights or dtype are at fault'
+        )
     if not ordered.size:
         raise ValueError("a threshold needs answers about what is in view")
     allowed = int(false_refusals * ordered.size)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import math
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path as File
 from typing import Any
 
+from hamster.checkpoints import DAMAGED, read_header, read_json, weight_files
+from hamster.devices import check_dtype, choose_device
 from hamster.planner.quiet import quiet
+from hamster.weights import bounded, check_finite
 
 _TEMPLATES = {
     # PaliGemma was published without one; its processor adds <bos> after the image and the newline at the end.
@@ -27,17 +33,39 @@ def load_model(name: File | str, device: str | None = None, dtype: str = "auto")
         dtype: of the weights: "auto" is that of the file, else "float32", "bfloat16" or "float16".
 
     Raises:
-        ValueError: if there is no such checkpoint, or it is not one that takes images and answers in text.
+        ValueError: if there is no such checkpoint or device, it is not one that takes images and answers in text, a
+            file of it is damaged or absurd, or its weights are incomplete or not finite.
     """
-    import torch
     from transformers import AutoModelForImageTextToText
 
     import hamster.nano  # noqa: F401  # makes the Auto classes know the bundled planner
 
-    processor = load_processor(name)
-    with quiet():
-        model = _read(AutoModelForImageTextToText.from_pretrained, name, dtype=dtype, use_safetensors=True)
-    return model.eval().to(device or ("cuda" if torch.cuda.is_available() else "cpu")), processor
+    place, dtype = choose_device(device), check_dtype(dtype)
+    with _no_larger_than_its_files(name):
+        processor = load_processor(name)
+        with quiet():
+            model, about = _read(
+                AutoModelForImageTextToText.from_pretrained, name,
+                dtype=dtype, use_safetensors=True, output_loading_info=True,
+            )  # fmt: skip
+    if lacking := sorted(about["missing_keys"]):  # transformers would go on with random numbers
+        raise ValueError(f"{name} lacks {len(lacking)} weights, {lacking[0]} among them: {DAMAGED}")
+    model = model.eval().to(place)
+    check_finite(dict(model.named_parameters()), name)
+    return model, processor
+
+
+@contextmanager
+def _no_larger_than_its_files(name: File | str) -> Iterator[None]:
+    """Look at a folder's files before transformers does; a hub id's come from a cache that transformers checks."""
+    folder = File(name)
+    if not folder.is_dir():
+        yield
+        return
+    read_json(folder / "config.json", finite=False)
+    shapes = [shape for file in weight_files(folder) for shape, _ in read_header(file).values()]
+    with bounded(len(shapes), sum(map(math.prod, shapes)), folder / "config.json"):
+        yield
 
 
 def load_processor(name: File | str) -> Any:
@@ -63,9 +91,9 @@ def _read(load: Any, name: File | str, **options: Any) -> Any:
     """What transformers makes of a folder or a hub id; never code from there."""
     try:
         return load(str(name), local_files_only=File(name).is_dir(), trust_remote_code=False, **options)
-    except (OSError, ValueError, ImportError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{name} cannot be read as a vision-language model: {reason[:300]}") from None
+    except Exception as error:  # the one place that isolates a stranger's checkpoint: tokenizers raises bare Exceptions
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{name} cannot be read as a vision-language model: {reason[:300]}") from error
 
 
 @cache

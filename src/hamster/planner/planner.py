@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hamster.data.images import NotColourError, to_rgb
 from hamster.path import Path, PlanError
 
 if TYPE_CHECKING:
@@ -66,20 +67,27 @@ def load_planner(
         name_or_path: a bundled name, a folder, a hub id (OWNER/NAME), or http://HOST:PORT/v1#MODEL for anything that
             speaks OpenAI's protocol (without /v1 for HAMSTER_beta's server).
         device, dtype: of a local model, as in `loading.load_model`.
-        dialect: of the answers, where it is not what the checkpoint's `hamster.json` or its family say; an endpoint's
-            is HAMSTER's own text.
+        dialect: of the answers, where it is not what the checkpoint's `hamster.json` or its family say. Behind an
+            endpoint it is what the server states, as `hamster serve planner` does, else HAMSTER's own text.
         abstains: whether the model may say that what it is asked for is not in view; by default if it was taught to.
+            False keeps the bundled planner from it, too.
         options: of `VlmPlanner`: samples, temperature, max_new_tokens, constrained, seed.
 
     Raises:
         ValueError: there is no such planner, or it cannot answer in that dialect; the message lists what there is.
+        PlannerUnavailableError: the endpoint cannot be asked now.
     """
     from hamster.planner import build  # transformers takes seconds to import
 
     name = str(name_or_path)
-    if name.startswith(("http://", "https://")):
+    if is_address(name):
         return build.behind_endpoint(name, dialect, abstains, options)
     return build.from_checkpoint(located(name), device, dtype, dialect, abstains, options)
+
+
+def is_address(name_or_path: str | File) -> bool:
+    """Whether a planner's name is the address of a server."""
+    return str(name_or_path).lower().startswith(("http://", "https://"))
 
 
 def located(name_or_path: str | File) -> str:
@@ -116,7 +124,10 @@ def checked_instruction(instruction: str) -> str:
 
 def checked_image(image: NDArray[np.uint8] | Image) -> NDArray[np.uint8]:
     """The image as an (H, W, 3) uint8 array; PlanError if it is anything else."""
-    array = np.asarray(image if isinstance(image, np.ndarray) else image.convert("RGB"))
+    try:
+        array = np.asarray(image if isinstance(image, np.ndarray) else to_rgb(image))
+    except NotColourError as error:
+        raise PlanError(f"the image has {error}") from None
     if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8 or 0 in array.shape:
         raise PlanError(f"an image must be RGB, (H, W, 3) uint8, not {array.shape} {array.dtype}")
     return array

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from hamster.path import Path
+from hamster.path import Path, PlanError
 from hamster.path.metrics import frechet
 from hamster.planner.backend import Answer
 
@@ -14,10 +14,28 @@ SAMPLES = 32
 
 
 def likelihood(answer: Answer) -> float:
-    """Its certainty, else the geometric mean of its tokens' probabilities; 1 where the backend does not say."""
+    """Return its certainty, else the geometric mean of its tokens' probabilities; 1 where the backend does not say.
+
+    Raises:
+        PlanError: if that is no number.
+    """
     if answer.certainty is not None:
-        return answer.certainty
-    return math.exp(min(0.0, sum(answer.log_p) / len(answer.log_p))) if answer.log_p else 1.0
+        return probability(answer.certainty, answer.text)
+    return probability_of_log(sum(answer.log_p) / len(answer.log_p), answer.text) if answer.log_p else 1.0
+
+
+def probability(value: float, text: str = "") -> float:
+    """Return a model's number as a probability, 1 where rounding went beyond; PlanError if it is none."""
+    if not 0 <= value < math.inf:  # NaN slips through min and max, and through no such comparison
+        raise PlanError(
+            f"the model's probabilities are no numbers ({value}): its weights or its dtype are at fault", text
+        )
+    return min(1.0, value)
+
+
+def probability_of_log(value: float, text: str = "") -> float:
+    """Return a probability from its natural logarithm; PlanError if that is NaN or infinite upwards."""
+    return probability(math.exp(min(0.0, value)) if value < math.inf else value, text)
 
 
 def agree(a: Path, b: Path) -> bool:
@@ -43,6 +61,6 @@ def ranked(paths: Sequence[Path], likelihoods: Sequence[float], asked: int) -> l
     while left:
         middle = max(left, key=lambda i: (sum(near[i][j] for j in left), likelihoods[i], -i))
         group = [j for j in left if near[middle][j]]
-        found.append((middle, sum(likelihoods[j] for j in group) / asked))
+        found.append((middle, min(1.0, sum(likelihoods[j] for j in group) / asked)))  # rounding may go beyond
         left -= set(group)
     return sorted(found, key=lambda each: -each[1])

@@ -67,6 +67,13 @@ class Speech:
             return text
         return f"{text}\n{_GRIPPER.format(DIALECTS[self.dialect].place(gripper_uv, size))}"
 
+    def abstaining(self, abstains: bool | None) -> Speech:
+        """The same with or without refusals (None: as it is); a prompt of the checkpoint's own stays."""
+        if abstains is None or abstains == self.abstains:
+            return self
+        is_ours = self.prompt == prompt_of(self.dialect, self.abstains)
+        return Speech(self.dialect, prompt_of(self.dialect, abstains) if is_ours else self.prompt, abstains)
+
     def save(self, folder: File | str) -> None:
         """Write `hamster.json` beside the checkpoint."""
         record = {"format": FORMAT, "dialect": self.dialect, "prompt": self.prompt, "abstains": self.abstains}

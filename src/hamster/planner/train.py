@@ -14,13 +14,14 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path as File
 from typing import Any
 
 import numpy as np
 import torch
-from accelerate import DistributedDataParallelKwargs
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import broadcast_object_list
 from numpy.typing import NDArray
 from rich.progress import Progress, TextColumn
@@ -31,6 +32,9 @@ from transformers import AutoProcessor
 import hamster.nano as nano
 from hamster import training_state
 from hamster.accelerator import start_accelerator
+from hamster.files import lock_folder, set_usual_mode
+from hamster.identity import checkpoint_digest, claim, flat
+from hamster.label.dataset import content_digest
 from hamster.planner.learning import batches, corpus, optimisers
 from hamster.planner.learning.batches import Batch, Share
 from hamster.planner.learning.config import TrainConfig
@@ -38,10 +42,12 @@ from hamster.planner.learning.held_out import evaluate
 from hamster.planner.learning.losses import build_probes, losses, presence_loss
 from hamster.planner.learning.pictures import Part
 from hamster.planner.quiet import quiet
+from hamster.provenance import run_info
 
 WEIGHTS = {"answer": 1.0, "refusal": 1.0}
 WEIGHTS |= dict.fromkeys(("mention", "early_mention", "roles", "colour", "kind"), 0.5)
 
+STATE = "state.safetensors"
 COMMON = 5000  # a word that is used less than once in so many instructions is spelt
 
 
@@ -60,24 +66,38 @@ def train_planner(
         The last evaluation on held-out images, of all label sets and, where there are several, of each.
 
     Raises:
-        ValueError: no budget, or no label set.
+        ValueError: no budget, or no label set; `out_dir` holds a training of another configuration, other data or
+            another start, or another process is at work in it.
     """
     if (config.steps is None) == (config.seconds is None):
         raise ValueError("a training needs a budget: set either steps or seconds")
     parts = [each if isinstance(each, Part) else Part(each) for each in data]
-    return _Run(config, parts, out_dir, start).run()
+    # A batch may name nothing, or have no role, and leaves weights untouched.
+    accelerator = start_accelerator(True, DistributedDataParallelKwargs(find_unused_parameters=True))
+    with lock_folder(out_dir) if accelerator.is_main_process else nullcontext():
+        if accelerator.is_main_process:
+            claim(out_dir, _identity(config, parts, start), (out_dir / STATE).is_file(), run_info(config.seed))
+        return _Run(config, parts, out_dir, start, accelerator).run()
+
+
+def _identity(config: TrainConfig, parts: Sequence[Part], start: File | None) -> dict[str, Any]:
+    """What must be the same for a training to go on; how often it saves and measures is free."""
+    free = ("save_every_s", "log_every", "evaluate_every", "evaluate_on")
+    kept = {name: value for name, value in asdict(config).items() if name not in free}
+    data = {f"data {part.folder}": f"{content_digest(part.folder)} x {part.weight:g}" for part in parts}
+    return {"start": None if start is None else checkpoint_digest(start), **data, **flat("config", kept)}
 
 
 class _Run:
     """A training's state."""
 
-    def __init__(self, config: TrainConfig, parts: Sequence[Part], out: File, start: File | None) -> None:
-        self.config, self.out, self.parts = config, out, parts
-        # A batch may name nothing, or have no role, and leaves weights untouched.
-        self.accelerator = start_accelerator(True, DistributedDataParallelKwargs(find_unused_parameters=True))
+    def __init__(
+        self, config: TrainConfig, parts: Sequence[Part], out: File, start: File | None, accelerator: Accelerator
+    ) -> None:
+        self.config, self.out, self.parts, self.accelerator = config, out, parts, accelerator
         self.device, self.leads = str(self.accelerator.device), bool(self.accelerator.is_main_process)
         self.writer = SummaryWriter(str(out / "tensorboard")) if self.leads else None
-        saved = out / "model" if (out / "state.safetensors").is_file() else start
+        saved = out / "model" if (out / STATE).is_file() else start
         self.processor = _new_processor(parts) if saved is None else AutoProcessor.from_pretrained(saved)
         with self.accelerator.main_process_first():  # what it leaves on disk is not made twice
             self.corpus = corpus.load(parts, out / "cache", self.processor.tokenizer)
@@ -98,8 +118,8 @@ class _Run:
         self.optimisers = {name: self.accelerator.prepare(each) for name, each in made.items()}
         self.step, self.elapsed, self.scores = 0, 0.0, dict[str, float]()
         self.modules: dict[str, nn.Module] = {"model": self.model, "probes": self.probes}
-        if (out / "state.safetensors").is_file():
-            facts = training_state.load(out / "state.safetensors", self.modules, self.optimisers, {"probes"})
+        if (out / STATE).is_file():
+            facts = training_state.load(out / STATE, self.modules, self.optimisers, {"probes"})
             self.step, self.elapsed, self.scores = facts["step"], facts["elapsed"], facts["scores"]
 
     @property
@@ -181,9 +201,10 @@ class _Run:
             return
         with quiet():
             self.model.save_pretrained(self.out / "model")
+        set_usual_mode(self.out / "model")
         (self.out / "config.json").write_text(json.dumps(asdict(self.config), indent=1))
         facts = {"step": self.step, "elapsed": self.elapsed, "scores": self.scores}
-        training_state.save(self.out / "state.safetensors", self.modules, self.optimisers, facts)
+        training_state.save(self.out / STATE, self.modules, self.optimisers, facts)
 
     def _log(self, values: dict[str, float], group: str) -> None:
         if self.writer is None:

@@ -21,11 +21,14 @@ from hamster.planner.backend import Answer, Question, Sampling
 from hamster.planner.families import family_of, prepared
 from hamster.planner.loading import load_model
 from hamster.planner.pieces import pieces_of
+from hamster.planner.sound import SoundLogits
 from hamster.planner.watched import Watched
 from hamster.planner.watching import watcher
 
 if TYPE_CHECKING:
     from hamster.planner.constraint import Vocabulary
+
+NEVER = 1.0  # no probability is above
 
 
 class TransformersBackend:
@@ -93,7 +96,7 @@ class TransformersBackend:
         out = self.model.generate(
             **inputs.to(self.model.device),
             generation_config=self._generation(sampling),
-            logits_processor=self._constraints(sampling, length),
+            logits_processor=[SoundLogits(), *self._constraints(sampling, length)],
             stopping_criteria=self._watched([number for number in numbers for _ in range(sampling.n)], length),
         )
         prompt_tokens = inputs["attention_mask"].sum(1).repeat_interleave(sampling.n).tolist()
@@ -130,8 +133,8 @@ class TransformersBackend:
         room = getattr(config, "max_prompt_tokens", None) or (getattr(text, "max_position_embeddings", 1 << 30) - new)
         if length > room:
             raise PlanError(
-                f"the instruction has too many words for this planner, or the image is too large: "
-                f"{length} tokens, {room} are allowed; say it shorter"
+                f"the question is too long for this model: with its image it has {length} tokens, {room} are allowed; "
+                "say it shorter"
             )
 
     def _generation(self, sampling: Sampling) -> GenerationConfig:
@@ -151,7 +154,7 @@ class TransformersBackend:
 
     def _constraints(self, sampling: Sampling, length: int) -> list[Any]:
         if self.family.constraints is not None:
-            return self.family.constraints(length, self.refuse_above)
+            return self.family.constraints(length, self.refuse_above if sampling.may_refuse else NEVER)
         if not sampling.grammar:
             return []
         from hamster.planner.constraint import Constraint

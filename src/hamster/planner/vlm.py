@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,8 +15,9 @@ from hamster.path.dialects import DIALECTS, Size, grammar, hamster, parse, refus
 from hamster.path.dialects.regex import quoted
 from hamster.planner.backend import Answer, Backend, Question, Sampling
 from hamster.planner.calibration import Calibration
+from hamster.planner.error import PlannerConfigurationError
 from hamster.planner.planner import Plan, checked_image, checked_instruction
-from hamster.planner.score import likelihood, ranked
+from hamster.planner.score import likelihood, probability_of_log, ranked
 from hamster.planner.speech import Speech
 from hamster.planner.watching import numbered
 
@@ -47,6 +47,7 @@ class VlmPlanner:
         seed: of the samples.
         seen: from an image's size to its size as the model sees it.
         calibration: what scores mean, and from when on the planner says that nothing is in view.
+        may_refuse: whether a model that decides that by itself, as the bundled one, may say that nothing is in view.
     """
 
     backend: Backend
@@ -58,11 +59,16 @@ class VlmPlanner:
     seed: int | None = 0
     seen: Callable[[Size], Size] = lambda size: size
     calibration: Calibration = field(default_factory=Calibration)
+    may_refuse: bool = True
 
     @property
     def dialect(self) -> str:
         """In which the model answers."""
         return self.speech.dialect
+
+    def always_drawing(self) -> VlmPlanner:
+        """The same planner, which is never told, nor free, to say that nothing is in view."""
+        return replace(self, speech=self.speech.abstaining(False), may_refuse=False)
 
     def plan(
         self, image: NDArray[np.uint8] | Image.Image, instruction: str, *, gripper_uv: Place | None = None
@@ -72,6 +78,8 @@ class VlmPlanner:
         Raises:
             NotInViewError: if the model says that what the instruction speaks of is not in the image.
             PlanError: if no path can be had.
+            PlannerUnavailableError: if the model cannot be asked now, which says nothing about it.
+            PlannerConfigurationError: if it will never answer as it is asked.
         """
         plan = self.plan_many([image], [instruction], [gripper_uv])[0]
         if isinstance(plan, PlanError):
@@ -84,7 +92,10 @@ class VlmPlanner:
         instructions: Sequence[str],
         gripper_uv: Sequence[Place | None] | None = None,
     ) -> list[Plan | PlanError]:
-        """Plans for many images at once, in order; where there is none, the error that says why."""
+        """Plans for many images at once, in order; where there is none, the error that says why.
+
+        Raises as `plan` does where the model cannot be asked.
+        """
         began = time.perf_counter()
         places = gripper_uv or [None] * len(images)
         asked = [self._asked(*each) for each in zip(images, instructions, places, strict=True)]
@@ -106,6 +117,8 @@ class VlmPlanner:
             return Asked(Question(pixels, text), size, grammar(self.dialect, size) if self.constrained else "")
         except PlanError as error:
             return error
+        except PlannerConfigurationError:
+            raise
         except ValueError as error:  # the image's shape is one that the model cannot take
             return PlanError(str(error))
 
@@ -132,13 +145,16 @@ class VlmPlanner:
             return [None] * len(questions)
         said = refusal(self.dialect)
         answers = self.backend.answer(questions, Sampling(REFUSAL_TOKENS, grammar=quoted(said)))
-        return [math.exp(sum(a.log_p)) if a.log_p and a.text.strip() == said else None for (a,) in answers]
+        return [probability_of_log(sum(a.log_p)) if a.log_p and a.text.strip() == said else None for (a,) in answers]
 
     def _sampling(self, pattern: str) -> Sampling:
         closing = DIALECTS[self.dialect].closing
         if self.samples == 1:
-            return Sampling(self.max_new_tokens, grammar=pattern, closing=closing)
-        return Sampling(self.max_new_tokens, self.temperature, 1.0, self.samples, self.seed, pattern, closing)
+            return Sampling(self.max_new_tokens, grammar=pattern, closing=closing, may_refuse=self.may_refuse)
+        return Sampling(
+            self.max_new_tokens, self.temperature, 1.0, self.samples, self.seed, pattern, closing,
+            may_refuse=self.may_refuse,
+        )  # fmt: skip
 
     def _plan(
         self, asked: Asked, answered: tuple[list[Answer], float | None], timings: dict[str, float]
@@ -152,7 +168,10 @@ class VlmPlanner:
         good = [(each, answer) for each, answer in zip(read, answers, strict=True) if isinstance(each, Path)]
         if not good:
             return next(each for each in read if isinstance(each, PlanError))
-        order = ranked([path for path, _ in good], [likelihood(answer) for _, answer in good], len(read))
+        try:
+            order = ranked([path for path, _ in good], [likelihood(answer) for _, answer in good], len(read))
+        except PlanError as error:  # probabilities that are no numbers, from a server say
+            return error
         best = (replace(good[i][0], score=self.calibration.apply(raw)) for i, raw in order)
         return Plan(tuple(best), good[order[0][0]][1].text, timings)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
 import torch
 
 from hamster.data import Observation, View
+from hamster.devices import check_dtype
 from hamster.path import Path
-from hamster.policy.actor import AnyActor
+from hamster.policy.actor import AnyActor, Prediction, Tensors
 from hamster.policy.guide import Guide
-from hamster.policy.policy import Motion
+from hamster.policy.policy import Motion, PolicyError
 from hamster.policy.scene import Body, Scene
 
 SURELY = 0.9
@@ -19,10 +21,20 @@ OPEN = 0.5  # of the measured opening; only asked before the policy has commande
 
 
 class ActorPolicy:
-    """One answer at a time. The same observations and paths give the same motions: its noise is seeded."""
+    """One answer at a time. The same observations and paths give the same motions: its noise is seeded.
 
-    def __init__(self, actor: AnyActor, seed: int = 0) -> None:
-        self.actor, self.seed = actor.eval(), seed
+    Observations are prepared on the CPU and moved to where the actor's weights are. The noise is drawn on the CPU and
+    moved there, too, so that a policy starts from the same noise on every device.
+
+    Args:
+        actor: on the device where it is to compute.
+        seed: of the noise.
+        dtype: in which the network computes, one of `devices.DTYPES`; "auto" is that of its weights. With "bfloat16"
+            and "float16" the weights stay as they are, and so does what becomes millimetres, as in training (autocast).
+    """
+
+    def __init__(self, actor: AnyActor, seed: int = 0, dtype: str = "auto") -> None:
+        self.actor, self.seed, self.dtype = actor.eval(), seed, check_dtype(dtype)
         self.reset()
 
     def reset(self) -> None:
@@ -36,11 +48,7 @@ class ActorPolicy:
     def act(self, observation: Observation, path: Path | None, instruction: str = "") -> Motion:
         """The next poses; see `Policy.act`."""
         scene = self.scene(observation, path, instruction)
-        inputs = self.actor.prepare(scene)
-        device = next(self.actor.parameters()).device
-        with torch.inference_mode():
-            batch = type(inputs).stack([inputs]).to(device)
-            found = self.actor.predict(batch, self._generator).to(torch.device("cpu"))
+        found = self._predicted(self.actor.prepare(scene))
         body = scene.body
         if path is not None and found.done[0] > SURELY:
             return Motion(body.tool_pose_world[None], np.array([body.is_open]))  # the path is at its end: stay
@@ -52,8 +60,34 @@ class ActorPolicy:
         poses[:, :3, 3] = body.tool_pose_world[:3, 3] + found.position[0, :executed].double().numpy()
         self.remember(bool(is_open[-1]), body)
         touches = found.touches[0, :executed].double().numpy()
-        says = None if np.isnan(touches).any() else touches
+        says = None if np.isnan(touches).all() else touches
         return Motion(poses, is_open, config.step_s if config.head == "chunk" else None, says)
+
+    def _predicted(self, inputs: Tensors) -> Prediction:
+        """The actor's answer, on the CPU.
+
+        Raises:
+            PolicyError: if a number of it is not finite.
+        """
+        device = self.device
+        half = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(self.dtype)
+        computing = nullcontext() if half is None else torch.autocast(device.type, half)
+        with torch.inference_mode(), computing:
+            batch = type(inputs).stack([inputs]).to(device)
+            found: Prediction = self.actor.predict(batch, self._generator).to(torch.device("cpu"))
+        numbers = vars(found) if not found.touches.isnan().all() else vars(found) | {"touches": torch.zeros(())}
+        bad = [name for name, value in numbers.items() if not torch.isfinite(value).all()]
+        if bad:
+            raise PolicyError(
+                f"the policy's answer is not finite ({', '.join(bad)}): its weights are at fault, or numbers that "
+                f"{self.dtype} cannot hold; try dtype float32, or another checkpoint"
+            )
+        return found
+
+    @property
+    def device(self) -> torch.device:
+        """Where the actor computes."""
+        return next(self.actor.parameters()).device
 
     def remember(self, is_open: bool, before: Body) -> None:
         """What the gripper was told last, and what the robot felt when that was decided."""

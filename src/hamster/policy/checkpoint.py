@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
+from hamster.checkpoints import read_json
+from hamster.files import replacing, write_atomic
 from hamster.policy.actor import AnyActor
 from hamster.policy.families import build, config_from_json
+from hamster.weights import build_for, load_weights, read_tensors
 
 UNITS = {
     "position": "metres, from the tool's tip, along the world's axes",
@@ -26,37 +30,38 @@ def save(folder: FilePath, actor: AnyActor, train_info: dict[str, Any] | None = 
     """Writes the three files; weights in float32."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {"family": actor.config.family, "units": UNITS, "actor": asdict(actor.config)}
-    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
-    save_file({k: v.contiguous().cpu() for k, v in actor.state_dict().items()}, str(folder / "model.safetensors"))
+    write_atomic(folder / "config.json", json.dumps(config, indent=1) + "\n")
+    with replacing(folder / "model.safetensors") as part:
+        save_file({k: v.contiguous().cpu() for k, v in actor.state_dict().items()}, part)
     if train_info is not None:
-        (folder / "train_info.json").write_text(json.dumps(train_info, indent=1) + "\n")
+        write_atomic(folder / "train_info.json", json.dumps(train_info, indent=1) + "\n")
 
 
 def load(folder: FilePath, **changes: Any) -> AnyActor:
-    """The actor in a folder, ready to infer. Conditioners that the weights do not know start out silent.
+    """Return the actor in a folder, on the CPU, ready to infer.
+
+    Conditioners that the weights do not know start out silent.
 
     Args:
+        folder: of the checkpoint, whoever wrote it.
         changes: fields of its configuration that are to be others, `conditioners` for example.
 
     Raises:
-        ValueError: if nobody knows its family, config.json has unknown fields, or the weights do not fit it.
+        ValueError: if a file is missing or damaged, nobody knows the family, config.json describes no policy, or the
+            weights do not fit it or are not finite; one line that names the file.
     """
+    file = folder / "config.json"
     record = read_config(folder)
     record["actor"] = {**record["actor"], **changes}
-    actor = build(config_from_json(record, folder / "config.json"))
-    found = actor.load_state_dict(load_file(str(folder / "model.safetensors")), strict=False)
-    lacking = [name for name in found.missing_keys if not name.startswith("conditioners.")]
-    if lacking or found.unexpected_keys:
-        raise ValueError(f"{folder}: weights do not fit config.json; lacking {lacking}, left {found.unexpected_keys}")
+    config, tensors = config_from_json(record, file), read_tensors(folder / "model.safetensors")
+    actor = build_for(partial(build, config), tensors, file)
+    load_weights(actor, tensors, folder / "model.safetensors", may_lack="conditioners.")
     return actor.eval()
 
 
 def read_config(folder: FilePath) -> dict[str, Any]:
-    """config.json: "family" names who can load the rest."""
-    try:
-        record = json.loads((folder / "config.json").read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{folder}/config.json is not JSON: {error}") from None
-    if not isinstance(record, dict) or not isinstance(record.get("actor"), dict):
+    """Return config.json, whose "family" names who can load the rest; ValueError as `load`."""
+    record = read_json(folder / "config.json")
+    if not isinstance(record.get("actor"), dict):
         raise ValueError(f"{folder}/config.json is no policy's configuration: it has no actor")
     return record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import MISSING, Field, fields
 from importlib import import_module
 from typing import Any
 
@@ -22,6 +23,8 @@ _ACTORS = {
     "monolithic": ("hamster.policy.monolithic.actor", "MonolithicActor"),
 }
 
+LARGEST = 1 << 16  # of a width, a number of layers, a side in pixels, metres or seconds
+
 
 def build(config: ActorConfig) -> AnyActor:
     """An untrained actor."""
@@ -36,8 +39,32 @@ def config_from_json(record: dict[str, Any], where: object) -> ActorConfig:
     if family not in CONFIGS:
         raise ValueError(f"unknown policy family {family!r} in {where}; there are: {', '.join(CONFIGS)}")
     config = CONFIGS[family]
-    known = config.__dataclass_fields__
+    known = {field.name: field for field in fields(config)}
     if not isinstance(values, dict) or (unknown := sorted(set(values) - set(known))):
         raise ValueError(f"{where}: unknown fields {unknown}; {config.__name__} has {', '.join(known)}")
     lists = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    return config(**lists)  # type: ignore[arg-type]  # checked by use: a wrong type fails when it is built
+    for name, value in lists.items():
+        _check_kind(name, value, known[name], where)
+    try:
+        return config(**lists)
+    except (ArithmeticError, LookupError, TypeError) as error:  # of a combination that nobody thought of
+        raise ValueError(f"{where}: no {family} policy can be made of it ({error})") from None
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _check_kind(name: str, value: Any, field: Field[Any], where: object) -> None:
+    """ValueError unless a value is of the same kind as the field's default, and no absurd size."""
+    default = field.default if field.default is not MISSING else field.default_factory()  # type: ignore[misc]
+    kinds = (int, float) if isinstance(default, float) else type(default)
+    is_flag = isinstance(value, bool) and not isinstance(default, bool)
+    if is_flag or not isinstance(value, kinds):
+        raise ValueError(f"{where}: {name} is {value!r:.50}; it must be a {type(default).__name__}")
+    if isinstance(default, tuple):
+        inside = type(default[0]) if default else str
+        if not all(type(each) is inside for each in value):
+            raise ValueError(f"{where}: {name} is {value!r:.50}; it must be a list of {inside.__name__}")
+    sizes = value if isinstance(value, tuple) else value.values() if isinstance(value, dict) else (value,)
+    for size in sizes:
+        if isinstance(size, int | float) and not 0 <= size <= LARGEST:
+            raise ValueError(f"{where}: {name} is {size:g}; it must be between 0 and {LARGEST}")

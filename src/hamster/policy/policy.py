@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path as FilePath
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data import Observation
 from hamster.path import Path
+
+if TYPE_CHECKING:
+    from hamster.policy.acting import ActorPolicy
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +33,10 @@ class Motion:
     gripper_open: NDArray[np.bool_]
     step_s: float | None = None
     touches: NDArray[np.float64] | None = None
+
+
+class PolicyError(ValueError):
+    """A policy has no motion to offer, and why. Never turned into a motion, nor into a success."""
 
 
 class Policy(Protocol):
@@ -52,6 +59,7 @@ class Policy(Protocol):
             instruction: policies of the bundled family ignore it.
 
         Raises:
+            PolicyError: if what it works out is no motion: a number is not finite.
             ValueError: if the observation lacks something; one line that names it.
         """
         ...
@@ -63,16 +71,25 @@ def bundled() -> dict[str, FilePath]:
     return {p.parent.name: p.parent for p in sorted(root.glob("*/config.json"))}
 
 
-def load_policy(name_or_path: str | FilePath = "nano") -> Policy:
-    """Loads a policy by the name of a bundled checkpoint, or from a folder that `hamster train policy` wrote.
+def load_policy(
+    name_or_path: str | FilePath = "nano", *, device: str | None = None, dtype: str = "auto"
+) -> ActorPolicy:
+    """Load a policy by the name of a bundled checkpoint, or from a folder that `hamster train policy` wrote.
+
+    Args:
+        name_or_path: of the checkpoint.
+        device: where its network computes; by default on a GPU where there is one, as planners do.
+        dtype: in which it computes: "auto" is that of the weights, float32; or "float32", "bfloat16", "float16".
 
     Raises:
-        ValueError: if there is no such checkpoint, or nobody knows its family.
+        ValueError: if there is no such checkpoint or device, or the checkpoint is damaged; one line that says which.
     """
+    from hamster.devices import check_dtype, choose_device
     from hamster.policy.acting import ActorPolicy
     from hamster.policy.checkpoint import load
 
-    return ActorPolicy(load(find_policy(name_or_path)))
+    folder, place = find_policy(name_or_path), choose_device(device)
+    return ActorPolicy(load(folder).to(place), dtype=check_dtype(dtype))
 
 
 def find_policy(name_or_path: str | FilePath) -> FilePath:

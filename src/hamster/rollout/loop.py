@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from hamster.data import Observation
 from hamster.path import NotInViewError, Path, PlanError
 from hamster.path.settle import settled
+from hamster.planner.error import PlannerUnavailableError
+from hamster.policy import PolicyError
 from hamster.rollout.environment import BrokenEnvironmentError, Environment
 from hamster.rollout.executor import Executor
 from hamster.rollout.record import Rollout
@@ -63,7 +65,7 @@ class PolicyLike(Protocol):
         """Forgets the last episode."""
 
     def act(self, observation: Observation, path: Path | None, instruction: str) -> MotionLike:
-        """The next keyposes."""
+        """The next keyposes; PolicyError if there are none."""
 
 
 def rollout(
@@ -88,8 +90,10 @@ def rollout(
         film_every: control steps per frame of the film; 0 films nothing.
 
     Returns:
-        The record. A plan error, a planner that finds nothing in view, a refused motion or a broken environment ends
-        the episode and is recorded as such: none of them ever becomes a fake path or a silent success.
+        The record. A plan error, a planner that finds nothing in view, a policy whose answer is no motion, a refused
+        motion or a broken environment ends the episode and is recorded as such: none of them ever becomes a fake path
+        or a silent success. Where the planner could not be asked ("planner_unavailable"), the episode says nothing: do
+        not count it.
     """
     tape = Tape(env, film_every)
     policy.reset()
@@ -98,6 +102,10 @@ def rollout(
     except PlanError as error:
         tape.raw_texts.append(error.raw_text)
         return tape.end("not_in_view" if isinstance(error, NotInViewError) else "plan_error", error)
+    except PlannerUnavailableError as error:
+        return tape.end("planner_unavailable", error)
+    except PolicyError as error:
+        return tape.end("policy_error", error)
     except UnsafeActionError as error:
         return tape.end("motion_refused", error)
     except BrokenEnvironmentError as error:

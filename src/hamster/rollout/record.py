@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 
 from hamster.path import Path
 
-Outcome = Literal["success", "timeout", "plan_error", "not_in_view", "motion_refused", "env_error"]
+Outcome = Literal[
+    "success",
+    "timeout",
+    "plan_error",
+    "not_in_view",
+    "policy_error",
+    "motion_refused",
+    "env_error",
+    "planner_unavailable",
+]
+UNMEASURED = "planner_unavailable"  # the one outcome that says nothing about planner or policy
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +43,7 @@ class Rollout:
     """One episode of one arm, complete enough that every number of a report can be made from it again.
 
     Attributes:
-        outcome: how it ended; "success" is the only success.
+        outcome: how it ended; "success" is the only success, and "planner_unavailable" no result at all.
         message: why, where the outcome is an error; "" otherwise.
         n_steps, n_keyposes: control steps taken, keyposes commanded.
         paths: every path that was asked for, the first one first; empty in the arm without paths.
@@ -51,6 +61,11 @@ class Rollout:
     planner_s: tuple[float, ...]
     policy_s: tuple[float, ...]
     film: Film
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the episode says anything: one that an outage of the planner's server cut off does not."""
+        return self.outcome != UNMEASURED
 
     @property
     def success(self) -> bool:

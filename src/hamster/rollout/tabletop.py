@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import gymnasium
+
+import hamster.sim  # noqa: F401  # isort: skip  # it imports MuJoCo whatever MUJOCO_GL says
 import mujoco
 import numpy as np
 from numpy.typing import NDArray

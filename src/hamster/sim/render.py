@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import os
-from ctypes.util import find_library
-from functools import lru_cache
-from importlib import import_module
-from typing import Any
-
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
@@ -16,33 +9,7 @@ from numpy.typing import NDArray
 from hamster.data import View
 from hamster.geometry import Camera
 from hamster.sim.build import FLIP
-
-SYSTEM_LIBRARIES = "libegl1 libegl-mesa0 libgl1-mesa-dri libgles2 libosmesa6"
-
-
-@lru_cache(maxsize=1)
-def _gl_context() -> Any:
-    """One per process: making one costs more than rendering a frame.
-
-    The back end is $MUJOCO_GL, or one that needs no display. It is not left to `mujoco.gl_context`, which has made its
-    choice by the time somebody who imported mujoco first imports us.
-
-    Raises:
-        RuntimeError: if no OpenGL library can be loaded, with the command that installs one.
-    """
-    os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa's threads cost more than they gain on images this small
-    backend = os.environ.get("MUJOCO_GL") or ("egl" if find_library("EGL") else "osmesa")
-    try:
-        context = import_module(f"mujoco.{backend}").GLContext(1024, 1024)
-    except (ImportError, AttributeError) as error:
-        raise RuntimeError(
-            f"rendering needs OpenGL ({backend}: {error}); on Debian and Ubuntu: apt-get install {SYSTEM_LIBRARIES}"
-        ) from None
-    context.make_current()
-    # Freed while the interpreter is still whole: its destructor needs modules that are gone at the very end. Not
-    # registered before: MuJoCo, when it makes the context, registers the end of the display, which has to come after.
-    atexit.register(_gl_context.cache_clear)
-    return context
+from hamster.sim.opengl import gl_context
 
 
 class Renderer:
@@ -55,7 +22,7 @@ class Renderer:
 
     def __init__(self, model: mujoco.MjModel, height: int = 256, width: int = 256) -> None:
         self.model, self.height, self.width = model, height, width
-        _gl_context().make_current()
+        gl_context().make_current()
         self._scene = mujoco.MjvScene(model, maxgeom=400)
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
         self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False

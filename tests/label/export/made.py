@@ -1,5 +1,8 @@
 """Label sets of every kind, made through the label runner."""
 
+import shutil
+import tempfile
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -37,3 +40,22 @@ def conversations(tmp_path):
 def content(folder: Path):
     """Every file and its bytes."""
     return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
+
+
+def differences(one: Path, other: Path):
+    """The files that two folders do not have in common, byte by byte; "" if there are none, else with the evidence.
+
+    Both folders are copied out of pytest's, which later runs remove; what else lives in the process is listed.
+    """
+    ours, theirs = content(one), content(other)
+    names = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+    if not names:
+        return ""
+    kept = Path(tempfile.mkdtemp(prefix="hamster-differences-"))
+    for folder in (one, other):
+        shutil.copytree(folder, kept / folder.name)
+    threads = sorted((task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir())
+    libraries = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if ".so" in line}
+    evidence = [*names, "", *(thread.name for thread in threading.enumerate()), "", *threads, "", *sorted(libraries)]
+    (kept / "evidence.txt").write_text("\n".join(evidence) + "\n")
+    return f"{', '.join(names)} differ; both folders, threads and libraries are kept in {kept}"

@@ -21,9 +21,8 @@ from tests.label.export import made
 def test_the_same_labels_give_the_same_bytes(tmp_path, form):
     folder = made.episodes(tmp_path)
     first, second = export(folder, tmp_path / "a", form), export(folder, tmp_path / "b", form)
-    one, other = made.content(tmp_path / "a"), made.content(tmp_path / "b")
-    assert first == second and one.keys() == other.keys()
-    assert [name for name in one if one[name] != other[name]] == []
+    assert made.differences(tmp_path / "a", tmp_path / "b") == ""
+    assert first == second
     assert first["files"] == len(made.content(tmp_path / "a")) - 1 and first["rows"] > 0
     assert not list(tmp_path.glob(".*part"))
 
@@ -108,7 +107,7 @@ def test_llava_has_each_image_once(tmp_path):
         )
         assert parse(gpt["value"]).events and gpt["from"] == "gpt"
         rgb = np.asarray(Image.open(tmp_path / "out" / record["image"]))
-        assert rgb.shape == (16, 16, 3) and np.abs(rgb.astype(int) - i).max() <= 2
+        assert rgb.shape == (16, 16, 3) and np.abs(rgb[:8].astype(int) - i).max() <= 2
 
 
 @pytest.mark.parametrize("form", ["trl", "llava"])

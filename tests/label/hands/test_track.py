@@ -10,7 +10,7 @@ from hamster.label.tracking.clip import read_clip
 from hamster.path import Gripper
 from tests.label.tracking.drawn import pick_and_place
 
-pytest.importorskip("cv2", reason="videos are tracked with OpenCV: pip install 'hamster-vla[data]'")
+pytest.importorskip("cv2", reason="videos are tracked with OpenCV: the extra `data`")
 SIZE = np.array([320.0, 240.0])
 
 

@@ -1,15 +1,21 @@
 """Whatever strangers send, they get a typed error, and others get their answer meanwhile."""
 
+import base64
 import contextlib
+import io
 import json
 import os
 import socket
 import struct
+import subprocess
+import sys
+import threading
 import time
 import zlib
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.planner.serve.fakes import (
     HTTP,
@@ -132,7 +138,7 @@ def test_a_body_of_200_mb_is_not_kept(url, chunked):
     assert metric(url, "process_resident_memory_bytes") - before < 80 << 20  # the client's process, too
 
 
-HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
 
 
 @pytest.mark.parametrize("sent", [b"POST /v1/plan HT", HEAD % 999 + b"{"])
@@ -166,7 +172,7 @@ def test_who_stops_reading_is_cut_off():
 def test_damaged_chunks_in_a_body_are_an_error(url):
     with raw(url) as connection:
         connection.sendall(
-            b"POST /v1/plan HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\nZZ\r\n"
+            b"POST /v1/plan HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\nZZ\r\n"
         )
         assert b"malformed_http" in everything(connection)
 
@@ -203,7 +209,9 @@ def test_our_own_failure_says_nothing_of_the_inside():
 def test_others_do_not_wait_for_the_slow(url):
     slow = [raw(url) for _ in range(64)]
     for connection in slow:
-        connection.sendall(b"POST /v1/plan HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n" + bytes(1000))
+        connection.sendall(
+            b"POST /v1/plan HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\n" + bytes(1000)
+        )
     began = time.perf_counter()
     assert all(plan(url).status_code == 200 for _ in range(5)) and time.perf_counter() - began < QUICK.read_s / 2
     for connection in slow:
@@ -260,3 +268,129 @@ def test_fuzzed_images(url):
         )
         refused = ("damaged_image", "unsupported_image", "image_too_large")
         assert response.status_code == 200 or code(response) in refused
+
+
+def _jpeg_of_segments(count):
+    data = png(kind="JPEG")
+    return data[:2] + b"\xff\xe5\x00\x02" * count + data[2:]
+
+
+def _png_of_chunks(count):
+    data, chunk = png(), b"\x00\x00\x00\x00teSt" + zlib.crc32(b"teSt").to_bytes(4, "big")
+    return data[:33] + chunk * count + data[33:]
+
+
+def _jpeg_of_scans(count):
+    file = io.BytesIO()
+    Image.effect_noise((64, 64), 50).save(file, "JPEG", progressive=True)
+    data = file.getvalue()
+    return data[:-2] + data[data.rindex(b"\xff\xda") : -2] * count + data[-2:]
+
+
+@pytest.mark.parametrize("bomb", [_jpeg_of_segments(3_000_000), _png_of_chunks(1_000_000), _jpeg_of_scans(5_000)])
+def test_an_image_of_millions_of_segments_is_refused_while_others_are_answered(bomb):
+    with serving() as (url, _, _):
+        slowest, ended = [0.0], threading.Event()
+
+        def watch():
+            while not ended.wait(0.01):
+                began = time.perf_counter()
+                assert HTTP.get(url + "/health").status_code == 200
+                slowest.append(time.perf_counter() - began)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        began = time.perf_counter()
+        response = plan(url, image=data_uri(bomb))
+        took_s = time.perf_counter() - began
+        ended.set()
+        watcher.join(20)
+    assert response.status_code == 400 and code(response) == "unsupported_image"
+    assert took_s < 5 and max(slowest) < 2  # 10 s when Pillow read them in the event loop
+
+
+def test_base64_may_have_line_breaks(url):
+    encoded = base64.encodebytes(png()).decode()
+    assert "\n" in encoded.strip()
+    for image in (encoded, "data:image/png;base64," + encoded.replace("\n", "\r\n")):
+        assert plan(url, image=image).status_code == 200
+
+
+@pytest.mark.parametrize("temperature", [1e-300, 1e-9, 5e-324])
+def test_a_temperature_that_no_logit_survives_is_refused_by_name(url, temperature):
+    response = chat(url, temperature=temperature)
+    assert response.status_code == 400 and "0.001" in response.text and code(response) == "invalid_field"
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:1234", 200), ("localhost", 200), ("[::1]:80", 200), ("192.168.1.7", 200), ("LOCALHOST:1", 200),
+        ("attacker.example", 403), ("127.0.0.1.attacker.example", 403), ("localhost.attacker.example:80", 403),
+        ("[::1", 403), ("", 403),
+    ],
+)  # fmt: skip
+def test_a_name_that_was_rebound_to_this_machine_reads_nothing(url, host, status):
+    for route in ("/v1/models", "/health", "/metrics"):
+        with raw(url) as connection:
+            connection.sendall(f"GET {route} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            assert everything(connection).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (["Bearer s3cret"], 200), (["bearer  s3cret"], 200), (["BEARER s3cret"], 200), (["Bearer S3cret"], 401),
+        (["Basic s3cret"], 401), (["s3cret"], 401), (["Bearer s3cret", "Bearer s3cret"], 401), ([], 401),
+    ],
+)  # fmt: skip
+def test_one_key_under_a_scheme_in_any_case(headers, status):
+    with serving(api_key="s3cret") as (url, _, _), raw(url) as connection:
+        lines = "".join(f"Authorization: {value}\r\n" for value in headers)
+        connection.sendall(f"GET /v1/models HTTP/1.1\r\nHost: robot\r\n{lines}Connection: close\r\n\r\n".encode())
+        assert everything(connection).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+@pytest.mark.parametrize(
+    ("content", "where"),
+    [
+        (3, "messages.0.content: must be a text or a list"),
+        ([{"type": "text", "text": 3}], "messages.0.content.0.text: Input should be a valid string"),
+        ([{"type": "video", "text": "x"}], "messages.0.content.0: must be an object whose type"),
+        ([{"type": "image_url", "image_url": "x"}], "messages.0.content.0.image_url: Input should be an object"),
+    ],
+)
+def test_errors_are_about_the_branch_that_was_meant(url, content, where):
+    body = {"model": "fake", "messages": [{"role": "user", "content": content}]}
+    response = HTTP.post(url + "/v1/chat/completions", json=body)
+    assert response.json()["error"]["message"].startswith(where)
+
+
+VANISHING = """
+import gc, json, logging, random, time
+from tests.planner.serve.fakes import HTTP, FakeModel, chat_body, plan_body, raw, serving
+
+logging.basicConfig(level=logging.INFO)
+logging.getLogger("httpx").setLevel(logging.WARNING)
+rng = random.Random(0)
+with serving(FakeModel(token_s=0.002)) as (url, _, _):
+    for i in range(200):
+        route = "plan" if i % 2 else "chat/completions"
+        body = json.dumps(plan_body() if i % 2 else chat_body("a b c d e f g h", stream=i % 4 == 0)).encode()
+        head = f"POST /v1/{route} HTTP/1.1\\r\\nHost: localhost\\r\\nContent-Length: {len(body)}\\r\\n\\r\\n"
+        whole = head.encode() + body
+        with raw(url) as connection:
+            connection.sendall(whole if i % 3 else whole[: rng.randrange(len(whole))])
+            time.sleep(rng.random() * 0.02)
+    assert HTTP.get(url + "/health").status_code == 200
+gc.collect()
+"""
+
+
+def test_clients_that_vanish_leave_no_task_and_hardly_a_log_line():
+    """In a process of its own, whose end says what was left over."""
+    command = [sys.executable, "-c", VANISHING]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "destroyed" not in result.stderr and "never retrieved" not in result.stderr
+    assert len(result.stderr.splitlines()) <= 5, result.stderr

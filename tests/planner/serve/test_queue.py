@@ -124,7 +124,7 @@ def test_who_leaves_the_queue_is_never_asked():
             time.sleep(0.05)
             body = json.dumps(chat_body("second")).encode()
             with raw(url) as connection:
-                head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+                head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
                 connection.sendall(head.encode() + body)
                 eventually(lambda: metric(url, "hamster_queue_length") == 2)
             eventually(lambda: metric(url, "hamster_queue_length") == 1)

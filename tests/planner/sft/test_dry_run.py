@@ -74,7 +74,7 @@ def test_the_command_line_explains_what_is_missing(base, data, tmp_path, capsys,
     for extra, said in (
         (["--config", "lora"], "--config lora fine-tunes a model: give --model"),
         (["--config", "qlorra", "--model", str(base)], "did you mean 'qlora'?"),
-        (["--config", "nano", "--dry-run"], "--dry-run belong to fine-tuning"),
+        (["--config", "nano", "--dry-run"], "--dry-run can be set where another model is fine-tuned"),
         (["--config", "lora", "--model", "nano"], "own recipe: --config finetune"),
         (["--config", "lora", "--model", "nowhere"], "no planner 'nowhere'"),
         ([*vlm, "--dialect", "qwen2.5-vl", "--dry-run"], "which qwen3_vl cannot mean"),

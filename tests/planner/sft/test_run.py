@@ -16,6 +16,7 @@ from hamster.planner.learning.pictures import Part
 from hamster.planner.loading import load_model
 from hamster.planner.sft.presets import PRESETS
 from hamster.planner.sft.run import fine_tune
+from tests.modes import unusual
 from tests.planner.sft import made
 from tests.planner.sft.processes import FSDP2, together
 from tests.planner.tiny import TYPES, tiny
@@ -116,6 +117,7 @@ def test_card_metrics_pictures_and_provenance_are_there(trained, data):
     assert Image.open(out / "pictures" / "step-000003.png").size[0] > 200
     run = json.loads((out / "run.json").read_text())
     assert run["seed"] == 0 and "trl" in run["versions"] and list((out / "tensorboard").glob("events*"))
+    assert unusual(out) == []
 
 
 def test_a_finished_training_only_reports_and_another_is_not_mixed_up_with_it(trained, data):
@@ -123,9 +125,11 @@ def test_a_finished_training_only_reports_and_another_is_not_mixed_up_with_it(tr
     before = (out / "log.jsonl").read_bytes()
     assert fine_tune(base, config, data, out, "compact") == json.loads((out / "metrics.json").read_text())
     assert (out / "log.jsonl").read_bytes() == before
-    with pytest.raises(ValueError, match="holds a run with another config"):
+    with pytest.raises(ValueError, match=r"holds another training \(config\.lr was "):
         fine_tune(base, replace(config, lr=1.0), data, out, "compact")
-    with pytest.raises(ValueError, match="holds a run with another data, dialect"):
+    with pytest.raises(
+        ValueError, match=r"holds another training \(dialect was compact, is hamster, data .* is not noted\)"
+    ):
         fine_tune(base, config, data[:1], out, "hamster")
 
 

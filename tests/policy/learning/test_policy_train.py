@@ -19,6 +19,7 @@ from hamster.policy.learning.presets import PRESETS, TrainConfig, preset
 from hamster.policy.learning.samples import Samples, batches, collate
 from hamster.policy.learning.train import Run, train_policy
 from tests.label_sets import write_manifest
+from tests.modes import unusual
 
 DEBUG = PRESETS["debug"]
 
@@ -124,6 +125,7 @@ def test_training_leaves_a_checkpoint_with_its_provenance(demonstrations: FilePa
     assert {"config.json", "model.safetensors", "train_info.json", "metrics.json"} <= {p.name for p in folder.iterdir()}
     info = json.loads((folder / "train_info.json").read_text())
     assert info["seed"] == 0 and info["train"]["steps"] == 2 and "torch" in info["versions"]
+    assert unusual(tmp_path / "out") == []
     assert train_policy(config, demonstrations, tmp_path / "out") == folder  # nothing left to do
 
 

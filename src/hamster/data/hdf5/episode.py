@@ -18,13 +18,11 @@ from hamster.data.hdf5.words import instruction
 from hamster.data.images import MAX_PIXELS
 from hamster.data.lazy import LazyObservations
 from hamster.data.records import Episode, Observation, Provenance, View
+from hamster.data.robots import PANDA_OPEN_M, RECORDED_FROM_TOOL, GripperScale
 from hamster.geometry import Camera, inverse, matrix_from_quaternion, pose
 
 Array = NDArray[np.float64]
 FPS = 20.0  # robosuite's control frequency
-PANDA_OPEN_M = 0.08  # between the two fingers
-# robosuite records the rotation of the hand, along whose x axis a Panda's fingers move.
-HAND_FROM_TOOL = np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]])
 HANDS = ("robot0_right_hand", "right_hand")
 TIPS = ("gripper0_grip_site", "gripper0_right_grip_site", "grip_site")
 _IMAGES = re.compile(r"(.+)_(rgb|image)")
@@ -51,7 +49,7 @@ def read_episode(file: Path, demo: str, source: str) -> Episode:
         words = instruction(data, one, file)
         digest = _digest(hand, gripper, images, one)
         keys = {name: array.name for name, array in images.items()}
-    poses = None if hand is None else hand @ pose([0, 0, 0], HAND_FROM_TOOL)
+    poses = None if hand is None else hand @ RECORDED_FROM_TOOL["robosuite"]
     return Episode(
         instructions=(words,),
         observations=_Frames(file, keys, cameras, upside_down, poses, gripper, steps.pop()),
@@ -139,14 +137,17 @@ def _hand(seen: Any) -> Array | None:
 
 
 def _opening(one: Any, seen: Any) -> Array | None:
-    """Measured, for two fingers; commanded (-1 is open) for hands with more joints, whose angles say little."""
+    """Return (T,) measured openings of two fingers, or commanded ones (-1 is open) of hands with more joints.
+
+    The angles of those say little. None where neither is there, or is on another scale.
+    """
     fingers = numbers(seen, "robot0_gripper_qpos")
     if fingers is None:
         fingers = numbers(seen, "gripper_states")
     if fingers is not None and fingers.shape[1] == 2:
-        return np.asarray(np.clip(np.abs(fingers[:, 0] - fingers[:, 1]) / PANDA_OPEN_M, 0, 1))
+        return GripperScale(closed=0, open=PANDA_OPEN_M).opening(np.abs(fingers[:, 0] - fingers[:, 1]))
     commands = numbers(one, "actions")
-    return None if commands is None else np.asarray(np.clip((1 - commands[:, -1]) / 2, 0, 1))
+    return None if commands is None else GripperScale(closed=1, open=-1).opening(commands[:, -1])
 
 
 def _is_upside_down(data: Any, images: Mapping[str, Any]) -> bool:

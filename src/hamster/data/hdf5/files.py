@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hamster.extras import extra
 
 MAX_BYTES = 512 << 20  # of one array, or of one chunk of it
+MAX_LINKS = 16  # from one place in a file to another, on the way to one object
 _BROKEN = (KeyError, RuntimeError, TypeError, ValueError, OSError, MemoryError, AttributeError, UnicodeError)
 
 
@@ -92,9 +93,42 @@ def record(holder: Any, name: str) -> dict[str, Any]:
 
 
 def _inside(parent: Any, name: str) -> Any:
-    """What has that name, unless it is a link to elsewhere; None if there is nothing."""
+    """Return what has that name in this very file, None if there is nothing.
+
+    Links are followed here, one part of a path after the other: HDF5 would follow those to other files as well, and a
+    link within the file may lead through one of them.
+    """
     import h5py
 
-    if isinstance(parent.get(name, getlink=True), h5py.ExternalLink):
-        raise ValueError(f"{name!r} in {parent.name} links to another file; only data in the file itself are read")
-    return parent.get(name)
+    here, parts, soft_links = parent, name.split("/")[::-1], 0
+    while parts:
+        part = parts.pop()
+        if not part or part == ".":
+            continue
+        if not isinstance(here, h5py.Group):
+            return None
+        link = _link(here, part)
+        if isinstance(link, h5py.SoftLink):
+            soft_links += 1
+            if soft_links > MAX_LINKS:
+                raise ValueError(f"{name!r} in {parent.name} leads through more than {MAX_LINKS} links, or in a circle")
+            here = here.file["/"] if link.path.startswith("/") else here
+            parts += link.path.split("/")[::-1]
+        elif isinstance(link, h5py.HardLink):
+            here = here[part]
+        elif link is None:
+            return None
+        else:
+            by = "" if (part, here) == (name, parent) else f" through {part!r} in {here.name}"
+            raise ValueError(
+                f"{name!r} in {parent.name} links to another file{by}; only data in the file itself are read"
+            )
+    return here
+
+
+def _link(holder: Any, name: str) -> Any:
+    """Return the link of that name, None if there is none, and no link of h5py's if its kind is unknown."""
+    try:
+        return holder.get(name, getlink=True)
+    except TypeError:  # defined by some program, which alone knows where it leads
+        return NotImplemented

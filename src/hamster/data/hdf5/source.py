@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hamster.data.hdf5.episode import read_episode
 from hamster.data.hdf5.files import group, opened
+from hamster.data.inputs import Inputs
 from hamster.data.records import Episode
 from hamster.data.unreadable import Unreadable
 
@@ -49,6 +50,12 @@ class Hdf5:
             return read_episode(file, demo, f"hdf5:{file.name}#{demo}")
         except (ValueError, OSError) as error:
             return Unreadable(f"{file.name}/{demo}".rstrip("/"), str(error))
+
+    def inputs(self, index: int) -> Inputs:
+        """The whole file that holds the demonstration."""
+        file, demo = self._demos[index]
+        name = f"{file.name}/{demo}".rstrip("/")
+        return Inputs(name, [file], name)
 
 
 def _files(file: Path) -> list[Path]:

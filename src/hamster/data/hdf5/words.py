@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hamster.data.hdf5.files import record, text
+from hamster.data.text import instruction_from_name
 
 _SCENE = re.compile(r"^[A-Z_]+SCENE\d+_")
 _BDDL = re.compile(r"\(:language\s+([^()]+)\)")
@@ -37,7 +38,7 @@ def instruction(data: Any, demo: Any, file: Path) -> str:
 def _from_name(name: str) -> str:
     """KITCHEN_SCENE3_turn_on_the_stove_demo.hdf5 -> turn on the stove."""
     stem = Path(name).stem.removesuffix("_demo")
-    return _SCENE.sub("", stem).replace("_", " ").strip()
+    return instruction_from_name(_SCENE.sub("", stem))
 
 
 def _is_libero(file: Path) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +22,17 @@ _V2_DATA = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
 _V2_VIDEO = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
 _V3_DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 _V3_VIDEO = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
+_WHERE = ("chunk_index", "file_index", "from_timestamp")
 _FIELD = re.compile(r"\{(\w+)(?::0?(\d)d)?\}")
+
+
+@dataclass(frozen=True)
+class Film:
+    """A video file, relative to the dataset, and from when to before when an episode is shown in it, seconds."""
+
+    file: str
+    start_s: float = 0.0
+    end_s: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -31,14 +43,14 @@ class Entry:
         number: its episode_index.
         data: the parquet file, relative to the dataset.
         tasks: as the list of episodes has them; () where it does not.
-        videos: per feature the file, relative, and the time in it at which the episode starts, seconds.
+        videos: per feature where its frames are.
         length: frames, as declared, or None.
     """
 
     number: int
     data: str
     tasks: tuple[str, ...]
-    videos: Mapping[str, tuple[str, float]]
+    videos: Mapping[str, Film]
     length: int | None
 
 
@@ -95,7 +107,7 @@ class Catalogue:
     def tasks(self) -> dict[int, str]:
         """Instruction by task_index."""
         if self.is_v3:
-            return _parquet_tasks(self.folder / "meta" / "tasks.parquet")
+            return read_tasks(self.folder / "meta" / "tasks.parquet", "task_index")
         lines = _json_lines(self.folder / "meta" / "tasks.jsonl")
         return {_whole(line.get("task_index"), "task_index"): str(line.get("task", "")) for line in lines}
 
@@ -112,7 +124,7 @@ class Catalogue:
         chunk = number // int(_positive({"chunks_size": self.info.get("chunks_size") or 1000}, "chunks_size"))
         where = {"episode_chunk": chunk, "episode_index": number}
         video = str(self.info.get("video_path") or _V2_VIDEO)
-        videos = {key: (_filled(video, {**where, "video_key": key}), 0.0) for key in self._video_keys()}
+        videos = {key: Film(_filled(video, {**where, "video_key": key})) for key in self._video_keys()}
         tasks = tuple(str(task) for task in row.get("tasks") or ())
         length = None if row.get("length") is None else _whole(row["length"], "length")
         return Entry(number, _filled(str(self.info.get("data_path") or _V2_DATA), where), tasks, videos, length)
@@ -131,11 +143,30 @@ class Catalogue:
         videos = {}
         for key in self._video_keys():
             at = {name: row[f"videos/{key}/{name}"] for name in ("chunk_index", "file_index")}
-            videos[key] = (_filled(video, {**at, "video_key": key}), float(row[f"videos/{key}/from_timestamp"]))
+            start_s = float(row[f"videos/{key}/from_timestamp"])
+            end_s = row.get(f"videos/{key}/to_timestamp")
+            end_s = min(math.inf if end_s is None else float(end_s), self._next_start_s(key, at, start_s))
+            videos[key] = Film(_filled(video, {**at, "video_key": key}), start_s, end_s)
         data = _filled(str(self.info.get("data_path") or _V3_DATA), where)
         tasks = tuple(str(task) for task in row.get("tasks") or ())
         number, length = (_whole(row[name], name) for name in ("episode_index", "length"))
         return Entry(number, data, tasks, videos, length)
+
+    def _next_start_s(self, key: str, at: Mapping[str, Any], start_s: float) -> float:
+        """When the next episode starts in the same video file; infinity if none does."""
+        starts = self._starts_s[key].get((at["chunk_index"], at["file_index"]), [])
+        after = bisect.bisect_right(starts, start_s)
+        return starts[after] if after < len(starts) else math.inf
+
+    @cached_property
+    def _starts_s(self) -> dict[str, dict[tuple[int, int], list[float]]]:
+        """Per feature and video file (chunk, file), when episodes start in it, in order."""
+        starts: dict[str, dict[tuple[int, int], list[float]]] = {}
+        for key in self._video_keys():
+            columns = (self._rows[f"videos/{key}/{name}"].to_pylist() for name in _WHERE)
+            for chunk, file, start_s in zip(*columns, strict=True):
+                starts.setdefault(key, {}).setdefault((chunk, file), []).append(float(start_s))
+        return {key: {where: sorted(of) for where, of in files.items()} for key, files in starts.items()}
 
     def _video_keys(self) -> list[str]:
         return [key for key in self.cameras if self.features[key]["dtype"] == "video"]
@@ -227,12 +258,18 @@ def _is_depth(feature: Mapping[str, Any]) -> bool:
     return bool(described.get("is_depth_map") or described.get("video.is_depth_map"))
 
 
-def _parquet_tasks(file: Path) -> dict[int, str]:
-    """v3.0 writes a pandas frame: the instructions are its index, under one name or another."""
+def read_tasks(file: Path, key: str) -> dict[int, str]:
+    """Return the texts of a table by the numbers in its column `key`.
+
+    v3.0 writes a pandas frame: the texts are its index, under one name or another.
+
+    Raises:
+        ValueError: if the file cannot be read, or lacks either.
+    """
     table = read_table(file, column_names(file))
     texts = [name for name in table.column_names if pa.types.is_string(table[name].type)
              or pa.types.is_large_string(table[name].type)]  # fmt: skip
-    if "task_index" not in table.column_names or not texts:
-        raise ValueError(f"{file.name} lacks a column task_index, or one with the instructions")
-    rows = zip(table["task_index"].to_pylist(), table[texts[-1]].to_pylist(), strict=True)
-    return {_whole(index, "task_index"): str(text) for index, text in rows}
+    if key not in table.column_names or not texts:
+        raise ValueError(f"{file.name} lacks a column {key}, or one with the texts")
+    rows = zip(table[key].to_pylist(), table[texts[-1]].to_pylist(), strict=True)
+    return {_whole(index, key): str(text) for index, text in rows}

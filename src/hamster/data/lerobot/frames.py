@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,9 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
-from hamster.data.images import FORMATS, FORMATS_TEXT, MAX_BYTES, MAX_PIXELS, read_image
+from hamster.data.images import decode_image, read_image
 from hamster.data.lazy import LazyObservations
 from hamster.data.lerobot.catalogue import inside
 from hamster.data.lerobot.columns import read_table
@@ -22,38 +20,52 @@ from hamster.data.video import VideoFile
 from hamster.geometry import Camera
 
 Array = NDArray[np.float64]
+HALF = 0.51  # of a step: a row's time is rounded
 Rgb = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
 class VideoFrames:
-    """A camera's images in a video: numbers (T,) of its frames."""
+    """A camera's images in a video: numbers (T,) of its frames, -1 for a row that has none."""
 
     film: VideoFile
     numbers: NDArray[np.intp]
 
     @classmethod
-    def at(cls, file: Path, times_s: Array) -> VideoFrames:
-        """The frames that are shown at these times; ValueError if the video has none there."""
+    def at(cls, file: Path, times_s: Array, step_s: float, window_s: tuple[float, float]) -> VideoFrames:
+        """The frames that belong to rows at these times.
+
+        A row has the frame that is nearest to its time, if that is less than half a step away and lies in the
+        episode's window: videos lack frames, end early, and hold the frames of other episodes.
+
+        Args:
+            file: the video.
+            times_s: (T,) of the rows, by the video's clock.
+            step_s: from one row to the next.
+            window_s: of the episode in the video, its start and its end, which is the start of what comes next.
+
+        Raises:
+            ValueError: if there is no such video, or it is damaged.
+        """
         if not file.is_file():
             raise ValueError(f"{file.name} of {file.parent.name} is missing")
         film = VideoFile(file)
-        after = np.searchsorted(film.times_s, times_s).clip(1, max(1, len(film) - 1))
-        before = after - 1
-        after = np.minimum(after, len(film) - 1)
-        closer = np.abs(film.times_s[after] - times_s) < np.abs(film.times_s[before] - times_s)
-        numbers = np.where(closer, after, before)
-        away = ~(np.abs(film.times_s[numbers] - times_s) <= 0.6 / film.fps)  # so that NaN is away, too
-        if away.any():
-            t = float(times_s[np.argmax(away)])
-            raise ValueError(
-                f"{file.name} has no frame at {t:.3f} s, which is that of frame {np.argmax(away)}; "
-                f"its {len(film)} frames end at {film.times_s[-1]:.3f} s"
-            )
-        return cls(film, numbers)
+        shown_s, half_s = film.times_s + film.start_s, HALF * step_s
+        after = np.searchsorted(shown_s, times_s).clip(0, len(film) - 1)
+        before = np.maximum(after - 1, 0)
+        numbers = np.where(np.abs(shown_s[after] - times_s) < np.abs(shown_s[before] - times_s), after, before)
+        at_s = shown_s[numbers]
+        own = np.abs(at_s - times_s) <= half_s  # not for NaN
+        own &= (at_s >= window_s[0] - half_s) & (at_s < window_s[1] - half_s)
+        return cls(film, np.where(own, numbers, -1))
 
-    def __getitem__(self, i: int) -> Rgb:
-        return self.film.frame(int(self.numbers[i]))
+    @property
+    def lacking(self) -> frozenset[int]:
+        """The rows without an image."""
+        return frozenset(np.flatnonzero(self.numbers < 0).tolist())
+
+    def __getitem__(self, i: int) -> Rgb | None:
+        return self.film.frame(int(self.numbers[i])) if self.numbers[i] >= 0 else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +83,15 @@ class TableImages:
         cells: list[Any] = table[self.column].to_pylist()
         return cells
 
-    def __getitem__(self, i: int) -> Rgb:
+    @cached_property
+    def lacking(self) -> frozenset[int]:
+        """The rows without an image."""
+        empty = ({"bytes": None, "path": None}, {"bytes": None}, None)
+        return frozenset(i for i, cell in enumerate(self._cells) if cell in empty)
+
+    def __getitem__(self, i: int) -> Rgb | None:
+        if i in self.lacking:
+            return None
         cell = self._cells[i]
         if not isinstance(cell, Mapping):
             raise ValueError(f"{self.data}: {self.column} has no image at frame {i}")
@@ -80,7 +100,7 @@ class TableImages:
             return read_image(inside(self.folder, str(file)))
         if not isinstance(data, bytes):
             raise ValueError(f"{self.data}: {self.column} has no image at frame {i}")
-        return _decoded(data, f"{self.data}: {self.column}, frame {i}")
+        return decode_image(data, f"{self.data}: {self.column}, frame {i}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +109,7 @@ class Absent:
 
     height: int
     width: int
+    lacking: frozenset[int] = frozenset()
 
     def __getitem__(self, i: int) -> Rgb:
         return np.zeros((self.height, self.width, 3), np.uint8)
@@ -99,7 +120,10 @@ Images = VideoFrames | TableImages | Absent
 
 @dataclass(frozen=True, eq=False)
 class Frames(LazyObservations):
-    """Observations of an episode; in order, each costs the decoding of one image per camera."""
+    """Observations of an episode; in order, each costs the decoding of one image per camera.
+
+    A camera that has no image of a row is not among that row's views.
+    """
 
     images: Mapping[str, Images]
     cameras: Mapping[str, Sequence[Camera | None]]
@@ -114,27 +138,16 @@ class Frames(LazyObservations):
         """One frame."""
         pose = None if self.tool_poses_world is None else self.tool_poses_world[i]
         gripper = None if self.gripper is None else float(self.gripper[i])
-        return Observation({name: self._view(name, i) for name in self.images}, pose, gripper, float(self.times_s[i]))
+        views = {name: self._view(name, rgb, i) for name in self.images if (rgb := self.images[name][i]) is not None}
+        return Observation(views, pose, gripper, float(self.times_s[i]))
 
-    def _view(self, name: str, i: int) -> View:
-        rgb = self.images[name][i]
+    def without_image(self, camera: str) -> frozenset[int]:
+        """See `LazyObservations`."""
+        return self.images[camera].lacking if camera in self.images else frozenset()
+
+    def _view(self, name: str, rgb: Rgb, i: int) -> View:
         known = self.cameras.get(name)
         camera = known[i] if known is not None else None
         if camera is not None and (camera.width, camera.height) != (rgb.shape[1], rgb.shape[0]):
             camera = camera.resized(rgb.shape[1], rgb.shape[0])
         return View(rgb, None, camera)
-
-
-def _decoded(data: bytes, where: str) -> Rgb:
-    """A PNG, JPEG or WebP in memory as (H, W, 3), its size checked before a pixel is decoded."""
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"{where} has {len(data) >> 20} MiB; at most {MAX_BYTES >> 20} MiB are read")
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError("too many pixels")
-            return np.array(image.convert("RGB"))
-    except UnidentifiedImageError:
-        raise ValueError(f"{where} is not a {FORMATS_TEXT} image") from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
-        raise ValueError(f"{where} is cut off, damaged or too large") from None

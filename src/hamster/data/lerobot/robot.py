@@ -6,10 +6,13 @@
 | with them qw, qx, qy, qz; or roll, pitch, yaw; or axis_angle1-3, rx, ry, rz | its rotation |
 | a feature …eef_position, …ee_pos, …tcp_position … of 3 numbers, …_quaternion (w first) of 4 | the same |
 | a feature …cartesian_position of 6 numbers (DROID) | position and Euler angles x, y, z |
-| gripper_open, gripper_opening | 1 open, 0 (or -1) closed |
-| gripper_close, gripper_closed | 1 closed, 0 (or -1) open |
-| gripper_width, or two columns both named gripper (LIBERO's fingers) | width, as part of the episode's widest |
-| with DROID's cartesian_position: gripper_position | 1 closed, 0 open |
+| gripper_open, gripper_opening | more is more open |
+| gripper_close, gripper_closed | more is more closed |
+| gripper_width, or two columns both named gripper (LIBERO's fingers) | distance of the fingers |
+| with DROID's cartesian_position: gripper_position | more is more closed |
+
+The unit of a gripper (shares, metres, millimetres, percent, counts) is inferred from its range over the dataset:
+`hamster.data.robots`. So is what frame a known robot's pose is of.
 
 States are preferred to actions; an action is never a position, since it may be a difference. A bare `gripper` is 1
 when open in some datasets and when closed in others: it counts as unknown until the sidecar says what it means.
@@ -19,13 +22,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data.lerobot.sidecar import FILE, column_of
+from hamster.data.robots import RECORDED_FROM_TOOL, GripperScale, infer_gripper_scale
 from hamster.geometry import matrix_from_quaternion
 
 Array = NDArray[np.float64]
@@ -64,12 +68,57 @@ class Signal:
 
 
 @dataclass(frozen=True)
+class GripperSignal:
+    """A column's numbers, (T, 1) or (T, fingers), that say how far the gripper is open.
+
+    Attributes:
+        opens_upwards: whether larger numbers mean more open.
+        is_width: whether they are distances, of any sign. Of several fingers the mean counts.
+        scale: None where nobody has said or inferred one yet.
+    """
+
+    column: str
+    take: Sequence[int] | slice
+    opens_upwards: bool = True
+    is_width: bool = False
+    scale: GripperScale | None = None
+
+    def read(self, columns: Mapping[str, Array]) -> Array | None:
+        """Return openings (T,), 0 closed to 1 open; None where the scale is not known, or the signal leaves it.
+
+        Raises:
+            ValueError: if a value is missing or not finite.
+        """
+        signal = Signal(self.column, self.take, self._combined).read(columns)
+        return None if self.scale is None else self.scale.opening(signal)
+
+    def scaled(self, extent: tuple[Array, Array] | None) -> GripperSignal:
+        """Return the signal with a scale inferred from the column's smallest and largest values in the dataset."""
+        if self.scale is not None or extent is None:
+            return self
+        ends = np.stack(extent)[:, self.take]
+        if self.is_width or ends.shape[1] > 1:  # a finger may go from 0 to -0.04
+            crosses = (ends[0] <= 0) & (ends[1] >= 0)
+            ends = np.stack([np.where(crosses, 0, np.abs(ends).min(0)), np.abs(ends).max(0)])
+        low, high = ends.mean(1).tolist()
+        return replace(self, scale=infer_gripper_scale(low, high, self.opens_upwards, self.is_width))
+
+    def _combined(self, values: Array) -> Array:
+        return np.asarray(np.abs(values).mean(1) if self.is_width or values.shape[1] > 1 else values[:, 0])
+
+
+@dataclass(frozen=True, eq=False)
 class Robot:
-    """How to read the tool's position (T, 3), rotation (T, 3, 3) and the gripper's opening (T,), each or None."""
+    """How to read the tool's position (T, 3), rotation (T, 3, 3) and the gripper's opening (T,), each or None.
+
+    Attributes:
+        recorded_from_tool: (4, 4), from the tool's tip to the frame whose pose is recorded.
+    """
 
     position: Signal | None = None
     rotation: Signal | None = None
-    gripper: Signal | None = None
+    gripper: GripperSignal | None = None
+    recorded_from_tool: Array = field(default_factory=lambda: np.eye(4))
 
     @property
     def columns(self) -> list[str]:
@@ -85,43 +134,77 @@ class Robot:
         out[:, :3, 3] = tips
         if self.rotation is not None:
             out[:, :3, :3] = self.rotation.read(columns)
-        return out
+        return np.asarray(out @ self.recorded_from_tool)
 
     def opening(self, columns: Mapping[str, Array]) -> Array | None:
-        """(T,) 0 closed to 1 open."""
+        """Return (T,) 0 closed to 1 open; None where there is no gripper, or nobody knows its unit."""
         return None if self.gripper is None else self.gripper.read(columns)
 
 
-def robot_of(features: Mapping[str, Mapping[str, Any]], described: Mapping[str, Any]) -> Robot:
-    """From the sidecar's entry, completed by the names of info.json's features.
+def robot_of(
+    features: Mapping[str, Mapping[str, Any]],
+    described: Mapping[str, Any],
+    robot_type: str = "",
+    extent_of: Callable[[str], tuple[Array, Array] | None] = lambda column: None,
+) -> Robot:
+    """Return how to read a dataset's robot: from the sidecar's entry, completed by the names of info.json's features.
+
+    Args:
+        features: of info.json.
+        described: the sidecar's entry about the robot; {} without one.
+        robot_type: of info.json.
+        extent_of: smallest and largest values (D,) of a column in the dataset, if known.
 
     Raises:
         ValueError: if the sidecar says something that nobody understands.
     """
     states = [key for key in features if "action" not in key and "delta" not in key]  # both may be differences
-    found = Robot(*_by_feature(states, features))
+    robot = _by_feature(states, features)
     for key in [*states, *(key for key in features if "action" in key)]:
-        if found.position is None and key in states:
-            found = Robot(*_by_names(key, _names(features[key])), found.gripper)
-        if found.gripper is None:
-            found = Robot(found.position, found.rotation, _gripper_of(key, features[key]))
-    return _as_described(found, described) if described else found
+        if robot.position is None and key in states:
+            position, rotation = _by_names(key, _names(features[key]))
+            robot = replace(robot, position=position, rotation=rotation)
+        if robot.gripper is None:
+            robot = replace(robot, gripper=_gripper_of(key, features[key]))
+    robot = replace(robot, recorded_from_tool=RECORDED_FROM_TOOL.get(_model_of(robot, features, robot_type), np.eye(4)))
+    if described:
+        robot = _as_described(robot, described)
+    if robot.gripper is not None:
+        robot = replace(robot, gripper=robot.gripper.scaled(extent_of(robot.gripper.column)))
+    return robot
 
 
-def _by_feature(
-    keys: Sequence[str], features: Mapping[str, Mapping[str, Any]]
-) -> tuple[Signal | None, Signal | None, Signal | None]:
+def _by_feature(keys: Sequence[str], features: Mapping[str, Mapping[str, Any]]) -> Robot:
     size = {key: int(np.prod(features[key].get("shape") or (1,))) for key in keys}
     for key in keys:
         if key.endswith(_DROID) and size[key] == 6:
             grip = next((k for k in keys if k == key.replace(_DROID, "gripper_position")), None)
-            closed = Signal(grip, slice(None), lambda values: 1 - _binary(values)) if grip else None
-            return Signal(key, slice(0, 3), _as_is), Signal(key, slice(3, 6), _euler_xyz), closed
+            closed = GripperSignal(grip, slice(None), opens_upwards=False) if grip else None
+            return Robot(Signal(key, slice(0, 3), _as_is), Signal(key, slice(3, 6), _euler_xyz), closed)
         if _POSITION.fullmatch(key) and size[key] == 3:
             spins = (k for k in keys if _QUATERNION.fullmatch(k) and size[k] == 4 and _stem(k) == _stem(key))
             spin = next((Signal(k, slice(None), matrix_from_quaternion) for k in spins), None)
-            return Signal(key, slice(None), _as_is), spin, None
-    return None, None, None
+            return Robot(Signal(key, slice(None), _as_is), spin)
+    return Robot()
+
+
+def _model_of(robot: Robot, features: Mapping[str, Mapping[str, Any]], robot_type: str) -> str:
+    """Which robot of `RECORDED_FROM_TOOL` this is, by how conversions of its dataset name things; "" if none is known.
+
+    The names count, too: what this package exports has other ones, and records the tool's tip.
+    """
+    if robot.position is None or robot.rotation is None:
+        return ""
+    names, kind = set(_names(features[robot.rotation.column])), robot_type.lower()
+    if robot.position.column.endswith(_DROID):
+        return "droid"
+    if "widowx" in kind and {"roll", "pitch", "yaw"} <= names:
+        return "bridge"
+    if "google" in kind and {"rx", "ry", "rz", "rw"} <= names:
+        return "fractal"
+    if robot.gripper is not None and robot.gripper.is_width and {"axis_angle1", "axis_angle2"} <= names:
+        return "robosuite"
+    return ""
 
 
 def _stem(key: str) -> str:
@@ -140,14 +223,14 @@ def _by_names(key: str, names: Sequence[str]) -> tuple[Signal | None, Signal | N
     return Signal(key, [at["x"], at["y"], at["z"]], _as_is), None
 
 
-def _gripper_of(key: str, feature: Mapping[str, Any]) -> Signal | None:
+def _gripper_of(key: str, feature: Mapping[str, Any]) -> GripperSignal | None:
     names = _names(feature) or ([key] if list(feature.get("shape") or ()) == [1] else [])
-    for pattern, meaning in ((_OPEN, _binary), (_CLOSED, lambda values: 1 - _binary(values)), (_WIDTH, _width)):
+    for pattern, opens_upwards, is_width in ((_OPEN, True, False), (_CLOSED, False, False), (_WIDTH, True, True)):
         for i, name in enumerate(names):
             if pattern.fullmatch(name) or (len(names) == 1 and pattern.fullmatch(key)):
-                return Signal(key, [i], meaning)
+                return GripperSignal(key, [i], opens_upwards, is_width)
     fingers = [i for i, name in enumerate(names) if name == "gripper"]
-    return Signal(key, fingers, _width) if len(fingers) == 2 else None
+    return GripperSignal(key, fingers, is_width=True) if len(fingers) == 2 else None
 
 
 def _names(feature: Mapping[str, Any]) -> list[str]:
@@ -161,45 +244,57 @@ def _names(feature: Mapping[str, Any]) -> list[str]:
     return [str(name).lower() for name in names]
 
 
-def _as_described(found: Robot, described: Mapping[str, Any]) -> Robot:
+def _as_described(robot: Robot, described: Mapping[str, Any]) -> Robot:
     def signal(name: str, meaning: Callable[[Array], Array], old: Signal | None) -> Signal | None:
         return old if name not in described else Signal(*column_of(str(described[name])), meaning)
 
     kind = str(described.get("rotation", "quaternion_wxyz"))
     if kind not in ROTATIONS:
         raise ValueError(f"{FILE}: rotation {kind!r}; there are {', '.join(ROTATIONS)}")
-    try:
-        wide, narrow = float(described.get("open", 1.0)), float(described.get("closed", 0.0))
-    except (TypeError, ValueError):
-        raise ValueError(f"{FILE}: `open` and `closed` have to be numbers") from None
-    if not np.isfinite([wide, narrow]).all() or wide == narrow:
-        raise ValueError(f"{FILE}: `open` and `closed` have to be two different numbers")
-
-    def opening(values: Array) -> Array:
-        measured = values[:, 0] if values.shape[1] == 1 else np.abs(values).mean(1)
-        return np.clip((measured - narrow) / (wide - narrow), 0, 1)
-
+    tool = robot.recorded_from_tool
+    if "tool_position" in described:
+        tool = np.eye(4)  # what the sidecar names is the tool, unless it says what it is a frame of
+    if "recorded_from_tool" in described:
+        tool = _tool_of(described["recorded_from_tool"])
     return Robot(
-        signal("tool_position", _as_is, found.position),
-        signal("tool_rotation", ROTATIONS[kind], found.rotation),
-        signal("gripper", opening, found.gripper),
+        signal("tool_position", _as_is, robot.position),
+        signal("tool_rotation", ROTATIONS[kind], robot.rotation),
+        _described_gripper(robot.gripper, described),
+        tool,
     )
+
+
+def _tool_of(value: Any) -> Array:
+    """A robot's name or a rigid (4, 4) matrix."""
+    if isinstance(value, str) and value in RECORDED_FROM_TOOL:
+        return RECORDED_FROM_TOOL[value]
+    try:
+        matrix = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        matrix = np.zeros(0)
+    if matrix.shape != (4, 4) or not np.allclose(matrix[:3, :3] @ matrix[:3, :3].T, np.eye(3), atol=1e-3):
+        known = ", ".join(RECORDED_FROM_TOOL)
+        raise ValueError(f"{FILE}: recorded_from_tool has to be a rigid 4 x 4 matrix or one of {known}")
+    return matrix
+
+
+def _described_gripper(gripper: GripperSignal | None, described: Mapping[str, Any]) -> GripperSignal | None:
+    scale = None
+    if "open" in described or "closed" in described:
+        try:
+            scale = GripperScale(float(described.get("closed", 0.0)), float(described.get("open", 1.0)))
+        except (TypeError, ValueError):
+            raise ValueError(f"{FILE}: `open` and `closed` have to be numbers") from None
+        if not np.isfinite([scale.open, scale.closed]).all() or scale.open == scale.closed:
+            raise ValueError(f"{FILE}: `open` and `closed` have to be two different numbers")
+    if "gripper" in described:
+        column, take = column_of(str(described["gripper"]))
+        gripper = GripperSignal(column, take)
+    return gripper if gripper is None or scale is None else replace(gripper, scale=scale)
 
 
 def _as_is(values: Array) -> Array:
     return values
-
-
-def _binary(values: Array) -> Array:
-    """(T, 1) in [0, 1] or [-1, 1] -> (T,) in [0, 1]."""
-    signal = values[:, 0]
-    return np.clip((signal + 1) / 2 if signal.min() < -0.01 else signal, 0, 1)
-
-
-def _width(values: Array) -> Array:
-    """(T, D) distances of the fingers, any unit and sign -> (T,), 1 at the widest of the episode."""
-    width = np.abs(values).sum(1)
-    return np.asarray(width / width.max() if width.max() > 0 else width)
 
 
 def _euler_xyz(values: Array) -> Array:

@@ -7,26 +7,32 @@
      "robot": {"tool_position": "observation.state[0:3]", "tool_rotation": "observation.state[3:7]",
                "rotation": "quaternion_wxyz", "gripper": "observation.state[7]", "open": 1.0, "closed": 0.0}}
 
-A text in the place of a matrix names a column that holds it for every frame, row by row.
+A text in the place of a matrix names a column that holds it for every frame, row by row. A camera may be named by the
+last part of its feature (`front`). Anything else in the file is refused: what is misspelt would be lost without a word.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hamster.data.text import decode_text
 from hamster.geometry import Camera
 
 FILE = Path("meta") / "cameras.json"
 MAX_BYTES = 64 << 20
 ROBOT = "robot"
+ROBOT_NAMES = ("tool_position", "tool_rotation", "rotation", "recorded_from_tool", "gripper", "open", "closed")
+CAMERA_NAMES = ("convention", "width", "height", "intrinsics", "world_from_camera")
+_PLACE = re.compile(r"^(?:observation\.)?(?:images?\.|videos?\.)?")
 _COLUMN = re.compile(r"(.+?)(?:\[(\d{1,4})(?::(\d{1,4}))?\])?")
 Array = NDArray[np.float64]
 
@@ -53,11 +59,20 @@ class CameraEntry:
             return [Camera(intrinsics[0], poses[0], self.width, self.height)] * frames
         flat = np.hstack([intrinsics.reshape(frames, 9), poses.reshape(frames, 16)])
         known = np.asarray(np.isfinite(flat).all(1))
+        for t in np.flatnonzero(known).tolist():
+            try:
+                check_matrices(intrinsics[t], poses[t], self.width, self.height)
+            except ValueError as error:
+                raise ValueError(f"{' and '.join(self.columns)}, frame {t}: {error}") from None
         return [Camera(intrinsics[t], poses[t], self.width, self.height) if known[t] else None for t in range(frames)]
 
 
-def read_sidecar(folder: Path) -> tuple[dict[str, CameraEntry], dict[str, Any]]:
+def read_sidecar(folder: Path, features: Collection[str]) -> tuple[dict[str, CameraEntry], dict[str, Any]]:
     """The cameras by feature, and the entry about the robot; both empty without the file.
+
+    Args:
+        folder: of the dataset.
+        features: of the dataset, which cameras are named after.
 
     Raises:
         ValueError: if it is there but not as described above.
@@ -68,13 +83,41 @@ def read_sidecar(folder: Path) -> tuple[dict[str, CameraEntry], dict[str, Any]]:
     if file.stat().st_size > MAX_BYTES:
         raise ValueError(f"{FILE} is larger than {MAX_BYTES >> 20} MiB")
     try:
-        found = json.loads(file.read_text("utf-8"))
+        found = json.loads(decode_text(file.read_bytes(), file.name))
     except (ValueError, RecursionError):
         raise ValueError(f"{FILE} is not JSON, or cut off") from None
     if not isinstance(found, dict) or not all(isinstance(entry, dict) for entry in found.values()):
         raise ValueError(f"{FILE} is not an object with an object per camera")
     robot = found.pop(ROBOT, {})
-    return {key: _camera(key, entry) for key, entry in found.items()}, robot
+    _check_names(ROBOT, robot, ROBOT_NAMES)
+    cameras: dict[str, CameraEntry] = {}
+    for name, entry in found.items():
+        key = _feature(name, features)
+        if key in cameras:
+            raise ValueError(f"{FILE} has {key!r} twice, the second time as {name!r}")
+        cameras[key] = _camera(name, entry)
+    return cameras, robot
+
+
+def short_name(feature: str) -> str:
+    """observation.images.front -> front: named like everywhere else, and fit to be part of a file's name."""
+    return re.sub(r"\W", "_", _PLACE.sub("", feature) or feature)
+
+
+def example(sizes: Mapping[str, Sequence[int]]) -> str:
+    """Return the text of a sidecar for cameras of these sizes (width, height), with made-up numbers in it.
+
+    Its camera stands a metre in front of the robot's base (the world), half a metre above it, and looks at it.
+    """
+    pose = [[0.0, 0.4472, -0.8944, 1.0], [1.0, 0.0, 0.0, 0.0], [0.0, -0.8944, -0.4472, 0.5], [0.0, 0.0, 0.0, 1.0]]
+    entries = []
+    for key, (width, height) in sizes.items():
+        lens = [[float(width), 0.0, width / 2], [0.0, float(width), height / 2], [0.0, 0.0, 1.0]]
+        entries.append(
+            f' {json.dumps(key)}: {{"convention": "opencv", "width": {width}, "height": {height},\n'
+            f'  "intrinsics": {json.dumps(lens)},\n  "world_from_camera": {json.dumps(pose)}}}'
+        )
+    return "{\n" + ",\n".join(entries) + "\n}"
 
 
 def column_of(text: str) -> tuple[str, slice]:
@@ -88,29 +131,86 @@ def column_of(text: str) -> tuple[str, slice]:
     return name, slice(int(start), int(stop) if stop else int(start) + 1)
 
 
+def _feature(name: str, features: Collection[str]) -> str:
+    """The feature that a camera of the sidecar means, by its whole or its short name."""
+    if name in features:
+        return name
+    meant = [feature for feature in features if short_name(feature) == name]
+    if len(meant) == 1:
+        return meant[0]
+    images = [feature for feature in features if short_name(feature) != feature.replace(".", "_")] or list(features)
+    raise ValueError(f"{FILE}: no camera {name!r}{_hint(name, [*images, *map(short_name, images), ROBOT])}")
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    close = get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known[:8])}"
+
+
+def _check_names(where: str, entry: Mapping[str, Any], known: Sequence[str]) -> None:
+    for name in entry:
+        if name not in known:
+            raise ValueError(f"{FILE}: {where}: unknown key {name!r}{_hint(name, known)}")
+
+
 def _camera(key: str, entry: Mapping[str, Any]) -> CameraEntry:
+    _check_names(key, entry, CAMERA_NAMES)
     if entry.get("convention", "opencv") != "opencv":
         raise ValueError(f"{FILE}: {key}: convention {entry['convention']!r}; only 'opencv' is read")
-    missing = [name for name in ("width", "height", "intrinsics", "world_from_camera") if name not in entry]
+    missing = [name for name in CAMERA_NAMES[1:] if name not in entry]
     if missing:
         raise ValueError(f"{FILE}: {key} lacks {', '.join(missing)}")
     try:
-        size = int(entry["width"]), int(entry["height"])
-        lens = _matrix(entry["intrinsics"], (3, 3))
-        pose = _matrix(entry["world_from_camera"], (4, 4))
-        if not isinstance(lens, str) and not isinstance(pose, str):
-            Camera(lens, pose, *size)  # says at once what is wrong with it
+        size = _side(entry, "width"), _side(entry, "height")
+        lens = _matrix(entry, "intrinsics", (3, 3))
+        pose = _matrix(entry, "world_from_camera", (4, 4))
+        check_matrices(lens, pose, *size)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{FILE}: {key}: {error}") from None
     return CameraEntry(*size, lens, pose)
 
 
-def _matrix(value: Any, shape: tuple[int, int]) -> Array | str:
+def check_matrices(lens: Array | str, pose: Array | str, width: int, height: int) -> None:
+    """Refuse intrinsics (3, 3) or a pose (4, 4) that no camera of such images has; texts stand for columns.
+
+    Raises:
+        ValueError: says what is wrong.
+    """
+    if not isinstance(lens, str):
+        if np.abs(lens[[1, 2, 2], [0, 0, 1]]).max() > 1e-6 or abs(lens[2, 2] - 1) > 1e-6:
+            raise ValueError("intrinsics must be [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], row by row")
+        if not (0 < lens[0, 2] < width and 0 < lens[1, 2] < height):
+            middle = f"({lens[0, 2]:g}, {lens[1, 2]:g})"
+            raise ValueError(
+                f"the principal point {middle} is not in the image of {width} x {height}: width and height must be "
+                "those that the intrinsics were calibrated for"
+            )
+        Camera(lens, np.eye(4), width, height)
+    if not isinstance(pose, str):
+        if np.abs(pose[3] - [0, 0, 0, 1]).max() > 1e-6:
+            raise ValueError("the last row of world_from_camera must be 0, 0, 0, 1: it goes row by row, metres last")
+        Camera(np.eye(3), pose, width, height)
+
+
+def _side(entry: Mapping[str, Any], name: str) -> int:
+    value = entry[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or not 0 < value < 1 << 16:
+        raise ValueError(f"{name} must be a whole number of pixels, got {value!r}")
+    return int(value)
+
+
+def _matrix(entry: Mapping[str, Any], name: str, shape: tuple[int, int]) -> Array | str:
+    value = entry[name]
     if isinstance(value, str):
         return value
-    matrix = np.asarray(value, np.float64)
-    if matrix.shape != shape or not np.isfinite(matrix).all():
-        raise ValueError(f"a finite {shape} matrix or the name of a column is needed")
+    try:
+        matrix = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        matrix = np.zeros(0)
+    if matrix.shape != shape:
+        raise ValueError(f"{name} must be a {shape} matrix, row by row, or the name of a column")
+    if not np.isfinite(matrix).all():
+        raise ValueError(f"{name} is not finite")
     return matrix
 
 

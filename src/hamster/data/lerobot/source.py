@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-import re
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hamster.data.inputs import Inputs
 from hamster.data.lerobot import keypoints
 from hamster.data.lerobot.catalogue import Catalogue, Entry, catalogue, inside
 from hamster.data.lerobot.columns import column_names, numbers, read_table
+from hamster.data.lerobot.extents import column_extent
 from hamster.data.lerobot.frames import Absent, Frames, Images, TableImages, VideoFrames
-from hamster.data.lerobot.robot import robot_of
-from hamster.data.lerobot.sidecar import CameraEntry, read_sidecar
+from hamster.data.lerobot.robot import Robot, robot_of
+from hamster.data.lerobot.sidecar import FILE, CameraEntry, example, read_sidecar, short_name
+from hamster.data.lerobot.words import SUBTASKS, read_words
 from hamster.data.records import Episode, Provenance
 from hamster.data.unreadable import Unreadable
 from hamster.geometry import Camera
 
 Array = NDArray[np.float64]
+SAME_SHAPE = 0.05  # of the ratio of the sides: sides are rounded, and 4:3 is farther from 5:4
 MAX_FRAMES = 1_000_000  # of an episode: nine hours
-_PLACE = re.compile(r"^(?:observation\.)?(?:images?\.|videos?\.)?")
+_GROWS = ("total_", "splits")  # entries of meta/info.json that change when an episode is added
 ABSENT = "absent"  # `extra["images"]` of an episode whose videos were left out of the dataset
 
 
@@ -33,16 +37,21 @@ class LeRobot:
     """The episodes of a LeRobotDataset v3.0, v2.1 or v2.0, in the order of their numbers: a `hamster.data.Source`.
 
     Raises:
-        ValueError: if there is no dataset, or no episode in it.
+        ValueError: if there is no dataset, no episode in it, or its meta/cameras.json is wrong.
     """
 
     folder: Path
+    _written_ns: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", Path(self.folder))
         if not (self.folder / "meta" / "info.json").is_file():
             raise ValueError(f"no LeRobotDataset in {self.folder}: meta/info.json is missing; say lerobot:DIR")
-        self._catalogue  # noqa: B018  # says now what is wrong with the whole
+        object.__setattr__(self, "_written_ns", (self.folder / "meta" / "info.json").stat().st_mtime_ns)
+        found = self._catalogue  # says now what is wrong with the whole
+        sidecar, described = read_sidecar(self.folder, found.features)
+        _of_images(found, sidecar)
+        robot_of(found.features, described, _robot_type(found))
 
     @property
     def uri(self) -> str:
@@ -56,7 +65,10 @@ class LeRobot:
 
     @property
     def _catalogue(self) -> Catalogue:
-        return catalogue(str(self.folder), (self.folder / "meta" / "info.json").stat().st_mtime_ns)
+        written_ns = (self.folder / "meta" / "info.json").stat().st_mtime_ns
+        if written_ns != self._written_ns:  # its episodes may have other numbers now
+            raise ValueError(f"{self.folder} was written to while it was read; run the same command again")
+        return catalogue(str(self.folder), written_ns)
 
     def __len__(self) -> int:
         return len(self._catalogue)
@@ -71,6 +83,38 @@ class LeRobot:
         except (ValueError, OSError) as error:
             return Unreadable(name, str(error))
 
+    def inputs(self, index: int) -> Inputs:
+        """The files that hold the episode, its calibration, and what the dataset says of it."""
+        found = self._catalogue
+        entry = found.entry(range(len(self))[index])
+        name = f"{entry.data}#{entry.number}" if found.is_v3 else entry.data
+        videos = [film.file for film in entry.videos.values()]
+        files = [inside(found.folder, file) for file in dict.fromkeys([entry.data, *videos])]
+        info = {key: value for key, value in found.info.items() if not key.startswith(_GROWS)}
+        tasks = {number: text for number, text in found.tasks.items() if text in entry.tasks}
+        if len(set(tasks.values())) < max(1, len(set(entry.tasks))):
+            tasks = found.tasks
+        gripper = repr(_robot(found).gripper)  # whose unit follows from all episodes
+        facts = json.dumps([repr(entry), info, sorted(tasks.items()), gripper])
+        return Inputs(name, [*files, found.folder / FILE, found.folder / "meta" / SUBTASKS], facts)
+
+    @property
+    def advice(self) -> str:
+        """What is missing for its episodes to be projected, and how to supply it; "" if nothing is."""
+        found = self._catalogue
+        if (found.folder / FILE).is_file() or robot_of(found.features, {}).position is None:
+            return ""
+        column_3d, columns_2d = keypoints.columns_of(list(found.features), found.cameras)
+        if column_3d is not None and columns_2d:
+            return ""
+        sides = {key: _size(found, key).astype(int).tolist() for key in found.cameras}
+        return (
+            f"{found.folder / FILE} is missing: the dataset says where the tool is, but not where the cameras are, so "
+            "nothing can be projected, and the tip is tracked in the images. To project, write that file, with your "
+            "own numbers in the place of these; for a camera that moves, name the column with its 16 numbers per row:\n"
+            f"{example(sides)}"
+        )
+
     def keypoints_uv(self, index: int) -> dict[str, Array]:
         """Per camera (T, 2) where the dataset says that the gripper is, relative to the image; {} if it does not.
 
@@ -84,30 +128,35 @@ class LeRobot:
         table = read_table(file, [column_3d, *columns_2d.values()], entry.number)
         good = keypoints.on_gripper(keypoints.read_points(table[column_3d], 3, column_3d))
         return {
-            _short(camera): keypoints.read_points(table[name], 2, name)[:, good].mean(1) / _size(found, camera)
+            short_name(camera): keypoints.read_points(table[name], 2, name)[:, good].mean(1) / _size(found, camera)
             for camera, name in columns_2d.items()
         }
 
 
 def _episode(found: Catalogue, entry: Entry) -> Episode:
     file = inside(found.folder, entry.data)
-    sidecar, described = read_sidecar(found.folder)
-    robot = robot_of(found.features, described)
-    calibrated = {key: entry for key, entry in sidecar.items() if key in found.cameras}
-    wanted = ["timestamp", "task_index", *robot.columns, *(c for e in calibrated.values() for c in e.columns)]
-    table = read_table(file, list(dict.fromkeys(wanted)), entry.number)
+    sidecar, _ = read_sidecar(found.folder, found.features)
+    robot, robot_type = _robot(found), _robot_type(found)
+    calibrated = _of_images(found, sidecar)
+    named = ["timestamp", "frame_index", *robot.columns, *(c for e in calibrated.values() for c in e.columns)]
+    table = read_table(file, list(dict.fromkeys(named)), entry.number)
     frames = _checked_length(len(table), entry)
     columns = {name: numbers(table, name) for name in table.column_names}
-    times_s = columns["timestamp"][:, 0] if "timestamp" in columns else np.arange(frames) / found.fps
-    if not np.isfinite(times_s).all():
-        raise ValueError("column 'timestamp' is not finite")
+    clocks = _clocks(found, columns, frames)
+    times_s = clocks["timestamp"]
     poses, gripper = _finite(robot.poses(columns), "tool"), _finite(robot.opening(columns), "gripper")
     cameras = _cameras(calibrated, columns, frames)
     if not cameras and (marked := _from_keypoints(found, entry, file, poses)):
         poses, cameras = marked
-    images, absent = _images(found, entry, times_s)
-    instructions = _instructions(found, entry, columns.get("task_index"))
-    extra = {"task": instructions[0], "episode": entry.number, "robot": str(found.info.get("robot_type") or "")}
+    images, absent, clock = _images(found, entry, clocks)
+    instructions, parts = read_words(found, entry, times_s)
+    task = (*instructions, *(part.text for part in parts))[0]
+    extra = {"task": task, "episode": entry.number, "robot": robot_type}
+    notes = list[str]()
+    if clock != "timestamp":
+        notes.append(f"no image is shown at the rows' times: they were matched by {clock} / fps")
+    if poses is not None and not cameras:
+        notes.append(f"{FILE} {'names none of its cameras' if (found.folder / FILE).is_file() else 'is missing'}")
     return Episode(
         instructions=instructions,
         observations=Frames(images, cameras, poses, gripper, times_s - times_s[0]),
@@ -115,11 +164,51 @@ def _episode(found: Catalogue, entry: Entry) -> Episode:
             source=f"lerobot:{found.folder.name}",
             file=entry.data,
             sha256=_digest(str(file), file.stat().st_mtime_ns),
-            extra=extra | ({"images": ABSENT} if absent else {}),
+            extra=extra | ({"images": ABSENT} if absent else {}) | ({"notes": notes} if notes else {}),
         ),
         tool_poses_world=poses,
         gripper=gripper,
+        parts=parts,
     )
+
+
+def _robot(found: Catalogue) -> Robot:
+    _, described = read_sidecar(found.folder, found.features)
+    return robot_of(found.features, described, _robot_type(found), partial(column_extent, found))
+
+
+def _robot_type(found: Catalogue) -> str:
+    return str(found.info.get("robot_type") or "")
+
+
+def _of_images(found: Catalogue, sidecar: Mapping[str, CameraEntry]) -> dict[str, CameraEntry]:
+    """Those of colour cameras; ValueError if one was calibrated for images of another shape than the dataset has."""
+    calibrated = {key: entry for key, entry in sidecar.items() if key in found.cameras}
+    for key, entry in calibrated.items():
+        width, height = _size(found, key).tolist()
+        if abs(entry.width / entry.height / (width / height) - 1) > SAME_SHAPE:
+            raise ValueError(
+                f"{FILE}: {key} was calibrated for images of {entry.width} x {entry.height}, but they have "
+                f"{width:g} x {height:g}: another shape, not only another scale"
+            )
+    return calibrated
+
+
+def _clocks(found: Catalogue, columns: Mapping[str, Array], frames: int) -> dict[str, Array]:
+    """When each row (T,) was recorded, seconds: as it says itself, and, for rows that count another time, as numbered.
+
+    Raises:
+        ValueError: if a time is not finite.
+    """
+    times_s = columns["timestamp"][:, 0] if "timestamp" in columns else np.arange(frames) / found.fps
+    if not np.isfinite(times_s).all():
+        raise ValueError("column 'timestamp' is not finite")
+    clocks = {"timestamp": times_s}
+    if "frame_index" in columns:
+        numbered_s = columns["frame_index"][:, 0] / found.fps
+        if np.ptp(times_s - numbered_s) < 0.5 / found.fps:  # else they contradict each other
+            clocks["frame_index"] = numbered_s
+    return clocks
 
 
 def _checked_length(frames: int, entry: Entry) -> int:
@@ -140,7 +229,7 @@ def _finite(values: Array | None, what: str) -> Array | None:
 def _cameras(
     sidecar: Mapping[str, CameraEntry], columns: Mapping[str, Array], frames: int
 ) -> dict[str, Sequence[Camera | None]]:
-    return {_short(key): entry.cameras(columns, frames) for key, entry in sidecar.items()}
+    return {short_name(key): entry.cameras(columns, frames) for key, entry in sidecar.items()}
 
 
 def _from_keypoints(
@@ -159,36 +248,37 @@ def _from_keypoints(
     for camera, name in columns_2d.items():
         width, height = _size(found, camera)
         px = keypoints.read_points(table[name], 2, name)
-        cameras[_short(camera)] = keypoints.cameras_from_points(points[:, good], px[:, good], (int(width), int(height)))
+        cameras[short_name(camera)] = keypoints.cameras_from_points(
+            points[:, good], px[:, good], (int(width), int(height))
+        )
     return placed, cameras
 
 
-def _images(found: Catalogue, entry: Entry, times_s: Array) -> tuple[dict[str, Images], bool]:
-    """Per camera where its images are, and whether the dataset came without any video."""
+def _images(found: Catalogue, entry: Entry, clocks: Mapping[str, Array]) -> tuple[dict[str, Images], bool, str]:
+    """Per camera where its images are; whether the dataset came without any video; and by which clock they are found.
+
+    The rows' own times count. Only where no row has an image by these, do their numbers.
+    """
     absent = bool(entry.videos) and not (found.folder / "videos").is_dir()
-    images: dict[str, Images] = {}
-    for key in found.cameras:
-        if key not in entry.videos:
-            images[_short(key)] = TableImages(found.folder, entry.data, key, entry.number)
-        elif absent:
-            width, height = _size(found, key)
-            images[_short(key)] = Absent(int(height), int(width))
-        else:
-            video, start_s = entry.videos[key]
-            shown_s = times_s if found.is_v3 else times_s - times_s[0]
-            images[_short(key)] = VideoFrames.at(inside(found.folder, video), start_s + shown_s)
-    return images, absent
+    for clock, times_s in clocks.items():
+        images = {short_name(key): _camera_images(found, entry, key, times_s, absent) for key in found.cameras}
+        films = [film for film in images.values() if isinstance(film, VideoFrames)]
+        if not films or any((film.numbers >= 0).any() for film in films):
+            return images, absent, clock
+    return images, absent, "timestamp"
 
 
-def _instructions(found: Catalogue, entry: Entry, task_index: Array | None) -> tuple[str, ...]:
-    """Those of the frames, in the order in which they come up; else those that the list of episodes has."""
-    if task_index is not None and found.tasks:
-        order = dict.fromkeys(int(i) for i in task_index[:, 0])
-        missing = [i for i in order if i not in found.tasks]
-        if missing:
-            raise ValueError(f"task {missing[0]} is not among the {len(found.tasks)} of meta/tasks")
-        return tuple(found.tasks[i] for i in order)
-    return entry.tasks or ("",)
+def _camera_images(found: Catalogue, entry: Entry, key: str, times_s: Array, absent: bool) -> Images:
+    if key not in entry.videos:
+        return TableImages(found.folder, entry.data, key, entry.number)
+    if absent:
+        width, height = _size(found, key)
+        return Absent(int(height), int(width))
+    film = entry.videos[key]
+    steps_s = np.diff(times_s)
+    step_s = float(np.median(steps_s)) if len(steps_s) and np.median(steps_s) > 0 else 1 / found.fps
+    window_s = film.start_s, film.end_s
+    return VideoFrames.at(inside(found.folder, film.file), film.start_s + times_s, step_s, window_s)
 
 
 def _size(found: Catalogue, camera: str) -> Array:
@@ -200,11 +290,6 @@ def _size(found: Catalogue, camera: str) -> Array:
     first = "channel" in str(names[0]).lower() if names else shape[0] in (1, 3) and shape[2] not in (1, 3)
     height, width = shape[1:] if first else shape[:2]
     return np.array([width, height], np.float64)
-
-
-def _short(feature: str) -> str:
-    """observation.images.front -> front: named like everywhere else, and fit to be part of a file's name."""
-    return re.sub(r"\W", "_", _PLACE.sub("", feature) or feature)
 
 
 @lru_cache(maxsize=64)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
-from hamster.data.images import FORMATS, MAX_PIXELS
+from hamster.data.images import decode_image
+from hamster.data.instructions import whole_and_parts
 from hamster.data.lazy import LazyObservations
-from hamster.data.records import Episode, Observation, Provenance, View
+from hamster.data.records import Episode, Instruction, Observation, Provenance, View
 from hamster.data.rlds.example import Values, parse
 from hamster.data.rlds.features import Feature
 from hamster.data.rlds.robots import Robot, find_robot
 
-OBSERVATION, METADATA = "steps/observation/", "episode_metadata/"
+STEPS, OBSERVATION, METADATA = "steps/", "steps/observation/", "episode_metadata/"
 MAX_STEPS = 100_000
 MAX_WORDS = 4096  # bytes
 FPS = 10.0  # of robots that nobody knows; times are then relative
@@ -73,9 +72,10 @@ def read_episode(record: bytes, layout: Layout, source: str, file: Path, offset:
     poses = gripper = None
     if layout.robot is not None:
         poses = layout.robot.poses(state)
-        gripper = _opening(layout.robot, state)
+        gripper = layout.robot.opening(state)
+    whole, parts = _words(example, layout, steps)
     return Episode(
-        instructions=_instructions(example, layout) or ("",),
+        instructions=whole if whole or parts else ("",),
         observations=_Frames(images, poses, gripper, layout.robot.fps if layout.robot else FPS),
         provenance=Provenance(
             source=source,
@@ -85,6 +85,7 @@ def read_episode(record: bytes, layout: Layout, source: str, file: Path, offset:
         ),
         tool_poses_world=poses,
         gripper=gripper,
+        parts=parts,
     )
 
 
@@ -102,7 +103,7 @@ class _Frames(LazyObservations):
 
     def read(self, i: int) -> Observation:
         """One frame."""
-        views = {name: View(_decode(data[i], f"image {i} of {name}")) for name, data in self.images.items()}
+        views = {name: View(decode_image(data[i], f"image {i} of {name}")) for name, data in self.images.items()}
         pose = None if self.tool_poses_world is None else self.tool_poses_world[i]
         return Observation(views, pose, None if self.gripper is None else float(self.gripper[i]), i / self.fps)
 
@@ -121,32 +122,40 @@ def _images(example: Mapping[str, Values], layout: Layout) -> dict[str, list[byt
 
 def _is_dummy(files: list[bytes], camera: str) -> bool:
     """Bridge writes black images for a camera that was not there (its flags, has_image_3 …, cannot be relied on)."""
-    return files[0] == files[-1] and len(files[0]) < 4096 and np.ptp(_decode(files[0], f"image 0 of {camera}")) == 0
+    return (
+        files[0] == files[-1] and len(files[0]) < 4096 and np.ptp(decode_image(files[0], f"image 0 of {camera}")) == 0
+    )
 
 
 def _columns(example: Mapping[str, Values], name: str, size: int, steps: int) -> NDArray[np.float64]:
     values = example.get(OBSERVATION + name)
+    if isinstance(values, np.ndarray) and values.size % size == 0 and values.size not in (0, steps * size):
+        raise ValueError(f"{name} has values of {values.size // size} steps, and there are images of {steps}")
     if not isinstance(values, np.ndarray) or values.size != steps * size:
         return np.full((steps, size), np.nan)
     return values.reshape(steps, size).astype(np.float64)
 
 
-def _opening(robot: Robot, state: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-    opening = robot.opening(state)
-    if not np.isfinite(opening).all():
-        raise ValueError("the gripper's opening is missing or not finite numbers")
-    return np.clip(opening, 0, 1)
+def _words(
+    example: Mapping[str, Values], layout: Layout, steps: int
+) -> tuple[tuple[str, ...], tuple[Instruction, ...]]:
+    """Phrasings of the whole episode and, in order, the words that hold for some of its steps only.
 
-
-def _instructions(example: Mapping[str, Values], layout: Layout) -> tuple[str, ...]:
-    """All that differ, in the order of their names and steps."""
-    found: dict[str, None] = {}
+    Raises:
+        ValueError: if texts differ and there are not as many as steps: nobody knows which holds when.
+    """
+    columns: list[list[str]] = []
     for name in layout.words:
-        for text in _texts(example.get(name, []), layout.words[name]):
-            words = text[:MAX_WORDS].decode("utf-8", "replace").strip(" \0\n")
-            if words:
-                found[words] = None
-    return tuple(found)
+        raw = _texts(example.get(name, []), layout.words[name])
+        texts = [text[:MAX_WORDS].decode("utf-8", "replace").strip(" \0\n") for text in raw]
+        if name.startswith(STEPS) and len(texts) == steps:
+            columns.append(texts)
+            continue
+        different = list(dict.fromkeys(filter(None, texts)))
+        if name.startswith(STEPS) and len(different) > 1:
+            raise ValueError(f"{name} has {len(texts)} texts for {steps} steps: nobody knows which holds when")
+        columns += [[text] * steps for text in different]
+    return whole_and_parts(columns)
 
 
 def _metadata(example: Mapping[str, Values]) -> dict[str, str]:
@@ -162,16 +171,6 @@ def _texts(values: Values, size: int) -> list[bytes]:
         return [bytes(text) for text in values]
     rows = values[: len(values) // size * size].reshape(-1, size)
     return [row.astype(np.uint8).tobytes() for row in rows]
-
-
-def _decode(data: bytes, what: str) -> NDArray[np.uint8]:
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"{image.width} x {image.height} pixels")
-            return np.array(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{what} is no image, cut off or damaged: {error}") from None
 
 
 def _is_colour(feature: Feature) -> bool:

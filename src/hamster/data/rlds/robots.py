@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.geometry import matrix_from_quaternion, pose
+from hamster.data.robots import PANDA_OPEN_M, RECORDED_FROM_TOOL, GripperScale
+from hamster.geometry import matrix_from_quaternion
 
 Array = NDArray[np.float64]
 
@@ -21,7 +23,8 @@ class Robot:
         fps: steps per second.
         position, rotation: name of the observation, and its columns.
         matrix: from the rotation's columns (T, n) to matrices (T, 3, 3).
-        opening: from all observations by name to (T,), 0 closed to 1 open.
+        gripper: from all observations by name to the recorded signal (T,).
+        scale: of that signal.
         recorded_from_tool: (4, 4), from the tool's tip to the frame that was recorded.
     """
 
@@ -29,7 +32,8 @@ class Robot:
     position: tuple[str, slice]
     rotation: tuple[str, slice]
     matrix: Callable[[Array], Array]
-    opening: Callable[[Mapping[str, Array]], Array]
+    gripper: Callable[[Mapping[str, Array]], Array]
+    scale: GripperScale
     recorded_from_tool: Array
 
     def poses(self, state: Mapping[str, Array]) -> Array:
@@ -41,6 +45,17 @@ class Robot:
         if not np.isfinite(out).all():
             raise ValueError(f"the tool's poses ({place}) are not finite numbers")
         return np.asarray(out @ self.recorded_from_tool)
+
+    def opening(self, state: Mapping[str, Array]) -> Array | None:
+        """Return (T,) 0 closed to 1 open; None if the signal leaves its scale, so means something else.
+
+        Raises:
+            ValueError: if it is missing or not finite.
+        """
+        signal = self.gripper(state)
+        if not np.isfinite(signal).all():
+            raise ValueError("the gripper's opening is missing or not finite numbers")
+        return self.scale.opening(signal)
 
 
 def matrix_from_euler(xyz: Array) -> Array:
@@ -66,58 +81,49 @@ def matrix_from_xyzw(quaternions: Array) -> Array:
     return matrix_from_quaternion(np.roll(np.where(norm > 1e-6, quaternions, np.nan), 1, -1))
 
 
-def _open_last(state: Mapping[str, Array]) -> Array:
-    return state["state"][:, 6]
+def _column(name: str, column: int, state: Mapping[str, Array]) -> Array:
+    return state[name][:, column]
 
 
-def _closed_position(state: Mapping[str, Array]) -> Array:
-    return 1 - state["gripper_position"][:, 0]
+def _between_fingers(state: Mapping[str, Array]) -> Array:
+    return np.abs(state["state"][:, 6] - state["state"][:, 7])
 
 
-def _closed_flag(state: Mapping[str, Array]) -> Array:
-    return 1 - state["gripper_closed"][:, 0]
-
-
-def _two_fingers(state: Mapping[str, Array]) -> Array:
-    return np.abs(state["state"][:, 6] - state["state"][:, 7]) / 0.08
-
-
-# BridgeData's WidowX reports ee_gripper_link, which lies between the finger tips, turned so that no rotation means
-# pointing down. That frame's x axis points out of the gripper.
 BRIDGE = Robot(
     fps=5,
     position=("state", slice(0, 3)),
     rotation=("state", slice(3, 6)),
     matrix=matrix_from_euler,
-    opening=_open_last,
-    recorded_from_tool=np.diag([-1.0, 1.0, -1.0, 1.0]),
+    gripper=partial(_column, "state", 6),
+    scale=GripperScale(closed=0, open=1),
+    recorded_from_tool=RECORDED_FROM_TOOL["bridge"],
 )
-# DROID reports the wrist of its Panda (panda_link8; droid-dataset/droid#2), on which a Robotiq 2F-85 sits, 0.16 m long.
 DROID = Robot(
     fps=15,
     position=("cartesian_position", slice(0, 3)),
     rotation=("cartesian_position", slice(3, 6)),
     matrix=matrix_from_euler,
-    opening=_closed_position,
-    recorded_from_tool=pose([0, 0, 0.16]),
+    gripper=partial(_column, "gripper_position", 0),
+    scale=GripperScale(closed=1, open=0),
+    recorded_from_tool=RECORDED_FROM_TOOL["droid"],
 )
 FRACTAL = Robot(
     fps=3,
     position=("base_pose_tool_reached", slice(0, 3)),
     rotation=("base_pose_tool_reached", slice(3, 7)),
     matrix=matrix_from_xyzw,
-    opening=_closed_flag,
-    recorded_from_tool=np.eye(4),
+    gripper=partial(_column, "gripper_closed", 0),
+    scale=GripperScale(closed=1, open=0),
+    recorded_from_tool=RECORDED_FROM_TOOL["fractal"],
 )
-# LIBERO's Panda: the tip's position, the hand's rotation, and two fingers, each 0.04 m from the middle when open. The
-# fingers move along the hand's x axis.
 LIBERO = Robot(
     fps=20,
     position=("state", slice(0, 3)),
     rotation=("state", slice(3, 6)),
     matrix=matrix_from_rotation_vector,
-    opening=_two_fingers,
-    recorded_from_tool=pose([0, 0, 0], np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]])),
+    gripper=_between_fingers,
+    scale=GripperScale(closed=0, open=PANDA_OPEN_M),
+    recorded_from_tool=RECORDED_FROM_TOOL["robosuite"],
 )
 # By how a dataset's name begins, and the observations (with how many columns) that it then has to have.
 ROBOTS: tuple[tuple[str, dict[str, int], Robot], ...] = (

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hamster.data.inputs import FilePart, Inputs
 from hamster.data.records import Episode
 from hamster.data.rlds import tfrecord
 from hamster.data.rlds.episode import Layout, read_episode
@@ -61,6 +62,14 @@ class Rlds:
             )
         except (ValueError, OSError) as error:
             return Unreadable(f"{file.name}@{offset}", str(error))
+
+    def inputs(self, index: int) -> Inputs:
+        """The record, and what describes the dataset."""
+        number, offset = self._records[index].tolist()
+        file, folder = self._files[number], self._files[number].parent
+        record = FilePart(file, offset, tfrecord.end(file, offset))
+        described = [folder / NAME, folder / "dataset_info.json"]
+        return Inputs(f"{file.name}@{offset}", [record, *described], f"{index} {file.name}@{offset}")
 
 
 def _dataset(folder: Path) -> Path:

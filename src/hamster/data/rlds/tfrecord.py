@@ -34,6 +34,17 @@ def offsets(file: Path) -> Iterator[int]:
             offset += HEADER.size + HEADER.unpack(header)[0] + FOOTER.size
 
 
+def end(file: Path, offset: int) -> int:
+    """Where the record that starts at this offset ends: at the end of the file, if its header is damaged."""
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        stream.seek(offset)
+        header = stream.read(HEADER.size)
+    if _damage(header, offset, size):
+        return size
+    return int(offset + HEADER.size + HEADER.unpack(header)[0] + FOOTER.size)
+
+
 def read(file: Path, offset: int) -> bytes:
     """The record that starts there.
 

@@ -47,7 +47,8 @@ def export(
 ) -> dict[str, Any]:
     """Writes a finished label set in another format, into a new folder.
 
-    A call that was interrupted left nothing; the same call again, once it is done, does nothing.
+    A call that was interrupted left nothing; the same call again, once it is done, does nothing. If the labels have
+    changed since, what it wrote is replaced, as long as nobody has touched it.
 
     Args:
         folder: of the label set.
@@ -63,7 +64,7 @@ def export(
     Raises:
         NotInstalledError: for a format whose packages are not installed.
         ValueError: for a format that nobody knows, a folder that is no label set or is damaged, an `out` that holds
-            anything else, or if nothing at all could be written.
+            anything else or that another process writes to, or if nothing at all could be written.
     """
     folder, out = Path(folder), Path(out)
     write = writer(format)
@@ -71,8 +72,8 @@ def export(
         raise ValueError(f"unknown dialect {dialect!r}; there are {', '.join(DIALECTS)}")
     if frames_per_episode < 1:
         raise ValueError(f"frames_per_episode must be >= 1, got {frames_per_episode}")
-    made = {"format": format, "frames_per_episode": frames_per_episode, "dialect": dialect}
-    with Staged(out, {**made, "labels": read_manifest(folder)["digest"]}) as staged:
+    settings = {"format": format, "frames_per_episode": frames_per_episode, "dialect": dialect}
+    with Staged(out, settings, read_manifest(folder)["digest"]) as staged:
         if staged.done is not None:
             return staged.done
         counts = write(folder, staged.part, frames_per_episode, dialect)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from hamster.data.lerobot import trace_content
 from hamster.geometry import quaternion_from_matrix
 from hamster.label.dataset import kinds_of, read_annotated, read_episodes
 from hamster.label.episodes import LabelledEpisode
-from hamster.label.export.examples import has_pictures
+from hamster.label.export.examples import has_pictures, sayable
 from hamster.label.gripper import gripper_events, is_open
 from hamster.label.project import Label, Visibility
 
@@ -31,7 +31,8 @@ class Clip:
         observations: (T,) each read when it is asked for.
         camera: of whose image the paths are.
         traces: (T,) the contents of each frame's rows.
-        instructions: at least one; the first one is its task.
+        tasks: (T,) what is done at each frame.
+        instructions: other phrasings of the one task that all its frames show.
         states: (T, 8) tool position, quaternion (w, x, y, z), opening; None where no robot was recorded.
         actions: (T, 8) the next state, with the commanded opening.
     """
@@ -39,7 +40,8 @@ class Clip:
     observations: Sequence[Observation]
     camera: str
     traces: Sequence[Sequence[str]]
-    instructions: Sequence[str]
+    tasks: Sequence[str]
+    instructions: Sequence[str] = ()
     states: Array | None = None
     actions: Array | None = None
 
@@ -79,10 +81,10 @@ def clips(folder: Path) -> Iterator[Clip | None]:
     """Every episode and every annotated image of a label set, in order; None for what has no picture."""
     kinds = kinds_of(folder)
     if "episodes" in kinds:
-        for labelled in read_episodes(folder):
+        for labelled in sayable(read_episodes(folder)):
             yield _of_episode(labelled) if has_pictures(labelled) else None
     if "annotated" in kinds:
-        for image in read_annotated(folder):
+        for image in sayable(read_annotated(folder)):
             yield _of_image(image) if image.annotations else None
 
 
@@ -99,7 +101,7 @@ def survey(folder: Path) -> Survey:
             sizes.setdefault(name, (view.rgb.shape[1], view.rgb.shape[0]))
             calibrated |= {name} if view.camera is not None else set()
         seen.robot &= clip.states is not None
-        seen.phrasings |= len(clip.instructions) > 1
+        seen.phrasings |= len(clip.instructions) > 0
         if len(clip) > 1 and seen.longest <= 1:
             step_s = clip.observations[1].time_s - first.time_s
             seen.fps = min(max(round(1 / max(step_s, 1e-3)), 1), 1000)
@@ -111,21 +113,25 @@ def survey(folder: Path) -> Survey:
 
 
 def _of_episode(labelled: LabelledEpisode) -> Clip:
-    episode, how = labelled.episode, asdict(labelled.how)
+    episode, how = labelled.episode, labelled.how.to_json()
     states = actions = None
     if episode.tool_poses_world is not None and episode.gripper is not None:
         states, actions = _robot(episode.tool_poses_world, episode.gripper)
     words = tuple(dict.fromkeys(episode.instructions))
-    traces = [[_content(label, words[0], how)] for label in labelled.labels]
-    return Clip(episode.observations, labelled.camera, traces, words, states, actions)
+    spoken = [[pair for pair in labelled.at(t) if pair[0] not in words[1:]] for t in range(len(labelled.labels))]
+    traces = [[_content(label, text, how) for text, label in pairs] for pairs in spoken]
+    return Clip(
+        episode.observations, labelled.camera, traces, [pairs[0][0] for pairs in spoken], words[1:], states, actions
+    )
 
 
 def _of_image(image: AnnotatedImage) -> Clip:
     how = image.provenance.extra.get("how")
     contents = [trace_content(a.path, a.instruction, None, how) for a in image.annotations]
-    words = tuple(dict.fromkeys(a.instruction for a in image.annotations))
     # Other instructions are other tasks, not other words for the first one: they are in their traces.
-    return Clip([Observation({MAIN: image.view}, None, None, 0.0)], MAIN, [contents], words[:1])
+    return Clip(
+        [Observation({MAIN: image.view}, None, None, 0.0)], MAIN, [contents], [image.annotations[0].instruction]
+    )
 
 
 def _content(label: Label, instruction: str, how: Mapping[str, Any]) -> str:

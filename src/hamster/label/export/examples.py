@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path as File
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from hamster.data import AnnotatedImage, Conversation
 from hamster.data.images import read_image
 from hamster.label.dataset import kinds_of, read_annotated, read_conversations, read_episodes
 from hamster.label.episodes import LabelledEpisode
+from hamster.label.one import Labelled, flaw_of_text, printable
 from hamster.path import Path, dialects
 from hamster.path.dialects import Size, hamster, render
 
@@ -26,6 +28,7 @@ PLAIN_PROMPT = """In the image, please execute the command described in <quest>{
 Provide a sequence of points denoting the trajectory of a robot gripper to achieve the goal."""
 """For the other dialects, whose models know their own form."""
 
+L = TypeVar("L", bound=Labelled)
 Turns = tuple[tuple[str, str], ...]
 Place = tuple[float, float]
 
@@ -127,14 +130,24 @@ def examples(folder: File, frames: int, words: Words) -> Iterator[Example | None
     """
     kinds, item = kinds_of(folder), count()
     if "episodes" in kinds:
-        for episode in read_episodes(folder):
+        for episode in sayable(read_episodes(folder)):
             yield from _of_episode(episode, frames, words, next(item))
     if "annotated" in kinds:
-        for image in read_annotated(folder):
+        for image in sayable(read_annotated(folder)):
             yield _of_image(image, words, next(item))
     if "conversations" in kinds:
-        for conversation in read_conversations(folder):
+        for conversation in sayable(read_conversations(folder)):
             yield _of_conversation(conversation, next(item))
+
+
+def sayable(items: Iterable[L]) -> Iterator[L]:
+    """The items; ValueError, with the item's name, at one whose text no file can hold: older versions let them in."""
+    for item in items:
+        if flaw := flaw_of_text(item):
+            origin = item.episode.provenance if isinstance(item, LabelledEpisode) else item.provenance
+            name = printable(origin.file or origin.source)
+            raise ValueError(f"{name}: {flaw}; label its source again, into another folder, and it is left out")
+        yield item
 
 
 def has_pictures(episode: LabelledEpisode) -> bool:
@@ -146,13 +159,15 @@ def _of_episode(labelled: LabelledEpisode, frames: int, words: Words, item: int)
     if not has_pictures(labelled):
         yield None
         return
-    total, wordings = len(labelled.labels), labelled.episode.instructions
+    total = len(labelled.labels)
     chosen = np.unique(np.linspace(0, total - 1, min(frames, total)).round().astype(int)).tolist()
     origin = labelled.episode.provenance
     source = origin.file or origin.source
     for nth, t in enumerate(chosen):
         rgb = labelled.episode.observations[t].views[labelled.camera].rgb
-        talk = words.path(wordings[nth % len(wordings)], labelled.labels[t].path, _size(rgb))
+        spoken = labelled.at(t)
+        text, label = spoken[nth % len(spoken)]
+        talk = words.path(text, label.path, _size(rgb))
         yield Example(_jpeg(rgb), _size(rgb), [talk], f"{source}, frame {t}", origin.licence, item) if talk else None
 
 

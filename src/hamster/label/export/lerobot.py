@@ -78,8 +78,8 @@ class _Writer:
         self._open_files()
         began = {key: writer.frames for key, writer in self._video_writers.items()}
         columns = self._seen_columns(clip)
-        task = self.tasks.setdefault(clip.instructions[0], len(self.tasks))
-        columns |= meta.counters(len(clip), self.seen.fps, self.episodes, self.rows, task)
+        tasks = [self.tasks.setdefault(task, len(self.tasks)) for task in clip.tasks]
+        columns |= meta.counters(self.seen.fps, self.episodes, self.rows, tasks)
         if self.seen.robot:
             columns |= {meta.STATE: clip.states, meta.ACTION: clip.actions}
         for name, values in columns.items():
@@ -169,7 +169,7 @@ class _Writer:
         chunk, file = divmod(self._data_file, meta.CHUNK)
         entry = {
             "episode_index": self.episodes,
-            "tasks": [clip.instructions[0]],
+            "tasks": list(dict.fromkeys(clip.tasks)),
             "length": len(clip),
             "dataset_from_index": self.rows,
             "dataset_to_index": self.rows + len(clip),

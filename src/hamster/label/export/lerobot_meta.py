@@ -74,15 +74,16 @@ def features(seen: Survey) -> dict[str, dict[str, Any]]:
     return found | {name: {"dtype": kind, "shape": [1], "names": None} for name, kind in _COUNTERS.items()}
 
 
-def counters(frames: int, fps: int, episode: int, start: int, task: int) -> dict[str, NDArray[Any]]:
-    """The columns that LeRobot fills in itself: (T,) each."""
+def counters(fps: int, episode: int, start: int, tasks: Sequence[int]) -> dict[str, NDArray[Any]]:
+    """The columns that LeRobot fills in itself: (T,) each; `tasks` (T,) are the numbers of what is done."""
+    frames = len(tasks)
     number = np.arange(frames)
     return {
         "timestamp": (number / fps).astype(np.float32),
         "frame_index": number,
         "episode_index": np.full(frames, episode),
         "index": start + number,
-        "task_index": np.full(frames, task),
+        "task_index": np.array(tasks, np.int64),
     }
 
 
@@ -96,7 +97,7 @@ def schema(features: Mapping[str, Mapping[str, Any]]) -> Any:
 def table(features: Mapping[str, Mapping[str, Any]], columns: Mapping[str, Any], clip: Clip, camera_key: str) -> Any:
     """One episode's rows."""
     events = [[_row(content, STYLE, camera_key) for content in rows] for rows in clip.traces]
-    words = [_row(text, "task_aug", None, role="user") for text in clip.instructions[1:]]
+    words = [_row(text, "task_aug", None, role="user") for text in clip.instructions]
     arrays = {}
     for field in schema(features):
         if field.name in (EVENTS, PERSISTENT):

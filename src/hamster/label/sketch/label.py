@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ def label_drawing(drawing: Drawing, epsilon: float = EPSILON) -> AnnotatedImage 
         return Abstained(file, "nobody wrote down what it shows: give an instruction in index.jsonl or the file's name")
     steps, events = with_events(steps, drawing.instruction)
     how = How("stroke", round(score, 3))
-    extra = {**drawing.provenance.extra, "how": {**asdict(how), "order": order, "events": events}}
+    extra = {**drawing.provenance.extra, "how": {**how.to_json(), "order": order, "events": events}}
     provenance = replace(drawing.provenance, extra=extra)
     path = path_of(steps, how.score, epsilon)
     return AnnotatedImage(View(rgb), [Annotation(drawing.instruction, path)], provenance)

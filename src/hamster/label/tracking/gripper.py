@@ -11,13 +11,18 @@ from hamster.label.tracking.clip import Clip
 from hamster.label.tracking.fuse import fuse
 from hamster.label.tracking.opencv import opencv
 from hamster.label.tracking.points import PointTracker
-from hamster.label.tracking.silhouette import Mask, entry, silhouettes, tips
+from hamster.label.tracking.silhouette import LEAST, Mask, differs, entry, has_one_entry, silhouettes, tips
+from hamster.label.tracking.witnesses import agreement
 
 Array = NDArray[np.float64]
 Click = tuple[int, float, float]
 NEAR = 0.1  # of the longer side, from the tip: there points are taken, and by so much is a place a mistake
 POINTS = 16
+AT_TIP = 0.05  # of the longer side, from the tip: there a silhouette ends that is its own
 PRESENT = 0.05  # of what is near the tip belongs to an arm: it is there
+CHANGED = 0.1  # of what is near a tip that rests: there it does not rest
+SPECK = 0.15  # of what typically moves: so little is something else
+MARGIN = 0.03  # of the longer side, from the image's border: there an arm ends that is cut off by it
 MOVING_PX = 0.5  # per frame; slower points are not what moves
 
 
@@ -34,7 +39,9 @@ class Tip:
     px: Array
     score: Array
     seen: NDArray[np.bool_]
+    one_entry: bool
     unsteady: float
+    moving: list[Mask]
     masks: list[Mask]
 
 
@@ -57,25 +64,51 @@ def follow_gripper(clip: Clip, tracker: PointTracker, click: Click | None = None
     if click is not None:
         guide, places, weight = _from_click(clip, tracker, masks, click, places, weight)
     steps, sure = _steps(clip, tracker, masks, guide)
-    px, agree = fuse(places, 0.05 * weight, steps, sure, near / 2)
-    seen = np.flatnonzero(found)
-    score = np.interp(every, seen, agree[seen])
+    score = agreement(guide, found, steps, sure, clip.long_px, clip.fps)
+    px, _ = fuse(places, 0.05 * weight, steps, sure, near / 2)
     hides = [moving | arm for moving, arm in zip(masks, shapes.arm, strict=True)]
-    return Tip(px, score, _present(shapes.arm, px, found, near), shapes.unsteady, hides)
+    return Tip(
+        px, score, _present(clip, masks, shapes.arm, places, px), has_one_entry(masks), shapes.unsteady, masks, hides
+    )
 
 
-def _present(arm: list[Mask], px: Array, found: NDArray[np.bool_], near: float) -> NDArray[np.bool_]:
-    """(T,) whether the arm is in the picture: between its first and last motion, and before and after if it rests."""
-    present = np.zeros(len(px), bool)
-    moving = np.flatnonzero(found)
-    present[moving[0] : moving[-1] + 1] = True
-    height, width = arm[0].shape
-    reach = max(1, round(near))
-    for t in np.flatnonzero(~present).tolist():
-        u, v = np.clip(px[t].round().astype(int), 0, [width - 1, height - 1]).tolist()
-        around = arm[t][max(v - reach, 0) : v + reach + 1, max(u - reach, 0) : u + reach + 1]
-        present[t] = around.mean() > PRESENT
-    return present
+def _present(clip: Clip, moving: list[Mask], arm: list[Mask], ends: Array, px: Array) -> NDArray[np.bool_]:
+    """(T,) whether the tip is in the picture: it moves there, or rests where it moved before or will.
+
+    An arm reaches the border, unless it never does: what flickers in the middle before it has come is none. One of
+    which no more is seen than it takes to cross the border has its tip still outside.
+    """
+    margin, reach = MARGIN * clip.long_px, AT_TIP * clip.long_px
+    inside = ((px >= margin) & (px <= clip.size_px - 1 - margin)).all(-1)
+    areas = np.array([mask.mean() for mask in moving])
+    large = areas >= max(LEAST, SPECK * _typical(areas))
+    free = not any(_at_border(mask) for mask in moving)
+    comes_in = np.array([free or _at_border(m) or bool((m & a).any()) for m, a in zip(moving, arm, strict=True)])
+    moving_frames = np.flatnonzero(large & comes_in)
+    at_tip = np.linalg.norm(ends - px, axis=-1) < reach
+    present = inside & large & comes_in & at_tip
+    for t in np.flatnonzero(inside & ~(large & comes_in)).tolist() if len(moving_frames) else []:
+        after = int(np.searchsorted(moving_frames, t))
+        v, u = _around(clip, px[t], reach)
+        nearest = moving_frames[[max(after - 1, 0), min(after, len(moving_frames) - 1)]]
+        rests = any(differs(clip.rgb[t, v, u], clip.rgb[n, v, u]).mean() < CHANGED for n in nearest if at_tip[n])
+        present[t] = rests and arm[t][_around(clip, px[t], 2 * reach)].mean() > PRESENT
+    return np.asarray(present, bool)
+
+
+def _typical(areas: Array) -> float:
+    counted = areas[areas >= LEAST]
+    return float(np.median(counted)) if len(counted) else 0.0
+
+
+def _around(clip: Clip, px: Array, reach: float) -> tuple[slice, slice]:
+    side = max(1, round(reach))
+    u, v = np.clip(px.round().astype(int), 0, clip.size_px.astype(int) - 1).tolist()
+    return slice(max(v - side, 0), v + side + 1), slice(max(u - side, 0), u + side + 1)
+
+
+def _at_border(mask: Mask) -> bool:
+    return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
 
 
 def _steps(clip: Clip, tracker: PointTracker, masks: list[Mask], guide: Array) -> tuple[Array, Array]:

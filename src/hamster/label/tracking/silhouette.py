@@ -20,6 +20,8 @@ LEAST = 0.001  # of the pixels: fewer in motion are noise
 MOST = 0.6  # of the pixels: if as many differ from the background, then it is the camera that moves
 ENOUGH = 600  # pixels tell the shape of a silhouette
 TOUCHING = 0.1  # of the frames with motion, in which a pixel of the border has to be in motion
+ONE_SIDE = 0.6  # of the frames with motion, in which an arm that comes in over one side touches that side at least,
+OTHER_SIDE = 0.5  # and every other side at most: else nobody can say which of its ends is the far one
 HAND = 0.2  # of a silhouette's pixels, those farthest from where it comes in, are a gripper or a hand,
 FAR_END = 0.05  # and the foremost of those, of all its pixels, the tip
 
@@ -69,6 +71,18 @@ def entry(masks: list[Mask]) -> Array:
         nearest = np.minimum.reduce([u, v, width - 1 - u, height - 1 - v])
         weight = np.where(nearest == nearest.min(), often[v, u], 0.0)
     return _heaviest_side(np.column_stack([u, v]).astype(np.float64), weight, width, height)
+
+
+def sides(masks: list[Mask]) -> Array:
+    """(4,) in what share of the frames with motion the left, upper, right and lower side is touched."""
+    touched = [[m[:, 0].any(), m[0].any(), m[:, -1].any(), m[-1].any()] for m in masks if m.any()]
+    return np.asarray(np.mean(touched, axis=0)) if touched else np.zeros(4)
+
+
+def has_one_entry(masks: list[Mask]) -> bool:
+    """Whether what moves comes in over one side of the image, or over none at all."""
+    second, first = np.sort(sides(masks))[-2:]
+    return bool(first < TOUCHING or (first >= ONE_SIDE and second <= OTHER_SIDE))
 
 
 def _heaviest_side(px: Array, weight: Array, width: int, height: int) -> Array:

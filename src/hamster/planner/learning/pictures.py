@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from hamster.data import AnnotatedImage
 from hamster.label import annotated, episodes
-from hamster.label.dataset import kinds_of, shards_of
+from hamster.label.dataset import checked_shards, kinds_of
 from hamster.label.stills import stills
 
 Rgb: TypeAlias = NDArray[np.uint8]
@@ -49,12 +50,12 @@ class Shard:
     folder: File
     kind: str
     names: tuple[str, ...]
+    digests: tuple[str, ...]
 
     @property
     def key(self) -> str:
         """A name that changes with the content."""
-        facts = (self.folder / self._file(".npz")).stat()
-        return f"{File(self._file('.npz')).stem}-{facts.st_size}-{facts.st_mtime_ns}"
+        return hashlib.sha256("".join(self.digests).encode()).hexdigest()[:32]
 
     def pictures(self) -> tuple[Sequence[Rgb], Sequence[Mask]]:
         """Images (H, W, 3) and masks (H, W) of objects, all `NO_OBJECT` where nobody knows any."""
@@ -83,4 +84,6 @@ def shards(folder: File) -> Iterator[Shard]:
     if not kinds:
         raise ValueError(f"{folder} holds neither episodes nor annotated images: nothing that a planner learns from")
     for kind in sorted(kinds):
-        yield from (Shard(folder, kind, tuple(names)) for names in shards_of(folder, kind))
+        for files in checked_shards(folder, kind):
+            names, digests = (tuple(file[key] for file in files) for key in ("file", "sha256"))
+            yield Shard(folder, kind, names, digests)

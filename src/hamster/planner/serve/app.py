@@ -79,11 +79,22 @@ def _route(api: FastAPI, service: Service, metrics: Metrics) -> None:
 
 
 def _model(service: Service, began: int) -> dict[str, Any]:
+    """What clients need to ask the model as it was taught: `hamster.planner.endpoint` reads it."""
     served = service.served
     entry = {"id": served.name, "object": "model", "created": began, "owned_by": "hamster", "dialect": served.dialect}
-    seen = getattr(served.planner, "seen", None)
-    scaling = {"scaling": asdict(seen)} if isinstance(seen, Scaling) else {}
-    return entry | scaling | ({"chats": "vllm"} if served.upstream is not None else {})
+    entry |= {name: served.identity[name] for name in ("weights", "revision") if name in served.identity}
+    if served.upstream is not None:
+        entry["chats"] = "vllm"
+    if not isinstance(served.planner, VlmPlanner):
+        return entry
+    speech, seen = served.planner.speech, served.planner.seen
+    entry |= {"prompt": speech.prompt, "abstains": speech.abstains, "structured_outputs": served.takes_regex}
+    entry["refusals"] = "optional" if served.planner.may_refuse else "off"
+    calibration = asdict(served.planner.calibration)
+    entry["calibration"] = {name: calibration[name] for name in ("a", "b", "c", "refuse_above")}
+    if isinstance(seen, Scaling):
+        entry["scaling"] = asdict(seen)
+    return entry
 
 
 def _body(schema: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from hamster.planner.error import PlannerUnavailableError
 from hamster.planner.watching import watched_by
 
 log = logging.getLogger("hamster.serve")
@@ -28,6 +29,7 @@ class Job:
         on_text: called in the inferring thread with what each of this item's answers says so far, or None.
         done: the result; a concurrent future, as two threads know it.
         first_token: `time.perf_counter()` of it, 0 before.
+        ended: `time.perf_counter()` when its result was there, 0 before.
         batch: how many were answered together.
         given_up: nobody waits for it any more.
     """
@@ -39,8 +41,14 @@ class Job:
     asked: float = field(default_factory=time.perf_counter)
     begun: float = 0.0
     first_token: float = 0.0
+    ended: float = 0.0
     batch: int = 0
     given_up: bool = False
+
+    @property
+    def cost_s(self) -> float:
+        """Its share of the time that its batch has taken so far."""
+        return ((self.ended or time.perf_counter()) - self.begun) / self.batch if self.begun else 0.0
 
 
 class Batcher:
@@ -126,10 +134,11 @@ def _do_together(batch: list[Job]) -> None:
             for job in batch:
                 _do_together([job])
             return
-        if not isinstance(error, ValueError):
+        if not isinstance(error, ValueError | PlannerUnavailableError):
             log.exception("inference failed")
         results = [(batch[0], error.with_traceback(None))]  # whose frames hold images
     for job, result in results:
+        job.ended = time.perf_counter()
         job.done.set_exception(result) if isinstance(result, BaseException) else job.done.set_result(result)
 
 

@@ -66,7 +66,7 @@ def sampling_of(
     try:
         return Sampling(
             max_tokens, temperature, request.top_p or defaults.top_p, n, request.seed, request.regex,
-            pieces=bool(request.logprobs),
+            pieces=bool(request.logprobs), may_refuse=request.abstains is not False,
         )  # fmt: skip
     except ValueError as error:
         raise invalid(str(error), code="invalid_field") from None
@@ -100,6 +100,7 @@ def completion(answers: Sequence[Answer], model: str, request: ChatRequest) -> d
                 "message": {"role": "assistant", "content": answer.text, "refusal": None},
                 "finish_reason": answer.finish,
                 "logprobs": _log_probabilities(answer) if request.logprobs else None,
+                **({"certainty": answer.certainty} if answer.certainty is not None and request.logprobs else {}),
             }
             for i, answer in enumerate(answers)
         ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from hamster.planner.serve.errors import ServeError, invalid
 
@@ -36,11 +36,38 @@ class TextPart(Strict):
     text: str
 
 
+def _content_kind(value: Any) -> str | None:
+    return "<text>" if isinstance(value, str) else "<parts>" if isinstance(value, list) else None
+
+
+def _part_kind(value: Any) -> str | None:
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    return f"<{kind}>" if kind in ("image_url", "text") else None
+
+
+# Which branch of a union is meant is decided before it is checked, so that errors are about that branch. Its tag, in
+# angle brackets, is left out of the place that an error names.
+Part = Annotated[
+    Annotated[ImagePart, Tag("<image_url>")] | Annotated[TextPart, Tag("<text>")],
+    Discriminator(
+        _part_kind,
+        custom_error_type="part_kind",
+        custom_error_message="must be an object whose type is image_url or text",
+    ),
+]
+Content = Annotated[
+    Annotated[str, Tag("<text>")] | Annotated[list[Part], Field(max_length=64), Tag("<parts>")],
+    Discriminator(
+        _content_kind, custom_error_type="content_kind", custom_error_message="must be a text or a list of parts"
+    ),
+]
+
+
 class Turn(Strict):
     """What somebody said."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | Annotated[list[Annotated[ImagePart | TextPart, Field(discriminator="type")]], Field(max_length=64)]
+    content: Content
     name: str | None = None
 
     @property
@@ -79,7 +106,10 @@ class StreamOptions(Strict):
 
 
 class ChatRequest(Strict):
-    """The body of a chat request. `user` and `metadata` are for whoever reads logs; the rest is honoured or refused."""
+    """The body of a chat request. `user` and `metadata` are for whoever reads logs; the rest is honoured or refused.
+
+    `abstains` is ours: false keeps a model that decides by itself that nothing is in view from saying so.
+    """
 
     model: str
     messages: Annotated[list[Turn], Field(min_length=1, max_length=64)]
@@ -99,10 +129,11 @@ class ChatRequest(Strict):
     guided_regex: Annotated[str, Field(max_length=4000)] | None = None
     response_format: ResponseFormat | None = None
     stop: Annotated[list[str], Field(max_length=0)] | None = None
-    frequency_penalty: Literal[0] | Annotated[float, Field(ge=0, le=0)] | None = None
-    presence_penalty: Literal[0] | Annotated[float, Field(ge=0, le=0)] | None = None
+    frequency_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
+    presence_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
     num_beams: Literal[1] | None = None
     use_cache: bool | None = None
+    abstains: bool | None = None
     user: str | None = None
     metadata: dict[str, str] | None = None
 
@@ -128,7 +159,7 @@ def read_chat(body: bytes) -> ChatRequest:
 def invalid_field(error: ValidationError) -> ServeError:
     """The first thing that is wrong with a body, without the body."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    where = ".".join(str(part) for part in first["loc"])[:100]
+    where = ".".join(str(part) for part in first["loc"] if not str(part).startswith("<"))[:100]
     message = "unknown or unsupported field" if first["type"] == "extra_forbidden" else first["msg"]
     return invalid(f"{where}: {message}" if where else message, where or None, _code(first["type"]))
 

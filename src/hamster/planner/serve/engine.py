@@ -4,23 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from hamster.path import NotInViewError, PlanError
+from hamster.planner.error import PlannerConfigurationError, PlannerUnavailableError
 from hamster.planner.serve.batcher import Batcher, Job, Work
 from hamster.planner.serve.errors import ServeError, invalid
+from hamster.planner.serve.fairness import Client, FairSlots
 from hamster.planner.serve.images import Picture
 from hamster.planner.serve.limits import Limits
 from hamster.planner.serve.metrics import Metrics
 
+log = logging.getLogger("hamster.serve")
+
 DECODERS = 2
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sent a request.
+
+    Attributes:
+        client: address and port.
+        arrived: when the request came, by `time.perf_counter`.
+    """
+
+    client: Client
+    arrived: float
+
+    @classmethod
+    def of(cls, scope: Mapping[str, Any]) -> Caller:
+        """Read an ASGI scope that has passed the gate."""
+        host, port = scope.get("client") or ("", 0)
+        return cls((host, port), scope["arrived"])
 
 
 class Engine:
-    """The bounded queue in front of a planner.
+    """The bounded queue in front of a planner, in which clients take turns.
 
     Few images are decoded at a time, only for the next batches: what waits longer waits encoded.
 
@@ -36,7 +63,8 @@ class Engine:
         self.admitted = 0
         largest = limits.batch if threads == 1 else 1
         self._batcher = Batcher(largest, limits.gather_s, lambda: self.admitted, threads)
-        self._room = asyncio.Semaphore(3 * largest * threads)
+        self._slots = FairSlots(3 * largest * threads)  # one batch in work, two on their way
+        self._places: Counter[str] = Counter()  # by address
         self._decoders = ThreadPoolExecutor(DECODERS, "decode")
         self._s_each = 0.1  # moving average of the time between answers while there is work
         self._last = 0.0
@@ -47,9 +75,13 @@ class Engine:
             message = {"warming_up": "the model is warming up", "draining": "the server is about to stop"}[self.state]
             raise ServeError(503, self.state, f"{message}; try again later", retry_after_s=self.retry_after_s)
 
-    def check_room(self) -> None:
-        """ServeError (429) if the queue is full."""
-        if self.admitted >= self.limits.queue:
+    def check_room(self, client: Client) -> None:
+        """Raise ServeError (429) if the queue is full, or if this client has half of it and the rest runs short."""
+        if self._places[client[0]] >= self.limits.queue / 2:
+            full = self.admitted >= self.limits.queue * 3 / 4 and len(self._places) > 1
+        else:
+            full = False
+        if full or self.admitted >= self.limits.queue:
             message = f"{self.admitted} requests are waiting already; come again in {self.retry_after_s} s"
             raise ServeError(429, "queue_full", message, retry_after_s=self.retry_after_s)
 
@@ -63,7 +95,7 @@ class Engine:
         work: Work,
         item: Callable[[Any], Any],
         picture: Picture | None,
-        arrived: float,
+        caller: Caller,
         on_text: Callable[[list[str]], None] | None = None,
     ) -> tuple[Any, Job]:
         """The answer to one question, and how its job went.
@@ -72,34 +104,40 @@ class Engine:
             work: what answers it.
             item: from the decoded image, (H, W, 3) uint8 or None, to what `work` is given.
             picture: its image, if it has one.
-            arrived: when the request came, by `time.perf_counter`.
+            caller: who asks, and since when.
             on_text: see `Job`; called in another thread.
 
         Raises:
-            ServeError: 429, 503, 504, and what the planner says to this question.
+            ServeError: 429, 502, 503, 504, and what the planner says to this question.
         """
         self.check_ready()
-        with self.place():
+        with self.place(caller.client):
             try:
-                async with asyncio.timeout(arrived + self.limits.deadline_s - time.perf_counter()), self._room:
+                left_s = caller.arrived + self.limits.deadline_s - time.perf_counter()
+                async with asyncio.timeout(left_s), self._slots.slot(caller.client) as turn:
                     rgb = None if picture is None else await self._in_thread(picture.rgb)
                     job = Job(work, item(rgb), on_text)
-                    answer = await self._batcher.do(job)
+                    try:
+                        answer = await self._batcher.do(job)
+                    finally:
+                        turn.cost_s = job.cost_s
             except TimeoutError:
                 raise ServeError(504, "deadline", f"no answer within {self.limits.deadline_s:g} s") from None
             except PlanError as error:
                 raise unplannable(error) from None
+            except (PlannerUnavailableError, PlannerConfigurationError) as error:
+                raise unasked(error) from None
             except ValueError as error:
                 raise invalid(str(error)) from None
-            self._note(job, arrived)
+            self._note(job, caller.arrived)
             return answer, job
 
     async def warm_up(self, job: Job) -> None:
         """Does a job before anybody is let in; a path need not come of it."""
-        with contextlib.suppress(PlanError):
+        with contextlib.suppress(PlanError, PlannerUnavailableError):
             await self._batcher.do(job)
 
-    async def prepare(self, function: Callable[[], Any]) -> Any:
+    async def prepare(self, function: Callable[[], T]) -> T:
         """What a function that takes a while returns, worked out beside the event loop."""
         return await self._in_thread(function)
 
@@ -116,18 +154,21 @@ class Engine:
         return self._batcher.close(within_s)
 
     @contextlib.contextmanager
-    def place(self) -> Iterator[None]:
-        """A place in the queue, for one request; ServeError (429) if it is full."""
-        self.check_room()
+    def place(self, client: Client) -> Iterator[None]:
+        """Hold a place in the queue, for one request; ServeError (429) as `check_room`."""
+        self.check_room(client)
         self.admitted += 1
+        self._places[client[0]] += 1
         self.metrics.admitted.set(self.admitted)
         try:
             yield
         finally:
             self.admitted -= 1
+            self._places[client[0]] -= 1
+            self._places += Counter()  # forgets who has none
             self.metrics.admitted.set(self.admitted)
 
-    async def _in_thread(self, function: Callable[[], Any]) -> Any:
+    async def _in_thread(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._decoders, function)
 
     def _note(self, job: Job, arrived: float) -> None:
@@ -144,3 +185,11 @@ def unplannable(error: PlanError) -> ServeError:
         "not_in_view" if isinstance(error, NotInViewError) else "unreadable_answer" if error.raw_text else "unplannable"
     )
     return ServeError(422, code, error.reason, more={"raw_text": error.raw_text[:2000]})
+
+
+def unasked(error: PlannerUnavailableError | PlannerConfigurationError) -> ServeError:
+    """What is said where the model's own server could not be asked; what it said is for whoever runs this one."""
+    log.warning("%s", error)
+    if isinstance(error, PlannerUnavailableError):
+        return ServeError(502, "upstream_lost", "the model's server cannot be asked now; try again later")
+    return ServeError(502, "upstream_failed", "the model's server refuses what this server asks")

@@ -46,6 +46,10 @@ class ServeError(Exception):
         self.more = dict(more or {})
         super().__init__(f"{code}: {self.message}")
 
+    def with_hint(self, hint: str) -> ServeError:
+        """The same error that also says what may be behind it."""
+        return ServeError(self.status, self.code, f"{self.message}; {hint}", self.param, self.retry_after_s, self.more)
+
     @property
     def type(self) -> str:
         """OpenAI's name for this kind of error."""

@@ -7,7 +7,9 @@ import hmac
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.responses import JSONResponse
 
@@ -57,7 +59,7 @@ class Gate:
         answer = _Answer(send)
         scope["arrived"] = time.perf_counter()
         try:
-            check_caller(scope, None if scope["path"] in self._open_routes else self._api_key)
+            check_caller(scope, self._api_key, scope["path"] in self._open_routes)
             body = await read_body(scope, receive, self._limits)
             if not await serve_while_wanted(self._app, scope, body, receive, answer.send):
                 self._metrics.cancelled.inc()
@@ -108,14 +110,39 @@ def internal() -> ServeError:
     return ServeError(500, "internal", "the server failed; its log says why")
 
 
-def check_caller(scope: Message, api_key: str | None) -> None:
-    """ServeError unless the request comes from a program that has the key (compared in constant time)."""
-    headers = dict(scope["headers"])
-    if b"origin" in headers:  # programs have none; a web page that found our port does
+def check_caller(scope: Message, api_key: str | None, is_open: bool) -> None:
+    """Raise ServeError unless the request comes from a program that may ask.
+
+    Web pages may not: those of other sites send an Origin, and those whose name was rebound to this machine's address
+    (DNS rebinding) send that name as Host. With a key, which no page knows, the server may have any name.
+
+    Args:
+        scope: of the request.
+        api_key: what must be sent once, as `Authorization: Bearer …`; compared in constant time.
+        is_open: whether this route needs no key.
+    """
+    headers = [(name.lower(), value) for name, value in scope["headers"]]
+    if any(name == b"origin" for name, _ in headers):
         raise ServeError(403, "web_page", "requests of web pages are not served")
-    expected = f"Bearer {api_key}".encode()
-    if api_key is not None and not hmac.compare_digest(headers.get(b"authorization", b""), expected):
-        raise ServeError(401, "unauthorized", "send the server's key as Authorization: Bearer …")
+    if api_key is None:
+        hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
+        if not all(is_local_name(host) for host in hosts):
+            raise ServeError(403, "unknown_host", "ask by an IP address or as localhost; other names need a key")
+    elif not is_open:
+        credentials = [value for name, value in headers if name == b"authorization"]
+        scheme, _, key = credentials[0].partition(b" ") if len(credentials) == 1 else (b"", b"", b"")
+        same_key = hmac.compare_digest(key.strip(), api_key.encode())
+        if not (same_key and scheme.lower() == b"bearer"):  # scheme names have no case (RFC 9110)
+            raise ServeError(401, "unauthorized", "send the server's key once, as Authorization: Bearer …")
+
+
+def is_local_name(host: str) -> bool:
+    """Return whether a Host header is an IP address or localhost, with or without a port."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or name.endswith(".localhost") or bool(ip_address(name))
+    except ValueError:
+        return False
 
 
 async def read_body(scope: Message, receive: Receive, limits: Limits) -> bytes:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hamster.data.images import FORMATS, FORMATS_TEXT, decode
+from hamster.data.images import FORMATS, FORMATS_TEXT, MAX_SIDE_PX, NotColourError, has_sane_structure, to_rgb
 from hamster.planner.serve.errors import ServeError, invalid
 from hamster.planner.serve.limits import Limits
 
@@ -35,7 +35,9 @@ class Picture:
         """(H, W, 3), upright; ServeError if it is cut off or damaged."""
         try:
             with Image.open(io.BytesIO(self.data), formats=FORMATS) as image:
-                return decode(image)
+                return to_rgb(image, MAX_SIDE_PX)
+        except NotColourError as error:
+            raise invalid(f"the image has {error}", "image", "unsupported_image") from None
         except Exception:  # Pillow raises all kinds on damaged files
             raise invalid("the image is cut off or damaged", "image", "damaged_image") from None
 
@@ -48,6 +50,8 @@ def picture(data: bytes, limits: Limits, param: str = "image") -> Picture:
     """
     if len(data) > limits.image_bytes:
         raise _too_large(f"the image has {len(data) >> 10} KiB; at most {limits.image_bytes >> 10} are read", param)
+    if not has_sane_structure(data):
+        raise invalid("the image has more segments or scans than any camera writes", param, "unsupported_image")
     too_many = f"the image has too many pixels; at most {limits.pixels / 1e6:g} million are read: scale it down"
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
@@ -74,7 +78,7 @@ def picture_from_text(text: str, limits: Limits, param: str = "image") -> Pictur
     found = _DATA.match(text, 0, 200)
     if found and not found["base64"]:
         raise invalid("a data URI must be in base64: data:image/png;base64,…", param, "unsupported_image")
-    encoded = text[found.end() :] if found else text
+    encoded = "".join(text[found.end() if found else 0 :].split())  # MIME breaks base64 into lines
     if len(encoded) * 3 // 4 > limits.image_bytes + 3:
         raise _too_large(f"the image has more than {limits.image_bytes >> 10} KiB", param)
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
@@ -30,10 +30,14 @@ class PlanFields(Strict):
     instruction: Annotated[str, Field(max_length=4 * LONGEST_INSTRUCTION)]
     gripper_uv: Annotated[list[Share], Field(min_length=2, max_length=2)] | None = None
     model: str | None = None
+    abstains: bool | None = None
 
 
 class PlanRequest(PlanFields):
-    """The body as JSON: `image` is a data URI or bare base64, `gripper_uv` where the gripper is, relative."""
+    """The body as JSON: `image` is a data URI or bare base64, `gripper_uv` where the gripper is, relative.
+
+    `abstains`: false always asks for a path, and never takes "not in view" for an answer.
+    """
 
     image: str
 
@@ -72,22 +76,36 @@ class Planning:
         return list(self.planner.plan_many(images, words, [one.gripper_uv for one in wanted]))
 
 
-async def read_plan(request: Request, limits: Limits) -> tuple[PlanFields, Picture]:
-    """What is asked, from JSON or a form; the image's header is fine.
+Prepare = Callable[[Callable[[], Any]], Awaitable[Any]]
+
+
+async def read_plan(request: Request, limits: Limits, prepare: Prepare) -> tuple[PlanFields, Picture]:
+    """Read what is asked, from JSON or a form; the image's header is fine.
+
+    Args:
+        request: whose body is whole.
+        limits: on the image.
+        prepare: calls a function beside the event loop, for bodies and headers that take a while to parse.
 
     Raises:
         ServeError: that names the field at fault.
     """
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
-        return await _from_form(request, limits)
+        return await _from_form(request, limits, prepare)
+    body = await request.body()
+    fields, image = await prepare(lambda: _from_json(body, limits))
+    return fields, image
+
+
+def _from_json(body: bytes, limits: Limits) -> tuple[PlanFields, Picture]:
     try:
-        fields = PlanRequest.model_validate_json(await request.body())
+        fields = PlanRequest.model_validate_json(body)
     except ValidationError as error:
         raise invalid_field(error) from None
     return _checked(fields), picture_from_text(fields.image, limits)
 
 
-async def _from_form(request: Request, limits: Limits) -> tuple[PlanFields, Picture]:
+async def _from_form(request: Request, limits: Limits, prepare: Prepare) -> tuple[PlanFields, Picture]:
     async with request.form(max_files=1, max_fields=8, max_part_size=8 * LONGEST_INSTRUCTION) as form:
         image = form.get("image")
         if not isinstance(image, UploadFile):
@@ -97,7 +115,8 @@ async def _from_form(request: Request, limits: Limits) -> tuple[PlanFields, Pict
     try:
         if isinstance(words.get("gripper_uv"), str):
             words["gripper_uv"] = [float(value) for value in words["gripper_uv"].strip("[] ").split(",")]
-        return _checked(PlanFields.model_validate(words)), picture(data, limits)
+        words["abstains"] = {"true": True, "false": False}.get(str(words.get("abstains")), words.get("abstains"))
+        return _checked(PlanFields.model_validate(words)), await prepare(lambda: picture(data, limits))
     except ValidationError as error:
         raise invalid_field(error) from None
     except ValueError:

@@ -4,19 +4,43 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
+
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from hamster.planner.backend import Answer
 from hamster.planner.serve.chat import Chunks, event
 from hamster.planner.serve.errors import ServeError
 
 OnText = Callable[[list[str]], None]
+Stream = AbstractAsyncContextManager[tuple[str, AsyncIterator[bytes]]]  # media type and parts, once they are known
 
 
-async def stream(
+class StreamResponse(Response):
+    """Open a stream, then send it; whatever happens, also a client that leaves before the first byte, it is closed.
+
+    Args:
+        stream: opened when the response is sent. What it raises then is handled as if the route had raised it.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__()
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        async with self._stream as (media_type, parts):
+            headers = {"cache-control": "no-store"}
+            await StreamingResponse(parts, media_type=media_type, headers=headers)(scope, receive, send)
+
+
+@asynccontextmanager
+async def completion_events(
     ask: Callable[[OnText], Awaitable[list[Answer]]], chunks: Chunks, with_usage: bool, log_p: bool
-) -> AsyncIterator[bytes]:
-    """The events of one completion, begun: the first token is there, or the whole answer.
+) -> AsyncIterator[tuple[str, AsyncIterator[bytes]]]:
+    """Stream the events of one completion; it is open once the first token is there, or the whole answer.
 
     Args:
         ask: has the question answered, and tells what has been said so far, from any thread.
@@ -32,10 +56,10 @@ async def stream(
         await latest.next_or(asking)
         if asking.done():
             asking.result()
-    except BaseException:
+        yield "text/event-stream", _events(asking, latest, chunks, with_usage, log_p)
+    finally:
         asking.cancel()
-        raise
-    return _events(asking, latest, chunks, with_usage, log_p)
+        await asyncio.gather(asking, return_exceptions=True)
 
 
 async def _events(
@@ -52,8 +76,6 @@ async def _events(
             yield chunk
     except ServeError as error:
         yield event(error.to_json())
-    finally:
-        asking.cancel()
 
 
 class Latest:
@@ -72,6 +94,8 @@ class Latest:
         """Returns when there are new texts, or there will be none."""
         new = asyncio.ensure_future(self._new.wait())
         both: set[asyncio.Future[Any]] = {new, done}
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        new.cancel()
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            new.cancel()
         self._new.clear()

@@ -5,18 +5,20 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 import httpx
 from PIL import Image
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from hamster.planner.serve.chat import OPENAI, sampling_of
 from hamster.planner.serve.chat_schema import ChatRequest
-from hamster.planner.serve.engine import Engine
+from hamster.planner.serve.engine import Caller, Engine
 from hamster.planner.serve.errors import ServeError, invalid
 from hamster.planner.serve.images import Picture, picture_from_text
 from hamster.planner.serve.limits import Limits
+from hamster.planner.serve.streaming import StreamResponse
 
 FORMATS = ("text", "json_object", "json_schema")
 MAX_IMAGES = 8
@@ -38,33 +40,38 @@ class Upstream:
         headers = {"authorization": f"Bearer {api_key}"}
         self._client = httpx.AsyncClient(headers=headers, trust_env=False, limits=httpx.Limits(max_connections=None))
 
-    async def chat(self, asked: ChatRequest, engine: Engine, arrived: float) -> Response:
+    async def chat(self, asked: ChatRequest, engine: Engine, caller: Caller) -> Response:
         """Its response as it comes; ServeError for what does not pass, and for 429, 502 and 504."""
-        body = checked(asked, engine.limits) | {"model": self._model}
+        body = await engine.prepare(lambda: checked(asked, engine.limits)) | {"model": self._model}
         engine.check_ready()
         if (prepare := self._prepare) is not None:
             await engine.prepare(lambda: prepare_images(body, prepare, engine.limits))
-        pieces = self._pieces(body, engine, arrived + engine.limits.deadline_s)
-        kind = await anext(pieces)
-        return StreamingResponse(pieces, media_type=kind.decode())
+        return StreamResponse(self._forwarded(body, engine, caller))
 
-    async def _pieces(self, body: dict[str, Any], engine: Engine, until: float) -> AsyncIterator[bytes]:
-        """The response's content type, then its body."""
+    @asynccontextmanager
+    async def _forwarded(
+        self, body: dict[str, Any], engine: Engine, caller: Caller
+    ) -> AsyncIterator[tuple[str, AsyncIterator[bytes]]]:
+        """Its response: content type and body."""
+        until = caller.arrived + engine.limits.deadline_s
         patience = httpx.Timeout(max(until - time.perf_counter(), 0.001))
-        with engine.place():
+        with engine.place(caller.client):
             try:
                 async with self._client.stream("POST", self._url, json=body, timeout=patience) as response:
                     if response.status_code != 200:
                         raise refusal(response.status_code, await response.aread())
-                    yield response.headers.get("content-type", "application/json").encode()
-                    async for piece in response.aiter_bytes():
-                        yield piece
-                        if time.perf_counter() > until:
-                            return
+                    yield response.headers.get("content-type", "application/json"), _until(response, until)
             except httpx.TimeoutException:
                 raise ServeError(504, "deadline", f"no answer within {engine.limits.deadline_s:g} s") from None
             except httpx.TransportError:
                 raise ServeError(502, "upstream_lost", "the model's server cannot be reached") from None
+
+
+async def _until(response: httpx.Response, until: float) -> AsyncIterator[bytes]:
+    async for part in response.aiter_bytes():
+        yield part
+        if time.perf_counter() > until:
+            return
 
 
 def checked(asked: ChatRequest, limits: Limits) -> dict[str, Any]:
@@ -77,7 +84,8 @@ def checked(asked: ChatRequest, limits: Limits) -> dict[str, Any]:
         raise invalid(
             f"at most {MAX_IMAGES} images and {limits.characters} characters are read", "messages", "too_long"
         )
-    body = asked.model_dump(exclude_none=True, exclude={"guided_regex", "user", "metadata", "num_beams", "use_cache"})
+    ours = {"guided_regex", "user", "metadata", "num_beams", "use_cache", "abstains"}
+    body = asked.model_dump(exclude_none=True, exclude=ours)
     for part in _images(body):
         part["url"] = picture_from_text(part["url"], limits, "messages").data_uri
     regex = {"structured_outputs": {"regex": sampling.grammar}} if sampling.grammar else {}

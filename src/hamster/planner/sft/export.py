@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path as File
 from typing import Any
 
+from hamster.files import set_usual_mode
 from hamster.planner.loading import load_model
 from hamster.planner.quiet import quiet
 from hamster.planner.sft.card import card
@@ -27,6 +28,7 @@ def export(trainer: Any, run: Prepared, out: File, metrics: dict[str, float]) ->
         adapted = trainer.accelerator.unwrap_model(trainer.model)
         with quiet():
             adapted.save_pretrained(out / ADAPTER, state_dict=state, save_embedding_layers=False)
+        set_usual_mode(out / ADAPTER)
         model, processor = merged(run.name, out / ADAPTER)
     save(model, processor, run, out / MODEL)
     (out / MODEL / "README.md").write_text(card(run, model, metrics), encoding="utf-8")
@@ -46,3 +48,4 @@ def save(model: Any, processor: Any, run: Prepared, folder: File) -> None:
         model.save_pretrained(folder)
     processor.save_pretrained(folder)
     run.speech.save(folder)
+    set_usual_mode(folder)

@@ -7,19 +7,24 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path as File
 from typing import Any
 
-from hamster.files import write_atomic
+from hamster.files import lock_folder, write_atomic
+from hamster.identity import RUN, claim, flat
+from hamster.label.dataset import content_digest
 from hamster.label.storage import json_bytes
+from hamster.planner.identity import planner_identity
 from hamster.planner.learning.pictures import Part
 from hamster.planner.sft import adapt, export
 from hamster.planner.sft.prepare import Prepared, accumulated, prepare_run
 from hamster.planner.sft.presets import SftConfig
 from hamster.provenance import run_info
+from hamster.shared_memory import loader_processes
 
-RUN, STATE, METRICS = "run.json", "state", "metrics.json"
+STATE, METRICS = "state", "metrics.json"
 
 
 def fine_tune(
@@ -39,17 +44,24 @@ def fine_tune(
         The last metrics on held-out samples.
 
     Raises:
-        ValueError: for a model or data that cannot be used, or if `out` holds another run.
+        ValueError: for a model or data that cannot be used, if `out` holds another training, or another process is at
+            work in it.
     """
     _be_quiet()
     import torch
     from accelerate import PartialState
 
-    if (out / METRICS).is_file():
-        _check(out, _about(name, config, parts, dialect))
-        return dict(json.loads((out / METRICS).read_text()))
     place = PartialState(cpu=not torch.cuda.is_available())
-    out.mkdir(parents=True, exist_ok=True)
+    with lock_folder(out) if place.is_main_process else nullcontext():
+        return _fine_tune(name, config, parts, out, dialect, place)
+
+
+def _fine_tune(
+    name: str, config: SftConfig, parts: Sequence[Part], out: File, dialect: str | None, place: Any
+) -> dict[str, float]:
+    if (out / METRICS).is_file():
+        claim(out, _about(name, config, parts, dialect), True, {})
+        return dict(json.loads((out / METRICS).read_text()))
     fsdp = place.num_processes > 1 and os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
     adapt.check(config)
     with place.main_process_first():
@@ -92,7 +104,7 @@ def _trainer(run: Prepared, model: Any, out: File, processes: int) -> Any:
         max_length=None, completion_only_loss=True, remove_unused_columns=False, train_sampling_strategy="sequential",
         eval_strategy="steps" if len(run.spare) else "no", eval_steps=config.evaluate_every,
         save_strategy="steps", save_steps=config.save_every, save_total_limit=2,
-        logging_steps=config.log_every, report_to=[], dataloader_num_workers=config.workers,
+        logging_steps=config.log_every, report_to=[], dataloader_num_workers=loader_processes(config.workers),
         disable_tqdm=not sys.stderr.isatty(),
     )  # fmt: skip
     trainer = PathTrainer(
@@ -137,11 +149,7 @@ def _last(trainer: Any) -> dict[str, float]:
 def _begin(out: File, name: str, config: SftConfig, parts: Sequence[Part], dialect: str | None) -> None:
     from hamster.planner.sft.trainer import unfinished
 
-    about = _about(name, config, parts, dialect)
-    if (out / RUN).is_file():
-        _check(out, about)
-    else:
-        write_atomic(out / RUN, json_bytes({"run": about, **run_info(config.seed)}, indent=1))
+    claim(out, _about(name, config, parts, dialect), (out / RUN).is_file(), run_info(config.seed))
     for folder in unfinished(out / STATE):
         shutil.rmtree(folder)
 
@@ -149,15 +157,9 @@ def _begin(out: File, name: str, config: SftConfig, parts: Sequence[Part], diale
 def _about(name: str, config: SftConfig, parts: Sequence[Part], dialect: str | None) -> dict[str, Any]:
     may_change = ("evaluate_every", "evaluate_on", "save_every", "log_every", "workers", "micro_batch")
     kept = {key: value for key, value in asdict(config).items() if key not in may_change}
-    data = {str(part.folder): part.weight for part in parts}
-    return {"model": name, "data": data, "dialect": dialect, "config": kept}
-
-
-def _check(out: File, about: dict[str, Any]) -> None:
-    before = json.loads((out / RUN).read_text())["run"]
-    changed = [key for key in about if before.get(key) != json.loads(json.dumps(about[key]))]
-    if changed:
-        raise ValueError(f"{out} holds a run with another {', '.join(changed)}; give another --out, or remove it")
+    data = {f"data {part.folder}": f"{content_digest(part.folder)} x {part.weight:g}" for part in parts}
+    start = flat("model", {"name": name, **planner_identity(name)})
+    return {**start, **data, "dialect": dialect, **flat("config", kept)}
 
 
 def _be_quiet() -> None:

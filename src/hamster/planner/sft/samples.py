@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from hamster.data.images import to_rgb
 from hamster.label.export.examples import Words
 from hamster.path import Path
 from hamster.planner.learning.pictures import Part
@@ -140,4 +141,4 @@ def _images(row: Row) -> list[Image.Image]:
     if not row["width"]:
         return []
     with Image.open(row["file"] or io.BytesIO(row["image"])) as picture:
-        return [picture.convert("RGB")]
+        return [Image.fromarray(to_rgb(picture))]

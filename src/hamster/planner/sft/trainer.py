@@ -13,6 +13,7 @@ from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin, is
 from transformers import TrainerCallback
 from trl import SFTTrainer
 
+from hamster.files import set_usual_mode
 from hamster.planner.loading import load_model
 
 WHOLE = "whole"  # a file in a checkpoint that is complete
@@ -61,7 +62,9 @@ class PathTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is untyped
         super()._save_checkpoint(model, trial)
         self.accelerator.wait_for_everyone()
         if self.is_world_process_zero():
-            (File(self.args.output_dir) / f"checkpoint-{self.state.global_step}" / WHOLE).touch()
+            checkpoint = File(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+            set_usual_mode(checkpoint)
+            (checkpoint / WHOLE).touch()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         """As transformers', which finds no weight of a model that is saved under older names, and starts anew."""

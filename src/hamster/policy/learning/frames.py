@@ -104,13 +104,18 @@ def moments(
     is_open = _in_force(demonstration, config.head)
     if demonstration.task not in families:
         families.append(demonstration.task)
+    starts = [part.first for part in episode.parts] if not episode.instructions else []
+    began = part_began = 0
     for offset, row in enumerate(rows):
+        since = max((start for start in starts if start <= row), default=0)
+        if since != part_began:
+            began, part_began = offset, since
         phase = int(following[row])
         known = {
             "path": demonstration.labels[row].path,
             "episode": number,
             "frame": row,
-            "first": offset,  # of its episode, until the rows are counted
+            "first": offset - began,  # back to the first row of what it does, until the rows are counted
             "key": bool(asked[row]),
             "phase": phase,
             "family": families.index(demonstration.task),

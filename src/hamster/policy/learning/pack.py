@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from hamster.data import View
+from hamster.data import Instruction, View
 from hamster.geometry import Camera
 from hamster.label.dataset import read_episodes, read_manifest, shards
-from hamster.label.episodes import DEPTH_UNIT_M, LabelledEpisode
+from hamster.label.episodes import DEPTH_UNIT_M, LabelledEpisode, is_absent
 from hamster.path import Path
 from hamster.policy.config import ActorConfig
 from hamster.policy.learning.frames import chosen, moments, track_of
@@ -24,7 +24,7 @@ from hamster.policy.learning.trajectory import poses_ahead
 from hamster.policy.scene import Body
 
 Array = NDArray[Any]
-FORMAT = 2
+FORMAT = 3
 META = ["episode", "frame", "first", "key", "phase", "family", "tool", "gripper", "open"]
 META += ["target", "target_open", "touches", "last"]
 TRACKS = ["tool", "open", "keypose", "time_s", "asked"]
@@ -50,12 +50,18 @@ class Pack:
     tracks: dict[str, Array]
     paths: list[Path]
     families: list[str]
-    instructions: list[list[str]]
+    instructions: list[list[Instruction]]
     sources: list[str]
 
     def views(self, row: int, cameras: Sequence[str]) -> dict[str, View]:
         """What these cameras saw at a frame."""
         return {name: self._view(row, name) for name in cameras}
+
+    def words(self, row: int) -> list[str]:
+        """What is said at a frame, in any of its phrasings."""
+        frame = int(self.meta["frame"][row])
+        spoken = self.instructions[self.meta["episode"][row]]
+        return [each.text for each in spoken if each.first <= frame < each.stop]
 
     def goal(self, row: int, config: ActorConfig) -> tuple[Array, Array, Array]:
         """What came after a frame, as this actor answers: poses (K, 4, 4), gripper open (K,), and contact (K,)."""
@@ -136,8 +142,8 @@ def _open(cache: FilePath, cameras: Sequence[str]) -> Pack:
     with_depth = [name for name in cameras if (cache / f"depth_{name}.npy").is_file()]
     depth = {name: np.load(cache / f"depth_{name}.npy", mmap_mode="r") for name in with_depth}
     paths = [Path.from_json(path) for path in record["paths"]]
-    words = (record[name] for name in ("families", "instructions", "sources"))
-    return Pack(rgb, depth, meta, tracks, paths, *words)
+    spoken = [[Instruction(*each) for each in episode] for episode in record["instructions"]]
+    return Pack(rgb, depth, meta, tracks, paths, record["families"], spoken, record["sources"])
 
 
 def _write(data_dir: FilePath, config: ActorConfig, cache: FilePath, between: int) -> None:
@@ -150,10 +156,10 @@ def _write(data_dir: FilePath, config: ActorConfig, cache: FilePath, between: in
     total = sum(map(len, plan))
     meta: dict[str, list[Any]] = {}
     tracks: dict[str, list[Array]] = {name: [] for name in TRACKS}
-    paths, families, words, images = list[Any](), list[str](), list[list[str]](), dict[str, Array]()
+    paths, families, words, images = list[Any](), list[str](), list[list[Instruction]](), dict[str, Array]()
     progress = track(zip(_of_robots(data_dir), plan, strict=True), "packing demonstrations", total=len(plan))
     for number, (each, rows) in enumerate(progress):
-        words.append(list(each.episode.instructions))
+        words.append(_words(each))
         for frame, seen in moments(each, rows, config, number, families):
             for name, image in seen.items():
                 _room(images, cache / f"{name}.npy", total, image)[len(paths)] = image
@@ -170,14 +176,30 @@ def _write(data_dir: FilePath, config: ActorConfig, cache: FilePath, between: in
     start = np.cumsum([0, *map(len, tracks["open"])])
     arrays = {"start": start, **{name: np.concatenate(values) for name, values in tracks.items()}}
     np.savez(cache / "tracks.npz", **arrays)
-    record = {"paths": [path.to_json() for path in paths], "families": families, "instructions": words}
+    record = {"paths": [path.to_json() for path in paths], "families": families}
+    record["instructions"] = [[astuple(each) for each in spoken] for spoken in words]
     record["sources"] = read_manifest(data_dir).get("sources", [])
     (cache / "words.json").write_text(json.dumps(record))
 
 
 def _of_robots(data_dir: FilePath) -> Iterator[LabelledEpisode]:
-    """Those whose motion was recorded."""
-    return (each for each in read_episodes(data_dir) if each.episode.keyposes is not None)
+    """Those whose motion was recorded, and that have pictures."""
+    return (e for e in read_episodes(data_dir) if e.episode.keyposes is not None and not is_absent(e.episode))
+
+
+def _words(each: LabelledEpisode) -> list[Instruction]:
+    """What goes with the path of each frame: the words for the whole, else those of the first part with that frame."""
+    if each.episode.instructions:
+        return [Instruction(text, 0, len(each.labels)) for text in each.episode.instructions]
+    spans = list(dict.fromkeys((part.first, part.stop) for part in each.episode.parts))
+    taken: list[Instruction] = []
+    at = 0
+    for first, stop in spans:  # in order: where parts overlap, the earlier one has the path
+        if max(first, at) < stop:
+            phrasings = [part for part in each.episode.parts if (part.first, part.stop) == (first, stop)]
+            taken += [replace(part, first=max(first, at)) for part in phrasings]
+            at = stop
+    return taken
 
 
 def _room(images: dict[str, Array], file: FilePath, total: int, image: Array) -> Array:

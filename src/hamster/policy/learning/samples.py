@@ -17,6 +17,7 @@ from hamster.policy.learning.goal import Goal
 from hamster.policy.learning.pack import Pack
 from hamster.policy.learning.presets import TrainConfig
 from hamster.policy.scene import Body, Scene, mirrored_pose
+from hamster.shared_memory import loader_processes
 
 Batch = tuple[Tensors, Target]
 
@@ -63,7 +64,9 @@ def batches(samples: Samples, first_step: int, part: int, parts: int, workers: i
     config = samples.config
     mine = range(part, config.batch, parts)
     steps = [[(step, place) for place in mine] for step in range(first_step, config.steps)]
-    loader: DataLoader[Batch] = DataLoader(samples, batch_sampler=steps, collate_fn=collate, num_workers=workers)
+    loader: DataLoader[Batch] = DataLoader(
+        samples, batch_sampler=steps, collate_fn=collate, num_workers=loader_processes(workers)
+    )
     return iter(loader)
 
 
@@ -81,7 +84,7 @@ def _moment(
     image = int(pack.meta["first"][other]) if rng.random() < augment.transplant else row
     views = pack.views(image, actor.config.cameras)
     guide = _guide(pack, actor, row, None if image == row else image, views, augment, rng)
-    words = pack.instructions[pack.meta["episode"][row]]
+    words = pack.words(row)
     goal = Goal(*pack.goal(row, actor.config), finished)
     return Scene(views, body, guide, words[rng.integers(len(words))]), goal
 

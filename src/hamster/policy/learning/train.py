@@ -10,6 +10,7 @@ import copy
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path as FilePath
 from typing import Any
@@ -25,6 +26,9 @@ from torch.utils.tensorboard import SummaryWriter
 
 from hamster import training_state
 from hamster.accelerator import start_accelerator
+from hamster.files import lock_folder
+from hamster.identity import claim, flat
+from hamster.label.dataset import content_digest
 from hamster.policy import checkpoint
 from hamster.policy.actor import AnyActor, Target, Tensors, as_float
 from hamster.policy.families import build
@@ -34,6 +38,8 @@ from hamster.policy.learning.pack import Pack, load_pack
 from hamster.policy.learning.presets import TrainConfig, preset
 from hamster.policy.learning.samples import Batch, Samples, batches
 from hamster.provenance import run_info
+
+STATE = "state.safetensors"
 
 
 def train_policy(
@@ -49,11 +55,22 @@ def train_policy(
         pack_dir: instead of pack/ there: one for all runs that pack the same data in the same way.
 
     Raises:
-        ValueError: for an unknown preset, or a folder without such a label set.
+        ValueError: for an unknown preset, or a folder without such a label set; if `out_dir` holds a training of
+            another configuration or other data, or another process is at work in it.
     """
     config = preset(config) if isinstance(config, str) else config
     accelerator = start_accelerator(config.bf16)
+    with lock_folder(out_dir) if accelerator.is_main_process else nullcontext():
+        return _train(config, data_dir, out_dir, pack_dir, accelerator)
+
+
+def _train(
+    config: TrainConfig, data_dir: FilePath, out_dir: FilePath, pack_dir: FilePath | None, accelerator: Accelerator
+) -> FilePath:
     with accelerator.main_process_first():
+        if accelerator.is_main_process:
+            identity = {"data": content_digest(data_dir), **flat("config", _config(config))}
+            claim(out_dir, identity, (out_dir / STATE).is_file(), run_info(config.seed))
         pack = load_pack(data_dir, config.actor, pack_dir or out_dir / "pack", config.between)
     run = Run(config, pack, out_dir, accelerator)
     with Progress(*Progress.get_default_columns(), "{task.fields[loss]}", disable=not run.is_main) as progress:
@@ -93,7 +110,7 @@ class Run:
         self.step, self.seconds, self.waiting_s = 0, 0.0, 0.0
         self.metrics: list[dict[str, Any]] = []
         self.log = _tensorboard(out_dir / "tensorboard") if self.is_main else lambda tag, values, step: None
-        self.file = out_dir / "state.safetensors"
+        self.file = out_dir / STATE
         if self.file.is_file():
             self._resume()
         self._batches: Iterator[Batch] | None = None

@@ -7,6 +7,7 @@ robot feels and remembers, soft targets, bins that look alike where they are nea
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any, cast
 
@@ -44,6 +45,8 @@ class MonolithicActor(Actor[MonolithicConfig, Inputs]):
         self.register_buffer("vocabulary", vocabulary)
         self._tokenizer: Tokenizer | None = None
         self._start()
+        self._keep_on_cpu()
+        self.register_load_state_dict_post_hook(_keep_on_cpu)
 
     def begin(self, tool_world: Tensor, goal_world: Tensor) -> None:
         """See `Actor.begin`: the ranges that the bins divide."""
@@ -51,11 +54,12 @@ class MonolithicActor(Actor[MonolithicConfig, Inputs]):
         positions = torch.cat([tool_world, goal_world])[:, :3, 3]  # in the same bins: what stays is copied
         self.poses.fit(positions, torch.cat([tool, goal]))
         self.goals.fit(positions, (tool.transpose(1, 2) @ goal).repeat(2, 1, 1))
+        self._keep_on_cpu()
 
     def prepare(self, scene: Scene) -> Inputs:
         """See `Actor.prepare`."""
-        config = self.config
-        return make_inputs(scene, config.cameras[0], self.tokenizer, self.poses, self.goals, config.text_tokens)
+        config, (poses, goals) = self.config, self._bins
+        return make_inputs(scene, config.cameras[0], self.tokenizer, poses, goals, config.text_tokens)
 
     def losses(self, inputs: Inputs, target: Target, generator: torch.Generator) -> dict[str, Tensor]:
         """Cross-entropies: a Gaussian around the right bin of each dimension; where the goal is in the image."""
@@ -143,11 +147,21 @@ class MonolithicActor(Actor[MonolithicConfig, Inputs]):
             self.head.copy_((0.3 * waves @ directions).expand(DIMENSIONS, -1, -1))
             self.slot.weight.normal_(0, 0.3)[0] = 0.0
 
+    def _keep_on_cpu(self) -> None:
+        """Keep copies of what `prepare` reads: it runs on the CPU, also in processes that cannot use the GPU."""
+        if not self.poses.low.is_meta:
+            self._bins = copy.deepcopy(self.poses).cpu(), copy.deepcopy(self.goals).cpu()  # a tuple is no submodule
+            self._tokenizer = self.tokenizer if len(self.vocabulary) else None
+
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         """Makes room for the vocabulary, whose length no configuration tells."""
         if prefix + "vocabulary" in state_dict:
             self.vocabulary, self._tokenizer = torch.empty_like(state_dict[prefix + "vocabulary"]), None
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _keep_on_cpu(actor: MonolithicActor, _: object) -> None:
+    actor._keep_on_cpu()
 
 
 def _action_at(words: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from hamster_client.wire import unpack
 from hamster.geometry import quaternion_from_matrix
 from hamster.path import Path
 from hamster.path.settle import settled
-from hamster.policy.policy import Motion, Policy
+from hamster.policy.policy import Motion, Policy, PolicyError
 from hamster.policy.serve.request import Request, read_request
 
 HALF_OPEN = 0.5
@@ -61,6 +61,8 @@ class Session:
         stated, path = self._standing(request)
         try:
             motion = self._policy.act(request.observation, path, request.instruction)
+        except PolicyError as error:
+            raise RequestError("not_finite", str(error)) from None
         except ValueError as error:
             raise RequestError("invalid", str(error)) from None
         self._stated, self._path, self._has_stated = stated, path, True
@@ -80,7 +82,8 @@ def _actions(motion: Motion) -> dict[str, Any]:
     """ "actions" (K, 8) in `COLUMNS`, "poses" (K, 4, 4), both in the world; and maybe "touches" (K,); no NaN."""
     poses = np.asarray(motion.poses, np.float64)
     gripper = np.asarray(motion.gripper_open, np.float64)
-    if not (np.isfinite(poses).all() and np.isfinite(gripper).all()):
+    said = gripper if motion.touches is None else np.concatenate([gripper, motion.touches])
+    if not (np.isfinite(poses).all() and np.isfinite(said).all()):
         raise RequestError("not_finite", "the policy's motion for this observation is not finite")
     actions = np.concatenate([poses[:, :3, 3], quaternion_from_matrix(poses[:, :3, :3]), gripper[:, None]], -1)
     touches = {} if motion.touches is None else {"touches": np.asarray(motion.touches, np.float64)}

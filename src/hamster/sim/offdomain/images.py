@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hamster.data import AnnotatedImage, Provenance
+from hamster.data import AnnotatedImage, Inputs, Provenance
 from hamster.sim.annotate import annotate
 from hamster.sim.expert import execute, plan
 from hamster.sim.language import OFFDOMAIN, commands
@@ -40,6 +40,11 @@ class OffDomain:
         while (image := _draw(rng)) is None:
             pass
         return replace(image, provenance=Provenance("offdomain", extra={"seed": self.seed, "index": number}))
+
+    def inputs(self, index: int) -> Inputs:
+        """Nothing but numbers."""
+        number = range(self.n)[index]
+        return Inputs(f"off-domain image {number}", (), f"{(self.seed, number)}")
 
 
 def _draw(rng: np.random.Generator) -> AnnotatedImage | None:

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.data import Episode, Keyposes, Observation, Provenance, Unreadable
+from hamster.data import Episode, Inputs, Keyposes, Observation, Provenance, Unreadable
 from hamster.data.lazy import LazyObservations
 from hamster.geometry import quaternion_from_matrix
 from hamster.sim.expert import execute, plan
@@ -72,6 +72,11 @@ class Demonstrations:
             if (episode := _demonstrate(rng, family, self.image_size, "tabletop", extra)) is not None:
                 return episode
         return Unreadable(f"tabletop episode {number}", f"the expert failed {TRIES} times in a row at {family!r}")
+
+    def inputs(self, index: int) -> Inputs:
+        """Nothing but numbers."""
+        number = range(self.n)[index]
+        return Inputs(f"tabletop episode {number}", (), f"{(self.seed, number, self.image_size)}")
 
 
 @cache

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hamster.data import AnnotatedImage, Provenance
+from hamster.data import AnnotatedImage, Inputs, Provenance
 from hamster.sim.annotate import annotate
 from hamster.sim.language import TABLETOP, Task
 from hamster.sim.tabletop.demos import PAPER_MIX
@@ -42,6 +42,11 @@ class TabletopImages:
         while (image := _draw(rng, families[number % len(families)])) is None:
             pass
         return replace(image, provenance=Provenance("tabletop-images", extra={"seed": self.seed, "index": number}))
+
+    def inputs(self, index: int) -> Inputs:
+        """Nothing but numbers."""
+        number = range(self.n)[index]
+        return Inputs(f"tabletop image {number}", (), f"{(self.seed, number)}")
 
 
 def _draw(rng: np.random.Generator, family: str) -> AnnotatedImage | None:

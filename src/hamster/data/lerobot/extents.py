@@ -1,0 +1,76 @@
+"""Smallest and largest values of a column over a whole dataset: by its own statistics, else by its data."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.data.lerobot.catalogue import Catalogue, catalogue, inside
+from hamster.data.lerobot.columns import numbers, read_table
+from hamster.data.text import decode_text, lines_of
+
+Array = NDArray[np.float64]
+MAX_FILES = 64  # that are looked into, spread over the dataset
+MAX_STATS_BYTES = 256 << 20
+
+
+def column_extent(described: Catalogue, column: str) -> tuple[Array, Array] | None:
+    """Return the smallest and the largest values (D,) of a column; None if neither statistics nor data tell."""
+    info = described.folder / "meta" / "info.json"
+    return _extent(str(described.folder), info.stat().st_mtime_ns, column)
+
+
+@lru_cache(maxsize=64)
+def _extent(folder: str, written_ns: int, column: str) -> tuple[Array, Array] | None:
+    described = catalogue(folder, written_ns)
+    extents = [extent for extent in _stated(described.folder, column) if extent is not None]
+    extents = extents or list(_measured(described, column))
+    if not extents:
+        return None
+    return np.min([low for low, _ in extents], 0), np.max([high for _, high in extents], 0)
+
+
+def _stated(folder: Path, column: str) -> list[tuple[Array, Array] | None]:
+    """meta/stats.json of v3.0 and v2.0, or a line per episode in meta/episodes_stats.jsonl of v2.1."""
+    for name in ("stats.json", "episodes_stats.jsonl"):
+        file = folder / "meta" / name
+        if file.is_file() and file.stat().st_size <= MAX_STATS_BYTES:
+            try:
+                text = decode_text(file.read_bytes(), name)
+                texts = lines_of(text) if name.endswith("l") else [text]
+                records = [json.loads(text) for text in texts if text.strip()]
+            except (ValueError, RecursionError):
+                continue
+            return [_stats_of(record, column) for record in records]
+    return []
+
+
+def _stats_of(record: Any, column: str) -> tuple[Array, Array] | None:
+    stats = record.get("stats", record) if isinstance(record, dict) else {}
+    of_column = stats.get(column) if isinstance(stats, dict) else None
+    if not isinstance(of_column, dict):
+        return None
+    try:
+        low, high = (np.asarray(of_column[name], np.float64).ravel() for name in ("min", "max"))
+    except (KeyError, TypeError, ValueError):
+        return None
+    return (low, high) if low.shape == high.shape and np.isfinite([low, high]).all() else None
+
+
+def _measured(described: Catalogue, column: str) -> list[tuple[Array, Array]]:
+    places = np.unique(np.linspace(0, len(described) - 1, min(MAX_FILES, len(described))).round().astype(int))
+    files = dict.fromkeys(described.entry(int(place)).data for place in places)
+    extents = []
+    for file in files:
+        try:
+            values = numbers(read_table(inside(described.folder, file), [column]), column)
+        except (ValueError, KeyError, OSError):
+            continue  # says what is wrong when that episode is read
+        if values.size and np.isfinite(values).all():
+            extents.append((values.min(0), values.max(0)))
+    return extents if len({low.shape for low, _ in extents}) == 1 else []

@@ -1,0 +1,69 @@
+"""Texts that somebody else wrote: with a byte order mark or without, one record a line, instructions in file names."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+_ENCODINGS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16's, which it begins with
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+# Words that cameras and people put into file names, and that say nothing of what is to be done.
+_FILE_WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        img image images dsc dscn dcim pxl vid video mov movie clip clips gopr gopro screenshot screen recording photo
+        picture frame frames episode episodes ep demo demonstration sample test train val eval trial run take copy final
+        new old edit edited version untitled rgb depth color colour camera cam front back side top bottom left right
+        wrist main head external exterior view output input result raw clean human robot hand real sim data scene file
+        mp out plain drawn sketch sketches drawing drawings annotated original whatsapp signal
+        """,
+    )
+)
+# Of these, some are words of instructions, too: they are dropped from the beginning of a name alone.
+_ONLY_FIRST = {"front", "back", "side", "top", "bottom", "left", "right", "head", "hand"}
+
+
+def decode_text(data: bytes, name: str, errors: str = "strict") -> str:
+    """Decode UTF-8, or what a byte order mark says; the mark is no part of the text.
+
+    Raises:
+        ValueError: if it is no such text, unless `errors` is "replace".
+    """
+    encoding = next((encoding for mark, encoding in _ENCODINGS if data.startswith(mark)), "utf-8")
+    try:
+        return data.decode(encoding, errors)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name} is not UTF-8 text (byte {error.start})") from None
+
+
+def lines_of(text: str) -> list[str]:
+    """Split at line feeds alone: U+2028 and its like, at which `str.splitlines` splits too, may stand inside JSON."""
+    return [line.removesuffix("\r") for line in text.split("\n")]
+
+
+def instruction_from_name(stem: str) -> str:
+    """Return the instruction in a file's name without suffix; "" if it has fewer than two real words.
+
+    `ep_0_press_the_button` says "press the button"; `IMG_1234` and `5ed85189_012` say nothing.
+    """
+    words = re.sub(r"[\W_]+", " ", stem).split()
+    while words and _is_file_word(words[0]):
+        words.pop(0)
+    while words and (not _is_word(words[-1]) or words[-1].lower() in _FILE_WORDS - _ONLY_FIRST):
+        words.pop()
+    return " ".join(words) if sum(map(_is_word, words)) >= 2 else ""
+
+
+def _is_file_word(word: str) -> bool:
+    return not _is_word(word) or word.lower() in _FILE_WORDS
+
+
+def _is_word(word: str) -> bool:
+    """Return whether it is made of letters, at least two; codes with digits are none."""
+    return len(word) >= 2 and word.isalpha()

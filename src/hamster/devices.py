@@ -1,0 +1,37 @@
+"""Where a network computes: the one rule for planners and policies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+def choose_device(device: str | None = None) -> torch.device:
+    """Return the device of that name; by default the GPU where there is one, else the CPU.
+
+    Raises:
+        ValueError: if this machine has no such device; the message lists those that it has.
+    """
+    import torch
+
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError, ImportError):  # no such type or number, not compiled in, no driver
+        there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        there += ["mps"] if torch.backends.mps.is_available() else []
+        raise ValueError(f"no device {device!r} here; there are: {', '.join(there)}") from None
+    return chosen
+
+
+def check_dtype(dtype: str) -> str:
+    """Return the name of a number format as it is; ValueError if it is none of `DTYPES`."""
+    if dtype not in DTYPES:
+        raise ValueError(f"unknown dtype {dtype!r}; there are: {', '.join(DTYPES)}")
+    return dtype

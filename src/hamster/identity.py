@@ -1,0 +1,135 @@
+"""What a run is a run of: digests of its code and weights, so that a folder's results are only continued by the same.
+
+Digests are of contents, never of names and dates alone: weights that were replaced in their folder are other weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from hamster.files import write_atomic
+
+RUN = "run.json"
+ROOT = Path(__file__).resolve().parent
+SCENES = ("geometry", "path", "data", "sim", "rollout", "evaluate")  # what makes and judges an episode
+MODELS = ("nano", "planner", "policy")  # what answers in one
+NOT_IN_THEM = ("learning", "serve", "sft")  # of these packages: how models are made and offered to others
+ENGINES = ("mujoco", "numpy", "torch", "transformers")  # another version computes other numbers
+CHECKPOINT = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")  # what a model is loaded from
+LEFT_BY_TRAINING = frozenset({"state.safetensors", "train_info.json", "metrics.json", RUN})
+SHOWN = 12  # characters of a digest in a message
+LONG = 40  # characters, above which a value in a message is shortened
+
+
+def code_digests() -> dict[str, str | None]:
+    """Return digests of the source files that results depend on, and the versions of what computes them."""
+    return {
+        "scene code": _digest_of_packages(SCENES),
+        "model code": _digest_of_packages(MODELS),
+        **{f"{name} version": _version(name) for name in ENGINES},
+    }
+
+
+def checkpoint_digest(folder: Path) -> str:
+    """Return the digest of all that a model in this folder is loaded from: weights, configuration, words, calibration.
+
+    What a training leaves beside them (its state, logs, pictures) does not count.
+    """
+    files = {file for pattern in CHECKPOINT for file in folder.glob(pattern) if file.name not in LEFT_BY_TRAINING}
+    return _digest((file.name, _file_digest_now(file)) for file in sorted(files))
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return what differs between two identities, as "seed was 7, is 4, …"; "" if nothing does."""
+    names = [name for name in {**now, **before} if before.get(name) != now.get(name)]
+    return ", ".join(f"{name} was {_shown(before.get(name))}, is {_shown(now.get(name))}" for name in names)
+
+
+def claim(folder: Path, identity: Mapping[str, Any], has_begun: bool, info: Mapping[str, Any]) -> None:
+    """Note in run.json what a training is of, or make sure that it is the one which has begun in this folder.
+
+    Args:
+        folder: of the training; made if need be.
+        identity: its configuration and the digests of its data and of what it starts from.
+        has_begun: whether the folder holds a state from which it would go on.
+        info: of the first process that trains, for people.
+
+    Raises:
+        ValueError: if the folder holds another training; names what differs.
+    """
+    file, now, held = folder / RUN, plain(identity), claimed(folder)
+    if has_begun and (other := differences(held, now)):
+        raise ValueError(f"{folder} holds another training ({other}); name another --out, or remove that folder")
+    if not has_begun or not held:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(file, json.dumps({"run": now, **info}, indent=1) + "\n")
+
+
+def claimed(folder: Path) -> dict[str, Any]:
+    """Return what the training in a folder is of; empty if nobody noted it."""
+    try:
+        held = json.loads((folder / RUN).read_text())["run"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return held if isinstance(held, dict) else {}
+
+
+def flat(name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested facts as one level of "name.key", so that a message can say which one differs."""
+    found: dict[str, Any] = {}
+    for key, value in facts.items():
+        found |= flat(f"{name}.{key}", value) if isinstance(value, Mapping) else {f"{name}.{key}": value}
+    return found
+
+
+def plain(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts as JSON reads them back, so that they compare equal to what was written."""
+    read: dict[str, Any] = json.loads(json.dumps(dict(facts)))
+    return read
+
+
+@cache  # code that is loaded does not change any more
+def _digest_of_packages(names: tuple[str, ...]) -> str:
+    files = [file for name in names for file in sorted((ROOT / name).rglob("*.py"))]
+    inside = [(file.relative_to(ROOT), file) for file in files]
+    return _digest(
+        (inner.as_posix(), _file_digest_now(file))
+        for inner, file in inside
+        if not (len(inner.parts) > 2 and inner.parts[1] in NOT_IN_THEM)
+    )
+
+
+def _file_digest_now(file: Path) -> str:
+    facts = file.stat()
+    return _file_digest(file, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+
+
+@cache  # within one process only: every write changes the time of the last change, which no program can set
+def _file_digest(file: Path, *_: int) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _digest(named: Iterable[tuple[str, str]]) -> str:
+    return hashlib.sha256("".join(f"{digest}  {name}\n" for name, digest in named).encode()).hexdigest()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "not noted"
+    text = value if isinstance(value, str) else json.dumps(value)
+    is_digest = len(text) == 64 and set(text) <= set("0123456789abcdef")
+    return text[:SHOWN] if is_digest else text if len(text) <= LONG else f"{text[: LONG - 1]}…"

@@ -1,0 +1,47 @@
+"""Two witnesses of one motion, heard apart: where silhouettes end, and how the points near there moved.
+
+A silhouette's end that is something else from frame to frame jumps where points do not; points that stick to the
+background, or to another part, stay behind or run ahead. Where both tell of the same motion over a third of a second,
+they followed the same thing. What one of them alone tells is neither confirmed nor denied.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+STRETCH_S = 0.33  # over which the two are compared: shorter, and a silhouette's ragged edge hides the motion
+OFF = 0.04  # of the longer side by which they may be apart: a gripper's end is no wider
+OFF_PART = 0.25  # of the way, in addition: an arm turns, and its points do not all move alike
+KNOWN = 0.1  # of the points have to be followed
+ALONE = 0.25  # the score where something moves of which only one of them tells
+BOTH = 0.25  # of a clip's stretches have to be told of by both
+
+
+def agreement(places: Array, there: Mask, steps: Array, known: Array, long_px: float, fps: float) -> Array:
+    """(T,) 0 to 1, how well places and steps tell of the same motion around each frame.
+
+    Args:
+        places: (T, 2) pixels where silhouettes end, (T,) whether there is one.
+        steps: (T - 1, 2) how the points moved, (T - 1,) the share of them that was followed.
+        long_px: the longer side of the image.
+        fps: frames per second.
+    """
+    total = len(places)
+    reach = min(max(1, round(STRETCH_S * fps)), total - 1)
+    at = np.r_[np.zeros((1, 2)), np.cumsum(steps, axis=0)]
+    carried, moved = at[reach:] - at[:-reach], places[reach:] - places[:-reach]
+    way = np.linalg.norm(carried, axis=-1)
+    off = np.linalg.norm(moved - carried, axis=-1) / (OFF * long_px + OFF_PART * way)
+    lost = np.r_[0, np.cumsum(known < KNOWN)]
+    both = there[reach:] & there[:-reach] & (lost[reach:] == lost[:-reach])
+    if both.mean() < BOTH:
+        return np.zeros(total)
+    agree = np.where(both, 1 / (1 + off**2), 0.0)
+    heard = [np.convolve(values, np.ones(reach + 1)) for values in (agree, both.astype(np.float64))]
+    heard_at = np.flatnonzero(heard[1] > 0.5)
+    score = np.interp(np.arange(total), heard_at, heard[0][heard_at] / heard[1][heard_at])
+    alone = (heard[1] < 0.5) & there
+    return np.where(alone, np.minimum(score, ALONE), score)

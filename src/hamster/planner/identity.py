@@ -1,0 +1,44 @@
+"""Which planner a name stands for today."""
+
+from __future__ import annotations
+
+from pathlib import Path as File
+from typing import Any
+
+from hamster.identity import checkpoint_digest
+from hamster.planner.planner import is_address, located
+
+
+def planner_identity(name: str, dialect: str | None = None) -> dict[str, Any]:
+    """Return what tells a planner from another one of the same name, without loading it.
+
+    Args:
+        name: as for `load_planner`.
+        dialect: in which it is asked to answer, None for its own.
+
+    Returns:
+        "weights", a digest, of a folder; "revision", a commit, of a hub id; "url", "model" and what the server states
+        of it, of an address. And "dialect".
+
+    Raises:
+        ValueError: if there is no such planner.
+        PlannerUnavailableError: if its server cannot be asked now.
+    """
+    if is_address(name):
+        from hamster.planner.build import endpoint
+
+        backend = endpoint(name)
+        return {
+            "url": backend.url,
+            "model": backend.name,
+            **backend.stated,
+            **({"dialect": dialect} if dialect else {}),
+        }
+    place = located(name)
+    if File(place).is_dir():
+        return {"weights": checkpoint_digest(File(place)), "dialect": dialect}
+    from transformers.utils import cached_file
+
+    config = cached_file(place, "config.json")
+    assert config is not None
+    return {"revision": File(config).parent.name, "dialect": dialect}

@@ -1,0 +1,208 @@
+"""What a robot recorded means the same, whichever format it comes in."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hamster.data.lerobot import LeRobot
+from hamster.data.rlds import Rlds
+from hamster.data.robots import RECORDED_FROM_TOOL, GripperScale, infer_gripper_scale
+from hamster.geometry import inverse, matrix_from_quaternion, quaternion_from_matrix
+from tests.data import lerobot_files, rlds_files
+
+STEPS = 6
+
+
+def _tools():
+    """(T, 4, 4) tool poses, turned anyhow."""
+    rng = np.random.default_rng(3)
+    tools = np.tile(np.eye(4), (STEPS, 1, 1))
+    tools[:, :3, :3] = matrix_from_quaternion(rng.normal(size=(STEPS, 4)))
+    tools[:, :3, 3] = rng.uniform(0.2, 0.6, (STEPS, 3))
+    return tools
+
+
+def _euler(rotations):
+    """Angles about the fixed axes x, y, z."""
+    x = np.arctan2(rotations[:, 2, 1], rotations[:, 2, 2])
+    return np.stack([x, -np.arcsin(rotations[:, 2, 0]), np.arctan2(rotations[:, 1, 0], rotations[:, 0, 0])], -1)
+
+
+def _rotation_vector(rotations):
+    quaternion = quaternion_from_matrix(rotations)
+    angle = 2 * np.arccos(quaternion[:, :1].clip(-1, 1))
+    return quaternion[:, 1:] / np.linalg.norm(quaternion[:, 1:], axis=1, keepdims=True) * angle
+
+
+def _xyzw(rotations):
+    return np.roll(quaternion_from_matrix(rotations), -1, 1)
+
+
+OPENING = np.array([1, 1, 0.5, 0, 0, 1])
+# By robot: the name of its RLDS dataset, its state there, its LeRobot conversion's state: feature -> names and numbers.
+FORMATS = {
+    "droid": lambda place, turn: (
+        "droid",
+        {"cartesian_position": np.c_[place, _euler(turn)], "gripper_position": 1 - OPENING[:, None]},
+        "Franka",
+        {
+            "observation.state.cartesian_position": (
+                ["x", "y", "z", "roll", "pitch", "yaw"],
+                np.c_[place, _euler(turn)],
+            ),
+            "observation.state.gripper_position": (["gripper"], 1 - OPENING[:, None]),
+        },
+    ),
+    "bridge": lambda place, turn: (
+        "bridge_dataset",
+        {"state": np.c_[place, _euler(turn), OPENING]},
+        "widowx",
+        {
+            "observation.state": (
+                ["x", "y", "z", "roll", "pitch", "yaw", "pad", "gripper_open"],
+                np.c_[place, _euler(turn), np.zeros(STEPS), OPENING],
+            )
+        },
+    ),
+    "fractal": lambda place, turn: (
+        "fractal20220817_data",
+        {"base_pose_tool_reached": np.c_[place, _xyzw(turn)], "gripper_closed": 1 - OPENING[:, None]},
+        "google_robot",
+        {
+            "observation.state": (
+                ["x", "y", "z", "rx", "ry", "rz", "rw", "gripper_closed"],
+                np.c_[place, _xyzw(turn), 1 - OPENING],
+            )
+        },
+    ),
+    "robosuite": lambda place, turn: (
+        "libero_10_no_noops",
+        {"state": np.c_[place, _rotation_vector(turn), 0.04 * OPENING, -0.04 * OPENING]},
+        "franka",
+        {
+            "observation.state": (
+                ["x", "y", "z", "axis_angle1", "axis_angle2", "axis_angle3", "gripper", "gripper"],
+                np.c_[place, _rotation_vector(turn), 0.04 * OPENING, -0.04 * OPENING],
+            )
+        },
+    ),
+}
+
+
+def _rlds(folder, name, state):
+    steps = {"image": rlds_files.image_feature()}
+    steps |= {key: rlds_files.tensor_feature(values.shape[1]) for key, values in state.items()}
+    features = {f"steps/observation/{key}": value for key, value in steps.items()}
+    tree = {"steps": {"observation": steps, "language_instruction": rlds_files.text_feature()}}
+    episode = {"steps/observation/image": [rlds_files.picture(i) for i in range(STEPS)]}
+    episode |= {f"steps/observation/{key}": values.ravel().astype(np.float32) for key, values in state.items()}
+    episode["steps/language_instruction"] = [b"pick up the cup"] * STEPS
+    assert features.keys() <= episode.keys()
+    rlds_files.dataset(folder, [episode], tree, name=name, file=f"{name}-train.tfrecord-00000-of-00001")
+    return Rlds(folder)[0]
+
+
+def _lerobot(folder, robot_type, features):
+    keys = list(features)
+    columns = {key: values.astype(np.float32).tolist() for key, (_, values) in features.items()}
+    names, values = features.get("observation.state", (None, np.zeros((STEPS, 2))))
+    extra = (lambda n: {key: columns[key] for key in keys if key != "observation.state"}) if keys else None
+    lerobot_files.write_dataset(folder, lengths=(STEPS,), states=lambda n: np.resize(values, (n, values.shape[1])),
+                                names=names, extra=extra)  # fmt: skip
+    file = folder / "meta" / "info.json"
+    info = json.loads(file.read_text()) | {"robot_type": robot_type}
+    for key, (names, values) in features.items():
+        info["features"][key] = {"dtype": "float32", "shape": [values.shape[1]], "names": names}
+    file.write_text(json.dumps(info))
+    return LeRobot(folder)[0]
+
+
+@pytest.mark.parametrize("robot", RECORDED_FROM_TOOL)
+def test_the_same_pose_through_every_reader_is_the_same_tool(tmp_path, robot):
+    tools = _tools()
+    recorded = tools @ inverse(RECORDED_FROM_TOOL[robot])
+    name, state, robot_type, features = FORMATS[robot](recorded[:, :3, 3], recorded[:, :3, :3])
+    for episode in (_rlds(tmp_path / "rlds", name, state), _lerobot(tmp_path / "lerobot", robot_type, features)):
+        assert np.allclose(episode.tool_poses_world, tools, atol=1e-5), episode.provenance.source
+        assert np.allclose(episode.gripper, OPENING, atol=1e-5), episode.provenance.source
+
+
+def test_a_sidecar_says_of_what_frame_a_pose_is(tmp_path):
+    tools = _tools()
+    state = np.c_[tools[:, :3, 3], quaternion_from_matrix(tools[:, :3, :3]), OPENING]
+    folder = tmp_path / "set"
+    lerobot_files.write_dataset(folder, lengths=(STEPS,), states=lambda n: np.resize(state, (n, 8)), sidecar=False)
+    file = folder / "meta" / "cameras.json"
+    offset = np.eye(4)
+    offset[:3, 3] = [0.01, 0, 0.2]
+    for value, expected in (("droid", RECORDED_FROM_TOOL["droid"]), (offset.tolist(), offset)):
+        file.write_text(json.dumps({"robot": {"recorded_from_tool": value}}))
+        assert np.allclose(LeRobot(folder)[0].tool_poses_world, tools @ expected, atol=1e-5)
+    for wrong in ("hal9000", [1, 2, 3], (2 * np.eye(4)).tolist()):
+        file.write_text(json.dumps({"robot": {"recorded_from_tool": wrong}}))
+        with pytest.raises(
+            ValueError, match="recorded_from_tool has to be a rigid 4 x 4 matrix or one of droid, bridge"
+        ):
+            LeRobot(folder)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "scale"),
+    [
+        (0, 1, (0, 1)), (0.1, 0.7, (0, 1)), (-1, 1, (-1, 1)), (-0.3, 0.9, (-1, 1)),
+        (0, 0.08, (0, 0.08)), (0.02, 0.08, (0, 0.08)), (0.001, 0.085, (0, 0.085)), (0.05, 0.08, (0.05, 0.08)),
+        (18, 95, (0, 100)), (0, 85, (0, 100)), (0, 40, (0, 40)), (3, 230, (0, 255)), (0, 255, (0, 255)),
+        (0, 1000, (0, 1000)), (-100, 80, (-100, 100)), (30, 40, (30, 40)), (0, 0, (0, 1)), (1, 1, (0, 1)),
+        (0.08, 0.08, None), (0.079, 0.081, None), (np.nan, 1, None), (0, np.inf, None), (2, 1, None),
+    ],
+)  # fmt: skip
+def test_the_unit_of_a_gripper_follows_from_its_range(low, high, scale):
+    inferred = infer_gripper_scale(low, high)
+    assert (inferred and (inferred.closed, inferred.open)) == scale
+    inverted = infer_gripper_scale(low, high, opens_upwards=False)
+    assert (inverted and (inverted.open, inverted.closed)) == scale
+
+
+@given(st.floats(-1e4, 1e4), st.floats(0, 1e4))
+def test_a_dataset_never_leaves_the_scale_that_its_range_gave(low, span):
+    scale = infer_gripper_scale(low, low + span)
+    if scale is not None:
+        opening = scale.opening(np.linspace(low, low + span, 5))
+        assert opening is not None and ((opening >= 0) & (opening <= 1)).all()
+
+
+def test_a_signal_outside_its_scale_is_unknown_and_never_clipped():
+    scale = GripperScale(closed=0, open=1)
+    assert scale.opening([0, 0.5, 1.04]).tolist() == [0, 0.5, 1]
+    assert scale.opening([0, 80]) is None and scale.opening([-0.2, 1]) is None and scale.opening([np.nan]) is None
+
+
+@pytest.mark.parametrize("name", ["gripper_open", "gripper_closed", "gripper_width"])
+@pytest.mark.parametrize("unit", [1, 0.08, 85, 100, 255, 1000])
+def test_a_gripper_in_any_unit_opens_and_closes_at_the_same_frames(tmp_path, name, unit):
+    opening = np.array([1, 1, 1, 0.2, 0.2, 0.2, 1, 1])
+    signal = unit * ((1 - opening) if name == "gripper_closed" else opening)
+
+    def states(n):
+        return np.c_[lerobot_files.tips(n), np.tile([0.0, 1, 0, 0], (n, 1)), np.resize(signal, n)]
+
+    names = [*lerobot_files.STATE[:7], name]
+    folder = lerobot_files.write_dataset(tmp_path / "set", lengths=(8, 8), states=states, names=names)
+    gripper = LeRobot(folder)[0].gripper
+    assert gripper[[0, 1, 2, 6, 7]].min() > 0.8 and gripper[3:6].max() < 0.35
+
+
+def test_statistics_of_the_dataset_count_and_what_leaves_them_is_unknown(tmp_path):
+    folder = lerobot_files.write_dataset(tmp_path / "set")  # openings 0 and 1
+    stats = {"observation.state": {"min": [0] * 7 + [0], "max": [1] * 7 + [100]}}
+    (folder / "meta" / "stats.json").write_text(json.dumps(stats))
+    assert LeRobot(folder)[0].gripper.max() == pytest.approx(0.01)
+    stats["observation.state"]["max"][7] = 0.08
+    (folder / "meta" / "info.json").touch()
+    (folder / "meta" / "stats.json").write_text(json.dumps(stats))
+    assert LeRobot(folder)[0].gripper is None
