@@ -331,3 +331,28 @@ def test_real_episodes_project_onto_their_keypoints():
                 view = episode.observations[t].views[name]
                 px, _ = view.camera.project(episode.tool_poses_world[t, :3, 3])
                 assert np.abs(px / view.camera.size_px - known[name][t]).max() < 0.005
+
+
+@pytest.mark.parametrize("version", ["v3.0", "v2.1"])
+def test_byte_order_marks_line_separators_and_float_indices_are_read(tmp_path, version):
+    """As Windows editors and pandas write them."""
+    text = "put it\u2028there"
+    folder = write_dataset(tmp_path / "set", version, tasks=[text, text, text])
+    expected = [episode.tool_poses_world for episode in LeRobot(folder)]
+    meta = folder / "meta"
+    for file in [*meta.glob("*.json"), *meta.glob("*.jsonl")]:
+        content = file.read_text()
+        if file.suffix == ".jsonl":
+            lines = [json.loads(line) for line in content.split("\n") if line.strip()]
+            content = "\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
+        file.write_bytes(b"\xef\xbb\xbf" + content.replace('"episode_index": 1', '"episode_index": 1.0').encode())
+    for file in meta.glob("episodes/*/*.parquet"):
+        table = pq.read_table(file)
+        for name in table.column_names:
+            if pa.types.is_integer(table[name].type):
+                table = table.set_column(table.column_names.index(name), name, table[name].cast(pa.float64()))
+        pq.write_table(table, file)
+    episodes = list(LeRobot(folder))
+    assert [episode.instructions for episode in episodes] == [(text,)] * 3
+    assert all(np.array_equal(e.tool_poses_world, before) for e, before in zip(episodes, expected, strict=True))
+    assert episodes[1].observations[2].views["front"].rgb.shape == (32, 48, 3)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hamster.data.lerobot import LeRobot
 from hamster.data.rlds import Rlds
-from hamster.data.robots import RECORDED_FROM_TOOL, GripperScale, infer_gripper_scale
+from hamster.data.robots import RECORDED_FROM_TOOL, UNKNOWN_GRIPPER, GripperScale, infer_gripper_scale
 from hamster.geometry import inverse, matrix_from_quaternion, quaternion_from_matrix
 from tests.data import lerobot_files, rlds_files
 
@@ -205,4 +205,5 @@ def test_statistics_of_the_dataset_count_and_what_leaves_them_is_unknown(tmp_pat
     stats["observation.state"]["max"][7] = 0.08
     (folder / "meta" / "info.json").touch()
     (folder / "meta" / "stats.json").write_text(json.dumps(stats))
-    assert LeRobot(folder)[0].gripper is None
+    episode = LeRobot(folder)[0]
+    assert episode.gripper is None and episode.provenance.extra["notes"] == [UNKNOWN_GRIPPER]

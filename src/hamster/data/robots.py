@@ -33,6 +33,12 @@ SMALLEST_WIDTH_M = 0.005  # a gripper that opens by less is no gripper, or does 
 LARGEST_WIDTH_M = 0.2  # numbers up to here are metres, and no shares of an opening
 FULL_SCALES = (100.0, 255.0, 1000.0)  # percent, a byte, per mille
 
+UNKNOWN_GRIPPER = (
+    "the gripper's signal is in no unit that is known, or leaves its scale: there are no gripper events; a LeRobot set "
+    "may say `open` and `closed` in meta/cameras.json"
+)
+"""Note (`extra["notes"]`) of an episode whose gripper was recorded, and cannot be read."""
+
 
 @dataclass(frozen=True)
 class GripperScale:

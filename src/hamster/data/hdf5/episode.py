@@ -18,7 +18,7 @@ from hamster.data.hdf5.words import instruction
 from hamster.data.images import MAX_PIXELS
 from hamster.data.lazy import LazyObservations
 from hamster.data.records import Episode, Observation, Provenance, View
-from hamster.data.robots import PANDA_OPEN_M, RECORDED_FROM_TOOL, GripperScale
+from hamster.data.robots import PANDA_OPEN_M, RECORDED_FROM_TOOL, UNKNOWN_GRIPPER, GripperScale
 from hamster.geometry import Camera, inverse, matrix_from_quaternion, pose
 
 Array = NDArray[np.float64]
@@ -50,10 +50,11 @@ def read_episode(file: Path, demo: str, source: str) -> Episode:
         digest = _digest(hand, gripper, images, one)
         keys = {name: array.name for name, array in images.items()}
     poses = None if hand is None else hand @ RECORDED_FROM_TOOL["robosuite"]
+    notes = {"notes": [UNKNOWN_GRIPPER]} if gripper is None else {}
     return Episode(
         instructions=(words,),
         observations=_Frames(file, keys, cameras, upside_down, poses, gripper, steps.pop()),
-        provenance=Provenance(source=source, file=f"{file.name}/{demo}", sha256=digest, extra={"task": words}),
+        provenance=Provenance(source=source, file=f"{file.name}/{demo}", sha256=digest, extra={"task": words, **notes}),
         tool_poses_world=poses,
         gripper=gripper,
     )

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from hamster.data.lerobot.columns import column_names, read_table
+from hamster.data.text import decode_text, lines_of
 
 MAX_JSON_BYTES = 256 << 20
 VERSIONS = ("v3.", "v2.")
@@ -190,12 +191,17 @@ def _filled(template: str, values: Mapping[str, Any]) -> str:
         found = values.get(match[1])
         if found is None:
             raise ValueError(f"the path {template!r} of info.json has an unknown field {match[1]!r}")
-        return f"{_whole(found, match[1]):0{match[2]}d}" if match[2] else str(found)
+        if match[2] or isinstance(found, float):
+            return f"{_whole(found, match[1]):0{match[2] or 1}d}"
+        return str(found)
 
     return _FIELD.sub(value, template)
 
 
 def _whole(value: Any, name: str) -> int:
+    """Return a whole number, also one that pandas has made a float because a value was missing."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 40:
         raise ValueError(f"{name} has to be a whole number >= 0, got {value!r}")
     return value
@@ -209,7 +215,7 @@ def _json_object(file: Path) -> dict[str, Any]:
 
 
 def _json_lines(file: Path) -> list[dict[str, Any]]:
-    lines = [_parsed(file, line) for line in _text(file).splitlines() if line.strip()]
+    lines = [_parsed(file, line) for line in lines_of(_text(file)) if line.strip()]
     if not all(isinstance(line, dict) for line in lines):
         raise ValueError(f"{file}: each line has to be a JSON object")
     return lines
@@ -220,10 +226,7 @@ def _text(file: Path) -> str:
         raise ValueError(f"{file} is missing; a LeRobotDataset is a folder with meta/info.json")
     if file.stat().st_size > MAX_JSON_BYTES:
         raise ValueError(f"{file} is larger than {MAX_JSON_BYTES >> 20} MiB")
-    try:
-        return file.read_text("utf-8")
-    except UnicodeDecodeError:
-        raise ValueError(f"{file} is not UTF-8 text") from None
+    return decode_text(file.read_bytes(), str(file))
 
 
 def _parsed(file: Path, text: str) -> Any:

@@ -22,6 +22,7 @@ from hamster.data.lerobot.robot import Robot, robot_of
 from hamster.data.lerobot.sidecar import FILE, CameraEntry, example, read_sidecar, short_name
 from hamster.data.lerobot.words import SUBTASKS, read_words
 from hamster.data.records import Episode, Provenance
+from hamster.data.robots import UNKNOWN_GRIPPER
 from hamster.data.unreadable import Unreadable
 from hamster.geometry import Camera
 
@@ -157,6 +158,8 @@ def _episode(found: Catalogue, entry: Entry) -> Episode:
         notes.append(f"no image is shown at the rows' times: they were matched by {clock} / fps")
     if poses is not None and not cameras:
         notes.append(f"{FILE} {'names none of its cameras' if (found.folder / FILE).is_file() else 'is missing'}")
+    if robot.gripper is not None and gripper is None:
+        notes.append(UNKNOWN_GRIPPER)
     return Episode(
         instructions=instructions,
         observations=Frames(images, cameras, poses, gripper, times_s - times_s[0]),

@@ -18,6 +18,7 @@ from hamster.data.records import Episode, Instruction, Observation, Provenance, 
 from hamster.data.rlds.example import Values, parse
 from hamster.data.rlds.features import Feature
 from hamster.data.rlds.robots import Robot, find_robot
+from hamster.data.robots import UNKNOWN_GRIPPER
 
 STEPS, OBSERVATION, METADATA = "steps/", "steps/observation/", "episode_metadata/"
 MAX_STEPS = 100_000
@@ -73,6 +74,7 @@ def read_episode(record: bytes, layout: Layout, source: str, file: Path, offset:
     if layout.robot is not None:
         poses = layout.robot.poses(state)
         gripper = layout.robot.opening(state)
+    notes = {"notes": [UNKNOWN_GRIPPER]} if layout.robot is not None and gripper is None else {}
     whole, parts = _words(example, layout, steps)
     return Episode(
         instructions=whole if whole or parts else ("",),
@@ -81,7 +83,7 @@ def read_episode(record: bytes, layout: Layout, source: str, file: Path, offset:
             source=source,
             file=f"{file.name}@{offset}",
             sha256=hashlib.sha256(record).hexdigest(),
-            extra={"dataset": layout.dataset, **_metadata(example)},
+            extra={"dataset": layout.dataset, **_metadata(example), **notes},
         ),
         tool_poses_world=poses,
         gripper=gripper,
