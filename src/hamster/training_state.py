@@ -8,12 +8,14 @@ from pathlib import Path as File
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from hamster.checkpoints import read_header
 from hamster.files import replacing
+from hamster.weights import check_finite, load_weights, read_tensors
 
 
 def save(
@@ -30,27 +32,71 @@ def save(
 
 
 def load(
-    file: File, modules: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer], may_grow: Collection[str] = ()
+    file: File,
+    modules: Mapping[str, nn.Module],
+    optimisers: Mapping[str, Optimizer],
+    may_grow: Collection[str] = (),
+    needs: Collection[str] = (),
 ) -> dict[str, Any]:
     """Restore what `save` wrote into the same modules and optimisers; returns the facts.
 
-    Modules named in `may_grow` may have got parameters since, which stay as they are.
+    Args:
+        file: that `save` wrote.
+        modules, optimisers: to fill.
+        may_grow: modules that may have got parameters since, which stay as they are.
+        needs: names of facts that must be there.
+
+    Raises:
+        ValueError: if the file is damaged, belongs to another training or holds numbers that are none; it says what is
+            lost, and what is not.
     """
-    with safe_open(file, "pt") as saved:
-        tensors = {key: saved.get_tensor(key) for key in saved.keys()}  # noqa: SIM118  # not a dict
-    for name, module in modules.items():
-        own = {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")}
-        module.load_state_dict(own, strict=name not in may_grow)
-    for name, optimiser in optimisers.items():
-        optimiser.load_state_dict({**optimiser.state_dict(), "state": _states(name, tensors)})
-    return facts(file)
+    known = facts(file)
+    try:
+        if lacking := [name for name in needs if name not in known]:
+            raise ValueError(f"it does not say {', '.join(lacking)}")
+        tensors = read_tensors(file)
+        for name, module in modules.items():
+            own = {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")}
+            if name in may_grow:
+                check_finite(own, name)
+                module.load_state_dict(own, strict=False)
+            else:
+                load_weights(module, own, name)
+        for name, optimiser in optimisers.items():
+            optimiser.load_state_dict({**optimiser.state_dict(), "state": _states(name, tensors)})
+    except (LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise _lost(file, error) from None
+    return known
 
 
 def facts(file: File) -> dict[str, Any]:
-    """The plain facts alone."""
-    with safe_open(file, "pt") as saved:
-        found: dict[str, Any] = json.loads(saved.metadata()["facts"])
-    return found
+    """Return the plain facts alone; ValueError as `load`."""
+    try:
+        with safe_open(file, "pt") as saved:
+            known = json.loads((saved.metadata() or {})["facts"])
+        if not isinstance(known, dict):
+            raise ValueError("its facts are no JSON object")
+    except (SafetensorError, OSError, LookupError, RecursionError, ValueError) as error:
+        raise _lost(file, error) from None
+    return known
+
+
+def _lost(file: File, error: Exception) -> ValueError:
+    """What somebody needs to know whose training cannot be gone on with."""
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    models = [folder for folder in (file.parent / "model", file.parent) if _is_whole(folder / "model.safetensors")]
+    kept = f"; the weights of the last save are whole, in {models[0]}" if models else ""
+    return ValueError(
+        f"{file} is damaged, this training cannot go on ({reason}): its step, its optimisers and the weights in it are "
+        f"lost{kept}. To begin anew, remove {file.name}, or give another --out"
+    )
+
+
+def _is_whole(file: File) -> bool:
+    try:
+        return bool(read_header(file))
+    except ValueError:
+        return False
 
 
 def _states(name: str, tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:

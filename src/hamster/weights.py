@@ -68,7 +68,7 @@ def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], where: objec
 
 def check_fit(network: nn.Module, tensors: Mapping[str, Tensor], where: object, may_lack: str = "") -> None:
     """Refuse tensors that are not those of a network, which may be on the meta device; see `load_weights`."""
-    own = network.state_dict()
+    own, parameters = network.state_dict(), {name for name, _ in network.named_parameters()}
     lacking = [name for name in own if name not in tensors and not (may_lack and name.startswith(may_lack))]
     left = [name for name in tensors if name not in own]
     if lacking or left:
@@ -76,7 +76,7 @@ def check_fit(network: nn.Module, tensors: Mapping[str, Tensor], where: object, 
         raise ValueError(f"{where}: the weights do not fit config.json: {'; '.join(parts)}")
     for name, tensor in tensors.items():
         wanted = own[name]
-        if wanted.shape != tensor.shape and wanted.numel():  # an empty one takes its size from the file
+        if wanted.shape != tensor.shape and (name in parameters or wanted.numel()):  # an empty buffer takes the file's
             shapes = f"{list(tensor.shape)} instead of {list(wanted.shape)}"
             raise ValueError(f"{where}: the weights do not fit config.json: {name} has shape {shapes}")
         if wanted.is_floating_point() != tensor.is_floating_point() or wanted.is_complex() != tensor.is_complex():

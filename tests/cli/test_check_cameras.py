@@ -43,7 +43,8 @@ def test_right_cameras_make_a_page_and_a_line(check, tmp_path, capsys):
     check(episode(), Unreadable("episode1", "cut off"), damaged(), episode(seed=1))
     out, err = capsys.readouterr()
     assert out.startswith("front: right (100% of the tips in view") and "2 episodes" in out
-    assert err == "left out episode1: cut off\nleft out test:: damaged image\n"
+    assert err.startswith("left out episode1: cut off\nleft out test:: damaged image\n")
+    assert "look at" in out and "next: hamster label test:" in err
     assert Image.open(tmp_path / "out" / "page.png").size[0] == 6 * 224
 
 

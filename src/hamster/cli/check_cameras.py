@@ -40,6 +40,7 @@ class CheckCameras:
         from hamster.cli.sources import open_source
         from hamster.label.check_cameras import NotCalibratedError, check_cameras
         from hamster.label.sheet import contact_sheet
+        from hamster.terminal import show_next, working
 
         if self.episodes < 1 or not 0 < self.max_distance < 1:
             raise ValueError("episodes must be >= 1 and max-distance in (0, 1)")
@@ -50,7 +51,8 @@ class CheckCameras:
             sys.stderr.write(f"left out {unreadable[-1]}\n")
 
         try:
-            checks = check_cameras(_some(source, self.episodes, leave_out), self.max_distance, leave_out)
+            with working(f"looking at {self.episodes} episodes of {self.source} …"):
+                checks = check_cameras(_some(source, self.episodes, leave_out), self.max_distance, leave_out)
         except NotCalibratedError as error:
             advice = getattr(source, "advice", "")
             sys.stderr.write(f"{advice}\n" if advice else "")
@@ -68,6 +70,8 @@ class CheckCameras:
         if all(check.verdict == "unknown" for check in checks):
             reasons = "; ".join(f"{check.camera}: {check.reason}" for check in checks)
             raise ValueError(f"nothing is known about the cameras of {self.source}: {reasons}; see {self.out}")
+        print(f"look at {self.out}")  # noqa: T201
+        show_next(f"hamster label {self.source} -o outputs/labels/NAME")
 
 
 def _some(

@@ -48,8 +48,15 @@ class Export:
         import json
 
         from hamster.label.export import export
+        from hamster.terminal import show_next, working
 
-        print(json.dumps(export(self.labels, self.out, self.format)))  # noqa: T201  # for scripts
+        with working(f"writing {self.out} …"):
+            written = export(self.labels, self.out, self.format)
+        print(json.dumps(written))  # noqa: T201  # for scripts
+        if self.format == "lerobot":
+            show_next(f"hamster data show lerobot:{self.out}")
+        else:
+            show_next(f"hamster train planner --config lora --model OWNER/NAME --data {self.labels}")
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,11 @@ class Demo(Compute):
         """Runs the four arms on the built-in tabletop and prints their table."""
         from hamster.cli.show import show_summary, with_progress
         from hamster.evaluate import EvalConfig, evaluate
+        from hamster.terminal import show_next
 
         config = EvalConfig(
             out=self.out, episodes=self.episodes, seed=self.seed, workers=self.workers, restart=True,
             device=self.device, dtype=self.dtype,
         )  # fmt: skip
         show_summary(evaluate(config, with_progress), self.out / "report.html")
+        show_next("hamster label tabletop:320 -o outputs/labels/policy", "hamster train policy")

@@ -46,6 +46,7 @@ class Eval(Compute):
         from hamster.cli.planners import check_measured, continued_later, say_assumed_dialects
         from hamster.cli.show import show_summary, with_progress
         from hamster.evaluate import EvalConfig, evaluate
+        from hamster.terminal import show_next
 
         config = EvalConfig(
             out=self.out,
@@ -66,4 +67,5 @@ class Eval(Compute):
             say_assumed_dialects(config.planners, config.dialect)
             info = evaluate(config, with_progress)
         show_summary(info, self.out / "report.html")
+        show_next(f"hamster ablate --policies {self.policy}")
         check_measured(info)

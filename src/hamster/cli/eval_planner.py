@@ -49,11 +49,13 @@ class EvalPlanner(Compute):
         from hamster.cli.planners import check_measured, continued_later
         from hamster.cli.show import show_summary
         from hamster.cli.show_paths import show_paths
+        from hamster.terminal import show_next
 
         with continued_later():
             info = self._measured()
         show_paths(info["sources"])
         show_summary(info, self.out / "paths.png")
+        show_next(f"hamster eval --planner oracle,{self.planner}")
         check_measured(info)
 
     def _measured(self) -> dict[str, Any]:

@@ -23,10 +23,13 @@ class Info:
     def run(self) -> None:
         """Prints its sections."""
         from hamster.checkpoints import describe
+        from hamster.terminal import show_next
 
         for folder in _folders(self.checkpoint):
             about = describe(folder)
             sys.stdout.write(json.dumps(about) + "\n" if self.json else _printed(about))
+            kind, name = next(iter(about)), self.checkpoint
+            show_next(f"hamster eval --policy {name}" if kind == "policy" else f"hamster eval planner --planner {name}")
 
 
 def _printed(about: dict[str, dict[str, Any]]) -> str:

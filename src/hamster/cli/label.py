@@ -54,6 +54,7 @@ class Label:
         from hamster.label.one import Options
         from hamster.label.run import label, summary
         from hamster.provenance import usable_cores
+        from hamster.terminal import show_next, working
 
         if not self.sources:
             raise ValueError("name a source, tabletop:10 for instance; `hamster label --help` lists them")
@@ -69,5 +70,7 @@ class Label:
             options=Options(self.camera, self.epsilon, self.video),
         )  # fmt: skip
         if self.format != "hamster":
-            export(self.out, self.out / self.format, self.format)
+            with working(f"writing {self.out / self.format} …"):
+                export(self.out, self.out / self.format, self.format)
         print(json.dumps(summary(manifest)))  # noqa: T201  # for scripts
+        show_next(f"hamster data show {self.out}", f"hamster train planner --data {self.out}")

@@ -31,8 +31,10 @@ class Parity:
 
         from hamster.policy import load_policy
         from hamster.policy.learning.parity import parity
+        from hamster.terminal import show_next, working
 
-        found = parity(load_policy(self.checkpoint, device=self.device).actor, self.data, self.frames)
+        with working("comparing what training and service see …"):
+            found = parity(load_policy(self.checkpoint, device=self.device).actor, self.data, self.frames)
         for each in found.fields:
             verdict = f"{each.differing} of {each.frames} frames differ" if each.differing else "identical"
             sys.stdout.write(f"{each.field:20} largest difference {each.largest:.3g}  {verdict}\n")
@@ -41,3 +43,4 @@ class Parity:
         if any(each.differing for each in found.fields):
             raise SystemExit(1)
         sys.stdout.write(f"{len(found.fields)} fields of {len(moved)} frames: training and service see the same\n")
+        show_next(f"hamster serve policy --policy {self.checkpoint}")

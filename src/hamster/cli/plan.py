@@ -32,8 +32,10 @@ class Plan(Compute):
     def run(self) -> None:
         """Plans, writes both files, prints where they are."""
         from hamster.cli.plan_image import plan_image
+        from hamster.terminal import show_next
 
         abstains = None if self.refusals else False
         options = {"dialect": self.dialect, "abstains": abstains, **self.computed}
         for file in plan_image(self.image, self.instruction, self.planner, self.out, options):
             print(file)  # noqa: T201
+        show_next(f"hamster eval planner --planner {self.planner}")

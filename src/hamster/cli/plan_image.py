@@ -39,10 +39,12 @@ def plan_image(
 
     from hamster.path.draw import draw
     from hamster.planner import load_planner
+    from hamster.terminal import working
 
     options = dict(options or {})
-    say_assumed_dialects([planner], options.get("dialect"))
-    path = load_planner(planner, **options).plan(rgb, words).paths[0]
+    with working(f"asking {planner} …"):
+        say_assumed_dialects([planner], options.get("dialect"))
+        path = load_planner(planner, **options).plan(rgb, words).paths[0]
     out.mkdir(parents=True, exist_ok=True)
     path_json, drawn_png = out / "path.json", out / "drawn.png"
     path_json.write_text(json.dumps(path.to_json(), indent=2) + "\n")

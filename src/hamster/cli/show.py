@@ -6,27 +6,24 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.markup import escape
 
 from hamster.evaluate.journal import Record
 from hamster.evaluate.report_parts import in_words
 from hamster.evaluate.trials import short_name
 from hamster.rollout.record import UNMEASURED
+from hamster.terminal import counting, show_table
 
 BAR = 10
 
 
 def with_progress(records: Iterable[Record], n_done: int, n_all: int) -> Iterator[Record]:
-    """Passes the records through and shows how far they have come, arm by arm."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    """Passes the records through and shows how far they have come, arm by arm; n_all is 0 where nobody knows."""
     tally: dict[str, list[int]] = {}
     n_unmeasured = 0
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task("loading", total=n_all, completed=n_done)
-        for record in records:
+    with counting("loading", n_all, n_done) as tell:
+        for number, record in enumerate(records, n_done + 1):
             yield record
             won, n = tally.setdefault(record["arm"], [0, 0])
             if record.get("outcome") == UNMEASURED:
@@ -34,28 +31,23 @@ def with_progress(records: Iterable[Record], n_done: int, n_all: int) -> Iterato
             else:
                 tally[record["arm"]] = [won + bool(record["success"]), n + 1]
             text = "  ".join(f"{short_name(arm)} {won}/{n}" for arm, (won, n) in sorted(tally.items()))
-            text += f"  not measured {n_unmeasured}" if n_unmeasured else ""
-            bar.update(task, advance=1, description=text)
+            tell(number, text + (f"  not measured {n_unmeasured}" if n_unmeasured else ""))
 
 
 def show_summary(info: dict[str, Any], to_look_at: Path) -> None:
     """Prints the table of arms, and where there is something to look at."""
     console = Console()
     families = sorted({family for arm in info["arms"].values() for family in arm["per_task"]})
-    table = Table(
-        title="Success by path, with 95 % Wilson intervals", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
-    for name in ("path", "success", "", "", "95 %", *families):
-        table.add_column(name.replace("_", " "), justify="left" if name == "path" else "right", no_wrap=True)
-    for name, arm in info["arms"].items():
-        table.add_row(*_row(name, arm, families))
-    console.print(table)
+    names = ("path", "success", "", "", "95 %", *(family.replace("_", " ") for family in families))
+    rows = [_row(name, arm, families) for name, arm in info["arms"].items()]
+    show_table(names, rows, "Success by path, with 95 % Wilson intervals", console)
     for name, arm in info["arms"].items():
         if "scenes" in arm:
-            console.print(f"all tasks of a scene done, {short_name(name)}: {in_words(arm['scenes'])}")
+            console.print(f"all tasks of a scene done, {short_name(name)}: {in_words(arm['scenes'])}", soft_wrap=True)
     meta = info["meta"]
     latency = _latency(info["arms"].values())
-    console.print(f"{meta['wall_s']:.0f} s, {meta['workers']} processes, seed {meta['seed']}{latency}", style="dim")
+    took = f"{meta['wall_s']:.0f} s, {meta['workers']} processes, seed {meta['seed']}{latency}"
+    console.print(took, style="dim", soft_wrap=True)
     console.print(f"look at {to_look_at}", soft_wrap=True)
 
 
@@ -63,7 +55,7 @@ def _row(name: str, arm: dict[str, Any], families: list[str]) -> list[str]:
     low, high = arm["pc_success_ci95"]
     filled = round(arm["pc_success"] / 100 * BAR)
     return [
-        short_name(name),
+        escape(short_name(name)),
         f"{arm['n_success']}/{arm['n_episodes']}",
         f"{arm['pc_success']:.0f} %",
         "█" * filled + "░" * (BAR - filled),

@@ -12,6 +12,7 @@ from rich.console import Console
 from hamster.bench.label import bench_label
 from hamster.bench.ratio import Ratio
 from hamster.provenance import run_info
+from hamster.terminal import working
 
 BENCHES: dict[str, Callable[[], Iterator[Ratio]]] = {"label": bench_label}
 
@@ -23,12 +24,14 @@ def show_bench(what: str, out: Path, as_json: bool = False, check: bool = False)
         SystemExit: with code 1, if `check` and a ratio is below its limit.
     """
     console, found = Console(quiet=as_json), list[Ratio]()
-    with Console(stderr=True).status(f"timing {what} …"):
+    with working(f"timing {what} …"):
         for ratio in BENCHES[what]():
             found.append(ratio)
             mark = "[green]holds[/]" if ratio.ratio >= ratio.wanted else "[red]missed[/]"
             times = f"{ratio.slow} {_duration(ratio.slow_s)}, {ratio.fast} {_duration(ratio.fast_s)}"
-            console.print(f"{ratio.name}\n  {times}: ratio {ratio.ratio:.3g}, limit {ratio.wanted:g}: {mark}")
+            console.print(
+                f"{ratio.name}\n  {times}: ratio {ratio.ratio:.3g}, limit {ratio.wanted:g}: {mark}", soft_wrap=True
+            )
     out.mkdir(parents=True, exist_ok=True)
     record = {"what": what, "ratios": [ratio.to_json() for ratio in found], "run": run_info()}
     (out / "bench.json").write_text(json.dumps(record, indent=1) + "\n")
@@ -36,7 +39,9 @@ def show_bench(what: str, out: Path, as_json: bool = False, check: bool = False)
         sys.stdout.write(json.dumps(record) + "\n")
     missed = sum(ratio.ratio < ratio.wanted for ratio in found)
     if missed:
-        console.print(f"{missed} of {len(found)} ratios are below their limits, as on a busy machine they can be")
+        console.print(
+            f"{missed} of {len(found)} ratios are below their limits, as on a busy machine they can be", soft_wrap=True
+        )
         if check:
             raise SystemExit(1)
 

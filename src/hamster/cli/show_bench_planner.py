@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from hamster.bench.planner import bench_planner
 from hamster.planner import load_planner
 from hamster.provenance import run_info
+from hamster.terminal import show_facts, working
 
 
 def show_bench_planner(model: str, out: Path, as_json: bool) -> None:
     """Times a planner, prints a table or one line of JSON, and writes bench_planner.json."""
     console, record = Console(), dict[str, Any](model=model)
-    with Console(stderr=True).status(f"timing {model} …"):
+    with working(f"timing {model} …"):
         for part in bench_planner(load_planner(model)):
             record |= part
     run = run_info()
@@ -28,11 +28,12 @@ def show_bench_planner(model: str, out: Path, as_json: bool) -> None:
         console.print_json(json.dumps(record), indent=None)
         return
     where = run["hardware"].get("gpu") or f"{run['hardware']['cpu']}, {run['hardware']['cores']} cores"
-    console.print(_table(record, f"{model} on {where}, commit {str(run['git_commit'])[:12]}"))
+    console.print(f"{model} on {where}, commit {str(run['git_commit'])[:12]}", soft_wrap=True)
+    show_facts(_facts(record), console)
+    console.print(f"wrote {out / 'bench_planner.json'}", soft_wrap=True)
 
 
-def _table(record: dict[str, Any], title: str) -> Table:
-    table = Table(title=title, show_header=False)
+def _facts(record: dict[str, Any]) -> list[tuple[str, str]]:
     grammar = record["grammar"]
     rows = {
         "tokens": f"{record['prompt_tokens']} asked, {record['tokens']} answered",
@@ -45,6 +46,4 @@ def _table(record: dict[str, Any], title: str) -> Table:
         "most memory": f"{record['memory_mb']:.0f} MB"
         + (f", on the GPU {record['gpu_mb']:.0f} MB" if "gpu_mb" in record else ""),
     }
-    for name, text in rows.items():
-        table.add_row(name, text)
-    return table
+    return list(rows.items())

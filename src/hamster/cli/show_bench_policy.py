@@ -7,39 +7,38 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.table import Table
 
 from hamster.bench.gpu import bench_gpu
 from hamster.bench.policy import Step, bench_policy, to_json
 from hamster.provenance import run_info
+from hamster.terminal import show_table, working
 
 
 def show_bench_policy(out: Path, as_json: bool) -> None:
     """Times one step of each policy, prints a table or one line of JSON, and writes bench_policy.json."""
     console, found = Console(), list[Step]()
-    with Console(stderr=True).status("timing policy …") as status:
+    with working("timing policy …") as status:
         for step in bench_policy():
             found.append(step)
-            status.update(f"timed {step.family} {step.case} …")
+            status(f"timed {step.family} {step.case} …")
     record = to_json(found)
     if torch.cuda.is_available():
-        with Console(stderr=True).status("timing the GPU …"):
+        with working("timing the GPU …"):
             record["gpu"] = bench_gpu()
     out.mkdir(parents=True, exist_ok=True)
     (out / "bench_policy.json").write_text(json.dumps(record | {"run": run_info()}, indent=1) + "\n")
     if as_json:
         console.print_json(json.dumps(record), indent=None)
     else:
-        console.print(_table(found))
+        _show(found)
         if "gpu" in record:
             console.print_json(json.dumps(record["gpu"]))
 
 
-def _table(steps: list[Step]) -> Table:
-    table = Table("policy", "", title="one step, one thread, random weights")
-    for column in ("CPU ms", "matrix products", "peak MB"):
-        table.add_column(column, justify="right")
+def _show(steps: list[Step]) -> None:
+    rows = []
     for step in steps:
         peak = "" if step.peak_mb is None else f"{step.peak_mb:.0f}"
-        table.add_row(step.family, step.case, f"{step.cpu_ms:.0f}", f"{step.gemms:.2f}", peak)
-    return table
+        rows.append((step.family, step.case, f"{step.cpu_ms:.0f}", f"{step.gemms:.2f}", peak))
+    columns = ("policy", "case", "CPU ms", "matrix products", "peak MB")
+    show_table(columns, rows, "one step, one thread, random weights", n_left=2)

@@ -10,11 +10,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
-from rich.table import Table
 
 from hamster.cli.sources import open_source
 from hamster.label.dataset import read_manifest
@@ -23,6 +21,7 @@ from hamster.label.one import Options
 from hamster.label.sheet import contact_sheet
 from hamster.label.survey import Found, Survey, labelled_items, stored_items, survey
 from hamster.provenance import run_info
+from hamster.terminal import show_facts, show_next
 
 T = TypeVar("T")
 CELL_PX = 20
@@ -44,6 +43,10 @@ def show_data(source: str, out: Path, most: int | None, seed: int, rerun: bool) 
     Image.fromarray(contact_sheet([*maps, *counted.pictures])).save(out / "show.png")
     _print(counted, Console())
     Console().print(f"look at {out / 'show.png'}", soft_wrap=True)
+    if Path(source).is_dir():
+        show_next(f"hamster train planner --data {source}", f"hamster train policy --data {source}")
+    else:
+        show_next(f"hamster label {source} -o outputs/labels/NAME")
 
 
 def _items(source: str, most: int | None, seed: int) -> tuple[Iterable[Found], int | None]:
@@ -71,29 +74,29 @@ def _map(counts: NDArray[np.int64]) -> NDArray[np.uint8]:
 
 def _print(counted: Survey, console: Console) -> None:
     facts: dict[str, Any] = counted.to_json()
-    table = Table(box=SIMPLE_HEAD, show_header=False, padding=(0, 1, 0, 0))
+    rows: list[tuple[str, str]] = []
     left_out = f"{facts['abstained']} abstained, {facts['failed']} failed"
-    table.add_row("items", f"{facts['items']}: {facts['labelled']} labelled, {left_out}")
+    rows.append(("items", f"{facts['items']}: {facts['labelled']} labelled, {left_out}"))
     for reason, number in list(facts["reasons"].items())[:8]:
-        table.add_row("", f"[yellow]{number} x[/] {escape(reason)}")
+        rows.append(("", f"[yellow]{number} x[/] {escape(reason)}"))
     frames = facts["frames"]
     if frames["total"]:
         span = f"{frames['shortest']} to {frames['longest']} frames, median {frames['median']:.0f}"
-        table.add_row("episodes", f"{span}, {frames['total']} in all")
+        rows.append(("episodes", f"{span}, {frames['total']} in all"))
     for reason, number in facts["frames_left_out"].items():
-        table.add_row("", f"[yellow]{number} frames left out {escape(REASONS.get(reason, reason))}[/]")
+        rows.append(("", f"[yellow]{number} frames left out {escape(REASONS.get(reason, reason))}[/]"))
     for note, number in list(facts["notes"].items())[:8]:
-        table.add_row("", f"{number} x {escape(note)}")
+        rows.append(("", f"{number} x {escape(note)}"))
     for camera, number in facts["cameras"].items():
-        table.add_row("camera", f"{number} x {escape(camera)}")
+        rows.append(("camera", f"{number} x {escape(camera)}"))
     for name in ("methods", "tasks", "waypoints", "gripper_events"):
         counts = ", ".join(f"{key or '(none)'} {number}" for key, number in list(facts[name].items())[:10])
         if counts:
-            table.add_row(name.replace("_", " "), escape(counts))
+            rows.append((name.replace("_", " "), escape(counts)))
     if facts["waypoints"]:  # conversations have no paths
         vain = f", {facts['absent']} about what is not in view" if facts["absent"] else ""
-        table.add_row("instructions", f"{facts['instructions']} different{vain}")
+        rows.append(("instructions", f"{facts['instructions']} different{vain}"))
         cover = facts["coverage"]
         cells = f"paths start in {cover['starts']:.0%} and end in {cover['ends']:.0%} of 10 x 10 cells"
-        table.add_row("coverage", cells)
-    console.print(table)
+        rows.append(("coverage", cells))
+    show_facts(rows, console)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+
+from hamster.terminal import show_table
 
 ERRORS = ("start", "end", "frechet", "event_f1")
 
@@ -17,14 +17,13 @@ def show_paths(sources: Mapping[str, Mapping[str, Any]]) -> None:
     """Prints how far paths are from their labels, by source and family, and a line about refusals and scores."""
     console = Console()
     title = "Distance to the label, relative to the image: medians; F1 of gripper events: mean; [dim]95 % intervals[/]"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("paths", "n", "read", "start", "end", "Fréchet", "events F1"):
-        table.add_column(name, justify="left" if name == "paths" else "right", no_wrap=True)
+    rows = []
     for source, found in sources.items():
         for family, row in found["paths"].items():
             first = f"[bold]{escape(_short(source))}[/]" if family == "all" else f"  {family.replace('_', ' ')}"
-            table.add_row(first, str(row["n"]), f"{row['parse_rate']:.0%}", *(_error(row, name) for name in ERRORS))
-    console.print(table)
+            errors = (_error(row, name) for name in ERRORS)
+            rows.append([first, str(row["n"]), f"{row['parse_rate']:.0%}", *errors])
+    show_table(("paths", "n", "read", "start", "end", "Fréchet", "events F1"), rows, title, console)
     for source, found in sources.items():
         console.print(f"{_short(source)}: {'; '.join(_about(found))}", soft_wrap=True, highlight=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -72,6 +73,9 @@ class Train:
             train_planner(
                 config, parts, self.model, out, self.dry_run, {**self._tuned, "steps": self.steps, "seed": self.seed}
             )
+            if not self.dry_run:
+                folder = out / "model"
+                _show_end(folder, f"hamster eval planner --planner {folder}", f"hamster eval --planner oracle,{folder}")
         else:
             from hamster.policy.learning.presets import adapted, by_heart
             from hamster.policy.learning.presets import preset as policy_preset
@@ -83,7 +87,8 @@ class Train:
                 raise ValueError("a policy is trained from nothing, on one label set: give one --data, and no --model")
             self._check(Path(data[0]))
             base = by_heart(policy_preset(config)) if self.by_heart else policy_preset(config)
-            train_policy(adapted(base, **self._changes), Path(data[0]), out)
+            folder = train_policy(adapted(base, **self._changes), Path(data[0]), out)
+            _show_end(folder, f"hamster eval --policy {folder}", f"hamster serve policy --policy {folder}")
 
     @property
     def _changes(self) -> dict[str, Any]:
@@ -104,3 +109,12 @@ class Train:
         for folder in folders:
             if not (folder / "manifest.json").is_file():
                 raise ValueError(f"no label set in {folder}; make one: hamster label {LABELS[self.what]} -o {folder}")
+
+
+def _show_end(folder: Path, *commands: str) -> None:
+    """Where the checkpoint lies, and what to do with it; said by the first process only."""
+    from hamster.terminal import show_next
+
+    if os.environ.get("RANK", "0") == "0":
+        print(f"checkpoint: {folder}")  # noqa: T201
+        show_next(*commands)

@@ -23,6 +23,9 @@ class HamsterNanoConfig(PretrainedConfig):  # type: ignore[misc]  # transformers
         tower_blocks: residual blocks at 32 and 16 pixels per side.
         max_text_tokens: instruction and answer together.
         presence_heads: questions that each word asks the patches to find out whether it is in view; 0 without that.
+
+    Raises:
+        ValueError: for sizes that are none.
     """
 
     model_type = "hamster_nano"
@@ -41,6 +44,9 @@ class HamsterNanoConfig(PretrainedConfig):  # type: ignore[misc]  # transformers
         presence_heads: int = 0,
         **kwargs: Any,
     ) -> None:
+        sizes = (vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, max_text_tokens)
+        if not all(isinstance(size, int) and size >= 1 for size in sizes) or hidden_size % num_attention_heads:
+            raise ValueError(f"a nano planner's sizes are whole numbers >= 1, its heads divide its width; got {sizes}")
         self.vocab_size = vocab_size
         self.hidden_size = hidden_size
         self.num_hidden_layers = num_hidden_layers

@@ -41,18 +41,31 @@ def load_model(name: File | str, device: str | None = None, dtype: str = "auto")
     import hamster.nano  # noqa: F401  # makes the Auto classes know the bundled planner
 
     place, dtype = choose_device(device), check_dtype(dtype)
-    with _no_larger_than_its_files(name):
+    with _no_larger_than_its_files(name):  # before its processor is looked for, which it may lack, too
         processor = load_processor(name)
-        with quiet():
-            model, about = _read(
-                AutoModelForImageTextToText.from_pretrained, name,
-                dtype=dtype, use_safetensors=True, output_loading_info=True,
-            )  # fmt: skip
-    if lacking := sorted(about["missing_keys"]):  # transformers would go on with random numbers
+    return read_model(AutoModelForImageTextToText, name, place, dtype=dtype).eval(), processor
+
+
+def read_model(kind: Any, name: File | str, place: Any = "cpu", may_lack: bool = False, **options: Any) -> Any:
+    """Return a model by its class or Auto class, whole and finite, on a device.
+
+    Args:
+        kind: with `from_pretrained`.
+        name: a folder or hub id.
+        place: the device.
+        may_lack: go on where weights are missing, with random ones: of what the options add.
+        options: of `from_pretrained`.
+
+    Raises:
+        ValueError: as `load_model`.
+    """
+    with _no_larger_than_its_files(name), quiet():
+        model, about = _read(kind.from_pretrained, name, use_safetensors=True, output_loading_info=True, **options)
+    if (lacking := sorted(about["missing_keys"])) and not may_lack:  # transformers would go on with random numbers
         raise ValueError(f"{name} lacks {len(lacking)} weights, {lacking[0]} among them: {DAMAGED}")
-    model = model.eval().to(place)
+    model = model.to(place)
     check_finite(dict(model.named_parameters()), name)
-    return model, processor
+    return model
 
 
 @contextmanager

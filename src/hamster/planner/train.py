@@ -11,6 +11,7 @@ The recipe: pointers, a mention loss, dense losses tied to the words, many instr
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -24,10 +25,10 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import broadcast_object_list
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import Progress, TextColumn
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
-from transformers import AutoProcessor
 
 import hamster.nano as nano
 from hamster import training_state
@@ -41,6 +42,7 @@ from hamster.planner.learning.config import TrainConfig
 from hamster.planner.learning.held_out import evaluate
 from hamster.planner.learning.losses import build_probes, losses, presence_loss
 from hamster.planner.learning.pictures import Part
+from hamster.planner.loading import load_processor, read_model
 from hamster.planner.quiet import quiet
 from hamster.provenance import run_info
 
@@ -98,7 +100,7 @@ class _Run:
         self.device, self.leads = str(self.accelerator.device), bool(self.accelerator.is_main_process)
         self.writer = SummaryWriter(str(out / "tensorboard")) if self.leads else None
         saved = out / "model" if (out / STATE).is_file() else start
-        self.processor = _new_processor(parts) if saved is None else AutoProcessor.from_pretrained(saved)
+        self.processor = _new_processor(parts) if saved is None else load_processor(saved)
         with self.accelerator.main_process_first():  # what it leaves on disk is not made twice
             self.corpus = corpus.load(parts, out / "cache", self.processor.tokenizer)
         self.shares, self.spare = _divided(self.corpus, parts, config.held_out)
@@ -107,8 +109,7 @@ class _Run:
             sizes = nano.HamsterNanoConfig(vocab_size=len(self.processor.tokenizer), **config.model)
             model = nano.HamsterNanoForConditionalGeneration(sizes)
         else:
-            with quiet():
-                model = nano.HamsterNanoForConditionalGeneration.from_pretrained(start, **config.model)
+            model = read_model(nano.HamsterNanoForConditionalGeneration, start, may_lack=True, **config.model)
         self.model = model.train().to(self.device)
         if config.presence_only:
             self.model.requires_grad_(False).presence.requires_grad_(True)
@@ -119,7 +120,8 @@ class _Run:
         self.step, self.elapsed, self.scores = 0, 0.0, dict[str, float]()
         self.modules: dict[str, nn.Module] = {"model": self.model, "probes": self.probes}
         if (out / STATE).is_file():
-            facts = training_state.load(out / STATE, self.modules, self.optimisers, {"probes"})
+            needs = ("step", "elapsed", "scores")
+            facts = training_state.load(out / STATE, self.modules, self.optimisers, {"probes"}, needs)
             self.step, self.elapsed, self.scores = facts["step"], facts["elapsed"], facts["scores"]
 
     @property
@@ -134,8 +136,8 @@ class _Run:
             self.processor.save_pretrained(self.out / "model")  # once and first: a resumed training reads it
             self.save()
         columns = (*Progress.get_default_columns(), TextColumn("{task.fields[note]}"))
-        with Progress(*columns, refresh_per_second=1, disable=not self.leads) as bar:
-            task = bar.add_task("planner", total=1.0, note="")
+        with Progress(*columns, refresh_per_second=1, console=Console(stderr=True), disable=not self.leads) as bar:
+            task = bar.add_task("planner", total=1.0, completed=min(self.progress, 1.0), note=self._note())
             while self.progress < 1:
                 began = time.perf_counter()
                 for name, value in self.train_step().items():
@@ -150,7 +152,7 @@ class _Run:
                 if self.elapsed - saved > self.config.save_every_s:
                     self.save()
                     saved = self.elapsed
-                bar.update(task, completed=self.progress, note=self._note())
+                bar.update(task, completed=min(self.progress, 1.0), note=self._note())
         self.evaluate()
         self.save()
         return self.scores
@@ -171,7 +173,13 @@ class _Run:
             optimiser.param_groups[0]["lr"] = rate * (config.muon_lr if name == "muon" else config.adamw_lr)
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
-        return {name: float(value.detach()) for name, value in found.items()}
+        values = {name: float(value.detach()) for name, value in found.items()}
+        if bad := [name for name, value in values.items() if not math.isfinite(value)]:
+            raise ValueError(
+                f"the loss {bad[0]} is not finite at step {self.step}: the training diverged. What {self.out} holds "
+                "is from before; give lower learning rates in the configuration, and another --out"
+            )
+        return values
 
     def evaluate(self) -> None:
         if not self.leads:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import MISSING, Field, fields
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from hamster.policy.actor import AnyActor
 from hamster.policy.config import ActorConfig
@@ -42,9 +42,13 @@ def config_from_json(record: dict[str, Any], where: object) -> ActorConfig:
     known = {field.name: field for field in fields(config)}
     if not isinstance(values, dict) or (unknown := sorted(set(values) - set(known))):
         raise ValueError(f"{where}: unknown fields {unknown}; {config.__name__} has {', '.join(known)}")
+    hints = get_type_hints(config)
     lists = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     for name, value in lists.items():
         _check_kind(name, value, known[name], where)
+        choices = get_args(hints[name]) if get_origin(hints[name]) is Literal else ()
+        if choices and value not in choices:
+            raise ValueError(f"{where}: {name} is {value!r:.50}; there are: {', '.join(choices)}")
     try:
         return config(**lists)
     except (ArithmeticError, LookupError, TypeError) as error:  # of a combination that nobody thought of
@@ -67,4 +71,4 @@ def _check_kind(name: str, value: Any, field: Field[Any], where: object) -> None
     sizes = value if isinstance(value, tuple) else value.values() if isinstance(value, dict) else (value,)
     for size in sizes:
         if isinstance(size, int | float) and not 0 <= size <= LARGEST:
-            raise ValueError(f"{where}: {name} is {size:g}; it must be between 0 and {LARGEST}")
+            raise ValueError(f"{where}: {name} is {size!r:.30}; it must be between 0 and {LARGEST}")

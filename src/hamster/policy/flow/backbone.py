@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path as FilePath
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hamster.policy.flow.config import Backbone
+from hamster.weights import read_tensors
 
 RESNETS = {"resnet18": ("basic", [2, 2], [64, 128]), "resnet50": ("bottleneck", [3, 4], [256, 512])}
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's colours
@@ -68,7 +68,7 @@ class Trunk(nn.Module):
         file = folder / "model.safetensors"
         if not file.is_file():
             raise ValueError(f"{folder} has no model.safetensors; save a ResNet there with `save_pretrained`")
-        stored = {name.removeprefix("resnet."): value for name, value in load_file(str(file)).items()}
+        stored = {name.removeprefix("resnet."): value for name, value in read_tensors(file).items()}
         own = self.resnet.state_dict()
         if unfit := [name for name, value in own.items() if name not in stored or stored[name].shape != value.shape]:
             raise ValueError(f"{file} does not fit this backbone: lacks {unfit[0]}, and {len(unfit) - 1} others")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -20,7 +21,6 @@ import torch
 from accelerate import Accelerator
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
@@ -38,6 +38,7 @@ from hamster.policy.learning.pack import Pack, load_pack
 from hamster.policy.learning.presets import TrainConfig, preset
 from hamster.policy.learning.samples import Batch, Samples, batches
 from hamster.provenance import run_info
+from hamster.terminal import show_table
 
 STATE = "state.safetensors"
 
@@ -73,11 +74,12 @@ def _train(
             claim(out_dir, identity, (out_dir / STATE).is_file(), run_info(config.seed))
         pack = load_pack(data_dir, config.actor, pack_dir or out_dir / "pack", config.between)
     run = Run(config, pack, out_dir, accelerator)
-    with Progress(*Progress.get_default_columns(), "{task.fields[loss]}", disable=not run.is_main) as progress:
+    columns, console = (*Progress.get_default_columns(), "{task.fields[loss]}"), Console(stderr=True)
+    with Progress(*columns, console=console, disable=not run.is_main) as progress:
         bar = progress.add_task("training", total=config.steps, completed=run.step, loss="")
         while run.step < config.steps:
             losses = run.advance()
-            if run.step % 20 == 0:
+            if run.step % 20 == 0 or run.step == config.steps:
                 said = " ".join(f"{k} {v:.3f}" for k, v in losses.items())
                 progress.update(bar, completed=run.step, loss=f"{said}, waited {run.waited:.0%}")
             if run.is_main and (run.step % config.evaluate_every == 0 or run.step == config.steps):
@@ -148,6 +150,11 @@ class Run:
         self._average()
         self.seconds += time.perf_counter() - started
         values = {name: float(value.detach()) for name, value in losses.items()}
+        if bad := [name for name, value in values.items() if not math.isfinite(value)]:
+            raise ValueError(
+                f"the loss {bad[0]} is not finite at step {self.step}: the training diverged. What {self.file} holds "
+                "is from before; give a lower learning rate in the configuration, and another --out"
+            )
         self.log("loss", values, self.step)
         return values
 
@@ -158,7 +165,9 @@ class Run:
         self.metrics.append({"step": self.step, "seconds": round(self.seconds, 1), "held_out": len(held) > 0} | table)
         self.log("held_out" if len(held) else "training", table["all"], self.step)
         (self.out_dir / "metrics.json").write_text(json.dumps(self.metrics, indent=1) + "\n")
-        console.print(_printed(f"step {self.step}, {self.seconds:.0f} s, {self.waited:.0%} waiting for data", table))
+        title = f"step {self.step}, {self.seconds:.0f} s, {self.waited:.0%} waiting for data"
+        rows = [[name, *(f"{value:g}" for value in row.values())] for name, row in table.items()]
+        show_table(("keypose", *table["all"]), rows, title, console)
 
     def save(self) -> None:
         """Writes what it takes to go on, in one atomic rename."""
@@ -182,9 +191,9 @@ class Run:
         return inputs.to(self.accelerator.device), target.to(self.accelerator.device)
 
     def _resume(self) -> None:
-        if training_state.facts(self.file)["config"] != json.loads(json.dumps(_config(self.config))):
+        if training_state.facts(self.file).get("config") != json.loads(json.dumps(_config(self.config))):
             raise ValueError(f"{self.out_dir} holds a run of another configuration; give another --out, or remove it")
-        state = training_state.load(self.file, self._modules, self.optimisers)
+        state = training_state.load(self.file, self._modules, self.optimisers, needs=("step", "seconds", "metrics"))
         self.step, self.seconds, self.metrics = state["step"], state["seconds"], state["metrics"]
 
     @property
@@ -220,10 +229,3 @@ def _tensorboard(folder: FilePath) -> Callable[[str, dict[str, float], int], Non
             writer.add_scalar(f"{tag}/{name}", value, step)
 
     return write
-
-
-def _printed(title: str, metrics: dict[str, dict[str, float]]) -> Table:
-    table = Table("keypose", *metrics["all"], title=title)
-    for name, row in metrics.items():
-        table.add_row(name, *(f"{v:g}" for v in row.values()))
-    return table

@@ -8,11 +8,11 @@ from inspect import signature
 from pathlib import Path as FilePath
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from hamster.nano import HamsterNanoConfig, HamsterNanoForConditionalGeneration
 from hamster.policy.monolithic.config import MonolithicConfig
+from hamster.weights import load_weights, read_tensors
 
 SIZES = [name for name in signature(HamsterNanoConfig).parameters if name != "kwargs"]
 
@@ -30,7 +30,7 @@ def open_backbone(config: MonolithicConfig) -> tuple[MonolithicConfig, HamsterNa
         return config, model, torch.zeros(0, dtype=torch.uint8)
     folder = _folder(config.planner)
     model = HamsterNanoForConditionalGeneration(HamsterNanoConfig.from_pretrained(folder, local_files_only=True))
-    model.load_state_dict(load_file(str(folder / "model.safetensors")))
+    load_weights(model, read_tensors(folder / "model.safetensors"), folder / "model.safetensors")
     sizes = {name: getattr(model.config, name) for name in SIZES}
     vocabulary = torch.frombuffer(bytearray((folder / "tokenizer.json").read_bytes()), dtype=torch.uint8)
     return replace(config, backbone=sizes), model, vocabulary
