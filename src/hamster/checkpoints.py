@@ -76,7 +76,7 @@ def read_json(file: Path, *, finite: bool = True) -> dict[str, Any]:
     try:
         if file.stat().st_size > LONGEST_JSON:
             raise ValueError(f"{file} has {file.stat().st_size} bytes, more than any configuration: {DAMAGED}")
-        options = {"parse_constant": _refused, "parse_float": _finite} if finite else {}
+        options: dict[str, Any] = {"parse_constant": _refused, "parse_float": _finite} if finite else {}
         record = json.loads(file.read_text(encoding="utf-8"), **options)
     except FileNotFoundError:
         raise ValueError(f"{file.parent} is no checkpoint: {file.name} is missing") from None
