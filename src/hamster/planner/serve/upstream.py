@@ -19,6 +19,7 @@ from hamster.planner.serve.errors import ServeError, invalid
 from hamster.planner.serve.images import Picture, picture_from_text
 from hamster.planner.serve.limits import Limits
 from hamster.planner.serve.streaming import StreamResponse
+from hamster.proxies import client_options
 
 FORMATS = ("text", "json_object", "json_schema")
 MAX_IMAGES = 8
@@ -38,7 +39,9 @@ class Upstream:
     def __init__(self, url: str, api_key: str, model: str, prepare: Prepare | None = None) -> None:
         self._url, self._model, self._prepare = f"{url}/chat/completions", model, prepare
         headers = {"authorization": f"Bearer {api_key}"}
-        self._client = httpx.AsyncClient(headers=headers, trust_env=False, limits=httpx.Limits(max_connections=None))
+        self._client = httpx.AsyncClient(
+            headers=headers, limits=httpx.Limits(max_connections=None), **client_options(url)
+        )
 
     async def chat(self, asked: ChatRequest, engine: Engine, caller: Caller) -> Response:
         """Its response as it comes; ServeError for what does not pass, and for 429, 502 and 504."""
