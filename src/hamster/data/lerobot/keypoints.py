@@ -1,7 +1,7 @@
 """Calibration out of the data: where frames carry the gripper's keypoints in 3D and in an image, they give the camera.
 
 InternVLA-M1's simulated episodes (LeRobot v2.1) have no calibration, but per frame the columns `….tcp_3d_trace`
-(K, 3) metres and `….VIEW.tcp_2d_trace` (K, 2) pixels. They are pickles of arrays, read by the restricted reader. One
+(K, 3) metres and `….VIEW.tcp_2d_trace` (K, 2) pixels. They are pickles of arrays, read by `safe_pickle`. One
 of the points is not on the gripper; the mean of the others is where the tool is.
 
 The camera comes from these pairs by the direct linear transformation (Hartley and Zisserman, Multiple View Geometry,
