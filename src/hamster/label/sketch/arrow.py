@@ -17,6 +17,7 @@ _REACH = np.ones((15, 15), np.uint8)  # how far a line goes on under ink of anot
 _MOST_INK = 0.15  # of the picture; more is no drawing
 _MARGIN_PX = 16  # around a mask
 _CIRCLED = 1.0  # what a circle at the other end counts, in widths squared of a head
+_SHORTEST_PX = 28.0  # from tail to tip of an arrow; less is a ring or a blob
 _WIDE = 3.0  # radius, in widths of the line, of a circle that is nothing else
 _DOT = 1.3  # radii; a triangle reaches out 1.55 times as far as the circle of its area
 _DASHES = 4  # pieces at least, with the head
@@ -81,6 +82,8 @@ def _find(mask: Mask, other: Mask) -> Arrow | None:
     if circled[0] != circled[1]:  # What is circled is where one starts, unless the head says otherwise.
         ends = [(end[0] + (0.0 if at else _CIRCLED), end[1]) for end, at in zip(ends, circled, strict=True)]
     (weak, _), (strong, tipped) = sorted(ends, key=lambda end: end[0])
+    if np.linalg.norm(tipped[-1] - tipped[0]) < max(3 * width, _SHORTEST_PX):
+        return None
     used = body | (mask & rings)
     clear = max(0.0, (strong - weak) / (strong + weak + 0.3))
     return Arrow(tipped, circles, width, clear, float((used & mask).sum() / mask.sum()))
