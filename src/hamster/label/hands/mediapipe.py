@@ -62,7 +62,7 @@ def _hands(**options: Any) -> Any:
     except (AttributeError, TypeError) as error:  # protobuf 7 lacks what it asks for
         raise ValueError(f"MediaPipe does not run with this protobuf: {install('protobuf<7')} ({error})") from None
     except (OSError, RuntimeError, ValueError) as error:  # a build without models, or with damaged ones
-        raise ValueError(f"{_needed()}; the one that is installed does not run: {error}"[:500]) from None
+        raise ValueError(f"{_needed()}; the one that is installed does not run: {error}"[:300]) from None
     return hands
 
 
