@@ -20,6 +20,7 @@ wheel="$(ls "$place"/dist/hamster_vla-*.whl)"
 
 echo "installing ${wheel##*/}[serve] into a new environment"
 "$python" -m venv "$place/venv"
-"$place/venv/bin/python" -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "$wheel[serve]"
+# What PYTHONPATH leads to would count as installed.
+env -u PYTHONPATH "$place/venv/bin/python" -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "$wheel[serve]"
 
 HAMSTER_WHEEL_PYTHON="$place/venv/bin/python" "$python" -m pytest -n 0 -q -s tests/test_wheel.py
