@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path as File
 from typing import Any
+from zipfile import is_zipfile
 
 from accelerate import PartialState
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin, is_peft_model
 from transformers import TrainerCallback
 from trl import SFTTrainer
 
+from hamster.checkpoints import read_header, read_json
 from hamster.files import set_usual_mode
 from hamster.planner.loading import load_model
 
+log = logging.getLogger("hamster.train")
 WHOLE = "whole"  # a file in a checkpoint that is complete
 Measure = Callable[[int], dict[str, float]]
 
@@ -122,9 +126,36 @@ def _tensorboard(folder: File, step: int) -> Any:
 
 
 def last_whole(folder: File) -> File | None:
-    """The newest checkpoint that was written to its end."""
-    found = [each for each in folder.glob("checkpoint-*") if (each / WHOLE).is_file()]
-    return max(found, key=lambda each: int(each.name.rpartition("-")[2]), default=None)
+    """Return the newest checkpoint that was written to its end and can be read still; None where there is none.
+
+    A damaged one is named in the log, and the one before it is gone on from.
+
+    Raises:
+        ValueError: if all that there are are damaged.
+    """
+    ended = [each for each in folder.glob("checkpoint-*") if (each / WHOLE).is_file()]
+    damaged: list[str] = []
+    for checkpoint in sorted(ended, key=lambda each: int(each.name.rpartition("-")[2]), reverse=True):
+        if not (reason := _damage(checkpoint)):
+            for line in damaged:
+                log.warning("%s; goes on from %s instead, and does the steps after it again", line, checkpoint.name)
+            return checkpoint
+        damaged.append(reason)
+    if damaged:
+        raise ValueError(f"{'; '.join(damaged)}: what was learnt is lost; remove {folder} to begin anew")
+    return None
+
+
+def _damage(checkpoint: File) -> str:
+    """What is wrong with a checkpoint's files: "" if nothing is. Numbers are not read, only whether all are there."""
+    try:
+        read_json(checkpoint / "trainer_state.json", finite=False)
+        for file in checkpoint.glob("*.safetensors"):
+            read_header(file)
+    except ValueError as error:
+        return str(error)
+    torn = [file for file in checkpoint.glob("*.p[th]*") if not is_zipfile(file)]
+    return f"{torn[0]} is damaged" if torn else ""
 
 
 def unfinished(folder: File) -> Sequence[File]:
