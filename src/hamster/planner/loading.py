@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +15,10 @@ from typing import Any
 from hamster.checkpoints import DAMAGED, read_header, read_json, weight_files
 from hamster.devices import check_dtype, choose_device
 from hamster.planner.quiet import quiet
+from hamster.proxies import client_options
 from hamster.weights import bounded, check_finite
 
+HUB = "https://huggingface.co"
 _TEMPLATES = {
     # PaliGemma was published without one; its processor adds <bos> after the image and the newline at the end.
     "paligemma": "{% for message in messages %}{% if message.content is string %}{{ message.content }}{% else %}"
@@ -105,6 +108,8 @@ def _read(load: Any, name: File | str, **options: Any) -> Any:
     try:
         return load(str(name), local_files_only=File(name).is_dir(), trust_remote_code=False, **options)
     except Exception as error:  # the one place that isolates a stranger's checkpoint: tokenizers raises bare Exceptions
+        if not File(name).is_dir():
+            client_options(os.environ.get("HF_ENDPOINT", HUB))  # a proxy that cannot be used is named
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{name} cannot be read as a vision-language model: {reason[:300]}") from error
 
