@@ -374,6 +374,8 @@ def _robot(episode: Episode) -> dict[str, NDArray[Any]]:
 
 def at_hand(observations: Sequence[Observation]) -> Sequence[Observation]:
     """In memory where that is no burden, so that each is decoded, or rendered, once."""
+    if not len(observations):
+        return observations
     size = sum(view.rgb.nbytes for view in observations[0].views.values()) * len(observations)
     return list(observations) if 0 < size <= MOST_BYTES else observations
 
