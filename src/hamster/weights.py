@@ -133,7 +133,7 @@ def bounded(tensors: int, numbers: int, where: object) -> Iterator[None]:
                 "numbers: it belongs to another checkpoint, or is damaged"
             )
 
-    hook = register_module_parameter_registration_hook(look)  # type: ignore[no-untyped-call]
+    hook = register_module_parameter_registration_hook(look)
     try:
         yield
     finally:

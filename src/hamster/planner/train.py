@@ -137,7 +137,8 @@ class _Run:
             self.save()
         columns = (*Progress.get_default_columns(), TextColumn("{task.fields[note]}"))
         with Progress(*columns, refresh_per_second=1, console=Console(stderr=True), disable=not self.leads) as bar:
-            task = bar.add_task("planner", total=1.0, completed=min(self.progress, 1.0), note=self._note())
+            task = bar.add_task("planner", total=1.0, note=self._note())
+            bar.update(task, completed=min(self.progress, 1.0))
             while self.progress < 1:
                 began = time.perf_counter()
                 for name, value in self.train_step().items():

@@ -43,7 +43,7 @@ def config_from_json(record: dict[str, Any], where: object) -> ActorConfig:
     if not isinstance(values, dict) or (unknown := sorted(set(values) - set(known))):
         raise ValueError(f"{where}: unknown fields {unknown}; {config.__name__} has {', '.join(known)}")
     hints = get_type_hints(config)
-    lists = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    lists: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     for name, value in lists.items():
         _check_kind(name, value, known[name], where)
         choices = get_args(hints[name]) if get_origin(hints[name]) is Literal else ()
@@ -59,14 +59,16 @@ def config_from_json(record: dict[str, Any], where: object) -> ActorConfig:
 
 def _check_kind(name: str, value: Any, field: Field[Any], where: object) -> None:
     """ValueError unless a value is of the same kind as the field's default, and no absurd size."""
-    default = field.default if field.default is not MISSING else field.default_factory()  # type: ignore[misc]
+    default: Any = field.default
+    if default is MISSING and field.default_factory is not MISSING:
+        default = field.default_factory()
     kinds = (int, float) if isinstance(default, float) else type(default)
     is_flag = isinstance(value, bool) and not isinstance(default, bool)
     if is_flag or not isinstance(value, kinds):
         raise ValueError(f"{where}: {name} is {value!r:.50}; it must be a {type(default).__name__}")
     if isinstance(default, tuple):
         inside = type(default[0]) if default else str
-        if not all(type(each) is inside for each in value):
+        if not all(type(each) is inside for each in tuple(value)):
             raise ValueError(f"{where}: {name} is {value!r:.50}; it must be a list of {inside.__name__}")
     sizes = value if isinstance(value, tuple) else value.values() if isinstance(value, dict) else (value,)
     for size in sizes:

@@ -74,8 +74,10 @@ def _train(
             claim(out_dir, identity, (out_dir / STATE).is_file(), run_info(config.seed))
         pack = load_pack(data_dir, config.actor, pack_dir or out_dir / "pack", config.between)
     run = Run(config, pack, out_dir, accelerator)
-    columns, console = (*Progress.get_default_columns(), "{task.fields[loss]}"), Console(stderr=True)
-    with Progress(*columns, console=console, disable=not run.is_main) as progress:
+    console = Console(stderr=True)
+    with Progress(
+        *Progress.get_default_columns(), "{task.fields[loss]}", console=console, disable=not run.is_main
+    ) as progress:
         bar = progress.add_task("training", total=config.steps, completed=run.step, loss="")
         while run.step < config.steps:
             losses = run.advance()

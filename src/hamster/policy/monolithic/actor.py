@@ -46,7 +46,7 @@ class MonolithicActor(Actor[MonolithicConfig, Inputs]):
         self._tokenizer: Tokenizer | None = None
         self._start()
         self._keep_on_cpu()
-        self.register_load_state_dict_post_hook(_keep_on_cpu)
+        self.register_load_state_dict_post_hook(_keep_on_cpu)  # type: ignore[no-untyped-call]
 
     def begin(self, tool_world: Tensor, goal_world: Tensor) -> None:
         """See `Actor.begin`: the ranges that the bins divide."""
