@@ -59,16 +59,15 @@ def config_from_json(record: dict[str, Any], where: object) -> ActorConfig:
 
 def _check_kind(name: str, value: Any, field: Field[Any], where: object) -> None:
     """ValueError unless a value is of the same kind as the field's default, and no absurd size."""
-    default: Any = field.default
-    if default is MISSING and field.default_factory is not MISSING:
-        default = field.default_factory()
-    kinds = (int, float) if isinstance(default, float) else type(default)
+    factory: Any = field.default_factory
+    default: Any = factory() if field.default is MISSING else field.default
+    kinds: Any = (int, float) if isinstance(default, float) else type(default)
     is_flag = isinstance(value, bool) and not isinstance(default, bool)
     if is_flag or not isinstance(value, kinds):
         raise ValueError(f"{where}: {name} is {value!r:.50}; it must be a {type(default).__name__}")
-    if isinstance(default, tuple):
+    if isinstance(default, tuple) and isinstance(value, tuple):
         inside = type(default[0]) if default else str
-        if not all(type(each) is inside for each in tuple(value)):
+        if not all(type(each) is inside for each in value):
             raise ValueError(f"{where}: {name} is {value!r:.50}; it must be a list of {inside.__name__}")
     sizes = value if isinstance(value, tuple) else value.values() if isinstance(value, dict) else (value,)
     for size in sizes:
