@@ -71,10 +71,62 @@ def test_a_persons_video():
     assert labelled.how.method == "hands" and labelled.how.tool == "stand-in" and labelled.how.version == "7"
 
 
+def bare_armed(frames):
+    """The same scene with arm and gripper in the colour of skin."""
+    out = frames.copy()
+    out[(frames == [235, 235, 240]).all(-1)] = out[(frames == [40, 40, 45]).all(-1)] = SKIN
+    return out
+
+
+SKIN = (150, 95, 70)
+
+
+class Sees:
+    """Finds the lower end of what has the colour of skin, in whatever part of the image it is given."""
+
+    name, version = "stand-in", "8"
+
+    def __init__(self, palm_px=24.0, only=None):
+        self.palm_px, self.only, self.looks = palm_px, only, 0
+
+    def __call__(self, rgb):
+        self.looks += 1
+        v, u = np.nonzero((np.abs(rgb.astype(int) - SKIN) < 12).all(-1))
+        if len(u) < 30 or (self.only is not None and self.looks not in self.only):
+            return []
+        height, width = rgb.shape[:2]
+        low = v > v.max() - 12
+        return [hand_at(np.array([(u[low].min() + u[low].max()) / 2, v.max()]) / [width, height], palm=24 / height)]
+
+
 def test_auto_takes_hands_where_there_are_any():
     scene = pick_and_place()
-    assert label_video(episode(scene.frames), detector=Knows(scene)).how.method == "hands"
-    assert label_video(episode(scene.frames), detector=Knows(scene, until=0)).how.method == "tracking"
+    assert label_video(episode(bare_armed(scene.frames)), detector=Sees()).how.method == "hands"
+
+
+@pytest.mark.parametrize("only", [(), (1,), (2, 5)])
+def test_auto_is_not_led_astray_by_a_sight_or_two(only):
+    scene = pick_and_place()
+    frames = bare_armed(scene.frames)
+    frames[(frames == SKIN).all(-1) & (np.arange(240)[:, None] < 150)] = (235, 235, 240)
+    labelled = label_video(episode(frames), detector=Sees(only=only))
+    assert isinstance(labelled, Abstained) or labelled.how.method == "tracking"
+
+
+def test_where_nothing_has_the_colour_of_skin_nobody_looks_for_hands():
+    class Raises(NoHands):
+        def __call__(self, rgb):
+            raise AssertionError("a robot's video costs no more than its tracking")
+
+    labelled = label_video(episode(pick_and_place().frames[..., ::-1]), detector=Raises())
+    assert labelled.how.method == "tracking"
+
+
+def test_a_film_of_several_pictures_says_so():
+    frames = pick_and_place().frames
+    bar = np.full((len(frames), 240, 12, 3), 90, np.uint8)
+    film = np.concatenate([frames, bar, frames[:, :, ::-1]], axis=2)
+    assert "2 pictures in one film" in label_video(episode(film), "tracking").reason
 
 
 def test_frames_after_the_hand_has_left_are_not_labelled():

@@ -189,12 +189,15 @@ class _Cursor:
         self._container, self._stream = self._stack.enter_context(_opened(file))
         self._decoded = self._container.decode(self._stream)
         self._to_rgb = VideoReformatter()
+        self._last: tuple[int, av.VideoFrame] | None = None
 
     def read(self, number: int, side_px: int | None = None) -> Rgb:
         try:
-            return self._upright(self._find(number), side_px)
+            if self._last is None or self._last[0] != number:
+                self._last = number, self._find(number)
+            return self._upright(self._last[1], side_px)  # the last frame in another size is not decoded again
         except (av.error.FFmpegError, RuntimeError, StopIteration) as error:
-            self.next = len(self.pts)  # what comes next has to seek
+            self.next, self._last = len(self.pts), None  # what comes next has to seek
             why = "missing" if isinstance(error, StopIteration) else _reason(error)
             raise ValueError(f"{self.file.name}: frame {number} of {len(self.pts)} cannot be decoded: {why}") from None
 

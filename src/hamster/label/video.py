@@ -16,20 +16,22 @@ from hamster.data.lazy import Shrinks
 from hamster.extras import NotInstalledError
 from hamster.label.episodes import LabelledEpisode, label_words, only, recorded_events
 from hamster.label.hands.detector import Hand, HandDetector
-from hamster.label.hands.mediapipe import MediaPipeHands
-from hamster.label.hands.regions import Box, best_region
-from hamster.label.hands.track import track_hand
+from hamster.label.hands.mediapipe import MediaPipeHands, check_installed
+from hamster.label.hands.probe import find_hand, probe_frames
+from hamster.label.hands.regions import Box, best_region, panels
+from hamster.label.hands.track import NO_HAND, track_hand
 from hamster.label.how import Abstained, How
 from hamster.label.track2d import Track, paths_from_track
 from hamster.label.tracking.clip import SIDE_PX, Clip, read_clip, small
 from hamster.label.tracking.points import LucasKanade, PointTracker
+from hamster.label.tracking.silhouette import Silhouettes, silhouettes
 from hamster.label.tracking.track import track_gripper
 from hamster.path.simplify import EPSILON
 
 VideoMethod = Literal["auto", "hands", "tracking"]
-PROBES = 16  # frames in which hands are looked for, to see whether it is a hand's video
-HANDS_SHARE = 0.1  # of them with a hand in it: it is
+PROBES = 16  # frames in which hands are looked for, to see where in the image they are
 HANDS_SIDE_PX = 256  # of the small frames' longer side: fingers are small, and finding them takes longer anyway
+HANDS_SHARE = 0.15  # of them with a hand in one place, at least: one sight proves nothing
 DEFAULT_FPS = 30.0
 TRACKED_FPS = 15.0  # frames in between would tell nothing new about an arm, and cost as much again
 
@@ -57,51 +59,76 @@ def label_video(
         ValueError: if the video cannot be read, or there is no such camera or method.
         NotInstalledError: if a package is missing.
     """
-    frames = _Frames(episode.observations, _camera(episode, camera))
-    fps = _fps(episode)
+    video = _Video(episode, _Frames(episode.observations, _camera(episode, camera)), _fps(episode), epsilon)
     if method == "tracking":
-        return _by_tracking(episode, frames, fps, epsilon, tracker)
-    if method not in ("auto", "hands"):
-        raise ValueError(f"unknown method {method!r}; there are auto, hands, tracking")
-    try:
+        return _by_tracking(video, video.clip, tracker)
+    if method == "hands":
         detector = detector or _mediapipe()
+        box, _ = best_region(video.frames.some(PROBES), detector)
+        return _by_hands(video, detector, box)
+    if method != "auto":
+        raise ValueError(f"unknown method {method!r}; there are auto, hands, tracking")
+    return _by_either(video, detector, tracker)
+
+
+def _by_either(
+    video: _Video, detector: HandDetector | None, tracker: PointTracker | None
+) -> LabelledEpisode | Abstained:
+    """By hands where one is at work, else by tracking, also where there is no hand to follow after all."""
+    try:
+        if detector is None:
+            check_installed()
+        clip, pictures = video.clip_and_pictures()
+        shapes = silhouettes(clip)
+        box = find_hand(clip, shapes, pictures, lambda: detector or _mediapipe())
     except (ValueError, NotInstalledError) as error:
-        if method == "hands":
-            raise
         _say_once(str(error))
-        return _by_tracking(episode, frames, fps, epsilon, tracker)
-    box, share = best_region(frames.some(PROBES), detector)
-    if method == "auto" and share < HANDS_SHARE:
-        return _by_tracking(episode, frames, fps, epsilon, tracker)
-    return _by_hands(episode, frames, fps, epsilon, detector, box)
+        return _by_tracking(video, video.clip, tracker)
+    if box is None:
+        return _by_tracking(video, clip, tracker, shapes)
+    detector = detector or _mediapipe()
+    left, top, right, bottom = box
+    region, share = best_region([rgb[top:bottom, left:right] for rgb in video.frames.some(PROBES)], detector)
+    if share < HANDS_SHARE:
+        return _by_tracking(video, clip, tracker, shapes)
+    by_hands = _by_hands(video, detector, (region[0] + left, region[1] + top, region[2] + left, region[3] + top))
+    if not (isinstance(by_hands, Abstained) and by_hands.reason.startswith(f"hands: {NO_HAND}")):
+        return by_hands
+    by_tracking = _by_tracking(video, clip, tracker, shapes)
+    if isinstance(by_tracking, Abstained):
+        return Abstained(by_tracking.file, f"{by_hands.reason}; {by_tracking.reason}")
+    return by_tracking
 
 
 def _by_tracking(
-    episode: Episode, frames: _Frames, fps: float, epsilon: float, tracker: PointTracker | None
+    video: _Video, clip: Clip, tracker: PointTracker | None, shapes: Silhouettes | None = None
 ) -> LabelledEpisode | Abstained:
     tracker = tracker or LucasKanade()
+    episode, step = video.episode, video.step
     click = episode.provenance.extra.get("click")
-    step = max(1, round(fps / TRACKED_FPS))
     if click is not None:
         click = (round(click[0] / step), *click[1:])
-    track = track_gripper(read_clip(frames.small(SIDE_PX, step), fps / step), tracker, click)
+    some = np.linspace(0, len(clip) - 1, min(PROBES, len(clip))).round().astype(int)
+    track: Track | str
+    if (films := len(panels(list(clip.rgb[some])))) > 1:
+        track = f"{films} pictures in one film; a crop noted beside the video says which one is meant"
+    else:
+        track = track_gripper(clip, tracker, click, shapes)
     if isinstance(track, Track):
         track = track.spread(step, len(episode.observations))
     if isinstance(track, Track) and episode.gripper is not None:  # what was recorded need not be guessed
         track = replace(track, events=recorded_events(episode, episode.gripper))
-    return _finish(episode, frames, track, epsilon, How("tracking", None, tracker.name, tracker.version))
+    return _finish(video, track, How("tracking", None, tracker.name, tracker.version))
 
 
-def _by_hands(
-    episode: Episode, frames: _Frames, fps: float, epsilon: float, detector: HandDetector, box: Box
-) -> LabelledEpisode | Abstained:
-    clip, found = _watch(frames, fps, detector, box)
+def _by_hands(video: _Video, detector: HandDetector, box: Box) -> LabelledEpisode | Abstained:
+    clip, found = _watch(video.frames, video.fps, detector, box)
     track = track_hand(clip, found, detector)
     if isinstance(track, Track):
-        width, height = frames.size
+        width, height = video.frames.size
         corner, size = np.array(box[:2]), np.subtract(box[2:], box[:2])
         track = replace(track, uv=(track.uv * size + corner) / [width, height])
-    return _finish(episode, frames, track, epsilon, How("hands", None, detector.name, detector.version))
+    return _finish(video, track, How("hands", None, detector.name, detector.version))
 
 
 def _watch(frames: _Frames, fps: float, detector: HandDetector, box: Box) -> tuple[Clip, list[list[Hand]]]:
@@ -119,9 +146,8 @@ def _watch(frames: _Frames, fps: float, detector: HandDetector, box: Box) -> tup
     return read_clip(pictures, fps, HANDS_SIDE_PX), found
 
 
-def _finish(
-    episode: Episode, frames: _Frames, track: Track | str, epsilon: float, how: How
-) -> LabelledEpisode | Abstained:
+def _finish(video: _Video, track: Track | str, how: How) -> LabelledEpisode | Abstained:
+    episode, frames = video.episode, video.frames
     provenance = episode.provenance
     if isinstance(track, str):
         return Abstained(provenance.file or provenance.source, f"{how.method}: {track}")
@@ -129,8 +155,11 @@ def _finish(
     if not sure.any():
         return Abstained(provenance.file or provenance.source, f"{how.method}: the tip is nowhere to be seen")
     how = replace(how, score=round(float(track.score[sure].mean()), 3))
-    labelled = label_words(episode, frames.camera, how, lambda span: paths_from_track(track, epsilon, span))
-    return only(labelled, {"unsure": np.flatnonzero(~sure).tolist()})
+    labelled = label_words(episode, frames.camera, how, lambda span: paths_from_track(track, video.epsilon, span))
+    first, last = np.flatnonzero(sure)[[0, -1]]
+    unsure = np.flatnonzero(~sure)
+    without = {"not_yet_in_view": unsure[unsure < first], "no_longer_in_view": unsure[unsure > last]}
+    return only(labelled, {reason: numbers.tolist() for reason, numbers in without.items()})
 
 
 @cache
@@ -178,6 +207,10 @@ class _Frames:
             return (observations.small(i, self.camera, side_px) for i in numbers)
         return (observations[i].views[self.camera].rgb for i in numbers)
 
+    def full(self, i: int) -> NDArray[np.uint8]:
+        """Frame i as it is."""
+        return self.observations[i].views[self.camera].rgb
+
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
@@ -189,3 +222,37 @@ class _Frames:
         total = len(self.observations)
         numbers = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
         return [self.observations[i].views[self.camera].rgb for i in numbers.tolist()]
+
+
+@dataclass(frozen=True, eq=False)
+class _Video:
+    """What is to be labelled, and how."""
+
+    episode: Episode
+    frames: _Frames
+    fps: float
+    epsilon: float
+
+    @property
+    def step(self) -> int:
+        """Every how many frames tracking looks."""
+        return max(1, round(self.fps / TRACKED_FPS))
+
+    @property
+    def clip(self) -> Clip:
+        """What tracking looks at; reads the video."""
+        return read_clip(self.frames.small(SIDE_PX, self.step), self.fps / self.step)
+
+    def clip_and_pictures(self) -> tuple[Clip, dict[int, NDArray[np.uint8]]]:
+        """The clip, and a few of its frames in full, by number, while they are decoded."""
+        pictures: dict[int, NDArray[np.uint8]] = {}
+        numbers = range(0, len(self.episode.observations), self.step)
+        kept = set(probe_frames(len(numbers)))
+
+        def small() -> Iterator[NDArray[np.uint8]]:
+            for number, rgb in enumerate(self.frames.small(SIDE_PX, self.step)):
+                if number in kept:
+                    pictures[number] = self.frames.full(numbers[number])
+                yield rgb
+
+        return read_clip(small(), self.fps / self.step), pictures

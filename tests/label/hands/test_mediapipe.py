@@ -11,7 +11,7 @@ from tests.data.real import real_data
 def detector():
     try:
         return MediaPipeHands()
-    except ValueError as error:
+    except (ValueError, ImportError) as error:
         pytest.skip(str(error))
 
 

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
+from hamster.label.hands import events
 from hamster.label.hands.detector import Hand
 from hamster.label.hands.events import aperture_events
 from hamster.label.hands.motion import fill_and_smooth, follow
 from hamster.label.hands.regions import best_region, panels, regions
-from hamster.label.hands.track import track_hand
+from hamster.label.hands.track import NO_HAND, track_hand
 from hamster.label.tracking.clip import read_clip
 from hamster.path import Gripper
 from tests.label.tracking.drawn import pick_and_place
@@ -49,11 +50,50 @@ def test_a_hand_that_leaves_has_no_score_from_there_on():
 
 @pytest.mark.parametrize(
     ("options", "lost", "reason"),
-    [({}, range(1000), "a hand in 0 of"), ({}, range(2, 1000), "a hand in 2 of"), ({"takes": False}, (), "changes")],
+    [({}, range(1000), "a hand in 0 of"), ({}, range(2, 1000), "a hand in 2 of")],
 )
 def test_too_little_evidence_gives_a_reason(options, lost, reason):
     scene = pick_and_place(**options)
     assert reason in track_hand(read_clip(scene.frames, scene.fps), sights(scene, lost))
+
+
+def test_a_hand_that_takes_nothing_has_a_path_without_events():
+    scene = pick_and_place(takes=False)
+    track = track_hand(read_clip(scene.frames, scene.fps), sights(scene))
+    assert list(track.events) == [] and np.linalg.norm(track.uv - scene.uv, axis=-1).max() < 0.03
+
+
+def test_what_is_found_where_nothing_moves_is_no_hand():
+    scene = pick_and_place()
+    still = [[hand_at((0.9, 0.8))] for _ in scene.uv]
+    wandering = [[hand_at((0.85 + 0.1 * np.sin(t / 5), 0.9 - 0.1 * np.cos(t / 7)))] for t in range(len(scene.uv))]
+    for found in (still, wandering):
+        assert track_hand(read_clip(scene.frames, scene.fps), found).startswith(NO_HAND)
+
+
+def test_a_second_hand_at_work_is_not_taken_for_the_first():
+    scene = pick_and_place()
+    other = 1 - 0.8 * scene.uv[::-1]
+    clip = read_clip(scene.frames, scene.fps)
+    assert "two hands" in track_hand(clip, [[hand_at(a), hand_at(b)] for a, b in zip(scene.uv, other, strict=True)])
+    apart = [[hand_at(uv)] if t < 30 else [hand_at((0.05, 0.95))] for t, uv in enumerate(scene.uv)]
+    motion = follow(apart, SIZE, 30)
+    assert np.linalg.norm(motion.tip_px / SIZE - (0.05, 0.95), axis=-1).min() > 0.2  # it is not the same hand
+
+
+def test_a_thing_that_was_there_all_the_time_is_not_grasped_at_the_start():
+    scene = pick_and_place()
+    late = 33  # the clip begins with the square in the hand, halfway to where it is put
+    track = track_hand(read_clip(scene.frames[late:], scene.fps), sights(scene)[late:])
+    assert isinstance(track, str) and "not seen to be taken" in track
+
+
+def test_what_is_moved_twice_is_more_than_one_thing(monkeypatch):
+    scene = pick_and_place()
+    places = [(15, (30.0, 70.0)), (40, (90.0, 60.0)), (55, (30.0, 20.0))]
+    moments = [events.Moment(t, t + 2, np.array(px), 1.0, np.array([0]), 0.2) for t, px in places]
+    monkeypatch.setattr(events, "find_moments", lambda *_: moments)
+    assert "more than one" in track_hand(read_clip(scene.frames, scene.fps), sights(scene))
 
 
 def test_of_two_hands_the_one_that_moves_counts():

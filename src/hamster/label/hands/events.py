@@ -24,6 +24,7 @@ FIT = 0.7  # of the cells that change at a moment agree on it
 ONE_PLACE = 2.0  # palms between two moments: what is turned, or set upright, changes one place several times
 TOUCH = 1.5  # palms from what changes: so near was the hand when it had hold of it
 SAME_REST = 0.3  # palms: the tip has not moved
+AT_REST = 0.1  # palms: it has not begun to move
 LOW, HIGH = 0.2, 0.4  # of the range of apertures: closed below, open above
 LEAST_SIGHTS = 10  # frames with landmarks: of fewer there are no percentiles
 LEAST_RANGE = 0.35  # palms between the widest and the narrowest aperture: less is no grasp
@@ -68,22 +69,23 @@ def hand_events(clip: Clip, motion: Motion) -> list[Sign] | str:
         if m.palms >= WEAK or any(m.start - reach <= t <= m.end + reach for t in fingers)
     ]
     if not moments:
-        return "the hand changes nothing where it has been, as far as can be seen"
+        return []
     if max(m.filled for m in moments) > FILLED:
         return "a thing larger than a hand moves while the fingers close: pulled or pushed?" if fingers else []
-    if len(moments) == 1:
-        return _alone(found, moments[0], motion)
+    sights = np.flatnonzero(motion.seen)
+    # What changes with the hand's own coming and going is the hand, which is not yet or no longer recognised.
+    moments = [m for m in moments if m.end > sights[0] and m.start < sights[-1]]
+    if not moments:
+        return []
     middles = np.stack([m.px for m in moments])
     if np.ptp(middles, axis=0).max() < ONE_PLACE * motion.palm_px:
-        moments = [moments[0], moments[-1]]
-    sights = np.flatnonzero(motion.seen)
-    if len(moments) % 2 and moments[-1].start >= sights[-1]:
-        del moments[-1]  # the hand itself, which is no longer recognised
-    if len(moments) % 2 and moments[0].end <= sights[0]:
-        del moments[0]
-    if len(moments) % 2:
-        return f"{len(moments)} changes where the hand has been: grasps and releases do not pair up"
-    return [_sign(m, motion, Gripper.OPEN if i % 2 else Gripper.CLOSED) for i, m in enumerate(moments)]
+        return _at_one_place(found, moments, motion)
+    if len(moments) > 2:
+        return f"{len(moments)} changes where the hand has been: more than one thing is moved, or one more than once"
+    taken, put = moments
+    if _stood_out(found, taken) < 0 or _stood_out(found, put) > 0:
+        return "where the hand has been things change, but none leaves its place first and arrives at another then"
+    return [_sign(taken, motion, Gripper.CLOSED), _sign(put, motion, Gripper.OPEN)]
 
 
 def find_moments(found: Changes, total: int, palm_cells: float) -> list[Moment]:
@@ -142,25 +144,32 @@ def _window(agree: NDArray[np.bool_], best: int) -> tuple[int, int]:
     return start, end
 
 
-def _alone(found: Changes, moment: Moment, motion: Motion) -> list[Sign]:
-    """One moment alone: a thing was taken away, or brought, or taken and put back in another pose.
+def _at_one_place(found: Changes, moments: list[Moment], motion: Motion) -> list[Sign] | str:
+    """One place has changed, at one moment or several: a thing was taken away, or taken and put back in another pose.
 
-    In the last case the same colours are there before and after. Else it was there when the place stood out.
+    In the last case the same colours are there before and after. What was brought was taken where nobody saw it.
     """
-    before, after = found.before[moment.cells], found.after[moment.cells]
+    cells = np.unique(np.concatenate([m.cells for m in moments]))
+    before, after = found.before[cells], found.after[cells]
     if _shared(before, after) and _shared(after, before):
-        near = np.linalg.norm(motion.tip_px - moment.px, axis=-1) < TOUCH * motion.palm_px
-        held = np.flatnonzero(near & motion.seen & (motion.score > 0))
-        grasp = held[held >= moment.start][:1]
-        release = held[held >= moment.start][-1:]
-        if len(grasp) and grasp[0] < release[0] < len(near) - 1:  # else the clip ends with it in the hand
+        middle = np.mean([m.px for m in moments], axis=0)
+        near = np.linalg.norm(motion.tip_px - middle, axis=-1) < TOUCH * motion.palm_px
+        held = np.flatnonzero(near & motion.landmarked)
+        grasp, release = held[held >= moments[0].start][:1], held[held >= moments[0].start][-1:]
+        if not len(grasp) or not 0 < grasp[0] < release[0]:
+            return "a thing changes its pose, but the hand is not seen to come to it and to leave it"
+        if release[0] < len(near) - 1:  # else the clip ends with it in the hand
             events: Sequence[Event] = ((int(grasp[0]), Gripper.CLOSED), (int(release[0]), Gripper.OPEN))
-            return [Sign(event, moment.px) for event in events]
-    around = found.around[moment.cells]
-    stood_out = np.abs(before - around).max(-1).mean() > np.abs(after - around).max(-1).mean()
-    if stood_out:
-        return [_sign(moment, motion, Gripper.CLOSED)]
-    return [Sign((-1, Gripper.CLOSED), moment.px), _sign(moment, motion, Gripper.OPEN)]
+            return [Sign(event, middle) for event in events]
+    if sum(_stood_out(found, m) * m.palms for m in moments) > 0:
+        return [_sign(max(moments, key=lambda m: m.palms), motion, Gripper.CLOSED)]
+    return "something is put down that was not seen to be taken"
+
+
+def _stood_out(found: Changes, moment: Moment) -> float:
+    """Above 0 if the place stood out of what is around it before the change, below 0 if it does so afterwards."""
+    before, after, around = found.before[moment.cells], found.after[moment.cells], found.around[moment.cells]
+    return float(np.abs(before - around).max(-1).mean() - np.abs(after - around).max(-1).mean())
 
 
 def _shared(these: NDArray[np.float32], those: NDArray[np.float32]) -> bool:
@@ -170,9 +179,17 @@ def _shared(these: NDArray[np.float32], those: NDArray[np.float32]) -> bool:
 
 
 def _sign(moment: Moment, motion: Motion, state: Gripper) -> Sign:
-    """In the frame in which the tip is nearest: the last one of a grasp, the first one of a release."""
+    """In the rest of the tip that is nearest: its last frame for a grasp, its first one for a release."""
     frames = np.arange(moment.start, moment.end + 1)
     frames = frames[motion.seen[frames]] if motion.seen[frames].any() else frames
     far = np.linalg.norm(motion.tip_px[frames] - moment.px, axis=-1)
     rest = frames[far <= far.min() + SAME_REST * motion.palm_px]
-    return Sign((int(rest[-1] if state is Gripper.CLOSED else rest[0]), state), moment.px)
+    frame = int(rest[-1] if state is Gripper.CLOSED else rest[0])
+    # What is taken moves when the hand starts to move with it, and what is put lies from where the hand stops on.
+    step = 1 if state is Gripper.CLOSED else -1
+    place = motion.tip_px[frame]
+    while 0 <= frame + step < len(motion.seen) and motion.seen[frame + step]:
+        if np.linalg.norm(motion.tip_px[frame + step] - place) > AT_REST * motion.palm_px:
+            break
+        frame += step
+    return Sign((frame, state), moment.px)

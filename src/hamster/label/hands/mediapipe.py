@@ -66,6 +66,15 @@ def _hands(**options: Any) -> Any:
     return hands
 
 
+def check_installed() -> None:
+    """Return if MediaPipe is installed, whether it runs or not, without importing it.
+
+    Raises:
+        NotInstalledError: if it is not, with what to do about it.
+    """
+    _version()
+
+
 def _version() -> str:
     for package in _PACKAGES:
         with contextlib.suppress(PackageNotFoundError):

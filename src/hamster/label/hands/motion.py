@@ -15,6 +15,7 @@ SIGMA_S = 0.06  # of the smoothing: fast reaches take 0.3 s
 GAP_S = 0.5  # a hand that was lost for longer may have done anything in between
 SLACK, SPEED = 1.5, 20.0  # palms by which a hand may be off, and palms per second (2 m/s) that it moves at most
 SIZES = 2.0  # between the palms of one hand in two frames
+WORKS, WORKS_PALMS = 5, 1.5  # frames beside the first hand, and palms travelled in them: a second hand at work
 LOST_S = 1.0  # after which a chain of sights has ended
 
 
@@ -41,12 +42,15 @@ class Motion:
     landmarked: NDArray[np.bool_]
 
 
-def follow(found: Sequence[Sequence[Hand]], size_px: Array, fps: float) -> Motion | None:
-    """The motion of the hand that moves most, or None if there is no hand at all."""
+def follow(found: Sequence[Sequence[Hand]], size_px: Array, fps: float) -> Motion | str | None:
+    """The motion of the hand that moves most, None if there is no hand at all, or why there is more than one."""
     chains = _link(found, size_px, fps)
     if not chains:
         return None
-    hands = _join(sorted(chains, key=lambda chain: -_travelled(chain, size_px)), size_px)
+    chains = sorted(chains, key=lambda chain: -_travelled(chain, size_px))
+    if any(_also_works(other, chains[0], size_px) for other in chains[1:]):
+        return "two hands are at work: which of them does it?"
+    hands = _join(chains, size_px, fps)
     frames = np.array(sorted(hands))
     shapes = np.stack([hands[t].uv * size_px for t in frames.tolist()])
     palms = np.linalg.norm(shapes[:, MIDDLE_BASE] - shapes[:, WRIST], axis=-1)
@@ -139,12 +143,30 @@ def _travelled(chain: dict[int, Hand], size_px: Array) -> float:
     return float(np.linalg.norm(np.diff(centres, axis=0), axis=-1).sum() + 0.01 * len(chain) * size_px.max())
 
 
-def _join(chains: list[dict[int, Hand]], size_px: Array) -> dict[int, Hand]:
-    """The first chain, and of the others what happens before or after it: a hand of that size, which was lost."""
+def _also_works(other: dict[int, Hand], first: dict[int, Hand], size_px: Array) -> bool:
+    """Whether another chain, seen beside the first one and not on top of it, travels as well."""
+    both = sorted(set(other) & set(first))
+    if len(both) < WORKS:
+        return False
+    apart = [np.linalg.norm((other[t].uv - first[t].uv).mean(0) * size_px) for t in both]
+    palm = max(float(np.median([_palm(other[t].uv * size_px) for t in both])), 1e-6)
+    places = np.stack([other[t].uv.mean(0) * size_px for t in both])
+    return bool(np.median(apart) > palm and np.ptp(places, axis=0).max() > WORKS_PALMS * palm)
+
+
+def _join(chains: list[dict[int, Hand]], size_px: Array, fps: float) -> dict[int, Hand]:
+    """The first chain, and of the others what happens before or after it: a hand of that size that can be the same.
+
+    It can if it is where the first one was lost, or comes back, within the time that this takes.
+    """
     hands = dict(chains[0])
     palm = np.median([_palm(hand.uv * size_px) for hand in hands.values()])
     for chain in chains[1:]:
         other = np.median([_palm(hand.uv * size_px) for hand in chain.values()])
-        if max(palm, other) < SIZES * min(palm, other) and (max(chain) < min(hands) or min(chain) > max(hands)):
+        early, late = (chain, hands) if max(chain) < min(hands) else (hands, chain)
+        if max(palm, other) >= SIZES * min(palm, other) or max(early) >= min(late):
+            continue
+        elapsed_s = min((min(late) - max(early)) / fps, LOST_S)
+        if _gap(early, late[min(late)], elapsed_s, size_px) <= 1:
             hands.update(chain)
     return hands

@@ -14,8 +14,13 @@ from hamster.label.hands.events import Sign, hand_events
 from hamster.label.hands.motion import Motion, follow
 from hamster.label.track2d import Track
 from hamster.label.tracking.clip import Clip, brightened
+from hamster.label.tracking.opencv import opencv
+from hamster.label.tracking.silhouette import differs
 
 LEAST_FRAMES = 3  # with a hand in them
+MOVES = 0.06  # of the longer side that a hand at work travels
+WITH_IT = 0.3  # of its landmarks lie where the picture changes, while it moves
+NO_HAND = "no hand to follow: "
 MEND_S = 0.2  # around an event in a frame without landmarks, in which the tip is led towards what is taken or put
 
 
@@ -34,10 +39,14 @@ def track_hand(clip: Clip, found: Sequence[Sequence[Hand]], detector: HandDetect
         found = look_closer(clip, found, masks, detector)
     sights = sum(bool(hands) for hands in found)
     if sights < LEAST_FRAMES:
-        return f"a hand in {sights} of {len(found)} frames; at least {LEAST_FRAMES} are needed"
+        return f"{NO_HAND}a hand in {sights} of {len(found)} frames; at least {LEAST_FRAMES} are needed"
     motion = follow(found, clip.size_px, clip.fps)
+    if isinstance(motion, str):
+        return motion
     if motion is None or motion.seen.sum() < LEAST_FRAMES:
-        return "no hand is seen for long enough"
+        return f"{NO_HAND}none is seen for long enough"
+    if not _moves_with_picture(clip, motion):
+        return f"{NO_HAND}what was taken for one does not move with the picture"
     motion = with_arm(motion, masks, clip.fps)
     signs = hand_events(clip, motion)
     if isinstance(signs, str):
@@ -62,3 +71,19 @@ def _mended(motion: Motion, signs: Sequence[Sign], fps: float) -> NDArray[np.flo
             weight = 1 - np.abs(around - frame)[:, None] / (reach + 1)
             tip[around] += weight * (sign.px - motion.tip_px[frame]) / 2
     return tip
+
+
+def _moves_with_picture(clip: Clip, motion: Motion) -> bool:
+    """Whether the landmarks travel, and the picture changes under them while they do."""
+    frames = np.flatnonzero(motion.landmarked)
+    if np.ptp(motion.tip_px[frames], axis=0).max() < MOVES * clip.long_px:
+        return False
+    changes = []
+    before = int(frames[0])
+    for now in frames[1:].tolist():
+        if np.linalg.norm(motion.tip_px[now] - motion.tip_px[before]) >= motion.palm_px / 2:
+            u, v = np.clip(motion.landmarks_px[now], 0, clip.size_px - 1).astype(int).T
+            changed = opencv().dilate(differs(clip.rgb[now], clip.rgb[before]).astype(np.uint8), np.ones((3, 3)))
+            changes.append(float(changed[v, u].mean()))
+            before = now
+    return not changes or float(np.median(changes)) >= WITH_IT

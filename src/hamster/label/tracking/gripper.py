@@ -11,7 +11,7 @@ from hamster.label.tracking.clip import Clip
 from hamster.label.tracking.fuse import fuse
 from hamster.label.tracking.opencv import opencv
 from hamster.label.tracking.points import PointTracker
-from hamster.label.tracking.silhouette import LEAST, Mask, differs, entry, has_one_entry, silhouettes, tips
+from hamster.label.tracking.silhouette import LEAST, Mask, Silhouettes, differs, entry, has_one_entry, silhouettes, tips
 from hamster.label.tracking.witnesses import agreement
 
 Array = NDArray[np.float64]
@@ -45,13 +45,16 @@ class Tip:
     masks: list[Mask]
 
 
-def follow_gripper(clip: Clip, tracker: PointTracker, click: Click | None = None) -> Tip | None:
+def follow_gripper(
+    clip: Clip, tracker: PointTracker, click: Click | None = None, shapes: Silhouettes | None = None
+) -> Tip | None:
     """The motion of the gripper, or None if nothing moves.
 
     Args:
         click: (frame, u, v) relative: a point of the gripper that somebody marked; else the far end of what moves.
+        shapes: of the clip, where they are known already.
     """
-    shapes = silhouettes(clip)
+    shapes = shapes or silhouettes(clip)
     masks = shapes.moving
     places, found = tips(masks, entry(masks))
     if found.sum() < 2:

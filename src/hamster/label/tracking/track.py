@@ -10,6 +10,7 @@ from hamster.label.tracking.clip import Clip
 from hamster.label.tracking.contact import changed, events_at, visits
 from hamster.label.tracking.gripper import Click, follow_gripper
 from hamster.label.tracking.points import PointTracker
+from hamster.label.tracking.silhouette import Silhouettes
 from hamster.label.tracking.stretch import steady_stretch
 from hamster.path import Gripper
 
@@ -25,14 +26,16 @@ LEAST_FRAMES = 4
 CAMERA_MOVES = 0.5  # of a typical frame that differs from the background
 
 
-def track_gripper(clip: Clip, tracker: PointTracker, click: Click | None = None) -> Track | str:
+def track_gripper(
+    clip: Clip, tracker: PointTracker, click: Click | None = None, shapes: Silhouettes | None = None
+) -> Track | str:
     """The track of what moves, from the first frame on, or why there is none.
 
     The score is 0 before the arm has come into view, and from where it has left for good.
     """
     if len(clip) < LEAST_FRAMES:
         return f"{len(clip)} frames; at least {LEAST_FRAMES} are needed to tell what moves"
-    tip = follow_gripper(clip, tracker, click)
+    tip = follow_gripper(clip, tracker, click, shapes)
     if tip is None:
         return "nothing moves"
     if tip.unsteady > CAMERA_MOVES:
