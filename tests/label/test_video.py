@@ -99,6 +99,15 @@ class Sees:
         return [hand_at(np.array([(u[low].min() + u[low].max()) / 2, v.max()]) / [width, height], palm=24 / height)]
 
 
+def test_frames_before_the_arm_has_come_are_left_out_and_counted():
+    scene = pick_and_place()
+    empty = np.median(scene.frames, axis=0).astype(np.uint8)
+    empty[170:185, 90:105] = scene.frames[0, 170:185, 90:105]
+    labelled = label_video(episode(np.concatenate([np.repeat(empty[None], 20, 0), scene.frames])), "tracking")
+    assert 20 <= labelled.left_out["not_yet_in_view"] <= 26
+    assert len(labelled.labels) + sum(labelled.left_out.values()) == 20 + len(scene.frames)
+
+
 def test_auto_takes_hands_where_there_are_any():
     scene = pick_and_place()
     assert label_video(episode(bare_armed(scene.frames)), detector=Sees()).how.method == "hands"

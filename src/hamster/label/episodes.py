@@ -47,7 +47,8 @@ REASONS = {
     "of_one_colour": "with an image of one colour",
     "not_calibrated": "without a calibration",
     "without_words": "without words",
-    "unsure": "in which nobody can tell where the tool is",
+    "not_yet_in_view": "before the tool has come into view",
+    "no_longer_in_view": "after the tool has left the view",
     "out_of_view": "from which on the tool is out of view",
 }
 """Why frames are left out: as counted, and in words."""
