@@ -5,9 +5,11 @@ import pytest
 
 from hamster.data import Episode, Observation, Provenance, View
 from hamster.geometry import Camera, inverse, look_at, pose
+from hamster.label.episodes import pack, unpack
 from hamster.label.how import Abstained
 from hamster.label.nothing_shown import colour_name, is_one_colour, why_nothing_is_shown
 from hamster.label.one import Options, label_item
+from hamster.path import Gripper
 from tests.label.made import image
 
 STEPS = 20
@@ -131,3 +133,18 @@ def test_frames_without_an_image_or_a_calibration_are_left_out_and_counted():
     assert labelled.episode.gripper.tolist() == [1.0] * 8 + [0.0] * 7
     nothing = replace(partly, observations=[replace(o, views={}) for o in partly.observations])
     assert "no camera has an image" in label_item(nothing, Options()).reason
+
+
+def test_a_gripper_that_nobody_can_read_gives_paths_without_events(tmp_path):
+    known = label_item(episode(), Options())
+    unknown = label_item(replace(episode(), gripper=None), Options())
+    assert all((label.path.gripper == Gripper.UNKNOWN).all() for label in unknown.labels)
+    ends = [
+        (labelled.labels[t].path.uv[0], labelled.labels[t].path.uv[-1]) for labelled in (known, unknown) for t in (0, 9)
+    ]
+    assert np.allclose(ends[:2], ends[2:])
+    for name, data in pack(unknown, "ep-0").items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    read = unpack(tmp_path, [name for name in pack(unknown, "ep-0") if not name.startswith("drawn")])
+    assert read.episode.gripper is None and np.allclose(read.episode.tool_poses_world[:, :3, 3], TIPS)

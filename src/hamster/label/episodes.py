@@ -149,7 +149,9 @@ def label_episode(episode: Episode, camera: str | Choice | None, epsilon: float)
     Raises:
         ValueError: if the robot was not recorded, there is no such camera, or an image cannot be read.
     """
-    poses, opening = _recorded(episode)
+    poses = episode.tool_poses_world
+    if poses is None:
+        raise ValueError("the robot's tool poses were not recorded; paths cannot be projected")
     observations = at_hand(episode.observations)
     episode = replace(episode, observations=observations)
     choice = camera if isinstance(camera, Choice) else choose_camera(episode, camera)
@@ -169,7 +171,7 @@ def label_episode(episode: Episode, camera: str | Choice | None, epsilon: float)
         return Abstained(provenance.file or provenance.source, _why_no_frame(name, total, without, views))
     seen_by = _filled(lenses)
     why = why_nothing_is_shown(poses[frames, :3, 3], [seen_by[t] for t in frames])
-    events = recorded_events(episode, opening)
+    events = recorded_events(episode)
     if not why and np.ptp(poses[:, :3, 3], axis=0).max() < STILL_M and not [frame for frame, _ in events if frame >= 0]:
         why = "the tool does not move, and its gripper neither opens nor closes"
     if why:
@@ -197,9 +199,10 @@ def shown(labelled: LabelledEpisode, without: Mapping[str, Collection[int]]) -> 
     return kept
 
 
-def recorded_events(episode: Episode, opening: NDArray[np.float64]) -> list[tuple[int, Gripper]]:
+def recorded_events(episode: Episode) -> list[tuple[int, Gripper]]:
     """(frame, new state) as the robot recorded it, with (-1, CLOSED) first if it has something to begin with."""
-    return with_start(_events(episode, opening), opening)
+    opening = episode.gripper
+    return [] if opening is None else with_start(_events(episode, opening), opening)
 
 
 def is_absent(episode: Episode) -> bool:
@@ -337,12 +340,6 @@ def _filled(lenses: Sequence[Camera | None]) -> list[Camera]:
     return filled
 
 
-def _recorded(episode: Episode) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    if episode.tool_poses_world is None or episode.gripper is None:
-        raise ValueError("the robot's tool poses or its gripper were not recorded; paths cannot be projected")
-    return episode.tool_poses_world, episode.gripper
-
-
 def _events(episode: Episode, opening: NDArray[np.float64]) -> list[tuple[int, Gripper]]:
     """From the commands where the source recorded them, else from the measured opening."""
     if episode.keyposes is not None:
@@ -357,7 +354,9 @@ def _robot(episode: Episode) -> dict[str, NDArray[Any]]:
     """What the robot did; nothing where that was not recorded."""
     if episode.tool_poses_world is None:
         return {}
-    poses, opening = _recorded(episode)
+    poses, opening = episode.tool_poses_world, episode.gripper
+    if opening is None:
+        return {"tool_poses_world": poses}
     commanded = is_open(_events(episode, opening), opening)
     keyposes = episode.keyposes or find_keyposes(poses, commanded)
     touches = {} if keyposes.touches is None else {"keypose_touches": keyposes.touches}

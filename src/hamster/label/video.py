@@ -117,7 +117,7 @@ def _by_tracking(
     if isinstance(track, Track):
         track = track.spread(step, len(episode.observations))
     if isinstance(track, Track) and episode.gripper is not None:  # what was recorded need not be guessed
-        track = replace(track, events=recorded_events(episode, episode.gripper))
+        track = replace(track, events=recorded_events(episode))
     return _finish(video, track, How("tracking", None, tracker.name, tracker.version))
 
 
