@@ -31,6 +31,7 @@ from hamster.path.simplify import EPSILON
 VideoMethod = Literal["auto", "hands", "tracking"]
 PROBES = 16  # frames in which hands are looked for, to see where in the image they are
 HANDS_SIDE_PX = 256  # of the small frames' longer side: fingers are small, and finding them takes longer anyway
+PANEL_FRAMES = 8  # tell whether the film shows several pictures side by side
 HANDS_SHARE = 0.15  # of them with a hand in one place, at least: one sight proves nothing
 DEFAULT_FPS = 30.0
 TRACKED_FPS = 15.0  # frames in between would tell nothing new about an arm, and cost as much again
@@ -108,7 +109,7 @@ def _by_tracking(
     click = episode.provenance.extra.get("click")
     if click is not None:
         click = (round(click[0] / step), *click[1:])
-    some = np.linspace(0, len(clip) - 1, min(PROBES, len(clip))).round().astype(int)
+    some = np.linspace(0, len(clip) - 1, min(PANEL_FRAMES, len(clip))).round().astype(int)
     track: Track | str
     if (films := len(panels(list(clip.rgb[some])))) > 1:
         track = f"{films} pictures in one film; a crop noted beside the video says which one is meant"

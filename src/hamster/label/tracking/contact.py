@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,7 +124,8 @@ def smooth_speed(px: Array, fps: float) -> Array:
 def _looks(frames: list[int], masks: Sequence[NDArray[np.bool_]], patch: tuple[slice, slice]) -> list[int]:
     """A few of these frames, in which nothing hides the patch."""
     some = frames[:: max(1, len(frames) // (2 * LOOKS))]
-    return [t for t in some if masks[t][patch].mean() < HIDDEN][:LOOKS]
+    clear = (t for t in some if (part := masks[t][patch]).size * HIDDEN > np.count_nonzero(part))
+    return list(islice(clear, LOOKS))
 
 
 def _patch(clip: Clip, centre: Array) -> tuple[slice, slice]:

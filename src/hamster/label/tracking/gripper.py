@@ -83,7 +83,7 @@ def _present(clip: Clip, moving: list[Mask], arm: list[Mask], ends: Array, px: A
     """
     margin, reach = MARGIN * clip.long_px, AT_TIP * clip.long_px
     inside = ((px >= margin) & (px <= clip.size_px - 1 - margin)).all(-1)
-    areas = np.array([mask.mean() for mask in moving])
+    areas = np.array([np.count_nonzero(mask) / mask.size for mask in moving])
     large = areas >= max(LEAST, SPECK * _typical(areas))
     free = not any(_at_border(mask) for mask in moving)
     comes_in = np.array([free or _at_border(m) or bool((m & a).any()) for m, a in zip(moving, arm, strict=True)])

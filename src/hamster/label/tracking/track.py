@@ -42,7 +42,10 @@ def track_gripper(
         return f"the camera moves: {tip.unsteady:.0%} of a typical frame differs from the background"
     if click is None and not tip.one_entry:
         return "what moves comes in over several sides of the image: which of its ends is the tip?"
-    if click is None and (looming := float(np.quantile([mask.mean() for mask in tip.moving], 0.9))) > LOOMING:
+    if (
+        click is None
+        and (looming := float(np.quantile([np.count_nonzero(mask) / mask.size for mask in tip.moving], 0.9))) > LOOMING
+    ):
         return f"what moves fills {looming:.0%} of the image: too near to tell which part of it is the tip"
     if click is None and (agree := float(tip.score.mean())) < SURE / 2:
         return f"{DISAGREE} (score {agree:.2f}, needed {SURE})" if agree else UNCONFIRMED
