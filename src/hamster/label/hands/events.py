@@ -83,7 +83,7 @@ def hand_events(clip: Clip, motion: Motion) -> list[Sign] | str:
     if len(moments) > 2:
         return f"{len(moments)} changes where the hand has been: more than one thing is moved, or one more than once"
     taken, put = moments
-    if _stood_out(found, taken) < 0 or _stood_out(found, put) > 0:
+    if _stood_out(found, taken) < 0 and _stood_out(found, put) > 0:
         return "where the hand has been things change, but none leaves its place first and arrives at another then"
     return [_sign(taken, motion, Gripper.CLOSED), _sign(put, motion, Gripper.OPEN)]
 
@@ -162,7 +162,7 @@ def _at_one_place(found: Changes, moments: list[Moment], motion: Motion) -> list
             events: Sequence[Event] = ((int(grasp[0]), Gripper.CLOSED), (int(release[0]), Gripper.OPEN))
             return [Sign(event, middle) for event in events]
     if sum(_stood_out(found, m) * m.palms for m in moments) > 0:
-        return [_sign(max(moments, key=lambda m: m.palms), motion, Gripper.CLOSED)]
+        return [_sign(moments[0], motion, Gripper.CLOSED)]
     return "something is put down that was not seen to be taken"
 
 

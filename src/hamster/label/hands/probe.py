@@ -19,7 +19,7 @@ from hamster.label.tracking.opencv import opencv
 from hamster.label.tracking.silhouette import Mask, Silhouettes, entry, silhouettes, tips
 
 LOOKS = 8  # at most, all over the video,
-FIRST = 3  # of which so many without a hand are enough,
+FIRST = 2  # of which so many without a hand are enough,
 HITS = 2  # and so many with one are needed
 CLOSE_UP = 0.6  # of a picture's longer side, around the far end of what moves: in less, grippers look like hands
 LEAST_PX = 80  # of a close look's side
