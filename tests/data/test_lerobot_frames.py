@@ -1,11 +1,13 @@
 """Which image a row of a LeRobot dataset has: its own, or none."""
 
+import io
 import json
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from hamster.data.lazy import without_image
 from hamster.data.lerobot import LeRobot
@@ -75,6 +77,68 @@ def test_rows_that_count_another_time_are_matched_by_their_numbers_and_it_is_sai
 def test_times_that_contradict_the_numbers_show_nothing(tmp_path):
     folder = write_dataset(tmp_path / "set", timestamps=lambda n: 1000 + np.arange(n) * 3 / FPS)
     assert pictures(LeRobot(folder)[1]) == [None] * 6
+
+
+@pytest.mark.parametrize("version", ["v3.0", "v2.1"])
+@pytest.mark.parametrize(
+    "times",
+    [lambda n: np.zeros(n), lambda n: np.arange(n)[::-1] / FPS, lambda n: 1.7e9 + np.arange(n) / FPS,
+     lambda n: np.arange(n) / (1.5 * FPS), lambda n: (np.arange(n) + 0.5) / FPS],
+    ids=["all zero", "backwards", "too large for 32 bits", "another rate", "between two frames"],
+)  # fmt: skip
+def test_rows_whose_times_do_not_go_on_or_share_a_frame_have_those_of_their_numbers(tmp_path, version, times):
+    folder = write_dataset(tmp_path / "set", version, timestamps=times)
+    for number, frames in enumerate((8, 6, 7)):
+        episode = LeRobot(folder)[number]
+        assert pictures(episode) == own(number, range(frames), frames)
+        assert "matched by frame_index" in episode.provenance.extra["notes"][0]
+
+
+def test_times_that_do_not_go_on_are_refused_where_no_numbers_help(tmp_path):
+    folder = write_dataset(tmp_path / "set", "v2.1", timestamps=np.zeros)
+    file = folder / "data/chunk-000/episode_000000.parquet"
+    pq.write_table(pq.read_table(file).drop_columns(["frame_index"]), file)
+    assert "times of the rows do not increase at frame 1" in LeRobot(folder)[0].reason
+
+
+def test_few_rows_take_no_frame_of_the_episode_before(tmp_path):
+    """Rows 0.8 s apart, a little early, in a video of ten frames a second."""
+    folder = write_dataset(tmp_path / "set", lengths=(3, 3), shown=[range(20), range(20)],
+                           timestamps=lambda n: 0.8 * np.arange(n) - 0.3)  # fmt: skip
+    assert pictures(LeRobot(folder)[1]) == [None, (1, 5), (1, 13)]
+
+
+def test_a_camera_with_depth_is_left_out_beside_one_with_colours(tmp_path):
+    def depth(n):
+        buffer = io.BytesIO()
+        Image.fromarray(np.arange(32 * 48, dtype=np.uint16).reshape(32, 48) * 30).save(buffer, "PNG")
+        return {WRIST: [{"bytes": buffer.getvalue(), "path": None}] * n}
+
+    folder = write_dataset(tmp_path / "set", "v2.1", images="parquet", keys=(WRIST, FRONT), extra=depth)
+    episode = LeRobot(folder)[0]
+    assert set(episode.observations[0].views) == {"front"}
+    assert episode.provenance.extra["notes"] == ["camera wrist holds depth, no colours: it is not used"]
+
+
+def test_images_of_another_shape_than_the_calibration_are_refused(tmp_path):
+    """By EXIF these images stand upright, and are not those that info.json declares."""
+
+    def turned(n):
+        return {FRONT: [{"bytes": png(np.rot90(picture(0, i))), "path": None} for i in range(n)]}
+
+    episode = LeRobot(write_dataset(tmp_path / "set", "v2.1", images="parquet", extra=turned))[0]
+    with pytest.raises(ValueError, match="front was calibrated for images of 48 x 32, but that of frame 2 has 32 x 48"):
+        episode.observations[2]
+
+
+@pytest.mark.parametrize("number", [0.5, np.nan])
+def test_the_number_of_a_task_is_whole(tmp_path, number):
+    folder = write_dataset(tmp_path / "set", "v2.1")
+    file = folder / "data/chunk-000/episode_000000.parquet"
+    table = pq.read_table(file)
+    at = table.column_names.index("task_index")
+    pq.write_table(table.set_column(at, "task_index", pa.array([number] * len(table))), file)
+    assert LeRobot(folder)[0].reason == f"task_index is {number} at frame 0, no whole number"
 
 
 def test_a_video_may_have_more_frames_than_rows_or_other_cameras_have(tmp_path):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hamster.data.lerobot import LeRobot
 from hamster.data.rlds import Rlds
-from hamster.data.robots import RECORDED_FROM_TOOL, UNKNOWN_GRIPPER, GripperScale, infer_gripper_scale
+from hamster.data.robots import NO_GRIPPER, RECORDED_FROM_TOOL, UNKNOWN_GRIPPER, GripperScale, infer_gripper_scale
 from hamster.geometry import inverse, matrix_from_quaternion, quaternion_from_matrix
 from tests.data import lerobot_files, rlds_files
 
@@ -182,6 +184,71 @@ def test_a_signal_outside_its_scale_is_unknown_and_never_clipped():
     assert scale.opening([0, 80]) is None and scale.opening([-0.2, 1]) is None and scale.opening([np.nan]) is None
 
 
+def test_a_gripper_that_opens_and_closes_within_a_small_part_of_its_scale_is_in_another_unit():
+    turns = np.repeat([1.0, 0.0, 1.0], 7)
+    for closed, full in ((0, 100), (100, 0), (0, 255), (0, 12.5)):
+        scale = GripperScale(closed, full)
+        assert scale.opening(turns) is None
+    closed_with_noise = np.random.default_rng(0).uniform(0, 0.05, 40)
+    assert GripperScale(0, 1).opening(closed_with_noise) is not None
+    assert GripperScale(0, 1).opening(np.zeros(9)) is not None and GripperScale(0, 1).opening(turns) is not None
+
+
+def _lerobot_with_grippers(folder, signals, version="v3.0", name="gripper_opening"):
+    names = [*lerobot_files.STATE[:7], name]
+    lengths = tuple(len(signal) for signal in signals)
+    states_of = iter(signals)
+
+    def in_order(n):
+        signal = next(states_of, signals[0])
+        return np.c_[lerobot_files.tips(n), np.tile([0.0, 1, 0, 0], (n, 1)), np.resize(signal, n)]
+
+    return lerobot_files.write_dataset(folder, version, lengths=lengths, states=in_order, names=names)
+
+
+@pytest.mark.parametrize("version", ["v3.0", "v2.1"])
+@pytest.mark.parametrize("broken", [1e9, 100.0, 0.08, np.nan, np.inf])
+def test_one_episode_in_another_unit_costs_the_others_nothing(tmp_path, version, broken):
+    opening = np.array([1.0, 1, 1, 1, 0, 0, 0, 0])
+    other = np.where(opening > 0, broken, 0.0)
+    source = LeRobot(_lerobot_with_grippers(tmp_path / "set", [opening, opening, other, opening], version))
+    for good in (0, 1, 3):
+        assert source[good].gripper.tolist() == opening.tolist()
+    assert getattr(source[2], "gripper", None) is None
+
+
+@pytest.mark.parametrize("row", [6, 7, 9])
+def test_one_episode_with_rows_of_another_length_costs_the_others_nothing(tmp_path, row):
+    folder = lerobot_files.write_dataset(tmp_path / "set", "v2.1")
+    file = folder / "data/chunk-000/episode_000001.parquet"
+    table = pq.read_table(file)
+    rows = [[*values, 0.0, 0.0][:row] for values in table["observation.state"].to_pylist()]
+    pq.write_table(table.set_column(0, "observation.state", pa.array(rows, pa.list_(pa.float32()))), file)
+    source = LeRobot(folder)
+    assert source[0].gripper is not None and source[2].gripper is not None
+    if row < 8:
+        assert "'observation.state' has" in source[1].reason
+
+
+def test_a_part_of_a_column_that_is_not_what_is_needed_is_one_line(tmp_path):
+    folder = lerobot_files.write_dataset(tmp_path / "set")
+    for robot in (
+        {"tool_position": "observation.state[7:10]"},
+        {"tool_position": "observation.state[0:4]"},
+        {"tool_rotation": "observation.state[3:7]", "rotation": "euler_xyz"},
+        {"gripper": "observation.state[20]"},
+    ):
+        (folder / "meta/cameras.json").write_text(json.dumps({"robot": robot}))
+        reason = LeRobot(folder)[0].reason
+        assert reason.startswith("column 'observation.state' has 8 numbers in a row, of which") and "\n" not in reason
+
+
+def test_a_gripper_without_a_name_that_is_known_is_noted(tmp_path):
+    folder = lerobot_files.write_dataset(tmp_path / "set", names=[*lerobot_files.STATE[:7], "gripper"])
+    episode = LeRobot(folder)[0]
+    assert episode.gripper is None and episode.provenance.extra["notes"] == [NO_GRIPPER]
+
+
 @pytest.mark.parametrize("name", ["gripper_open", "gripper_closed", "gripper_width"])
 @pytest.mark.parametrize("unit", [1, 0.08, 85, 100, 255, 1000])
 def test_a_gripper_in_any_unit_opens_and_closes_at_the_same_frames(tmp_path, name, unit):
@@ -201,7 +268,7 @@ def test_statistics_of_the_dataset_count_and_what_leaves_them_is_unknown(tmp_pat
     folder = lerobot_files.write_dataset(tmp_path / "set")  # openings 0 and 1
     stats = {"observation.state": {"min": [0] * 7 + [0], "max": [1] * 7 + [100]}}
     (folder / "meta" / "stats.json").write_text(json.dumps(stats))
-    assert LeRobot(folder)[0].gripper.max() == pytest.approx(0.01)
+    assert LeRobot(folder)[0].gripper is None  # shares among percent
     stats["observation.state"]["max"][7] = 0.08
     (folder / "meta" / "info.json").touch()
     (folder / "meta" / "stats.json").write_text(json.dumps(stats))

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hamster.label import gripper_events
+from hamster.label.gripper import with_start
 from hamster.path import Gripper
 
 C, O = Gripper.CLOSED, Gripper.OPEN  # noqa: E741
@@ -49,3 +50,9 @@ def test_events_alternate_in_order(signal):
     assert frames == sorted(set(frames)) and all(0 <= f < len(signal) for f in frames)
     assert all(a is not b for a, b in itertools.pairwise(states))
     assert all(s in (C, O) for s in states)
+
+
+def test_a_gripper_that_stays_half_open_is_not_known_to_be_closed():
+    assert with_start([], [0.5] * 9) == with_start([], [0.45, 0.44, 0.46]) == []
+    assert with_start([], [0.1] * 9) == [(-1, C)] and with_start([], [1.0] * 9) == []
+    assert with_start([(4, O)], [0.4] * 4 + [1.0] * 4) == [(-1, C), (4, O)]  # it held something

@@ -32,12 +32,20 @@ TOLERANCE = 0.05  # of a scale: by so much a sensor may overshoot its ends
 SMALLEST_WIDTH_M = 0.005  # a gripper that opens by less is no gripper, or does not move
 LARGEST_WIDTH_M = 0.2  # numbers up to here are metres, and no shares of an opening
 FULL_SCALES = (100.0, 255.0, 1000.0)  # percent, a byte, per mille
+LARGEST = 1e5  # counts of 16 bits are smaller: whatever is larger is no gripper's
+SMALL_SHARE = 0.1  # of the opening: who goes from one end of so little to the other and back is in another unit
+NOISE = 0.003  # of the opening
 
 UNKNOWN_GRIPPER = (
     "the gripper's signal is in no unit that is known, or leaves its scale: there are no gripper events; a LeRobot set "
     "may say `open` and `closed` in meta/cameras.json"
 )
 """Note (`extra["notes"]`) of an episode whose gripper was recorded, and cannot be read."""
+
+NO_GRIPPER = (
+    "no column is known to be the gripper: there are no gripper events; a LeRobot set may name it in cameras.json"
+)
+"""Note of an episode whose tool was recorded, and perhaps its gripper under a name that may mean several things."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +60,26 @@ class GripperScale:
     open: float
 
     def opening(self, signal: ArrayLike) -> Array | None:
-        """Convert a signal (T,) to openings (T,), 0 closed to 1 open; None if it leaves the scale, so is in another."""
+        """Convert a signal (T,) to openings (T,), 0 closed to 1 open; None if it is in another scale.
+
+        So it is if it leaves this one, or opens and closes within a small part of it: shares are no percent.
+        """
         share = (np.asarray(signal, np.float64) - self.closed) / (self.open - self.closed)
         if not ((share >= -TOLERANCE) & (share <= 1 + TOLERANCE)).all():
             return None
+        if _moves_within_little(share) or _moves_within_little(1 - share):
+            return None
         return np.asarray(share.clip(0, 1))
+
+
+def _moves_within_little(share: Array) -> bool:
+    """Whether a signal (T,) goes between two levels, a few times and as grippers do, of which the higher is small."""
+    low, high = float(share.min(initial=np.inf)), float(share.max(initial=-np.inf))
+    if not (NOISE < high <= SMALL_SHARE and high - low > high / 2):
+        return False
+    level = (share - low) / (high - low)
+    turns = int((np.diff(level > 0.5) != 0).sum())
+    return bool((np.abs(level - 0.5) > 0.3).mean() > 0.8) and turns <= max(1, len(share) // 8)
 
 
 def infer_gripper_scale(
@@ -76,7 +99,7 @@ def infer_gripper_scale(
     Returns:
         None if the numbers do not tell: a gripper that hardly moves, or values that are not finite.
     """
-    if not (np.isfinite([low, high]).all() and low <= high):
+    if not (np.isfinite([low, high]).all() and low <= high and max(-low, high) <= LARGEST):
         return None
     scale = _width_scale(high) if is_width else _full_scale(low, high)
     if scale is None or scale.closed == scale.open:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from hamster.path import Gripper
 
 HYSTERESIS = 0.15  # of the full opening: more than sensor noise, less than closing on anything but the widest thing
+CLOSED = 0.3  # of the full opening: a gripper that never is farther open is closed
 STILL = 0.05  # fingers that moved by less have not moved
 
 
@@ -65,7 +66,12 @@ def is_open(events: Sequence[tuple[int, Gripper]], opening: ArrayLike) -> NDArra
 
 
 def with_start(events: Sequence[tuple[int, Gripper]], opening: ArrayLike) -> list[tuple[int, Gripper]]:
-    """The events, after a (-1, CLOSED) if the gripper, with the opening (T,), is closed to begin with."""
+    """The events, after a (-1, CLOSED) if the gripper, with the opening (T,), is closed to begin with.
+
+    One that stays half open all the time may hold something, or may not: nothing is known of it.
+    """
+    if not events and np.max(np.asarray(opening, np.float64)) > CLOSED:
+        return []
     if is_open(events, opening)[0] or (events and events[0][0] == 0):
         return list(events)
     return [(-1, Gripper.CLOSED), *events]

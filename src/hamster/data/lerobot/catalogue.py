@@ -101,7 +101,10 @@ class Catalogue:
         """The episode at a place in the list; ValueError if the list is damaged there."""
         try:
             return self._v3_entry(index) if self.is_v3 else self._v2_entry(self._rows[index])
-        except (KeyError, TypeError, AttributeError) as error:
+        except KeyError as error:
+            what = f"lacks {error.args[0]}" if not str(error.args[0]).startswith("Field") else error.args[0]
+            raise ValueError(f"the list of episodes is damaged at number {index}: {what}") from None
+        except (TypeError, AttributeError) as error:
             raise ValueError(f"the list of episodes is damaged at number {index}: {error!r}") from None
 
     @cached_property

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,14 @@ from numpy.typing import NDArray
 
 from hamster.data.lerobot.catalogue import Catalogue, catalogue, inside
 from hamster.data.lerobot.columns import numbers, read_table
+from hamster.data.robots import LARGEST_WIDTH_M
 from hamster.data.text import decode_text, lines_of
 
 Array = NDArray[np.float64]
 MAX_FILES = 64  # that are looked into, spread over the dataset
 MAX_STATS_BYTES = 256 << 20
+FAR = 10.0  # times as far from zero as most episodes get
+EPISODE = "episode_index"
 
 
 def column_extent(described: Catalogue, column: str) -> tuple[Array, Array] | None:
@@ -30,9 +35,16 @@ def _extent(folder: str, written_ns: int, column: str) -> tuple[Array, Array] | 
     described = catalogue(folder, written_ns)
     extents = [extent for extent in _stated(described.folder, column) if extent is not None]
     extents = extents or list(_measured(described, column))
-    if not extents:
-        return None
-    return np.min([low for low, _ in extents], 0), np.max([high for _, high in extents], 0)
+    return _together(extents) if extents else None
+
+
+def _together(extents: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """The extent over all episodes or files, without those few that are in another unit than most, or broken."""
+    lows, highs = np.array([low for low, _ in extents]), np.array([high for _, high in extents])
+    reach = np.maximum(np.abs(lows), np.abs(highs))
+    usual = np.median(reach, 0)
+    counts = (reach <= FAR * usual) | (usual <= LARGEST_WIDTH_M)
+    return np.where(counts, lows, np.inf).min(0), np.where(counts, highs, -np.inf).max(0)
 
 
 def _stated(folder: Path, column: str) -> list[tuple[Array, Array] | None]:
@@ -68,9 +80,27 @@ def _measured(described: Catalogue, column: str) -> list[tuple[Array, Array]]:
     extents = []
     for file in files:
         try:
-            values = numbers(read_table(inside(described.folder, file), [column]), column)
-        except (ValueError, KeyError, OSError):
+            table = read_table(inside(described.folder, file), [column, EPISODE])
+        except (ValueError, OSError):
             continue  # says what is wrong when that episode is read
-        if values.size and np.isfinite(values).all():
+        extents += _of_episodes(table, column)
+    shapes = Counter(low.shape for low, _ in extents)
+    return [extent for extent in extents if extent[0].shape == shapes.most_common(1)[0][0]]
+
+
+def _of_episodes(table: Any, column: str) -> list[tuple[Array, Array]]:
+    """Per episode in a table the extent of its finite rows; none of those whose values are no numbers."""
+    if column not in table.column_names or not len(table):
+        return []
+    whose = table[EPISODE].to_numpy() if EPISODE in table.column_names else np.zeros(len(table))
+    starts = [0, *(np.flatnonzero(whose[1:] != whose[:-1]) + 1).tolist(), len(table)]
+    extents = []
+    for start, stop in pairwise(starts):
+        try:
+            values = numbers(table.slice(start, stop - start), column)
+        except ValueError:
+            continue
+        values = values[np.isfinite(values).all(1)]
+        if values.size:
             extents.append((values.min(0), values.max(0)))
-    return extents if len({low.shape for low, _ in extents}) == 1 else []
+    return extents

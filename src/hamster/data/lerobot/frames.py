@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.data.images import decode_image, read_image
+from hamster.data.images import NotColourError, decode_image, read_image
 from hamster.data.lazy import LazyObservations
 from hamster.data.lerobot.catalogue import inside
 from hamster.data.lerobot.columns import read_table
@@ -21,7 +21,13 @@ from hamster.geometry import Camera
 
 Array = NDArray[np.float64]
 HALF = 0.51  # of a step: a row's time is rounded
+SAME_SHAPE = 0.05  # of the ratio of the sides: sides are rounded, and 4:3 is farther from 5:4
 Rgb = NDArray[np.uint8]
+
+
+def has_same_shape(size: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Return whether two sizes (width, height) are one up to scale."""
+    return abs(size[0] / size[1] / (other[0] / other[1]) - 1) <= SAME_SHAPE
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +42,8 @@ class VideoFrames:
         """The frames that belong to rows at these times.
 
         A row has the frame that is nearest to its time, if that is less than half a step away and lies in the
-        episode's window: videos lack frames, end early, and hold the frames of other episodes.
+        episode's window: videos lack frames, end early, and hold the frames of other episodes. How near a frame has to
+        be to the window follows from the video's own rate: rows may be few.
 
         Args:
             file: the video.
@@ -56,13 +63,20 @@ class VideoFrames:
         numbers = np.where(np.abs(shown_s[after] - times_s) < np.abs(shown_s[before] - times_s), after, before)
         at_s = shown_s[numbers]
         own = np.abs(at_s - times_s) <= half_s  # not for NaN
-        own &= (at_s >= window_s[0] - half_s) & (at_s < window_s[1] - half_s)
+        slack_s = HALF * min(step_s, float(np.median(np.diff(shown_s)))) if len(film) > 1 else half_s
+        own &= (at_s >= window_s[0] - slack_s) & (at_s < window_s[1] - slack_s)
         return cls(film, np.where(own, numbers, -1))
 
     @property
     def lacking(self) -> frozenset[int]:
         """The rows without an image."""
         return frozenset(np.flatnonzero(self.numbers < 0).tolist())
+
+    @property
+    def in_order(self) -> bool:
+        """Whether there are images, and each row that has one has its own, later than those of earlier rows."""
+        own = self.numbers[self.numbers >= 0]
+        return bool(len(own)) and bool((np.diff(own) > 0).all())
 
     def __getitem__(self, i: int) -> Rgb | None:
         return self.film.frame(int(self.numbers[i])) if self.numbers[i] >= 0 else None
@@ -80,6 +94,8 @@ class TableImages:
     @cached_property
     def _cells(self) -> list[Any]:
         table = read_table(inside(self.folder, self.data), [self.column], self.episode)
+        if self.column not in table.column_names:
+            raise ValueError(f"{self.data} lacks the column {self.column!r}, which meta/info.json declares")
         cells: list[Any] = table[self.column].to_pylist()
         return cells
 
@@ -88,6 +104,17 @@ class TableImages:
         """The rows without an image."""
         empty = ({"bytes": None, "path": None}, {"bytes": None}, None)
         return frozenset(i for i, cell in enumerate(self._cells) if cell in empty)
+
+    @cached_property
+    def is_depth(self) -> bool:
+        """Whether the first image has one channel of more than 8 bits, as depth has."""
+        try:
+            self[next(i for i in range(len(self._cells)) if i not in self.lacking)]
+        except NotColourError:
+            return True
+        except (StopIteration, ValueError, OSError):
+            pass  # says what is wrong when it is asked for
+        return False
 
     def __getitem__(self, i: int) -> Rgb | None:
         if i in self.lacking:
@@ -149,5 +176,10 @@ class Frames(LazyObservations):
         known = self.cameras.get(name)
         camera = known[i] if known is not None else None
         if camera is not None and (camera.width, camera.height) != (rgb.shape[1], rgb.shape[0]):
+            if not has_same_shape((camera.width, camera.height), (rgb.shape[1], rgb.shape[0])):
+                raise ValueError(
+                    f"camera {name} was calibrated for images of {camera.width} x {camera.height}, but that of frame "
+                    f"{i} has {rgb.shape[1]} x {rgb.shape[0]}: another shape, not only another scale"
+                )
             camera = camera.resized(rgb.shape[1], rgb.shape[0])
         return View(rgb, None, camera)

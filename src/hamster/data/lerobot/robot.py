@@ -55,11 +55,18 @@ class Signal:
     column: str
     take: Sequence[int] | slice
     meaning: Callable[[Array], Array]
+    count: int | None = None  # of numbers a row; None for any but none
 
     def read(self, columns: Mapping[str, Array]) -> Array:
         """ValueError if a value is missing or not finite."""
         if self.column not in columns:
             raise ValueError(f"there is no column {self.column!r}; name the robot's columns in {FILE}")
+        row = columns[self.column].shape[1]
+        taken, needed = len(_taken(self.take, row)), self.count or _fewest(self.take)
+        if taken < needed or (self.count is not None and taken != self.count):
+            raise ValueError(
+                f"column {self.column!r} has {row} numbers in a row, of which {taken} are meant, not {needed}"
+            )
         values = columns[self.column][:, self.take]
         broken = np.flatnonzero(~np.isfinite(values).all(1))
         if len(broken):
@@ -96,7 +103,10 @@ class GripperSignal:
         """Return the signal with a scale inferred from the column's smallest and largest values in the dataset."""
         if self.scale is not None or extent is None:
             return self
-        ends = np.stack(extent)[:, self.take]
+        row = np.stack(extent)
+        if len(_taken(self.take, row.shape[1])) < _fewest(self.take):
+            return self  # reading says what is wrong
+        ends = row[:, self.take]
         if self.is_width or ends.shape[1] > 1:  # a finger may go from 0 to -0.04
             crosses = (ends[0] <= 0) & (ends[1] >= 0)
             ends = np.stack([np.where(crosses, 0, np.abs(ends).min(0)), np.abs(ends).max(0)])
@@ -141,6 +151,16 @@ class Robot:
         return None if self.gripper is None else self.gripper.read(columns)
 
 
+def _taken(take: Sequence[int] | slice, row: int) -> Sequence[int]:
+    """Which of the numbers of a row are taken."""
+    return range(row)[take] if isinstance(take, slice) else [i for i in take if i < row]
+
+
+def _fewest(take: Sequence[int] | slice) -> int:
+    """How many numbers a row has to have at least, of those that are taken."""
+    return 1 if isinstance(take, slice) else len(take)
+
+
 def robot_of(
     features: Mapping[str, Mapping[str, Any]],
     described: Mapping[str, Any],
@@ -180,11 +200,11 @@ def _by_feature(keys: Sequence[str], features: Mapping[str, Mapping[str, Any]]) 
         if key.endswith(_DROID) and size[key] == 6:
             grip = next((k for k in keys if k == key.replace(_DROID, "gripper_position")), None)
             closed = GripperSignal(grip, slice(None), opens_upwards=False) if grip else None
-            return Robot(Signal(key, slice(0, 3), _as_is), Signal(key, slice(3, 6), _euler_xyz), closed)
+            return Robot(Signal(key, slice(0, 3), _as_is, 3), Signal(key, slice(3, 6), _euler_xyz, 3), closed)
         if _POSITION.fullmatch(key) and size[key] == 3:
             spins = (k for k in keys if _QUATERNION.fullmatch(k) and size[k] == 4 and _stem(k) == _stem(key))
-            spin = next((Signal(k, slice(None), matrix_from_quaternion) for k in spins), None)
-            return Robot(Signal(key, slice(None), _as_is), spin)
+            spin = next((Signal(k, slice(None), matrix_from_quaternion, 4) for k in spins), None)
+            return Robot(Signal(key, slice(None), _as_is, 3), spin)
     return Robot()
 
 
@@ -245,8 +265,8 @@ def _names(feature: Mapping[str, Any]) -> list[str]:
 
 
 def _as_described(robot: Robot, described: Mapping[str, Any]) -> Robot:
-    def signal(name: str, meaning: Callable[[Array], Array], old: Signal | None) -> Signal | None:
-        return old if name not in described else Signal(*column_of(str(described[name])), meaning)
+    def signal(name: str, meaning: Callable[[Array], Array], count: int, old: Signal | None) -> Signal | None:
+        return old if name not in described else Signal(*column_of(str(described[name])), meaning, count)
 
     kind = str(described.get("rotation", "quaternion_wxyz"))
     if kind not in ROTATIONS:
@@ -257,8 +277,8 @@ def _as_described(robot: Robot, described: Mapping[str, Any]) -> Robot:
     if "recorded_from_tool" in described:
         tool = _tool_of(described["recorded_from_tool"])
     return Robot(
-        signal("tool_position", _as_is, robot.position),
-        signal("tool_rotation", ROTATIONS[kind], robot.rotation),
+        signal("tool_position", _as_is, 3, robot.position),
+        signal("tool_rotation", ROTATIONS[kind], 4 if kind.startswith("quaternion") else 3, robot.rotation),
         _described_gripper(robot.gripper, described),
         tool,
     )

@@ -17,17 +17,16 @@ from hamster.data.lerobot import keypoints
 from hamster.data.lerobot.catalogue import Catalogue, Entry, catalogue, inside
 from hamster.data.lerobot.columns import column_names, numbers, read_table
 from hamster.data.lerobot.extents import column_extent
-from hamster.data.lerobot.frames import Absent, Frames, Images, TableImages, VideoFrames
+from hamster.data.lerobot.frames import Absent, Frames, Images, TableImages, VideoFrames, has_same_shape
 from hamster.data.lerobot.robot import Robot, robot_of
 from hamster.data.lerobot.sidecar import FILE, CameraEntry, example, read_sidecar, short_name
 from hamster.data.lerobot.words import SUBTASKS, read_words
 from hamster.data.records import Episode, Provenance
-from hamster.data.robots import UNKNOWN_GRIPPER
+from hamster.data.robots import NO_GRIPPER, UNKNOWN_GRIPPER
 from hamster.data.unreadable import Unreadable
 from hamster.geometry import Camera
 
 Array = NDArray[np.float64]
-SAME_SHAPE = 0.05  # of the ratio of the sides: sides are rounded, and 4:3 is farther from 5:4
 MAX_FRAMES = 1_000_000  # of an episode: nine hours
 _GROWS = ("total_", "splits")  # entries of meta/info.json that change when an episode is added
 ABSENT = "absent"  # `extra["images"]` of an episode whose videos were left out of the dataset
@@ -143,23 +142,29 @@ def _episode(found: Catalogue, entry: Entry) -> Episode:
     table = read_table(file, list(dict.fromkeys(named)), entry.number)
     frames = _checked_length(len(table), entry)
     columns = {name: numbers(table, name) for name in table.column_names}
-    clocks = _clocks(found, columns, frames)
-    times_s = clocks["timestamp"]
+    clocks = _clocks(found, entry, columns, frames)
+    times_s = next(iter(clocks.values()))
     poses, gripper = _finite(robot.poses(columns), "tool"), _finite(robot.opening(columns), "gripper")
     cameras = _cameras(calibrated, columns, frames)
     if not cameras and (marked := _from_keypoints(found, entry, file, poses)):
         poses, cameras = marked
     images, absent, clock = _images(found, entry, clocks)
+    depth = [name for name, of in images.items() if isinstance(of, TableImages) and of.is_depth]
+    if len(depth) < len(images):
+        images = {name: of for name, of in images.items() if name not in depth}
     instructions, parts = read_words(found, entry, times_s)
     task = (*instructions, *(part.text for part in parts))[0]
     extra = {"task": task, "episode": entry.number, "robot": robot_type}
     notes = list[str]()
     if clock != "timestamp":
-        notes.append(f"no image is shown at the rows' times: they were matched by {clock} / fps")
+        notes.append(f"the rows' times do not increase, or do not fit the images: matched by {clock} / fps")
+    notes += [f"camera {name} holds depth, no colours: it is not used" for name in depth if name not in images]
     if poses is not None and not cameras:
         notes.append(f"{FILE} {'names none of its cameras' if (found.folder / FILE).is_file() else 'is missing'}")
     if robot.gripper is not None and gripper is None:
         notes.append(UNKNOWN_GRIPPER)
+    if robot.gripper is None and poses is not None:
+        notes.append(NO_GRIPPER)
     return Episode(
         instructions=instructions,
         observations=Frames(images, cameras, poses, gripper, times_s - times_s[0]),
@@ -189,7 +194,7 @@ def _of_images(found: Catalogue, sidecar: Mapping[str, CameraEntry]) -> dict[str
     calibrated = {key: entry for key, entry in sidecar.items() if key in found.cameras}
     for key, entry in calibrated.items():
         width, height = _size(found, key).tolist()
-        if abs(entry.width / entry.height / (width / height) - 1) > SAME_SHAPE:
+        if not has_same_shape((entry.width, entry.height), (width, height)):
             raise ValueError(
                 f"{FILE}: {key} was calibrated for images of {entry.width} x {entry.height}, but they have "
                 f"{width:g} x {height:g}: another shape, not only another scale"
@@ -197,21 +202,27 @@ def _of_images(found: Catalogue, sidecar: Mapping[str, CameraEntry]) -> dict[str
     return calibrated
 
 
-def _clocks(found: Catalogue, columns: Mapping[str, Array], frames: int) -> dict[str, Array]:
-    """When each row (T,) was recorded, seconds: as it says itself, and, for rows that count another time, as numbered.
+def _clocks(found: Catalogue, entry: Entry, columns: Mapping[str, Array], frames: int) -> dict[str, Array]:
+    """When each row (T,) was recorded, seconds: as it says itself, and as numbered; only clocks that go on.
 
     Raises:
-        ValueError: if a time is not finite.
+        ValueError: if a time is not finite, or images are to be found by times, and these do not increase.
     """
     times_s = columns["timestamp"][:, 0] if "timestamp" in columns else np.arange(frames) / found.fps
     if not np.isfinite(times_s).all():
         raise ValueError("column 'timestamp' is not finite")
     clocks = {"timestamp": times_s}
     if "frame_index" in columns:
-        numbered_s = columns["frame_index"][:, 0] / found.fps
-        if np.ptp(times_s - numbered_s) < 0.5 / found.fps:  # else they contradict each other
-            clocks["frame_index"] = numbered_s
-    return clocks
+        clocks["frame_index"] = columns["frame_index"][:, 0] / found.fps
+    going = {clock: of for clock, of in clocks.items() if (np.diff(of) > 0).all()}
+    if not going and not entry.videos:
+        return {"timestamp": np.arange(frames) / found.fps}
+    if not going:
+        stuck = int(np.flatnonzero(~(np.diff(times_s) > 0))[0]) + 1
+        raise ValueError(
+            f"the times of the rows do not increase at frame {stuck}: which images belong to them is unknown"
+        )
+    return going
 
 
 def _checked_length(frames: int, entry: Entry) -> int:
@@ -260,15 +271,26 @@ def _from_keypoints(
 def _images(found: Catalogue, entry: Entry, clocks: Mapping[str, Array]) -> tuple[dict[str, Images], bool, str]:
     """Per camera where its images are; whether the dataset came without any video; and by which clock they are found.
 
-    The rows' own times count. Only where no row has an image by these, do their numbers.
+    The rows' own times count. Their numbers do only where the times do not go on, or do not fit: no row has an image by
+    these, or several share one although each has its own by its number.
     """
     absent = bool(entry.videos) and not (found.folder / "videos").is_dir()
-    for clock, times_s in clocks.items():
-        images = {short_name(key): _camera_images(found, entry, key, times_s, absent) for key in found.cameras}
-        films = [film for film in images.values() if isinstance(film, VideoFrames)]
-        if not films or any((film.numbers >= 0).any() for film in films):
-            return images, absent, clock
-    return images, absent, "timestamp"
+    by_clock = {
+        clock: {short_name(key): _camera_images(found, entry, key, times_s, absent) for key in found.cameras}
+        for clock, times_s in clocks.items()
+    }
+    films = {clock: [film for film in images.values() if isinstance(film, VideoFrames)]
+             for clock, images in by_clock.items()}  # fmt: skip
+    first, *others = by_clock
+    shown = [film for film in films[first] if (film.numbers >= 0).any()]
+    better = list[str]()
+    if shown and not all(film.in_order for film in shown):
+        better = [c for c in others if all(film.in_order and not film.lacking for film in films[c])]
+    elif films[first] and not shown:
+        same_rate = [c for c in others if np.ptp(clocks[c] - clocks[first]) < 0.5 / found.fps]  # else they contradict
+        better = [c for c in same_rate if any(film.in_order for film in films[c])]
+    clock = better[0] if better else first
+    return by_clock[clock], absent, clock
 
 
 def _camera_images(found: Catalogue, entry: Entry, key: str, times_s: Array, absent: bool) -> Images:

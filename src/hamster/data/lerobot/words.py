@@ -58,6 +58,9 @@ def read_words(found: Catalogue, entry: Entry, times_s: Array) -> tuple[tuple[st
 
 def _named(numbers_of: Array, texts: dict[int, str], what: str) -> list[str]:
     """(T,) texts by number; a number below 0 is no name."""
+    if not (numbers_of == numbers_of.round()).all():  # NaN is not, either
+        frame = int(np.flatnonzero(~(numbers_of == numbers_of.round()))[0])
+        raise ValueError(f"{what}_index is {numbers_of[frame]:g} at frame {frame}, no whole number")
     missing = [int(number) for number in np.unique(numbers_of) if number >= 0 and int(number) not in texts]
     if missing:
         raise ValueError(f"{what} {missing[0]} is not among the {len(texts)} of meta/{what}s")
