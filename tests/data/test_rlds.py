@@ -181,3 +181,19 @@ def test_real_bridge_episodes():
     assert (tools[:, 2, 2] < -0.6).all()  # a WidowX's gripper points down, more or less
     assert set(episodes[0].observations[0].views) == {"image_0", "image_1", "image_2"}
     assert all(e.gripper.min() >= 0 and e.gripper.max() <= 1 for e in episodes)
+
+
+def test_words_that_are_no_text_are_refused_and_not_mended(tmp_path):
+    features = {
+        "steps": {
+            "observation": {"image": image_feature()},
+            "language_instruction": text_feature(),
+        }
+    }
+    for words in (b"pick \xff it", b"pick \xed\xa0\x80 it"):
+        steps = {
+            "steps/observation/image": [picture(i) for i in range(2)],
+            "steps/language_instruction": [words] * 2,
+        }
+        dataset(tmp_path / words.hex(), [steps], features)
+        assert "steps/language_instruction is not UTF-8 text" in Rlds(tmp_path / words.hex())[0].reason

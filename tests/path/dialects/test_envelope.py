@@ -22,6 +22,10 @@ MARKS = [
     ('<think effort="high">', "</think>"),
     ("<thought>", "</thought>"),
     ("<reasoning>", "</reasoning>"),
+    ("<thinking_process>", "</thinking_process>"),
+    ("<internal_monologue>", "</internal_monologue>"),
+    ("<deliberation>", "</deliberation>"),
+    ("<draft>", "</draft>"),
     ("<REASONING>", "</REASONING>"),
     ("<seed:think>", "</seed:think>"),
     ("◁think▷", "◁/think▷"),
@@ -108,6 +112,18 @@ def test_the_thinking_of_a_dictionary(dialect, key):
     assert same(whole.replace("{}", f" {good} "), dialect)
     assert refused(whole.replace("{}", "I cannot find it."), dialect)
     assert "cut off: the thinking" in refused(f'{{"{key}": "Perhaps {draft} and th', dialect)
+
+
+@pytest.mark.parametrize("key", ["reasoning", "thinking", "explanation"])
+def test_thinking_beside_the_points_leaves_them_whole(key):
+    points = '"points": [{"point": [500, 250], "label": "0"}, {"point": [250, 750], "label": "1"}]'
+    draft = r"first [1, 2], then {\"point\": [3, 4]}"
+    for text in (
+        f'{{"{key}": "{draft}", {points}}}',
+        f'{{{points}, "{key}": "{draft}"}}',
+        f'[{{"point": [500, 250], "label": "0", "{key}": "{draft}"}}, {{"point": [250, 750], "label": "1"}}]',
+    ):
+        assert same(text, "gemini-robotics-er")
 
 
 @dialects

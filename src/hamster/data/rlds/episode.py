@@ -19,6 +19,7 @@ from hamster.data.rlds.example import Values, parse
 from hamster.data.rlds.features import Feature
 from hamster.data.rlds.robots import Robot, find_robot
 from hamster.data.robots import UNKNOWN_GRIPPER
+from hamster.data.text import decode_text
 
 STEPS, OBSERVATION, METADATA = "steps/", "steps/observation/", "episode_metadata/"
 MAX_STEPS = 100_000
@@ -144,12 +145,13 @@ def _words(
     """Phrasings of the whole episode and, in order, the words that hold for some of its steps only.
 
     Raises:
-        ValueError: if texts differ and there are not as many as steps: nobody knows which holds when.
+        ValueError: if a text is no UTF-8, or texts differ and there are not as many as steps: nobody knows which holds
+            when.
     """
     columns: list[list[str]] = []
     for name in layout.words:
         raw = _texts(example.get(name, []), layout.words[name])
-        texts = [text[:MAX_WORDS].decode("utf-8", "replace").strip(" \0\n") for text in raw]
+        texts = [decode_text(text, name)[:MAX_WORDS].strip(" \0\n") for text in raw]
         if name.startswith(STEPS) and len(texts) == steps:
             columns.append(texts)
             continue

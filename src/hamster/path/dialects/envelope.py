@@ -14,8 +14,8 @@ Span = tuple[int, int]
 MAX_SPANS = 100
 
 _THOUGHT = (
-    r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratch_?pad|analysis|rationale|(?:inner_)?monologue|"
-    r"chain_of_thought|cot)"
+    r"(?:(?:think(?:ing)?|thoughts?|reason(?:ing)?)(?:_?(?:process|trace|steps))?|reflection|scratch_?pad|analysis|"
+    r"rationale|(?:inner_|internal_)?monologue|chain_of_thought|cot|internal|deliberation|brainstorm(?:ing)?|draft)"
 )
 _LEFT, _RIGHT = r"(?:<|&lt;|\\u003c|＜|◁)(?:\||｜)?\s{0,4}", r"\s{0,4}(?:\||｜)?(?:>|&gt;|\\u003e|＞|▷)"
 # <think>, <thinking effort="high">, <seed:think>, ◁think▷, <|begin_of_thought|>, <|START_THINKING|>, [THINK],
@@ -132,7 +132,7 @@ def _without_thinking_keys(text: str) -> str:
             fail(text, f"cut off: the thinking from character {key.end()} on never ends; the text ends", len(text))
         quote = 2 if text[key.end()] == "\\" else 1
         start, end = value.start() + quote, value.end() - quote
-        parts += [text[at:start], FILLER * (end - start)]
+        parts += [text[at:start], " " * (end - start)]  # within its quotes, so that the dictionary stays whole
         at = end
     return "".join([*parts, text[at:]])
 
