@@ -1,7 +1,10 @@
 """Settings that all tests share."""
 
+import ctypes
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 from hamster.workers import ONE_THREAD
@@ -12,3 +15,30 @@ os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
 # No deadline: a loaded machine is not a failure. Examples are the same on every run.
 settings.register_profile("hamster", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("hamster")
+
+_LIBM = ctypes.CDLL("libm.so.6")
+
+
+def _process_state():
+    """What a test could leave to all later ones of its process without their knowing."""
+    return {
+        "scheduling policy": os.sched_getscheduler(0),
+        "niceness": os.getpriority(os.PRIO_PROCESS, 0),
+        "working folder": Path.cwd(),
+        "umask": _umask(),
+        "rounding mode": _LIBM.fegetround(),
+    }
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@pytest.fixture(autouse=True)
+def _leaves_the_process_as_it_was():
+    """Name the test that changes what later ones in the same process stand on."""
+    before = _process_state()
+    yield
+    assert _process_state() == before

@@ -25,7 +25,16 @@ def number_of(rgb):
     return round((float(np.median(rgb[-8:, -8:])) - 20) / 9)
 
 
-def encode(file, codec, frames=24, size=SIZE, pts=None, options=None, container="mp4", rotation=0):
+def encode(file, codec, **options):
+    """Writes a video; SVT-AV1 gives root's process real-time priority, with which it would starve all others."""
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        return _encoded(file, codec, **options)
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
+
+
+def _encoded(file, codec, frames=24, size=SIZE, pts=None, options=None, container="mp4", rotation=0):
     with av.open(str(file), "w", format=container) as out:
         stream = out.add_stream(codec, rate=30, options=options or {})
         stream.width, stream.height = size
