@@ -148,3 +148,10 @@ def test_a_gripper_that_nobody_can_read_gives_paths_without_events(tmp_path):
         (tmp_path / name).write_bytes(data)
     read = unpack(tmp_path, [name for name in pack(unknown, "ep-0") if not name.startswith("drawn")])
     assert read.episode.gripper is None and np.allclose(read.episode.tool_poses_world[:, :3, 3], TIPS)
+
+
+def test_images_of_several_sizes_are_one_line_that_names_the_camera():
+    images = [GROUND] * (STEPS - 1) + [np.kron(GROUND, np.ones((2, 2, 1), np.uint8))]
+    labelled = label_item(episode([CAMERA] * (STEPS - 1) + [CAMERA.resized(128, 96)], images), Options())
+    with pytest.raises(ValueError, match="camera front: an image has 128 x 96, the first 64 x 48; one size is needed"):
+        pack(labelled, "ep-0")

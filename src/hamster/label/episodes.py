@@ -400,6 +400,8 @@ def _seen(observations: Sequence[Observation]) -> tuple[dict[str, NDArray[Any]],
                 del kept[name]
             for name in kept:
                 view = observation.views[name]
+                if view.rgb.shape != first[name].rgb.shape:
+                    raise ValueError(_of_another_size(name, view, first[name]))
                 if name in writers:
                     writers[name].add(view.rgb)
                     view = replace(view, rgb=_NOTHING)
@@ -408,6 +410,13 @@ def _seen(observations: Sequence[Observation]) -> tuple[dict[str, NDArray[Any]],
         videos = {name: file.read_bytes() for name, file in files.items() if name in kept}
     arrays = [_view_arrays(name, views) for name, views in kept.items()]
     return {"time_s": np.array(times_s), **{key: value for each in arrays for key, value in each.items()}}, videos
+
+
+def _of_another_size(name: str, view: View, first: View) -> str:
+    (height, width), (first_height, first_width) = view.rgb.shape[:2], first.rgb.shape[:2]
+    return (
+        f"camera {name}: an image has {width} x {height}, the first {first_width} x {first_height}; one size is needed"
+    )
 
 
 def _view_arrays(name: str, views: Sequence[View]) -> dict[str, NDArray[Any]]:

@@ -48,10 +48,10 @@ class LeRobot:
         if not (self.folder / "meta" / "info.json").is_file():
             raise ValueError(f"no LeRobotDataset in {self.folder}: meta/info.json is missing; say lerobot:DIR")
         object.__setattr__(self, "_written_ns", (self.folder / "meta" / "info.json").stat().st_mtime_ns)
-        found = self._catalogue  # says now what is wrong with the whole
-        sidecar, described = read_sidecar(self.folder, found.features)
-        _of_images(found, sidecar)
-        robot_of(found.features, described, _robot_type(found))
+        dataset = self._catalogue  # says now what is wrong with the whole
+        sidecar, described = read_sidecar(self.folder, dataset.features)
+        _of_images(dataset, sidecar)
+        robot_of(dataset.features, described, _robot_type(dataset))
 
     @property
     def uri(self) -> str:
@@ -85,32 +85,32 @@ class LeRobot:
 
     def inputs(self, index: int) -> Inputs:
         """The files that hold the episode, its calibration, and what the dataset says of it."""
-        found = self._catalogue
-        entry = found.entry(range(len(self))[index])
-        name = f"{entry.data}#{entry.number}" if found.is_v3 else entry.data
+        dataset = self._catalogue
+        entry = dataset.entry(range(len(self))[index])
+        name = f"{entry.data}#{entry.number}" if dataset.is_v3 else entry.data
         videos = [film.file for film in entry.videos.values()]
-        files = [inside(found.folder, file) for file in dict.fromkeys([entry.data, *videos])]
-        info = {key: value for key, value in found.info.items() if not key.startswith(_GROWS)}
-        tasks = {number: text for number, text in found.tasks.items() if text in entry.tasks}
+        files = [inside(dataset.folder, file) for file in dict.fromkeys([entry.data, *videos])]
+        info = {key: value for key, value in dataset.info.items() if not key.startswith(_GROWS)}
+        tasks = {number: text for number, text in dataset.tasks.items() if text in entry.tasks}
         if len(set(tasks.values())) < max(1, len(set(entry.tasks))):
-            tasks = found.tasks
-        gripper = repr(_robot(found).gripper)  # whose unit follows from all episodes
+            tasks = dataset.tasks
+        gripper = repr(_robot(dataset).gripper)  # whose unit follows from all episodes
         facts = json.dumps([repr(entry), info, sorted(tasks.items()), gripper])
-        return Inputs(name, [*files, found.folder / FILE, found.folder / "meta" / SUBTASKS], facts)
+        return Inputs(name, [*files, dataset.folder / FILE, dataset.folder / "meta" / SUBTASKS], facts)
 
     @property
     def advice(self) -> str:
         """What is missing for its episodes to be projected, and how to supply it; "" if nothing is."""
-        found = self._catalogue
-        if (found.folder / FILE).is_file() or robot_of(found.features, {}).position is None:
+        dataset = self._catalogue
+        if (dataset.folder / FILE).is_file() or robot_of(dataset.features, {}).position is None:
             return ""
-        column_3d, columns_2d = keypoints.columns_of(list(found.features), found.cameras)
+        column_3d, columns_2d = keypoints.columns_of(list(dataset.features), dataset.cameras)
         if column_3d is not None and columns_2d:
             return ""
-        sides = {key: _size(found, key).astype(int).tolist() for key in found.cameras}
+        sides = {key: _size(dataset, key).astype(int).tolist() for key in dataset.cameras}
         return (
-            f"{found.folder / FILE} is missing: the dataset says where the tool is, but not where the cameras are, so "
-            "nothing can be projected, and the tip is tracked in the images. To project, write that file, with your "
+            f"{dataset.folder / FILE} is missing: the dataset says where the tool is, but not where the cameras are, "
+            "so nothing can be projected, and the tip is tracked in the images. To project, write that file, with your "
             "own numbers in the place of these; for a camera that moves, name the column with its 16 numbers per row:\n"
             f"{example(sides)}"
         )
@@ -120,39 +120,39 @@ class LeRobot:
 
         To be compared with a projection; what is out of view is outside [0, 1].
         """
-        found, entry = self._catalogue, self._catalogue.entry(range(len(self))[index])
-        file = inside(found.folder, entry.data)
-        column_3d, columns_2d = keypoints.columns_of(column_names(file), found.cameras)
+        dataset, entry = self._catalogue, self._catalogue.entry(range(len(self))[index])
+        file = inside(dataset.folder, entry.data)
+        column_3d, columns_2d = keypoints.columns_of(column_names(file), dataset.cameras)
         if column_3d is None:
             return {}
         table = read_table(file, [column_3d, *columns_2d.values()], entry.number)
         good = keypoints.on_gripper(keypoints.read_points(table[column_3d], 3, column_3d))
         return {
-            short_name(camera): keypoints.read_points(table[name], 2, name)[:, good].mean(1) / _size(found, camera)
+            short_name(camera): keypoints.read_points(table[name], 2, name)[:, good].mean(1) / _size(dataset, camera)
             for camera, name in columns_2d.items()
         }
 
 
-def _episode(found: Catalogue, entry: Entry) -> Episode:
-    file = inside(found.folder, entry.data)
-    sidecar, _ = read_sidecar(found.folder, found.features)
-    robot, robot_type = _robot(found), _robot_type(found)
-    calibrated = _of_images(found, sidecar)
+def _episode(dataset: Catalogue, entry: Entry) -> Episode:
+    file = inside(dataset.folder, entry.data)
+    sidecar, _ = read_sidecar(dataset.folder, dataset.features)
+    robot, robot_type = _robot(dataset), _robot_type(dataset)
+    calibrated = _of_images(dataset, sidecar)
     named = ["timestamp", "frame_index", *robot.columns, *(c for e in calibrated.values() for c in e.columns)]
     table = read_table(file, list(dict.fromkeys(named)), entry.number)
     frames = _checked_length(len(table), entry)
     columns = {name: numbers(table, name) for name in table.column_names}
-    clocks = _clocks(found, entry, columns, frames)
+    clocks = _clocks(dataset, entry, columns, frames)
     times_s = next(iter(clocks.values()))
     poses, gripper = _finite(robot.poses(columns), "tool"), _finite(robot.opening(columns), "gripper")
     cameras = _cameras(calibrated, columns, frames)
-    if not cameras and (marked := _from_keypoints(found, entry, file, poses)):
+    if not cameras and (marked := _from_keypoints(dataset, entry, file, poses)):
         poses, cameras = marked
-    images, absent, clock = _images(found, entry, clocks)
+    images, absent, clock = _images(dataset, entry, clocks)
     depth = [name for name, of in images.items() if isinstance(of, TableImages) and of.is_depth]
     if len(depth) < len(images):
         images = {name: of for name, of in images.items() if name not in depth}
-    instructions, parts = read_words(found, entry, times_s)
+    instructions, parts = read_words(dataset, entry, times_s)
     task = (*instructions, *(part.text for part in parts))[0]
     extra = {"task": task, "episode": entry.number, "robot": robot_type}
     notes = list[str]()
@@ -160,7 +160,7 @@ def _episode(found: Catalogue, entry: Entry) -> Episode:
         notes.append(f"the rows' times do not increase, or do not fit the images: matched by {clock} / fps")
     notes += [f"camera {name} holds depth, no colours: it is not used" for name in depth if name not in images]
     if poses is not None and not cameras:
-        notes.append(f"{FILE} {'names none of its cameras' if (found.folder / FILE).is_file() else 'is missing'}")
+        notes.append(f"{FILE} {'names none of its cameras' if (dataset.folder / FILE).is_file() else 'is missing'}")
     if robot.gripper is not None and gripper is None:
         notes.append(UNKNOWN_GRIPPER)
     if robot.gripper is None and poses is not None:
@@ -169,7 +169,7 @@ def _episode(found: Catalogue, entry: Entry) -> Episode:
         instructions=instructions,
         observations=Frames(images, cameras, poses, gripper, times_s - times_s[0]),
         provenance=Provenance(
-            source=f"lerobot:{found.folder.name}",
+            source=f"lerobot:{dataset.folder.name}",
             file=entry.data,
             sha256=_digest(str(file), file.stat().st_mtime_ns),
             extra=extra | ({"images": ABSENT} if absent else {}) | ({"notes": notes} if notes else {}),
@@ -180,20 +180,20 @@ def _episode(found: Catalogue, entry: Entry) -> Episode:
     )
 
 
-def _robot(found: Catalogue) -> Robot:
-    _, described = read_sidecar(found.folder, found.features)
-    return robot_of(found.features, described, _robot_type(found), partial(column_extent, found))
+def _robot(dataset: Catalogue) -> Robot:
+    _, described = read_sidecar(dataset.folder, dataset.features)
+    return robot_of(dataset.features, described, _robot_type(dataset), partial(column_extent, dataset))
 
 
-def _robot_type(found: Catalogue) -> str:
-    return str(found.info.get("robot_type") or "")
+def _robot_type(dataset: Catalogue) -> str:
+    return str(dataset.info.get("robot_type") or "")
 
 
-def _of_images(found: Catalogue, sidecar: Mapping[str, CameraEntry]) -> dict[str, CameraEntry]:
+def _of_images(dataset: Catalogue, sidecar: Mapping[str, CameraEntry]) -> dict[str, CameraEntry]:
     """Those of colour cameras; ValueError if one was calibrated for images of another shape than the dataset has."""
-    calibrated = {key: entry for key, entry in sidecar.items() if key in found.cameras}
+    calibrated = {key: entry for key, entry in sidecar.items() if key in dataset.cameras}
     for key, entry in calibrated.items():
-        width, height = _size(found, key).tolist()
+        width, height = _size(dataset, key).tolist()
         if not has_same_shape((entry.width, entry.height), (width, height)):
             raise ValueError(
                 f"{FILE}: {key} was calibrated for images of {entry.width} x {entry.height}, but they have "
@@ -202,21 +202,21 @@ def _of_images(found: Catalogue, sidecar: Mapping[str, CameraEntry]) -> dict[str
     return calibrated
 
 
-def _clocks(found: Catalogue, entry: Entry, columns: Mapping[str, Array], frames: int) -> dict[str, Array]:
+def _clocks(dataset: Catalogue, entry: Entry, columns: Mapping[str, Array], frames: int) -> dict[str, Array]:
     """When each row (T,) was recorded, seconds: as it says itself, and as numbered; only clocks that go on.
 
     Raises:
-        ValueError: if a time is not finite, or images are to be found by times, and these do not increase.
+        ValueError: if a time is not finite, or images are to be dataset by times, and these do not increase.
     """
-    times_s = columns["timestamp"][:, 0] if "timestamp" in columns else np.arange(frames) / found.fps
+    times_s = columns["timestamp"][:, 0] if "timestamp" in columns else np.arange(frames) / dataset.fps
     if not np.isfinite(times_s).all():
         raise ValueError("column 'timestamp' is not finite")
     clocks = {"timestamp": times_s}
     if "frame_index" in columns:
-        clocks["frame_index"] = columns["frame_index"][:, 0] / found.fps
+        clocks["frame_index"] = columns["frame_index"][:, 0] / dataset.fps
     going = {clock: of for clock, of in clocks.items() if (np.diff(of) > 0).all()}
     if not going and not entry.videos:
-        return {"timestamp": np.arange(frames) / found.fps}
+        return {"timestamp": np.arange(frames) / dataset.fps}
     if not going:
         stuck = int(np.flatnonzero(~(np.diff(times_s) > 0))[0]) + 1
         raise ValueError(
@@ -247,10 +247,10 @@ def _cameras(
 
 
 def _from_keypoints(
-    found: Catalogue, entry: Entry, file: Path, poses: Array | None
+    dataset: Catalogue, entry: Entry, file: Path, poses: Array | None
 ) -> tuple[Array, dict[str, Sequence[Camera | None]]] | None:
     """Tool poses and cameras out of keypoints, in their world; the tool is where they are, turned as recorded."""
-    column_3d, columns_2d = keypoints.columns_of(column_names(file), found.cameras)
+    column_3d, columns_2d = keypoints.columns_of(column_names(file), dataset.cameras)
     if column_3d is None or not columns_2d:
         return None
     table = read_table(file, [column_3d, *columns_2d.values()], entry.number)
@@ -260,7 +260,7 @@ def _from_keypoints(
     placed[:, :3, 3] = points[:, good].mean(1)
     cameras: dict[str, Sequence[Camera | None]] = {}
     for camera, name in columns_2d.items():
-        width, height = _size(found, camera)
+        width, height = _size(dataset, camera)
         px = keypoints.read_points(table[name], 2, name)
         cameras[short_name(camera)] = keypoints.cameras_from_points(
             points[:, good], px[:, good], (int(width), int(height))
@@ -268,15 +268,15 @@ def _from_keypoints(
     return placed, cameras
 
 
-def _images(found: Catalogue, entry: Entry, clocks: Mapping[str, Array]) -> tuple[dict[str, Images], bool, str]:
+def _images(dataset: Catalogue, entry: Entry, clocks: Mapping[str, Array]) -> tuple[dict[str, Images], bool, str]:
     """Per camera where its images are; whether the dataset came without any video; and by which clock they are found.
 
     The rows' own times count. Their numbers do only where the times do not go on, or do not fit: no row has an image by
     these, or several share one although each has its own by its number.
     """
-    absent = bool(entry.videos) and not (found.folder / "videos").is_dir()
+    absent = bool(entry.videos) and not (dataset.folder / "videos").is_dir()
     by_clock = {
-        clock: {short_name(key): _camera_images(found, entry, key, times_s, absent) for key in found.cameras}
+        clock: {short_name(key): _camera_images(dataset, entry, key, times_s, absent) for key in dataset.cameras}
         for clock, times_s in clocks.items()
     }
     films = {clock: [film for film in images.values() if isinstance(film, VideoFrames)]
@@ -287,28 +287,28 @@ def _images(found: Catalogue, entry: Entry, clocks: Mapping[str, Array]) -> tupl
     if shown and not all(film.in_order for film in shown):
         better = [c for c in others if all(film.in_order and not film.lacking for film in films[c])]
     elif films[first] and not shown:
-        same_rate = [c for c in others if np.ptp(clocks[c] - clocks[first]) < 0.5 / found.fps]  # else they contradict
+        same_rate = [c for c in others if np.ptp(clocks[c] - clocks[first]) < 0.5 / dataset.fps]  # else they contradict
         better = [c for c in same_rate if any(film.in_order for film in films[c])]
     clock = better[0] if better else first
     return by_clock[clock], absent, clock
 
 
-def _camera_images(found: Catalogue, entry: Entry, key: str, times_s: Array, absent: bool) -> Images:
+def _camera_images(dataset: Catalogue, entry: Entry, key: str, times_s: Array, absent: bool) -> Images:
     if key not in entry.videos:
-        return TableImages(found.folder, entry.data, key, entry.number)
+        return TableImages(dataset.folder, entry.data, key, entry.number)
     if absent:
-        width, height = _size(found, key)
+        width, height = _size(dataset, key)
         return Absent(int(height), int(width))
     film = entry.videos[key]
     steps_s = np.diff(times_s)
-    step_s = float(np.median(steps_s)) if len(steps_s) and np.median(steps_s) > 0 else 1 / found.fps
+    step_s = float(np.median(steps_s)) if len(steps_s) and np.median(steps_s) > 0 else 1 / dataset.fps
     window_s = film.start_s, film.end_s
-    return VideoFrames.at(inside(found.folder, film.file), film.start_s + times_s, step_s, window_s)
+    return VideoFrames.at(inside(dataset.folder, film.file), film.start_s + times_s, step_s, window_s)
 
 
-def _size(found: Catalogue, camera: str) -> Array:
+def _size(dataset: Catalogue, camera: str) -> Array:
     """(2,) width and height as declared."""
-    feature = found.features[camera]
+    feature = dataset.features[camera]
     shape, names = list(feature.get("shape") or ()), list(feature.get("names") or ())
     if len(shape) != 3 or not all(isinstance(side, int) and 0 < side <= 16384 for side in shape):
         raise ValueError(f"meta/info.json: {camera} has the shape {shape}; (height, width, channels) is needed")

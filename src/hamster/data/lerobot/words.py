@@ -28,7 +28,7 @@ SUBTASKS = "subtasks.parquet"
 _TEXTS = re.compile(r"(?:.*[._/])?(?:(?:natural_)?(?:language_)?instruction(?:_\d+)?|sub_?task)")
 
 
-def read_words(found: Catalogue, entry: Entry, times_s: Array) -> tuple[tuple[str, ...], tuple[Instruction, ...]]:
+def read_words(dataset: Catalogue, entry: Entry, times_s: Array) -> tuple[tuple[str, ...], tuple[Instruction, ...]]:
     """Phrasings of the whole episode and, in order, the words that hold for some of its frames only.
 
     Where nothing is said of the frames, the task is what the list of episodes has, or "".
@@ -36,13 +36,13 @@ def read_words(found: Catalogue, entry: Entry, times_s: Array) -> tuple[tuple[st
     Raises:
         ValueError: if a task has no text, or a column cannot be read.
     """
-    texts = [key for key, feature in found.features.items() if feature["dtype"] == "string" and _TEXTS.fullmatch(key)]
-    file = inside(found.folder, entry.data)
+    texts = [key for key, feature in dataset.features.items() if feature["dtype"] == "string" and _TEXTS.fullmatch(key)]
+    file = inside(dataset.folder, entry.data)
     table = read_table(file, ["task_index", "subtask_index", PERSISTENT, *texts], entry.number)
     columns: list[Sequence[str]] = []
-    if "task_index" in table.column_names and found.tasks:
-        columns.append(_named(numbers(table, "task_index")[:, 0], found.tasks, "task"))
-    subtasks = found.folder / "meta" / SUBTASKS
+    if "task_index" in table.column_names and dataset.tasks:
+        columns.append(_named(numbers(table, "task_index")[:, 0], dataset.tasks, "task"))
+    subtasks = dataset.folder / "meta" / SUBTASKS
     if "subtask_index" in table.column_names and subtasks.is_file():
         columns.append(_named(numbers(table, "subtask_index")[:, 0], read_tasks(subtasks, "subtask_index"), "subtask"))
     for key in texts:
