@@ -80,6 +80,7 @@ def _changed(folder, change) -> None:
         (lambda tensors, name: tensors.pop(name), "lacking"),
         (lambda tensors, name: tensors[name].view(-1)[3:4].fill_(float("nan")), "no finite numbers"),
         (lambda tensors, name: tensors[name].view(-1)[3:4].fill_(float("-inf")), "no finite numbers"),
+        (lambda tensors, name: tensors.update({name: tensors[name].double().fill_(1e300)}), "no finite numbers"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(change, said, folder):

@@ -23,7 +23,7 @@ def choose_device(device: str | None = None) -> torch.device:
     try:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError, ImportError):  # no such type or number, not compiled in, no driver
+    except (RuntimeError, AssertionError, ImportError, TypeError):  # no such type or number, no driver, no name at all
         there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
         there += ["mps"] if torch.backends.mps.is_available() else []
         raise ValueError(f"no device {device!r} here; there are: {', '.join(there)}") from None

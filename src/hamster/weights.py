@@ -62,7 +62,8 @@ def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], where: objec
         ValueError: if a tensor is lacking, left over, of another shape, of another kind of number, or not finite.
     """
     check_fit(network, tensors, where, may_lack)
-    check_finite(tensors, where)
+    own = network.state_dict()
+    check_finite({name: tensor.to(own[name].dtype) for name, tensor in tensors.items()}, where)  # as they will be
     network.load_state_dict(dict(tensors), strict=False)
 
 

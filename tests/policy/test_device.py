@@ -80,7 +80,7 @@ def test_a_gpu_is_used_where_there_is_one(monkeypatch):
     assert choose_device().type == "cpu"
 
 
-@pytest.mark.parametrize("device", ["cuda:77", "gpu", "", "mps:3", "hpu"])
+@pytest.mark.parametrize("device", ["cuda:77", "gpu", "", "mps:3", "hpu", 3.5])
 def test_a_device_that_is_not_there_is_one_line_with_those_that_are(device):
     with pytest.raises(ValueError, match="there are: cpu"):
         load_policy(device=device)

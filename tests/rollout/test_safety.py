@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -81,6 +82,10 @@ def test_what_passes_is_a_copy_that_the_caller_cannot_change():
         (np.full((1, 4, 4), None), np.ones(1), "must be numbers"),
         (HERE[None].astype(complex), np.ones(1), "must be numbers"),
         (HERE[None], ["open"], "must be numbers"),
+        (np.ma.masked_less(HERE[None], -0.5), np.ones(1), "masked"),
+        (HERE[None], np.ma.array([1.0], mask=[True]), "masked"),
+        (torch.tensor(HERE[None], requires_grad=True), np.ones(1), "cannot become an array"),
+        (torch.tensor(HERE[None], dtype=torch.bfloat16), np.ones(1), "cannot become an array"),
         (HERE[None], np.array([np.nan]), "not finite"),
         (np.full((1, 4, 4), np.inf), np.ones(1), "not finite"),
         (2 * HERE[None], np.ones(1), "not a rotation"),
@@ -121,11 +126,23 @@ def test_the_way_from_the_current_pose_to_the_first_of_a_stream_counts():
     SafetyFilter().check(poses, np.ones(2), STEP_S)
     with pytest.raises(UnsafeActionError, match="pose 0: the tool would have to move at 6 m/s"):
         SafetyFilter().check(poses, np.ones(2), STEP_S, HERE)
-    with pytest.raises(UnsafeActionError, match="current tool pose"):
-        SafetyFilter().check(poses, np.ones(2), STEP_S, np.full((4, 4), np.nan))
+    for current in (np.full((4, 4), np.nan), 1.1 * HERE, HERE * [1, 1, -1, 1], np.vstack([HERE[:3], [7, 7, 7, 7]])):
+        with pytest.raises(UnsafeActionError, match="current tool pose"):
+            SafetyFilter().check(_stream((0.5, 0, 0.2)), np.ones(1), 10.0, current)
 
 
-@pytest.mark.parametrize("step_s", [0.0, -1.0, np.nan, np.inf, "fast"])
+def test_matrices_that_are_only_nearly_rotations_buy_no_turn():
+    filter_ = SafetyFilter()
+    turned = _stream((0.5, 0, 0.2), (0.5, 0, 0.2), yaws=[0.0, 3.13])  # of 3.12 that are allowed
+    step_s = 3.12 / filter_.max_angular_speed_rad_s
+    for scale in (1.0, 1 - 4e-4):
+        poses = turned.copy()
+        poses[:, :3, :3] *= scale
+        with pytest.raises(UnsafeActionError, match="rad/s"):
+            filter_.check(poses, np.ones(2), step_s)
+
+
+@pytest.mark.parametrize("step_s", [0.0, -1.0, np.nan, np.inf, "fast", True, 10**400])
 def test_a_time_step_that_is_none_is_refused(step_s):
     with pytest.raises(UnsafeActionError, match="step_s must be finite and > 0"):
         SafetyFilter().check(HERE[None], np.ones(1), step_s)

@@ -128,7 +128,7 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
         """
         if image_features is None:
             if pixel_values is None:
-                raise ValueError("pass pixel_values with the image, or image_features with the tokens that follow it")
+                raise ValueError("this model answers questions about an image, and there is none (no pixel_values)")
             image_features = self.tower(pixel_values.to(self.dtype))
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache()

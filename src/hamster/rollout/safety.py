@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
-from math import isfinite, pi
+from math import pi
 from typing import Any
 
 import numpy as np
@@ -92,12 +93,13 @@ class SafetyFilter:
 
     def _check_speed(self, poses: Array, step_s: float, starts_at_first: bool) -> None:
         """Check (K + 1 or K, 4, 4) consecutive poses; `starts_at_first`: poses[0] is pose 0 of the action itself."""
-        if not (isinstance(step_s, float | int | np.floating | np.integer) and isfinite(step_s) and step_s > 0):
+        is_number = isinstance(step_s, float | int | np.floating | np.integer) and not isinstance(step_s, bool)
+        if not (is_number and 0 < step_s <= sys.float_info.max):
             raise UnsafeActionError(f"step_s must be finite and > 0, got {step_s!r}")
         with np.errstate(over="ignore"):  # of a step_s of 1e-300; infinite speeds are refused
             speed = np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=1) / step_s
             # |A - B| = 2 sqrt(2) sin(angle / 2) for two rotations, in the Frobenius norm.
-            distance = np.linalg.norm(np.diff(poses[:, :3, :3], axis=0), axis=(1, 2))
+            distance = np.linalg.norm(np.diff(_nearest_rotations(poses[:, :3, :3]), axis=0), axis=(1, 2))
             angular_speed = 2 * np.arcsin(np.minimum(distance / np.sqrt(8), 1)) / step_s
         for values, limit, unit in (
             (speed, self.max_speed_m_s, "m/s"),
@@ -109,30 +111,49 @@ class SafetyFilter:
 
 def _numbers(values: ArrayLike, name: str) -> Array:
     """Return a float64 copy of numbers or booleans."""
+    if np.ma.is_masked(values):
+        raise UnsafeActionError(f"{name} are masked in places: what is not known cannot be checked")
     try:
         array = np.array(values)
     except ValueError:
         raise UnsafeActionError(f"{name} are no array: their rows have different lengths") from None
+    except (TypeError, RuntimeError) as error:  # tensors elsewhere, with gradients, or in a format NumPy lacks
+        raise UnsafeActionError(f"{name} cannot become an array of NumPy's: {error}") from None
     if array.dtype.kind not in "biuf":
         raise UnsafeActionError(f"{name} must be numbers, got an array of {array.dtype}")
-    return array.astype(np.float64)
+    with np.errstate(over="ignore"):  # of wider floats; infinity is refused
+        return array.astype(np.float64)
 
 
 def _check_rigid(poses: Array) -> None:
-    rotations = poses[:, :3, :3]
+    _refuse(~_are_proper(poses[:, :3, :3]), "the rotation is not a rotation")
+    _refuse((poses[:, 3] != _BOTTOM_ROW).any(1), "the last row of a pose must be 0, 0, 0, 1")
+
+
+def _are_proper(rotations: Array) -> NDArray[np.bool_]:
     with np.errstate(over="ignore", invalid="ignore"):  # 1e300 squared; what comes of it is refused
         error = np.abs(rotations @ rotations.transpose(0, 2, 1) - np.eye(3)).max((1, 2))
-        proper = (error <= ROTATION_TOLERANCE) & (np.linalg.det(rotations) > 0)
-    _refuse(~proper, "the rotation is not a rotation")
-    _refuse((poses[:, 3] != _BOTTOM_ROW).any(1), "the last row of a pose must be 0, 0, 0, 1")
+        proper: NDArray[np.bool_] = (error <= ROTATION_TOLERANCE) & (np.linalg.det(rotations) > 0)
+    return proper
+
+
+def _nearest_rotations(rotations: Array) -> Array:
+    """Return the rotations nearest to matrices that are nearly such: two steps of Newton's, each squares the error.
+
+    Angles between the matrices themselves would be half a percent short near 180 degrees.
+    """
+    for _ in range(2):
+        rotations = rotations @ (3 * np.eye(3) - rotations.transpose(0, 2, 1) @ rotations) / 2
+    return rotations
 
 
 def _with_current(poses: Array, current_tool_pose_world: ArrayLike | None) -> Array:
     if current_tool_pose_world is None:
         return poses
     current = _numbers(current_tool_pose_world, "the current tool pose")
-    if current.shape != (4, 4) or not np.isfinite(current).all():
-        raise UnsafeActionError("the current tool pose must be a finite (4, 4) pose")
+    is_pose = current.shape == (4, 4) and np.isfinite(current).all() and (current[3] == _BOTTOM_ROW).all()
+    if not (is_pose and _are_proper(current[None, :3, :3]).all()):
+        raise UnsafeActionError("the current tool pose must be a finite, rigid (4, 4) pose")
     return np.concatenate([current[None], poses])
 
 

@@ -312,7 +312,8 @@ def test_an_image_of_millions_of_segments_is_refused_while_others_are_answered(b
 def test_base64_may_have_line_breaks(url):
     encoded = base64.encodebytes(png()).decode()
     assert "\n" in encoded.strip()
-    for image in (encoded, "data:image/png;base64," + encoded.replace("\n", "\r\n")):
+    breaks = "data:image/png;base64," + encoded.replace("\n", "\r\n")
+    for image in (encoded, breaks, "\n " + breaks):
         assert plan(url, image=image).status_code == 200
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import pytest
 
@@ -63,5 +64,19 @@ def test_too_many_jobs_that_still_compute_are_an_error_until_they_end(hang):
                 await worker.call(hang)
         with pytest.raises(OverloadedError, match="overran"):
             await worker.call(lambda: None)
+
+    asyncio.run(main())
+
+
+def test_a_job_that_is_cancelled_in_the_moment_it_begins_frees_the_thread(hang):
+    async def main():
+        worker = Worker(budget_s=10)
+        first = asyncio.create_task(worker.call(hang))
+        await asyncio.sleep(0)
+        time.sleep(0.2)  # the thread begins, and the event loop does not hear of it yet
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        async with asyncio.timeout(5):
+            assert await worker.call(lambda: "next") == "next"
 
     asyncio.run(main())

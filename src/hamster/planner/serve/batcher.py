@@ -17,6 +17,8 @@ from hamster.planner.watching import watched_by
 
 log = logging.getLogger("hamster.serve")
 
+PATIENCE = 32  # batches, after which a job is next however it ranks
+
 Work = Callable[[Sequence[Any]], Sequence[Any]]
 """Answers items, in order; an exception may stand for an answer. Works that are equal (`==`) share batches."""
 
@@ -27,6 +29,8 @@ class Job:
 
     Attributes:
         on_text: called in the inferring thread with what each of this item's answers says so far, or None.
+        rank: asked whenever a batch is made up; what ranks lowest is answered first, of equals what came first.
+        passed_over: how many batches were made up without it.
         done: the result; a concurrent future, as two threads know it.
         first_token: `time.perf_counter()` of it, 0 before.
         ended: `time.perf_counter()` when its result was there, 0 before.
@@ -37,6 +41,7 @@ class Job:
     work: Work
     item: Any
     on_text: Callable[[list[str]], None] | None = None
+    rank: Callable[[], tuple[float, ...]] = tuple
     done: Future[Any] = field(default_factory=Future)
     asked: float = field(default_factory=time.perf_counter)
     begun: float = 0.0
@@ -44,6 +49,7 @@ class Job:
     ended: float = 0.0
     batch: int = 0
     given_up: bool = False
+    passed_over: int = 0
 
     @property
     def cost_s(self) -> float:
@@ -110,10 +116,12 @@ class Batcher:
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._is_closed)
             self._changed.wait_for(self._is_full, self._gather_s)
-            work = self._queue[0].work if self._queue else None
-            batch = [job for job in self._queue if job.work == work][: self._largest]
+            ranked = sorted(self._queue, key=lambda job: () if job.passed_over >= PATIENCE else job.rank())
+            batch = [job for job in ranked if job.work == ranked[0].work][: self._largest]
             taken = set(map(id, batch))
             self._queue = deque(job for job in self._queue if id(job) not in taken)
+            for job in self._queue:
+                job.passed_over += 1
             return batch
 
     def _is_full(self) -> bool:

@@ -116,7 +116,7 @@ class Engine:
                 left_s = caller.arrived + self.limits.deadline_s - time.perf_counter()
                 async with asyncio.timeout(left_s), self._slots.slot(caller.client) as turn:
                     rgb = None if picture is None else await self._in_thread(picture.rgb)
-                    job = Job(work, item(rgb), on_text)
+                    job = Job(work, item(rgb), on_text, lambda: self._slots.rank(turn))
                     try:
                         answer = await self._batcher.do(job)
                     finally:

@@ -25,6 +25,7 @@ class Turn:
     client: Client
     order: int
     granted: asyncio.Event = field(default_factory=asyncio.Event)
+    started: float = 0.0  # what its connection had been served before, in virtual time
     estimate_s: float = 0.0
     cost_s: float | None = None
 
@@ -72,18 +73,24 @@ class FairSlots:
                 shares.leave(key)
             self._grant()
 
+    def rank(self, turn: Turn) -> tuple[float, float, int]:
+        """Return what turns are ordered by: the least is next. May be asked from another thread.
+
+        It is good for turns that have their slot, too: whoever holds many of them is not to be served with all of these
+        before somebody who has just come.
+        """
+        served = turn.started if turn.granted.is_set() else self._connections.used.get(turn.client, 0.0)
+        return self._hosts.used.get(turn.client[0], 0.0), served, turn.order
+
     def _grant(self) -> None:
         while self._free and self._waiting:
-            turn = min(self._waiting, key=self._priority)
+            turn = min(self._waiting, key=self.rank)
             self._waiting.remove(turn)
             self._free -= 1
-            turn.estimate_s = self._estimate_s
+            turn.started, turn.estimate_s = self._connections.used[turn.client], self._estimate_s
             self._hosts.begin(turn.client[0], self._estimate_s)
             self._connections.begin(turn.client, self._estimate_s)
             turn.granted.set()
-
-    def _priority(self, turn: Turn) -> tuple[float, float, int]:
-        return self._hosts.used[turn.client[0]], self._connections.used[turn.client], turn.order
 
 
 class _Shares:

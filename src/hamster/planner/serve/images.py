@@ -71,7 +71,8 @@ def picture_from_text(text: str, limits: Limits, param: str = "image") -> Pictur
     Raises:
         ServeError: as `picture`; and for any address, as nothing is fetched.
     """
-    head = text[:200].strip().lower()
+    text = text.lstrip()
+    head = text[:200].lower()
     if re.match(r"[a-z][a-z0-9+.-]*://|file:", head):
         message = "images are not fetched by address; send the image itself, as data:image/png;base64,…"
         raise invalid(message, param, "image_by_address")

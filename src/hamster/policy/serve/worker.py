@@ -56,12 +56,13 @@ class Worker:
             raise OverloadedError(f"{len(self._abandoned)} inferences overran {self._budget_s:g} s and still compute")
         job = _Job(function)
         self._jobs.put(job)
-        await asyncio.wrap_future(job.started)
         try:
+            await asyncio.wrap_future(job.started)
             async with asyncio.timeout(self._budget_s):
                 return await asyncio.wrap_future(job.result)
         except (TimeoutError, asyncio.CancelledError):
-            if not job.result.done():
+            # A future that could not be cancelled has begun, perhaps in this very moment.
+            if not job.started.cancelled() and not job.result.done():
                 self._replace_thread()
             raise
 
