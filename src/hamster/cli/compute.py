@@ -17,5 +17,11 @@ class Compute:
 
     @property
     def computed(self) -> dict[str, Any]:
-        """The same options of `load_planner` and `load_policy`."""
+        """The same options of `load_planner` and `load_policy`.
+
+        Raises:
+            ValueError: for torch's device "meta", which has shapes and no numbers: nothing can be asked of it.
+        """
+        if (self.device or "").partition(":")[0] == "meta":
+            raise ValueError(f"no answer can be computed on {self.device!r}; say --device cpu, or cuda")
         return {"device": self.device, "dtype": self.dtype}
