@@ -18,20 +18,21 @@ from hamster.files import write_atomic
 RUN = "run.json"
 ROOT = Path(__file__).resolve().parent
 SCENES = ("geometry", "path", "data", "sim", "rollout", "evaluate")  # what makes and judges an episode
-MODELS = ("nano", "planner", "policy")  # what answers in one
+MODELS = ("nano", "planner", "policy", "weights.py", "devices.py")  # what answers in one
 NOT_IN_THEM = ("learning", "serve", "sft")  # of these packages: how models are made and offered to others
 ENGINES = ("mujoco", "numpy", "torch", "transformers")  # another version computes other numbers
 CHECKPOINT = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")  # what a model is loaded from
 LEFT_BY_TRAINING = frozenset({"state.safetensors", "train_info.json", "metrics.json", RUN})
 SHOWN = 12  # characters of a digest in a message
+MOST_NAMED = 4  # differences in a message
 LONG = 40  # characters, above which a value in a message is shortened
 
 
 def code_digests() -> dict[str, str | None]:
     """Return digests of the source files that results depend on, and the versions of what computes them."""
     return {
-        "scene code": _digest_of_packages(SCENES),
-        "model code": _digest_of_packages(MODELS),
+        "scene code": _digest_of_code(SCENES),
+        "model code": _digest_of_code(MODELS),
         **{f"{name} version": _version(name) for name in ENGINES},
     }
 
@@ -46,9 +47,11 @@ def checkpoint_digest(folder: Path) -> str:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Return what differs between two identities, as "seed was 7, is 4, …"; "" if nothing does."""
+    """Return what differs between two identities, as "seed was 7, is 4, …"; "" if nothing does. The first few count."""
     names = [name for name in {**now, **before} if before.get(name) != now.get(name)]
-    return ", ".join(f"{name} was {_shown(before.get(name))}, is {_shown(now.get(name))}" for name in names)
+    parts = [f"{name} was {_shown(before.get(name))}, is {_shown(now.get(name))}" for name in names[:MOST_NAMED]]
+    more = len(names) - len(parts)
+    return ", ".join(parts) + (f" and {more} more" if more else "")
 
 
 def claim(folder: Path, identity: Mapping[str, Any], has_begun: bool, info: Mapping[str, Any]) -> None:
@@ -95,8 +98,9 @@ def plain(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @cache  # code that is loaded does not change any more
-def _digest_of_packages(names: tuple[str, ...]) -> str:
-    files = [file for name in names for file in sorted((ROOT / name).rglob("*.py"))]
+def _digest_of_code(names: tuple[str, ...]) -> str:
+    places = [ROOT / name for name in names]
+    files = [file for place in places for file in ([place] if place.is_file() else sorted(place.rglob("*.py")))]
     inside = [(file.relative_to(ROOT), file) for file in files]
     return _digest(
         (inner.as_posix(), _file_digest_now(file))

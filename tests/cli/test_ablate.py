@@ -50,7 +50,7 @@ def test_mistakes_are_one_line(capsys, labels, tmp_path):
     assert "a share in" in fails(capsys, "train", "policy", "--demonstrations", "2", "--data", labels)
     assert "steps must be" in fails(capsys, "train", "policy", "--steps", "0", "--data", labels)
     assert "a planner has none" in fails(capsys, "train", "planner", "--demonstrations", "0.5", "--data", labels)
-    assert "nano has none" in fails(capsys, "train", "planner", "--steps", "5", "--data", labels)
+    assert "hamster-labels/2" in fails(capsys, "train", "planner", "--steps", "5", "--data", labels)
 
 
 def test_options_change_the_configuration_and_nothing_else(monkeypatch, labels, tmp_path):

@@ -202,7 +202,7 @@ def test_an_assumed_dialect_is_said_and_can_be_chosen(tmp_path, capsys):
         assert main(command) == 0
         said = capsys.readouterr().err
         assert "does not say in which dialect it answers; hamster is assumed" in said and "--dialect" in said
-        assert main([*command, "--dialect", "hamster"]) == 0 and capsys.readouterr().err == ""
+        assert main([*command, "--dialect", "hamster"]) == 0 and "assumed" not in capsys.readouterr().err
 
 
 def test_other_weights_are_another_run(tmp_path):

@@ -89,5 +89,5 @@ def test_a_run_folder_of_something_else_is_not_overwritten(base, data, tmp_path)
     (tmp_path / "run.json").write_text(json.dumps({"run": {"model": "another"}}))
     from hamster.planner.sft.run import fine_tune
 
-    with pytest.raises(ValueError, match="holds a run with another model, data, config"):
+    with pytest.raises(ValueError, match=r"holds another training \(model.name was not noted, is .* and \d+ more"):
         fine_tune(str(base), CONFIG, [Part(data)], tmp_path)
