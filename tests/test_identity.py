@@ -41,7 +41,7 @@ def test_code_that_makes_results_counts_and_nothing_else(tmp_path, monkeypatch):
     monkeypatch.setattr(identity, "ROOT", tmp_path)
 
     def digests():
-        identity._digest_of_packages.cache_clear()
+        identity._digest_of_code.cache_clear()
         return code_digests()
 
     empty = digests()
@@ -53,7 +53,7 @@ def test_code_that_makes_results_counts_and_nothing_else(tmp_path, monkeypatch):
     scenes = digests()
     (tmp_path / "policy" / "guide.py").write_text("speed = 2")
     models = digests()
-    identity._digest_of_packages.cache_clear()
+    identity._digest_of_code.cache_clear()
     assert differences(empty, scenes).startswith("scene code was ") and "model code" not in differences(empty, scenes)
     assert differences(scenes, models).startswith("model code was ") and "scene code" not in differences(scenes, models)
 
