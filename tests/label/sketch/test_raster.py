@@ -1,13 +1,19 @@
+import json
+
 import cv2
 import numpy as np
 import pytest
 
 from hamster.data import Drawing, Provenance
+from hamster.data.sketch import Sketch
 from hamster.label.how import Abstained
-from hamster.label.sketch import label_drawing
+from hamster.label.sketch import label_drawing, raster
+from hamster.label.sketch.arrow import Arrow
+from hamster.label.sketch.ink import Ink
 from hamster.path import Gripper, Path
 from hamster.path.draw import draw as draw_path
 from hamster.path.simplify import resample
+from tests.data.real import real_data
 from tests.label.sketch.drawings import BLUE, GREEN, PINK, STYLES, Style, curve, draw, jpeg, photograph, write
 
 C, O = Gripper.CLOSED, Gripper.OPEN  # noqa: E741
@@ -222,3 +228,28 @@ def test_unexplained_ink_lowers_the_score_and_too_little_certainty_is_no_label()
         cv2.polylines(scribbled, [px], False, GREEN, 4, cv2.LINE_AA)
     labelled = label(scribbled)
     assert isinstance(labelled, Abstained) or labelled.annotations[0].path.score < path(alone).score
+
+
+def test_a_thing_of_a_pens_colour_is_hardly_a_step_beside_an_arrow_of_another_pen():
+    def layer(colour, rank):
+        ink = Ink(np.ones((4, 4), bool), np.array(colour, np.float32), 1.0, 50.0)
+        return raster._Layer(ink, Arrow(np.array([[0.0, 0.0], [9.0, 9.0]]), (), 5.0, 1.0, 1.0), rank)
+
+    blue = layer(BLUE, 0.13)
+    assert blue.rank < raster._enough(blue, [layer((250, 220, 20), 0.4)], False)
+    assert blue.rank > raster._enough(blue, [layer(GREEN, 0.4)], False)
+
+
+def test_thin_lines_of_one_scene_keep_their_ends():
+    """Of which one passes a thing of its hue, one a bright rim, and one a circle that the picture frays."""
+    folder = real_data("d-rovi-book-arrows")
+    names = [json.loads(line)["file"] for line in (folder / "index.jsonl").read_text().splitlines()]
+    ends = {
+        "circle_1": [(0.418, 0.236), (0.073, 0.285), (0.179, 0.419), (0.456, 0.662), (0.666, 0.668), (0.666, 0.961)],
+        "plain_1": [(0.417, 0.241), (0.089, 0.241), (0.172, 0.411), (0.494, 0.647), (0.645, 0.665), (0.621, 0.935)],
+    }
+    for kind, places in ends.items():
+        drawing = Sketch(folder)[names.index(f"pics_multi_step_06_{kind}.jpg")]
+        found = label_drawing(drawing).annotations[0].path
+        for place in places:
+            assert np.linalg.norm(found.uv - place, axis=1).min() < NEAR, (kind, place)

@@ -16,8 +16,11 @@ Array = NDArray[np.float64]
 _REACH = np.ones((15, 15), np.uint8)  # how far a line goes on under ink of another colour
 _MOST_INK = 0.15  # of the picture; more is no drawing
 _MARGIN_PX = 16  # around a mask
+_FRAYED_PX = 9  # how much wider than three lines a ring is at most where the picture frays it
 _CIRCLED = 1.0  # what a circle at the other end counts, in widths squared of a head
 _SHORTEST_PX = 28.0  # from tail to tip of an arrow; less is a ring or a blob
+_MOSTLY = 0.8  # of the pixels of a piece
+_PIVOT, _ROUND = 4.0, 0.6  # widths of the line in its radius at most, and how much of its circle it fills
 _WIDE = 3.0  # radius, in widths of the line, of a circle that is nothing else
 _DOT = 1.3  # radii; a triangle reaches out 1.55 times as far as the circle of its area
 _DASHES = 4  # pieces at least, with the head
@@ -66,10 +69,11 @@ def find_arrow(mask: Mask, other: Mask) -> Arrow | None:
 def _find(mask: Mask, other: Mask) -> Arrow | None:
     width = line_width(mask)
     circles = find_circles(mask | (other & (cv2.dilate(mask.astype(np.uint8), _REACH) > 0)), width)
-    rings = np.zeros_like(mask)
+    rings, beside = np.zeros_like(mask), np.zeros_like(mask)
     for circle in circles:
         rings |= circle.ring(mask.shape, width + 3)
-    body = _joined(mask & ~rings, rings, other, width)
+        beside |= circle.ring(mask.shape, 3 * width + _FRAYED_PX)
+    body = _joined(mask & ~rings, rings, beside, other, width)
     if body is None:
         return None
     line = Lines(thin(body)).longest()
@@ -84,9 +88,19 @@ def _find(mask: Mask, other: Mask) -> Arrow | None:
     (weak, _), (strong, tipped) = sorted(ends, key=lambda end: end[0])
     if np.linalg.norm(tipped[-1] - tipped[0]) < max(3 * width, _SHORTEST_PX):
         return None
-    used = body | (mask & rings)
+    used = body | (mask & rings) | _pivots(mask & ~body & ~rings, width)
     clear = max(0.0, (strong - weak) / (strong + weak + 0.3))
     return Arrow(tipped, circles, width, clear, float((used & mask).sum() / mask.sum()))
+
+
+def _pivots(mask: Mask, width: float) -> Mask:
+    """The pieces of a mask (H, W) that are a dot or a small ring: what the thing beside the line turns around."""
+    pivots = np.zeros(mask.shape, np.uint8)
+    for outline in cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]:
+        radius = cv2.minEnclosingCircle(outline)[1]
+        if 0.7 * width < radius < _PIVOT * width and cv2.contourArea(outline) > _ROUND * np.pi * radius**2:
+            cv2.drawContours(pivots, [outline], -1, 1, cv2.FILLED)
+    return mask & (pivots > 0)
 
 
 def line_width(mask: Mask) -> float:
@@ -95,8 +109,11 @@ def line_width(mask: Mask) -> float:
     return float(max(2 * np.median(depth[thin(mask)]) - 0.5, 1.0))
 
 
-def _joined(mask: Mask, rings: Mask, other: Mask, width: float) -> Mask | None:
-    """The longest piece of the mask, and what continues it beyond something that was drawn over it."""
+def _joined(mask: Mask, rings: Mask, beside: Mask, other: Mask, width: float) -> Mask | None:
+    """The longest piece of the mask, and what continues it beyond something that was drawn over it.
+
+    What lies mostly beside the rings (H, W) is what is left of them, and continues nothing.
+    """
     n, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     pieces = [i for i in range(1, n) if stats[i, cv2.CC_STAT_AREA] >= max(6, width * width / 2)]
     if not pieces:
@@ -107,7 +124,8 @@ def _joined(mask: Mask, rings: Mask, other: Mask, width: float) -> Mask | None:
     pieces.sort(key=lambda i: (-int(length[i]), -int(stats[i, cv2.CC_STAT_AREA])))
     dashes = len(pieces) >= _DASHES
     body: Mask = labels == pieces[0]
-    waiting = pieces[1:_MOST_PIECES]
+    inside = np.bincount(labels[beside], minlength=n)
+    waiting = [i for i in pieces[1:_MOST_PIECES] if inside[i] < _MOSTLY * stats[i, cv2.CC_STAT_AREA]]
     grown = True
     while grown and waiting:
         grown = False
@@ -118,7 +136,7 @@ def _joined(mask: Mask, rings: Mask, other: Mask, width: float) -> Mask | None:
             here = np.argwhere(body)
             a = here[((here - near) ** 2).sum(1).argmin()].astype(np.float32)
             if _continues(a, near, cover, width) or (
-                dashes and not by_rings[labels == i].any() and _dashed(a, near, here, piece, width)
+                not by_rings[labels == i].any() and _dashed(a, near, here, piece, width, dashes)
             ):
                 body |= labels == i
                 bridge = np.zeros(mask.shape, np.uint8)
@@ -141,12 +159,20 @@ def _continues(a: NDArray[np.float32], b: NDArray[np.float32], cover: Mask, widt
 
 
 def _dashed(
-    a: NDArray[np.float32], b: NDArray[np.float32], body: NDArray[np.intp], piece: NDArray[np.intp], width: float
+    a: NDArray[np.float32],
+    b: NDArray[np.float32],
+    body: NDArray[np.intp],
+    piece: NDArray[np.intp],
+    width: float,
+    dashes: bool,
 ) -> bool:
-    """Whether a line goes on behind a gap from a to b: both sides of it point across."""
+    """Whether a line goes on behind a gap from a to b: both sides of it point across.
+
+    Gaps of a line that is not dashed are short: there it has the colour of what is behind it.
+    """
     across = b - a
     gap = float(np.linalg.norm(across))
-    if gap > 8 + 6 * width:
+    if gap > (8 + 6 * width if dashes else 4 + 3 * width):
         return False
     found = (_heading(body, a, 3 * width + 4), _heading(piece, b, 3 * width + 4))
     sides = [side for side in found if side is not None]  # a filled head is no line

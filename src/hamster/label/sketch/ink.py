@@ -187,6 +187,9 @@ def _of_colour(picture: _Picture, colour: NDArray[np.float32]) -> list[Ink]:
     inks = [loose]
     if (loose.mask & ~beside).sum() >= _FAR * loose.mask.sum():
         inks.append(_ink(picture, mask & beside, strong & beside, "colour", colour, core))
+    cut = _cut(mask, picture.near)
+    if (mask & ~cut).any():
+        inks.append(_ink(picture, cut & beside, strong & cut & beside, "colour", colour, core))
     # Drawn on a thing of the same hue, which is duller.
     if _chroma(colour) > _VIVID and (loose.mask & ~picture.vivid).sum() >= _FAR * loose.mask.sum():
         alike = picture.vivid & (np.abs((picture.hue - _hue(colour[None]) + 180) % 360 - 180) < 20)
@@ -266,6 +269,16 @@ def _ink(
     if colour is None:
         colour = np.median(picture.image[mask], 0).astype(np.float32) if mask.any() else np.zeros(3, np.float32)
     return Ink(mask, colour, score, total, kind)
+
+
+def _cut(weak: Mask, near: Mask | None) -> Mask:
+    """A mask whose pieces that lie mostly where there is no ink are cut down to where ink may be: things of its colour
+    that a line runs over."""
+    if near is None:
+        return weak
+    n, labels = cv2.connectedComponents(weak.astype(np.uint8), connectivity=8)
+    share = np.bincount(labels[near], minlength=n) / np.bincount(labels.reshape(-1), minlength=n)
+    return np.asarray(weak & (near | (share >= 0.5)[labels]))
 
 
 def _by_piece(

@@ -17,6 +17,7 @@ from hamster.label.sketch.gradient import CLEAR, direction
 from hamster.label.sketch.ink import Ink, find_inks
 from hamster.label.sketch.steps import Step
 from hamster.label.sketch.thin import Mask
+from hamster.path.simplify import arc_length
 
 Image = NDArray[np.uint8]
 Order = Literal["heads", "gradient", "colours", "numbers"]
@@ -24,6 +25,8 @@ SIDE_PX = 640  # all lengths in pixels are meant for pictures of this longer sid
 WINDOWS_PX = (51, 101)  # of the median that looks past strokes: the narrower tells more, the wider is for bold ones
 _BOLD = 0.18  # width of a line, in windows, from which on the head may hide what is behind it
 _CERTAIN = 0.5  # the rank from which on nothing but unexplained ink lowers the score
+_SAME = 25.0  # RGB distance of two readings of one ink at most
+_NEARLY, _LONGER = 0.85, 1.15  # how clear and how long an arrow is, of which another one is but a part
 _CIRCLED = 1.5  # what an arrow out of a circle counts for, next to one without
 _FLOOR = 0.15  # of the score: of its least certain step, less the ink that neither arrow nor circle explains
 _LEAST, _LEAST_SURE = 0.2, 0.06  # of an ink's rank: alone, and where other pictures show what changed
@@ -142,7 +145,20 @@ def _layers(small: Image, inks: Sequence[Ink], changed: Mask | None) -> list[_La
 def _clearest(found: Sequence[_Layer], kept: Sequence[_Layer], sure: bool) -> _Layer | None:
     """The layer to go on with, given those that were found; None if there is none."""
     enough = [layer for layer in found if layer.rank > _enough(layer, kept, sure)]
-    return max(enough, key=_clear, default=None)
+    one = max(enough, key=_clear, default=None)
+    whole = [layer for layer in enough if one is not None and _is_part(one, layer)]
+    return max(whole, key=lambda layer: arc_length(layer.arrow.px)[-1], default=one)
+
+
+def _is_part(layer: _Layer, other: _Layer) -> bool:
+    """Whether a layer's arrow is but a part of the arrow that another one, nearly as clear, sees in the same ink."""
+    if np.linalg.norm(layer.ink.colour - other.ink.colour) > _SAME or _clear(other) < _NEARLY * _clear(layer):
+        return False
+    if other.arrow.share < _NEARLY * layer.arrow.share:
+        return False
+    longer = arc_length(other.arrow.px)[-1] > _LONGER * arc_length(layer.arrow.px)[-1]
+    apart = np.linalg.norm(layer.arrow.px[:, None] - other.arrow.px[None], axis=-1).min(1)
+    return bool(longer and (apart < 2 * layer.arrow.width_px + 3).mean() > 0.9)
 
 
 def _clear(layer: _Layer) -> float:
@@ -166,12 +182,12 @@ def _same(ink: Ink, other: Ink) -> bool:
 
 
 def _enough(layer: _Layer, kept: Sequence[_Layer], sure: bool) -> float:
-    """The rank that one more ink needs: a colour of the convention and of the same pen less than any other."""
+    """The rank that one more ink needs: less, if all are colours of the convention, and of the same pen."""
     least = _LEAST_SURE if sure else _LEAST
     if not kept:
         return least
     alike = _alike(layer.arrow.width_px, kept[0].arrow.width_px)
-    if turn(layer.ink.colour) >= _TURNS:
+    if max(turn(layer.ink.colour), turn(kept[0].ink.colour)) >= _TURNS:
         return max(least, (0.5 if alike else 0.8) * kept[0].rank)
     return max(least / 2, (0.1 if sure else 0.25 if alike else 0.5) * kept[0].rank)
 
