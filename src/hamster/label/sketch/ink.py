@@ -187,8 +187,8 @@ def _of_colour(picture: _Picture, colour: NDArray[np.float32]) -> list[Ink]:
     inks = [loose]
     if (loose.mask & ~beside).sum() >= _FAR * loose.mask.sum():
         inks.append(_ink(picture, mask & beside, strong & beside, "colour", colour, core))
-    cut = _cut(mask, picture.near)
-    if (mask & ~cut).any():
+    cut = _cut(mask, core, picture.near)
+    if cut is not None:
         inks.append(_ink(picture, cut & beside, strong & cut & beside, "colour", colour, core))
     # Drawn on a thing of the same hue, which is duller.
     if _chroma(colour) > _VIVID and (loose.mask & ~picture.vivid).sum() >= _FAR * loose.mask.sum():
@@ -271,14 +271,17 @@ def _ink(
     return Ink(mask, colour, score, total, kind)
 
 
-def _cut(weak: Mask, near: Mask | None) -> Mask:
-    """A mask whose pieces that lie mostly where there is no ink are cut down to where ink may be: things of its colour
-    that a line runs over."""
+def _cut(weak: Mask, core: Mask, near: Mask | None) -> Mask | None:
+    """A mask less the parts of its pieces where no ink can be; None if no line, some of it pure, is laid bare by that.
+
+    A line that passes a thing of its colour is one piece with it.
+    """
     if near is None:
-        return weak
+        return None
     n, labels = cv2.connectedComponents(weak.astype(np.uint8), connectivity=8)
-    share = np.bincount(labels[near], minlength=n) / np.bincount(labels.reshape(-1), minlength=n)
-    return np.asarray(weak & (near | (share >= 0.5)[labels]))
+    mostly_not = np.bincount(labels[near], minlength=n) < 0.5 * np.bincount(labels.reshape(-1), minlength=n)
+    pure = np.bincount(labels[near & core], minlength=n) >= _SMALLEST / 2
+    return np.asarray(weak & (near | ~mostly_not[labels])) if (mostly_not & pure)[1:].any() else None
 
 
 def _by_piece(
