@@ -9,6 +9,7 @@ from hamster.data.video_writer import write_video
 from hamster.label import video
 from hamster.label.how import Abstained
 from hamster.label.one import Options, label_item
+from hamster.label.track2d import Track
 from hamster.label.video import label_video
 from hamster.path import Gripper
 from tests.label.hands.test_track import hand_at
@@ -131,6 +132,15 @@ def test_where_nothing_has_the_colour_of_skin_nobody_looks_for_hands():
     assert labelled.how.method == "tracking"
 
 
+def test_a_path_that_turns_too_often_is_left_out(monkeypatch):
+    frames = pick_and_place().frames[:40]
+    turns = np.column_stack([np.linspace(0.1, 0.9, 40), 0.5 + 0.3 * (np.arange(40) // 2 % 2)])
+    track = Track(turns, np.full(40, 0.9))
+    monkeypatch.setattr(video, "track_gripper", lambda *_: track)
+    labelled = label_video(episode(frames, fps=15.0), "tracking")
+    assert isinstance(labelled, Abstained) and "waypoints" in labelled.reason
+
+
 def test_a_film_of_several_pictures_says_so():
     frames = pick_and_place().frames
     bar = np.full((len(frames), 240, 12, 3), 90, np.uint8)
@@ -186,9 +196,9 @@ def test_without_mediapipe_it_says_once_that_it_tracks(monkeypatch, capfd):
 
     monkeypatch.setattr(video, "_mediapipe", missing)
     video._say_once.cache_clear()
-    scene = pick_and_place()
+    frames = bare_armed(pick_and_place().frames)
     for _ in range(2):
-        assert label_video(episode(scene.frames)).how.method == "tracking"
+        assert label_video(episode(frames)).how.method == "tracking"
     assert capfd.readouterr().err.count("hands are not looked for") == 1
 
 

@@ -29,7 +29,7 @@ def test_a_robots_video_is_not_taken_for_a_persons(name):
 def test_a_robots_video_is_followed_or_left_out():
     folder = real_data("a-droid-clips") / "clips"
     followed = label_video(read_video(folder / "20d7e5d4_021.mp4"), "tracking")
-    assert followed.how.score > 0.7
+    assert followed.how.score > 0.5
     start, end = followed.labels[0].path.uv[0], followed.labels[0].path.uv[-1]
     assert abs(start - [0.78, 0.21]).max() < 0.08 and abs(end - [0.53, 0.35]).max() < 0.08  # the gripper, by eye
     assert isinstance(

@@ -17,7 +17,7 @@ from hamster.extras import NotInstalledError
 from hamster.label.episodes import LabelledEpisode, label_words, only, recorded_events
 from hamster.label.hands.detector import Hand, HandDetector
 from hamster.label.hands.mediapipe import MediaPipeHands, check_installed
-from hamster.label.hands.probe import find_hand, probe_frames
+from hamster.label.hands.probe import find_hand
 from hamster.label.hands.regions import Box, best_region, panels
 from hamster.label.hands.track import NO_HAND, track_hand
 from hamster.label.how import Abstained, How
@@ -34,6 +34,7 @@ HANDS_SIDE_PX = 256  # of the small frames' longer side: fingers are small, and 
 PANEL_FRAMES = 8  # tell whether the film shows several pictures side by side
 HANDS_SHARE = 0.15  # of them with a hand in one place, at least: one sight proves nothing
 DEFAULT_FPS = 30.0
+MOST_WAYPOINTS = 12  # a reach, a grasp and a place have fewer: more is several tasks, or a tip that wanders
 TRACKED_FPS = 15.0  # frames in between would tell nothing new about an arm, and cost as much again
 
 
@@ -79,39 +80,43 @@ def _by_either(
     try:
         if detector is None:
             check_installed()
-        clip, pictures = video.clip_and_pictures()
-        shapes = silhouettes(clip)
-        box = find_hand(clip, shapes, pictures, lambda: detector or _mediapipe())
+        clip = video.clip
+        shapes, boxes = silhouettes(clip), _panels(clip)
+        box = find_hand(clip, shapes, boxes, video.pictures, lambda: detector or _mediapipe())
+        if box is not None:
+            detector = detector or _mediapipe()
     except (ValueError, NotInstalledError) as error:
         _say_once(str(error))
         return _by_tracking(video, video.clip, tracker)
-    if box is None:
-        return _by_tracking(video, clip, tracker, shapes)
-    detector = detector or _mediapipe()
+    if box is None or detector is None:
+        return _by_tracking(video, clip, tracker, shapes, boxes)
     left, top, right, bottom = box
     region, share = best_region([rgb[top:bottom, left:right] for rgb in video.frames.some(PROBES)], detector)
     if share < HANDS_SHARE:
-        return _by_tracking(video, clip, tracker, shapes)
+        return _by_tracking(video, clip, tracker, shapes, boxes)
     by_hands = _by_hands(video, detector, (region[0] + left, region[1] + top, region[2] + left, region[3] + top))
     if not (isinstance(by_hands, Abstained) and by_hands.reason.startswith(f"hands: {NO_HAND}")):
         return by_hands
-    by_tracking = _by_tracking(video, clip, tracker, shapes)
+    by_tracking = _by_tracking(video, clip, tracker, shapes, boxes)
     if isinstance(by_tracking, Abstained):
         return Abstained(by_tracking.file, f"{by_hands.reason}; {by_tracking.reason}")
     return by_tracking
 
 
 def _by_tracking(
-    video: _Video, clip: Clip, tracker: PointTracker | None, shapes: Silhouettes | None = None
+    video: _Video,
+    clip: Clip,
+    tracker: PointTracker | None,
+    shapes: Silhouettes | None = None,
+    boxes: Sequence[Box] = (),
 ) -> LabelledEpisode | Abstained:
     tracker = tracker or LucasKanade()
     episode, step = video.episode, video.step
     click = episode.provenance.extra.get("click")
     if click is not None:
         click = (round(click[0] / step), *click[1:])
-    some = np.linspace(0, len(clip) - 1, min(PANEL_FRAMES, len(clip))).round().astype(int)
     track: Track | str
-    if (films := len(panels(list(clip.rgb[some])))) > 1:
+    if (films := len(boxes or _panels(clip))) > 1:
         track = f"{films} pictures in one film; a crop noted beside the video says which one is meant"
     else:
         track = track_gripper(clip, tracker, click, shapes)
@@ -120,6 +125,11 @@ def _by_tracking(
     if isinstance(track, Track) and episode.gripper is not None:  # what was recorded need not be guessed
         track = replace(track, events=recorded_events(episode))
     return _finish(video, track, How("tracking", None, tracker.name, tracker.version))
+
+
+def _panels(clip: Clip) -> list[Box]:
+    some = np.linspace(0, len(clip) - 1, min(PANEL_FRAMES, len(clip))).round().astype(int)
+    return panels(list(clip.rgb[some]))
 
 
 def _by_hands(video: _Video, detector: HandDetector, box: Box) -> LabelledEpisode | Abstained:
@@ -158,6 +168,9 @@ def _finish(video: _Video, track: Track | str, how: How) -> LabelledEpisode | Ab
     how = replace(how, score=round(float(track.score[sure].mean()), 3))
     labelled = label_words(episode, frames.camera, how, lambda span: paths_from_track(track, video.epsilon, span))
     first, last = np.flatnonzero(sure)[[0, -1]]
+    if (bends := len(labelled.labels[first].path.uv)) > MOST_WAYPOINTS:
+        why = f"a path of {bends} waypoints, of at most {MOST_WAYPOINTS}: one clip, one thing at a time"
+        return Abstained(provenance.file or provenance.source, f"{how.method}: {why}")
     unsure = np.flatnonzero(~sure)
     without = {"not_yet_in_view": unsure[unsure < first], "no_longer_in_view": unsure[unsure > last]}
     return only(labelled, {reason: numbers.tolist() for reason, numbers in without.items()})
@@ -244,16 +257,6 @@ class _Video:
         """What tracking looks at; reads the video."""
         return read_clip(self.frames.small(SIDE_PX, self.step), self.fps / self.step)
 
-    def clip_and_pictures(self) -> tuple[Clip, dict[int, NDArray[np.uint8]]]:
-        """The clip, and a few of its frames in full, by number, while they are decoded."""
-        pictures: dict[int, NDArray[np.uint8]] = {}
-        numbers = range(0, len(self.episode.observations), self.step)
-        kept = set(probe_frames(len(numbers)))
-
-        def small() -> Iterator[NDArray[np.uint8]]:
-            for number, rgb in enumerate(self.frames.small(SIDE_PX, self.step)):
-                if number in kept:
-                    pictures[number] = self.frames.full(numbers[number])
-                yield rgb
-
-        return read_clip(small(), self.fps / self.step), pictures
+    def pictures(self, numbers: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
+        """Some of the clip's frames in full, by number."""
+        return {number: self.frames.full(number * self.step) for number in numbers}

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from hamster.label.hands import events
+from hamster.label.hands.change import Changes
 from hamster.label.hands.detector import Hand
 from hamster.label.hands.events import aperture_events
-from hamster.label.hands.motion import fill_and_smooth, follow
+from hamster.label.hands.motion import Motion, fill_and_smooth, follow
 from hamster.label.hands.regions import best_region, panels, regions
 from hamster.label.hands.track import NO_HAND, track_hand
 from hamster.label.tracking.clip import read_clip
@@ -94,6 +95,31 @@ def test_what_is_moved_twice_is_more_than_one_thing(monkeypatch):
     moments = [events.Moment(t, t + 2, np.array(px), 1.0, np.array([0]), 0.2) for t, px in places]
     monkeypatch.setattr(events, "find_moments", lambda *_: moments)
     assert "more than one" in track_hand(read_clip(scene.frames, scene.fps), sights(scene))
+
+
+def turned_at_one_place(away_palms):
+    """What is said of a thing that has other colours after a hand was there, which then is so far away."""
+    total, palm, middle = 12, 20.0, np.array([60.0, 60.0])
+    colours = np.array([[200, 40, 40], [40, 40, 200]], np.float32)
+    near = np.zeros((2, total), bool)
+    near[:, 3:8] = True
+    found = Changes(
+        np.array([[58.0, 60.0], [62.0, 60.0]]), np.array([4, 4]), np.array([5, 5]), near, np.full(total, 9),
+        colours, colours[::-1], np.full((2, 3), 120, np.float32),
+    )  # fmt: skip
+    tip = np.tile(middle, (total, 1))
+    tip[:3] = tip[8:] = middle - [0, away_palms * palm]
+    every = np.ones(total, bool)
+    landmarks = np.repeat(tip[:, None], 21, 1)
+    motion = Motion(tip, np.ones(total), palm, every, np.ones(total), landmarks, every)
+    signs = events._at_one_place(found, [events.Moment(4, 5, middle, 1.0, np.array([0, 1]), 0.2)], motion)
+    return signs if isinstance(signs, str) else [sign.event[1] for sign in signs]
+
+
+def test_a_release_needs_a_hand_that_leaves():
+    assert turned_at_one_place(away_palms=4) == [Gripper.CLOSED, Gripper.OPEN]
+    lifted_a_little = turned_at_one_place(away_palms=2)
+    assert isinstance(lifted_a_little, str) or Gripper.OPEN not in lifted_a_little
 
 
 def test_of_two_hands_the_one_that_moves_counts():

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from hamster.label.tracking.witnesses import agreement
+from hamster.label.tracking.silhouette import entry, tips
+from hamster.label.tracking.witnesses import agreement, certainty
 
 STRAIGHT = np.column_stack([np.linspace(10, 100, 60), np.full(60, 40.0)])
 
@@ -40,3 +41,30 @@ def test_one_witness_alone_proves_nothing():
     at_rest = np.ones(60, bool)
     at_rest[22:34] = False
     assert score(STRAIGHT, steps, there=at_rest, known=lost)[28] > 0.9  # nothing moves: nothing to confirm
+
+
+def silhouette(*points, width=5):
+    """A mask (96, 128) of a bent bar through pixels (u, v)."""
+    cv2 = pytest.importorskip("cv2")
+    mask = np.zeros((96, 128), np.uint8)
+    cv2.polylines(mask, [np.array(points, np.int32)], False, 1, width)
+    return mask.astype(bool)
+
+
+def certainties(mask):
+    masks = [mask] * 12
+    origin = entry(masks)
+    return certainty(masks, *tips(masks, origin), origin)
+
+
+def test_the_end_of_an_outstretched_arm_is_a_tip():
+    assert certainties(silhouette((60, 0), (64, 70))).min() > 0.8
+
+
+def test_an_arm_with_two_far_ends_is_doubted():
+    forked = certainties(silhouette((64, 0), (64, 20), (16, 30), (10, 36)) | silhouette((64, 20), (112, 30), (118, 36)))
+    assert forked.max() < 0.5
+
+
+def test_a_sliver_at_the_border_is_doubted():
+    assert certainties(silhouette((60, 0), (62, 14))).max() < 0.5

@@ -23,6 +23,7 @@ MINOR = 0.15  # of the most that changes at a moment: less is its shadow
 FIT = 0.7  # of the cells that change at a moment agree on it
 ONE_PLACE = 2.0  # palms between two moments: what is turned, or set upright, changes one place several times
 TOUCH = 1.5  # palms from what changes: so near was the hand when it had hold of it
+LEFT = 2.5  # palms from it: the hand has left it, and does not hold it a little farther up
 SAME_REST = 0.3  # palms: the tip has not moved
 AT_REST = 0.1  # palms: it has not begun to move
 LOW, HIGH = 0.2, 0.4  # of the range of apertures: closed below, open above
@@ -158,7 +159,8 @@ def _at_one_place(found: Changes, moments: list[Moment], motion: Motion) -> list
         grasp, release = held[held >= moments[0].start][:1], held[held >= moments[0].start][-1:]
         if not len(grasp) or not 0 < grasp[0] < release[0]:
             return "a thing changes its pose, but the hand is not seen to come to it and to leave it"
-        if release[0] < len(near) - 1:  # else the clip ends with it in the hand
+        far = np.linalg.norm(motion.tip_px - middle, axis=-1) > LEFT * motion.palm_px
+        if (far | ~motion.seen)[release[0] + 1 :].any():  # else the clip ends with it in the hand
             events: Sequence[Event] = ((int(grasp[0]), Gripper.CLOSED), (int(release[0]), Gripper.OPEN))
             return [Sign(event, middle) for event in events]
     if sum(_stood_out(found, m) * m.palms for m in moments) > 0:

@@ -6,18 +6,19 @@ moves just then, and several are needed. Where nothing of skin's colour moves, n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hamster.label.hands.detector import HandDetector
-from hamster.label.hands.regions import Box, find, panels
+from hamster.label.hands.regions import Box, find
 from hamster.label.tracking.clip import Clip, brightened
 from hamster.label.tracking.opencv import opencv
 from hamster.label.tracking.silhouette import Mask, Silhouettes, entry, silhouettes, tips
 
+Pictures = Callable[[Sequence[int]], Mapping[int, NDArray[np.uint8]]]  # frames of a clip, in full, by number
 LOOKS = 8  # at most, all over the video,
 FIRST = 2  # of which so many without a hand are enough,
 HITS = 2  # and so many with one are needed
@@ -25,33 +26,23 @@ CLOSE_UP = 0.6  # of a picture's longer side, around the far end of what moves: 
 LEAST_PX = 80  # of a close look's side
 ON_IT = 0.5  # of a hand's landmarks lie on what moves
 SKIN_LOW, SKIN_HIGH = (0, 135, 77), (255, 180, 127)  # in Y, Cr, Cb: of all people, in ordinary light
-SKIN = 0.1  # of what moves near its far end, in a quarter of the looks
+SKIN = 0.25  # of what moves near its far end, in a quarter of the looks
 BARE_ARM = 0.6  # so much is a bare arm, or a robot in such a light: looked at as if it were an arm
 NEAR_END = 0.15  # of the longer side
 
 
-def probe_frames(total: int) -> list[int]:
-    """Numbers of the frames of a clip that may be looked at closely, from all over it."""
-    inner = np.linspace(0, total - 1, LOOKS + 2)[1:-1]
-    return [int(number) for number in np.unique(inner.round())]
-
-
 def find_hand(
-    clip: Clip,
-    shapes: Silhouettes,
-    pictures: Mapping[int, NDArray[np.uint8]],
-    detector: Callable[[], HandDetector],
+    clip: Clip, shapes: Silhouettes, boxes: Sequence[Box], pictures: Pictures, detector: Callable[[], HandDetector]
 ) -> Box | None:
     """Return the picture in the film in which a hand may be at work, in pixels of the full images, or None.
 
     Args:
         clip: the video, small.
         shapes: its silhouettes.
-        pictures: full images of `probe_frames`.
-        detector: gives one; it is not asked to where nothing has the colour of skin, as it may take long to load.
+        boxes: the pictures in the film, on the clip's frames.
+        pictures: reads full images; not asked to where nothing has the colour of skin, which saves their decoding.
+        detector: gives one; it is not asked to there either, as it may take long to load.
     """
-    scale = max(next(iter(pictures.values())).shape[:2]) / clip.long_px
-    boxes = panels([clip.rgb[number] for number in pictures])
     for box in boxes:
         left, top, right, bottom = box
         part, moving = clip, shapes.moving
@@ -60,9 +51,9 @@ def find_hand(
             moving = silhouettes(part).moving
         else:
             left, top = 0, 0
-        if _shows_hand(part, moving, pictures, (left, top), scale, detector):
-            full = (np.array(box) * scale).round().astype(int).tolist()
-            height, width = next(iter(pictures.values())).shape[:2]
+        if _shows_hand(part, moving, pictures, (left, top), clip.long_px, detector):
+            height, width = next(iter(pictures([0]).values())).shape[:2]
+            full = (np.array(box) * max(height, width) / clip.long_px).round().astype(int).tolist()
             return full[0], full[1], min(full[2], width), min(full[3], height)
     return None
 
@@ -70,36 +61,49 @@ def find_hand(
 def _shows_hand(
     part: Clip,
     moving: list[Mask],
-    pictures: Mapping[int, NDArray[np.uint8]],
+    pictures: Pictures,
     corner: tuple[int, int],
-    scale: float,
+    long_px: float,
     detector: Callable[[], HandDetector],
 ) -> bool:
-    numbers = sorted(pictures)
+    numbers = np.unique(np.linspace(0, len(part) - 1, LOOKS + 2)[1:-1].round()).astype(int).tolist()
     places, there = tips([moving[t] for t in numbers], entry(moving))
     ends = dict(zip(numbers, places, strict=True))
     looks = _spread([t for t, is_there in zip(numbers, there, strict=True) if is_there])
     skin = float(np.quantile([_skin(part, moving[t], ends[t], t) for t in looks], 0.75)) if looks else 0.0
     if len(looks) < HITS or skin < SKIN or skin >= BARE_ARM:
         return skin >= BARE_ARM
-    hits, cv2 = 0, opencv()
-    size = part.size_px.astype(int)
-    for count, t in enumerate(looks, 1):
-        side = max(LEAST_PX / scale, CLOSE_UP * part.long_px)
-        first = np.clip(ends[t] - side / 2, 0, np.maximum(part.size_px - side, 0))
-        last = np.minimum(first + side, part.size_px)
-        left, top, right, bottom = (np.r_[first + corner, last + corner] * scale).astype(int).tolist()
-        region = cv2.dilate(moving[t].astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
-        for hand in find(pictures[t], (left, top, right, bottom), detector()):
-            full = np.array(pictures[t].shape[1::-1])
-            u, v = np.clip(hand.uv * full / scale - corner, 0, size - 1).astype(int).T
-            if region[v, u].mean() >= ON_IT:
-                hits += 1
-                break
-        if hits >= HITS:
-            return True
-        if not hits and count >= FIRST:
+    hits = 0
+    for batch in (looks[:FIRST], looks[FIRST:]):  # each in order of time, in which a video is read quickest
+        for t, picture in pictures(sorted(batch)).items():
+            hits += _hand_at(part, moving[t], ends[t], picture, corner, max(picture.shape) / long_px, detector())
+            if hits >= HITS:
+                return True
+        if not hits:
             return False
+    return False
+
+
+def _hand_at(
+    part: Clip,
+    mask: Mask,
+    end: NDArray[np.float64],
+    picture: NDArray[np.uint8],
+    corner: tuple[int, int],
+    scale: float,
+    detector: HandDetector,
+) -> bool:
+    """Whether a hand is found around the end of what moves, and lies on what moves."""
+    side = max(LEAST_PX / scale, CLOSE_UP * part.long_px)
+    first = np.clip(end - side / 2, 0, np.maximum(part.size_px - side, 0))
+    last = np.minimum(first + side, part.size_px)
+    left, top, right, bottom = (np.r_[first + corner, last + corner] * scale).astype(int).tolist()
+    region = opencv().dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
+    for hand in find(picture, (left, top, right, bottom), detector):
+        px = hand.uv * picture.shape[1::-1] / scale - corner
+        u, v = np.clip(px, 0, part.size_px - 1).astype(int).T
+        if region[v, u].mean() >= ON_IT:
+            return True
     return False
 
 

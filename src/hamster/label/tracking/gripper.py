@@ -12,7 +12,7 @@ from hamster.label.tracking.fuse import fuse
 from hamster.label.tracking.opencv import opencv
 from hamster.label.tracking.points import PointTracker
 from hamster.label.tracking.silhouette import LEAST, Mask, Silhouettes, differs, entry, has_one_entry, silhouettes, tips
-from hamster.label.tracking.witnesses import agreement
+from hamster.label.tracking.witnesses import agreement, certainty
 
 Array = NDArray[np.float64]
 Click = tuple[int, float, float]
@@ -22,6 +22,7 @@ AT_TIP = 0.05  # of the longer side, from the tip: there a silhouette ends that 
 PRESENT = 0.05  # of what is near the tip belongs to an arm: it is there
 CHANGED = 0.1  # of what is near a tip that rests: there it does not rest
 SPECK = 0.15  # of what typically moves: so little is something else
+RESTING = 0.3  # of a typical arm: so much is seen of one that rests
 MARGIN = 0.03  # of the longer side, from the image's border: there an arm ends that is cut off by it
 MOVING_PX = 0.5  # per frame; slower points are not what moves
 
@@ -56,7 +57,8 @@ def follow_gripper(
     """
     shapes = shapes or silhouettes(clip)
     masks = shapes.moving
-    places, found = tips(masks, entry(masks))
+    origin = entry(masks)
+    places, found = tips(masks, origin)
     if found.sum() < 2:
         return None
     near = NEAR * clip.long_px
@@ -68,6 +70,8 @@ def follow_gripper(
         guide, places, weight = _from_click(clip, tracker, masks, click, places, weight)
     steps, sure = _steps(clip, tracker, masks, guide)
     score = agreement(guide, found, steps, sure, clip.long_px, clip.fps)
+    if click is None:
+        score = score * certainty(masks, places, found, origin)
     px, _ = fuse(places, 0.05 * weight, steps, sure, near / 2)
     hides = [moving | arm for moving, arm in zip(masks, shapes.arm, strict=True)]
     return Tip(
@@ -87,6 +91,8 @@ def _present(clip: Clip, moving: list[Mask], arm: list[Mask], ends: Array, px: A
     large = areas >= max(LEAST, SPECK * _typical(areas))
     free = not any(_at_border(mask) for mask in moving)
     comes_in = np.array([free or _at_border(m) or bool((m & a).any()) for m, a in zip(moving, arm, strict=True)])
+    arms = np.array([np.count_nonzero(mask) / mask.size for mask in arm])
+    there = arms >= max(LEAST, RESTING * _typical(arms[large]))
     moving_frames = np.flatnonzero(large & comes_in)
     at_tip = np.linalg.norm(ends - px, axis=-1) < reach
     present = inside & large & comes_in & at_tip
@@ -95,7 +101,7 @@ def _present(clip: Clip, moving: list[Mask], arm: list[Mask], ends: Array, px: A
         v, u = _around(clip, px[t], reach)
         nearest = moving_frames[[max(after - 1, 0), min(after, len(moving_frames) - 1)]]
         rests = any(differs(clip.rgb[t, v, u], clip.rgb[n, v, u]).mean() < CHANGED for n in nearest if at_tip[n])
-        present[t] = rests and arm[t][_around(clip, px[t], 2 * reach)].mean() > PRESENT
+        present[t] = rests and there[t] and arm[t][_around(clip, px[t], 2 * reach)].mean() > PRESENT
     return np.asarray(present, bool)
 
 

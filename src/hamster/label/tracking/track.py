@@ -15,7 +15,7 @@ from hamster.label.tracking.stretch import steady_stretch
 from hamster.path import Gripper
 
 AWAY = 0.12  # of the longer side: farther from a place, the gripper no longer hides it
-SURE = 0.55  # agreement of silhouettes and points, on average, below which they do not follow the same thing
+SURE = 0.5  # of the witnesses, on average, below which they do not follow the same thing, or not a tip
 LOOMING = 0.15  # of the image in motion at once: so near, an elbow or a wrist is as far an end as the tip
 DOUBTED = 0.3  # so little agreement in a first frame: the arm is just coming into view
 SAME_PLACE = 0.04  # of the longer side: an arm that is about to start

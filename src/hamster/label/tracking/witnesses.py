@@ -1,4 +1,4 @@
-"""Two witnesses of one motion, heard apart: where silhouettes end, and how the points near there moved.
+"""Witnesses of one motion, heard apart: where silhouettes end, and how the points near there moved.
 
 A silhouette's end that is something else from frame to frame jumps where points do not; points that stick to the
 background, or to another part, stay behind or run ahead. Where both tell of the same motion over a third of a second,
@@ -7,8 +7,12 @@ they followed the same thing. What one of them alone tells is neither confirmed 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
+
+from hamster.label.tracking.silhouette import tips
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -18,6 +22,10 @@ OFF_PART = 0.25  # of the way, in addition: an arm turns, and its points do not 
 KNOWN = 0.1  # of the points have to be followed
 ALONE = 0.25  # the score where something moves of which only one of them tells
 BOTH = 0.25  # of a clip's stretches have to be told of by both
+ASIDE = 0.25  # of the side over which an arm comes in: it may as well come in so far to the left or right,
+AMBIGUOUS = 0.4  # and if its far end is then another one, so far away (of the longer side), the score halves
+SOME = 3  # of so many frames with a silhouette, one is looked at: its shape changes slowly
+LITTLE = 0.02  # of the image in motion, typically: of less than that, hardly more than the border is crossed
 
 
 def agreement(places: Array, there: Mask, steps: Array, known: Array, long_px: float, fps: float) -> Array:
@@ -45,3 +53,25 @@ def agreement(places: Array, there: Mask, steps: Array, known: Array, long_px: f
     score = np.interp(np.arange(total), heard_at, heard[0][heard_at] / heard[1][heard_at])
     alone = (heard[1] < 0.5) & there
     return np.where(alone, np.minimum(score, ALONE), score)
+
+
+def certainty(masks: Sequence[Mask], places: Array, there: Mask, origin: Array) -> Array:
+    """(T,) 0 to 1, how sure it is that the far ends of silhouettes are tips of an arm: a third witness, of their shape.
+
+    A gripper at the end of an outstretched arm is the far end from anywhere; an elbow, or one corner of what moves, is
+    that from one place only. And of a sliver at the image's border nobody can tell what it is part of.
+
+    Args:
+        places: (T, 2) the far ends seen from `origin`, (T,) whether there is one.
+        origin: (2,) where the arm comes in over the border, in pixels.
+    """
+    size = np.array(masks[0].shape[::-1], np.float64)
+    to_border = np.minimum(origin, size - 1 - origin)
+    along = np.array([0.0, 1.0]) if to_border[0] < to_border[1] else np.array([1.0, 0.0])
+    frames = np.flatnonzero(there)[::SOME]
+    some = [masks[t] for t in frames.tolist()]
+    aside = ASIDE * size * along
+    off = [np.linalg.norm(tips(some, start)[0] - places[frames], axis=-1) for start in (origin - aside, origin + aside)]
+    apart = np.interp(np.arange(len(masks)), frames, np.max(off, axis=0)) / size.max()
+    share = float(np.median([np.count_nonzero(mask) / mask.size for mask in some]))
+    return np.asarray(min(1.0, share / LITTLE) / (1 + (apart / AMBIGUOUS) ** 2))
