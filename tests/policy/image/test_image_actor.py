@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path as FilePath
 
@@ -76,6 +78,14 @@ def test_the_path_gets_in_and_learned_conditioners_are_silent_at_first(seen: See
                 parameter.normal_(0, 0.1)
         told, untold = (_answer(actor, each) for each in inputs)
     assert (told - untold).abs().max() > 1e-5
+
+
+def test_a_checkpoint_loads_in_a_process_that_has_loaded_a_planner(tmp_path: FilePath) -> None:
+    """In a process of its own, as torch remembers what transformers had replaced at the first use of a device."""
+    save(tmp_path, _actor(conditioners=()))
+    script = "import sys; from hamster.planner import load_planner; from hamster.policy import load_policy; "
+    script += "load_planner('nano'); load_policy(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, timeout=300)
 
 
 def test_a_checkpoint_without_paths_loads_with_every_conditioner(seen: Seen, tmp_path: FilePath) -> None:

@@ -113,6 +113,8 @@ def places(side: int, width: int) -> Tensor:
     """
     at = (torch.arange(side) + 0.5) / side
     v, u = torch.meshgrid(at, at, indexing="ij")
-    frequencies = torch.pi * 2.0 ** torch.linspace(-1, 3, width // 4)
+    # The device is named: transformers replaces torch.linspace while it loads a model, and torch keeps a list of the
+    # functions that `with torch.device(…)` acts on from its first use.
+    frequencies = torch.pi * 2.0 ** torch.linspace(-1, 3, width // 4, device=at.device)
     angles = torch.stack([u, v], -1).reshape(-1, 2, 1) * frequencies
     return torch.cat([angles.sin(), angles.cos()], -1).flatten(1)
