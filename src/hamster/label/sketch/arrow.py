@@ -126,19 +126,19 @@ def _joined(mask: Mask, rings: Mask, beside: Mask, other: Mask, width: float) ->
     body: Mask = labels == pieces[0]
     inside = np.bincount(labels[beside], minlength=n)
     waiting = [i for i in pieces[1:_MOST_PIECES] if inside[i] < _MOSTLY * stats[i, cv2.CC_STAT_AREA]]
+    pixels = {i: _pixels_of(labels, stats[i], i) for i in waiting}
     grown = True
     while grown and waiting:
         grown = False
-        gaps = cv2.distanceTransform((~body).astype(np.uint8), cv2.DIST_L2, 5)
+        gaps, here = cv2.distanceTransform((~body).astype(np.uint8), cv2.DIST_L2, 5), np.argwhere(body)
         for i in waiting:
-            piece = np.argwhere(labels == i)
+            piece = pixels[i]
             near = piece[gaps[piece[:, 0], piece[:, 1]].argmin()].astype(np.float32)
-            here = np.argwhere(body)
             a = here[((here - near) ** 2).sum(1).argmin()].astype(np.float32)
             if _continues(a, near, cover, width) or (
-                not by_rings[labels == i].any() and _dashed(a, near, here, piece, width, dashes)
+                not by_rings[piece[:, 0], piece[:, 1]].any() and _dashed(a, near, here, piece, width, dashes)
             ):
-                body |= labels == i
+                body[piece[:, 0], piece[:, 1]] = True
                 bridge = np.zeros(mask.shape, np.uint8)
                 cv2.line(bridge, (int(a[1]), int(a[0])), (int(near[1]), int(near[0])), 1, max(1, round(width)))
                 body |= bridge > 0
@@ -146,6 +146,12 @@ def _joined(mask: Mask, rings: Mask, beside: Mask, other: Mask, width: float) ->
                 grown = True
                 break
     return body
+
+
+def _pixels_of(labels: NDArray[np.int32], stats: NDArray[np.int32], label: int) -> NDArray[np.intp]:
+    """Return the pixels (N, 2) of a component, looked for in its bounding box alone."""
+    left, top, width, height = stats[:4].tolist()
+    return np.argwhere(labels[top : top + height, left : left + width] == label) + np.array([top, left])
 
 
 def _continues(a: NDArray[np.float32], b: NDArray[np.float32], cover: Mask, width: float) -> bool:
