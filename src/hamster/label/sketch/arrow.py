@@ -151,7 +151,8 @@ def _joined(mask: Mask, rings: Mask, beside: Mask, other: Mask, width: float) ->
 def _pixels_of(labels: NDArray[np.int32], stats: NDArray[np.int32], label: int) -> NDArray[np.intp]:
     """Return the pixels (N, 2) of a component, looked for in its bounding box alone."""
     left, top, width, height = stats[:4].tolist()
-    return np.argwhere(labels[top : top + height, left : left + width] == label) + np.array([top, left])
+    in_box = np.argwhere(labels[top : top + height, left : left + width] == label)
+    return np.asarray(np.add(in_box, (top, left)), np.intp)
 
 
 def _continues(a: NDArray[np.float32], b: NDArray[np.float32], cover: Mask, width: float) -> bool:
