@@ -87,8 +87,34 @@ def test_a_deadline_holds_for_waiting_and_work():
         assert [code(r) for r in at_once(3, lambda _: plan(url))] == ["deadline"] * 3
         assert time.perf_counter() - began < 2
         model.hold.set()
-        eventually(lambda: metric(url, "hamster_queue_length") == 0)
+        eventually(lambda: HTTP.get(url + "/health").status_code == 200)
+        assert metric(url, "hamster_queue_length") == 0 and plan(url).status_code == 200
+
+
+def test_a_hung_inference_makes_the_server_unready_until_it_returns():
+    with serving(limits=replace(QUICK, deadline_s=0.3)) as (url, model, _):
+        model.hold.clear()
+        assert code(plan(url)) == "deadline"
+        eventually(lambda: HTTP.get(url + "/health").status_code == 503)
+        health = HTTP.get(url + "/health").json()
+        assert health["status"] == "stalled" and "longer than the deadline of 0.3 s" in health["reason"]
+        began = time.perf_counter()
+        refused = plan(url)
+        assert refused.status_code == 503 and code(refused) == "stalled" and "retry-after" in refused.headers
+        assert time.perf_counter() - began < 0.25  # at once, not after another deadline
+        model.hold.set()
+        eventually(lambda: HTTP.get(url + "/health").status_code == 200)
         assert plan(url).status_code == 200
+
+
+def test_one_hung_inference_of_two_threads_leaves_the_server_ready():
+    with serving(FakeModel(slow_word="hang"), limits=replace(QUICK, deadline_s=0.3), threads=2) as (url, model, _):
+        model.hold.clear()
+        assert code(chat(url, "hang")) == "deadline"
+        time.sleep(0.2)
+        assert HTTP.get(url + "/health").status_code == 200 and chat(url, "fine").status_code == 200
+        assert code(chat(url, "hang")) == "deadline"
+        eventually(lambda: HTTP.get(url + "/health").json()["status"] == "stalled")
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -150,7 +176,7 @@ def test_it_is_not_ready_before_it_is_warm():
     with serving(model, wait=False) as (url, _, _):
         eventually(lambda: not _refuses(url))
         response = HTTP.get(url + "/health")
-        assert response.status_code == 503 and response.json() == {"status": "warming_up"}
+        assert response.status_code == 503 and response.json()["status"] == "warming_up"
         assert code(plan(url)) == "warming_up"
         model.hold.set()
         eventually(lambda: HTTP.get(url + "/health").status_code == 200)
@@ -165,7 +191,7 @@ def test_it_answers_what_it_took_before_it_ends():
             taken = [pool.submit(plan, url) for _ in range(2)]
             eventually(lambda: metric(url, "hamster_queue_length") == 2)
             server.handle_exit(15, None)
-            eventually(lambda: client.get(url + "/health").json() == {"status": "draining"})
+            eventually(lambda: client.get(url + "/health").json()["status"] == "draining")
             refused = client.post(url + "/v1/plan", json=plan_body())
             assert refused.status_code == 503 and code(refused) == "draining" and refused.headers["retry-after"]
             model.hold.set()

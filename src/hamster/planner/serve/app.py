@@ -55,8 +55,11 @@ def _metered(served: Served, metrics: Metrics) -> Served:
 
 def _route(api: FastAPI, service: Service, metrics: Metrics) -> None:
     async def health() -> Response:
-        state = service.engine.state if service.served.is_alive() else "model_lost"
-        return JSONResponse({"status": state}, 200 if state == "ready" else 503)
+        state, reason = service.engine.readiness()
+        if not service.served.is_alive():
+            state, reason = "model_lost", "the model's own server has ended"
+        content = {"status": state, "reason": reason} if reason else {"status": state}
+        return JSONResponse(content, 200 if state == "ready" else 503)
 
     async def show_metrics() -> Response:
         return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)

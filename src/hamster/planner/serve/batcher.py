@@ -71,6 +71,7 @@ class Batcher:
         self._largest, self._gather_s, self._expected = largest, gather_s, expected
         self._queue: deque[Job] = deque()
         self._in_work: set[Job] = set()
+        self._began: dict[int, float] = {}  # by thread: when the inference that it is in began
         self._changed = threading.Condition()
         self._is_closed = False
         # Daemons: an inference that hangs does not keep the process alive.
@@ -80,6 +81,19 @@ class Batcher:
 
     def __len__(self) -> int:
         return len(self._queue)
+
+    def hung_s(self, allowed_s: float) -> float:
+        """Return how long the inferences have taken that keep every thread from other work; 0 if one is free.
+
+        A thread cannot be stopped from outside, and a model that hangs reaches no next token at which to stop.
+
+        Args:
+            allowed_s: what one inference may take; a thread whose inference takes longer is not free.
+        """
+        now = time.perf_counter()
+        ages_s = [now - began for began in list(self._began.values())]
+        overdue_s = [age_s for age_s in ages_s if age_s > allowed_s]
+        return min(overdue_s) if len(overdue_s) == len(self._threads) else 0.0
 
     async def do(self, job: Job) -> Any:
         """What the job's work returns or raises for it. Cancelled, it is dropped, or stops at the next token."""
@@ -108,7 +122,7 @@ class Batcher:
             batch = [job for job in self._take() if job.done.set_running_or_notify_cancel()]
             self._in_work.update(batch)
             if batch:
-                _do_together(batch)
+                self._do_together(batch)
             self._in_work.difference_update(batch)
             del batch  # or its images would stay in memory until the next comes
 
@@ -127,27 +141,29 @@ class Batcher:
     def _is_full(self) -> bool:
         return len(self._queue) >= min(self._largest, self._expected())
 
-
-def _do_together(batch: list[Job]) -> None:
-    """Sets every job's result; one whose work fails does not take others with it."""
-    now = time.perf_counter()
-    for job in batch:
-        job.begun, job.batch = now, job.batch or len(batch)
-    try:
-        with watched_by(lambda said, owners: _look(batch, said, owners)):
-            results = list(zip(batch, batch[0].work([job.item for job in batch]), strict=True))
-    except BaseException as error:  # it belongs to whoever asked
-        if len(batch) > 1:
-            log.info("a batch of %d failed, now one by one: %s", len(batch), error)
-            for job in batch:
-                _do_together([job])
-            return
-        if not isinstance(error, ValueError | PlannerUnavailableError):
-            log.exception("inference failed")
-        results = [(batch[0], error.with_traceback(None))]  # whose frames hold images
-    for job, result in results:
-        job.ended = time.perf_counter()
-        job.done.set_exception(result) if isinstance(result, BaseException) else job.done.set_result(result)
+    def _do_together(self, batch: list[Job]) -> None:
+        """Sets every job's result; one whose work fails does not take others with it."""
+        now = time.perf_counter()
+        for job in batch:
+            job.begun, job.batch = now, job.batch or len(batch)
+        self._began[threading.get_ident()] = now
+        try:
+            with watched_by(lambda said, owners: _look(batch, said, owners)):
+                results = list(zip(batch, batch[0].work([job.item for job in batch]), strict=True))
+        except BaseException as error:  # it belongs to whoever asked
+            if len(batch) > 1:
+                log.info("a batch of %d failed, now one by one: %s", len(batch), error)
+                for job in batch:
+                    self._do_together([job])
+                return
+            if not isinstance(error, ValueError | PlannerUnavailableError):
+                log.exception("inference failed")
+            results = [(batch[0], error.with_traceback(None))]  # whose frames hold images
+        finally:
+            self._began.pop(threading.get_ident(), None)
+        for job, result in results:
+            job.ended = time.perf_counter()
+            job.done.set_exception(result) if isinstance(result, BaseException) else job.done.set_result(result)
 
 
 def _look(batch: list[Job], said: Callable[[int], str], owners: Sequence[int]) -> list[bool]:

@@ -24,6 +24,7 @@ from hamster.planner.serve.metrics import Metrics
 log = logging.getLogger("hamster.serve")
 
 DECODERS = 2
+REASONS = {"warming_up": "the model is warming up", "draining": "the server is about to stop"}
 T = TypeVar("T")
 
 
@@ -59,8 +60,9 @@ class Engine:
 
     def __init__(self, limits: Limits, metrics: Metrics, threads: int = 1) -> None:
         self.limits, self.metrics = limits, metrics
-        self.state = "warming_up"
+        self.state = "warming_up"  # or "ready", "draining"; `readiness` says more
         self.admitted = 0
+        self._is_stalled = False
         largest = limits.batch if threads == 1 else 1
         self._batcher = Batcher(largest, limits.gather_s, lambda: self.admitted, threads)
         self._slots = FairSlots(3 * largest * threads)  # one batch in work, two on their way
@@ -71,9 +73,27 @@ class Engine:
 
     def check_ready(self) -> None:
         """ServeError (503) unless questions are welcome."""
+        state, reason = self.readiness()
+        if state != "ready":
+            raise ServeError(503, state, f"{reason}; try again later", retry_after_s=self.retry_after_s)
+
+    def readiness(self) -> tuple[str, str]:
+        """Return "ready" and "", or another state and why questions are not welcome.
+
+        A hung inference keeps its thread for ever. So the server is `stalled` while every thread is in an inference
+        that has taken longer than `deadline_s`, for whose answer nobody waits any more.
+        """
         if self.state != "ready":
-            message = {"warming_up": "the model is warming up", "draining": "the server is about to stop"}[self.state]
-            raise ServeError(503, self.state, f"{message}; try again later", retry_after_s=self.retry_after_s)
+            return self.state, REASONS[self.state]
+        hung_s = self._batcher.hung_s(self.limits.deadline_s)
+        if not hung_s:
+            self._is_stalled = False
+            return "ready", ""
+        reason = f"an inference has taken {hung_s:.0f} s, longer than the deadline of {self.limits.deadline_s:g} s"
+        if not self._is_stalled:
+            self._is_stalled = True
+            log.error("%s: no question can be answered until it returns or the server is restarted", reason)
+        return "stalled", reason
 
     def check_room(self, client: Client) -> None:
         """Raise ServeError (429) if the queue is full, or if this client has half of it and the rest runs short."""
