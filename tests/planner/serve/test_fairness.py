@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 
 import pytest
 
@@ -33,6 +34,47 @@ def test_many_connections_of_an_address_have_one_share():
     log = _served(*greedy, (("10.0.0.2", 1), 1.0, 10))
     last = max(i for i, client in enumerate(log) if client[0] == "10.0.0.2")
     assert last <= 25  # every second turn, not every twenty-first
+
+
+async def _reconnecting(slots, host, ports, log, requests):
+    """A client that opens a new connection for each request."""
+    for _ in range(requests):
+        await _worker(slots, (host, next(ports)), log)
+
+
+def test_a_new_connection_per_request_buys_an_address_nothing():
+    log = []
+
+    async def main():
+        slots, ports = FairSlots(1), count(1)
+        many = [_reconnecting(slots, "10.0.0.1", ports, log, 10) for _ in range(20)]
+        await asyncio.gather(*many, _reconnecting(slots, "10.0.0.2", ports, log, 10))
+
+    asyncio.run(main())
+    last = max(i for i, client in enumerate(log) if client[0] == "10.0.0.2")
+    assert last <= 25  # every second turn; in order of arrival it would be the 200th
+
+
+@pytest.mark.parametrize("steady", [("10.0.0.1", 99_999), ("10.0.0.2", 99_999)])
+@pytest.mark.parametrize("new", ["connection", "address"])
+def test_new_connections_and_addresses_do_not_starve_who_keeps_theirs(steady, new):
+    log = []
+
+    async def main():
+        slots, ports = FairSlots(1), count(1)
+        await _worker(slots, steady, log, requests=10)  # it has had its credit
+
+        async def newcomers():
+            for port in ports:
+                if log.count(steady) == 30 or len(log) > 1000:
+                    return
+                host = "10.0.0.1" if new == "connection" else f"10.1.{port >> 8}.{port & 255}"
+                await _worker(slots, (host, port), log)
+
+        await asyncio.gather(*(newcomers() for _ in range(9)), _worker(slots, steady, log, requests=20))
+
+    asyncio.run(main())
+    assert len(log) <= 500  # at worst every eighth round; without, it is starved until the newcomers stop
 
 
 def test_long_requests_leave_room_for_short_ones_of_the_same_address():

@@ -12,6 +12,7 @@ from itertools import count
 Client = tuple[str, int]  # address and port: who it is, and which of its connections
 CREDIT_S = 2.0  # of service that whoever comes may have before those who are there already
 MAX_REMEMBERED = 4096
+TURN_IN_ORDER = 8  # every how manyth slot goes to whoever has been without one for longest
 
 
 @dataclass(eq=False)
@@ -37,6 +38,10 @@ class FairSlots:
     before the present virtual time: it is served next, but neither many connections, nor long requests, nor a pause buy
     more than a fair share for long.
 
+    Virtual time stands still while only new clients are served, each of them a new address, or a new connection for
+    each request. So that they do not starve who stays, every eighth slot goes to the address, and there to the
+    connection, that has been without one for longest.
+
     Args:
         slots: at a time.
         estimate_s: of a request's cost, before it is known.
@@ -47,6 +52,7 @@ class FairSlots:
         self._waiting: list[Turn] = []
         self._order = count()
         self._hosts, self._connections = _Shares(), _Shares()
+        self._grants = 0  # slots so far
 
     @asynccontextmanager
     async def slot(self, client: Client) -> AsyncIterator[Turn]:
@@ -54,7 +60,7 @@ class FairSlots:
         turn = Turn(client, next(self._order))
         levels = ((self._hosts, client[0]), (self._connections, client))
         for shares, key in levels:
-            shares.enter(key)
+            shares.enter(key, self._grants)
         self._waiting.append(turn)
         try:
             self._grant()
@@ -82,14 +88,19 @@ class FairSlots:
         served = turn.started if turn.granted.is_set() else self._connections.used.get(turn.client, 0.0)
         return self._hosts.used.get(turn.client[0], 0.0), served, turn.order
 
+    def _longest_without(self, turn: Turn) -> tuple[int, int, int]:
+        return self._hosts.without_since[turn.client[0]], self._connections.without_since[turn.client], turn.order
+
     def _grant(self) -> None:
         while self._free and self._waiting:
-            turn = min(self._waiting, key=self.rank)
+            self._grants += 1
+            in_order = self._grants % TURN_IN_ORDER == 0
+            turn = min(self._waiting, key=self._longest_without if in_order else self.rank)
             self._waiting.remove(turn)
             self._free -= 1
             turn.started, turn.estimate_s = self._connections.used[turn.client], self._estimate_s
-            self._hosts.begin(turn.client[0], self._estimate_s)
-            self._connections.begin(turn.client, self._estimate_s)
+            self._hosts.begin(turn.client[0], self._estimate_s, self._grants)
+            self._connections.begin(turn.client, self._estimate_s, self._grants)
             turn.granted.set()
 
 
@@ -97,20 +108,27 @@ class _Shares:
     """How much service each key has had, in virtual time.
 
     The present is the service that the key which was served last had had by then.
+
+    Attributes:
+        used: seconds of service, by key.
+        without_since: after how many slots each key that is here came, or got its last one.
     """
 
     def __init__(self) -> None:
         self.used: dict[object, float] = {}
+        self.without_since: dict[object, int] = {}
         self._requests: Counter[object] = Counter()
         self._now = 0.0
 
-    def enter(self, key: object) -> None:
+    def enter(self, key: object, grants: int) -> None:
         if not self._requests[key]:
+            self.without_since[key] = grants
             start = self._now - CREDIT_S
             self.used[key] = max(self.used.get(key, start), start)
         self._requests[key] += 1
 
-    def begin(self, key: object, cost_s: float) -> None:
+    def begin(self, key: object, cost_s: float, grants: int) -> None:
+        self.without_since[key] = grants
         self._now = max(self._now, self.used[key])
         self.charge(key, cost_s)
 
@@ -120,6 +138,6 @@ class _Shares:
     def leave(self, key: object) -> None:
         self._requests[key] -= 1
         if not self._requests[key]:
-            del self._requests[key]
+            del self._requests[key], self.without_since[key]
             if self.used[key] <= self._now - CREDIT_S or len(self.used) > MAX_REMEMBERED:
                 del self.used[key]
