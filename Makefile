@@ -17,7 +17,7 @@ test: setup-dev  ## set up with the development tools, then run the tests
 	.venv/bin/python -m pytest -n 2 -q $(ARGS)
 
 test-finetune: setup-dev  ## six architectures fine-tuned with LoRA and in full, killed, resumed, merged, asked; DDP and FSDP2
-	HAMSTER_FINETUNE=1 OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 0 -q tests/planner/sft $(ARGS)
+	HAMSTER_FINETUNE=1 OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 0 -q tests/planner/finetune $(ARGS)
 
 test-lerobot: setup-dev  ## the real lerobot package opens what we wrote, and we open what it wrote
 	scripts/test_lerobot.sh $(ARGS)
@@ -29,7 +29,7 @@ test-vllm: setup-dev  ## a real vLLM behind our gateway says what transformers s
 	scripts/test_vllm.sh $(ARGS)
 
 load: setup-dev  ## the nano planner under 64 clients for a minute, four times too many, 10,000 damaged requests
-	HAMSTER_LOAD=1 .venv/bin/python -m pytest -n 0 -q -s tests/planner/serve/test_load.py tests/planner/serve/test_hostile.py $(ARGS)
+	HAMSTER_LOAD=1 .venv/bin/python -m pytest -n 0 -q -s tests/serving/planner/test_load.py tests/serving/planner/test_hostile.py $(ARGS)
 
 fuzz: setup-dev  ## 10,800 damaged files of all kinds, and 19,200 damaged texts
 	HAMSTER_FUZZ=1200 .venv/bin/python -m pytest -n 2 -q tests/label/test_fuzz.py $(ARGS)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from hamster.workers import ONE_THREAD
+from hamster.parallel import ONE_THREAD
 
 # Tests run in several processes already; and one thread adds up in the same order everywhere.
 os.environ.update(dict.fromkeys(ONE_THREAD, "1"))

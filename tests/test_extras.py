@@ -92,7 +92,7 @@ def test_it_survives_another_process():
 
 
 @pytest.mark.parametrize(
-    ("what", "code"), [("planner", "hamster.planner.train"), ("policy", "hamster.policy.learning.train")]
+    ("what", "code"), [("planner", "hamster.planner.nano_training.train"), ("policy", "hamster.policy.training.train")]
 )
 def test_training_says_it(what, code, monkeypatch, tmp_path, capsys):
     (tmp_path / "manifest.json").write_text("{}")

@@ -45,7 +45,7 @@ def test_code_that_makes_results_counts_and_nothing_else(tmp_path, monkeypatch):
         return code_digests()
 
     empty = digests()
-    for name in ("cli/eval.py", "planner/serve/app.py", "policy/learning/train.py", "sim/README.md"):
+    for name in ("cli/eval.py", "serving/planner/app.py", "policy/training/train.py", "sim/README.md"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("new")
     assert digests() == empty

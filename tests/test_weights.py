@@ -12,12 +12,12 @@ from torch import nn
 from torch.optim import AdamW
 
 from hamster import training_state
-from hamster.checkpoints import describe
+from hamster.inspect_checkpoint import describe
 from hamster.planner import load_planner
-from hamster.planner.planner import BUNDLED
+from hamster.planner.base import BUNDLED
 from hamster.policy import checkpoint, load_policy
-from hamster.policy.families import build
-from hamster.policy.learning.presets import PRESETS
+from hamster.policy.registry import build
+from hamster.policy.training.presets import PRESETS
 from hamster.weights import check_finite
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from pathlib import Path as File
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,13 +13,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from hamster.checkpoints import read_header
 from hamster.files import replacing
+from hamster.inspect_checkpoint import read_header
 from hamster.weights import check_finite, load_weights, read_tensors
 
 
 def save(
-    file: File, modules: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer], known: Mapping[str, Any]
+    file: Path, modules: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer], known: Mapping[str, Any]
 ) -> None:
     """Write modules, optimisers and plain facts; an interrupted write leaves the former file as it was."""
     tensors = {f"{name}/{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
@@ -32,7 +32,7 @@ def save(
 
 
 def load(
-    file: File,
+    file: Path,
     modules: Mapping[str, nn.Module],
     optimisers: Mapping[str, Optimizer],
     may_grow: Collection[str] = (),
@@ -69,7 +69,7 @@ def load(
     return known
 
 
-def facts(file: File) -> dict[str, Any]:
+def facts(file: Path) -> dict[str, Any]:
     """Return the plain facts alone; ValueError as `load`."""
     try:
         with safe_open(file, "pt") as saved:
@@ -81,7 +81,7 @@ def facts(file: File) -> dict[str, Any]:
     return known
 
 
-def _lost(file: File, error: Exception) -> ValueError:
+def _lost(file: Path, error: Exception) -> ValueError:
     """What somebody needs to know whose training cannot be gone on with."""
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     models = [folder for folder in (file.parent / "model", file.parent) if _is_whole(folder / "model.safetensors")]
@@ -92,7 +92,7 @@ def _lost(file: File, error: Exception) -> ValueError:
     )
 
 
-def _is_whole(file: File) -> bool:
+def _is_whole(file: Path) -> bool:
     try:
         return bool(read_header(file))
     except ValueError:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from hamster.checkpoints import unreadable
+from hamster.inspect_checkpoint import unreadable
 
 Network = TypeVar("Network", bound=nn.Module)
 LISTED = 3  # names in a message

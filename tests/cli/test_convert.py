@@ -6,11 +6,11 @@ import pytest
 
 from hamster.cli import main
 from hamster.cli.convert_text import convert_text, parse_size
-from hamster.path import Gripper, Path
-from hamster.path.dialects import DIALECTS, parse, render
+from hamster.dialects import DIALECTS, parse, render
+from hamster.path import Gripper, Path2D
 
 SIZE = "640x480"
-PATH = Path([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]], [Gripper.UNKNOWN, Gripper.CLOSED, Gripper.OPEN])
+PATH = Path2D([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]], [Gripper.UNKNOWN, Gripper.CLOSED, Gripper.OPEN])
 
 
 @pytest.mark.parametrize("target", list(DIALECTS))

@@ -14,7 +14,7 @@ import pytest
 
 from hamster.cli import main
 from hamster.cli.listen import is_loopback
-from tests.policy.serve.fakes import foreign_client, observation, view
+from tests.serving.policy.fakes import foreign_client, observation, view
 
 TIMEOUT_S = 120
 

@@ -13,10 +13,10 @@ import time
 import httpx
 import pytest
 
-from hamster.bench.serve import plan_request
+from hamster.benchmarks.serve import plan_request
 from hamster.cli import main
 from hamster.cli.serve_planner import _name_of
-from hamster.path import Path
+from hamster.path import Path2D
 from tests.planner.tiny import tiny
 
 TIMEOUT_S = 300
@@ -40,7 +40,7 @@ def test_it_serves_the_bundled_planner_on_this_machine_only_and_ends_on_sigterm(
                 assert client.post("/v1/plan", content=plan_request()).status_code == 401
                 client.headers["authorization"] = "Bearer s3cret"
                 answer = client.post("/v1/plan", content=plan_request(), headers={"content-type": "application/json"})
-                assert answer.status_code == 200 and Path.from_json(answer.json()["path"]).score is not None
+                assert answer.status_code == 200 and Path2D.from_json(answer.json()["path"]).score is not None
                 assert "hamster_tokens_total" in client.get("/metrics").text
             server.send_signal(signal.SIGTERM)
             assert server.wait(TIMEOUT_S) == 0

@@ -13,7 +13,7 @@ import pytest
 from hamster_client import ConnectionLostError, PolicyClient, RequestError, StaleActionError
 from websockets.sync.server import serve
 
-from tests.policy.serve.fakes import TOOL, FakePolicy, observation, serving
+from tests.serving.policy.fakes import TOOL, FakePolicy, observation, serving
 
 
 class Clock:

@@ -14,7 +14,7 @@ from PIL import Image
 from hamster.data import Episode, Unreadable
 from hamster.data.lerobot import LeRobot, read_traces, trace_content, trace_from_content
 from hamster.data.robots import RECORDED_FROM_TOOL
-from hamster.path import Gripper, Path
+from hamster.path import Gripper, Path2D
 from tests.data.lerobot_files import (
     FPS,
     FRONT,
@@ -300,7 +300,7 @@ def test_noise_in_any_file_is_said_in_one_line(whole, data):
 
 
 def test_a_trace_comes_back_from_its_text():
-    path = Path([[0.25, 0.5], [1, 0]], [Gripper.UNKNOWN, Gripper.OPEN], [0.5, 0.75], 0.5)
+    path = Path2D([[0.25, 0.5], [1, 0]], [Gripper.UNKNOWN, Gripper.OPEN], [0.5, 0.75], 0.5)
     back, record = trace_from_content(trace_content(path, "go", ["visible", "occluded"], {"method": "stroke"}))
     assert back == path and record["instruction"] == "go" and record["how"]["method"] == "stroke"
     for text in ["", "[]", "{}", '{"format": "hamster-trace/1"}', '{"format": "hamster-trace/1", "uv": [[2, 0]]}']:
@@ -310,7 +310,7 @@ def test_a_trace_comes_back_from_its_text():
 
 def test_traces_are_read_by_episode(tmp_path):
     def rows(n):
-        text = trace_content(Path([[0.5, n / 10]], [Gripper.UNKNOWN]))
+        text = trace_content(Path2D([[0.5, n / 10]], [Gripper.UNKNOWN]))
         event = {"role": "assistant", "content": text, "style": "trace", "camera": FRONT, "tool_calls": None}
         other = {**event, "style": "vqa", "content": "?"}
         return {"language_events": [[event, other], *[[] for _ in range(n - 1)]]}

@@ -8,7 +8,7 @@ import pytest
 
 from hamster.cli.check_cameras import CheckCameras
 from hamster.data.lerobot import LeRobot
-from hamster.label.run import label
+from hamster.label.label_run import label
 from tests.data.lerobot_files import FRONT, SIZE, camera, write_dataset, write_sidecar
 from tests.data.real import real_data
 

@@ -9,11 +9,11 @@ from PIL import Image
 
 from hamster.data import AnnotatedImage, Unreadable
 from hamster.data.trace import Trace
-from hamster.path import Gripper, Path
-from hamster.path.dialects import DIALECTS, render
+from hamster.dialects import DIALECTS, render
+from hamster.path import Gripper, Path2D
 
 C, O, U = Gripper.CLOSED, Gripper.OPEN, Gripper.UNKNOWN  # noqa: E741
-PATH = Path([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]], [U, C, O])
+PATH = Path2D([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]], [U, C, O])
 HAMSTER = "<ans>[(0.25, 0.32), <action>Close Gripper</action>, (0.74, 0.21)]</ans>"
 
 

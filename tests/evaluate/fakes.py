@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from hamster.evaluate.bench import Bench
 from hamster.evaluate.config import EvalConfig
 from hamster.evaluate.suites import Suite
-from hamster.path import Path, PlanError
+from hamster.evaluate.worker import Bench
+from hamster.path import Path2D, PlanError
 from tests.rollout.fakes import FakeEnv, FakeMotion, FakePlan
 
 HOSTILE = """put <script>alert("1")</script> & 'it' on the "plate" """
@@ -26,8 +26,8 @@ class SuiteEnv(FakeEnv):
         image[len(self.commands) % 64] = (200, 60, 40)
         return image
 
-    def expert_path(self) -> Path:
-        return Path(np.array([[0.5, 0.2], [self.goal[0], self.goal[1] + 0.45]]), np.array([1, 0]))
+    def expert_path(self) -> Path2D:
+        return Path2D(np.array([[0.5, 0.2], [self.goal[0], self.goal[1] + 0.45]]), np.array([1, 0]))
 
     def close(self) -> None:
         pass
@@ -40,7 +40,7 @@ class PathPolicy:
         pass
 
     def act(self, observation, path, instruction):
-        from hamster.sim.motion import down_pose
+        from hamster.geometry.keypose_motion import down_pose
 
         x, y = (0.45, 0.45) if path is None else path.uv[-1]
         return FakeMotion(down_pose((x, y - 0.45, 0.1), 0.0)[None], np.array([False]))
@@ -55,7 +55,7 @@ class OddPlanner:
     def plan(self, image, instruction):
         if int(instruction.split()[-1]) % 2:
             raise PlanError("no <ans> in the text", raw_text="I cannot help <b>you</b>")
-        return FakePlan((Path(np.array([[0.5, 0.2], [0.45, 0.45]]), np.array([1, 0])),))
+        return FakePlan((Path2D(np.array([[0.5, 0.2], [0.45, 0.45]]), np.array([1, 0])),))
 
 
 def open_mortal_bench(config: EvalConfig) -> Bench:

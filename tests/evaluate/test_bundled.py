@@ -10,7 +10,7 @@ from PIL import Image
 
 from hamster.cli import main
 from hamster.evaluate import EvalConfig, evaluate
-from hamster.path import Path
+from hamster.path import Path2D
 from hamster.rollout.tabletop import TabletopEnvironment
 
 
@@ -33,7 +33,7 @@ def test_the_planner_was_asked_once_an_episode_and_the_policy_often(table):
         assert len(record["planner_s"]) == 1
         assert len(record["policy_s"]) == record["n_keyposes"] >= 2
         if record["arm"] == "nano":
-            assert record["raw_texts"][0] and Path.from_json(record["paths"][0]).score is not None
+            assert record["raw_texts"][0] and Path2D.from_json(record["paths"][0]).score is not None
 
 
 def test_plan_writes_a_path_and_the_image_with_the_path_on_it(tmp_path, capsys):
@@ -43,7 +43,7 @@ def test_plan_writes_a_path_and_the_image_with_the_path_on_it(tmp_path, capsys):
     assert main(["plan", str(tmp_path / "table.png"), env.instruction, "--out", str(tmp_path / "out")]) == 0
     env.close()
     record = json.loads((tmp_path / "out" / "path.json").read_text())
-    assert set(record) == {"uv", "gripper", "depth_m", "score"} and len(Path.from_json(record)) >= 2
+    assert set(record) == {"uv", "gripper", "depth_m", "score"} and len(Path2D.from_json(record)) >= 2
     drawn = np.asarray(Image.open(tmp_path / "out" / "drawn.png"))
     assert drawn.shape == rgb.shape and 0 < (drawn != rgb).any(-1).mean() < 0.1
     assert capsys.readouterr().out.split() == [str(tmp_path / "out" / name) for name in ("path.json", "drawn.png")]

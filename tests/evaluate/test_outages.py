@@ -19,14 +19,14 @@ from PIL import Image
 
 from hamster.cli import main
 from hamster.evaluate import EvalConfig, evaluate
-from hamster.evaluate.paths import evaluate_paths
+from hamster.evaluate.planner.run import evaluate_paths
 from hamster.evaluate.trials import short_name
 from hamster.planner import PlannerConfigurationError, PlannerUnavailableError, load_planner
-from hamster.policy.policy import bundled
+from hamster.policy.base import bundled
 from hamster.rollout import rollout
 from hamster.stopped import RunStoppedError
 from tests.evaluate import fakes
-from tests.evaluate.test_paths import as_they_come, image
+from tests.evaluate.planner.test_run import as_they_come, image
 from tests.rollout.fakes import FakeEnv, FakePlanner, FakePolicy
 
 endpoint = pytest.importorskip("hamster.planner.endpoint")

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from hamster.data import AnnotatedImage, Annotation, Conversation, ImageObject, Mention, Provenance, Unreadable, View
-from hamster.path import Gripper, Path
+from hamster.path import Gripper, Path2D
 from tests.data.rlbench_files import camera
 
 
 def image(i, size=16):
     rgb = np.full((size, size, 3), i % 256, np.uint8)
     rgb[-1] = (i + 128) % 256  # an image of one colour shows nothing
-    path = Path([[0.1, 0.2], [0.5, i / 1000]], [Gripper.UNKNOWN, Gripper.CLOSED], [0.5, 0.6])
+    path = Path2D([[0.1, 0.2], [0.5, i / 1000]], [Gripper.UNKNOWN, Gripper.CLOSED], [0.5, 0.6])
     mentions = [Mention(0, 4, (0, 1)), Mention(5, 9, (1,))]
     annotation = Annotation(f"take thing {i}", path, "pick_place", mentions, 1, None)
     objects = [ImageObject("red", "cube"), ImageObject("blue", "cup")]

@@ -8,8 +8,8 @@ from hamster.geometry import Camera, look_at, pose
 from hamster.label import video
 from hamster.label.camera_choice import choose_camera, named
 from hamster.label.episodes import LabelledEpisode
-from hamster.label.how import How
-from hamster.label.one import Options, label_item
+from hamster.label.label_item import Options, label_item
+from hamster.label.method import How
 from hamster.label.track2d import Track, paths_from_track
 
 STEPS = 12

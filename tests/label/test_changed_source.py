@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path as File
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ from hamster.data.rlbench import RLBench
 from hamster.files import lock_folder
 from hamster.label import read_annotated, read_episodes, write
 from hamster.label.dataset import left_out, read_manifest
-from hamster.label.one import Options
+from hamster.label.label_item import Options
 from tests.data.hdf5_files import write_libero
 from tests.data.lerobot_files import write_dataset, write_sidecar
 from tests.data.rlbench_files import write_episode
@@ -203,7 +203,7 @@ def test_after_any_changes_the_set_is_what_a_new_folder_would_hold(tmp_path, see
 def test_a_run_that_is_killed_while_files_get_new_numbers_loses_nothing_but_time(demos, monkeypatch):
     folder, out = demos
     episode(folder, 1)
-    replace, moves = File.replace, []
+    replace, moves = Path.replace, []
 
     def stop_at(count):
         def replaced(self, target):
@@ -219,7 +219,7 @@ def test_a_run_that_is_killed_while_files_get_new_numbers_loses_nothing_but_time
         moves.clear()
         broken = out.with_name(f"broken{count}")
         shutil.copytree(out, broken)
-        monkeypatch.setattr(File, "replace", stop_at(count))
+        monkeypatch.setattr(Path, "replace", stop_at(count))
         with pytest.raises(KeyboardInterrupt):
             write([RLBench(folder)], broken, engine="inline")
         monkeypatch.undo()
@@ -233,7 +233,7 @@ def test_a_run_that_is_killed_while_files_get_new_numbers_loses_nothing_but_time
 class _WrittenTo:
     """Images; while the second is read, somebody writes to its file."""
 
-    folder: File
+    folder: Path
     uri: str = "test:written"
     per_shard: int = 1
     is_written_to: bool = True
@@ -319,11 +319,11 @@ def test_every_reader_notices_what_changes(tmp_path, monkeypatch, name):
         pytest.importorskip(needed)
     monkeypatch.chdir(tmp_path)
     uri, make, before, after = READERS[name]
-    make(File("in"), before)
-    digest = write([open_source(uri)], File("out"))["digest"]
-    make(File("in"), after)
-    assert write([open_source(uri)], File("out"))["digest"] == fresh(open_source(uri), File("fresh")) != digest
-    assert same_files(File("out"), File("fresh"))
+    make(Path("in"), before)
+    digest = write([open_source(uri)], Path("out"))["digest"]
+    make(Path("in"), after)
+    assert write([open_source(uri)], Path("out"))["digest"] == fresh(open_source(uri), Path("fresh")) != digest
+    assert same_files(Path("out"), Path("fresh"))
 
 
 def digests(source):
@@ -380,7 +380,7 @@ except ValueError as error:
 
 
 def start(folder, delay_s=0.0, engine="local"):
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(File(__file__).parents[2])])}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parents[2])])}
     command = [sys.executable, "-c", RUN, str(folder), str(delay_s), engine]
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
 

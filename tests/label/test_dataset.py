@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path as File
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +16,8 @@ from hamster.data import Unreadable
 from hamster.data.rlbench import RLBench
 from hamster.label import annotated, read_annotated, read_conversations, read_episodes, write
 from hamster.label.dataset import left_out, read_manifest, shards
-from hamster.label.one import Options
-from hamster.label.run import label, summary
+from hamster.label.label_item import Options
+from hamster.label.label_run import label, summary
 from hamster.path import Gripper
 from tests.data.rlbench_files import camera, depth_image, write_episode
 from tests.label.made import Images, Listed, image, talk
@@ -106,7 +106,7 @@ if __name__ == "__main__":
 """
     script = tmp_path / "run.py"
     script.write_text(code)
-    env = {**os.environ, "PYTHONPATH": str(File(__file__).parents[2])}
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     for seed in range(3):
         run = subprocess.Popen([sys.executable, script], env=env, start_new_session=True)
         time.sleep(random.Random(seed).uniform(0.5, 2.0))

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from pathlib import Path as File
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,12 +23,12 @@ from hamster.data.sketch import Sketch
 from hamster.data.trace import Trace
 from hamster.data.video_source import Video
 from hamster.data.video_writer import write_video
+from hamster.dialects import AUTO, DIALECTS, render
 from hamster.label.episodes import LabelledEpisode
-from hamster.label.how import Abstained
-from hamster.label.one import Options, label_item
-from hamster.path.dialects import AUTO, DIALECTS, render
+from hamster.label.label_item import Options, label_item
+from hamster.label.method import Abstained
 from tests.data import hdf5_files, lerobot_files, rlbench_files, rlds_files
-from tests.path.dialects import test_all as dialects
+from tests.dialects import test_all as dialects
 
 TRIES = int(os.environ.get("HAMSTER_FUZZ", "8"))
 SECONDS = 60.0  # for one damaged source; a hang is longer
@@ -156,7 +156,7 @@ def test_whatever_is_in_a_file_something_sensible_comes_out(tmp_path, kind):
         rng = np.random.default_rng(seed)
         bad = tmp_path / "bad"
         shutil.copytree(good, bad)
-        hurt: File = bad / files[int(rng.integers(len(files)))].relative_to(good)
+        hurt: Path = bad / files[int(rng.integers(len(files)))].relative_to(good)
         hurt.write_bytes(damage(hurt.read_bytes(), rng))
         start = time.monotonic()
         try:

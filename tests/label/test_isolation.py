@@ -6,14 +6,14 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path as File
+from pathlib import Path
 
 import pytest
 
 from hamster.label import read_annotated, write
 from hamster.label.dataset import item_limits, left_out
-from hamster.label.one import Options, flaw_of_text
-from hamster.label.survey import labelled_items, survey
+from hamster.label.dataset_stats import labelled_items, survey
+from hamster.label.label_item import Options, flaw_of_text
 from tests.label.bad import Bad
 from tests.label.made import image, talk
 
@@ -113,7 +113,7 @@ def test_no_worker_outlives_a_killed_parent(tmp_path, kind):
         "from pathlib import Path\nfrom hamster.label import write\nfrom tests.label.bad import Bad\n"
         f"write([Bad(2, {{0: {kind!r}, 1: {kind!r}}}, per_shard=1)], Path({str(tmp_path / 'out')!r}), workers=2)\n"
     )
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(File(__file__).parents[2])])}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parents[2])])}
     run = subprocess.Popen([sys.executable, script], env=env, start_new_session=True)
     try:
         _wait_for(lambda: len(_session(run.pid)) >= 4)  # the script, the fork server, two workers
@@ -129,7 +129,7 @@ def test_no_worker_outlives_a_killed_parent(tmp_path, kind):
 def _session(leader):
     """The processes of a session that run."""
     found = []
-    for place in File("/proc").glob("[0-9]*"):
+    for place in Path("/proc").glob("[0-9]*"):
         try:
             _, _, rest = (place / "stat").read_text().rpartition(") ")
         except OSError:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path as File
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ CAMERA = Camera(np.array([[20.0, 0, 8], [0, 20, 8], [0, 0, 1]]), look_at([1.2, 0
 
 def peak_mb():
     """Of this process, since it was started."""
-    (line,) = [line for line in File("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
     return int(line.split()[1]) / 1024
 
 
@@ -33,7 +33,7 @@ class Small:
     """Episodes of three frames, one in fifty torn; each process that reads one leaves its peak in a folder."""
 
     n: int
-    peaks: File
+    peaks: Path
     per_shard: int = 1
     uri: str = "test:small"
 
@@ -60,7 +60,7 @@ def run(what, n, folder):
     if what == "label":
         write([Small(n, peaks)], labels, workers=2)
     elif what == "survey":
-        from hamster.label.survey import stored_items, survey
+        from hamster.label.dataset_stats import stored_items, survey
 
         survey(stored_items(labels)).to_json()
     else:
@@ -73,11 +73,11 @@ def run(what, n, folder):
 def apart(what, n, folder):
     """The same in a process of its own."""
     code = f"from tests.label.test_memory import *; print(run({what!r}, {n}, File({str(folder)!r})))"
-    env = {**os.environ, "PYTHONPATH": str(File(__file__).parents[2])}
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     return float(subprocess.run([sys.executable, "-c", code], env=env, check=True, stdout=subprocess.PIPE).stdout)
 
 
-@pytest.mark.skipif(not File("/proc/self/status").is_file(), reason="the peak of a process is asked of Linux")
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="the peak of a process is asked of Linux")
 def test_memory_is_flat(tmp_path):
     for what in USES:
         few, more = (apart(what, n, tmp_path / str(n)) for n in (FEW, MORE))

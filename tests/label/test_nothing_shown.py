@@ -6,9 +6,9 @@ import pytest
 from hamster.data import Episode, Observation, Provenance, View
 from hamster.geometry import Camera, inverse, look_at, pose
 from hamster.label.episodes import pack, unpack
-from hamster.label.how import Abstained
+from hamster.label.label_item import Options, label_item
+from hamster.label.method import Abstained
 from hamster.label.nothing_shown import colour_name, is_one_colour, why_nothing_is_shown
-from hamster.label.one import Options, label_item
 from hamster.path import Gripper
 from tests.label.made import image
 

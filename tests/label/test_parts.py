@@ -13,9 +13,9 @@ from hamster.data.instructions import whole_and_parts
 from hamster.data.lazy import chosen_frames
 from hamster.data.lerobot import LeRobot
 from hamster.label import read_episodes, write
+from hamster.label.dataset_stats import stored_items, survey
 from hamster.label.export import export
-from hamster.label.one import Options, label_item
-from hamster.label.survey import stored_items, survey
+from hamster.label.label_item import Options, label_item
 from hamster.label.track2d import Track, paths_from_track
 from tests.data.lerobot_files import write_dataset
 from tests.data.real import real_data

@@ -7,8 +7,8 @@ from hamster.data import Episode, Observation, Provenance, View
 from hamster.data.video_source import read_video
 from hamster.data.video_writer import write_video
 from hamster.label import video
-from hamster.label.how import Abstained
-from hamster.label.one import Options, label_item
+from hamster.label.label_item import Options, label_item
+from hamster.label.method import Abstained
 from hamster.label.track2d import Track
 from hamster.label.video import label_video
 from hamster.path import Gripper

@@ -4,7 +4,7 @@ import pytest
 
 from hamster.data.video_source import read_video
 from hamster.label.hands.mediapipe import MediaPipeHands
-from hamster.label.how import Abstained
+from hamster.label.method import Abstained
 from hamster.label.video import label_video
 from tests.data.real import real_data
 

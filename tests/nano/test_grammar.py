@@ -1,9 +1,9 @@
 import pytest
 import torch
 
+from hamster.dialects import parse
 from hamster.nano import tokens
 from hamster.nano.grammar import AnswerGrammar
-from hamster.path.dialects import parse
 
 
 def _babble(seed, most=tokens.MAX_WAYPOINTS, dislikes_end=False):

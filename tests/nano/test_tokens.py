@@ -2,9 +2,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hamster.dialects import parse, render
 from hamster.nano import build_processor, tokens
-from hamster.path import Gripper, Path
-from hamster.path.dialects import parse, render
+from hamster.path import Gripper, Path2D
 
 UNITS = st.floats(0, 1, allow_nan=False)
 POINTS = st.lists(st.tuples(UNITS, UNITS, st.sampled_from([0, tokens.OPEN, tokens.CLOSE])), min_size=1, max_size=8)
@@ -38,7 +38,7 @@ def test_the_dialect_writes_the_same_tokens(points):
     uv, _, count = _arrays(points)
     quiet = np.zeros((1, 8), np.int8)
     ids, length = tokens.pack(*tokens.answer_tokens(uv, quiet, count))
-    path = Path(uv[0, : len(points)], np.full(len(points), -1, np.int8))
+    path = Path2D(uv[0, : len(points)], np.full(len(points), -1, np.int8))
     assert _text(ids[0, : length[0]]) == render(path, "nano")
 
 

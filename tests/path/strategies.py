@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from hamster.path import Gripper, Path
+from hamster.path import Gripper, Path2D
 
 unit = st.floats(0, 1, width=32)
 # A coarse grid makes duplicates, retraced stretches and points on a line likely.
@@ -26,4 +26,4 @@ def paths(draw, min_size=1, max_size=40, known_stays_known=True):
         for i in range(1, len(states)):
             if states[i] == Gripper.UNKNOWN:
                 states[i] = states[i - 1]
-    return Path(uv, np.array(states, np.int8))
+    return Path2D(uv, np.array(states, np.int8))

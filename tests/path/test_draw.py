@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from hamster.path import Gripper, Path
+from hamster.path import Gripper, Path2D
 from hamster.path.colours import jet, reds
 from hamster.path.draw import STYLES, channels, draw
 from hamster.path.simplify import segment_distance
@@ -28,7 +28,7 @@ def has(drawn, uv, colour, within_px):
     return bool((np.abs(drawn[near].astype(int) - colour).max(-1) <= 60).any())
 
 
-GRASP_AND_RELEASE = Path([[0.2, 0.7], [0.5, 0.3], [0.8, 0.7]], [U, C, O])
+GRASP_AND_RELEASE = Path2D([[0.2, 0.7], [0.5, 0.3], [0.8, 0.7]], [U, C, O])
 
 
 @pytest.mark.parametrize(
@@ -43,13 +43,13 @@ def test_markers_have_the_published_colours_at_every_size(style, closed, opened,
 
 
 def test_the_jet_line_goes_from_blue_to_red():
-    drawn = draw(blank(512, 512), Path([[0.1, 0.5], [0.9, 0.5]], [U, U]))
+    drawn = draw(blank(512, 512), Path2D([[0.1, 0.5], [0.9, 0.5]], [U, U]))
     row = drawn[256]
     assert row[80].argmax() == 2 and row[256].argmax() == 1 and row[420].argmax() == 0
 
 
 def test_the_red_line_brightens():
-    row = draw(blank(512, 512), Path([[0.1, 0.5], [0.9, 0.5]], [U, U]), "red")[256, 60:450]
+    row = draw(blank(512, 512), Path2D([[0.1, 0.5], [0.9, 0.5]], [U, U]), "red")[256, 60:450]
     assert (
         (row[:, 1:] < 30).all() and row[0, 0] < 80 and row[-1, 0] > 240 and (np.diff(row[:, 0].astype(int)) >= 0).all()
     )
@@ -57,15 +57,15 @@ def test_the_red_line_brightens():
 
 def test_lines_are_as_published_at_512_and_shrink_with_the_image():
     wide = [
-        touched(draw(blank(s, s), Path([[0.1, 0.5], [0.9, 0.5]], [U, U])))[:, s // 2].sum() for s in (512, 256, 128)
+        touched(draw(blank(s, s), Path2D([[0.1, 0.5], [0.9, 0.5]], [U, U])))[:, s // 2].sum() for s in (512, 256, 128)
     ]
     assert wide[0] in (2, 3) and wide[1] <= 2 and 1 <= wide[2] <= 2
 
 
 def test_the_shorter_side_sets_the_scale():
     assert np.array_equal(
-        touched(draw(blank(128, 128), Path([[0.5, 0.5]], [O]))).sum(),
-        touched(draw(blank(128, 512), Path([[0.5, 0.5]], [O]))).sum(),
+        touched(draw(blank(128, 128), Path2D([[0.5, 0.5]], [O]))).sum(),
+        touched(draw(blank(128, 512), Path2D([[0.5, 0.5]], [O]))).sum(),
     )
 
 
@@ -90,11 +90,11 @@ def test_the_image_itself_is_left_alone():
 @pytest.mark.parametrize("uv", [[[0.5, 0.5]], [[0.5, 0.5]] * 4, [[1.0, 1.0]], [[0.0, 0.0], [0.0, 0.0], [1.0, 1.0]]])
 @pytest.mark.parametrize("style", list(STYLES))
 def test_single_points_and_duplicates_are_drawn(uv, style):
-    assert touched(draw(blank(), Path(uv, [C] * len(uv)), style)).any()
+    assert touched(draw(blank(), Path2D(uv, [C] * len(uv)), style)).any()
 
 
 def test_a_start_of_unknown_state_is_marked_in_the_colour_of_the_line():
-    drawn = draw(blank(512, 512), Path([[0.2, 0.5], [0.8, 0.5]], [U, U]))
+    drawn = draw(blank(512, 512), Path2D([[0.2, 0.5], [0.8, 0.5]], [U, U]))
     assert has(drawn, (0.2, 0.5), jet(0.0).astype(int), 9)
     assert touched(drawn)[250, 95:110].any()  # a ring, wider than the line
 
@@ -134,7 +134,7 @@ def test_channels_stay_in_range(path):
 
 
 def test_distance_is_in_shorter_sides():
-    distance = channels(Path([[0.0, 0.0]], [U]), 50, 200)[1]
+    distance = channels(Path2D([[0.0, 0.0]], [U]), 50, 200)[1]
     assert distance[0, 25] == pytest.approx(0.51, abs=0.01)
     assert distance[0, 199] == 1
 

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hamster.path import Gripper, Path
+from hamster.path import Gripper, Path2D
 from hamster.path.metrics import dtw, endpoint_errors, event_f1, frechet, medians, path_errors
 from tests.path.strategies import paths
 
 
 def path_of(*uv, gripper=None):
-    return Path(np.array(uv, float), np.full(len(uv), Gripper.UNKNOWN) if gripper is None else np.array(gripper))
+    return Path2D(np.array(uv, float), np.full(len(uv), Gripper.UNKNOWN) if gripper is None else np.array(gripper))
 
 
 def by_recursion(cost, combine):
@@ -94,7 +94,7 @@ def test_events_out_of_order_match_only_once():
 
 @given(paths())
 def test_event_f1_tolerance(path):
-    shifted = Path(np.clip(path.uv + 0.04, 0, 1), path.gripper)
+    shifted = Path2D(np.clip(path.uv + 0.04, 0, 1), path.gripper)
     assert event_f1(shifted, path, tolerance=0.06) == 1.0
 
 

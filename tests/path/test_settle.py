@@ -1,6 +1,6 @@
 from hypothesis import given
 
-from hamster.path import Gripper, Path
+from hamster.path import Gripper, Path2D
 from hamster.path.settle import settled
 from tests.path.strategies import paths
 
@@ -9,12 +9,12 @@ UV = [[0.1, 0.1], [0.2, 0.2], [0.3, 0.3], [0.4, 0.4]]
 
 
 def test_a_close_that_is_undone_before_the_grasp_is_not_said():
-    assert settled(Path(UV, [C, O, C, O])) == Path(UV, [U, U, C, O])
+    assert settled(Path2D(UV, [C, O, C, O])) == Path2D(UV, [U, U, C, O])
 
 
 def test_every_other_close_is():
     for states in ([C, C, C, O], [C, C, C, C], [U, C, O, C], [C, O, O, O], [U, U, C, O]):
-        assert settled(Path(UV, states)) == Path(UV, states)
+        assert settled(Path2D(UV, states)) == Path2D(UV, states)
 
 
 @given(paths())

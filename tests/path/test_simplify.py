@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hamster.path import Gripper, Path
+from hamster.path import Gripper, Path2D
 from hamster.path.simplify import arc_length, kept_waypoints, resample, segment_distance, simplify
 from tests.path.strategies import paths, points
 
@@ -80,7 +80,7 @@ def test_standing_still_keeps_one_of_many_duplicates():
 
 
 def test_depth_and_score_come_along():
-    path = Path(np.linspace([0, 0], [1, 1], 9), np.full(9, Gripper.OPEN), np.linspace(1, 2, 9), 0.5)
+    path = Path2D(np.linspace([0, 0], [1, 1], 9), np.full(9, Gripper.OPEN), np.linspace(1, 2, 9), 0.5)
     short = simplify(path)
     assert short.depth_m.tolist() == [1, 2] and short.score == 0.5
 

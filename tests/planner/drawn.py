@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path as File
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from hamster.path import Gripper, Path
+from hamster.path import Gripper, Path2D
 from tests.label_sets import write_manifest
 
 COLOURS = {
@@ -123,20 +123,20 @@ class Scene:
         colour, kind = looks[int(self.rng.integers(len(looks)))]
         return str(self.rng.choice(PRESS)).format(f"the {colour} {kind}")
 
-    def _path(self, target: int, goal: int | None) -> Path:
+    def _path(self, target: int, goal: int | None) -> Path2D:
         points = [self.tip, self.places[target]]
         gripper = [Gripper.UNKNOWN, Gripper.UNKNOWN if goal is None else Gripper.CLOSED]
         if goal is not None:
             middle = (self.places[target] + self.places[goal]) / 2 - [0, 0.1]
             points += [middle.clip(0, 1), self.places[goal]]
             gripper += [Gripper.CLOSED, Gripper.OPEN]
-        return Path(np.array(points), np.array(gripper, np.int8))
+        return Path2D(np.array(points), np.array(gripper, np.int8))
 
 
 def write(
-    out: File, images: int, seed: int = 0, each: int = 12, side: int = 128, shard: int = 1000, most: int = 7,
+    out: Path, images: int, seed: int = 0, each: int = 12, side: int = 128, shard: int = 1000, most: int = 7,
     absent: int = 0,
-) -> File:  # fmt: skip
+) -> Path:  # fmt: skip
     """Write a label set of `images` scenes with up to `each` instructions, and `absent` in vain; returns `out`."""
     out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)

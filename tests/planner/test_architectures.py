@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from hamster.path import Path, PlanError
-from hamster.path.dialects import DIALECTS, grammar, parse
+from hamster.dialects import DIALECTS, grammar, parse
+from hamster.path import Path2D, PlanError
 from hamster.planner import load_planner
 from hamster.planner.backend import Question, Sampling
 from hamster.planner.families import FAMILIES, scaling_of
-from hamster.planner.loading import load_model, load_processor
+from hamster.planner.load_model import load_model, load_processor
 from hamster.planner.transformers_backend import TransformersBackend
 from tests.planner.tiny import TYPES, tiny
 
@@ -138,7 +138,7 @@ def test_what_is_saved_again_answers_the_same(backend, model_type, tmp_path):
 def test_a_planner_of_every_type(backend, model_type):
     planner = load_planner(backend(model_type).name, device="cpu", dialect="compact", max_new_tokens=18)
     plan = planner.plan(IMAGES[0], "press the button", gripper_uv=(0.5, 0.25))
-    assert isinstance(plan.path, Path) and 0 <= plan.path.score <= 1
+    assert isinstance(plan.path, Path2D) and 0 <= plan.path.score <= 1
     assert planner.dialect == "compact" and planner.backend.family == FAMILIES[model_type]
     with pytest.raises(ValueError, match=rf"{model_type} goes with .*compact"):
         load_planner(backend(model_type).name, dialect="nano")

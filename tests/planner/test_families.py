@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hamster.path import Path
-from hamster.path.dialects import DIALECTS, parse, refusal, render
-from hamster.path.dialects.hamster import PROMPT
+from hamster.dialects import DIALECTS, parse, refusal, render
+from hamster.dialects.hamster import PROMPT
+from hamster.path import Path2D
 from hamster.planner.families import FAMILIES, check_pairing, dialects_of, family_of, prepared, scaling_of
-from hamster.planner.loading import load_processor
-from hamster.planner.speech import Speech, prompt_of, speech_of
+from hamster.planner.load_model import load_processor
+from hamster.planner.prompts import Speech, prompt_of, speech_of
 from tests.planner.tiny import TYPES, tiny
 
 SIZES = [(64, 48), (300, 40), (28, 28), (1000, 700), (61, 97)]
@@ -20,7 +20,7 @@ DAMAGED = [
     "{", "[]", '{"format": 2}', '{"format": 1}', '{"format": 1, "dialect": "x"}', "[" * 20000,
     '{"format": 1, "dialect": "compact", "prompt": "no place"}', '{"format": 1, "dialect": 3}',
 ]  # fmt: skip
-PATH = Path([[0.2, 0.1], [0.05, 0.15]], [-1, -1])
+PATH = Path2D([[0.2, 0.1], [0.05, 0.15]], [-1, -1])
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_nothing_is_cut_away(processors):
 
 @pytest.mark.parametrize("model_type", TYPES)
 def test_what_lora_adapts(checkpoints, model_type):
-    from hamster.planner.loading import load_model
+    from hamster.planner.load_model import load_model
 
     model, _ = load_model(checkpoints[model_type], "cpu")
     names = [name for name, module in model.named_modules() if type(module).__name__ == "Linear"]

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from hamster.path import Gripper, Path
+from hamster.path import Gripper, Path2D
 from hamster.planner.grounding import grounding
 
 U, C, O = Gripper.UNKNOWN, Gripper.CLOSED, Gripper.OPEN  # noqa: E741
 
 
 def _path(*points):
-    return Path(np.array([p[:2] for p in points]), np.array([p[2] for p in points], np.int8))
+    return Path2D(np.array([p[:2] for p in points]), np.array([p[2] for p in points], np.int8))
 
 
 def _square(u, v, half=0.08, side=100):

@@ -15,9 +15,9 @@ from hamster.nano.certainty import certainty
 from hamster.path import PlanError
 from hamster.planner import load_planner
 from hamster.planner.backend import Answer
+from hamster.planner.base import BUNDLED
 from hamster.planner.calibration import Calibration, fit, threshold
-from hamster.planner.planner import BUNDLED
-from hamster.planner.score import likelihood, probability, probability_of_log
+from hamster.planner.self_consistency import likelihood, probability, probability_of_log
 from tests.second_device import THERE, Elsewhere, second_device
 
 IMAGE = np.full((64, 64, 3), 90, np.uint8)

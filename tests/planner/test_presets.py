@@ -1,8 +1,8 @@
 import pytest
 
-from hamster.planner.learning.config import TrainConfig
+from hamster.planner.finetune.presets import SftConfig
+from hamster.planner.nano_training.config import TrainConfig
 from hamster.planner.presets import PRESETS, preset
-from hamster.planner.sft.presets import SftConfig
 
 
 def test_names_lead_to_both_kinds_of_training():

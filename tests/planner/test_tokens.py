@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from hamster.path import Path
-from hamster.path.dialects import render
+from hamster.dialects import render
+from hamster.path import Path2D
 from tests.planner.tiny import _bpe
 
 
@@ -17,7 +17,7 @@ def test_compact_takes_less_than_half_of_hamsters_tokens(seed):
     gripper = np.full(count, -1, np.int8)
     for k, at in enumerate(sorted(events)):
         gripper[at:] = k % 2
-    path = Path(rng.random((count, 2)), gripper)
+    path = Path2D(rng.random((count, 2)), gripper)
     tokenizer = Tokenizer.from_str(_bpe())
     hamster, compact = (len(tokenizer.encode(render(path, dialect)).ids) for dialect in ("hamster", "compact"))
     assert compact <= 6 * count + len(events) + 1 and compact <= hamster / 2

@@ -7,8 +7,8 @@ import pytest
 import torch.multiprocessing as mp
 from safetensors.torch import load_file
 
-from hamster.planner.learning.config import PRESETS
-from hamster.planner.train import train_planner
+from hamster.planner.nano_training.config import PRESETS
+from hamster.planner.nano_training.train import train_planner
 from tests.planner import drawn
 
 TINY = replace(PRESETS["debug"], steps=4, log_every=1, evaluate_every=4, evaluate_on=2)

@@ -6,18 +6,18 @@ import re
 import numpy as np
 import pytest
 
-from hamster.path import NotInViewError, Path, PlanError
-from hamster.path.dialects import refusal, render
+from hamster.dialects import refusal, render
+from hamster.path import NotInViewError, Path2D, PlanError
 from hamster.planner.backend import Answer, Sampling
 from hamster.planner.calibration import Calibration
-from hamster.planner.score import agree, likelihood, ranked
-from hamster.planner.speech import Speech
+from hamster.planner.prompts import Speech
+from hamster.planner.self_consistency import agree, likelihood, ranked
 from hamster.planner.vlm import VlmPlanner
 
 IMAGE = np.zeros((30, 40, 3), np.uint8)
-LEFT = Path([[0.1, 0.1], [0.2, 0.8]], [0, 1])
-NEARLY = Path([[0.12, 0.1], [0.2, 0.78]], [0, 1])
-RIGHT = Path([[0.9, 0.1], [0.8, 0.8]], [0, 1])
+LEFT = Path2D([[0.1, 0.1], [0.2, 0.8]], [0, 1])
+NEARLY = Path2D([[0.12, 0.1], [0.2, 0.78]], [0, 1])
+RIGHT = Path2D([[0.9, 0.1], [0.8, 0.8]], [0, 1])
 
 
 class Said:
@@ -54,13 +54,13 @@ def test_samples_are_grouped_and_scored():
 
 def test_agreement_wants_the_same_events():
     assert agree(LEFT, NEARLY) and not agree(LEFT, RIGHT)
-    assert not agree(LEFT, Path(LEFT.uv, [1, 0])) and not agree(LEFT, Path(LEFT.uv, [-1, -1]))
+    assert not agree(LEFT, Path2D(LEFT.uv, [1, 0])) and not agree(LEFT, Path2D(LEFT.uv, [-1, -1]))
 
 
 def test_scores_are_shares():
     rng = np.random.default_rng(0)
     for _ in range(6):
-        paths = [Path(rng.random((3, 2)) * rng.choice([0.05, 1]), [-1] * 3) for _ in range(6)]
+        paths = [Path2D(rng.random((3, 2)) * rng.choice([0.05, 1]), [-1] * 3) for _ in range(6)]
         likelihoods = rng.random(6).tolist()
         order = ranked(paths, likelihoods, 8)
         scores = [score for _, score in order]

@@ -4,7 +4,7 @@
 
 writes config.json, model.safetensors, generation_config.json, tokenizer.json, tokenizer_config.json,
 preprocessor_config.json, processor_config.json and (PaliGemma has none) chat_template.jinja, as the published
-checkpoints have them; `hamster.planner.loading.load_model` reads it. Nothing in it was made by a class that wants
+checkpoints have them; `hamster.planner.load_model.load_model` reads it. Nothing in it was made by a class that wants
 torchvision. Weights are wide enough apart that greedy answers do not hang on rounding. The same type and seed give the
 same checkpoint.
 """

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path as FilePath
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-sys.path.insert(0, str(FilePath(__file__).parent))  # for `import synthetic`
+sys.path.insert(0, str(Path(__file__).parent))  # for `import synthetic`
 
 import synthetic
 
 from hamster.data import Observation, View
-from hamster.path import Path
+from hamster.path import Path2D
 from hamster.policy.flow.actor import FlowActor
 from hamster.policy.flow.config import FlowConfig
-from hamster.policy.learning.presets import PRESETS
+from hamster.policy.training.presets import PRESETS
 
 
 @pytest.fixture(scope="session")
-def seen() -> tuple[Observation, Path]:
+def seen() -> tuple[Observation, Path2D]:
     """The first moment of a pick and place, and its path."""
     rng = np.random.default_rng(3)
     arrays, labels = synthetic.episode(synthetic.sample_scene(rng), "pick_place", rng, size=96, between=0)
     depth_m = arrays["depth_mm10_front"][0].astype(np.float32) * np.float32(1e-4)
     view = View(arrays["rgb_front"][0], depth_m, synthetic.front_camera(96))
     observation = Observation({"front": view}, arrays["tool_poses_world"][0], float(arrays["gripper"][0]), 0.0)
-    return observation, Path.from_json(labels["labels"][0]["path"])
+    return observation, Path2D.from_json(labels["labels"][0]["path"])
 
 
 @pytest.fixture

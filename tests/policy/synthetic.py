@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path as FilePath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hamster.geometry import Camera, look_at, pose, rotation_z
-from hamster.path import Path
+from hamster.path import Path2D
 from tests.label_sets import write_manifest
 
 Array = NDArray[np.float64]
@@ -243,14 +243,14 @@ def _labels(frames: dict[str, list], camera: Camera, keyposes: list[Array], comm
         gripper = np.where(np.cumsum(states != states[0]) > 0, states, -1).astype(np.int8)
         uv = (camera.project(tips)[0] / camera.size_px).clip(0, 1)
         frames_of = list(range(len(uv)))
-        labels.append({"path": Path(uv, gripper).to_json(), "visible": ["visible"] * len(uv), "frames": frames_of})
+        labels.append({"path": Path2D(uv, gripper).to_json(), "visible": ["visible"] * len(uv), "frames": frames_of})
     origin = {"provenance": {"source": "synthetic"}, "how": {"method": "projection"}, "camera": "front"}
     return {"instructions": [family], "task": family, "labels": labels, "success": True, **origin}
 
 
 def write(
-    out: FilePath, counts: dict[str, int], size: int = 128, seed: int = 0, between: int = 1, one_scene: bool = False
-) -> FilePath:
+    out: Path, counts: dict[str, int], size: int = 128, seed: int = 0, between: int = 1, one_scene: bool = False
+) -> Path:
     """Writes a label set of kind "episodes" with so many demonstrations per family, all in one scene if asked."""
     out.mkdir(parents=True, exist_ok=True)
     families = [f for f, n in counts.items() for _ in range(n)]

@@ -11,11 +11,11 @@ import torch
 
 from hamster.devices import choose_device
 from hamster.policy import PolicyError, checkpoint, load_policy
-from hamster.policy.acting import ActorPolicy
 from hamster.policy.actor import Target
-from hamster.policy.families import build
-from hamster.policy.learning.presets import PRESETS
-from hamster.policy.policy import bundled
+from hamster.policy.actor_policy import ActorPolicy
+from hamster.policy.base import bundled
+from hamster.policy.registry import build
+from hamster.policy.training.presets import PRESETS
 from tests.second_device import THERE, Elsewhere, second_device
 
 WORDS = "pick up the red cube"

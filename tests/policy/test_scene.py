@@ -4,11 +4,11 @@ import numpy as np
 
 from hamster.data import Observation
 from hamster.geometry import apply, inverse, pose, rotation_z
-from hamster.path import Path
-from hamster.policy.guide import Guide
+from hamster.path import Path2D
+from hamster.policy.path_prompt import Guide
 from hamster.policy.scene import Body, Scene
 
-Seen = tuple[Observation, Path]
+Seen = tuple[Observation, Path2D]
 AT = np.linspace(0, 1, 9)
 
 

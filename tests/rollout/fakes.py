@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hamster.data import Observation, View
-from hamster.path import Path, PlanError
-from hamster.sim.motion import down_pose
+from hamster.geometry.keypose_motion import down_pose
+from hamster.path import Path2D, PlanError
 
 START = down_pose((0.4, 0.0, 0.3), 0.0)
 
 
-def a_path(u: float = 0.5) -> Path:
-    return Path(np.array([[0.1, 0.1], [u, 0.9]]), np.array([1, 0], np.int8), score=0.5)
+def a_path(u: float = 0.5) -> Path2D:
+    return Path2D(np.array([[0.1, 0.1], [u, 0.9]]), np.array([1, 0], np.int8), score=0.5)
 
 
 class FakeEnv:
@@ -43,7 +43,7 @@ class FakeEnv:
 
 @dataclass
 class FakePlan:
-    paths: tuple[Path, ...]
+    paths: tuple[Path2D, ...]
     raw_text: str = "<ans>fake</ans>"
 
 

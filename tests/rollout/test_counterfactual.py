@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hamster.rollout import rollout
-from hamster.rollout.arms import OraclePlanner
+from hamster.rollout.baselines import OraclePlanner
 from hamster.rollout.tabletop import counterfactual
 from tests.rollout.fakes import FakeMotion
 from tests.rollout.test_tabletop import ExpertPolicy

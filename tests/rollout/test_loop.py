@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hamster.path import NotInViewError, Path
+from hamster.path import NotInViewError, Path2D
 from hamster.policy import PolicyError
 from hamster.rollout import BrokenEnvironmentError, SafetyFilter, rollout
 from tests.rollout.fakes import START, FakeEnv, FakePlanner, FakePolicy, a_path
@@ -136,7 +136,7 @@ def test_the_record_is_json_and_its_paths_come_back():
 
     result = rollout(FakeEnv(), FakePlanner(), FakePolicy())
     record = json.loads(json.dumps(result.to_json()))
-    assert record["success"] is True and Path.from_json(record["paths"][0]) == a_path(0.1)
+    assert record["success"] is True and Path2D.from_json(record["paths"][0]) == a_path(0.1)
 
 
 class HastyPlanner:
@@ -144,7 +144,7 @@ class HastyPlanner:
 
     def plan(self, image, instruction):
         uv = [[0.1, 0.1], [0.2, 0.2], [0.3, 0.3], [0.4, 0.4]]
-        return SimpleNamespace(paths=(Path(uv, [0, 1, 0, 1]),), raw_text="")
+        return SimpleNamespace(paths=(Path2D(uv, [0, 1, 0, 1]),), raw_text="")
 
 
 @pytest.mark.parametrize(("opening", "states"), [(1.0, [-1, -1, 0, 1]), (0.0, [0, 1, 0, 1])])

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import hamster.rollout
 from hamster.geometry import matrix_from_quaternion
+from hamster.geometry.keypose_motion import down_pose
 from hamster.rollout import SafetyFilter, UnsafeActionError
-from hamster.sim.motion import down_pose
 
 ANY = st.floats(allow_nan=True, allow_infinity=True, width=64)
 LIKELY = st.one_of(st.floats(-0.7, 1.0), ANY)

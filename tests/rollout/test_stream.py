@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hamster.geometry.keypose_motion import CONTROL_DT_S, SPEED_M_S, down_pose
 from hamster.rollout import rollout
 from hamster.rollout.executor import Executor
-from hamster.sim.motion import CONTROL_DT_S, SPEED_M_S, down_pose
 from tests.rollout.fakes import START, FakeEnv, FakeMotion, FakePlanner
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from hamster.path import PlanError
 from hamster.rollout import BrokenEnvironmentError, rollout
-from hamster.rollout.arms import OraclePlanner, ShuffledPlanner
+from hamster.rollout.baselines import OraclePlanner, ShuffledPlanner
 from hamster.rollout.tabletop import TabletopEnvironment
-from hamster.sim.motion import keypose_pose
+from hamster.sim.scene import keypose_pose
 from tests.rollout.fakes import FakeMotion, FakePlanner
 
 

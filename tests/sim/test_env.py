@@ -9,7 +9,8 @@ from gymnasium.utils.env_checker import check_env
 
 import hamster.sim.tabletop  # noqa: F401 (registers the environment)
 from hamster.geometry import quaternion_from_matrix
-from hamster.sim.motion import keypose_pose, keypose_steps
+from hamster.geometry.keypose_motion import keypose_steps
+from hamster.sim.scene import keypose_pose
 from hamster.sim.tabletop.env import TabletopEnv
 
 

@@ -5,9 +5,9 @@ from math import pi
 import numpy as np
 import pytest
 
+from hamster.geometry.keypose_motion import LOW_M_S, SPEED_M_S, down_pose, keypose_steps, yaw_of
 from hamster.sim.expert import execute, plan
 from hamster.sim.layout import towards_viewer
-from hamster.sim.motion import LOW_M_S, SPEED_M_S, down_pose, keypose_steps, yaw_of
 from hamster.sim.scene import Command
 from hamster.sim.tabletop.check import expert_success
 from hamster.sim.tabletop.sample import FAMILIES

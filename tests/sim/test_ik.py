@@ -6,9 +6,9 @@ import mujoco
 import numpy as np
 import pytest
 
+from hamster.geometry.keypose_motion import down_pose
 from hamster.sim.arms import ARMS
 from hamster.sim.ik import Ik
-from hamster.sim.motion import down_pose
 
 
 def solver(name: str) -> Ik:

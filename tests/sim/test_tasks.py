@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from hamster.geometry.keypose_motion import down_pose
 from hamster.sim.expert import execute, plan
-from hamster.sim.motion import down_pose
 from hamster.sim.scene import Command
 from hamster.sim.tasks import begin, footprint_gap_m, is_success
 from hamster.sim.world import World

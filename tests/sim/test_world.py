@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from hamster.geometry.keypose_motion import down_pose, keypose_steps
 from hamster.sim.arms import ARMS
 from hamster.sim.contacts import TABLE
 from hamster.sim.expert import execute, plan
-from hamster.sim.motion import down_pose, keypose_steps
 from hamster.sim.scene import Command
 from tests.sim.stage import stage, stand
 

@@ -20,15 +20,15 @@ import torch
 from openai import OpenAI
 from PIL import Image
 
-from hamster.bench.serve import served
+from hamster.benchmarks.serve import served
 from hamster.planner import load_planner
 from hamster.planner.backend import Question, Sampling
 from hamster.planner.families import family_of
-from hamster.planner.serve import Limits, Served
-from hamster.planner.speech import Speech, prompt_of
+from hamster.planner.prompts import Speech, prompt_of
 from hamster.planner.vlm import VlmPlanner
-from tests.planner.serve.fakes import serving_as
+from hamster.serving.planner import Limits, Served
 from tests.planner.tiny import TYPES, tiny
+from tests.serving.planner.fakes import serving_as
 
 TIMEOUT_S = 1200
 PYTHON = os.environ.get("HAMSTER_VLLM")

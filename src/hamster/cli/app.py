@@ -13,6 +13,7 @@ import tyro
 from hamster.cli.ablate import Ablate
 from hamster.cli.bench import Bench
 from hamster.cli.check_cameras import CheckCameras
+from hamster.cli.check_skew import Parity
 from hamster.cli.convert import Convert
 from hamster.cli.data import Data
 from hamster.cli.demo import Demo
@@ -20,7 +21,6 @@ from hamster.cli.eval import Eval
 from hamster.cli.eval_planner import EvalPlanner
 from hamster.cli.info import Info
 from hamster.cli.label import Label
-from hamster.cli.parity import Parity
 from hamster.cli.plan import Plan
 from hamster.cli.serve import Serve
 from hamster.cli.train import Train

@@ -39,7 +39,7 @@ class CheckCameras:
 
         from hamster.cli.sources import open_source
         from hamster.label.check_cameras import NotCalibratedError, check_cameras
-        from hamster.label.sheet import contact_sheet
+        from hamster.label.contact_sheet import contact_sheet
         from hamster.terminal import show_next, working
 
         if self.episodes < 1 or not 0 < self.max_distance < 1:

@@ -12,8 +12,8 @@ from hamster.cli.names import unknown
 from hamster.data.text import decode_text
 
 if TYPE_CHECKING:
-    from hamster.path.dialects import Size
-    from hamster.path.path import Path as Route
+    from hamster.dialects import Size
+    from hamster.path import Path2D
 
 MAX_BYTES = 1 << 20  # a path is a few hundred bytes; more is the wrong file
 JSON = "json"
@@ -41,7 +41,7 @@ def convert_text(text: str, source: str, target: str = JSON, image_size: str = "
         PlanError: if it is no path, or could be in several dialects; it names them.
         ValueError: for a dialect or a size that does not exist.
     """
-    from hamster.path.dialects import AUTO, DIALECTS, lost, read, render
+    from hamster.dialects import AUTO, DIALECTS, lost, read, render
 
     if source not in (AUTO, JSON, *DIALECTS):
         raise unknown("dialect", source, (AUTO, JSON, *DIALECTS))
@@ -70,10 +70,10 @@ def parse_size(text: str) -> Size:
     return int(match[1]), int(match[2])
 
 
-def _path_of_record(text: str) -> Route:
-    from hamster.path.path import Path as Route
+def _path_of_record(text: str) -> Path2D:
+    from hamster.path import Path2D
 
     try:
-        return Route.from_json(json.loads(text))
+        return Path2D.from_json(json.loads(text))
     except RecursionError:
         raise ValueError("not a path record: nested too deeply") from None

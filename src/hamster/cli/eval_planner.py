@@ -62,7 +62,7 @@ class EvalPlanner(Compute):
         from hamster.cli.planners import say_assumed_dialects
         from hamster.cli.show import with_progress
         from hamster.cli.sources import open_images
-        from hamster.evaluate.paths import evaluate_paths, paths_identity
+        from hamster.evaluate.planner.run import evaluate_paths, paths_identity
         from hamster.planner import load_planner
 
         names = tuple(dict.fromkeys((*self.source, *self.data))) or (USUAL,)
@@ -85,9 +85,9 @@ class EvalPlanner(Compute):
 
     def _calibrate(self, sources: Mapping[str, Iterable[AnnotatedImage]]) -> None:
         from hamster.cli.show import with_progress
-        from hamster.evaluate.paths_calibrate import calibrate
+        from hamster.evaluate.planner.calibrate import calibrate
         from hamster.planner import load_planner
-        from hamster.planner.planner import find_planner
+        from hamster.planner.base import find_planner
 
         folder = find_planner(self.planner)  # before anything is asked
         planner = load_planner(self.planner, dialect=self.dialect, **self.computed)

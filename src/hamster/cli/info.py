@@ -22,7 +22,7 @@ class Info:
 
     def run(self) -> None:
         """Prints its sections."""
-        from hamster.checkpoints import describe
+        from hamster.inspect_checkpoint import describe
         from hamster.terminal import show_next
 
         for folder in _folders(self.checkpoint):
@@ -42,8 +42,8 @@ def _printed(about: dict[str, dict[str, Any]]) -> str:
 
 
 def _folders(name: str) -> list[Path]:
-    from hamster.planner.planner import BUNDLED, bundled
-    from hamster.policy.policy import bundled as policies
+    from hamster.planner.base import BUNDLED, bundled
+    from hamster.policy.base import bundled as policies
 
     found = [policies()[name]] if name in policies() else []
     found += [BUNDLED / name] if name in bundled() else []

@@ -51,8 +51,8 @@ class Label:
 
         from hamster.cli.sources import open_source
         from hamster.label.dataset import item_limits
-        from hamster.label.one import Options
-        from hamster.label.run import label, summary
+        from hamster.label.label_item import Options
+        from hamster.label.label_run import label, summary
         from hamster.provenance import usable_cores
         from hamster.terminal import show_next, working
 

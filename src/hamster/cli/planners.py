@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from hamster.planner import PlannerUnavailableError
-from hamster.planner.planner import is_address
+from hamster.planner.base import is_address
 from hamster.stopped import RunStoppedError
 
 
@@ -22,8 +22,8 @@ def say_assumed_dialects(planners: Iterable[str], dialect: str | None) -> None:
     addresses = [name for name in planners if is_address(name)]
     if dialect is not None or not addresses:
         return
-    from hamster.path.dialects import DIALECTS
-    from hamster.planner.build import ASSUMED, endpoint
+    from hamster.dialects import DIALECTS
+    from hamster.planner.load import ASSUMED, endpoint
 
     for address in addresses:
         if endpoint(address).speech is None:

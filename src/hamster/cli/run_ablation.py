@@ -8,10 +8,10 @@ from hamster.cli.ablate import Ablate
 from hamster.cli.names import listed
 from hamster.cli.planners import continued_later, say_assumed_dialects
 from hamster.cli.show import with_progress
-from hamster.evaluate.ablation import ablate
-from hamster.evaluate.ablation_plan import AblationConfig, seconds_left
-from hamster.evaluate.variants import Variant, variants
-from hamster.evaluate.variants import seconds_left as training_left
+from hamster.evaluate.ablation.plan import AblationConfig, seconds_left
+from hamster.evaluate.ablation.run import ablate
+from hamster.evaluate.ablation.variants import Variant, variants
+from hamster.evaluate.ablation.variants import seconds_left as training_left
 from hamster.extras import extra
 from hamster.files import lock_folder
 from hamster.terminal import show_next

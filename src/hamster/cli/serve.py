@@ -36,7 +36,7 @@ class ServePolicy(Compute):
         """Serves; the first line on standard output says where."""
         with extra("serve"):
             from hamster.cli.serve_policy import serve_policy
-        from hamster.policy.serve import Limits
+        from hamster.serving.policy import Limits
 
         if not (self.deadline_s > 0 and self.inference_s > 0 and self.clients > 0 and self.message_mib > 0):
             raise ValueError("deadline-s, inference-s, clients and message-mib must be > 0")
@@ -86,7 +86,7 @@ class ServePlanner(Compute):
         """Serves; the first line on standard output says where, once the model is warm."""
         with extra("serve"):
             from hamster.cli.serve_planner import serve_planner
-            from hamster.planner.serve import Limits
+            from hamster.serving.planner import Limits
         limits = Limits(
             body_bytes=self.body_mib << 20, batch=self.batch, queue=self.queue, deadline_s=self.deadline_s,
             drain_s=self.drain_s,

@@ -17,13 +17,13 @@ from hamster.cli.listen import api_key_for
 from hamster.cli.planners import say_assumed_dialects
 from hamster.planner import load_planner
 from hamster.planner.backend import Backend
+from hamster.planner.base import is_address, located
 from hamster.planner.identity import planner_identity
-from hamster.planner.loading import load_processor
-from hamster.planner.planner import is_address, located
-from hamster.planner.serve import Limits, Served, create_app
-from hamster.planner.serve.run import Server, address, bound
-from hamster.planner.serve.upstream import Upstream
-from hamster.planner.serve.vllm import Vllm, behind, template_for
+from hamster.planner.load_model import load_processor
+from hamster.serving.planner import Limits, Served, create_app
+from hamster.serving.planner.run import Server, address, bound
+from hamster.serving.planner.upstream import Upstream
+from hamster.serving.planner.vllm import Vllm, behind, template_for
 
 if TYPE_CHECKING:
     from hamster.cli.serve import ServePlanner

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hamster.cli.listen import api_key_for
 from hamster.policy import load_policy
-from hamster.policy.serve import Limits, PolicyServer, about
+from hamster.serving.policy import Limits, PolicyServer, about
 
 if TYPE_CHECKING:
     from hamster.cli.serve import ServePolicy

@@ -12,7 +12,7 @@ from rich.markup import escape
 from hamster.evaluate.journal import Record
 from hamster.evaluate.report_parts import in_words
 from hamster.evaluate.trials import short_name
-from hamster.rollout.record import UNMEASURED
+from hamster.rollout.result import UNMEASURED
 from hamster.terminal import counting, show_table
 
 BAR = 10

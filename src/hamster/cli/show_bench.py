@@ -9,8 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hamster.bench.label import bench_label
-from hamster.bench.ratio import Ratio
+from hamster.benchmarks.label import bench_label
+from hamster.benchmarks.ratio import Ratio
 from hamster.provenance import run_info
 from hamster.terminal import working
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from hamster.bench.planner import bench_planner
+from hamster.benchmarks.planner import bench_planner
 from hamster.planner import load_planner
 from hamster.provenance import run_info
 from hamster.terminal import show_facts, working

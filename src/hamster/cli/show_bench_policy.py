@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from hamster.bench.gpu import bench_gpu
-from hamster.bench.policy import Step, bench_policy, to_json
+from hamster.benchmarks.gpu import bench_gpu
+from hamster.benchmarks.policy import Step, bench_policy, to_json
 from hamster.provenance import run_info
 from hamster.terminal import show_table, working
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from hamster.bench.serve import bench_serve
+from hamster.benchmarks.serve import bench_serve
 from hamster.provenance import run_info
 from hamster.terminal import show_table, working
 

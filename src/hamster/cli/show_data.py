@@ -15,11 +15,11 @@ from rich.markup import escape
 from rich.progress import track
 
 from hamster.cli.sources import open_source
+from hamster.label.contact_sheet import contact_sheet
 from hamster.label.dataset import read_manifest
+from hamster.label.dataset_stats import Found, Survey, labelled_items, stored_items, survey
 from hamster.label.episodes import REASONS
-from hamster.label.one import Options
-from hamster.label.sheet import contact_sheet
-from hamster.label.survey import Found, Survey, labelled_items, stored_items, survey
+from hamster.label.label_item import Options
 from hamster.provenance import run_info
 from hamster.terminal import show_facts, show_next
 
@@ -33,7 +33,7 @@ def show_data(source: str, out: Path, most: int | None, seed: int, rerun: bool) 
     watched = track(items, f"reading {source}", total, console=Console(stderr=True))
     out.mkdir(parents=True, exist_ok=True)
     if rerun:
-        from hamster.label.recording import recorded
+        from hamster.label.rerun_log import recorded
 
         watched = recorded(watched, out / "show.rrd")
     counted = survey(watched)

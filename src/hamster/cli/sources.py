@@ -63,7 +63,7 @@ def open_images(uri: str, seed: int = 0) -> Iterable[AnnotatedImage]:
         ValueError: for a source that holds anything else.
     """
     if Path(uri).is_dir():
-        from hamster.label.stills import read_images
+        from hamster.label.read_images import read_images
 
         return read_images(Path(uri))
     names = [name for name, scheme in SOURCES.items() if scheme.images]

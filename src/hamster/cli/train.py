@@ -60,7 +60,7 @@ class Train:
         config = self.config or FIRST[self.what]
         if self.what == "planner":
             from hamster.cli.train_planner import train_planner
-            from hamster.planner.learning.pictures import Part
+            from hamster.planner.nano_training.pictures import Part
 
             self._refuse(
                 "a policy's; a planner has none",
@@ -77,11 +77,11 @@ class Train:
                 folder = out / "model"
                 _show_end(folder, f"hamster eval planner --planner {folder}", f"hamster eval --planner oracle,{folder}")
         else:
-            from hamster.policy.learning.presets import adapted, by_heart
-            from hamster.policy.learning.presets import preset as policy_preset
+            from hamster.policy.training.presets import adapted, by_heart
+            from hamster.policy.training.presets import preset as policy_preset
 
             with extra("train"):
-                from hamster.policy.learning.train import train_policy
+                from hamster.policy.training.train import train_policy
             self._refuse("a planner's; a policy has none", **self._tuned, dry_run=self.dry_run or None)
             if len(data) != 1 or self.model:
                 raise ValueError("a policy is trained from nothing, on one label set: give one --data, and no --model")

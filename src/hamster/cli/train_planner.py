@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hamster.extras import extra
-from hamster.planner.learning.pictures import Part
+from hamster.planner.nano_training.pictures import Part
 
 OWN = ("steps", "batch", "seed")  # what the nano planner's configurations let one change
 FROM_NANO = ("finetune", "refusal")  # those that tune a trained planner
@@ -27,8 +27,8 @@ def train_planner(config: str, parts: list[Part], model: str | None, out: Path, 
     Raises:
         ValueError: for what the configuration cannot use, by name.
     """
+    from hamster.planner.finetune.presets import SftConfig
     from hamster.planner.presets import preset
-    from hamster.planner.sft.presets import SftConfig
 
     chosen, changes = preset(config), {key: value for key, value in changes.items() if value is not None}
     if isinstance(chosen, SftConfig):
@@ -45,10 +45,10 @@ def train_planner(config: str, parts: list[Part], model: str | None, out: Path, 
         )
     if min(changes.get("steps", 1), changes.get("batch", 1)) < 1:
         raise ValueError("steps and batch must be >= 1")
-    from hamster.planner.planner import find_planner
+    from hamster.planner.base import find_planner
 
     with extra("train"):
-        from hamster.planner.train import train_planner as train_nano
+        from hamster.planner.nano_training.train import train_planner as train_nano
     start = model or ("nano" if config in FROM_NANO else None)
     train_nano(replace(chosen, **changes), parts, out, find_planner(start) if start else None)
 
@@ -61,18 +61,18 @@ def _fine_tune(
     where = str(_folder(model) or model)
     with extra("finetune"):
         if dry:
-            from hamster.planner.sft.dry_run import show
+            from hamster.planner.finetune.dry_run import show
 
             show(where, config, parts, out, dialect)
         else:
-            from hamster.planner.sft.run import fine_tune
+            from hamster.planner.finetune.run import fine_tune
 
             fine_tune(where, config, parts, out, dialect)
 
 
 def _folder(model: str) -> Path | None:
     """None for a hub id; ValueError if it is none, and there is no such folder."""
-    from hamster.planner.planner import BUNDLED, find_planner
+    from hamster.planner.base import BUNDLED, find_planner
 
     if model.count("/") == 1 and not model.startswith((".", "/")) and not Path(model).exists():
         return None

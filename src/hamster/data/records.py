@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.geometry import Camera
-from hamster.path import Path
+from hamster.path import Path2D
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +135,7 @@ class Annotation:
     """
 
     instruction: str
-    path: Path
+    path: Path2D
     task: str = ""
     mentions: Sequence[Mention] = ()
     target: int | None = None

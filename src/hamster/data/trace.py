@@ -18,9 +18,8 @@ from hamster.data.inside import inside
 from hamster.data.points import Points
 from hamster.data.records import AnnotatedImage, Annotation, Provenance, View
 from hamster.data.unreadable import Unreadable
-from hamster.path import Gripper
-from hamster.path import Path as Route
-from hamster.path.dialects import AUTO, DIALECTS, Size, parse, parse_points
+from hamster.dialects import AUTO, DIALECTS, Size, parse, parse_points
+from hamster.path import Gripper, Path2D
 
 TEXTS = ("text", "answer", "response", "output")
 INSTRUCTIONS = ("instruction", "prompt", "question", "task")
@@ -33,7 +32,7 @@ class Trace:
     """The paths of a JSON array or of JSON lines: a `hamster.data.Source` of annotated images.
 
     A record has an `image` (a file, relative to the JSON's folder), an `instruction` (or `prompt`, `question`, `task`)
-    and the path: as `text` (or `answer`, `response`, `output`) in a `dialect` of `hamster.path.dialects`; or as
+    and the path: as `text` (or `answer`, `response`, `output`) in a `dialect` of `hamster.dialects`; or as
     `points`, lists of numbers in the order and scale of the `dialect` (0 to 1 if it names none), perhaps with as many
     `gripper` states ("open", "close" or null: no change); or as `path`, the record that `hamster plan` writes.
     `image_size` is that of the image which the model saw, where it is not this one.
@@ -130,9 +129,9 @@ def _record(text: bytes) -> dict[str, Any]:
     return record
 
 
-def _path(record: Mapping[str, Any], dialect: str, size: Size) -> Route:
+def _path(record: Mapping[str, Any], dialect: str, size: Size) -> Path2D:
     if isinstance(record.get("path"), dict):
-        return Route.from_json(record["path"])
+        return Path2D.from_json(record["path"])
     if (points := record.get("points")) is not None:
         return _with_gripper(parse_points(points, dialect, size), record.get("gripper"))
     if text := _first(record, TEXTS):
@@ -140,7 +139,7 @@ def _path(record: Mapping[str, Any], dialect: str, size: Size) -> Route:
     raise ValueError(f"no path: a text under one of {', '.join(TEXTS)}, or `points`, or `path`")
 
 
-def _with_gripper(path: Route, states: Any) -> Route:
+def _with_gripper(path: Path2D, states: Any) -> Path2D:
     if states is None:
         return path
     if not isinstance(states, list) or len(states) != len(path):

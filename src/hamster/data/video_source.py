@@ -8,12 +8,12 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hamster.data.annotations import Box, Notes, note_files, read_notes
 from hamster.data.inputs import Inputs
 from hamster.data.lazy import LazyObservations
 from hamster.data.records import Episode, Observation, Provenance, View
 from hamster.data.unreadable import Unreadable
 from hamster.data.video import Rgb, VideoFile
-from hamster.data.video_notes import Box, Notes, note_files, read_notes
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".gif")
 CAMERA = "video"
@@ -23,7 +23,7 @@ CAMERA = "video"
 class Video:
     """The video files that a pattern names, an episode each: `**` goes down into folders, a folder means all below it.
 
-    What a video shows is written beside it (see `hamster.data.video_notes`), or else in its name.
+    What a video shows is written beside it (see `hamster.data.annotations`), or else in its name.
 
     Raises:
         ValueError: if there is none.

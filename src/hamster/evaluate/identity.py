@@ -7,10 +7,10 @@ from typing import Any
 from hamster.devices import choose_device
 from hamster.evaluate.config import EvalConfig
 from hamster.identity import checkpoint_digest, code_digests, plain
+from hamster.planner.base import bundled
 from hamster.planner.identity import planner_identity
-from hamster.planner.planner import bundled
 from hamster.policy import find_policy
-from hamster.rollout.arms import CONTROLS
+from hamster.rollout.baselines import CONTROLS
 
 
 def conditions_of(config: EvalConfig) -> dict[str, Any]:

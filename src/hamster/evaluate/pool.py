@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from hamster.evaluate.bench import Bench
 from hamster.evaluate.config import EvalConfig
 from hamster.evaluate.journal import Record
 from hamster.evaluate.trials import Trial
+from hamster.evaluate.worker import Bench
+from hamster.parallel import each
 from hamster.provenance import usable_cores
-from hamster.workers import each
 
 OpenBench = Callable[[EvalConfig], Bench]
 MAX_WORKERS = 16  # each holds its own models: about 0.7 GB

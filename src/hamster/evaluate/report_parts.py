@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hamster.evaluate.trials import short_name
-from hamster.rollout.arms import CONTROLS
+from hamster.rollout.baselines import CONTROLS
 
 Record = Mapping[str, Any]
 MIME = {".webp": "image/webp", ".mp4": "video/mp4"}

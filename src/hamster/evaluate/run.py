@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hamster.evaluate.bench import open_bench as open_real_bench
 from hamster.evaluate.config import EvalConfig
 from hamster.evaluate.identity import arms_of, conditions_of
 from hamster.evaluate.journal import Journal, Record, held_conditions
@@ -21,9 +20,10 @@ from hamster.evaluate.report import report
 from hamster.evaluate.suites import find_suite
 from hamster.evaluate.summary import summarize
 from hamster.evaluate.trials import Trial, trials
+from hamster.evaluate.worker import open_bench as open_real_bench
 from hamster.files import lock_folder, write_atomic
 from hamster.provenance import run_info
-from hamster.rollout.record import UNMEASURED
+from hamster.rollout.result import UNMEASURED
 from hamster.stopped import RunStoppedError
 
 Progress = Callable[[Iterable[Record], int, int], Iterable[Record]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from hamster.rollout.arms import ExpertEnvironment
+from hamster.rollout.baselines import ExpertEnvironment
 
 
 class SuiteEnvironment(ExpertEnvironment, Protocol):

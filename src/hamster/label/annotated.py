@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path as File
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hamster.data import AnnotatedImage, Annotation, ImageObject, Mention, Provenance, View
 from hamster.geometry import Camera
 from hamster.label.storage import json_bytes, npz_bytes
-from hamster.path import Path
+from hamster.path import Path2D
 
 NO_OBJECT = 255
 
@@ -32,7 +32,7 @@ def pack(images: Sequence[AnnotatedImage], stem: str) -> dict[str, bytes]:
     return {f"{stem}.npz": npz_bytes(arrays), f"{stem}.jsonl": lines}
 
 
-def unpack(folder: File, names: Sequence[str]) -> Iterator[AnnotatedImage]:
+def unpack(folder: Path, names: Sequence[str]) -> Iterator[AnnotatedImage]:
     """The images of a shard, from the folder of its label set and the names of its files there."""
     npz, jsonl = (next(folder / name for name in names if name.endswith(suffix)) for suffix in (".npz", ".jsonl"))
     pictures = read_pictures(npz)
@@ -49,7 +49,7 @@ def unpack(folder: File, names: Sequence[str]) -> Iterator[AnnotatedImage]:
         )
 
 
-def read_pictures(npz: File) -> tuple[Sequence[NDArray[np.uint8]], Sequence[NDArray[np.uint8]]]:
+def read_pictures(npz: Path) -> tuple[Sequence[NDArray[np.uint8]], Sequence[NDArray[np.uint8]]]:
     """Images (H, W, 3) and masks (H, W) of a shard: whole arrays (N, …) where all have one size, else lists."""
     with np.load(npz, allow_pickle=False) as arrays:
         if "rgb" in arrays:
@@ -88,7 +88,7 @@ def line(image: AnnotatedImage) -> dict[str, Any]:
 
 def _annotation(record: Mapping[str, Any]) -> Annotation:
     mentions = [Mention(start, end, tuple(objects)) for start, end, objects in record["mentions"]]
-    path = Path.from_json(record["path"])
+    path = Path2D.from_json(record["path"])
     return Annotation(record["instruction"], path, record["task"], mentions, record["target"], record["goal"])
 
 

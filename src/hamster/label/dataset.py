@@ -20,13 +20,13 @@ from hamster.files import lock_folder, write_atomic
 from hamster.label import annotated, conversations, episodes
 from hamster.label.engines import ENGINES
 from hamster.label.episodes import LabelledEpisode
-from hamster.label.one import Options
+from hamster.label.label_item import Options
 from hamster.label.resume import resume
 from hamster.label.shards import Entry, Shards, spans
 from hamster.label.storage import FILE as JOURNAL
 from hamster.label.storage import Journal, check, json_bytes
+from hamster.parallel import Limits
 from hamster.provenance import run_info, usable_memory_bytes
-from hamster.workers import Limits
 
 FORMAT = "hamster-labels/2"
 ITEM_SECONDS = 300.0  # more than the longest video needs on a slow machine

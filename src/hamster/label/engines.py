@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
 from hamster.extras import extra
-from hamster.workers import Limits, isolated
+from hamster.parallel import Limits, isolated
 
 T = TypeVar("T")
 R = TypeVar("R")

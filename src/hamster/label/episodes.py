@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path as File
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -28,12 +28,12 @@ from hamster.geometry import Camera
 from hamster.label.annotated import provenance_json
 from hamster.label.camera_choice import Choice, choose_camera
 from hamster.label.gripper import commanded_events, gripper_events, is_open, with_start
-from hamster.label.how import Abstained, How
 from hamster.label.keyposes import find_keyposes
+from hamster.label.method import Abstained, How
 from hamster.label.nothing_shown import colour_name, is_one_colour, why_nothing_is_shown
 from hamster.label.project import Label, paths_from_events
 from hamster.label.storage import json_bytes, npz_bytes
-from hamster.path import Gripper, Path
+from hamster.path import Gripper, Path2D
 from hamster.path.draw import draw
 
 DEPTH_UNIT_M = 1e-4
@@ -41,7 +41,7 @@ PROJECTED = How("projection")
 MOST_BYTES = 1 << 28  # of images of an episode that are kept in memory
 STILL_M = 0.005  # a tool that moves by less rests
 _NOTHING = np.zeros((0, 0, 3), np.uint8)
-_SILENT = Label(Path(np.full((1, 2), 0.5), np.zeros(1, np.int8)), np.zeros(1, np.uint8), np.zeros(1, np.intp))
+_SILENT = Label(Path2D(np.full((1, 2), 0.5), np.zeros(1, np.int8)), np.zeros(1, np.uint8), np.zeros(1, np.intp))
 REASONS = {
     "without_image": "without an image",
     "of_one_colour": "with an image of one colour",
@@ -243,7 +243,7 @@ def pack(labelled: LabelledEpisode, stem: str) -> dict[str, bytes]:
     }
 
 
-def unpack(folder: File, names: Sequence[str]) -> LabelledEpisode:
+def unpack(folder: Path, names: Sequence[str]) -> LabelledEpisode:
     """An episode from the folder of its label set and the names of its files there; images are read when asked for."""
     npz, text = (next(folder / name for name in names if name.endswith(suffix)) for suffix in (".npz", ".json"))
     record = json.loads(text.read_bytes())
@@ -288,7 +288,7 @@ def _keyposes(small: Mapping[str, NDArray[Any]]) -> Keyposes | None:
 class _Stored(LazyObservations):
     """Observations in an .npz, decompressed at the first look at one, and in videos."""
 
-    npz: File
+    npz: Path
     small: dict[str, NDArray[Any]]
     videos: dict[str, VideoFile]
 
@@ -391,7 +391,7 @@ def _seen(observations: Sequence[Observation]) -> tuple[dict[str, NDArray[Any]],
     kept: dict[str, list[View]] = {name: [] for name in first}
     with TemporaryDirectory() as folder, ExitStack() as stack:
         files = {
-            name: File(folder) / f"{i}.mp4" for i, (name, view) in enumerate(first.items()) if view.depth_m is None
+            name: Path(folder) / f"{i}.mp4" for i, (name, view) in enumerate(first.items()) if view.depth_m is None
         }
         writers = {name: stack.enter_context(VideoWriter(file, fps)) for name, file in files.items()}
         for observation in observations:

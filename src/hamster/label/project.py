@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hamster.geometry import Camera, apply, inverse
 from hamster.label.gripper import gripper_events, with_start
-from hamster.path import Gripper, Path
+from hamster.path import Gripper, Path2D
 from hamster.path.simplify import EPSILON, kept_waypoints
 
 Array = NDArray[np.float64]
@@ -40,7 +40,7 @@ class Label:
         frames: (N,) for each waypoint, the index of the tool pose that it shows.
     """
 
-    path: Path
+    path: Path2D
     visible: NDArray[np.uint8]
     frames: NDArray[np.intp]
 
@@ -58,7 +58,7 @@ class Label:
     def from_json(cls, record: Mapping[str, Any]) -> Label:
         """The label that `to_json` wrote."""
         visible = np.array([Visibility[name.upper()] for name in record["visible"]], np.uint8)
-        return cls(Path.from_json(record["path"]), visible, np.array(record["frames"], np.intp))
+        return cls(Path2D.from_json(record["path"]), visible, np.array(record["frames"], np.intp))
 
 
 def path_from_poses(
@@ -196,7 +196,7 @@ def _label(
     visible = sight.visible[frames]
     if depth_m is not None:
         visible[(visible == Visibility.VISIBLE) & _hidden(sight, frames, depth_m, tolerance_m)] = Visibility.OCCLUDED
-    return Label(Path(uv[kept], gripper, sight.depth_m[frames]), visible, frames)
+    return Label(Path2D(uv[kept], gripper, sight.depth_m[frames]), visible, frames)
 
 
 def is_closed(events: Sequence[tuple[int, Gripper]], start: int) -> bool:

@@ -11,10 +11,10 @@ from hamster.data import AnnotatedImage, Conversation, Inputs, Source, Tracked, 
 from hamster.files import write_atomic
 from hamster.label import annotated, conversations, episodes
 from hamster.label.episodes import LabelledEpisode
-from hamster.label.how import Abstained
-from hamster.label.one import Labelled, Options, guarded, printable, read_and_label
+from hamster.label.label_item import Labelled, Options, guarded, printable, read_and_label
+from hamster.label.method import Abstained
 from hamster.label.storage import sha256
-from hamster.workers import at_step
+from hamster.parallel import at_step
 
 Entry = dict[str, Any]
 Outcome = Labelled | Abstained | Unreadable

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.label.project import Label, Visibility, is_closed, waypoints
-from hamster.path import Gripper, Path
+from hamster.path import Gripper, Path2D
 from hamster.path.simplify import EPSILON
 
 Event = tuple[int, Gripper]
@@ -80,4 +80,4 @@ def _from(
     ahead = [(frame - start, state) for frame, state in events if frame >= start]
     kept, gripper = waypoints(uv[start:], ahead, is_closed(events, start), epsilon)
     seen = np.where(outside[start:][kept], Visibility.OUT_OF_VIEW, Visibility.VISIBLE).astype(np.uint8)
-    return Label(Path(uv[start:][kept], gripper, score=min(score, 1.0)), seen, kept + start)
+    return Label(Path2D(uv[start:][kept], gripper, score=min(score, 1.0)), seen, kept + start)

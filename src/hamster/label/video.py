@@ -20,7 +20,7 @@ from hamster.label.hands.mediapipe import MediaPipeHands, check_installed
 from hamster.label.hands.probe import find_hand
 from hamster.label.hands.regions import Box, best_region, panels
 from hamster.label.hands.track import NO_HAND, track_hand
-from hamster.label.how import Abstained, How
+from hamster.label.method import Abstained, How
 from hamster.label.track2d import Track, paths_from_track
 from hamster.label.tracking.clip import SIDE_PX, Clip, read_clip, small
 from hamster.label.tracking.points import LucasKanade, PointTracker

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from hamster.path.colours import BLUE, GREEN, RED, jet, reds
-from hamster.path.path import Gripper, Path
+from hamster.path.path import Gripper, Path2D
 from hamster.path.simplify import arc_length, resample
 
 Style = Literal["jet", "red"]
@@ -36,7 +36,7 @@ STYLES: dict[str, _Look] = {
 }
 
 
-def draw(rgb: NDArray[np.uint8], path: Path, style: Style = "jet", weight: float = 1.0) -> NDArray[np.uint8]:
+def draw(rgb: NDArray[np.uint8], path: Path2D, style: Style = "jet", weight: float = 1.0) -> NDArray[np.uint8]:
     """A copy of an image (H, W, 3) uint8 with the path on it.
 
     The line is resampled to 100 points and coloured by arc length; a ring stands wherever the gripper changes. Lines
@@ -67,7 +67,7 @@ def draw(rgb: NDArray[np.uint8], path: Path, style: Style = "jet", weight: float
     return out
 
 
-def channels(path: Path, height: int, width: int) -> NDArray[np.float32]:
+def channels(path: Path2D, height: int, width: int) -> NDArray[np.float32]:
     """What a drawing says, as numbers: (3, height, width) float32.
 
     0. progress: how far along the path its point nearest to the pixel is, 0 at the start to 1 at the end (of equally
@@ -96,7 +96,7 @@ def _box(px: NDArray[np.float64], margin: float, width: int, height: int) -> tup
 
 
 def _paint(
-    canvas: ImageDraw.ImageDraw, path: Path, px: NDArray[np.float64], thickness: float, radius: float, style: str
+    canvas: ImageDraw.ImageDraw, path: Path2D, px: NDArray[np.float64], thickness: float, radius: float, style: str
 ) -> None:
     look = STYLES[style]
     line = resample(px, SAMPLES)

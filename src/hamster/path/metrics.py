@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.path.path import Gripper, Path
+from hamster.path.path import Gripper, Path2D
 from hamster.path.simplify import resample
 
 Array = NDArray[np.float64]
@@ -23,13 +23,13 @@ class EndpointErrors(NamedTuple):
     end: float
 
 
-def endpoint_errors(predicted: Path, truth: Path) -> EndpointErrors:
+def endpoint_errors(predicted: Path2D, truth: Path2D) -> EndpointErrors:
     """How far the start and the end are off."""
     gaps = np.linalg.norm(predicted.uv[[0, -1]] - truth.uv[[0, -1]], axis=-1)
     return EndpointErrors(float(gaps[0]), float(gaps[1]))
 
 
-def frechet(a: Path, b: Path, samples: int | None = SAMPLES) -> float:
+def frechet(a: Path2D, b: Path2D, samples: int | None = SAMPLES) -> float:
     """Discrete Fréchet distance (Eiter and Mannila, 1994): the leash for two walkers who never turn back.
 
     Both paths are first resampled by arc length to `samples` points, so that the number of waypoints does not matter;
@@ -38,7 +38,7 @@ def frechet(a: Path, b: Path, samples: int | None = SAMPLES) -> float:
     return _align(_distances(a, b, samples), np.maximum)
 
 
-def dtw(a: Path, b: Path, samples: int | None = SAMPLES) -> float:
+def dtw(a: Path2D, b: Path2D, samples: int | None = SAMPLES) -> float:
     """Dynamic time warping: the least sum of distances over all alignments, divided by the longer path's points.
 
     It is thus a distance per sample, and comparable with `frechet`, which it does not exceed by more than twice.
@@ -47,7 +47,7 @@ def dtw(a: Path, b: Path, samples: int | None = SAMPLES) -> float:
     return _align(distances, np.add) / float(max(distances.shape))
 
 
-def event_f1(predicted: Path, truth: Path, tolerance: float = 0.1) -> float:
+def event_f1(predicted: Path2D, truth: Path2D, tolerance: float = 0.1) -> float:
     """F1 of the gripper events: an event counts if the same one happens within `tolerance`, in the same order.
 
     1.0 if neither path has any event.
@@ -58,7 +58,7 @@ def event_f1(predicted: Path, truth: Path, tolerance: float = 0.1) -> float:
     return 2 * _matches(ours, theirs, tolerance) / (len(ours) + len(theirs))
 
 
-def path_errors(predicted: Path, truth: Path) -> dict[str, float]:
+def path_errors(predicted: Path2D, truth: Path2D) -> dict[str, float]:
     """`start`, `end`, `frechet` and `event_f1` of a path, to four decimals."""
     start, end = endpoint_errors(predicted, truth)
     found = {
@@ -79,7 +79,7 @@ def medians(errors: Sequence[dict[str, float] | None]) -> dict[str, float]:
     return {"n": len(errors), "parse_rate": rate, **{name: round(value, 4) for name, value in (found | f1).items()}}
 
 
-def _distances(a: Path, b: Path, samples: int | None) -> Array:
+def _distances(a: Path2D, b: Path2D, samples: int | None) -> Array:
     uv_a, uv_b = (path.uv if samples is None else resample(path.uv, samples) for path in (a, b))
     gap = uv_a[:, None] - uv_b[None]
     return np.asarray(np.hypot(gap[..., 0], gap[..., 1]))
@@ -102,7 +102,7 @@ def _align(cost: Array, combine: Callable[[Any, Any], Any]) -> float:
     return float(last[n])
 
 
-def _commanded(path: Path) -> list[tuple[Array, Gripper]]:
+def _commanded(path: Path2D) -> list[tuple[Array, Gripper]]:
     return [(path.uv[i], state) for i, state in path.events if state is not Gripper.UNKNOWN]
 
 

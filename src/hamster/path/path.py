@@ -19,7 +19,7 @@ class Gripper(IntEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class Path:
+class Path2D:
     """A 2D path of the end effector on an image, with gripper events (HAMSTER, ICLR 2025, section 4.1).
 
     Attributes:
@@ -51,7 +51,7 @@ class Path:
         return len(self.uv)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Path):
+        if not isinstance(other, Path2D):
             return NotImplemented
         return self.to_json() == other.to_json()
 
@@ -73,7 +73,7 @@ class Path:
         }
 
     @classmethod
-    def from_json(cls, record: dict[str, Any]) -> Path:
+    def from_json(cls, record: dict[str, Any]) -> Path2D:
         """The inverse of `to_json`; raises ValueError on anything else."""
         try:
             gripper = np.array([Gripper[str(name).upper()] for name in record["gripper"]], np.int8)

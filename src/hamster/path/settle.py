@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from hamster.path.path import Gripper, Path
+from hamster.path.path import Gripper, Path2D
 
 IDLE = [Gripper.CLOSED, Gripper.OPEN, Gripper.CLOSED]
 
 
-def settled(path: Path) -> Path:
+def settled(path: Path2D) -> Path2D:
     """The path of a gripper that is open, without a first close that is undone before the next one.
 
     Whether a gripper is closed is hard to see in an image, so planners may say that it is, and that it opens before it

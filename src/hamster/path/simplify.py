@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from simplification.cutil import simplify_coords_idx
 
-from hamster.path.path import Path
+from hamster.path.path import Path2D
 
 Array = NDArray[np.float64]
 EPSILON = 0.05  # the paper's tolerance, relative to the image: two to five waypoints for a short task
 LONGEST = 4096  # points that are simplified at once: more could exhaust the stack, and take minutes where all zigzag
 
 
-def simplify(path: Path, epsilon: float = EPSILON) -> Path:
+def simplify(path: Path2D, epsilon: float = EPSILON) -> Path2D:
     """Drops waypoints that lie within `epsilon` of the straight line between their kept neighbours.
 
     Ramer-Douglas-Peucker as in HAMSTER (ICLR 2025, section 4.1), with two differences. The distance is to the segment,
@@ -32,7 +32,7 @@ def simplify(path: Path, epsilon: float = EPSILON) -> Path:
     """
     kept = kept_waypoints(path.uv, [i for i, _ in path.events], epsilon)
     depth_m = None if path.depth_m is None else path.depth_m[kept]
-    return Path(path.uv[kept], path.gripper[kept], depth_m, path.score)
+    return Path2D(path.uv[kept], path.gripper[kept], depth_m, path.score)
 
 
 def kept_waypoints(uv: ArrayLike, fixed: Iterable[int] = (), epsilon: float = EPSILON) -> NDArray[np.intp]:

@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path as File
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,13 +58,13 @@ class Calibration:
             raise ValueError(f"a raw score must be in [0, 1], got {raw}")
         return float(_sigmoid(_features([raw]) @ np.array([self.a, self.b, self.c]))[0])
 
-    def save(self, folder: File) -> None:
+    def save(self, folder: Path) -> None:
         """Writes it beside a checkpoint."""
         record = {"format": FORMAT, **asdict(self), "about": dict(self.about)}
         (folder / FILE).write_text(json.dumps(record, indent=1) + "\n")
 
     @classmethod
-    def load(cls, folder: File) -> Calibration:
+    def load(cls, folder: Path) -> Calibration:
         """That of a checkpoint, or one that changes nothing where there is none.
 
         Raises:

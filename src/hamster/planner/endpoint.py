@@ -20,15 +20,15 @@ from typing import Any, Literal, TypeVar
 import openai
 from PIL import Image
 
+from hamster.dialects import DIALECTS, Size, closed
 from hamster.path import PlanError
-from hamster.path.dialects import DIALECTS, Size, closed
-from hamster.planner import retold
+from hamster.planner import rescoring
 from hamster.planner.backend import Answer, Question, Sampling
 from hamster.planner.calibration import Calibration
 from hamster.planner.error import PlannerConfigurationError, PlannerUnavailableError
 from hamster.planner.failures import failure, no_answer
 from hamster.planner.families import Scaling
-from hamster.planner.speech import Speech
+from hamster.planner.prompts import Speech
 from hamster.proxies import client_options
 
 T = TypeVar("T")
@@ -240,11 +240,11 @@ class EndpointBackend:
         said = {"role": "assistant", "content": answer.text}
         again = request | {"messages": [*request["messages"], said], "max_tokens": 1, "temperature": 0}
         try:
-            reply = self._client.chat.completions.create(**again, extra_body=dict(retold.FIELDS))
+            reply = self._client.chat.completions.create(**again, extra_body=dict(rescoring.FIELDS))
         except openai.BadRequestError:  # no room for one more token, or an older vLLM
             return ()
         listed = getattr(reply, "prompt_logprobs", None)
-        return retold.log_p_of(listed, answer.prompt_tokens, answer.text, answer.finish == "stop")
+        return rescoring.log_p_of(listed, answer.prompt_tokens, answer.text, answer.finish == "stop")
 
     @property
     def _is_vllm(self) -> bool:

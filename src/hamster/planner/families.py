@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 from PIL import Image
 
-from hamster.path import Path, PlanError
-from hamster.path.dialects import DIALECTS, Frame, ScaledSize, Size, parse, render, smart_resize
+from hamster.dialects import DIALECTS, Frame, ScaledSize, Size, parse, render, smart_resize
+from hamster.path import Path2D, PlanError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -119,7 +119,7 @@ def check_pairing(model_type: str, dialect: str, taught: bool = False) -> None:
 
     Args:
         model_type: of transformers.
-        dialect: of `hamster.path.dialects`.
+        dialect: of `hamster.dialects`.
         taught: whether the model is, or was, fine-tuned on this dialect; as published, it must not be asked in one
             that would read its own answers as other places.
 
@@ -201,7 +201,7 @@ def _as_it_is(size: Size) -> Size:
 @cache
 def _misreads(dialect: str, native: str) -> bool:
     """Whether it takes an answer in the native dialect for a path through other places."""
-    path, size = Path(np.array([[0.2, 0.1], [0.05, 0.15]]), np.full(2, -1, np.int8)), ScaledSize(640, 480)
+    path, size = Path2D(np.array([[0.2, 0.1], [0.05, 0.15]]), np.full(2, -1, np.int8)), ScaledSize(640, 480)
     try:
         read = parse(render(path, native, size), dialect, size)
     except PlanError:

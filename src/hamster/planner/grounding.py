@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.path import Gripper, Path
+from hamster.path import Gripper, Path2D
 
 NEAR = 0.05  # of the image's sides: as good as on the object
 
@@ -13,7 +13,7 @@ Mask = NDArray[np.bool_]
 
 
 def grounding(
-    path: Path, truth: Path, target: Mask | None, goal: Mask | None = None, task: str = ""
+    path: Path2D, truth: Path2D, target: Mask | None, goal: Mask | None = None, task: str = ""
 ) -> dict[str, bool]:
     """Judge a path by the objects that it should deal with.
 
@@ -48,23 +48,23 @@ def grounding(
     return {"start": start, "end": end, "path": start and end}
 
 
-def _events(path: Path, state: Gripper) -> list[int]:
+def _events(path: Path2D, state: Gripper) -> list[int]:
     return [i for i, new in path.events if new is state]
 
 
-def _starts(path: Path, truth: Path, target: Mask | None) -> bool:
+def _starts(path: Path2D, truth: Path2D, target: Mask | None) -> bool:
     grasps, true_grasps = _events(path, Gripper.CLOSED), _events(truth, Gripper.CLOSED)
     if not grasps or not true_grasps:
         return not grasps and not true_grasps
     return _on(path.uv[grasps[-1]], truth.uv[true_grasps[-1]], target)
 
 
-def _release(path: Path) -> NDArray[np.float64]:
+def _release(path: Path2D) -> NDArray[np.float64]:
     opens = _events(path, Gripper.OPEN)
     return np.asarray(path.uv[opens[-1] if opens else -1])
 
 
-def _passes(path: Path, truth: Path, target: Mask | None) -> bool:
+def _passes(path: Path2D, truth: Path2D, target: Mask | None) -> bool:
     line = _dense(path)
     if target is None or not target.any():
         return any(_on(point, truth.uv[min(1, len(truth) - 1)], None) for point in line)
@@ -75,7 +75,7 @@ def _passes(path: Path, truth: Path, target: Mask | None) -> bool:
     return any(_on(point, touch, target) for point in line)
 
 
-def _dense(path: Path) -> NDArray[np.float64]:
+def _dense(path: Path2D) -> NDArray[np.float64]:
     if len(path) == 1:
         return np.asarray(path.uv)
     parts = [np.linspace(a, b, 65) for a, b in zip(path.uv[:-1], path.uv[1:], strict=True)]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path as File
+from pathlib import Path
 from typing import Any
 
 from hamster.identity import checkpoint_digest
-from hamster.planner.planner import is_address, located
+from hamster.planner.base import is_address, located
 
 
 def planner_identity(name: str, dialect: str | None = None) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def planner_identity(name: str, dialect: str | None = None) -> dict[str, Any]:
         PlannerUnavailableError: if its server cannot be asked now.
     """
     if is_address(name):
-        from hamster.planner.build import endpoint
+        from hamster.planner.load import endpoint
 
         backend = endpoint(name)
         return {
@@ -35,10 +35,10 @@ def planner_identity(name: str, dialect: str | None = None) -> dict[str, Any]:
             **({"dialect": dialect} if dialect else {}),
         }
     place = located(name)
-    if File(place).is_dir():
-        return {"weights": checkpoint_digest(File(place)), "dialect": dialect}
+    if Path(place).is_dir():
+        return {"weights": checkpoint_digest(Path(place)), "dialect": dialect}
     from transformers.utils import cached_file
 
     config = cached_file(place, "config.json")
     assert config is not None
-    return {"revision": File(config).parent.name, "dialect": dialect}
+    return {"revision": Path(config).parent.name, "dialect": dialect}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 
-from hamster.planner.learning.config import PRESETS as NANO
-from hamster.planner.learning.config import TrainConfig
-from hamster.planner.sft.presets import PRESETS as SFT
-from hamster.planner.sft.presets import SftConfig
+from hamster.planner.finetune.presets import PRESETS as SFT
+from hamster.planner.finetune.presets import SftConfig
+from hamster.planner.nano_training.config import PRESETS as NANO
+from hamster.planner.nano_training.config import TrainConfig
 
 PRESETS: dict[str, TrainConfig | SftConfig] = {**NANO, **SFT}
 

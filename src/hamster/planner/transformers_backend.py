@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path as File
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,15 +15,15 @@ from PIL import Image
 from torch import Tensor
 from transformers import GenerationConfig
 
+from hamster.dialects import closed
 from hamster.path import PlanError
-from hamster.path.dialects import closed
 from hamster.planner.backend import Answer, Question, Sampling
+from hamster.planner.detokenize import pieces_of
 from hamster.planner.families import family_of, prepared
-from hamster.planner.loading import load_model
-from hamster.planner.pieces import pieces_of
+from hamster.planner.load_model import load_model
 from hamster.planner.sound import SoundLogits
+from hamster.planner.token_callback import watcher
 from hamster.planner.watched import Watched
-from hamster.planner.watching import watcher
 
 if TYPE_CHECKING:
     from hamster.planner.constraint import Vocabulary
@@ -47,7 +47,7 @@ class TransformersBackend:
         self._marks = re.compile("|".join(map(re.escape, sorted(marks, key=len, reverse=True)))) if marks else None
 
     @classmethod
-    def load(cls, name: File | str, device: str | None = None, dtype: str = "auto") -> TransformersBackend:
+    def load(cls, name: Path | str, device: str | None = None, dtype: str = "auto") -> TransformersBackend:
         """A checkpoint from a folder or the hub; ValueError as `load_model`."""
         return cls(*load_model(name, device, dtype), name=str(name))
 

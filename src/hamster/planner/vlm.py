@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hamster.path import NotInViewError, Path, PlanError
-from hamster.path.dialects import DIALECTS, Size, grammar, hamster, parse, refusal
-from hamster.path.dialects.regex import quoted
+from hamster.dialects import DIALECTS, Size, grammar, hamster, parse, refusal
+from hamster.dialects.regex import quoted
+from hamster.path import NotInViewError, Path2D, PlanError
 from hamster.planner.backend import Answer, Backend, Question, Sampling
+from hamster.planner.base import Plan, checked_image, checked_instruction
 from hamster.planner.calibration import Calibration
 from hamster.planner.error import PlannerConfigurationError
-from hamster.planner.planner import Plan, checked_image, checked_instruction
-from hamster.planner.score import likelihood, probability_of_log, ranked
-from hamster.planner.speech import Speech
-from hamster.planner.watching import numbered
+from hamster.planner.prompts import Speech
+from hamster.planner.self_consistency import likelihood, probability_of_log, ranked
+from hamster.planner.token_callback import numbered
 
 Place = tuple[float, float]
 REFUSAL_TOKENS = 32
@@ -165,7 +165,7 @@ class VlmPlanner:
             absent = sum(isinstance(each, NotInViewError) for each in read) / len(read)
         if absent > self.calibration.refuse_above:
             return _not_in_view(next((e.raw_text for e in read if isinstance(e, NotInViewError)), answers[0].text))
-        good = [(each, answer) for each, answer in zip(read, answers, strict=True) if isinstance(each, Path)]
+        good = [(each, answer) for each, answer in zip(read, answers, strict=True) if isinstance(each, Path2D)]
         if not good:
             return next(each for each in read if isinstance(each, PlanError))
         try:
@@ -175,7 +175,7 @@ class VlmPlanner:
         best = (replace(good[i][0], score=self.calibration.apply(raw)) for i, raw in order)
         return Plan(tuple(best), good[order[0][0]][1].text, timings)
 
-    def _read(self, text: str, size: Size) -> Path | PlanError:
+    def _read(self, text: str, size: Size) -> Path2D | PlanError:
         try:
             return parse(hamster.restored(text) if self.dialect == "hamster" else text, self.dialect, size)
         except PlanError as error:

@@ -1,4 +1,4 @@
-"""The watcher of `hamster.planner.watching` inside transformers' `generate`."""
+"""The watcher of `hamster.planner.token_callback` inside transformers' `generate`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import StoppingCriteria
 
-from hamster.planner.watching import Watcher
+from hamster.planner.token_callback import Watcher
 
 
 class Watched(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped

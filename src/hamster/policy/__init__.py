@@ -1,5 +1,5 @@
 """Observation and path in, motion out: path-conditioned 3D policies."""
 
-from hamster.policy.policy import Motion, Policy, PolicyError, find_policy, load_policy
+from hamster.policy.base import Motion, Policy, PolicyError, find_policy, load_policy
 
 __all__ = ["Motion", "Policy", "PolicyError", "find_policy", "load_policy"]

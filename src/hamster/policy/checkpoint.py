@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
 
-from hamster.checkpoints import read_json
 from hamster.files import replacing, write_atomic
+from hamster.inspect_checkpoint import read_json
 from hamster.policy.actor import AnyActor
-from hamster.policy.families import build, config_from_json
+from hamster.policy.registry import build, config_from_json
 from hamster.weights import build_for, load_weights, read_tensors
 
 UNITS = {
@@ -26,7 +26,7 @@ UNITS = {
 """How a checkpoint's numbers are meant. Statistics of the data, where a family scales by any, are among its weights."""
 
 
-def save(folder: FilePath, actor: AnyActor, train_info: dict[str, Any] | None = None) -> None:
+def save(folder: Path, actor: AnyActor, train_info: dict[str, Any] | None = None) -> None:
     """Writes the three files; weights in float32."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {"family": actor.config.family, "units": UNITS, "actor": asdict(actor.config)}
@@ -37,7 +37,7 @@ def save(folder: FilePath, actor: AnyActor, train_info: dict[str, Any] | None = 
         write_atomic(folder / "train_info.json", json.dumps(train_info, indent=1) + "\n")
 
 
-def load(folder: FilePath, **changes: Any) -> AnyActor:
+def load(folder: Path, **changes: Any) -> AnyActor:
     """Return the actor in a folder, on the CPU, ready to infer.
 
     Conditioners that the weights do not know start out silent.
@@ -59,7 +59,7 @@ def load(folder: FilePath, **changes: Any) -> AnyActor:
     return actor.eval()
 
 
-def read_config(folder: FilePath) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, Any]:
     """Return config.json, whose "family" names who can load the rest; ValueError as `load`."""
     record = read_json(folder / "config.json")
     if not isinstance(record.get("actor"), dict):

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from hamster.data import View
 from hamster.geometry import Camera
-from hamster.path import Path
-from hamster.policy.guide import Guide
+from hamster.path import Path2D
+from hamster.policy.path_prompt import Guide
 
 Array = NDArray[np.float64]
 _SIDES, _OTHER_SIDE = re.compile(r"\b(left|right)", re.IGNORECASE), {"left": "right", "right": "left"}
@@ -90,7 +90,7 @@ class Scene:
         guide = self.guide
         if guide is not None:
             path = guide.path
-            flipped = Path(np.abs([1, 0] - path.uv), path.gripper, path.depth_m, path.score)
+            flipped = Path2D(np.abs([1, 0] - path.uv), path.gripper, path.depth_m, path.score)
             guide = Guide(flipped, _mirrored(guide.view))
         return replace(self, views=views, body=body, guide=guide, instruction=mirrored_words(self.instruction))
 

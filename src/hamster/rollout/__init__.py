@@ -5,7 +5,7 @@ from typing import Any
 
 from hamster.rollout.environment import BrokenEnvironmentError, Environment
 from hamster.rollout.loop import rollout
-from hamster.rollout.record import Film, Outcome, Rollout
+from hamster.rollout.result import Film, Outcome, Rollout
 from hamster.rollout.safety import SafetyFilter, UnsafeActionError
 
 __all__ = [

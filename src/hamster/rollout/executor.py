@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from hamster.geometry.keypose_motion import keypose_steps, stream_steps
 from hamster.rollout.environment import Environment
-from hamster.sim.motion import keypose_steps, stream_steps
 
 Array = NDArray[np.float64]
 

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data import Observation
-from hamster.path import NotInViewError, Path, PlanError
+from hamster.path import NotInViewError, Path2D, PlanError
 from hamster.path.settle import settled
 from hamster.planner.error import PlannerUnavailableError
 from hamster.policy import PolicyError
 from hamster.rollout.environment import BrokenEnvironmentError, Environment
 from hamster.rollout.executor import Executor
-from hamster.rollout.record import Rollout
+from hamster.rollout.recorder import Tape, timed
+from hamster.rollout.result import Rollout
 from hamster.rollout.safety import SafetyFilter, UnsafeActionError
-from hamster.rollout.tape import Tape, timed
 
 _NEVER = 1 << 60
 HALF_OPEN = 0.5  # of the opening: more, and nothing is held
@@ -27,7 +27,7 @@ class PlanLike(Protocol):
     """What the loop reads of a plan."""
 
     @property
-    def paths(self) -> tuple[Path, ...]:
+    def paths(self) -> tuple[Path2D, ...]:
         """At least one, the best first."""
 
     @property
@@ -64,7 +64,7 @@ class PolicyLike(Protocol):
     def reset(self) -> None:
         """Forgets the last episode."""
 
-    def act(self, observation: Observation, path: Path | None, instruction: str) -> MotionLike:
+    def act(self, observation: Observation, path: Path2D | None, instruction: str) -> MotionLike:
         """The next keyposes; PolicyError if there are none."""
 
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from hamster.data import Observation
 from hamster.geometry import quaternion_from_matrix
-from hamster.path import Path, PlanError
+from hamster.geometry.keypose_motion import CONTROL_DT_S
+from hamster.path import Path2D, PlanError
 from hamster.rollout.environment import BrokenEnvironmentError
 from hamster.sim.annotate import planned_path
-from hamster.sim.motion import CONTROL_DT_S
 from hamster.sim.render import Renderer
 from hamster.sim.scene import Command
 from hamster.sim.tabletop import FAMILIES
@@ -84,7 +84,7 @@ class TabletopEnvironment:
             raise BrokenEnvironmentError("the simulation diverged")
         return self._env.is_success()
 
-    def expert_path(self) -> Path:
+    def expert_path(self) -> Path2D:
         """The expert's path from the present state on, in the front camera; PlanError where it leaves the image."""
         world = self._env.world
         mujoco.mj_forward(world.model, world.data)

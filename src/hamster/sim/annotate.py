@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from hamster.data import AnnotatedImage, Annotation, ImageObject, Mention, Provenance
 from hamster.geometry import Camera
 from hamster.label import OUT_OF_VIEW, path_from_poses
-from hamster.path import Path
+from hamster.path import Path2D
 from hamster.sim.expert import plan
 from hamster.sim.language import Grammar, ImageLayout, Imagine, Task, absent_commands, commands, tasks
 from hamster.sim.layout import image_layout
-from hamster.sim.motion import keypose_pose
-from hamster.sim.scene import Command, Keypose
+from hamster.sim.scene import Command, Keypose, keypose_pose
 from hamster.sim.world import World
 
 NOTHING = 255
@@ -54,7 +53,7 @@ def annotate(
         among = [task for task in tasks(world.scene) if task.target == held and task.goal]
     drawn = commands(world.scene, rng, n, grammar, layout, visible, among=among)
     index = {thing.name: i for i, thing in enumerate(world.scene.things)}
-    paths: dict[tuple[str, str, str | None], Path | None] = {}
+    paths: dict[tuple[str, str, str | None], Path2D | None] = {}
     annotations = []
     for command in drawn:
         key = (command.family, command.target, command.goal)
@@ -80,13 +79,13 @@ def segment(world: World, camera: str) -> NDArray[np.uint8]:
     return np.asarray(thing_of_geom[world.renderer.segment(world.data, camera)])
 
 
-def _annotation(command: Command, path: Path, index: Mapping[str, int]) -> Annotation:
+def _annotation(command: Command, path: Path2D, index: Mapping[str, int]) -> Annotation:
     mentions = [Mention(a, b, tuple(index[name] for name in names)) for a, b, names in command.mentions]
     goal = None if command.goal is None else index[command.goal]
     return Annotation(command.instruction, path, command.family, mentions, index[command.target], goal)
 
 
-def planned_path(world: World, command: Command, camera: Camera | None) -> Path | None:
+def planned_path(world: World, command: Command, camera: Camera | None) -> Path2D | None:
     """The expert's plan from here to the end of the task as a path on the image.
 
     None if it starts, grasps, releases or ends out of view; other waypoints are moved to the image's border.

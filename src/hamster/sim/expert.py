@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hamster.geometry import inverse
+from hamster.geometry.keypose_motion import keypose_steps, yaw_of
 from hamster.sim.clearance import (
     ALL_ROUND,
     FINGERTIP_M,
@@ -21,8 +22,7 @@ from hamster.sim.clearance import (
     reach_along,
 )
 from hamster.sim.layout import towards_viewer
-from hamster.sim.motion import keypose_pose, keypose_steps, yaw_of
-from hamster.sim.scene import Command, Keypose, Thing
+from hamster.sim.scene import Command, Keypose, Thing, keypose_pose
 from hamster.sim.world import World
 
 Array = NDArray[np.float64]

@@ -8,6 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.geometry.keypose_motion import down_pose
+
 Shape = Literal["box", "cylinder", "sphere", "capsule", "ellipsoid"]
 Vec3 = tuple[float, float, float]
 Rgba = tuple[float, float, float, float]
@@ -159,3 +164,8 @@ class Command:
     goal: str | None
     instruction: str
     mentions: tuple[tuple[int, int, tuple[str, ...]], ...] = ()
+
+
+def keypose_pose(keypose: Keypose) -> NDArray[np.float64]:
+    """Return tool_pose_world (4, 4) of a keypose."""
+    return down_pose(keypose.position, keypose.yaw)

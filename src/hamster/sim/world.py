@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from hamster.data import Observation
 from hamster.geometry import pose
+from hamster.geometry.keypose_motion import CONTROL_DT_S, down_pose
 from hamster.sim import weld
 from hamster.sim.arms import ARMS
 from hamster.sim.build import build
 from hamster.sim.contacts import ROBOT, Contacts
 from hamster.sim.ik import Ik
-from hamster.sim.motion import CONTROL_DT_S, down_pose
 from hamster.sim.scene import Scene
 
 if TYPE_CHECKING:

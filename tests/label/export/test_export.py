@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from hamster.dialects import parse
 from hamster.label.export import FORMATS, export
 from hamster.label.export.staging import NOTE
-from hamster.path.dialects import parse
 from tests.label.export import made
 
 

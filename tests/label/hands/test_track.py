@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from hamster.label.hands import events
-from hamster.label.hands.change import Changes
 from hamster.label.hands.detector import Hand
 from hamster.label.hands.events import aperture_events
+from hamster.label.hands.frame_difference import Changes
 from hamster.label.hands.motion import Motion, fill_and_smooth, follow
 from hamster.label.hands.regions import best_region, panels, regions
 from hamster.label.hands.track import NO_HAND, track_hand

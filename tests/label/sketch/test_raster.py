@@ -6,11 +6,11 @@ import pytest
 
 from hamster.data import Drawing, Provenance
 from hamster.data.sketch import Sketch
-from hamster.label.how import Abstained
+from hamster.label.method import Abstained
 from hamster.label.sketch import label_drawing, raster
 from hamster.label.sketch.arrow import Arrow
 from hamster.label.sketch.ink import Ink
-from hamster.path import Gripper, Path
+from hamster.path import Gripper, Path2D
 from hamster.path.draw import draw as draw_path
 from hamster.path.simplify import resample
 from tests.data.real import real_data
@@ -119,7 +119,7 @@ def test_a_circle_is_a_grasp_at_the_tail_and_a_release_at_the_tip(at, event):
 def test_the_gradient_of_our_own_drawings_says_where_they_start(style):
     rng = np.random.default_rng(2)
     photo, line = photograph(rng), curve(rng)
-    truth = Path(line, np.full(len(line), Gripper.UNKNOWN))
+    truth = Path2D(line, np.full(len(line), Gripper.UNKNOWN))
     drawn = draw_path(photo, truth, style, weight=2.0)
     assert ends_apart(path(drawn, photo), line) < NEAR
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hamster.data import Drawing, Provenance
-from hamster.label.how import Abstained
+from hamster.label.method import Abstained
 from hamster.label.sketch import Step, label_drawing, path_of
 from hamster.path import Gripper
 

@@ -7,18 +7,18 @@ from torch import nn
 
 from hamster.data import Observation, View
 from hamster.geometry import pose
-from hamster.path import Gripper, Path
+from hamster.path import Gripper, Path2D
 from hamster.path.colours import BLUE, RED, jet
 from hamster.path.draw import channels as draw_channels
 from hamster.path.draw import draw
-from hamster.policy.conditioning import CHANNELS, FEATURES, channels, cloud, overlay, silent
-from hamster.policy.guide import Guide
+from hamster.policy.conditioning import CHANNELS, FEATURES, channels, cloud, overlay, zero_init
+from hamster.policy.path_prompt import Guide
 
-Seen = tuple[Observation, Path]
-PATH = Path([[0.2, 0.3], [0.5, 0.6], [0.8, 0.4]], np.array([-1, 0, 1], np.int8))
+Seen = tuple[Observation, Path2D]
+PATH = Path2D([[0.2, 0.3], [0.5, 0.6], [0.8, 0.4]], np.array([-1, 0, 1], np.int8))
 
 
-def _guide(seen: Seen, path: Path = PATH) -> Guide:
+def _guide(seen: Seen, path: Path2D = PATH) -> Guide:
     return Guide(path, seen[0].views["front"])
 
 
@@ -100,13 +100,13 @@ def test_a_cloud_uses_the_paths_own_depth_and_there_is_none_without_a_path(seen:
 
 
 def test_a_single_waypoint_is_a_path_too(seen: Seen) -> None:
-    guide = _guide(seen, Path([[0.5, 0.5]], np.array([0], np.int8)))
+    guide = _guide(seen, Path2D([[0.5, 0.5]], np.array([0], np.int8)))
     assert np.isfinite(cloud(guide, 8).points_world).all() and np.isfinite(channels(guide.view, guide)).all()
     assert overlay(_aside(guide.view), guide).rgb.shape == guide.view.rgb.shape
 
 
 def test_a_silent_layer_says_nothing_but_can_learn() -> None:
-    layer = silent(nn.Linear(3, 2))
+    layer = zero_init(nn.Linear(3, 2))
     out = layer(torch.ones(1, 3))
     assert not out.any()
     out.sum().backward()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from pathlib import Path as FilePath
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -15,10 +15,10 @@ from hamster.policy.actor import Target
 from hamster.policy.flow.actor import FlowActor
 from hamster.policy.flow.config import FlowConfig
 from hamster.policy.flow.inputs import Inputs
-from hamster.policy.learning.augment import NONE
-from hamster.policy.learning.pack import load_pack
-from hamster.policy.learning.presets import TrainConfig
-from hamster.policy.learning.samples import Samples, collate
+from hamster.policy.training.augment import NONE
+from hamster.policy.training.packed_dataset import load_pack
+from hamster.policy.training.presets import TrainConfig
+from hamster.policy.training.samples import Samples, collate
 
 SMALL = FlowConfig(width=32, heads=2, glimpse_px=0, image_px=32, conditioners=("tokens",), path_waypoints=6)
 CASES = {"keypose": SMALL, "trajectory": replace(SMALL, head="trajectory", horizon=4, position_scale_m=0.05)}
@@ -31,8 +31,8 @@ def overfitted(case: str) -> tuple[FlowActor, Inputs, Target]:
     actor_config = CASES[case]
     config = TrainConfig(actor=actor_config, augment=replace(NONE, stale_path=1.0), held_out_every=0, bf16=False)
     with TemporaryDirectory() as folder:
-        data = synthetic.write(FilePath(folder) / "data", {"pick_place": 1}, size=64)
-        pack = load_pack(data, actor_config, FilePath(folder) / "pack", between=1)
+        data = synthetic.write(Path(folder) / "data", {"pick_place": 1}, size=64)
+        pack = load_pack(data, actor_config, Path(folder) / "pack", between=1)
         torch.manual_seed(0)
         samples = Samples(pack, config, FlowActor(actor_config))
         rows = np.flatnonzero(pack.meta["key"])

@@ -6,13 +6,13 @@ import torch
 
 from hamster.data import Observation, View
 from hamster.geometry import Camera
-from hamster.path import Path
-from hamster.policy.acting import ActorPolicy
+from hamster.path import Path2D
+from hamster.policy.actor_policy import ActorPolicy
 from hamster.policy.flow.actor import FlowActor, crowded
 from hamster.policy.flow.inputs import Inputs
-from hamster.policy.learning.presets import PRESETS
+from hamster.policy.training.presets import PRESETS
 
-Seen = tuple[Observation, Path]
+Seen = tuple[Observation, Path2D]
 
 
 def _moved(observation: Observation, by: np.ndarray) -> Observation:
@@ -25,7 +25,7 @@ def _moved(observation: Observation, by: np.ndarray) -> Observation:
     return replace(observation, views={"front": View(view.rgb, view.depth_m, camera)}, tool_pose_world=tool)
 
 
-def _look(policy: ActorPolicy, observation: Observation, path: Path | None) -> Inputs:
+def _look(policy: ActorPolicy, observation: Observation, path: Path2D | None) -> Inputs:
     inputs: Inputs = policy.actor.prepare(policy.scene(observation, path))
     return inputs
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from hamster.data import Observation, View
-from hamster.path import Path
-from hamster.policy.acting import ActorPolicy
+from hamster.path import Path2D
 from hamster.policy.actor import Target
+from hamster.policy.actor_policy import ActorPolicy
 from hamster.policy.flow.actor import FlowActor
 from hamster.policy.flow.config import FlowConfig
 from hamster.policy.flow.encoding import mix, thinned_mix
@@ -19,7 +19,7 @@ from hamster.policy.rotation import angle_between
 
 from .learned import CASES, overfitted
 
-Seen = tuple[Observation, Path]
+Seen = tuple[Observation, Path2D]
 SMALL = FlowConfig(width=32, heads=2, glimpse_px=24, encoder_layers=1, decoder_layers=2, path_waypoints=6)
 DENSE = replace(
     SMALL,
@@ -185,7 +185,7 @@ def test_a_conditioner_is_silent_until_it_has_learned(name: str, seen: Seen) -> 
 @pytest.mark.parametrize("form", ["foveas", "both"])
 def test_whoever_has_no_conditioner_cannot_tell_one_path_from_another(form: str, seen: Seen) -> None:
     observation, path = seen
-    other = Path(path.uv[::-1], path.gripper)
+    other = Path2D(path.uv[::-1], path.gripper)
     blind, told = _loud(replace(FORMS[form], conditioners=())), _loud(FORMS[form])
     with torch.inference_mode():
         ways = [

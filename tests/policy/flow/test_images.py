@@ -1,4 +1,4 @@
-from pathlib import Path as FilePath
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -96,7 +96,7 @@ def test_every_backbone_has_stride_8(name: str) -> None:
         assert network.eval()(torch.randn(1, 3, 32, 32)).shape == (1, channels, 4, 4)
 
 
-def test_a_trunk_starts_from_a_saved_resnet_and_keeps_its_statistics_in_training(tmp_path: FilePath) -> None:
+def test_a_trunk_starts_from_a_saved_resnet_and_keeps_its_statistics_in_training(tmp_path: Path) -> None:
     from transformers import ResNetConfig, ResNetForImageClassification
 
     sizes = {"embedding_size": 64, "hidden_sizes": [64, 128, 8], "depths": [2, 2, 1]}

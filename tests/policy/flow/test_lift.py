@@ -5,10 +5,10 @@ import pytest
 import synthetic
 
 from hamster.data import View
-from hamster.path import Gripper, Path
+from hamster.path import Gripper, Path2D
 from hamster.policy.flow.glimpse import look
 from hamster.policy.flow.lift import LiftedPath, key_waypoints, lift
-from hamster.policy.guide import Guide, surface_depth
+from hamster.policy.path_prompt import Guide, surface_depth
 
 CAMERA = synthetic.front_camera(128)
 
@@ -20,21 +20,21 @@ def _table_depth() -> np.ndarray:
     return np.where(rays[..., 2] < 0, -eye[2] / rays[..., 2], 0).astype(np.float32)
 
 
-def _lift(path: Path, depth_m: np.ndarray, keys: int, spaced: int) -> LiftedPath:
+def _lift(path: Path2D, depth_m: np.ndarray, keys: int, spaced: int) -> LiftedPath:
     return lift(Guide(path, View(np.zeros((128, 128, 3), np.uint8), depth_m, CAMERA)), keys, spaced)
 
 
-def _path(uv: list[tuple[float, float]], events: dict[int, Gripper] | None = None) -> Path:
+def _path(uv: list[tuple[float, float]], events: dict[int, Gripper] | None = None) -> Path2D:
     gripper = np.full(len(uv), Gripper.UNKNOWN)
     for i, state in (events or {}).items():
         gripper[i:] = state
-    return Path(np.array(uv), gripper)
+    return Path2D(np.array(uv), gripper)
 
 
 def test_waypoints_land_on_the_table_where_they_were_drawn() -> None:
     places = np.array([[0.4, -0.1, 0], [0.5, 0.1, 0], [0.6, 0.0, 0]])
     uv = CAMERA.project(places)[0] / CAMERA.size_px
-    lifted = _lift(Path(uv, np.full(3, -1)), _table_depth(), keys=2, spaced=5)
+    lifted = _lift(Path2D(uv, np.full(3, -1)), _table_depth(), keys=2, spaced=5)
     # A pixel is about a centimetre deep on the table.
     np.testing.assert_allclose(lifted.points_world[:2], places[1:], atol=0.008)
     np.testing.assert_allclose(lifted.points_world[2:, 2], 0, atol=0.01)

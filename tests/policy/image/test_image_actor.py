@@ -1,7 +1,7 @@
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path as FilePath
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,22 +9,22 @@ import synthetic
 import torch
 
 from hamster.data import Observation, View
-from hamster.path import Path
-from hamster.policy.acting import ActorPolicy
+from hamster.path import Path2D
 from hamster.policy.actor import Target
+from hamster.policy.actor_policy import ActorPolicy
 from hamster.policy.checkpoint import load, save
 from hamster.policy.config import ActorConfig
-from hamster.policy.families import build
 from hamster.policy.image.actor import ImageActor
 from hamster.policy.image.config import ImageConfig
-from hamster.policy.image.eyes import soft_argmax
 from hamster.policy.image.inputs import Inputs
-from hamster.policy.learning.pack import load_pack
-from hamster.policy.learning.presets import PRESETS, TrainConfig
-from hamster.policy.learning.train import Run
+from hamster.policy.image.vision import soft_argmax
+from hamster.policy.registry import build
+from hamster.policy.training.packed_dataset import load_pack
+from hamster.policy.training.presets import PRESETS, TrainConfig
+from hamster.policy.training.train import Run
 from tests.label_sets import write_manifest
 
-Seen = tuple[Observation, Path]
+Seen = tuple[Observation, Path2D]
 SMALL = ImageConfig(image_px=32, width=32, heads=2, encoder_layers=1, decoder_layers=1, points=8)
 
 
@@ -33,7 +33,7 @@ def _actor(**changes: object) -> ImageActor:
     return ImageActor(replace(SMALL, **changes)).eval()  # type: ignore[arg-type]
 
 
-def _inputs(actor: ImageActor, observation: Observation, path: Path | None) -> Inputs:
+def _inputs(actor: ImageActor, observation: Observation, path: Path2D | None) -> Inputs:
     return Inputs.stack([actor.prepare(ActorPolicy(actor).scene(observation, path))])
 
 
@@ -80,7 +80,7 @@ def test_the_path_gets_in_and_learned_conditioners_are_silent_at_first(seen: See
     assert (told - untold).abs().max() > 1e-5
 
 
-def test_a_checkpoint_loads_in_a_process_that_has_loaded_a_planner(tmp_path: FilePath) -> None:
+def test_a_checkpoint_loads_in_a_process_that_has_loaded_a_planner(tmp_path: Path) -> None:
     """In a process of its own, as torch remembers what transformers had replaced at the first use of a device."""
     save(tmp_path, _actor(conditioners=()))
     script = "import sys; from hamster.planner import load_planner; from hamster.policy import load_policy; "
@@ -88,7 +88,7 @@ def test_a_checkpoint_loads_in_a_process_that_has_loaded_a_planner(tmp_path: Fil
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, timeout=300)
 
 
-def test_a_checkpoint_without_paths_loads_with_every_conditioner(seen: Seen, tmp_path: FilePath) -> None:
+def test_a_checkpoint_without_paths_loads_with_every_conditioner(seen: Seen, tmp_path: Path) -> None:
     plain = _actor(conditioners=())
     save(tmp_path, plain)
     told = load(tmp_path, conditioners=("channels", "tokens"))
@@ -132,11 +132,11 @@ def test_what_makes_no_sense_is_refused_in_one_line() -> None:
         ImageConfig(executed=9)
 
 
-def _demos(folder: FilePath) -> FilePath:
+def _demos(folder: Path) -> Path:
     return synthetic.write(folder, {"pick_place": 1, "press": 1}, size=64, between=2, one_scene=True)
 
 
-def test_one_scene_is_learnt_and_the_path_decides(tmp_path: FilePath) -> None:
+def test_one_scene_is_learnt_and_the_path_decides(tmp_path: Path) -> None:
     preset = PRESETS["image"]
     augment = replace(preset.augment, path_dropout=0.0, mirror=0.0, colour=0.0, forget_gripper=0.0, tool_noise_m=0.001)
     train = {"steps": 160, "batch": 8, "lr": 3e-3, "warmup": 5, "ema": 0.9, "held_out_every": 0, "bf16": False}
@@ -161,7 +161,7 @@ def test_one_scene_is_learnt_and_the_path_decides(tmp_path: FilePath) -> None:
     assert (guess[:, -1] - goals).norm(dim=-1).max() < 0.5 * (goals[0] - goals[1]).norm()
 
 
-def test_demonstrations_without_depth_or_calibration_are_for_this_policy(tmp_path: FilePath) -> None:
+def test_demonstrations_without_depth_or_calibration_are_for_this_policy(tmp_path: Path) -> None:
     demos = _demos(tmp_path / "demos")
     for file in demos.glob("*.npz"):
         with np.load(file) as stored:

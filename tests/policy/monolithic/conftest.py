@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from hamster.nano import HamsterNanoConfig, HamsterNanoForConditionalGeneration, build_processor
-from hamster.policy.families import build
-from hamster.policy.guide import Guide
 from hamster.policy.monolithic.config import MonolithicConfig
+from hamster.policy.path_prompt import Guide
+from hamster.policy.registry import build
 from hamster.policy.scene import Body, Scene
 
 WORDS = ["put the red cube on the left plate", "press the button"]

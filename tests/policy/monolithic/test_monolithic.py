@@ -10,10 +10,10 @@ from safetensors.torch import load_file
 
 from hamster.policy import checkpoint
 from hamster.policy.actor import Target
-from hamster.policy.families import build
-from hamster.policy.learning.presets import adapted, preset
 from hamster.policy.monolithic.config import MonolithicConfig
+from hamster.policy.registry import build
 from hamster.policy.scene import mirrored_words
+from hamster.policy.training.presets import adapted, preset
 
 
 def batch(*inputs):

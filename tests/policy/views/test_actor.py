@@ -7,15 +7,15 @@ import torch
 
 from hamster.data import Observation, View
 from hamster.geometry import pose
-from hamster.path import Path
+from hamster.path import Path2D
 from hamster.policy.actor import Target
-from hamster.policy.guide import Guide
+from hamster.policy.path_prompt import Guide
 from hamster.policy.scene import Body, Scene
 from hamster.policy.views.actor import ViewsActor
 from hamster.policy.views.config import NANO, RVT2, ViewsConfig
 from hamster.policy.views.inputs import Inputs
 
-Seen = tuple[Observation, Path]
+Seen = tuple[Observation, Path2D]
 SMALL = ViewsConfig(
     points_px=64,
     view_px=32,
@@ -39,7 +39,7 @@ def episode() -> tuple[list[Scene], Target]:
         depth_m = arrays["depth_mm10_front"][i].astype(np.float32) * np.float32(1e-4)
         view = View(arrays["rgb_front"][i], depth_m, synthetic.front_camera(96))
         tool, goal = arrays["tool_poses_world"][i], arrays["keyposes"][arrays["keypose_index"][i]]
-        path = Path.from_json(labels["labels"][i]["path"])
+        path = Path2D.from_json(labels["labels"][i]["path"])
         body = Body(tool, float(arrays["gripper"][i]), True, before)
         scenes.append(Scene({"front": view}, body, Guide(path, view)))
         targets.append(_target(tool, goal, bool(arrays["keypose_open"][arrays["keypose_index"][i]])))

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data.hdf5.files import dataset, group, numbers, opened, text
+from hamster.data.hdf5.instructions import instruction
 from hamster.data.hdf5.mjcf import WORLD, Model, ModelCamera, read_model
-from hamster.data.hdf5.words import instruction
 from hamster.data.images import MAX_PIXELS
 from hamster.data.lazy import LazyObservations
 from hamster.data.records import Episode, Observation, Provenance, View

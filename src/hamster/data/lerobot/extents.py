@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.data.lerobot.catalogue import Catalogue, catalogue, inside
 from hamster.data.lerobot.columns import numbers, read_table
+from hamster.data.lerobot.metadata import Catalogue, catalogue, inside
 from hamster.data.robots import LARGEST_WIDTH_M
 from hamster.data.text import decode_text, lines_of
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from hamster.data.images import NotColourError, decode_image, read_image
 from hamster.data.lazy import LazyObservations
-from hamster.data.lerobot.catalogue import inside
 from hamster.data.lerobot.columns import read_table
+from hamster.data.lerobot.metadata import inside
 from hamster.data.records import Observation, View
 from hamster.data.video import VideoFile
 from hamster.geometry import Camera

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from hamster.data.inputs import Inputs
 from hamster.data.lerobot import keypoints
-from hamster.data.lerobot.catalogue import Catalogue, Entry, catalogue, inside
 from hamster.data.lerobot.columns import column_names, numbers, read_table
 from hamster.data.lerobot.extents import column_extent
 from hamster.data.lerobot.frames import Absent, Frames, Images, TableImages, VideoFrames, has_same_shape
+from hamster.data.lerobot.instructions import SUBTASKS, read_words
+from hamster.data.lerobot.metadata import Catalogue, Entry, catalogue, inside
 from hamster.data.lerobot.robot import Robot, robot_of
 from hamster.data.lerobot.sidecar import FILE, CameraEntry, example, read_sidecar, short_name
-from hamster.data.lerobot.words import SUBTASKS, read_words
 from hamster.data.records import Episode, Provenance
 from hamster.data.robots import NO_GRIPPER, UNKNOWN_GRIPPER
 from hamster.data.unreadable import Unreadable

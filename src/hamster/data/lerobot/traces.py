@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path as File
+from pathlib import Path
 from typing import Any
 
-from hamster.data.lerobot.catalogue import Catalogue, inside
 from hamster.data.lerobot.columns import read_table
-from hamster.path import Path
+from hamster.data.lerobot.metadata import Catalogue, inside
+from hamster.path import Path2D
 
 FORMAT = "hamster-trace/1"
 STYLE = "trace"
@@ -26,7 +26,7 @@ COLUMN = "language_events"
 
 
 def trace_content(
-    path: Path,
+    path: Path2D,
     instruction: str = "",
     visible: Sequence[str] | None = None,
     how: Mapping[str, Any] | None = None,
@@ -42,7 +42,7 @@ def trace_content(
     return json.dumps(record, ensure_ascii=False, allow_nan=False)
 
 
-def trace_from_content(content: str) -> tuple[Path, dict[str, Any]]:
+def trace_from_content(content: str) -> tuple[Path2D, dict[str, Any]]:
     """The path of a row, and the whole record; ValueError if it is not in this format."""
     try:
         record = json.loads(content)
@@ -50,17 +50,17 @@ def trace_from_content(content: str) -> tuple[Path, dict[str, Any]]:
         raise ValueError("the content of a trace is not JSON") from None
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise ValueError(f"the content of a trace has to be an object with format {FORMAT!r}")
-    return Path.from_json(record), record
+    return Path2D.from_json(record), record
 
 
-def read_traces(folder: File, index: int) -> list[dict[str, tuple[Path, dict[str, Any]]]]:
+def read_traces(folder: Path, index: int) -> list[dict[str, tuple[Path2D, dict[str, Any]]]]:
     """Per frame of an episode, by camera feature: the path and its whole record. Empty where there is none.
 
     Raises:
         ValueError: if the episode cannot be read, or a row of style `trace` is in another format.
     """
-    entry = Catalogue(File(folder)).entry(index)
-    table = read_table(inside(File(folder), entry.data), [COLUMN], entry.number)
+    entry = Catalogue(Path(folder)).entry(index)
+    table = read_table(inside(Path(folder), entry.data), [COLUMN], entry.number)
     if COLUMN not in table.column_names:
         return []
     return [

@@ -11,11 +11,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from hamster.dialects import DIALECTS
 from hamster.extras import extra
 from hamster.label.dataset import read_manifest
 from hamster.label.export.examples import FRAMES_PER_EPISODE
 from hamster.label.export.staging import Staged
-from hamster.path.dialects import DIALECTS
 
 __all__ = ["FORMATS", "FRAMES_PER_EPISODE", "export", "writer"]
 
@@ -55,7 +55,7 @@ def export(
         out: must not exist, be empty, or hold the same export.
         format: one of `FORMATS`.
         frames_per_episode: that become examples for a planner, evenly spaced; LeRobot has them all.
-        dialect: of `hamster.path.dialects`, in which the answers for a planner are written.
+        dialect: of `hamster.dialects`, in which the answers for a planner are written.
 
     Returns:
         {"format", "images", "rows", "paths", "left_out", "files", "digest"} and, for LeRobot, "episodes": what was

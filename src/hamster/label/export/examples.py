@@ -6,20 +6,21 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path as File
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from hamster import dialects
 from hamster.data import AnnotatedImage, Conversation
 from hamster.data.images import read_image
+from hamster.dialects import Size, hamster, render
 from hamster.label.dataset import kinds_of, read_annotated, read_conversations, read_episodes
 from hamster.label.episodes import LabelledEpisode
-from hamster.label.one import Labelled, flaw_of_text, printable
-from hamster.path import Path, dialects
-from hamster.path.dialects import Size, hamster, render
+from hamster.label.label_item import Labelled, flaw_of_text, printable
+from hamster.path import Path2D
 
 FRAMES_PER_EPISODE = 8
 JPEG_QUALITY = 95
@@ -45,7 +46,7 @@ class Talk:
 
     turns: Turns
     instruction: str = ""
-    path: Path | None = None
+    path: Path2D | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,7 @@ class Example:
         item: counts the episodes, images and conversations of the label set; frames of one episode share it.
     """
 
-    picture: bytes | File | None
+    picture: bytes | Path | None
     size: Size
     talks: Sequence[Talk]
     name: str
@@ -71,12 +72,12 @@ class Example:
     @property
     def image(self) -> bytes | None:
         """The content of its file."""
-        return self.picture.read_bytes() if isinstance(self.picture, File) else self.picture
+        return self.picture.read_bytes() if isinstance(self.picture, Path) else self.picture
 
     @property
     def suffix(self) -> str:
         """Of its file's name."""
-        return (isinstance(self.picture, File) and self.picture.suffix.lower()) or ".jpg"
+        return (isinstance(self.picture, Path) and self.picture.suffix.lower()) or ".jpg"
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Words:
     """How paths are asked for and said.
 
     Attributes:
-        dialect: of `hamster.path.dialects`.
+        dialect: of `hamster.dialects`.
         ask: from an instruction, where the gripper is (relative, None where nobody knows) and the image's size in
             `seen` to the user's turn.
         seen: from an image's size to the one in which the model sees it, for dialects that count pixels; in a
@@ -95,7 +96,7 @@ class Words:
     ask: Callable[[str, Place | None, Size], str]
     seen: Callable[[Size], Size] = lambda size: size
 
-    def path(self, instruction: str, path: Path, size: Size) -> Talk | None:
+    def path(self, instruction: str, path: Path2D, size: Size) -> Talk | None:
         """An instruction and its path; None if the dialect cannot say it (too many waypoints, say)."""
         seen = self.seen(size)
         gripper = (float(path.uv[0, 0]), float(path.uv[0, 1]))
@@ -117,7 +118,7 @@ def published(dialect: str) -> Words:
     return Words(dialect, lambda instruction, gripper, size: prompt.replace("{instruction}", instruction))
 
 
-def examples(folder: File, frames: int, words: Words) -> Iterator[Example | None]:
+def examples(folder: Path, frames: int, words: Words) -> Iterator[Example | None]:
     """Everything in a label set, kind by kind; None for what has no picture, or a path that cannot be said.
 
     Args:
@@ -187,7 +188,7 @@ def _of_conversation(conversation: Conversation, item: int) -> Example | None:
         size = _size(read_image(conversation.image))  # nobody gets a file that is none
     except (ValueError, OSError):
         return None
-    return Example(File(conversation.image), size, talks, name, licence, item)
+    return Example(Path(conversation.image), size, talks, name, licence, item)
 
 
 def _size(rgb: NDArray[np.uint8]) -> Size:

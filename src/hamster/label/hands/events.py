@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.label.hands.arm import arms, hidden
-from hamster.label.hands.change import CELLS, CONTRAST, Changes, changes
+from hamster.label.hands.frame_difference import CELLS, CONTRAST, Changes, changes
 from hamster.label.hands.motion import Motion
 from hamster.label.track2d import Event
 from hamster.label.tracking.clip import Clip

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.label.sketch.circles import Circle, find_circles
-from hamster.label.sketch.thin import Lines, Mask, thin
+from hamster.label.sketch.skeletonize import Lines, Mask, thin
 
 Array = NDArray[np.float64]
 _REACH = np.ones((15, 15), np.uint8)  # how far a line goes on under ink of another colour

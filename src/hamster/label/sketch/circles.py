@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.label.sketch.thin import Mask
+from hamster.label.sketch.skeletonize import Mask
 
 SMALLEST_HOLE_PX = 10  # in area
 _MOST_HOLES = 8

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.label.sketch.thin import Mask
+from hamster.label.sketch.skeletonize import Mask
 
 Image = NDArray[np.uint8]
 _BARE = 90.0  # RGB distance from every ink at which a pixel is none

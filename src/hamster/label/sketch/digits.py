@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.label.sketch.arrow import Arrow
-from hamster.label.sketch.thin import Mask, thin
+from hamster.label.sketch.skeletonize import Mask, thin
 
 Array = NDArray[np.float64]
 Box = tuple[slice, slice]

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.label.sketch.thin import Mask
+from hamster.label.sketch.skeletonize import Mask
 
 Array = NDArray[np.float32]
 Kind = Literal["colour", "vivid", "different"]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data import AnnotatedImage, Annotation, Drawing, View
-from hamster.label.how import Abstained, How
+from hamster.label.method import Abstained, How
 from hamster.label.sketch.steps import Step, path_of
 from hamster.label.sketch.vector import steps_of_strokes
 from hamster.label.sketch.words import with_events

@@ -15,8 +15,8 @@ from hamster.label.sketch.clean import without_ink
 from hamster.label.sketch.digits import numbered
 from hamster.label.sketch.gradient import CLEAR, direction
 from hamster.label.sketch.ink import Ink, find_inks
+from hamster.label.sketch.skeletonize import Mask
 from hamster.label.sketch.steps import Step
-from hamster.label.sketch.thin import Mask
 from hamster.path.simplify import arc_length
 
 Image = NDArray[np.uint8]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.path import Gripper, Path
+from hamster.path import Gripper, Path2D
 from hamster.path.simplify import EPSILON, kept_waypoints
 
 
@@ -29,7 +29,7 @@ class Step:
     arrow: bool = True
 
 
-def path_of(steps: Sequence[Step], score: float | None = None, epsilon: float = EPSILON) -> Path:
+def path_of(steps: Sequence[Step], score: float | None = None, epsilon: float = EPSILON) -> Path2D:
     """The steps one after the other as a path, simplified; tail and tip of each step are waypoints in any case.
 
     A hand that grasps a second thing must have let go of the first: that is the only event nobody drew.
@@ -52,4 +52,4 @@ def path_of(steps: Sequence[Step], score: float | None = None, epsilon: float = 
             gripper[at - 1 :] = Gripper.OPEN
     tips = np.cumsum([len(step.uv) for step in steps])
     kept = kept_waypoints(uv, [*(tips - 1).tolist(), *tips[:-1].tolist()], epsilon)
-    return Path(uv[kept], gripper[kept], None, score)
+    return Path2D(uv[kept], gripper[kept], None, score)

@@ -17,6 +17,6 @@ here (`Guide.seen_from`).
 
 from hamster.policy.conditioning.cloud import COLOURS, FEATURES, Cloud, cloud
 from hamster.policy.conditioning.draw import CHANNELS, channels, overlay
-from hamster.policy.conditioning.silent import silent
+from hamster.policy.conditioning.zero_init import zero_init
 
-__all__ = ["CHANNELS", "COLOURS", "FEATURES", "Cloud", "channels", "cloud", "overlay", "silent"]
+__all__ = ["CHANNELS", "COLOURS", "FEATURES", "Cloud", "channels", "cloud", "overlay", "zero_init"]

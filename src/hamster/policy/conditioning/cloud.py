@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hamster.path import Gripper
 from hamster.path.colours import jet
 from hamster.path.draw import STYLES
-from hamster.policy.guide import Guide, gripper_states
+from hamster.policy.path_prompt import Guide, gripper_states
 
 Array = NDArray[np.float64]
 FEATURES = 8  # progress, gripper unknown / closed / open from here on, event here, ray from the camera

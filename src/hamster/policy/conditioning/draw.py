@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data import View
-from hamster.path import Path
+from hamster.path import Path2D
 from hamster.path import draw as drawing
 from hamster.path.simplify import simplify
-from hamster.policy.guide import Guide
+from hamster.policy.path_prompt import Guide
 
 CHANNELS = 4  # progress, distance, gripper change, there is a path
 
@@ -42,7 +42,7 @@ def channels(view: View, guide: Guide | None) -> NDArray[np.float32]:
     return np.moveaxis(out, 0, -1)  # a view: each channel stays in one piece, which takes half the time
 
 
-def seen_from(view: View, guide: Guide) -> Path:
+def seen_from(view: View, guide: Guide) -> Path2D:
     """The path on this view's image, with no more waypoints than it takes to half a pixel."""
     path = guide.seen_from(view.camera)
     return path if path is guide.path else simplify(path, 0.5 / view.rgb.shape[1])

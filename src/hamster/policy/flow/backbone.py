@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path as FilePath
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +59,7 @@ class Trunk(nn.Module):
                 module.eval()
         return self
 
-    def start_from(self, folder: FilePath) -> None:
+    def start_from(self, folder: Path) -> None:
         """Takes the weights of a ResNet that `transformers` saved (`microsoft/resnet-50`, say); no pickle is read.
 
         Raises:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hamster.policy import conditioning
-from hamster.policy.conditioning import silent
+from hamster.policy.conditioning import zero_init
 from hamster.policy.flow.config import PATCH_PX, FlowConfig
 from hamster.policy.flow.inputs import Inputs
 from hamster.policy.flow.patches import patches
@@ -70,7 +70,7 @@ class PathChannels(Conditioner):
 
     def __init__(self, config: FlowConfig) -> None:
         super().__init__(config)
-        self.embed = silent(nn.Linear(PATCH_PX**2 * conditioning.CHANNELS, config.width))
+        self.embed = zero_init(nn.Linear(PATCH_PX**2 * conditioning.CHANNELS, config.width))
 
     def glimpse_features(self, inputs: Inputs) -> Tensor:
         """Of all glimpses."""
@@ -100,7 +100,7 @@ def waypoint_features(inputs: Inputs) -> Tensor:
 
 def _embedding(features: int, width: int) -> nn.Sequential:
     layers = mlp(features, width, width)
-    silent(layers[-1])
+    zero_init(layers[-1])
     return layers
 
 

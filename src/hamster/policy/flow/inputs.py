@@ -17,13 +17,13 @@ from hamster.data import View
 from hamster.geometry import Camera, apply, inverse
 from hamster.policy import conditioning
 from hamster.policy.actor import Tensors, as_float
-from hamster.policy.felt import felt
 from hamster.policy.flow.config import FlowConfig
 from hamster.policy.flow.glimpse import look
 from hamster.policy.flow.lift import LiftedPath, lift
 from hamster.policy.flow.whole import Pixels, known_depth, tokens_world
+from hamster.policy.proprioception import felt
 from hamster.policy.scene import Scene, calibrated
-from hamster.policy.words import word_codes
+from hamster.policy.text_encoding import word_codes
 
 Array = NDArray[np.float64]
 CLOUD = 64  # points

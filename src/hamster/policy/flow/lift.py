@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.path import Path
-from hamster.policy.guide import Guide, gripper_states
+from hamster.path import Path2D
+from hamster.policy.path_prompt import Guide, gripper_states
 
 Array = NDArray[np.float64]
 
@@ -49,7 +49,7 @@ def lift(guide: Guide, keys: int, spaced: int) -> LiftedPath:
     )
 
 
-def key_waypoints(path: Path, count: int) -> NDArray[np.int64]:
+def key_waypoints(path: Path2D, count: int) -> NDArray[np.int64]:
     """Indices, in order, of at most `count` waypoints that matter: events, the end, then the sharpest turns."""
     last = len(path) - 1
     turns = sorted(range(1, last), key=lambda i: _straightness(path.uv[i - 1 : i + 2]))

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from hamster.policy.actor import Actor, Prediction, Target
-from hamster.policy.conditioning import CHANNELS, silent
+from hamster.policy.conditioning import CHANNELS, zero_init
 from hamster.policy.image.config import ImageConfig
-from hamster.policy.image.eyes import PATCH, STEM, STRIDE, Eyes
 from hamster.policy.image.inputs import WAYPOINT, Inputs, make_inputs
+from hamster.policy.image.vision import PATCH, STEM, STRIDE, Eyes
 from hamster.policy.layers import mlp
 from hamster.policy.rotation import matrix_from_six, six_from_matrix
 from hamster.policy.scene import Scene
@@ -41,8 +41,8 @@ class ImageActor(Actor[ImageConfig, Inputs]):
         self.facts = nn.Linear(BODY + cameras * config.points * 2, 2 * width)
         self.gist = nn.Sequential(nn.GELU(), mlp(2 * width, 2 * width, width), nn.LayerNorm(width))
         learned = {
-            "channels": silent(nn.Conv2d(CHANNELS, STEM, PATCH, PATCH)),
-            "tokens": silent(nn.Linear(config.waypoints * WAYPOINT, 2 * width, bias=False)),
+            "channels": zero_init(nn.Conv2d(CHANNELS, STEM, PATCH, PATCH)),
+            "tokens": zero_init(nn.Linear(config.waypoints * WAYPOINT, 2 * width, bias=False)),
         }
         self.conditioners = nn.ModuleDict({name: learned[name] for name in config.conditioners if name in learned})
         self.encoder = nn.TransformerEncoder(

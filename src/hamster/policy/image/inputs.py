@@ -13,8 +13,8 @@ from torch import Tensor
 from hamster.data import View
 from hamster.policy.actor import Tensors, as_float
 from hamster.policy.conditioning import CHANNELS, channels, overlay
-from hamster.policy.guide import Guide, gripper_states
 from hamster.policy.image.config import ImageConfig
+from hamster.policy.path_prompt import Guide, gripper_states
 from hamster.policy.scene import Scene
 
 WAYPOINT = 6  # u, v, progress, gripper unknown / closed / open from here on

@@ -22,8 +22,8 @@ from hamster.policy.actor import Actor, Prediction, Target
 from hamster.policy.monolithic.backbone import open_backbone
 from hamster.policy.monolithic.bins import BINS, DIMENSIONS, Bins
 from hamster.policy.monolithic.config import MonolithicConfig
-from hamster.policy.monolithic.glance import Glance
 from hamster.policy.monolithic.inputs import FELT, GOAL, NOTHING, SLOTS, Inputs, as_tokens, make_inputs
+from hamster.policy.monolithic.pointer import Glance
 from hamster.policy.scene import Scene
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib.resources import files
 from inspect import signature
-from pathlib import Path as FilePath
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -36,10 +36,10 @@ def open_backbone(config: MonolithicConfig) -> tuple[MonolithicConfig, HamsterNa
     return replace(config, backbone=sizes), model, vocabulary
 
 
-def _folder(planner: str) -> FilePath:
+def _folder(planner: str) -> Path:
     """Where the planner's checkpoint is. Policies know nothing of planners but that they are folders with weights."""
-    bundled = FilePath(str(files("hamster"))) / "planner" / "checkpoints"
-    for folder in (bundled / planner, FilePath(planner)):
+    bundled = Path(str(files("hamster"))) / "planner" / "checkpoints"
+    for folder in (bundled / planner, Path(planner)):
         if (folder / "config.json").is_file():
             if '"hamster_nano"' not in (folder / "config.json").read_text():
                 raise ValueError(f"{folder} is no nano planner; the monolithic policy is made of one")

@@ -16,11 +16,11 @@ from torch import Tensor
 from hamster.data import View
 from hamster.policy.actor import Tensors, as_float
 from hamster.policy.conditioning import channels, cloud, overlay
-from hamster.policy.felt import felt
-from hamster.policy.guide import Guide
+from hamster.policy.path_prompt import Guide
+from hamster.policy.proprioception import felt
 from hamster.policy.scene import Scene, calibrated
+from hamster.policy.text_encoding import word_codes
 from hamster.policy.views.config import ViewsConfig
-from hamster.policy.words import word_codes
 
 Array = NDArray[np.float64]
 PATH_POINTS = 64

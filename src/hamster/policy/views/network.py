@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from hamster.policy.conditioning import silent
+from hamster.policy.conditioning import zero_init
 from hamster.policy.layers import attend, exact, mlp
 from hamster.policy.views.config import ViewsConfig
 from hamster.policy.views.heatmap import ConvexUpsampling
@@ -102,7 +102,7 @@ class Waypoints(nn.Module):
         self.embed, self.norm = mlp(features, width, width), nn.LayerNorm(width)
         self.none = nn.Parameter(torch.randn(width) * 0.02)  # to be looked at where there is no path
         self.attention = Attention(width, heads)
-        silent(self.attention.out)
+        zero_init(self.attention.out)
 
     def forward(self, x: Tensor, waypoints: Tensor, on: Tensor) -> Tensor:
         """(B, N, width), waypoints (B, P, features), on (B, P) -> (B, N, width)."""
@@ -123,7 +123,7 @@ class Stem(nn.Module):
         strides, width = config.stem, config.stem_width
         self.first = nn.Conv2d(channels.picture, width, strides[0], strides[0])
         layers = {k: nn.Conv2d(n, width, strides[0], strides[0], bias=False) for k, n in channels.layers.items()}
-        self.layers = nn.ModuleDict({name: silent(layer) for name, layer in layers.items()})
+        self.layers = nn.ModuleDict({name: zero_init(layer) for name, layer in layers.items()})
         self.further = nn.ModuleList(nn.Conv2d(width, width, stride, stride) for stride in strides[1:])
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in strides)
         self.out = nn.Linear(width, config.width)

@@ -14,8 +14,7 @@ from hamster.data.lazy import LazyObservations
 from hamster.geometry import quaternion_from_matrix
 from hamster.sim.expert import execute, plan
 from hamster.sim.language import TABLETOP, Task, commands
-from hamster.sim.motion import keypose_pose
-from hamster.sim.scene import Command, Keypose
+from hamster.sim.scene import Command, Keypose, keypose_pose
 from hamster.sim.tabletop.sample import sample
 from hamster.sim.tasks import begin, is_success
 from hamster.sim.world import Snapshot, World

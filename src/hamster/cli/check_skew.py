@@ -1,0 +1,46 @@
+"""`hamster parity`: is a policy served what it was trained on, and what does bfloat16 cost it?"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Compare the inputs that training and service make of the same frames, bit for bit; exit code 1 if any differ.
+
+    Also says how far bfloat16 moves the answers.
+    """
+
+    checkpoint: Positional[str]
+    """Name of a bundled policy, or a checkpoint's folder."""
+    data: Path = Path("outputs/labels/policy")
+    """A label set of demonstrations. It is packed anew, into a temporary folder."""
+    frames: int = 64
+    """Frames to compare, spread evenly over the label set."""
+    device: str | None = None
+    """Where the policy computes, in both; on a GPU where there is one if not given."""
+
+    def run(self) -> None:
+        """Prints a line per field, and one for bfloat16."""
+        import numpy as np
+
+        from hamster.policy import load_policy
+        from hamster.policy.training.skew import parity
+        from hamster.terminal import show_next, working
+
+        with working("comparing what training and service see …"):
+            found = parity(load_policy(self.checkpoint, device=self.device).actor, self.data, self.frames)
+        for each in found.fields:
+            verdict = f"{each.differing} of {each.frames} frames differ" if each.differing else "identical"
+            sys.stdout.write(f"{each.field:20} largest difference {each.largest:.3g}  {verdict}\n")
+        moved = found.rounding_mm
+        sys.stdout.write(f"bfloat16 moves a goal by {np.median(moved):.2f} mm (median), {moved.max():.2f} at most\n")
+        if any(each.differing for each in found.fields):
+            raise SystemExit(1)
+        sys.stdout.write(f"{len(found.fields)} fields of {len(moved)} frames: training and service see the same\n")
+        show_next(f"hamster serve policy --policy {self.checkpoint}")

@@ -1,0 +1,251 @@
+"""Text and paths: what the models that draw paths print, and how it is read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from hamster.dialects import compact, hamster, nano
+from hamster.dialects.answer import Answer, Box, Point, answer_of
+from hamster.dialects.envelope import answer_only
+from hamster.dialects.formats import SURFACES
+from hamster.dialects.marks import NothingFoundError
+from hamster.dialects.refusal import PHRASE, refuses
+from hamster.dialects.regex import grammar_of, quoted
+from hamster.dialects.size import ScaledSize, Size, SizeNeededError, image_itself, smart_resize
+from hamster.dialects.text_format import Surface
+from hamster.path.error import NotInViewError, PlanError
+from hamster.path.path import Path2D
+
+__all__ = [
+    "AUTO", "DIALECTS", "Answer", "Box", "Dialect", "Frame", "Point", "ScaledSize", "Size", "SizeNeededError",
+    "closed", "grammar", "lost", "parse", "parse_points", "read", "refusal", "render", "smart_resize",
+]  # fmt: skip
+
+AUTO = "auto"
+WAYPOINTS = 16  # in a constrained answer; people's and robots' paths have two to ten
+Frame: TypeAlias = Literal["relative", "image's pixels", "scaled image's pixels", "patches"]
+_BEFORE, _AFTER = 40, 200  # characters around the beginning of an answer that say whose it is
+_PLACE = re.compile(r"at character ([0-9]+)")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """One way of writing a path: `read(render(path)).path()` is the path, up to quantisation and what is not said.
+
+    Attributes:
+        render: ValueError if the path cannot be said in this dialect.
+        read: PlanError, with the raw text, if the text is not exactly one answer.
+        step: distance of neighbouring places along x and y, relative, for an image of that size.
+        grammar: a regular expression of the answers with so many waypoints at most.
+        place: a point as it is said in a question: the coordinates in the dialect's order and scale.
+        closing: what ends an answer.
+        refusal: what is answered where there is nothing to point at.
+        frame: in what the coordinates count; who does not see what they count in cannot mean them.
+        says_gripper, says_depth: whether these survive.
+    """
+
+    render: Callable[[Path2D, Size | None], str]
+    read: Callable[[str, Size | None], Answer]
+    step: Callable[[Size | None], tuple[float, float]]
+    grammar: Callable[[Size | None, int], str]
+    place: Callable[[tuple[float, float], Size | None], str]
+    closing: str
+    refusal: str = PHRASE
+    frame: Frame = "relative"
+    says_gripper: bool = True
+    says_depth: bool = False
+
+    @property
+    def needs_size(self) -> bool:
+        """Whether it counts pixels, so that `render` and `read` must know the image's size."""
+        return self.frame.endswith("pixels")
+
+
+_FRAMES: dict[object, Frame] = {
+    None: "relative", image_itself: "image's pixels", smart_resize: "scaled image's pixels"
+}  # fmt: skip
+# HAMSTER's own text has a reader of its own, which is stricter; for a grammar it is a surface like others.
+_HAMSTER = Surface(("list",), "({x}, {y}){tag}", "<ans>[{}]</ans>", digits=".2f", tag="ans", tagged=True)
+
+
+def _of_surface(surface: Surface) -> Dialect:
+    refusal = f"<{surface.tag}>{PHRASE}</{surface.tag}>" if surface.tagged else PHRASE
+    return Dialect(
+        surface.render, surface.read, surface.step,
+        lambda size, waypoints: grammar_of(surface, size, waypoints),
+        lambda uv, size: "({}, {})".format(*surface.place(uv, size)),
+        surface.frame.format("\0").partition("\0")[2], refusal, _FRAMES[surface.resize],
+        surface.says_gripper, surface.says_depth,
+    )  # fmt: skip
+
+
+DIALECTS: dict[str, Dialect] = {
+    "hamster": replace(
+        _of_surface(_HAMSTER),
+        render=lambda path, _: hamster.render(path),
+        read=lambda text, _: answer_of(hamster.parse(text), text),
+    ),
+    "nano": Dialect(
+        lambda path, _: nano.render(path),
+        lambda text, _: answer_of(nano.parse(text), text),
+        lambda _: (1 / nano.LEVELS, 1 / nano.LEVELS),
+        lambda _, waypoints: nano.grammar(waypoints),
+        lambda uv, _: nano.place(*uv),
+        "</ans>", "<ans></ans>", "patches",
+    ),
+    "compact": Dialect(
+        lambda path, _: compact.render(path),
+        lambda text, _: answer_of(compact.parse(text), text),
+        lambda _: (1 / compact.LEVELS, 1 / compact.LEVELS),
+        lambda _, waypoints: compact.grammar(waypoints),
+        lambda uv, _: compact.place(*uv),
+        ".", says_depth=True,
+    ),
+    **{name: _of_surface(surface) for name, surface in SURFACES.items()},
+}  # fmt: skip
+
+
+def parse(text: str, dialect: str = "hamster", image_size: Size | None = None) -> Path2D:
+    """The path that a model's answer describes.
+
+    Args:
+        text: the answer, with whatever the model printed around it.
+        dialect: one of `DIALECTS`, or `AUTO`: the only one that can be meant.
+        image_size: width and height of the original image, for the dialects that count pixels.
+
+    Raises:
+        NotInViewError: if it says that what was asked for is not in the image.
+        PlanError: if the text is anything else but exactly one path; says what is wrong at which character.
+        ValueError: if there is no such dialect, or it counts pixels and the size is missing.
+    """
+    return read(text, dialect, image_size).path()
+
+
+def parse_points(points: object, dialect: str = "robopoint", image_size: Size | None = None) -> Path2D:
+    """The path through lists of numbers in a dialect's order and scale: what is left where its words are gone.
+
+    Raises:
+        ValueError: as `parse`; `AUTO` and the dialects of tuples stand for relative coordinates, x first.
+    """
+    surface = SURFACES.get(dialect, SURFACES["robopoint"])
+    return replace(surface, forms=("list",), tag="", tagged=False, after="").read(json.dumps(points), image_size).path()
+
+
+def read(text: str, dialect: str = "hamster", image_size: Size | None = None) -> Answer:
+    """Everything that a model's answer says: like `parse`, but boxes and points on several images are fine, too."""
+    phrase = PHRASE if dialect == AUTO else refusal(dialect)
+    try:
+        answer = answer_only(text)
+        if refuses(answer, phrase):
+            reason = f"no points at character {len(text)}: the model says that what it was asked for is not in view"
+            raise NotInViewError(reason)
+        chosen = _marked(text, answer) if dialect == AUTO else dialect
+        if chosen is None:
+            return replace(_the_only_reading(answer, image_size), text=text)
+        return replace(_dialect(chosen).read(answer, image_size), text=text)
+    except PlanError as error:
+        raise type(error)(error.reason, text) from None
+
+
+def _marked(text: str, answer: str) -> str | None:
+    """The dialect whose answers alone look like this, if there is one; `answer` is what is left of the text."""
+    start = len(answer) - len(answer.lstrip())  # of the answer; its tag is just before it
+    for name, surface in SURFACES.items():
+        if surface.own and re.search(rf"(?:{surface.own})", text[max(0, start - _BEFORE) : start + _AFTER]):
+            return name
+    return None
+
+
+def render(path: Path2D, dialect: str = "hamster", image_size: Size | None = None) -> str:
+    """The path as a model would print it; the score is not part of any dialect, and `lost` says what else is not.
+
+    Raises:
+        ValueError: if the dialect cannot say it (too many waypoints, a state that becomes unknown), counts pixels and
+            the size is missing, or there is no such dialect.
+    """
+    return _dialect(dialect).render(path, image_size)
+
+
+def refusal(dialect: str = "hamster") -> str:
+    """What a model answers where what it was asked for is not in the image; `parse` raises NotInViewError on it."""
+    return _dialect(dialect).refusal
+
+
+def grammar(
+    dialect: str = "hamster", image_size: Size | None = None, waypoints: int = WAYPOINTS, refusals: bool = False
+) -> str:
+    """A regular expression for constrained decoding: of every answer that `render` gives, and all are read by `parse`.
+
+    Args:
+        dialect: one of `DIALECTS`.
+        image_size: as in `parse`.
+        waypoints: at most so many.
+        refusals: whether the model may refuse instead; only who was taught when to should be let.
+
+    Raises:
+        ValueError: as `parse`.
+    """
+    path = _dialect(dialect).grammar(image_size, waypoints)
+    return f"(?:{path}|{quoted(refusal(dialect))})" if refusals else path
+
+
+def closed(text: str, pattern: str, closing: str) -> str | None:
+    """An answer that was cut off, without its unfinished last waypoint, and ended; None if not even one is whole.
+
+    Args:
+        text: what came before the cut.
+        pattern: the grammar that it kept to.
+        closing: the dialect's.
+    """
+    whole = re.compile(pattern)
+    return next((said for end in range(len(text), 0, -1) if whole.fullmatch(said := text[:end] + closing)), None)
+
+
+def lost(path: Path2D, dialect: str) -> list[str]:
+    """What of this path the dialect has no words for."""
+    chosen = _dialect(dialect)
+    events = 0 if chosen.says_gripper else len(path.events)
+    found = [f"{events} gripper event(s)"] if events else []
+    return found + (["the depth"] if path.depth_m is not None and not chosen.says_depth else [])
+
+
+def _the_only_reading(text: str, size: Size | None) -> Answer:
+    """The answer, if all dialects that can read the text agree on it; PlanError that names them if they do not."""
+    readings: dict[str, Answer | None] = {}
+    complaints: dict[str, str] = {}
+    for name, dialect in DIALECTS.items():
+        try:
+            readings[name] = dialect.read(text, size)
+        except SizeNeededError:
+            readings[name] = None
+        except NothingFoundError:
+            pass
+        except ValueError as error:
+            complaints[name] = str(error)
+    if not readings:
+        raise PlanError(f"no dialect reads this text; {_likeliest(complaints, text)}", text)
+    answers = [answer for answer in readings.values() if answer is not None]
+    if len(answers) == len(readings) and len({answer.meaning for answer in answers}) == 1:
+        return answers[0]
+    unsized = ", ".join(name for name, answer in readings.items() if answer is None)
+    sized = f" ({unsized} with --image-size)" if unsized else ""
+    raise PlanError(f"this could be {' or '.join(readings)}: name the dialect, --from one of them{sized}", text)
+
+
+def _likeliest(complaints: dict[str, str], text: str) -> str:
+    """The complaint of the dialect that got farthest; hamster and nano complain of whatever lacks their tag."""
+    others = [name for name in complaints if "<ans>" in text or name not in ("hamster", "nano")]
+    if not others:
+        return f"no points, up to character {len(text)}"
+    best = max(others, key=lambda name: int((_PLACE.findall(complaints[name]) or [-1])[-1]))
+    return f"{best} says: {complaints[best]}"
+
+
+def _dialect(name: str) -> Dialect:
+    if name not in DIALECTS:
+        raise ValueError(f"unknown dialect {name!r}; there are {', '.join(DIALECTS)}")
+    return DIALECTS[name]

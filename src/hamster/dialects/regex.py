@@ -1,0 +1,87 @@
+"""Regular expressions of well-formed answers, for constrained decoding: made of what the readers are made of.
+
+They keep to what llguidance, XGrammar and Python read alike: classes of digits are [0-9], repetitions are bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from string import Formatter
+
+from hamster.dialects.size import Size
+from hamster.dialects.text_format import Surface
+
+_SPECIAL = re.compile(r"[\\.^$*+?{}\[\]()|]")
+_ACTION = "(?:Close Gripper|Open Gripper)"
+_METRES = r"(?:0\.00[1-9]|0\.0[1-9][0-9]|0\.[1-9][0-9]{2}|[1-9][0-9]?\.[0-9]{3})"
+
+
+def grammar_of(surface: Surface, size: Size | None, waypoints: int) -> str:
+    """What `surface` prints for paths of 1 to `waypoints` waypoints, on images of that size where it counts pixels."""
+    forms = [_answers(surface, size, waypoints, deep) for deep in ([False, True] if surface.says_depth else [False])]
+    return f"(?:{'|'.join(forms)})"
+
+
+def quoted(text: str) -> str:
+    """The expression that matches just this text."""
+    return _SPECIAL.sub(lambda found: "\\" + found[0], text)
+
+
+def up_to(top: int, width: int = 1) -> str:
+    """Whole numbers from 0 to `top`, with leading zeros up to `width` digits."""
+    last = str(top)
+    shorter = [_any(length, width) for length in range(width, len(last))]
+    return f"(?:{'|'.join([*shorter, *_no_more(last.zfill(width), width)])})"
+
+
+def _any(length: int, width: int) -> str:
+    first = "[0-9]" if length == width else "[1-9]"
+    return first + (f"[0-9]{{{length - 1}}}" if length > 1 else "")
+
+
+def _no_more(last: str, width: int) -> list[str]:
+    """Numbers with as many digits as `last`, and not above it, by their first digit that is lower."""
+    lower = []
+    for i, digit in enumerate(last):
+        least = 1 if i == 0 and len(last) > width else 0
+        if int(digit) > least:
+            rest = len(last) - i - 1
+            lower.append(f"{last[:i]}[{least}-{int(digit) - 1}]" + (f"[0-9]{{{rest}}}" if rest else ""))
+    return [*lower, last]
+
+
+def _number(surface: Surface, extent: float) -> str:
+    top = int(surface.top or extent)
+    if surface.digits.endswith("f"):
+        decimals = int(surface.digits[1])
+        return f"(?:{up_to(top - 1)}\\.[0-9]{{{decimals}}}|{top}\\.{'0' * decimals})"
+    return up_to(top, int(surface.digits[:-1] or 1))
+
+
+def _answers(surface: Surface, size: Size | None, waypoints: int, deep: bool) -> str:
+    items = [_filled(surface.item, _fields(surface, size, i, deep)) for i in range(waypoints)]
+    between = quoted(surface.between)
+    if waypoints > 1 and len(set(items)) == 1:
+        listed = f"{items[0]}(?:{between}{items[0]}){{0,{waypoints - 1}}}"
+    else:  # every item says its number
+        listed = items[-1]
+        for item in items[-2::-1]:
+            listed = f"{item}(?:{between}{listed})?"
+    return _filled(surface.frame, {"": listed})
+
+
+def _fields(surface: Surface, size: Size | None, k: int, deep: bool) -> dict[str, str]:
+    """An expression for each name that an item may hold."""
+    x, y = (_number(surface, extent) for extent in surface.extent(size))
+    return {
+        "x": x, "y": y, "d": f", {_METRES}" if deep else "",
+        "depth": f', "{surface.depth_key}": {_METRES}' if deep else "",
+        "n": "3" if deep else "2", "k": str(k), "i": str(k + 1),
+        "gripper": "(?:none|close|open)", "label": f"(?:{k + 1}|{_ACTION})",
+        "tag": f"(?:, <action>{_ACTION}</action>)?", "word": "(?: close gripper| open gripper)?",
+    }  # fmt: skip
+
+
+def _filled(template: str, fields: dict[str, str]) -> str:
+    parts = Formatter().parse(template)
+    return "".join(quoted(text) + ("" if name is None else fields[name]) for text, name, _, _ in parts)

@@ -1,0 +1,1 @@
+"""Comparison of conditioners, policies and cameras on the same scenes."""

@@ -1,0 +1,123 @@
+"""Fits what a planner's scores mean, and from when on it refuses, on images whose right answers are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from copy import copy
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.data import AnnotatedImage
+from hamster.evaluate.journal import Record
+from hamster.evaluate.planner.answers import judge, questions, scores_and_outcomes
+from hamster.evaluate.planner.reliability import reliability
+from hamster.evaluate.planner.run import Progress
+from hamster.nano.refusal import p_not_in_view
+from hamster.planner.backend import Question
+from hamster.planner.calibration import Calibration, fit, threshold
+from hamster.planner.transformers_backend import TransformersBackend
+from hamster.planner.vlm import VlmPlanner
+from hamster.provenance import git_commit
+
+FALSE_REFUSALS = 0.02  # of what is in view: far below the 5 % that are allowed, as other images vary
+WORTH = 0.5  # who refuses a smaller share of what is absent cannot tell, and shall never refuse
+
+
+@dataclass
+class Raw:
+    """What a planner says before its numbers are made to mean something.
+
+    Attributes:
+        records: of its paths, with raw scores. in_view, absent: its probabilities of "not in view".
+    """
+
+    records: list[Record] = field(default_factory=list)
+    in_view: list[float] = field(default_factory=list)
+    absent: list[float] = field(default_factory=list)
+
+
+def calibrate(
+    sources: Mapping[str, Iterable[AnnotatedImage]],
+    planner: VlmPlanner,
+    n: int | None,
+    seed: int,
+    progress: Progress,
+) -> Calibration:
+    """The calibration that fits all sources together.
+
+    Args:
+        sources, n, seed, progress: as for `evaluate_paths`.
+        planner: is asked for all its paths, also where it would refuse.
+
+    Raises:
+        ValueError: if there are fewer than two paths.
+        PlannerUnavailableError: if the planner cannot be asked: a part of the answers is no sample of them.
+    """
+    bare, raw = _bare(planner), Raw()
+    for source, images in sources.items():
+        for _ in progress(_asked(images, bare, source, n, seed, raw), 0, n or 0):
+            pass
+    scores, right = scores_and_outcomes(raw.records)
+    a, b, c = fit(scores, right)
+    refuse_above = _refuse_above(raw)
+    found = Calibration(a, b, c, refuse_above)
+    fitted = reliability([found.apply(score) for score in scores], right)
+    return replace(found, about=_about(list(sources), seed, raw, fitted["ece"], refuse_above))
+
+
+def _refuse_above(raw: Raw) -> float:
+    """1, never, for a planner that cannot tell."""
+    if not (raw.in_view and raw.absent):
+        return 1.0
+    found = threshold(raw.in_view, FALSE_REFUSALS)
+    return found if float(np.mean(np.array(raw.absent) > found)) >= WORTH else 1.0
+
+
+def _bare(planner: VlmPlanner) -> VlmPlanner:
+    """The same planner with raw scores, which refuses nothing."""
+    backend = copy(planner.backend)
+    if isinstance(backend, TransformersBackend):
+        backend.refuse_above = 1.0
+    return replace(planner, backend=backend, calibration=Calibration(refuse_above=1.0))
+
+
+def _asked(
+    images: Iterable[AnnotatedImage], planner: VlmPlanner, source: str, n: int | None, seed: int, raw: Raw
+) -> Iterable[Record]:
+    for image, annotation, absent in questions(images, n, seed):
+        record = judge(image, annotation, planner)
+        raw.records.append({"arm": source, **record})
+        raw.in_view += _p(planner, image.view.rgb, annotation.instruction)
+        if absent is not None:
+            raw.absent += _p(planner, image.view.rgb, absent)
+        yield raw.records[-1]
+
+
+def _p(planner: VlmPlanner, rgb: NDArray[np.uint8], instruction: str) -> list[float]:
+    question, backend = Question(rgb, planner.speech.question(instruction)), planner.backend
+    if isinstance(backend, TransformersBackend) and backend.model_type == "hamster_nano":
+        return [float(p) for p in p_not_in_view(backend.model, backend.inputs([question]))]
+    return [p for p in planner.p_not_in_view([question]) if p is not None]
+
+
+def _about(sources: list[str], seed: int, raw: Raw, ece: float | None, refuse_above: float) -> dict[str, Any]:
+    shares = {
+        name: round(float(np.mean(np.array(values) > refuse_above)), 4)
+        for name, values in (("absent", raw.absent), ("in_view", raw.in_view))
+        if values
+    }
+    return {
+        "sources": [Path(source).name for source in sources],  # not where they lie on this machine
+        "seed": seed,
+        "n": len(raw.records),
+        "n_absent": len(raw.absent),
+        "ece": ece,
+        "refused": shares,
+        "git_commit": git_commit(),
+        "fitted": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

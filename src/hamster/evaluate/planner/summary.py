@@ -1,0 +1,61 @@
+"""The numbers about a planner's answers on one source: errors, refusals and scores, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import mean, median
+from typing import Any
+
+from hamster.evaluate.journal import Record
+from hamster.evaluate.planner.answers import scores_and_outcomes
+from hamster.evaluate.planner.reliability import reliability
+from hamster.evaluate.stats import bootstrap, wilson
+from hamster.path.metrics import medians
+
+STATISTICS = {"start": median, "end": median, "frechet": median, "event_f1": mean}
+
+
+def of_source(in_view: Sequence[Record], absent: Sequence[Record]) -> dict[str, Any]:
+    """Everything about one source; shares are {"k", "n", "share", "ci95"}.
+
+    `right`: paths that are. `paths`: by family, as `by_family` with 95 % intervals. `refused`: of what is absent and,
+    falsely, of what is in view. `calibration`: see `reliability`.
+    """
+    paths = by_family(in_view)
+    for family, row in paths.items():
+        row["ci95"] = _intervals([r for r in in_view if family in ("all", r["family"])])
+    return {
+        "right": share(sum(bool(r["success"]) for r in in_view), len(in_view)),
+        "paths": paths,
+        "refused": {
+            "absent": share(sum(bool(r["success"]) for r in absent), len(absent)),
+            "in_view": share(sum(r["outcome"] == "not_in_view" for r in in_view), len(in_view)),
+        },
+        "calibration": reliability(*scores_and_outcomes(in_view)),
+    }
+
+
+def by_family(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
+    """Medians of the errors (of the F1 the mean) by family and of all, with how many paths could be read."""
+    families = {"all": list(records)}
+    for record in records:
+        families.setdefault(record["family"], []).append(record)
+    return {name: dict(medians([r.get("errors") for r in some])) for name, some in families.items()}
+
+
+def share(k: int, n: int) -> dict[str, Any]:
+    """k of n with Wilson's 95 % interval; of nothing there is no share."""
+    if not n:
+        return {"k": 0, "n": 0, "share": None, "ci95": None}
+    return {"k": k, "n": n, "share": round(k / n, 4), "ci95": [round(end, 4) for end in wilson(k, n)]}
+
+
+def _intervals(records: Sequence[Record]) -> dict[str, list[float]]:
+    errors = [r["errors"] for r in records if "errors" in r]
+    found = {
+        name: [round(end, 4) for end in bootstrap([each[name] for each in errors], statistic)]
+        for name, statistic in STATISTICS.items()
+        if errors
+    }
+    read = share(len(errors), len(records))
+    return {"parse_rate": read["ci95"], **found}

@@ -1,0 +1,46 @@
+"""Single frames of labelled episodes, as annotated images: for whoever learns from pictures, or asks about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from hamster.data import AnnotatedImage, Annotation
+from hamster.label.dataset import kinds_of, read_annotated, read_episodes
+from hamster.label.episodes import LabelledEpisode
+
+FRAMES = 8  # of an episode, evenly spaced: replanning needs paths from mid-course too
+
+
+def read_images(folder: Path, frames: int = FRAMES) -> Iterator[AnnotatedImage]:
+    """The annotated images of a label set and `frames` stills of each of its episodes.
+
+    Raises:
+        ValueError: if it has neither, or is damaged.
+    """
+    kinds = kinds_of(folder)
+    if not kinds & {"annotated", "episodes"}:
+        raise ValueError(f"{folder} holds neither episodes nor annotated images: no paths on pictures")
+    if "annotated" in kinds:
+        yield from read_annotated(folder)
+    if "episodes" in kinds:
+        for labelled in read_episodes(folder):
+            yield from stills(labelled, frames)
+
+
+def stills(labelled: LabelledEpisode, count: int = FRAMES) -> list[AnnotatedImage]:
+    """Evenly spaced frames, the first and the last among them; none of an episode whose pictures are absent."""
+    episode, total = labelled.episode, len(labelled.labels)
+    if episode.provenance.extra.get("images") == "absent":
+        return []
+    chosen = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int)).tolist()
+    return [
+        AnnotatedImage(
+            episode.observations[t].views[labelled.camera],
+            [Annotation(text, label.path, labelled.task) for text, label in labelled.at(t)],
+            episode.provenance,
+        )
+        for t in chosen
+    ]

@@ -1,0 +1,161 @@
+"""Checkpoints of vision-language models, from a folder or the hub, on a machine that need not have torchvision."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hamster.devices import check_dtype, choose_device
+from hamster.inspect_checkpoint import DAMAGED, read_header, read_json, weight_files
+from hamster.planner.quiet import quiet
+from hamster.proxies import client_options
+from hamster.weights import bounded, check_finite
+
+HUB = "https://huggingface.co"
+_TEMPLATES = {
+    # PaliGemma was published without one; its processor adds <bos> after the image and the newline at the end.
+    "paligemma": "{% for message in messages %}{% if message.content is string %}{{ message.content }}{% else %}"
+    "{% for part in message.content %}{% if part.type == 'image' %}<image>{% else %}{{ part.text }}{% endif %}"
+    "{% endfor %}{% endif %}{% endfor %}",
+}
+
+
+def load_model(name: Path | str, device: str | None = None, dtype: str = "auto") -> tuple[Any, Any]:
+    """A model, ready to be asked, and its processor, which pads on the left.
+
+    Args:
+        name: a folder, which is only read, or a hub id, which transformers may fetch.
+        device: where it runs; by default on a GPU where there is one.
+        dtype: of the weights: "auto" is that of the file, else "float32", "bfloat16" or "float16".
+
+    Raises:
+        ValueError: if there is no such checkpoint or device, it is not one that takes images and answers in text, a
+            file of it is damaged or absurd, or its weights are incomplete or not finite.
+    """
+    from transformers import AutoModelForImageTextToText
+
+    import hamster.nano  # noqa: F401  # makes the Auto classes know the bundled planner
+
+    place, dtype = choose_device(device), check_dtype(dtype)
+    with _no_larger_than_its_files(name):  # before its processor is looked for, which it may lack, too
+        processor = load_processor(name)
+    return read_model(AutoModelForImageTextToText, name, place, dtype=dtype).eval(), processor
+
+
+def read_model(kind: Any, name: Path | str, place: Any = "cpu", may_lack: bool = False, **options: Any) -> Any:
+    """Return a model by its class or Auto class, whole and finite, on a device.
+
+    Args:
+        kind: with `from_pretrained`.
+        name: a folder or hub id.
+        place: the device.
+        may_lack: go on where weights are missing, with random ones: of what the options add.
+        options: of `from_pretrained`.
+
+    Raises:
+        ValueError: as `load_model`.
+    """
+    with _no_larger_than_its_files(name), quiet():
+        model, about = _read(kind.from_pretrained, name, use_safetensors=True, output_loading_info=True, **options)
+    if (lacking := sorted(about["missing_keys"])) and not may_lack:  # transformers would go on with random numbers
+        raise ValueError(f"{name} lacks {len(lacking)} weights, {lacking[0]} among them: {DAMAGED}")
+    model = model.to(place)
+    check_finite(dict(model.named_parameters()), name)
+    return model
+
+
+@contextmanager
+def _no_larger_than_its_files(name: Path | str) -> Iterator[None]:
+    """Look at a folder's files before transformers does; a hub id's come from a cache that transformers checks."""
+    folder = Path(name)
+    if not folder.is_dir():
+        yield
+        return
+    read_json(folder / "config.json", finite=False)
+    shapes = [shape for file in weight_files(folder) for shape, _ in read_header(file).values()]
+    with bounded(len(shapes), sum(map(math.prod, shapes)), folder / "config.json"):
+        yield
+
+
+def load_processor(name: Path | str) -> Any:
+    """The processor of a checkpoint, for images; ValueError as `load_model`."""
+    from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+
+    import hamster.nano  # noqa: F401
+
+    config = _read(AutoConfig.from_pretrained, name)
+    if type(config) not in AutoModelForImageTextToText._model_mapping:
+        raise ValueError(f"{name} cannot be read as a vision-language model: it is a {config.model_type}")
+    model_type = config.model_type
+    processor = _read((_for_images(model_type) or AutoProcessor).from_pretrained, name)
+    processor.tokenizer.padding_side = "left"
+    if not processor.chat_template:
+        processor.chat_template = processor.tokenizer.chat_template or _TEMPLATES.get(model_type)
+    if not processor.chat_template:
+        raise ValueError(f"{name} has no chat template; add a chat_template.jinja to the checkpoint")
+    return processor
+
+
+def _read(load: Any, name: Path | str, **options: Any) -> Any:
+    """What transformers makes of a folder or a hub id; never code from there."""
+    try:
+        return load(str(name), local_files_only=Path(name).is_dir(), trust_remote_code=False, **options)
+    except Exception as error:  # the one place that isolates a stranger's checkpoint: tokenizers raises bare Exceptions
+        if not Path(name).is_dir():
+            client_options(os.environ.get("HF_ENDPOINT", HUB))  # a proxy that cannot be used is named
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{name} cannot be read as a vision-language model: {reason[:300]}") from error
+
+
+@cache
+def _for_images(model_type: str) -> Any:
+    """The type's own processor without its part for videos, which wants torchvision; None where it has none."""
+    from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES, processor_class_from_name
+    from transformers.processing_utils import ProcessorMixin
+
+    original: Any = processor_class_from_name(PROCESSOR_MAPPING_NAMES.get(model_type, ""))
+    if original is None or "video_processor" not in original.get_attributes():
+        return None
+    module = sys.modules[original.__module__]
+    if getattr(module, "num2words", True) is None:  # SmolVLM spells numbers out, of a video's frames only
+        module.num2words = str  # type: ignore[attr-defined]
+
+    class ForImages(original):  # type: ignore[misc]  # transformers is untyped
+        """Images and text in, tensors out."""
+
+        def __init__(self, image_processor: Any = None, tokenizer: Any = None, **more: Any) -> None:
+            super().__init__(image_processor=image_processor, tokenizer=tokenizer, video_processor=None, **more)
+
+        apply_chat_template = ProcessorMixin.apply_chat_template  # SmolVLM's own asks its video processor
+
+        @staticmethod
+        def validate_init_kwargs(processor_config: Any, valid_kwargs: Any) -> Any:
+            """What the original takes."""
+            return ProcessorMixin.validate_init_kwargs(processor_config, list(signature.parameters))
+
+        def to_dict(self) -> dict[str, Any]:
+            """Leaves room for the part for videos, so that what is saved here loads where there is torchvision."""
+            return {**super().to_dict(), "video_processor": {}}
+
+        def __reduce__(self) -> Any:
+            """For processes that are not forks: a class made here cannot be found by its name."""
+            return _blank, (model_type,), self.__dict__
+
+    signature = inspect.signature(original.__init__)
+    kept = [p for name, p in signature.parameters.items() if name != "video_processor"]
+    signature = signature.replace(parameters=kept)
+    ForImages.__init__.__signature__ = signature  # type: ignore[attr-defined]  # where transformers looks for the parts
+    ForImages.__name__ = original.__name__
+    return ForImages
+
+
+def _blank(model_type: str) -> Any:
+    kind = _for_images(model_type)
+    return kind.__new__(kind)

@@ -1,0 +1,198 @@
+"""Batches of training: several instructions behind each image, all of it a function of the seed and the step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hamster.nano import tokens
+from hamster.planner.nano_training import augment
+from hamster.planner.nano_training.augment import Augmentation
+from hamster.planner.nano_training.corpus import MOST_OBJECTS, Corpus
+
+PATCH_PX = tokens.PIXELS // tokens.GRID
+NUDGE = 1.0  # bins: how far off the patch token of a training answer may be
+IN_VAIN = 0.3  # which share of an image's instructions asks for what is absent, where there are such
+SHORT, MOSTLY = 0.85, 0.85  # which share of instructions is short, and how often they are among themselves
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """One step's data.
+
+    Attributes:
+        pixel_values: (B, 3, 192, 192) in [-1, 1]. ids: (B, K, T) instruction and answer.
+        labels: (B, K, T) the answer's tokens at their own places, -100 elsewhere.
+        coverage: (B, O, 256) share of each patch that each object covers. looks: (B, O, 2) colour and kind tokens.
+        roles: (B, K, 2) the object that the gripper goes to and the one where it ends up, -1 where there is none.
+        mention: (M,) index into B * K * T of the tokens that mention something; means: (M, 256) where it is.
+    """
+
+    pixel_values: Tensor
+    ids: Tensor
+    labels: Tensor
+    coverage: Tensor
+    looks: Tensor
+    roles: Tensor
+    mention: Tensor
+    means: Tensor
+
+
+def sample(
+    corpus: Corpus, shares: Sequence[Share], step: int, batch: int, each: int, seed: int, augmentation: Augmentation,
+    device: str, rank: int = 0, processes: int = 1,
+) -> Batch:  # fmt: skip
+    """The batch of a step: `batch` images from these shares, `each` instructions for each of them.
+
+    Of several processes each gets its share of the images.
+    """
+    rng = np.random.default_rng([seed, step, rank])
+    index = _order(shares, step, batch, seed)[rank::processes]
+    flip = rng.random(len(index)) < augmentation.flip
+    # Short instructions among themselves most of the time: a batch is padded to its longest one.
+    longest = np.quantile(corpus.length, SHORT) if rng.random() < MOSTLY else np.inf
+    chosen = [_choose(corpus, int(i), each, bool(f), longest, rng) for i, f in zip(index, flip, strict=True)]
+    flip = np.array([f and not corpus.sided[c].any() for f, c in zip(flip, chosen, strict=True)])
+    return assemble(corpus, index, np.stack(chosen), flip, augmentation, rng, device)
+
+
+@dataclass(frozen=True, eq=False)
+class Share:
+    """Images (N,) of a label set, each seen `weight` times in an epoch: if that is below 1, by turns."""
+
+    images: NDArray[np.int64]
+    weight: float = 1.0
+
+    @property
+    def seen(self) -> int:
+        """How many images an epoch has from here."""
+        return max(1, round(self.weight * len(self.images)))
+
+
+def _order(shares: Sequence[Share], step: int, batch: int, seed: int) -> NDArray[np.int64]:
+    """Image numbers of a step: every image as often per epoch as its weight says."""
+    total = sum(share.seen for share in shares)
+    places = step * batch + np.arange(batch)
+    epochs = {int(e): np.random.default_rng([seed, int(e), 1]).permutation(total) for e in set(places // total)}
+    return np.array([_image(shares, int(p // total), epochs[int(p // total)][p % total]) for p in places])
+
+
+def _image(shares: Sequence[Share], epoch: int, place: int) -> int:
+    for share in shares:
+        if place < share.seen:
+            return int(share.images[(epoch * share.seen + place) % len(share.images)])
+        place -= share.seen
+    raise IndexError(place)
+
+
+def _choose(
+    corpus: Corpus, image: int, each: int, flip: bool, longest: float, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """`each` annotations of an image, first those with a path."""
+    pool = np.arange(corpus.first[image], corpus.first[image + 1])
+    in_vain, possible = (pool[corpus.count[pool] == 0], pool[corpus.count[pool] > 0])
+    n = int(IN_VAIN * each + rng.random()) if len(in_vain) else 0
+    counts = ((possible, each - n), (in_vain, n)) if len(possible) else ((in_vain, each),)
+    return np.concatenate([_some(corpus, part, n, flip, longest, rng) for part, n in counts if n])
+
+
+def _some(
+    corpus: Corpus, pool: NDArray[np.int64], n: int, flip: bool, longest: float, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    for wanted in (corpus.length <= longest, ~corpus.sided if flip else corpus.length > 0):
+        some = pool[wanted[pool]]
+        pool = some if len(some) >= n / 2 else pool
+    return rng.choice(pool, n, replace=len(pool) < n)
+
+
+def assemble(
+    corpus: Corpus,
+    index: NDArray[np.int64],
+    chosen: NDArray[np.int64],
+    flip: NDArray[np.bool_],
+    augmentation: Augmentation,
+    rng: np.random.Generator,
+    device: str,
+) -> Batch:
+    """Images `index` (B,) with annotations `chosen` (B, K), mirrored where `flip` (B,) says so."""
+    uv = corpus.uv[chosen].astype(np.float64)
+    real = np.arange(tokens.MAX_WAYPOINTS) < corpus.count[chosen][..., None]
+    uv[..., 0] = np.where(flip[:, None, None], 1 - uv[..., 0], uv[..., 0])
+    low = np.where(real[..., None], uv, 1).min((1, 2))
+    high = np.where(real[..., None], uv, 0).max((1, 2))
+    scale, shift = augment.frame(low, high, augmentation, rng)
+    uv = ((uv - shift[:, None, None]) / scale[:, None, None]).clip(0, 1)
+    pixels, masks = _pixels(corpus, index, flip, scale, shift, uv[:, 0, 0], augmentation, rng, device)
+    nudge = rng.uniform(-NUDGE, NUDGE, (chosen.size, tokens.MAX_WAYPOINTS, 2)).astype(np.float32)
+    ids, labels = _text(corpus, chosen, uv.astype(np.float32), nudge)
+    coverage = _coverage(masks, max(1, int((corpus.looks[index, :, 1] > 0).sum(1).max())))
+    mention, means = _mentions(corpus, chosen, ids.shape[-1], coverage)
+    looks = torch.from_numpy(corpus.looks[index, : coverage.shape[1]]).to(device)
+    roles = torch.from_numpy(np.stack([corpus.target[chosen], corpus.goal[chosen]], -1)).to(device)
+    return Batch(pixels, ids.to(device), labels.to(device), coverage, looks, roles, mention, means)
+
+
+def _pixels(
+    corpus: Corpus,
+    index: NDArray[np.int64],
+    flip: NDArray[np.bool_],
+    scale: NDArray[np.float64],
+    shift: NDArray[np.float64],
+    tip: NDArray[np.float64],
+    augmentation: Augmentation,
+    rng: np.random.Generator,
+    device: str,
+) -> tuple[Tensor, Tensor]:
+    images, masks = corpus.images(index)
+    images[flip], masks[flip] = images[flip, :, ::-1].copy(), masks[flip, :, ::-1].copy()
+    rgb = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255
+    segmentation = torch.from_numpy(masks).to(device)
+    if not ((scale == 1).all() and (shift == 0).all()):
+        frames = (torch.from_numpy(a.astype(np.float32)).to(device) for a in (scale, shift))
+        rgb, segmentation = augment.cut(rgb, segmentation, *frames)
+    if augmentation != augment.NONE:
+        rgb = augment.cut_out(augment.colours(rgb, augmentation, rng), segmentation, tip, augmentation, rng)
+    return rgb * 2 - 1, segmentation
+
+
+def _text(
+    corpus: Corpus, chosen: NDArray[np.int64], uv: NDArray[np.float32], nudge: NDArray[np.float32]
+) -> tuple[Tensor, Tensor]:
+    flat = chosen.ravel()
+    slots, used = tokens.answer_tokens(uv.reshape(-1, *uv.shape[2:]), corpus.event[flat], corpus.count[flat], nudge)
+    words = np.concatenate([corpus.ids[flat].astype(np.int64), slots], 1)
+    known = np.arange(corpus.ids.shape[1]) < corpus.length[flat][:, None]
+    ids, length = tokens.pack(words, np.concatenate([known, used], 1))
+    place = np.arange(ids.shape[1])
+    labels = np.where((place >= corpus.length[flat][:, None]) & (place < length[:, None]), ids, -100)
+    shape = (*chosen.shape, ids.shape[1])
+    return torch.from_numpy(ids.reshape(shape)), torch.from_numpy(labels.reshape(shape))
+
+
+def _coverage(masks: Tensor, objects: int) -> Tensor:
+    """(B, 192, 192) masks to (B, O, 256): the share of each patch that each object covers."""
+    patches = masks.reshape(-1, tokens.GRID, PATCH_PX, tokens.GRID, PATCH_PX)
+    patches = patches.permute(0, 1, 3, 2, 4).flatten(3).flatten(1, 2)
+    which = torch.arange(objects, device=masks.device, dtype=torch.uint8)
+    covered: Tensor = (patches[:, None] == which[:, None, None]).float().mean(-1)
+    return covered
+
+
+def _mentions(corpus: Corpus, chosen: NDArray[np.int64], length: int, coverage: Tensor) -> tuple[Tensor, Tensor]:
+    """Which tokens mention something that can be seen, and its patches; each object counts the same."""
+    flat = chosen.ravel()
+    row, slot = np.nonzero(corpus.mention[flat] >= 0)
+    token = row * length + corpus.mention[flat[row], slot]
+    bits = corpus.means[flat[row], slot][:, None] >> np.arange(MOST_OBJECTS, dtype=np.uint32) & 1
+    members = torch.from_numpy(bits[:, : coverage.shape[1]].astype(np.float32)).to(coverage.device)
+    share = coverage / coverage.sum(-1, keepdim=True).clamp(min=1e-6)
+    image = torch.from_numpy(row // chosen.shape[1]).to(coverage.device)
+    means = torch.einsum("mo,mop->mp", members, share[image])
+    seen = means.sum(-1) > 0
+    means = means[seen] / means[seen].sum(-1, keepdim=True)
+    return torch.from_numpy(token).to(coverage.device)[seen], means

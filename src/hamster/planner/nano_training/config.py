@@ -1,0 +1,66 @@
+"""Named configurations of training the nano planner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hamster.planner.nano_training.augment import Augmentation
+
+PRESENCE = {"presence_heads": 16}
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train a planner.
+
+    Attributes:
+        steps: optimiser steps, or None to train for `seconds`.
+        seconds: of training, summed over all resumptions; the learning rate follows whichever budget is set.
+        batch: images a step, of all processes together. each: instructions behind each image.
+        muon_lr: of the decoder's matrices and the tower's kernels. adamw_lr: of everything else. weight_decay: of both.
+        warmup: share of the budget in which the rates rise. decay: share in which they fall to zero.
+        save_every_s: seconds between checkpoints. log_every: steps between metrics.
+        evaluate_every: steps between evaluations on `evaluate_on` instructions of held-out images (the last
+            `held_out` share of each set, at most 500).
+        model: changes to `HamsterNanoConfig`, also of a planner to fine-tune, where they only add to it.
+        presence_only: teach only what says that something is not in view; all paths stay as they are.
+        augmentation: how images are varied.
+        seed: of everything.
+    """
+
+    steps: int | None = None
+    seconds: float | None = None
+    batch: int = 16
+    each: int = 8
+    muon_lr: float = 0.02
+    adamw_lr: float = 1.5e-3
+    weight_decay: float = 0.01
+    warmup: float = 0.01
+    decay: float = 0.45
+    save_every_s: float = 120.0
+    log_every: int = 20
+    evaluate_every: int = 500
+    evaluate_on: int = 192
+    held_out: float = 0.05
+    model: dict[str, Any] = field(default_factory=lambda: dict(PRESENCE))
+    presence_only: bool = False
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    seed: int = 0
+
+
+PRESETS = {
+    "nano": TrainConfig(steps=7000, evaluate_every=1000, evaluate_on=256),
+    "finetune": TrainConfig(
+        steps=600, evaluate_every=200, evaluate_on=256, muon_lr=0.004, adamw_lr=3e-4, warmup=0.05, decay=0.7
+    ),
+    "refusal": TrainConfig(
+        steps=1200, each=12, evaluate_every=1200, evaluate_on=256, muon_lr=0.0, adamw_lr=2e-3, warmup=0.02, decay=0.7,
+        weight_decay=0.01, presence_only=True,
+    ),
+    "debug": TrainConfig(
+        steps=20, batch=4, each=4, log_every=5, evaluate_every=10, evaluate_on=8,
+        model={"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64,
+               "tower_channels": [8, 16, 32], "tower_blocks": [0, 1], **PRESENCE},
+    ),
+}  # fmt: skip

@@ -1,0 +1,73 @@
+"""How well the planner in training grounds images that it does not learn from."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hamster.dialects import parse
+from hamster.nano import tokens
+from hamster.nano.grammar import AnswerGrammar
+from hamster.nano.modeling import HamsterNanoForConditionalGeneration
+from hamster.planner.grounding import grounding
+from hamster.planner.nano_training.corpus import ABSENT, Corpus
+
+AT_ONCE = 64
+REFUSAL = "<ans></ans>"
+
+
+def evaluate(
+    model: HamsterNanoForConditionalGeneration, corpus: Corpus, chosen: NDArray[np.int64], device: str
+) -> dict[str, float]:
+    """Shares of annotations `chosen` whose path starts right, ends right, and both, over all and by task.
+
+    And how many of what is asked for in vain is refused, and of what is not.
+    """
+    found: dict[str, list[bool]] = defaultdict(list)
+    image = np.searchsorted(corpus.first, chosen, side="right") - 1
+    model.eval()
+    for start in range(0, len(chosen), AT_ONCE):
+        part, where = chosen[start : start + AT_ONCE], image[start : start + AT_ONCE]
+        rgb, masks = corpus.images(where)
+        for said, annotation, mask in zip(_answers(model, corpus, part, rgb, device), part, masks, strict=True):
+            task = corpus.tasks[corpus.task[annotation]]
+            found["refused" if task == ABSENT else "falsely_refused"].append(said == REFUSAL)
+            if task == ABSENT:
+                continue
+            target, goal = (_mask(mask, int(o[annotation])) for o in (corpus.target, corpus.goal))
+            marks = dict.fromkeys(("start", "end", "path"), False)
+            if said != REFUSAL:
+                marks = grounding(parse(said, "nano"), corpus.path(int(annotation)), target, goal, task)
+            for name, right in marks.items():
+                found[name].append(right)
+            found[f"path/{task}"].append(marks["path"])
+    model.train()
+    return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def _mask(mask: NDArray[np.uint8], which: int) -> NDArray[np.bool_] | None:
+    return None if which < 0 else mask == which
+
+
+@torch.inference_mode()
+def _answers(
+    model: HamsterNanoForConditionalGeneration,
+    corpus: Corpus,
+    part: NDArray[np.int64],
+    rgb: NDArray[np.uint8],
+    device: str,
+) -> list[str]:
+    longest = int(corpus.length[part].max())
+    rows = [[tokens.PAD] * (longest - n) + [tokens.IMAGE] * tokens.GRID**2 + row[:n].tolist() for row, n in
+            zip(corpus.ids[part], corpus.length[part], strict=True)]  # fmt: skip
+    ids = torch.tensor(rows, device=device)
+    pixels = torch.from_numpy(rgb).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+    said = model.generate(
+        input_ids=ids, attention_mask=(ids != tokens.PAD).long(), pixel_values=pixels, do_sample=False,
+        max_new_tokens=tokens.MAX_ANSWER, logits_processor=[AnswerGrammar(ids.shape[1])],
+    )  # fmt: skip
+    names = tokens.special_tokens()
+    return ["".join(names[t] for t in row[: row.index(tokens.END) + 1]) for row in said[:, ids.shape[1] :].tolist()]

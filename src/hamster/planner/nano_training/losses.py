@@ -1,0 +1,103 @@
+"""What the planner is trained on besides its answers: where words point, and what patches show."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hamster.nano import tokens
+from hamster.nano.grammar import refusal_log_odds
+from hamster.nano.modeling import HamsterNanoForConditionalGeneration, Reading
+from hamster.nano.targets import answer_loss
+from hamster.planner.nano_training.batches import Batch
+
+NOTHING_WEIGHT = 0.1  # of a patch without an object, relative to one with
+
+
+class Probe(nn.Module):
+    """Names what a patch shows, in the words that instructions use; of use in training only."""
+
+    def __init__(self, features: int, width: int, names: Tensor) -> None:
+        super().__init__()
+        self.project = nn.Linear(features, width)
+        self.nothing = nn.Parameter(torch.zeros(1, width))
+        self.register_buffer("names", names)
+
+    names: Tensor
+
+    def forward(self, features: Tensor, words: Tensor) -> Tensor:
+        """(B, P, C) features to logits (B, P, 1 + names) by the table of word embeddings (V, D)."""
+        table = torch.cat([self.nothing, words[self.names]])
+        logits: Tensor = self.project(features) @ table.to(features.dtype).T / words.shape[1] ** 0.5
+        return logits
+
+
+def losses(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleList, batch: Batch) -> dict[str, Tensor]:
+    """The answer's loss, that of refusing, the mention loss, and the dense losses of colour and kind."""
+    read = model.read_blocks(batch.pixel_values, batch.ids)
+    found = {"answer": answer_loss(read.logits.flatten(0, 1)[:, :-1], batch.labels.flatten(0, 1)[:, 1:])}
+    found["refusal"] = _refusal(read.logits, batch.labels)
+    if len(batch.mention):
+        # The answer reads a word's referent from the states before the last layer, so they, too, must know it.
+        for name, each in (("early_mention", read.early_pointers), ("mention", read.pointers)):
+            log_p = each.flatten(0, 2)[batch.mention].log_softmax(-1)
+            found[name] = -(batch.means * log_p).sum(-1).mean()
+    found["roles"] = _roles(model, cast(nn.ModuleList, probes[2]), read, batch)
+    cover, owner = batch.coverage.max(1)
+    for i, name in enumerate(("colour", "kind")):
+        if len(probes[i].names):  # type: ignore[arg-type]  # a buffer; empty where no image names its objects
+            found[name] = _dense(probes[i], read.features, model.words.token.weight, batch.looks[..., i], owner, cover)
+    return found
+
+
+def presence_loss(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleList, batch: Batch) -> dict[str, Tensor]:
+    """Only the loss of refusing, for `model.presence` alone."""
+    refused = ((batch.labels == tokens.END).any(-1) & ~(batch.labels >= tokens.PATCHES).any(-1)).float()
+    longest = int((batch.ids >= tokens.BYTES).sum(-1).max())  # answers come after the words, which cannot see them
+    log_odds = model.read_presence(batch.pixel_values, batch.ids[..., :longest])
+    return {"refusal": F.binary_cross_entropy_with_logits(log_odds, refused)}
+
+
+def _refusal(logits: Tensor, labels: Tensor) -> Tensor:
+    """Whether what is asked for is in view is said by one token of an answer, and counts as much as all of a path."""
+    begins = labels[..., :-1] == tokens.ANS
+    refused = (labels[..., 1:] == tokens.END)[begins]
+    log_odds = refusal_log_odds(logits[..., :-1, :][begins])
+    return F.binary_cross_entropy_with_logits(log_odds, refused.to(log_odds.dtype))
+
+
+def _roles(model: HamsterNanoForConditionalGeneration, queries: nn.ModuleList, read: Reading, batch: Batch) -> Tensor:
+    """While it answers, the planner knows what it goes to and where it ends up: it can point at both all the time."""
+    share = batch.coverage / batch.coverage.sum(-1, keepdim=True).clamp(min=1e-6)
+    answering = batch.labels >= 0
+    total, number = read.logits.new_zeros(()), 0
+    for role, query in enumerate(queries):
+        which = batch.roles[..., role]
+        target = share.gather(1, which.clamp(min=0)[..., None].expand(-1, -1, share.shape[-1]))
+        counts = answering & ((which >= 0) & (target.sum(-1) > 0))[..., None]
+        logits = model.answer.match(query(read.early_states.flatten(1, 2)), read.features).reshape(*counts.shape, -1)
+        each = -(target[:, :, None] * logits.float().log_softmax(-1)).sum(-1)
+        total, number = total + each[counts].sum(), number + int(counts.sum())
+    return total / max(number, 1)
+
+
+def _dense(probe: nn.Module, features: Tensor, words: Tensor, looks: Tensor, owner: Tensor, cover: Tensor) -> Tensor:
+    shown = looks.gather(1, owner) * (cover > 0.2)
+    names: Tensor = probe.names  # type: ignore[assignment]  # a buffer
+    target = torch.searchsorted(names, shown.clamp(min=int(names[0])))
+    target = torch.where(shown > 0, target + 1, 0)
+    annotated = (looks > 0).any(1, keepdim=True)  # of a photograph nobody says what is in it, not that nothing is
+    weight = torch.where(shown > 0, cover, NOTHING_WEIGHT * (cover == 0)) * annotated
+    each = F.cross_entropy(probe(features, words).float().flatten(0, 1), target.flatten(), reduction="none")
+    return (each * weight.flatten()).sum() / weight.sum().clamp(min=1)
+
+
+def build_probes(model: HamsterNanoForConditionalGeneration, looks: Tensor) -> nn.ModuleList:
+    """Probes for all colours and kinds in `looks` (N, O, 2), and the queries of the two roles."""
+    width = model.config.hidden_size
+    names = [torch.unique(looks[..., i]) for i in range(2)]
+    probes = [Probe(model.config.tower_channels[-1], width, found[found > 0]) for found in names]
+    return nn.ModuleList([*probes, nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(2))])

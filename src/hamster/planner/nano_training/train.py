@@ -1,0 +1,277 @@
+"""Train the nano planner on label sets.
+
+    hamster train planner --config nano --out runs/planner
+    torchrun --nproc-per-node 2 -m hamster train planner --config nano --out runs/planner     # two cores, or two GPUs
+
+Accelerate runs it; the processes have the gradients of one batch.
+
+The recipe: pointers, a mention loss, dense losses tied to the words, many instructions behind each image, Muon.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import broadcast_object_list
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress, TextColumn
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+import hamster.nano as nano
+from hamster import training_state
+from hamster.accelerator import start_accelerator
+from hamster.files import lock_folder, set_usual_mode
+from hamster.identity import checkpoint_digest, claim, flat
+from hamster.label.dataset import content_digest
+from hamster.planner.load_model import load_processor, read_model
+from hamster.planner.nano_training import batches, corpus, optimisers
+from hamster.planner.nano_training.batches import Batch, Share
+from hamster.planner.nano_training.config import TrainConfig
+from hamster.planner.nano_training.held_out import evaluate
+from hamster.planner.nano_training.losses import build_probes, losses, presence_loss
+from hamster.planner.nano_training.pictures import Part
+from hamster.planner.quiet import quiet
+from hamster.provenance import run_info
+
+WEIGHTS = {"answer": 1.0, "refusal": 1.0}
+WEIGHTS |= dict.fromkeys(("mention", "early_mention", "roles", "colour", "kind"), 0.5)
+
+STATE = "state.safetensors"
+COMMON = 5000  # a word that is used less than once in so many instructions is spelt
+
+
+def train_planner(
+    config: TrainConfig, data: Sequence[Part | Path], out_dir: Path, start: Path | None = None
+) -> dict[str, float]:
+    """Train, or go on where an interrupted training in `out_dir` stopped.
+
+    Args:
+        config: see `TrainConfig`; a resumed training must be given the same model.
+        data: label sets of annotated images or episodes, mixed as their weights say.
+        out_dir: gets `state.safetensors` (to resume), `tensorboard/`, and the model in `model/`.
+        start: folder of a planner to fine-tune; without one the words of `data` are the vocabulary, and it starts anew.
+
+    Returns:
+        The last evaluation on held-out images, of all label sets and, where there are several, of each.
+
+    Raises:
+        ValueError: no budget, or no label set; `out_dir` holds a training of another configuration, other data or
+            another start, or another process is at work in it.
+    """
+    if (config.steps is None) == (config.seconds is None):
+        raise ValueError("a training needs a budget: set either steps or seconds")
+    parts = [each if isinstance(each, Part) else Part(each) for each in data]
+    # A batch may name nothing, or have no role, and leaves weights untouched.
+    accelerator = start_accelerator(True, DistributedDataParallelKwargs(find_unused_parameters=True))
+    with lock_folder(out_dir) if accelerator.is_main_process else nullcontext():
+        if accelerator.is_main_process:
+            claim(out_dir, _identity(config, parts, start), (out_dir / STATE).is_file(), run_info(config.seed))
+        return _Run(config, parts, out_dir, start, accelerator).run()
+
+
+def _identity(config: TrainConfig, parts: Sequence[Part], start: Path | None) -> dict[str, Any]:
+    """What must be the same for a training to go on; how often it saves and measures is free."""
+    free = ("save_every_s", "log_every", "evaluate_every", "evaluate_on")
+    kept = {name: value for name, value in asdict(config).items() if name not in free}
+    data = {f"data {part.folder}": f"{content_digest(part.folder)} x {part.weight:g}" for part in parts}
+    return {"start": None if start is None else checkpoint_digest(start), **data, **flat("config", kept)}
+
+
+class _Run:
+    """A training's state."""
+
+    def __init__(
+        self, config: TrainConfig, parts: Sequence[Part], out: Path, start: Path | None, accelerator: Accelerator
+    ) -> None:
+        self.config, self.out, self.parts, self.accelerator = config, out, parts, accelerator
+        self.device, self.leads = str(self.accelerator.device), bool(self.accelerator.is_main_process)
+        self.writer = SummaryWriter(str(out / "tensorboard")) if self.leads else None
+        saved = out / "model" if (out / STATE).is_file() else start
+        self.processor = _new_processor(parts) if saved is None else load_processor(saved)
+        with self.accelerator.main_process_first():  # what it leaves on disk is not made twice
+            self.corpus = corpus.load(parts, out / "cache", self.processor.tokenizer)
+        self.shares, self.spare = _divided(self.corpus, parts, config.held_out)
+        torch.manual_seed(config.seed)
+        if start is None:
+            sizes = nano.HamsterNanoConfig(vocab_size=len(self.processor.tokenizer), **config.model)
+            model = nano.HamsterNanoForConditionalGeneration(sizes)
+        else:
+            model = read_model(nano.HamsterNanoForConditionalGeneration, start, may_lack=True, **config.model)
+        self.model = model.train().to(self.device)
+        if config.presence_only:
+            self.model.requires_grad_(False).presence.requires_grad_(True)
+        self.probes = build_probes(self.model, torch.from_numpy(self.corpus.looks)).to(self.device)
+        self.losses = self.accelerator.prepare(_Losses(self.model, self.probes, config.presence_only))
+        made = optimisers.build(self.model, self.probes, config.muon_lr, config.adamw_lr, config.weight_decay)
+        self.optimisers = {name: self.accelerator.prepare(each) for name, each in made.items()}
+        self.step, self.elapsed, self.scores = 0, 0.0, dict[str, float]()
+        self.modules: dict[str, nn.Module] = {"model": self.model, "probes": self.probes}
+        if (out / STATE).is_file():
+            needs = ("step", "elapsed", "scores")
+            facts = training_state.load(out / STATE, self.modules, self.optimisers, {"probes"}, needs)
+            self.step, self.elapsed, self.scores = facts["step"], facts["elapsed"], facts["scores"]
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget that is used up."""
+        config = self.config
+        return self.step / config.steps if config.steps else self.elapsed / (config.seconds or 1)
+
+    def run(self) -> dict[str, float]:
+        saved, sums = self.elapsed, defaultdict[str, float](float)
+        if self.step == 0 and self.leads:
+            self.processor.save_pretrained(self.out / "model")  # once and first: a resumed training reads it
+            self.save()
+        columns = (*Progress.get_default_columns(), TextColumn("{task.fields[note]}"))
+        with Progress(*columns, refresh_per_second=1, console=Console(stderr=True), disable=not self.leads) as bar:
+            task = bar.add_task("planner", total=1.0, note=self._note())
+            bar.update(task, completed=min(self.progress, 1.0))
+            while self.progress < 1:
+                began = time.perf_counter()
+                for name, value in self.train_step().items():
+                    sums[name] += value
+                self.step += 1
+                if self.step % self.config.log_every == 0:
+                    self._log({name: value / self.config.log_every for name, value in sums.items()}, "train")
+                    sums.clear()
+                self.elapsed = _agreed(self.elapsed + time.perf_counter() - began)
+                if self.step % self.config.evaluate_every == 0:
+                    self.evaluate()
+                if self.elapsed - saved > self.config.save_every_s:
+                    self.save()
+                    saved = self.elapsed
+                bar.update(task, completed=min(self.progress, 1.0), note=self._note())
+        self.evaluate()
+        self.save()
+        return self.scores
+
+    def train_step(self) -> dict[str, float]:
+        config = self.config
+        batch = batches.sample(
+            self.corpus, self.shares, self.step, config.batch, config.each, config.seed, config.augmentation,
+            self.device, self.accelerator.process_index, self.accelerator.num_processes,
+        )  # fmt: skip
+        rate = _rate(self.progress, config)
+        with self.accelerator.autocast():
+            found = self.losses(batch)
+        total = sum((WEIGHTS[name] * value for name, value in found.items()), torch.zeros((), device=self.device))
+        self.accelerator.backward(total)
+        self.accelerator.clip_grad_norm_(self.optimisers["adamw"].param_groups[0]["params"], 1.0)
+        for name, optimiser in self.optimisers.items():
+            optimiser.param_groups[0]["lr"] = rate * (config.muon_lr if name == "muon" else config.adamw_lr)
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        values = {name: float(value.detach()) for name, value in found.items()}
+        if bad := [name for name, value in values.items() if not math.isfinite(value)]:
+            raise ValueError(
+                f"the loss {bad[0]} is not finite at step {self.step}: the training diverged. What {self.out} holds "
+                "is from before; give lower learning rates in the configuration, and another --out"
+            )
+        return values
+
+    def evaluate(self) -> None:
+        if not self.leads:
+            return
+        self.scores = {}
+        for part, spare in zip(self.parts, self.spare, strict=True):
+            scores = self._scores(spare)
+            kept = ("path", "refused", "falsely_refused")
+            several = {f"{part.folder.name}/{name}": value for name, value in scores.items() if name in kept}
+            self.scores |= scores if len(self.parts) == 1 else several
+        if len(self.parts) > 1:
+            self.scores["path"] = float(
+                np.mean([value for name, value in self.scores.items() if name.endswith("/path")])
+            )
+        self._log(self.scores, "held_out")
+
+    def _scores(self, spare: NDArray[np.int64]) -> dict[str, float]:
+        first = self.corpus.first
+        pool = np.random.default_rng(0).permutation(np.concatenate([np.arange(first[i], first[i + 1]) for i in spare]))
+        possible = self.corpus.count[pool] > 0
+        chosen = [part[: self.config.evaluate_on] for part in (pool[possible], pool[~possible])]
+        return evaluate(self.model, self.corpus, np.sort(np.concatenate(chosen)), self.device)
+
+    def save(self) -> None:
+        """Write the model, to be used, and the state, to be resumed."""
+        if not self.leads:
+            return
+        with quiet():
+            self.model.save_pretrained(self.out / "model")
+        set_usual_mode(self.out / "model")
+        (self.out / "config.json").write_text(json.dumps(asdict(self.config), indent=1))
+        facts = {"step": self.step, "elapsed": self.elapsed, "scores": self.scores}
+        training_state.save(self.out / STATE, self.modules, self.optimisers, facts)
+
+    def _log(self, values: dict[str, float], group: str) -> None:
+        if self.writer is None:
+            return
+        for name, value in values.items():
+            self.writer.add_scalar(f"{group}/{name}", value, self.step)
+        line = {
+            "step": self.step,
+            "elapsed_s": round(self.elapsed, 1),
+            "cpu_s": round(time.process_time(), 1),
+            **{k: round(v, 4) for k, v in values.items()},
+        }
+        with (self.out / f"{group}.jsonl").open("a") as log:
+            log.write(json.dumps(line) + "\n")
+
+    def _note(self) -> str:
+        speed = self.step * self.config.batch / max(self.elapsed, 1e-9)
+        right = f", path right {self.scores['path']:.2f}" if self.scores else ""
+        return f"step {self.step}, {speed:.0f} images/s{right}"
+
+
+class _Losses(nn.Module):
+    """A planner whose forward pass is its losses: what data parallelism wraps."""
+
+    def __init__(self, model: nano.HamsterNanoForConditionalGeneration, probes: nn.ModuleList, alone: bool) -> None:
+        super().__init__()
+        self.model, self.probes, self.of = model, probes, presence_loss if alone else losses
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        return self.of(self.model, self.probes, batch)
+
+
+def _agreed(value: float) -> float:
+    """The value that the first process has: clocks differ."""
+    agreed: float = broadcast_object_list([value])[0]
+    return agreed
+
+
+def _new_processor(parts: Sequence[Part]) -> Any:
+    instructions, names = corpus.texts(parts)
+    return nano.build_processor(instructions, names, fewest=1 + len(instructions) // COMMON)
+
+
+def _divided(
+    labels: corpus.Corpus, parts: Sequence[Part], held_out: float
+) -> tuple[list[Share], list[NDArray[np.int64]]]:
+    """Of each label set the images to learn from, and the last ones, which are only asked about."""
+    shares, spare, first = [], [], 0
+    for size, part in zip(labels.sizes, parts, strict=True):
+        images = first + np.flatnonzero(np.diff(labels.first)[first : first + size])  # those with an annotation
+        if not len(images):
+            raise ValueError(f"{part.folder}: no path has at most {nano.tokens.MAX_WAYPOINTS} waypoints")
+        aside = min(500, max(1, round(held_out * len(images))))
+        shares.append(Share(images[:-aside] if len(images) > 1 else images, part.weight))
+        spare.append(images[-aside:])
+        first += size
+    return shares, spare
+
+
+def _rate(progress: float, config: TrainConfig) -> float:
+    return min(1.0, (progress + 1e-4) / max(config.warmup, 1e-4), max(0.0, (1 - progress) / config.decay))

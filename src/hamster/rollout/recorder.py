@@ -1,0 +1,87 @@
+"""Records a rollout while it happens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.path import Path2D
+from hamster.rollout.environment import Environment
+from hamster.rollout.result import Film, Outcome, Rollout
+
+T = TypeVar("T")
+
+
+class Tape:
+    """Everything that a `Rollout` is made of, as it accumulates.
+
+    Args:
+        env: what is filmed.
+        film_every: control steps from one frame to the next; 0 films nothing.
+    """
+
+    def __init__(self, env: Environment, film_every: int) -> None:
+        self._env, self._film_every = env, film_every
+        self._frames: list[NDArray[np.uint8]] = []
+        self._path_index: list[int] = []
+        self.paths: list[Path2D] = []
+        self.raw_texts: list[str] = []
+        self.planner_s: list[float] = []
+        self.policy_s: list[float] = []
+        self.n_steps = 0
+        self.n_keyposes = 0
+
+    @property
+    def path(self) -> Path2D | None:
+        """The one in force."""
+        return self.paths[-1] if self.paths else None
+
+    def film_start(self) -> None:
+        """Takes the first frame, once there is a path to show on it."""
+        if self._film_every and not self._frames:
+            self._film_now()
+
+    def step(self) -> None:
+        """Counts a control step and films every so many of them."""
+        self.n_steps += 1
+        if self._film_every and self.n_steps % self._film_every == 0:
+            self._film_now()
+
+    def _film_now(self) -> None:
+        self._frames.append(self._env.front_image())
+        self._path_index.append(len(self.paths) - 1)
+
+    def end(self, outcome: Outcome, error: Exception | None = None) -> Rollout:
+        """The record; the film's last frame shows how it ended."""
+        if self._film_every and (not self._frames or self.n_steps % self._film_every):
+            self._film_now()
+        return Rollout(
+            instruction=self._env.instruction,
+            outcome=outcome,
+            message="" if error is None else str(error),
+            n_steps=self.n_steps,
+            n_keyposes=self.n_keyposes,
+            paths=tuple(self.paths),
+            raw_texts=tuple(self.raw_texts),
+            planner_s=tuple(self.planner_s),
+            policy_s=tuple(self.policy_s),
+            film=self._film(),
+        )
+
+    def _film(self) -> Film:
+        frames = np.stack(self._frames) if self._frames else np.zeros((0, 1, 1, 3), np.uint8)
+        fps = 1.0 / (self._env.dt_s * max(1, self._film_every))
+        return Film(frames, np.array(self._path_index, np.int64), fps)
+
+
+def timed(seconds: list[float], ask: Callable[[], T]) -> T:
+    """Calls `ask` and appends how long it took, also when it raises."""
+    start = time.perf_counter()
+    try:
+        return ask()
+    finally:
+        seconds.append(time.perf_counter() - start)

@@ -1,0 +1,88 @@
+"""What is kept of one rollout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.path import Path2D
+
+Outcome = Literal[
+    "success",
+    "timeout",
+    "plan_error",
+    "not_in_view",
+    "policy_error",
+    "motion_refused",
+    "env_error",
+    "planner_unavailable",
+]
+UNMEASURED = "planner_unavailable"  # the one outcome that says nothing about planner or policy
+
+
+@dataclass(frozen=True, eq=False)
+class Film:
+    """Frames of the front camera, and which path was in force at each.
+
+    Attributes:
+        frames: (T, H, W, 3) uint8.
+        path_index: (T,) into `Rollout.paths`, -1 where there was no path.
+        fps: at which the film runs in real time.
+    """
+
+    frames: NDArray[np.uint8]
+    path_index: NDArray[np.int64]
+    fps: float
+
+
+@dataclass(frozen=True, eq=False)
+class Rollout:
+    """One episode of one arm, complete enough that every number of a report can be made from it again.
+
+    Attributes:
+        outcome: how it ended; "success" is the only success, and "planner_unavailable" no result at all.
+        message: why, where the outcome is an error; "" otherwise.
+        n_steps, n_keyposes: control steps taken, keyposes commanded.
+        paths: every path that was asked for, the first one first; empty in the arm without paths.
+        raw_texts: what the planner printed, one per question asked.
+        planner_s, policy_s: latency of every question, in seconds.
+    """
+
+    instruction: str
+    outcome: Outcome
+    message: str
+    n_steps: int
+    n_keyposes: int
+    paths: tuple[Path2D, ...]
+    raw_texts: tuple[str, ...]
+    planner_s: tuple[float, ...]
+    policy_s: tuple[float, ...]
+    film: Film
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the episode says anything: one that an outage of the planner's server cut off does not."""
+        return self.outcome != UNMEASURED
+
+    @property
+    def success(self) -> bool:
+        """Whether the task was done, by physics."""
+        return self.outcome == "success"
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the film, as plain JSON values."""
+        return {
+            "instruction": self.instruction,
+            "success": self.success,
+            "outcome": self.outcome,
+            "message": self.message,
+            "n_steps": self.n_steps,
+            "n_keyposes": self.n_keyposes,
+            "paths": [path.to_json() for path in self.paths],
+            "raw_texts": list(self.raw_texts),
+            "planner_s": [round(s, 4) for s in self.planner_s],
+            "policy_s": [round(s, 4) for s in self.policy_s],
+        }

@@ -1,0 +1,1 @@
+"""The planner and the policy as servers."""

@@ -1,0 +1,47 @@
+"""What a server says of itself before anything else."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from hamster import __version__
+from hamster.policy.base import Policy, bundled
+from hamster.policy.config import ActorConfig
+from hamster.serving.policy.request import OBSERVATION, VIEW
+from hamster.serving.policy.session import COLUMNS
+
+
+def about(policy: Policy, name: str) -> dict[str, Any]:
+    """The metadata message of a policy that was loaded by this name: plain values, for msgpack.
+
+    What only an actor's configuration knows (its family, cameras, head) is None for a policy that has none.
+    """
+    config: ActorConfig | None = getattr(getattr(policy, "actor", None), "config", None)
+    return {
+        "server": "hamster-vla",
+        "version": __version__,
+        "policy": Path(name).name,
+        "weights_sha256": _weights_sha256(name),
+        "family": config and config.family,
+        "cameras": config and list(config.cameras),
+        "needs_depth": config and config.needs_depth,
+        "actions": {
+            "columns": list(COLUMNS),
+            "frame": "world",
+            "kind": config and config.head,
+            "horizon": config and config.horizon,
+            "executed": config and (config.executed or config.horizon),
+            "step_s": config.step_s if config and config.head == "chunk" else None,
+        },
+        "observation": OBSERVATION | {"views/*": VIEW},
+    }
+
+
+def _weights_sha256(name: str) -> str | None:
+    file = bundled().get(name, Path(name)) / "model.safetensors"
+    if not file.is_file():
+        return None
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,79 @@
+"""Trainings in processes of their own: several that train together, and ones that are killed."""
+
+import multiprocessing
+import os
+import signal
+import socket
+
+from hamster.planner.finetune.run import fine_tune
+
+FSDP2 = {
+    "ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
+    "FSDP_STATE_DICT_TYPE": "SHARDED_STATE_DICT", "FSDP_RESHARD_AFTER_FORWARD": "true",
+}  # fmt: skip
+"""What `accelerate launch --use_fsdp --fsdp_version 2 …` puts into the environment."""
+
+# A process forked from one whose OpenMP threads have worked waits for them for ever. Forks of a server that has only
+# imported are safe, and need not import.
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["hamster.planner.finetune.trainer", "tests.planner.finetune.processes"])
+
+
+def together(processes, *training, env=None, killed_at=None):
+    """Calls `fine_tune(*training)` in processes that know of each other.
+
+    Args:
+        processes: how many.
+        training: picklable arguments of `fine_tune`.
+        env: variables for their environment.
+        killed_at: number of a step that `kill -9` prevents.
+
+    Returns:
+        Their exit codes.
+    """
+    port = _free_port()
+    told = [(_place(rank, processes, port) | (env or {}), training, killed_at) for rank in range(processes)]
+    members = [_PROCESSES.Process(target=_member, args=each) for each in told]
+    for member in members:
+        member.start()
+    for member in members:
+        member.join(120)
+    codes = [member.exitcode for member in members]
+    for member in members:
+        member.kill()
+    return codes
+
+
+def _member(env, training, killed_at):
+    os.environ.update(env)
+    if killed_at:
+        _kill_before(killed_at)
+    fine_tune(*training)
+
+
+def _kill_before(step):
+    from hamster.planner.finetune.trainer import Log
+
+    begun = Log.on_step_begin
+
+    def on_step_begin(self, args, state, control, **more):
+        if state.global_step == step - 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return begun(self, args, state, control, **more)
+
+    Log.on_step_begin = on_step_begin
+
+
+def _place(rank, processes, port):
+    """What `torchrun` would say."""
+    if processes == 1:
+        return {}
+    ranks = {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+    sizes = {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes)}
+    return ranks | sizes | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+
+
+def _free_port():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]

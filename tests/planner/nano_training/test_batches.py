@@ -1,0 +1,177 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from hamster.dialects import parse
+from hamster.nano import build_processor, tokens
+from hamster.planner.nano_training import batches, corpus
+from hamster.planner.nano_training.augment import NONE, Augmentation
+from hamster.planner.nano_training.batches import Share
+from hamster.planner.nano_training.pictures import Part, shards
+from tests.label_sets import write_manifest
+from tests.planner import drawn
+from tests.policy import synthetic
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return drawn.write(tmp_path_factory.mktemp("drawn"), 12, seed=5, each=6, shard=8)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(data):
+    return build_processor(*corpus.texts([Part(data)])).tokenizer
+
+
+@pytest.fixture(scope="module")
+def labels(data, tokenizer, tmp_path_factory):
+    return corpus.load([Part(data)], tmp_path_factory.mktemp("cache"), tokenizer)
+
+
+def _lines(data):
+    return [line for shard in shards(data) for line in shard.lines()]
+
+
+def test_the_corpus_holds_what_the_files_say(data, tokenizer, labels):
+    lines = _lines(data)
+    flat = [annotation for line in lines for annotation in line["annotations"]]
+    assert len(labels) == len(lines) == 12 and len(labels.ids) == len(flat)
+    for i in (0, len(flat) // 2, len(flat) - 1):
+        assert tokenizer.decode(labels.ids[i, : labels.length[i]]).strip() == flat[i]["instruction"]
+        path = labels.path(i)
+        assert path.to_json()["gripper"] == flat[i]["path"]["gripper"]
+        np.testing.assert_allclose(path.uv, flat[i]["path"]["uv"], atol=1e-6)
+        assert labels.tasks[labels.task[i]] == flat[i]["task"]
+        assert (labels.target[i], labels.goal[i]) == (
+            flat[i]["target"],
+            -1 if flat[i]["goal"] is None else flat[i]["goal"],
+        )
+
+
+def test_mentions_lie_on_their_words(data, tokenizer, labels):
+    flat = [annotation for line in _lines(data) for annotation in line["annotations"]]
+    for i, annotation in enumerate(flat[:20]):
+        for slot, (start, end, objects) in enumerate(annotation["mentions"]):
+            word = tokenizer.decode([labels.ids[i, labels.mention[i, slot]]]).strip()
+            assert word == annotation["instruction"][start:end]
+            assert labels.means[i, slot] == sum(1 << o for o in objects)
+
+
+def test_a_second_load_is_the_same(data, tokenizer, labels, tmp_path):
+    first, second = (corpus.load([Part(data)], tmp_path, tokenizer) for _ in range(2))
+    for one in (first, second):
+        np.testing.assert_array_equal(one.ids, labels.ids)
+        np.testing.assert_array_equal(one.images(np.arange(12))[0], labels.images(np.arange(12))[0])
+
+
+def test_larger_images_are_scaled(tokenizer, tmp_path):
+    big = corpus.load([Part(drawn.write(tmp_path / "big", 2, seed=1, each=3, side=256))], tmp_path / "cache", tokenizer)
+    rgb, masks = big.images(np.arange(2))
+    assert rgb.shape == (2, 192, 192, 3) and masks.shape == (2, 192, 192)
+
+
+def test_what_is_no_label_set_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no label set"):
+        list(shards(tmp_path))
+    (tmp_path / "talk.jsonl").write_bytes(b"")
+    write_manifest(tmp_path, "conversations", ["talk.jsonl"])
+    with pytest.raises(ValueError, match="neither episodes nor annotated images"):
+        list(shards(tmp_path))
+
+
+def _sample(labels, step=3, augmentation=NONE, seed=1):
+    return batches.sample(labels, [Share(np.arange(12))], step, 4, 5, seed, augmentation, "cpu")
+
+
+def test_a_batch_depends_on_seed_and_step_alone(labels):
+    one, same, other = _sample(labels), _sample(labels), _sample(labels, step=4)
+    assert torch.equal(one.pixel_values, same.pixel_values) and torch.equal(one.ids, same.ids)
+    assert not torch.equal(one.pixel_values, other.pixel_values)
+
+
+def test_every_image_comes_once_an_epoch():
+    seen = np.concatenate([batches._order([Share(np.arange(10))], step, 4, 0) for step in range(5)])
+    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
+
+
+@pytest.mark.parametrize("augmentation", [NONE, Augmentation(flip=1.0)])
+def test_answers_mentions_and_masks_agree(labels, augmentation):
+    """The point at which the gripper closes lies where the batch says that the mentioned object is."""
+    batch = _sample(labels, augmentation=augmentation)
+    names, found = tokens.special_tokens(), 0
+    where = {int(token): means for token, means in zip(batch.mention, batch.means, strict=True)}
+    for b in range(4):
+        for k in range(5):
+            ids, labelled = batch.ids[b, k].numpy(), batch.labels[b, k].numpy()
+            path = parse("".join(names[i] for i in labelled[labelled >= 0]), "nano")
+            row = (b * 5 + k) * len(ids)
+            mentioned = sorted(token - row for token in where if row <= token < row + len(ids))
+            grasp = next((i for i, state in path.events if state == 0), len(path) - 1)
+            column, line = (np.clip(path.uv[grasp] * 16, 0, 15)).astype(int)
+            target = where[row + mentioned[1]].reshape(16, 16)
+            found += bool(target[max(line - 1, 0) : line + 2, max(column - 1, 0) : column + 2].sum() > 0.2)
+    assert found == 20
+
+
+def test_means_are_distributions_and_coverage_is_a_share(labels):
+    batch = _sample(labels, augmentation=Augmentation())
+    torch.testing.assert_close(batch.means.sum(1), torch.ones(len(batch.means)))
+    assert batch.coverage.min() >= 0 and batch.coverage.sum(1).max() <= 1 + 1e-6
+    assert batch.pixel_values.min() >= -1 and batch.pixel_values.max() <= 1
+
+
+def test_images_are_seen_as_often_as_their_weight_says():
+    shares = [Share(np.arange(20)), Share(np.arange(100, 110), 2.0), Share(np.arange(200, 240), 0.5)]
+    total = 20 + 20 + 20
+    epochs = [
+        np.concatenate([batches._order(shares, epoch * total // 6 + step, 6, 3) for step in range(total // 6)])
+        for epoch in range(2)
+    ]
+    for seen in epochs:
+        counts = np.bincount(seen, minlength=240)
+        assert (counts[:20] == 1).all() and (counts[100:110] == 2).all()
+        assert counts[200:].sum() == 20 and counts[200:].max() == 1
+    assert sorted([*epochs[0][epochs[0] >= 200], *epochs[1][epochs[1] >= 200]]) == list(range(200, 240))  # by turns
+
+
+def test_episodes_and_images_are_mixed(data, tokenizer, tmp_path):
+    demos = synthetic.write(tmp_path / "demos", {"press": 2}, size=48)
+    mixed = corpus.load([Part(data), Part(demos, 3.0)], tmp_path / "cache", tokenizer)
+    assert mixed.sizes[0] == 12 and mixed.sizes[1] == len(mixed) - 12 > 2
+    record = json.loads((demos / "ep-00000.json").read_text())["labels"][0]["path"]
+    first = int(mixed.first[12])
+    assert mixed.path(first).to_json()["gripper"] == record["gripper"]
+    np.testing.assert_allclose(mixed.path(first).uv, record["uv"], atol=1e-6)
+    batch = batches.sample(mixed, [Share(np.arange(10, 14))], 0, 4, 3, 0, NONE, "cpu")
+    assert batch.pixel_values.shape[0] == 4 and (batch.labels >= 0).any()
+
+
+@pytest.mark.parametrize(("text", "weight"), [("labels", 1.0), ("labels:2.5", 2.5), ("a/b:3", 3.0)])
+def test_a_weight_follows_the_folder(text, weight):
+    part = Part.parse(text)
+    assert part.weight == weight and str(part.folder) == text.partition(":")[0]
+    for wrong in ("labels:many", "labels:-1", "labels:nan"):
+        with pytest.raises(ValueError, match="weight"):
+            Part.parse(wrong)
+
+
+def test_what_is_asked_for_in_vain_is_an_annotation_without_waypoints(tmp_path):
+    part = Part(drawn.write(tmp_path / "vain", 12, seed=5, each=6, absent=3))
+    tokenizer = build_processor(*corpus.texts([part])).tokenizer
+    labels = corpus.load([part], tmp_path / "cache", tokenizer)
+    in_vain = np.flatnonzero(labels.count == 0)
+    said = [tokenizer.decode(labels.ids[i, : labels.length[i]]).strip() for i in in_vain]
+    assert said == [text for line in _lines(part.folder) for text in line["absent"]] and len(said) == 36
+    assert {labels.tasks[t] for t in labels.task[in_vain]} == {corpus.ABSENT}
+    batch = batches.sample(labels, [Share(np.arange(12))], 0, 8, 10, 0, Augmentation(), "cpu")
+    refused = ((batch.labels == tokens.END).any(-1) & ~(batch.labels >= tokens.PATCHES).any(-1)).numpy()
+    assert (refused.sum(1) == round(batches.IN_VAIN * 10)).all() and not refused[:, 0].any()
+    answers = batch.labels.numpy()[refused]
+    assert all(row[row >= 0].tolist() == [tokens.ANS, tokens.END] for row in answers)
+    assert (batch.roles.numpy()[refused] == -1).all() and 0 <= batch.pixel_values.abs().max() <= 1
+
+
+def test_sets_without_negatives_have_none_in_their_batches(labels):
+    assert (labels.count > 0).all() and (_sample(labels).labels >= tokens.PATCHES).any(-1).all()

@@ -1,0 +1,202 @@
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synthetic
+import torch
+from safetensors.torch import load_file
+
+from hamster.policy.actor import Target
+from hamster.policy.flow.inputs import Inputs
+from hamster.policy.registry import build
+from hamster.policy.training.augment import NONE, AugmentConfig
+from hamster.policy.training.packed_dataset import Pack, load_pack
+from hamster.policy.training.presets import PRESETS, TrainConfig, preset
+from hamster.policy.training.samples import Samples, batches, collate
+from hamster.policy.training.train import Run, train_policy
+from tests.label_sets import write_manifest
+from tests.modes import unusual
+
+DEBUG = PRESETS["debug"]
+
+
+@pytest.fixture(scope="session")
+def demonstrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two picks and a knock, all in one scene: only the path tells which is meant."""
+    return synthetic.write(tmp_path_factory.mktemp("demos"), {"pick_place": 2, "knock": 1}, size=64, one_scene=True)
+
+
+def test_frames_are_packed_with_the_keypose_that_follows_them(demonstrations: Path, tmp_path: Path) -> None:
+    pack = load_pack(demonstrations, DEBUG.actor, tmp_path, between=1)
+    assert pack.families == ["pick_place", "knock"]
+    keys = pack.meta["key"].astype(bool)
+    assert keys.sum() == 2 * 6 + 2
+    assert pack.meta["phase"][keys].tolist() == [*range(6), *range(6), 0, 1]
+    rows = np.flatnonzero(keys)[1:6]
+    # At a keypose the tool is where the keypose before it was, and so is the gripper.
+    np.testing.assert_allclose(pack.meta["tool"][rows], pack.meta["target"][np.flatnonzero(keys)[:5]])
+    np.testing.assert_array_equal(pack.meta["open"][rows], pack.meta["target_open"][np.flatnonzero(keys)[:5]])
+
+
+def test_what_a_policy_would_remember_are_the_keyposes_before(demonstrations: Path, tmp_path: Path) -> None:
+    pack = load_pack(demonstrations, DEBUG.actor, tmp_path, between=1)
+    keys = np.flatnonzero(pack.meta["key"])[:6]  # of the first episode
+    assert pack.before(int(keys[0]), 3) is None
+    for place, row in enumerate(keys[1:], 1):
+        before = pack.before(int(row), 3)
+        assert before is not None
+        past = [before, *before.past()]
+        assert len(past) == min(place, 3)
+        for body, then in zip(past, keys[:place][::-1], strict=False):
+            np.testing.assert_array_equal(body.tool_pose_world, pack.meta["tool"][then])
+            assert body.is_open == pack.meta["open"][then]
+
+
+def test_packing_is_done_once_and_again_for_other_data(demonstrations: Path, tmp_path: Path) -> None:
+    load_pack(demonstrations, DEBUG.actor, tmp_path, between=1)
+    stamp = (tmp_path / "rgb_front.npy").stat().st_mtime_ns
+    load_pack(demonstrations, DEBUG.actor, tmp_path, between=1)
+    assert (tmp_path / "rgb_front.npy").stat().st_mtime_ns == stamp
+    load_pack(demonstrations, DEBUG.actor, tmp_path, between=0)
+    assert (again := (tmp_path / "rgb_front.npy").stat().st_mtime_ns) != stamp
+    other = synthetic.write(tmp_path / "others", {"press": 1}, size=64)
+    load_pack(other, DEBUG.actor, tmp_path, between=0)
+    assert (tmp_path / "rgb_front.npy").stat().st_mtime_ns != again
+
+
+def test_wrong_folders_are_named(demonstrations: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"manifest\.json"):
+        load_pack(tmp_path, DEBUG.actor, tmp_path / "pack")
+    with pytest.raises(ValueError, match="no view 'left'; there are: front"):
+        load_pack(demonstrations, replace(DEBUG.actor, cameras=("left",)), tmp_path / "pack")
+    (tmp_path / "shard.npz").write_bytes(b"")
+    write_manifest(tmp_path, "annotated", ["shard.npz"])
+    with pytest.raises(ValueError, match="kind annotated, not 'episodes'"):
+        load_pack(tmp_path, DEBUG.actor, tmp_path / "pack")
+    with pytest.raises(ValueError, match="Did you mean 'flow'"):
+        preset("flo")
+
+
+def test_an_interrupted_run_goes_on_as_if_nothing_had_been(demonstrations: Path, tmp_path: Path) -> None:
+    pack = load_pack(demonstrations, DEBUG.actor, tmp_path / "pack", DEBUG.between)
+    straight = Run(DEBUG, pack, tmp_path / "a")
+    expected = [straight.advance() for _ in range(4)]
+    broken = Run(DEBUG, pack, tmp_path / "b")
+    for _ in range(2):
+        broken.advance()
+    broken.save()
+    broken.advance()  # lost by the interruption
+    resumed = Run(DEBUG, pack, tmp_path / "b")
+    assert [resumed.advance() for _ in range(2)] == expected[2:]
+    for a, b in zip(straight.average.parameters(), resumed.average.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_run_of_another_configuration_is_not_resumed(demonstrations: Path, tmp_path: Path) -> None:
+    pack = load_pack(demonstrations, DEBUG.actor, tmp_path / "pack", DEBUG.between)
+    Run(DEBUG, pack, tmp_path).save()
+    with pytest.raises(ValueError, match="another configuration"):
+        Run(replace(DEBUG, lr=1e-4), pack, tmp_path)
+
+
+def test_one_scene_is_learnt_and_the_path_decides(demonstrations: Path, tmp_path: Path) -> None:
+    calm = replace(DEBUG.augment, mirror=0.0, turn_rad=0.0, tool_noise_m=0.001, waypoint_noise=0.002, path_shift=0.0)
+    config = replace(DEBUG, augment=calm, lr=3e-3, steps=140, ema=0.97)
+    pack = load_pack(demonstrations, DEBUG.actor, tmp_path / "pack", config.between)
+    run = Run(config, pack, tmp_path)
+    for _ in range(config.steps):
+        run.advance()
+    rows = np.flatnonzero(pack.meta["key"] & (pack.meta["phase"] == 0))
+    inputs, target = _gather(pack, rows, config, calm)
+    with torch.inference_mode():
+        guess = run.average.predict(inputs, torch.Generator().manual_seed(0)).position
+    goals = pack.meta["target"][rows][:, :3, 3]
+    assert np.linalg.norm(goals[0] - goals[-1]) > 0.3  # from the first pick to the knock
+    assert (guess - target.position).norm(dim=-1).max() < 0.06
+
+
+def test_training_leaves_a_checkpoint_with_its_provenance(demonstrations: Path, tmp_path: Path) -> None:
+    config = replace(DEBUG, steps=2, evaluate_every=2, save_every=2)
+    folder = train_policy(config, demonstrations, tmp_path / "out")
+    assert {"config.json", "model.safetensors", "train_info.json", "metrics.json"} <= {p.name for p in folder.iterdir()}
+    info = json.loads((folder / "train_info.json").read_text())
+    assert info["seed"] == 0 and info["train"]["steps"] == 2 and "torch" in info["versions"]
+    assert unusual(tmp_path / "out") == []
+    assert train_policy(config, demonstrations, tmp_path / "out") == folder  # nothing left to do
+
+
+def _gather(
+    pack: Pack, rows: np.ndarray, config: TrainConfig, augment: AugmentConfig, other: int | None = None
+) -> tuple[Inputs, Target]:
+    samples, rng = Samples(pack, config, build(config.actor)), np.random.default_rng(0)
+    return collate([samples.sample(int(row), int(row if other is None else other), augment, rng) for row in rows])
+
+
+def test_batches_are_a_function_of_seed_and_step_however_many_prepare_them(
+    demonstrations: Path, tmp_path: Path
+) -> None:
+    pack = load_pack(demonstrations, DEBUG.actor, tmp_path, DEBUG.between)
+    samples = Samples(pack, DEBUG, build(DEBUG.actor))
+    whole, again = (batches(samples, 3, 0, 1, 0) for _ in range(2))
+    third, fourth = next(whole)[0], next(whole)[0]
+    assert torch.equal(next(again)[0].points, third.points) and not torch.equal(fourth.points, third.points)
+    halves = [next(batches(samples, 3, part, 2, 0))[0].points for part in range(2)]
+    assert torch.equal(torch.stack(halves, 1).flatten(0, 1), third.points)
+    assert torch.equal(next(batches(samples, 3, 0, 1, 1))[0].points, third.points)
+
+
+def test_at_the_end_of_the_last_motion_all_is_done(demonstrations: Path, tmp_path: Path) -> None:
+    pack = load_pack(demonstrations, DEBUG.actor, tmp_path, DEBUG.between)
+    rows = np.flatnonzero(pack.meta["key"])
+    inputs, target = _gather(pack, rows, DEBUG, replace(NONE, finish=1.0))
+    done = target.done > 0
+    np.testing.assert_array_equal(done, pack.meta["last"][rows])
+    assert target.position[done].norm(dim=-1).max() < 1e-6  # the tool is already there
+    assert inputs.previous[done].norm(dim=-1).min() > 0.05  # and came from where it was asked last
+
+
+def test_a_transplanted_path_keeps_its_keyposes(demonstrations: Path, tmp_path: Path) -> None:
+    pack = load_pack(demonstrations, DEBUG.actor, tmp_path, DEBUG.between)
+    rows = np.flatnonzero(pack.meta["key"])
+    other = int(pack.meta["first"][-1])
+    here, there = (_gather(pack, rows[:3], DEBUG, replace(NONE, transplant=t), other) for t in (0.0, 1.0))
+    assert torch.equal(there[1].position, here[1].position) and torch.equal(
+        there[0].tool_rotation, here[0].tool_rotation
+    )
+    assert not torch.equal(there[0].rgb, here[0].rgb)
+
+
+def test_turning_keeps_the_target_where_it_was_in_the_scene(demonstrations: Path, tmp_path: Path) -> None:
+    pack = load_pack(demonstrations, DEBUG.actor, tmp_path, DEBUG.between)
+    rows = np.flatnonzero(pack.meta["key"])
+    inputs, target = _gather(pack, rows, DEBUG, NONE)
+    moved, new = _gather(pack, rows, DEBUG, replace(NONE, turn_rad=1.0))
+    here, there = (each.points - goal.position[:, :, None, None] for each, goal in ((inputs, target), (moved, new)))
+    assert not torch.allclose(here, there, atol=0.05)
+    torch.testing.assert_close(there.norm(dim=-1), here.norm(dim=-1), atol=1e-4, rtol=0)
+    torch.testing.assert_close(new.rotation[..., 2, :], target.rotation[..., 2, :])  # about the vertical only
+    mirrored = _gather(pack, rows, DEBUG, replace(NONE, mirror=1.0))[1]
+    torch.testing.assert_close(mirrored.position, target.position * torch.tensor([1.0, -1.0, 1.0]))
+    torch.testing.assert_close(torch.linalg.det(mirrored.rotation), torch.ones(mirrored.rotation.shape[:2]))
+
+
+def test_a_share_of_the_demonstrations_is_part_of_every_larger_share(demonstrations: Path, tmp_path: Path) -> None:
+    pack = load_pack(demonstrations, DEBUG.actor, tmp_path, DEBUG.between)
+    some, everything = pack.used(0.5), pack.used(1.0)
+    assert everything.all() and some.any() and not some.all()
+    assert set(np.unique(pack.meta["family"][some])) == {0, 1}  # of each family
+
+
+def test_two_processes_learn_the_same_weights(demonstrations: Path, tmp_path: Path) -> None:
+    load_pack(demonstrations, DEBUG.actor, tmp_path / "pack", DEBUG.between)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    script = Path(__file__).parent / "two_processes.py"
+    subprocess.run([*command, str(script), str(demonstrations), str(tmp_path)], check=True, timeout=120)
+    first, second = (load_file(tmp_path / f"rank{rank}.safetensors") for rank in range(2))
+    untrained = build(DEBUG.actor).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not all(torch.equal(first[name], untrained[name]) for name in first)

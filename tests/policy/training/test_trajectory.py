@@ -1,0 +1,16 @@
+import numpy as np
+
+from hamster.policy.training.trajectory import poses_ahead
+
+
+def test_a_chunk_is_even_in_time_though_the_frames_are_not() -> None:
+    time_s = np.array([0.0, 0.2, 0.25, 0.4, 0.6])
+    tool = np.tile(np.eye(4), (5, 1, 1))
+    tool[:, 0, 3] = 0.1 * time_s  # an even motion
+    is_open = np.array([True, True, False, False, True])
+    poses, commands = poses_ahead(tool, is_open, np.zeros(5, int), time_s, 0, "chunk", 5, 0.1)
+    np.testing.assert_allclose(poses[:, 0, 3], [0.01, 0.02, 0.03, 0.04, 0.05])
+    assert commands.tolist() == [True, True, False, False, False]
+    poses, commands = poses_ahead(tool, is_open, np.zeros(5, int), time_s, 3, "chunk", 3, 0.2)
+    np.testing.assert_allclose(poses[:, 0, 3], 0.06)  # it stays where the episode ends
+    assert commands.tolist() == [True] * 3

@@ -1,0 +1,18 @@
+"""Three steps of training in one of two processes; run by torchrun."""
+
+import sys
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from hamster.policy.training.packed_dataset import load_pack
+from hamster.policy.training.presets import PRESETS
+from hamster.policy.training.train import Run
+
+if __name__ == "__main__":
+    data, out = map(Path, sys.argv[1:])
+    config = PRESETS["debug"]
+    run = Run(config, load_pack(data, config.actor, out / "pack", config.between), out)
+    for _ in range(3):
+        run.advance()
+    save_file(run.actor.state_dict(), out / f"rank{run.accelerator.process_index}.safetensors")
