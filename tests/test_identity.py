@@ -51,7 +51,7 @@ def test_code_that_makes_results_counts_and_nothing_else(tmp_path, monkeypatch):
     assert digests() == empty
     (tmp_path / "sim" / "world.py").write_text("gravity = 9.81")
     scenes = digests()
-    (tmp_path / "policy" / "guide.py").write_text("speed = 2")
+    (tmp_path / "policy" / "path_prompt.py").write_text("speed = 2")
     models = digests()
     identity._digest_of_code.cache_clear()
     assert differences(empty, scenes).startswith("scene code was ") and "model code" not in differences(empty, scenes)

@@ -17,9 +17,9 @@ from hamster.files import write_atomic
 
 RUN = "run.json"
 ROOT = Path(__file__).resolve().parent
-SCENES = ("geometry", "path", "data", "sim", "rollout", "evaluate")  # what makes and judges an episode
+SCENES = ("geometry", "path", "dialects", "data", "sim", "rollout", "evaluate")  # what makes and judges an episode
 MODELS = ("nano", "planner", "policy", "weights.py", "devices.py")  # what answers in one
-NOT_IN_THEM = ("learning", "serve", "sft")  # of these packages: how models are made and offered to others
+NOT_IN_THEM = ("training", "nano_training", "finetune")  # of these packages: how models are made
 ENGINES = ("mujoco", "numpy", "torch", "transformers")  # another version computes other numbers
 CHECKPOINT = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")  # what a model is loaded from
 LEFT_BY_TRAINING = frozenset({"state.safetensors", "train_info.json", "metrics.json", RUN})
