@@ -111,7 +111,10 @@ def test_entry_points_are_found_and_broken_ones_named(installed: Path) -> None:
         assert sorted(r.names()) == ["broken", "good", "path", "self", "silent"], r.names()
         assert "good_plugin" not in sys.modules
         print(r.get("good"))
-        print(r.get("self").__name__)
+        print(r.get("self").__name__, r.get("self").__name__)
+        import good_plugin
+        r.register("good", good_plugin.Thing)  # as a module that is imported, and declared as well
+        assert r.get("good") is good_plugin.Thing
         for name in ("broken", "silent", "path"):
             try:
                 r.get(name)
@@ -124,7 +127,7 @@ def test_entry_points_are_found_and_broken_ones_named(installed: Path) -> None:
     )  # fmt: skip
     good, itself, broken, silent, twice = done.stdout.splitlines()
     assert good == "<class 'good_plugin.Thing'>"
-    assert itself == "Decimal"
+    assert itself == "Decimal Decimal"
     assert broken.startswith(
         "thing 'broken' of broken_plugin:Thing (distribution broken 1.2) cannot be imported: Module"
     )

@@ -63,6 +63,7 @@ class Registry(Generic[T]):
         }
         self._builtin = frozenset(self._entries)
         self._loaded: dict[str, T] = {}
+        self._self_registered: set[str] = set()  # by the module that their entry point names
 
     @overload
     def register(self, name: str) -> Callable[[V], V]: ...
@@ -129,8 +130,10 @@ class Registry(Generic[T]):
         points = [point for point in _entry_points(self.group) if point.name == name]
         holders = [_described(point) for point in points]
         entry = self._entries.get(name)
-        if entry is not None and not any(_package(entry.origin) == _package(point.module) for point in points):
-            holders.insert(0, entry.origin)  # of one package the entry point leads to what its module registers
+        # A package may register a name and declare it as well: whoever imports it before the entry point is used.
+        is_same = any(_package(point.module) == _package(entry.origin) for point in points) if entry else False
+        if entry is not None and not is_same and name not in self._self_registered:
+            holders.insert(0, entry.origin)
         if len(holders) > 1:
             raise ValueError(f"{self.kind} {name!r} is registered twice: by {' and by '.join(holders)}")
 
@@ -147,6 +150,7 @@ class Registry(Generic[T]):
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise ValueError(f"{self.kind} {name!r} of {_described(point)} cannot be imported: {reason}") from error
         if name in self._entries:  # the module has registered it
+            self._self_registered.add(name)
             return self.get(name)
         if isinstance(value, ModuleType):
             raise ValueError(f"{_described(point)} registers no {self.kind} {name!r} when it is imported")
