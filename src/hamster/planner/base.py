@@ -66,7 +66,7 @@ def load_planner(
     Args:
         name_or_path: a bundled name, a folder, a hub id (OWNER/NAME), or http://HOST:PORT/v1#MODEL for anything that
             speaks OpenAI's protocol (without /v1 for HAMSTER_beta's server).
-        device, dtype: of a local model, as in `loading.load_model`.
+        device, dtype: of a local model, as in `load_model.load_model`.
         dialect: of the answers, where it is not what the checkpoint's `hamster.json` or its family say. Behind an
             endpoint it is what the server states, as `hamster serve planner` does, else HAMSTER's own text.
         abstains: whether the model may say that what it is asked for is not in view; by default if it was taught to.
@@ -77,12 +77,12 @@ def load_planner(
         ValueError: there is no such planner, or it cannot answer in that dialect; the message lists what there is.
         PlannerUnavailableError: the endpoint cannot be asked now.
     """
-    from hamster.planner import build  # transformers takes seconds to import
+    from hamster.planner import load  # transformers takes seconds to import
 
     name = str(name_or_path)
     if is_address(name):
-        return build.behind_endpoint(name, dialect, abstains, options)
-    return build.from_checkpoint(located(name), device, dtype, dialect, abstains, options)
+        return load.behind_endpoint(name, dialect, abstains, options)
+    return load.from_checkpoint(located(name), device, dtype, dialect, abstains, options)
 
 
 def is_address(name_or_path: str | Path) -> bool:
