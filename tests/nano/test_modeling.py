@@ -5,6 +5,7 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from hamster.nano import HamsterNanoConfig, HamsterNanoForConditionalGeneration, build_processor, tokens
+from hamster.nano.configuration import LAYOUT
 from hamster.nano.grammar import AnswerGrammar
 from hamster.nano.targets import answer_loss, soft_targets
 
@@ -16,12 +17,12 @@ def processor():
     return build_processor(TEXTS)
 
 
-@pytest.fixture(scope="module")
-def model(processor):
+@pytest.fixture(scope="module", params=[{}, LAYOUT], ids=["old layout", "new layout"])
+def model(processor, request):
     torch.manual_seed(0)
     config = HamsterNanoConfig(
         len(processor.tokenizer), hidden_size=32, num_hidden_layers=3, num_attention_heads=2, intermediate_size=64,
-        image_layers=1, tower_channels=[8, 16, 32], tower_blocks=[1, 1],
+        image_layers=1, tower_channels=[8, 16, 32], tower_blocks=[1, 1], **request.param,
     )  # fmt: skip
     return HamsterNanoForConditionalGeneration(config).eval()
 

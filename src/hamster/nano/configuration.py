@@ -8,6 +8,9 @@ from transformers import PretrainedConfig
 
 from hamster.nano import tokens
 
+LAYOUT = {"query_key_norm": True, "branch_norm": True, "place_code": True}
+"""The decoder's layout for new trainings: attention and states stay in range, places are structured."""
+
 
 class HamsterNanoConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is untyped
     """Configuration of `HamsterNanoForConditionalGeneration`.
@@ -23,6 +26,14 @@ class HamsterNanoConfig(PretrainedConfig):  # type: ignore[misc]  # transformers
         tower_blocks: residual blocks at 32 and 16 pixels per side.
         max_text_tokens: instruction and answer together.
         presence_heads: questions that each word asks the patches to find out whether it is in view; 0 without that.
+        query_key_norm: RMS-normalise queries and keys per head, with learned weights, so that attention's logits cannot
+            grow with the states.
+        branch_norm: RMS-normalise what attention and the MLP add to a state, with learned weights, so that states
+            cannot grow from layer to layer.
+        place_code: say a patch's place by a linear map of its coordinates and a few waves of them, in image tokens and
+            in the pointer's keys, instead of a learned vector for each patch.
+
+    The last three are absent from the configurations of the planners of 0.1; new trainings switch them on (`LAYOUT`).
 
     Raises:
         ValueError: for sizes that are none.
@@ -42,6 +53,9 @@ class HamsterNanoConfig(PretrainedConfig):  # type: ignore[misc]  # transformers
         tower_blocks: tuple[int, int] | list[int] = (1, 3),
         max_text_tokens: int = 160,
         presence_heads: int = 0,
+        query_key_norm: bool = False,
+        branch_norm: bool = False,
+        place_code: bool = False,
         **kwargs: Any,
     ) -> None:
         sizes = (vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, max_text_tokens)
@@ -57,6 +71,9 @@ class HamsterNanoConfig(PretrainedConfig):  # type: ignore[misc]  # transformers
         self.tower_blocks = list(tower_blocks)
         self.max_text_tokens = max_text_tokens
         self.presence_heads = presence_heads
+        self.query_key_norm = query_key_norm
+        self.branch_norm = branch_norm
+        self.place_code = place_code
         self.max_prompt_tokens = tokens.GRID**2 + max_text_tokens - tokens.MAX_ANSWER
         self.image_token_id = tokens.IMAGE
         self.image_size = tokens.PIXELS

@@ -7,6 +7,7 @@ image, each of which sees the image and itself but not its neighbours. Both comp
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -28,8 +29,25 @@ class RMSNorm(nn.Module):
         return F.rms_norm(x, x.shape[-1:], self.weight.to(x.dtype), 1e-5)
 
 
+class HeadNorm(nn.Module):
+    """Root-mean-square norm of each head's queries or keys, with weights of its own."""
+
+    def __init__(self, heads: int, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(heads, 1, size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, H, T, D) to the same."""
+        return F.rms_norm(x, x.shape[-1:], None, 1e-5) * self.weight.to(x.dtype)
+
+
 class Layer(nn.Module):
-    """Pre-norm attention and a squared-ReLU MLP."""
+    """Pre-norm attention and a squared-ReLU MLP.
+
+    With `query_key_norm` queries and keys are normalised per head (Henry et al., 2020, arXiv 2010.04245); with
+    `branch_norm` so is what attention and the MLP add to a state (as in Gemma 2, arXiv 2408.00118). Without them the
+    states of a long training grow without bound, attention saturates, and nothing new is learned.
+    """
 
     def __init__(self, config: HamsterNanoConfig, index: int) -> None:
         super().__init__()
@@ -40,18 +58,33 @@ class Layer(nn.Module):
         self.query, self.key, self.value, self.output = (nn.Linear(width, width, bias=False) for _ in range(4))
         self.up = nn.Linear(width, config.intermediate_size, bias=False)
         self.down = nn.Linear(config.intermediate_size, width, bias=False)
+        normed, bounded = config.query_key_norm, config.branch_norm
+        self.query_norm, self.key_norm = (
+            HeadNorm(self.heads, width // self.heads) if normed else nn.Identity() for _ in range(2)
+        )
+        self.attention_branch_norm, self.mlp_branch_norm = (
+            RMSNorm(width) if bounded else nn.Identity() for _ in range(2)
+        )
 
     def step(self, x: Tensor, allowed: Tensor, cache: Any) -> Tensor:
         """(B, T, D) new tokens to the same; `allowed` (B, 1, T, S) says which of all S keys each may see."""
         h = self.attention_norm(x)
         query, key, value = (self._split(project(h)) for project in (self.query, self.key, self.value))
+        query, key = self.query_norm(query), self.key_norm(key)
         if cache is not None:
             key, value = cache.update(key, value, self.index)
         scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
         scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
         return self._finish(x, self._merge(scores.softmax(-1, dtype=torch.float32).to(value.dtype) @ value))
 
-    def blocks(self, image: Tensor, text: Tensor, future: Tensor, update_image: bool) -> tuple[Tensor, Tensor]:
+    def blocks(
+        self,
+        image: Tensor,
+        text: Tensor,
+        future: Tensor,
+        update_image: bool,
+        note: Callable[[Tensor], None] | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """One layer of training.
 
         Args:
@@ -59,22 +92,28 @@ class Layer(nn.Module):
             text: (B, K, T, D): K instructions with their answers, padded on the right.
             future: (T, T) True where a key lies in its query's future.
             update_image: whether this layer changes the image tokens.
+            note: is given the logits (B, H, K, T, P + T) of the text's attention to image and text, to watch them.
         """
         batch, count, length, width = text.shape
         image_in, text_in = self.attention_norm(image), self.attention_norm(text).flatten(1, 2)
-        image_key, image_value = self._split(self.key(image_in)), self._split(self.value(image_in))
+        image_key, image_value = self.key_norm(self._split(self.key(image_in))), self._split(self.value(image_in))
         scale = 1 / math.sqrt(width // self.heads)
-        query = self._split(self.query(text_in) * scale)
+        query = self.query_norm(self._split(self.query(text_in))) * scale
         own = (batch, self.heads, count, length, width // self.heads)
-        key, value = (self._split(project(text_in)).reshape(own) for project in (self.key, self.value))
+        key, value = self.key_norm(self._split(self.key(text_in))).reshape(own), self._split(self.value(text_in))
+        value = value.reshape(own)
         to_image = (query @ image_key.transpose(-1, -2)).reshape(*own[:-1], -1)
         to_text = (query.reshape(own) @ key.transpose(-1, -2)).masked_fill(future, -1e4)
-        weights = torch.cat([to_image, to_text], -1).softmax(-1)
+        logits = torch.cat([to_image, to_text], -1)
+        if note is not None:
+            note(logits)
+        weights = logits.softmax(-1)
         from_image = weights[..., : image.shape[1]].reshape(batch, self.heads, count * length, -1) @ image_value
         mixed = from_image + (weights[..., image.shape[1] :] @ value).reshape(from_image.shape)
         text = self._finish(text, self._merge(mixed).reshape(text.shape))
         if update_image:
-            weights = (self._split(self.query(image_in) * scale) @ image_key.transpose(-1, -2)).softmax(-1)
+            image_query = self.query_norm(self._split(self.query(image_in))) * scale
+            weights = (image_query @ image_key.transpose(-1, -2)).softmax(-1)
             image = self._finish(image, self._merge(weights @ image_value))
         return image, text
 
@@ -85,6 +124,6 @@ class Layer(nn.Module):
         return x.transpose(1, 2).flatten(2)
 
     def _finish(self, x: Tensor, attended: Tensor) -> Tensor:
-        x = x + self.output(attended)
-        change: Tensor = self.down(F.relu(self.up(self.mlp_norm(x))).square())
+        x = x + self.attention_branch_norm(self.output(attended))
+        change: Tensor = self.mlp_branch_norm(self.down(F.relu(self.up(self.mlp_norm(x))).square()))
         return x + change

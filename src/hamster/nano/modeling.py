@@ -22,6 +22,7 @@ from hamster.nano.configuration import HamsterNanoConfig
 from hamster.nano.decoder import Layer
 from hamster.nano.pointers import Answer, Words
 from hamster.nano.presence import Presence, answered
+from hamster.nano.ranges import LayerRange, layer_range
 from hamster.nano.targets import answer_loss
 from hamster.nano.tower import Tower
 
@@ -45,7 +46,8 @@ class Reading:
 
     Attributes:
         logits: (B, K, T, 324) over `tokens.ANSWER`.
-        pointers: (B, K, T, 256) what the last layer's states point at; early_pointers: those of the layer before.
+        pointers: (B, K, T, 256) what the last layer's states point at; early_pointers: those of the layer before;
+            landmark_pointers: those of two layers before, if there are so many.
         early_states: (B, K, T, D) normed states before the last layer, which is what later tokens can read.
         features: (B, 256, C) of the patches.
     """
@@ -53,6 +55,7 @@ class Reading:
     logits: Tensor
     pointers: Tensor
     early_pointers: Tensor
+    landmark_pointers: Tensor
     early_states: Tensor
     features: Tensor
 
@@ -176,41 +179,55 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
             pixel_values: (B, 3, 192, 192) in [-1, 1].
             ids: (B, K, T) instruction and answer, padded on the right.
         """
-        features, image, early = self._early(pixel_values, ids)
-        last = len(self.layers) - 1
-        future = _future(ids.shape[2], ids.device)
-        _, text = cast(Layer, self.layers[last]).blocks(image, early, future, last < self.config.image_layers)
+        features, image, text = self.embed_blocks(pixel_values, ids)
+        future, states = _future(ids.shape[2], ids.device), [text]
+        for i, layer in enumerate(self.layers):
+            image, text = cast(Layer, layer).blocks(image, text, future, i < self.config.image_layers)
+            states.append(text)
         said, pointers = self.answer(text.flatten(1, 2), features)
-        early = self.answer.norm(early.flatten(1, 2))
-        early_pointers = self.answer.point(early, features).float()
-        said, pointers, early_pointers, early = (
-            x.reshape(*ids.shape, -1) for x in (said, pointers, early_pointers, early)
+        early, before = (self.answer.norm(states[max(0, len(states) - n)].flatten(1, 2)) for n in (2, 3))
+        early_pointers, landmark_pointers = (self.answer.point(x, features).float() for x in (early, before))
+        said, pointers, early_pointers, landmark_pointers, early = (
+            x.reshape(*ids.shape, -1) for x in (said, pointers, early_pointers, landmark_pointers, early)
         )
         if self.presence is not None:
             absent = self.presence(early, ids >= tokens.BYTES, features)
             said = answered(said, ids == tokens.ANS, absent[..., None])
-        return Reading(said, pointers, early_pointers, early, features)
+        return Reading(said, pointers, early_pointers, landmark_pointers, early, features)
 
     def read_presence(self, pixel_values: Tensor, ids: Tensor) -> Tensor:
         """The log-odds (B, K) that something is absent, as in `read_blocks`; all but `presence` stays as it is."""
         if self.presence is None:
             raise ValueError("this planner was built without presence heads")
         with torch.no_grad():
-            features, _, early = self._early(pixel_values, ids)
+            features, image, early = self.embed_blocks(pixel_values, ids)
+            future = _future(ids.shape[2], ids.device)
+            for i, layer in enumerate(self.layers[:-1]):
+                image, early = cast(Layer, layer).blocks(image, early, future, i < self.config.image_layers)
             early = self.answer.norm(early)
         log_odds: Tensor = self.presence(early, ids >= tokens.BYTES, features)
         return log_odds
 
-    def _early(self, pixel_values: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Features of the patches, image tokens and text (B, K, T, D) before the last layer."""
+    def ranges(self, pixel_values: Tensor, ids: Tensor) -> list[LayerRange]:
+        """How far each layer's text states and attention are from running away; the arguments of `read_blocks`."""
+        with torch.no_grad():
+            _, image, text = self.embed_blocks(pixel_values, ids)
+            future, found = _future(ids.shape[2], ids.device), list[LayerRange]()
+            for i, layer in enumerate(self.layers):
+                attention: list[Tensor] = []
+                image, text = cast(Layer, layer).blocks(
+                    image, text, future, i < self.config.image_layers, attention.append
+                )
+                found.append(layer_range(text, attention[0], ids != tokens.PAD))
+        return found
+
+    def embed_blocks(self, pixel_values: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features of the patches, image tokens and text (B, K, T, D) before the first layer."""
         features = self.tower(pixel_values)
         image = self.words.image(features)
         batch, count, length = ids.shape
         positions = torch.arange(length, device=ids.device).repeat(count)
         text = self.words.text(ids.flatten(1), positions, features).reshape(batch, count, length, -1)
-        future = _future(length, ids.device)
-        for i, layer in enumerate(self.layers[:-1]):
-            image, text = cast(Layer, layer).blocks(image, text, future, i < self.config.image_layers)
         return features, image, text
 
     def _update_model_kwargs_for_generation(

@@ -67,6 +67,13 @@ def test_a_finished_training_only_reports(data, trained):
     assert (trained / "train.jsonl").read_bytes() == before
 
 
+def test_ranges_of_states_and_attention_are_logged(trained):
+    lines = [json.loads(line) for line in (trained / "ranges.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [0, 5]
+    for layer in (1, 2):
+        assert all(0 < line[f"layer{layer}/norm"] < 100 and line[f"layer{layer}/sharp"] < 0.5 for line in lines)
+
+
 def test_metrics_go_to_tensorboard_and_the_model_can_plan(trained):
     assert list((trained / "tensorboard").glob("events.*")) and unusual(trained) == []
     plan = load_planner(trained / "model").plan(np.asarray(Image.new("RGB", (50, 40), "grey")), "touch the red ball")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from hamster.nano.configuration import LAYOUT
 from hamster.planner.nano_training.augment import Augmentation
 
 PRESENCE = {"presence_heads": 16}
@@ -18,9 +19,12 @@ class TrainConfig:
         steps: optimiser steps, or None to train for `seconds`.
         seconds: of training, summed over all resumptions; the learning rate follows whichever budget is set.
         batch: images a step, of all processes together. each: instructions behind each image.
-        muon_lr: of the decoder's matrices and the tower's kernels. adamw_lr: of everything else. weight_decay: of both.
+        muon_lr: of the decoder's matrices and the tower's kernels. adamw_lr: of everything else. weight_decay: of both
+            but for vectors. With Muon, whose steps all have the same size, weights settle after about
+            1 / (rate * decay) steps: at 0.01 that is 5,000 steps, too late to bound a training of 7,000.
         warmup: share of the budget in which the rates rise. decay: share in which they fall to zero.
-        save_every_s: seconds between checkpoints. log_every: steps between metrics.
+        save_every_s: seconds between checkpoints. log_every: steps between metrics. watch_every: steps between looks at
+            how far states and attention are from running away.
         evaluate_every: steps between evaluations on `evaluate_on` instructions of held-out images (the last
             `held_out` share of each set, at most 500).
         model: changes to `HamsterNanoConfig`, also of a planner to fine-tune, where they only add to it.
@@ -40,6 +44,7 @@ class TrainConfig:
     decay: float = 0.45
     save_every_s: float = 120.0
     log_every: int = 20
+    watch_every: int = 100
     evaluate_every: int = 500
     evaluate_on: int = 192
     held_out: float = 0.05
@@ -50,7 +55,9 @@ class TrainConfig:
 
 
 PRESETS = {
-    "nano": TrainConfig(steps=7000, evaluate_every=1000, evaluate_on=256),
+    "nano": TrainConfig(
+        steps=7000, evaluate_every=1000, evaluate_on=256, weight_decay=0.05, model={**PRESENCE, **LAYOUT}
+    ),
     "finetune": TrainConfig(
         steps=600, evaluate_every=200, evaluate_on=256, muon_lr=0.004, adamw_lr=3e-4, warmup=0.05, decay=0.7
     ),
@@ -59,8 +66,8 @@ PRESETS = {
         weight_decay=0.01, presence_only=True,
     ),
     "debug": TrainConfig(
-        steps=20, batch=4, each=4, log_every=5, evaluate_every=10, evaluate_on=8,
+        steps=20, batch=4, each=4, log_every=5, watch_every=5, evaluate_every=10, evaluate_on=8, weight_decay=0.05,
         model={"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64,
-               "tower_channels": [8, 16, 32], "tower_blocks": [0, 1], **PRESENCE},
+               "tower_channels": [8, 16, 32], "tower_blocks": [0, 1], **PRESENCE, **LAYOUT},
     ),
 }  # fmt: skip

@@ -84,7 +84,7 @@ def train_planner(
 
 def _identity(config: TrainConfig, parts: Sequence[Part], start: Path | None) -> dict[str, Any]:
     """What must be the same for a training to go on; how often it saves and measures is free."""
-    free = ("save_every_s", "log_every", "evaluate_every", "evaluate_on")
+    free = ("save_every_s", "log_every", "watch_every", "evaluate_every", "evaluate_on")
     kept = {name: value for name, value in asdict(config).items() if name not in free}
     data = {f"data {part.folder}": f"{content_digest(part.folder)} x {part.weight:g}" for part in parts}
     return {"start": None if start is None else checkpoint_digest(start), **data, **flat("config", kept)}
@@ -169,11 +169,15 @@ class _Run:
             found = self.losses(batch)
         total = sum((WEIGHTS[name] * value for name, value in found.items()), torch.zeros((), device=self.device))
         self.accelerator.backward(total)
-        self.accelerator.clip_grad_norm_(self.optimisers["adamw"].param_groups[0]["params"], 1.0)
+        groups = self.optimisers["adamw"].param_groups
+        self.accelerator.clip_grad_norm_([weight for group in groups for weight in group["params"]], 1.0)
         for name, optimiser in self.optimisers.items():
-            optimiser.param_groups[0]["lr"] = rate * (config.muon_lr if name == "muon" else config.adamw_lr)
+            for group in optimiser.param_groups:
+                group["lr"] = rate * (config.muon_lr if name == "muon" else config.adamw_lr)
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
+        if self.leads and self.step % config.watch_every == 0:
+            self._log(self._ranges(batch), "ranges")
         values = {name: float(value.detach()) for name, value in found.items()}
         if bad := [name for name, value in values.items() if not math.isfinite(value)]:
             raise ValueError(
@@ -181,6 +185,12 @@ class _Run:
                 "is from before; give lower learning rates in the configuration, and another --out"
             )
         return values
+
+    def _ranges(self, batch: Batch) -> dict[str, float]:
+        """Norms of the text's states and how sharp attention is, layer by layer, on a few images of a batch."""
+        with self.accelerator.autocast():
+            layers = self.model.ranges(batch.pixel_values[:4], batch.ids[:4])
+        return {f"layer{i}/{name}": value for i, each in enumerate(layers, 1) for name, value in asdict(each).items()}
 
     def evaluate(self) -> None:
         if not self.leads:
