@@ -48,8 +48,9 @@ class Small:
         poses[:, :3, 3] = np.linspace([0.4, -0.1, 0.1], [0.45, 0.1, 0.1], 3)
         rgb = np.full((16, 16, 3), i % 256, np.uint8)
         rgb[-1] = (i + 128) % 256  # an image of one colour has no path
-        view = View(rgb, np.ones((16, 16), np.float32), CAMERA)
-        observations = [Observation({"front": view}, pose, 1.0, t / 10) for t, pose in enumerate(poses)]
+        images = [np.roll(rgb, t, 0) for t in range(3)]  # a camera that freezes has none either
+        views = [View(rgb, np.ones((16, 16), np.float32), CAMERA) for rgb in images]
+        observations = [Observation({"front": views[t]}, pose, 1.0, t / 10) for t, pose in enumerate(poses)]
         return Episode([f"go to {i}"], observations, Provenance("test:", f"episode {i}"), poses, np.ones(3))
 
 

@@ -18,6 +18,7 @@ WORLD_FROM_CAMERA = look_at([1.3, 0.1, 0.8], [0.4, 0, 0.1])
 CAMERA = Camera(LENS, WORLD_FROM_CAMERA, 64, 48)
 TIPS = np.linspace([0.3, -0.25, 0.1], [0.5, 0.25, 0.3], STEPS)
 GROUND = np.repeat(np.tile(np.arange(64, dtype=np.uint8) * 3, (48, 1))[..., None], 3, 2)
+FILM = [np.where((np.arange(64) // 3 == t)[None, :, None], np.uint8(255), GROUND) for t in range(STEPS)]
 
 
 def placed(world_from_camera):
@@ -30,7 +31,7 @@ def moved(scale=1.0):
     return out
 
 
-def episode(cameras=CAMERA, images=GROUND, tips=TIPS, gripper=None):
+def episode(cameras=CAMERA, images=FILM, tips=TIPS, gripper=None):
     cameras = [cameras] * STEPS if isinstance(cameras, Camera) else cameras
     images = [images] * STEPS if isinstance(images, np.ndarray) else images
     poses = np.stack([pose(tip) for tip in tips])
@@ -116,12 +117,51 @@ def test_a_small_thing_on_a_black_ground_is_a_picture():
 
 
 def test_single_frames_of_one_colour_are_left_out_and_counted():
-    images = [np.full_like(GROUND, 128) if t in (3, 4, 19) else GROUND for t in range(STEPS)]
+    images = [np.full_like(GROUND, 128) if t in (3, 4, 19) else FILM[t] for t in range(STEPS)]
     labelled = label_item(episode(images=images), Options())
     assert labelled.left_out == {"of_one_colour": 3} and len(labelled.labels) == 17
     whole = label_item(episode(), Options())
     assert np.allclose(labelled.labels[0].path.uv[-1], whole.labels[0].path.uv[-1])  # the path goes on to the end
     assert labelled.labels[3].path == whole.labels[5].path
+
+
+def noisy(images):
+    rng = np.random.default_rng(0)
+    return [np.clip(rgb + rng.integers(-2, 3, rgb.shape), 0, 255).astype(np.uint8) for rgb in images]
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+@pytest.mark.parametrize("images", [[GROUND] * STEPS, noisy([GROUND] * STEPS)], ids=["same", "a codec's noise"])
+def test_a_frozen_camera_gives_no_label(images, calibrated):
+    abstained = label_item(episode([CAMERA if calibrated else None] * STEPS, images), Options())
+    assert isinstance(abstained, Abstained) and abstained.file == "e.file"
+    assert abstained.reason == "camera front: the image does not change while the tool moves"
+
+
+@pytest.mark.parametrize(("first", "gone"), [(0, range(10)), (6, range(7, 16))])
+def test_frames_of_a_camera_that_freezes_for_a_while_are_left_out_and_counted(first, gone):
+    images = [FILM[first] if first <= t < first + 10 else FILM[t] for t in range(STEPS)]
+    labelled, whole = label_item(episode(images=images), Options()), label_item(episode(), Options())
+    assert labelled.left_out == {"frozen": len(gone)}
+    kept = [t for t in range(STEPS) if t not in gone]
+    assert [label.path for label in labelled.labels] == [whole.labels[t].path for t in kept]
+
+
+def test_a_picture_that_comes_twice_or_in_which_the_tool_rests_is_no_frozen_camera():
+    twice = [FILM[t // 2 * 2] for t in range(STEPS)]  # 10 images a second of a robot at 20 steps a second
+    tips = np.concatenate([np.repeat(TIPS[:1], 10, 0), TIPS[::2]])
+    waits = [FILM[0]] * 10 + FILM[10:]
+    slowly = TIPS[0] + (TIPS - TIPS[0]) / 10
+    for one in (episode(images=twice), episode(images=waits, tips=tips), episode(images=[GROUND] * STEPS, tips=slowly)):
+        assert len(label_item(one, Options()).labels) == STEPS
+
+
+def test_a_camera_that_is_not_frozen_comes_first():
+    frames = [
+        replace(o, views={"front": View(GROUND, None, CAMERA), "side": View(FILM[t], None, CAMERA)})
+        for t, o in enumerate(episode().observations)
+    ]
+    assert label_item(replace(episode(), observations=frames), Options()).camera == "side"
 
 
 def test_frames_without_an_image_or_a_calibration_are_left_out_and_counted():
@@ -151,7 +191,7 @@ def test_a_gripper_that_nobody_can_read_gives_paths_without_events(tmp_path):
 
 
 def test_images_of_several_sizes_are_one_line_that_names_the_camera():
-    images = [GROUND] * (STEPS - 1) + [np.kron(GROUND, np.ones((2, 2, 1), np.uint8))]
+    images = [*FILM[:-1], np.kron(FILM[-1], np.ones((2, 2, 1), np.uint8))]
     labelled = label_item(episode([CAMERA] * (STEPS - 1) + [CAMERA.resized(128, 96)], images), Options())
     with pytest.raises(ValueError, match="camera front: an image has 128 x 96, the first 64 x 48; one size is needed"):
         pack(labelled, "ep-0")

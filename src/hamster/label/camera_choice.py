@@ -1,7 +1,8 @@
 """Which of several cameras the paths are drawn for, where nobody has chosen one.
 
 Calibrated before uncalibrated, one that stands in the scene before one on the hand, and then the one in which the tool
-is in view for longest; among equals the first that the source lists. A camera without a picture is never chosen.
+is in view for longest; among equals the first that the source lists. A camera without a picture, or whose picture stays
+the same while the tool moves, is only taken where there is no other.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from hamster.data import Episode, View
 from hamster.data.lazy import without_image
 from hamster.geometry import Camera, inverse
+from hamster.label.frozen import is_frozen
 from hamster.label.nothing_shown import colour_name, in_view, is_one_colour
 
 Array = NDArray[np.float64]
@@ -40,12 +42,14 @@ class Choice:
         projects: whether it is calibrated, and the tool's poses are known.
         note: which it is and of which, "" where it is the first, or the only one, or was asked for.
         colour: of all its images, if they are of one colour each: it shows nothing; else "".
+        is_frozen: its image does not change while the tool moves.
     """
 
     name: str
     projects: bool
     note: str = ""
     colour: str = ""
+    is_frozen: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +133,7 @@ def _candidates(episode: Episode) -> list[_Candidate]:
 def _choice(candidate: _Candidate, episode: Episode, note: str = "") -> Choice:
     projects = episode.tool_poses_world is not None and bool(candidate.cameras)
     colour = "" if candidate.has_picture else colour_name(candidate.seen[0][1].rgb)
-    return Choice(candidate.name, projects, note, colour)
+    return Choice(candidate.name, projects, note, colour, _is_frozen(candidate, episode))
 
 
 def _rank(candidate: _Candidate, episode: Episode, place: int, longest: Mapping[str, float]) -> tuple[object, ...]:
@@ -138,11 +142,21 @@ def _rank(candidate: _Candidate, episode: Episode, place: int, longest: Mapping[
     in_view_as_long = longest[candidate.name] >= best - ABOUT_AS_LONG
     return (
         not candidate.has_picture,
+        _is_frozen(candidate, episode),
         not candidate.cameras,
         _is_on_hand(candidate, episode),
         0.0 if in_view_as_long else best - longest[candidate.name],
         place,
     )
+
+
+def _is_frozen(candidate: _Candidate, episode: Episode) -> bool:
+    poses = episode.tool_poses_world
+    if poses is None or len(candidate.seen) < 2:
+        return False
+    tools_m = poses[[frame for frame, _ in candidate.seen], :3, 3]
+    views = [view for _, view in candidate.seen]
+    return is_frozen([view.rgb for view in views], tools_m, [view.camera for view in views])
 
 
 def _share_in_view(candidate: _Candidate, episode: Episode) -> float:

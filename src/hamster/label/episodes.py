@@ -27,6 +27,7 @@ from hamster.data.video_writer import VideoWriter
 from hamster.geometry import Camera
 from hamster.label.annotated import provenance_json
 from hamster.label.camera_choice import Choice, choose_camera
+from hamster.label.frozen import FROZEN, frozen_frames, tips_in_view
 from hamster.label.gripper import commanded_events, gripper_events, is_open, with_start
 from hamster.label.keyposes import find_keyposes
 from hamster.label.method import Abstained, How
@@ -45,6 +46,7 @@ _SILENT = Label(Path2D(np.full((1, 2), 0.5), np.zeros(1, np.int8)), np.zeros(1, 
 REASONS = {
     "without_image": "without an image",
     "of_one_colour": "with an image of one colour",
+    "frozen": "whose image stays the same while the tool moves",
     "not_calibrated": "without a calibration",
     "without_words": "without words",
     "not_yet_in_view": "before the tool has come into view",
@@ -162,6 +164,7 @@ def label_episode(episode: Episode, camera: str | Choice | None, epsilon: float)
     without = {
         "without_image": [t for t in range(total) if views[t] is None],
         "of_one_colour": [] if is_absent(episode) else [t for t, view in enumerate(views) if _is_blank(view)],
+        "frozen": [] if is_absent(episode) else _frozen(views, poses),
         "not_calibrated": [t for t in range(total) if views[t] is not None and lenses[t] is None],
     }
     gone = {t for frames in without.values() for t in frames}
@@ -323,9 +326,17 @@ def _is_blank(view: View | None) -> bool:
     return view is not None and is_one_colour(view.rgb)
 
 
+def _frozen(views: Sequence[View | None], tool_poses_world: NDArray[np.float64]) -> list[int]:
+    pictures = [None if view is None or _is_blank(view) else view.rgb for view in views]
+    lenses = [None if view is None else view.camera for view in views]
+    return frozen_frames(pictures, *tips_in_view(tool_poses_world[:, :3, 3], lenses))
+
+
 def _why_no_frame(name: str, total: int, without: Mapping[str, Collection[int]], views: Sequence[View | None]) -> str:
     if len(without["of_one_colour"]) == total:
         return f"camera {name}: all images are of one colour, {colour_name(next(v.rgb for v in views if v))}"
+    if len(without["frozen"]) == total:
+        return f"camera {name}: {FROZEN}"
     reasons = ", ".join(f"{len(frames)} {REASONS[reason]}" for reason, frames in without.items() if frames)
     return f"camera {name}: none of {total} frames can be labelled: {reasons}"
 

@@ -11,6 +11,7 @@ from hamster.data.lazy import chosen_frames, without_image
 from hamster.extras import NotInstalledError, extra
 from hamster.label.camera_choice import choose_camera
 from hamster.label.episodes import LabelledEpisode, at_hand, is_absent, label_episode, notes_of
+from hamster.label.frozen import FROZEN
 from hamster.label.method import Abstained, How
 from hamster.label.nothing_shown import colour_name, is_one_colour
 from hamster.path.simplify import EPSILON
@@ -165,6 +166,8 @@ def _label_episode(episode: Episode, options: Options) -> LabelledEpisode | Abst
         return Abstained(name, "its videos were left out of the dataset, and no camera is calibrated")
     if choice.colour:
         return Abstained(name, f"camera {choice.name}: all images are of one colour, {choice.colour}")
+    if choice.is_frozen:
+        return Abstained(name, f"camera {choice.name}: {FROZEN}")
     from hamster.label.video import label_video  # who labels no video needs no tracker
 
     lacking = without_image(episode.observations, choice.name)
