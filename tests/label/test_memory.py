@@ -73,7 +73,7 @@ def run(what, n, folder):
 
 def apart(what, n, folder):
     """The same in a process of its own."""
-    code = f"from tests.label.test_memory import *; print(run({what!r}, {n}, File({str(folder)!r})))"
+    code = f"from tests.label.test_memory import *; print(run({what!r}, {n}, Path({str(folder)!r})))"
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     return float(subprocess.run([sys.executable, "-c", code], env=env, check=True, stdout=subprocess.PIPE).stdout)
 
