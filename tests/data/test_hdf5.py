@@ -111,7 +111,7 @@ def few_images(demo):
 
 
 def nan(demo):
-    demo["obs/ee_pos"][3] = np.nan
+    demo["obs/ee_pos"][:] = np.nan
 
 
 def elsewhere(demo):
@@ -197,7 +197,7 @@ def bomb(demo):
         (drop_images, "low-dimensional data only"),
         (short, "5 positions and 8 rotations"),
         (few_images, r"\[5, 8\] steps"),
-        (nan, "not finite"),
+        (nan, "no finite numbers"),
         (elsewhere, "'agentview_rgb' in .* links to another file; only"),
         (elsewhere_through_a_link, "'agentview_rgb' in .* links to another file through 'door' in /; only"),
         (elsewhere_through_many_links, "'ee_pos' in .* links to another file through 'door' in /data/demo_1/obs"),

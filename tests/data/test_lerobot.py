@@ -206,7 +206,8 @@ def nan_pose(folder):
     file = folder / "data" / "chunk-000" / "episode_000001.parquet"
     table = pq.read_table(file)
     values = table["observation.state"].to_pylist()
-    values[3][1] = float("nan")
+    for row in values:
+        row[1] = float("nan")
     at = table.column_names.index("observation.state")
     pq.write_table(table.set_column(at, "observation.state", pa.array(values)), file)
 
@@ -225,7 +226,7 @@ def shorter_video(folder):
         (lambda f: cut(f / "data/chunk-000/episode_000001.parquet"), r"episode_000001\.parquet is damaged or cut off"),
         (lambda f: (f / "data/chunk-000/episode_000001.parquet").unlink(), r"episode_000001\.parquet is missing"),
         (no_frames, "0 frames"),
-        (nan_pose, "'observation.state' is not finite at frame 3"),
+        (nan_pose, "'observation.state' is not finite in any frame"),
         (lambda f: cut(f / "videos/chunk-000" / FRONT / "episode_000001.mp4"), r"episode_000001\.mp4 .*cut off"),
         (lambda f: (f / "videos/chunk-000" / FRONT / "episode_000001.mp4").unlink(), r"episode_000001\.mp4 .*missing"),
         (lambda f: (f / "meta/tasks.jsonl").write_text('{"task_index": 0, "task": "a"}\n'), "task 1 is not among"),

@@ -92,7 +92,8 @@ class Episode:
         observations: a sequence that may decode an image when it is indexed. A camera that has no image of a frame is
             not among that frame's views.
         tool_poses_world: (T, 4, 4) and `gripper` (T,): the robot's states of all steps at once, cheap to read, so that
-            labels never decode an image. None where the robot was not recorded.
+            labels never decode an image. None where the robot was not recorded; NaN, all of a pose, at steps of which
+            the recording lacks them.
         actions: (T, 8) commanded tool position, quaternion (w, x, y, z) and gripper opening, or None.
         keyposes: the few tool poses that the motion goes through, where the source knows them, or None.
         parts: what is done in some of the frames, in order; several with the same frames are phrasings of one thing.

@@ -193,13 +193,15 @@ def _misc(step: Any) -> dict[str, Any]:
     return misc
 
 
-def _array(holder: Any, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """A numeric field of an observation or of its `misc`."""
+def _array(holder: Any, name: str, shape: tuple[int, ...], may_be_unknown: bool = False) -> NDArray[np.float64]:
+    """A numeric field of an observation or of its `misc`; NaN where a number is not finite, if that may be."""
     value = holder.get(name) if isinstance(holder, dict) else getattr(holder, name, None)
     try:
         array = np.asarray(value, np.float64)
     except (TypeError, ValueError, AttributeError):
-        array = np.full(shape, np.nan)
+        array = np.full((0, 0), np.nan)
+    if may_be_unknown and value is not None and array.shape == shape:
+        return np.where(np.isfinite(array), array, np.nan)
     if value is None or array.shape != shape or not np.isfinite(array).all():
         raise ValueError(f"low_dim_obs.pkl: {name} is missing or not finite numbers of shape {shape}")
     return array
@@ -210,7 +212,7 @@ def _tool_pose(xyz_xyzw: NDArray[np.float64]) -> NDArray[np.float64]:
     out = np.eye(4)
     out[:3, 3] = xyz_xyzw[:3]
     out[:3, :3] = matrix_from_quaternion([w, x, y, z])
-    return out
+    return out if np.isfinite(out).all() else np.full((4, 4), np.nan)
 
 
 def _robot(steps: list[Any]) -> tuple[str, NDArray[np.float64], NDArray[np.float64]]:
@@ -218,13 +220,13 @@ def _robot(steps: list[Any]) -> tuple[str, NDArray[np.float64], NDArray[np.float
     if not hasattr(steps[0], "right"):
         return "", *_arm(steps)
     arms = {name: _arm([getattr(step, name, None) for step in steps]) for name in ("right", "left")}
-    name = max(arms, key=lambda arm: np.linalg.norm(np.diff(arms[arm][0][:, :3, 3], axis=0), axis=1).sum())
+    name = max(arms, key=lambda arm: np.nansum(np.linalg.norm(np.diff(arms[arm][0][:, :3, 3], axis=0), axis=1)))
     return name, *arms[name]
 
 
 def _arm(steps: list[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    poses = np.stack([_tool_pose(_array(step, "gripper_pose", (7,))) for step in steps])
-    return poses, np.array([float(_array(step, "gripper_open", ())) for step in steps])
+    poses = np.stack([_tool_pose(_array(step, "gripper_pose", (7,), may_be_unknown=True)) for step in steps])
+    return poses, np.array([float(_array(step, "gripper_open", (), may_be_unknown=True)) for step in steps])
 
 
 def _cameras(folder: Path, steps: list[Any]) -> dict[str, str]:

@@ -62,14 +62,16 @@ class GripperScale:
     def opening(self, signal: ArrayLike) -> Array | None:
         """Convert a signal (T,) to openings (T,), 0 closed to 1 open; None if it is in another scale.
 
-        So it is if it leaves this one, or opens and closes within a small part of it: shares are no percent.
+        So it is if it leaves this one, or opens and closes within a small part of it: shares are no percent. What is
+        not finite in the signal is not known, so NaN; None if that is all of it.
         """
         share = (np.asarray(signal, np.float64) - self.closed) / (self.open - self.closed)
-        if not ((share >= -TOLERANCE) & (share <= 1 + TOLERANCE)).all():
+        known = share[np.isfinite(share)]
+        if not len(known) or not ((known >= -TOLERANCE) & (known <= 1 + TOLERANCE)).all():
             return None
-        if _moves_within_little(share) or _moves_within_little(1 - share):
+        if _moves_within_little(known) or _moves_within_little(1 - known):
             return None
-        return np.asarray(share.clip(0, 1))
+        return np.where(np.isfinite(share), share.clip(0, 1), np.nan)
 
 
 def _moves_within_little(share: Array) -> bool:

@@ -47,6 +47,8 @@ REASONS = {
     "without_image": "without an image",
     "of_one_colour": "with an image of one colour",
     "frozen": "whose image stays the same while the tool moves",
+    "without_pose": "without a pose of the tool",
+    "across_unknown_poses": "whose path leads through poses that are not known",
     "not_calibrated": "without a calibration",
     "without_words": "without words",
     "not_yet_in_view": "before the tool has come into view",

@@ -68,7 +68,10 @@ def sample(episode: Episode) -> dict[str, Sample | None]:
     if episode.tool_poses_world is None:
         return dict.fromkeys(episode.observations[0].views)
     tips = episode.tool_poses_world[:, :3, 3]
-    frames = _frames(tips)
+    known = np.flatnonzero(np.isfinite(tips).all(1))
+    if not len(known):
+        raise ValueError("the tool's pose is not known in any frame")
+    frames = known[_frames(tips[known])]
     seen = [episode.observations[i].views for i in frames.tolist()]
     found: dict[str, Sample | None] = {}
     for name in dict.fromkeys(name for views in seen for name in views):

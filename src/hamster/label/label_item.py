@@ -14,6 +14,7 @@ from hamster.label.episodes import LabelledEpisode, at_hand, is_absent, label_ep
 from hamster.label.frozen import FROZEN
 from hamster.label.method import Abstained, How
 from hamster.label.nothing_shown import colour_name, is_one_colour
+from hamster.label.unknown_states import known_states
 from hamster.path.simplify import EPSILON
 
 TRACKED = "tracked although the tool's poses are recorded, since no calibration is known"
@@ -156,11 +157,14 @@ def label_item(item: Item, options: Options) -> Labelled | Abstained | Unreadabl
 def _label_episode(episode: Episode, options: Options) -> LabelledEpisode | Abstained:
     """Projects where the tool's poses and the camera are known, else follows the tip, and says so."""
     recorded = episode.tool_poses_world is not None
+    unknown: Mapping[str, int] = {}
     if recorded:
+        episode, unknown = known_states(episode)
         episode = replace(episode, observations=at_hand(episode.observations))
     choice = choose_camera(episode, options.camera)
     if choice.projects:
-        return label_episode(episode, choice, options.epsilon)
+        projected = label_episode(episode, choice, options.epsilon)
+        return _with_left_out(projected, unknown) if isinstance(projected, LabelledEpisode) else projected
     name = episode.provenance.file or episode.provenance.source
     if is_absent(episode):
         return Abstained(name, "its videos were left out of the dataset, and no camera is calibrated")
@@ -177,7 +181,11 @@ def _label_episode(episode: Episode, options: Options) -> LabelledEpisode | Abst
         return labelled
     notes = (*notes_of(episode, choice), *([f"{TRACKED}: camera {choice.name}"] if recorded else []))
     left_out = {"without_image": len(lacking)} if lacking else {}
-    return replace(labelled, how=replace(labelled.how, notes=notes), left_out={**left_out, **labelled.left_out})
+    return _with_left_out(replace(labelled, how=replace(labelled.how, notes=notes)), {**unknown, **left_out})
+
+
+def _with_left_out(labelled: LabelledEpisode, counts: Mapping[str, int]) -> LabelledEpisode:
+    return replace(labelled, left_out={**counts, **labelled.left_out}) if counts else labelled
 
 
 def _words(item: Episode | AnnotatedImage) -> Sequence[str]:

@@ -134,6 +134,7 @@ def _hand(seen: Any) -> Array | None:
         raise ValueError("the end effector's rotation is a quaternion of length 0")
     out = np.tile(np.eye(4), (len(place), 1, 1))
     out[:, :3, 3], out[:, :3, :3] = place, matrix_from_quaternion(wxyz)
+    out[~np.isfinite(out).all((1, 2))] = np.nan
     return out
 
 

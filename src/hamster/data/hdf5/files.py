@@ -57,7 +57,7 @@ def dataset(parent: Any, name: str) -> Any:
 
 
 def numbers(parent: Any, name: str, columns: int | None = None) -> NDArray[np.float64] | None:
-    """An array (T, columns) of finite numbers, None if it is missing.
+    """Return an array (T, columns), NaN where a number is not finite; None if it is missing.
 
     Raises:
         ValueError: if it has another shape, is too large, or holds anything else.
@@ -70,9 +70,9 @@ def numbers(parent: Any, name: str, columns: int | None = None) -> NDArray[np.fl
     if found.size * 8 > MAX_BYTES:
         raise ValueError(f"{found.name} is larger than {MAX_BYTES >> 20} MiB")
     values = np.asarray(found[()], np.float64)
-    if not np.isfinite(values).all():
-        raise ValueError(f"{found.name} holds numbers that are not finite")
-    return values
+    if not np.isfinite(values).any():
+        raise ValueError(f"{found.name} holds no finite numbers")
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 def text(holder: Any, name: str) -> str:

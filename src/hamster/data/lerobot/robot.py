@@ -58,7 +58,7 @@ class Signal:
     count: int | None = None  # of numbers a row; None for any but none
 
     def read(self, columns: Mapping[str, Array]) -> Array:
-        """ValueError if a value is missing or not finite."""
+        """Return what is meant, NaN in the rows in which a number is not finite; ValueError if a value is missing."""
         if self.column not in columns:
             raise ValueError(f"there is no column {self.column!r}; name the robot's columns in {FILE}")
         row = columns[self.column].shape[1]
@@ -68,10 +68,15 @@ class Signal:
                 f"column {self.column!r} has {row} numbers in a row, of which {taken} are meant, not {needed}"
             )
         values = columns[self.column][:, self.take]
-        broken = np.flatnonzero(~np.isfinite(values).all(1))
-        if len(broken):
-            raise ValueError(f"column {self.column!r} is not finite at frame {broken[0]}")
-        return self.meaning(values)
+        known = np.isfinite(values).all(1)
+        if known.all():
+            return self.meaning(values)
+        if not known.any():
+            raise ValueError(f"column {self.column!r} is not finite in any frame")
+        first = values[np.flatnonzero(known)[0]]  # stands in for what is not known, so that no rotation is of length 0
+        meant = self.meaning(np.where(known[:, None], values, first))
+        meant[~known] = np.nan
+        return meant
 
 
 @dataclass(frozen=True)
@@ -91,10 +96,10 @@ class GripperSignal:
     scale: GripperScale | None = None
 
     def read(self, columns: Mapping[str, Array]) -> Array | None:
-        """Return openings (T,), 0 closed to 1 open; None where the scale is not known, or the signal leaves it.
+        """Return openings (T,), 0 closed to 1 open, NaN where not known; None without a scale, or outside of it.
 
         Raises:
-            ValueError: if a value is missing or not finite.
+            ValueError: if the column is missing, or not finite in any frame.
         """
         signal = Signal(self.column, self.take, self._combined).read(columns)
         return None if self.scale is None else self.scale.opening(signal)
@@ -144,6 +149,7 @@ class Robot:
         out[:, :3, 3] = tips
         if self.rotation is not None:
             out[:, :3, :3] = self.rotation.read(columns)
+        out[~np.isfinite(out).all((1, 2))] = np.nan
         return np.asarray(out @ self.recorded_from_tool)
 
     def opening(self, columns: Mapping[str, Array]) -> Array | None:

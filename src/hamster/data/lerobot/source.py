@@ -144,7 +144,7 @@ def _episode(dataset: Catalogue, entry: Entry) -> Episode:
     columns = {name: numbers(table, name) for name in table.column_names}
     clocks = _clocks(dataset, entry, columns, frames)
     times_s = next(iter(clocks.values()))
-    poses, gripper = _finite(robot.poses(columns), "tool"), _finite(robot.opening(columns), "gripper")
+    poses, gripper = robot.poses(columns), robot.opening(columns)
     cameras = _cameras(calibrated, columns, frames)
     if not cameras and (marked := _from_keypoints(dataset, entry, file, poses)):
         poses, cameras = marked
@@ -231,13 +231,6 @@ def _checked_length(frames: int, entry: Entry) -> int:
     if entry.length is not None and entry.length != frames:
         raise ValueError(f"{frames} frames, but the list of episodes says {entry.length}")
     return frames
-
-
-def _finite(values: Array | None, what: str) -> Array | None:
-    if values is not None and not np.isfinite(values).all():
-        frame = int(np.argwhere(~np.isfinite(values))[0][0])
-        raise ValueError(f"the {what} is not finite at frame {frame}")
-    return values
 
 
 def _cameras(

@@ -37,23 +37,30 @@ class Robot:
     recorded_from_tool: Array
 
     def poses(self, state: Mapping[str, Array]) -> Array:
-        """Tool poses (T, 4, 4) in the frame of the robot's base; ValueError if they are not finite."""
+        """Return tool poses (T, 4, 4) in the frame of the robot's base, NaN where one is not finite.
+
+        Raises:
+            ValueError: if none is finite.
+        """
         (place, columns), (turn, turn_columns) = self.position, self.rotation
+        state = {name: np.where(np.isfinite(values), values, np.nan) for name, values in state.items()}
         out = np.tile(np.eye(4), (len(state[place]), 1, 1))
         out[:, :3, 3] = state[place][:, columns]
         out[:, :3, :3] = self.matrix(state[turn][:, turn_columns])
-        if not np.isfinite(out).all():
+        known = np.isfinite(out).all((1, 2))
+        if not known.any():
             raise ValueError(f"the tool's poses ({place}) are not finite numbers")
+        out[~known] = np.nan
         return np.asarray(out @ self.recorded_from_tool)
 
     def opening(self, state: Mapping[str, Array]) -> Array | None:
-        """Return (T,) 0 closed to 1 open; None if the signal leaves its scale, so means something else.
+        """Return (T,) 0 closed to 1 open, NaN where not finite; None if it leaves its scale, so means something else.
 
         Raises:
-            ValueError: if it is missing or not finite.
+            ValueError: if it is missing, or never finite.
         """
         signal = self.gripper(state)
-        if not np.isfinite(signal).all():
+        if not np.isfinite(signal).any():
             raise ValueError("the gripper's opening is missing or not finite numbers")
         return self.scale.opening(signal)
 
