@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -21,7 +22,10 @@ def build(
     inner = [p for name, p in named.items() if (name.startswith("layers.") and p.ndim == 2) or p.ndim == 4]
     chosen = {id(p) for p in inner}
     others = [p for module in (model, probes) for p in module.parameters() if p.requires_grad and id(p) not in chosen]
-    matrices, vectors = [p for p in others if p.ndim > 1], [p for p in others if p.ndim <= 1]
-    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+    # Groups of neighbours, not two groups: so weights keep the numbers under which 0.1.0 saved an optimiser's state.
+    groups: list[dict[str, Any]] = [
+        {"params": list(run), "weight_decay": weight_decay if is_matrix else 0.0}
+        for is_matrix, run in groupby(others, lambda p: p.ndim > 1)
+    ]
     adamw = torch.optim.AdamW(groups, lr=adamw_lr, betas=(0.9, 0.98), weight_decay=weight_decay)
     return {**({"muon": Muon(inner, muon_lr, weight_decay)} if inner else {}), "adamw": adamw}

@@ -25,7 +25,7 @@ BODY = 3 + 6 + 2  # tool position, rotation, gripper
 POSE = 3 + 6 + 1
 LOSS_M = 0.05  # this much off weighs as much as a radian or a gripper in doubt
 REACH_M = 0.1  # so that a few centimetres count for something from the start
-STILL = torch.tensor([1.0, 0, 0, 0, 1, 0])
+STILL = torch.tensor([1.0, 0, 0, 0, 1, 0], device="cpu")  # also if `load` imports this under the device "meta"
 
 
 class ImageActor(Actor[ImageConfig, Inputs]):

@@ -1,0 +1,70 @@
+"""What the built-in generators label is the same from commit to commit, unless somebody changes it on purpose.
+
+Who changes a generator on purpose writes its new digests into the table, and the reason into CHANGELOG.md.
+"""
+
+import hashlib
+import json
+from typing import NamedTuple
+
+import pytest
+
+from hamster.cli import main
+from hamster.label import read_annotated, read_episodes
+from hamster.sim.opengl import gl_context
+
+
+class Digests(NamedTuple):
+    """Of all files, which depend on how this machine renders, and of words and paths alone."""
+
+    files: str
+    words: str
+
+
+RENDERER = "llvmpipe (LLVM 15.0.6, 256 bits), 4.5 (Compatibility Profile) Mesa 22.3.6"  # of the files' digests
+PINNED = {
+    "tabletop:2": Digests(
+        "b701e7a6013425c9b45d66944575279d80f4de5925d749d66e7dc09e2814f669",
+        "418be33a38a750fa0793e019eb4a7e7c8f3313c927260c07226c19ed7f6ecd77",
+    ),
+    "tabletop-images:4": Digests(
+        "61dffa815e8b31079f47fc7ddd1d8a264971d6da1f982c7f2fe3b2be37c5ead2",
+        "2a751b57190cf3d602fc56b8755d296abfee54be0fef21daa6e8fa118e120a18",
+    ),
+    "offdomain:6": Digests(
+        "3db45a966f795c61b9b6276fd63366509a5444e1c986d15ca92772f4ef60c5a5",
+        "1a3738c7302f1a46cc63aa860aaa66c9773a73523293ad967a5a1631fa06e776",
+    ),
+}
+
+
+def renderer():
+    gl_context()
+    from OpenGL import GL
+
+    return ", ".join(GL.glGetString(name).decode() for name in (GL.GL_RENDERER, GL.GL_VERSION))
+
+
+def rounded(path):
+    """A path to the thousandth of an image: another processor may round the last digits differently."""
+    return path.uv.round(3).tolist(), path.gripper.tolist()
+
+
+def words_of(folder, uri):
+    if uri.startswith("tabletop:"):
+        for labelled in read_episodes(folder):
+            yield labelled.task, list(labelled.episode.instructions)
+            yield [rounded(label.path) for label in labelled.labels]
+    else:
+        for image in read_annotated(folder):
+            yield [(text.instruction, text.task, rounded(text.path)) for text in image.annotations]
+            yield list(image.absent)
+
+
+@pytest.mark.parametrize("uri", PINNED)
+def test_a_generator_labels_what_it_labelled_before(uri, tmp_path, capsys):
+    assert main(["label", uri, "--seed", "0", "-o", str(tmp_path / "labels"), "--engine", "inline"]) == 0
+    words = json.dumps(list(words_of(tmp_path / "labels", uri))).replace("-0.0", "0.0")
+    assert hashlib.sha256(words.encode()).hexdigest() == PINNED[uri].words
+    if renderer() == RENDERER:
+        assert json.loads(capsys.readouterr().out)["digest"] == PINNED[uri].files
