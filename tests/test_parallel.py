@@ -105,7 +105,7 @@ def test_a_script_without_a_guard_is_not_run_again(tmp_path):
     """Unless something of the script itself has to travel."""
     script = tmp_path / "run.py"
     script.write_text(
-        "from hamster.parallel import Limits, isolated\nfrom tests.test_workers import steps\nprint('once')\n"
+        "from hamster.parallel import Limits, isolated\nfrom tests.test_parallel import steps\nprint('once')\n"
         "print(list(isolated(steps, ['good'], 1, Limits())))\n"
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, os.getcwd()])}  # noqa: PTH109
