@@ -38,6 +38,12 @@ MARKS = [
     ("<|channel>thought\n", "<channel|>"),
     ("analysisWe need ", "assistantfinal"),
     ("Thinking...\n", "\n...done thinking.\n\n"),
+    ("```thinking\n", "\n```\n"),
+    ("Let me see.\n```thought\n", "\n```\n"),
+    ("```Reasoning process\n", "\n```"),
+    ("``` think\n", "\n```\n"),
+    ("````scratchpad\n```json\n", "\n```\n````\n"),
+    ("~~~thinking\n", "\n~~~\n"),
 ]  # fmt: skip
 marks = pytest.mark.parametrize(("opening", "closing"), MARKS)
 
@@ -71,6 +77,17 @@ def test_thinking_whose_opening_stood_in_the_prompt_comes_before_its_end(dialect
     draft, good = render(DRAFT, dialect, SIZE), render(GOOD, dialect, SIZE)
     assert same(f"Perhaps {draft} ?</think>\n{good} ", dialect)
     assert "nothing but thinking" in refused(f"Perhaps {draft} ?</think>\n", dialect)
+
+
+@dialects
+def test_a_code_fence_of_thinking_beside_one_of_the_answer(dialect):
+    draft, good = render(DRAFT, dialect, SIZE), render(GOOD, dialect, SIZE)
+    assert same(f"```thinking\n{draft}\n```\n```json\n{good}\n```", dialect)
+    assert same(f"```thinking\n```json\n{draft}\n```\nno.\n```\n```\n{good}\n```", dialect)
+    assert same(f"```thinking\n{draft}\n```\n```thinking\n{draft}\n```\n{good} ", dialect)
+    assert same(f"<think>{draft}</think>```thinking\n{draft}\n```\n{good} ", dialect)
+    assert same(f"```\n{good}\n```\nThinking of the lid I chose the left.", dialect)
+    assert "cut off: the thinking" in refused(f"```thinking\n{draft}\n```json\n{good}\n```", dialect)
 
 
 @dialects

@@ -45,6 +45,10 @@ _QUOTED = re.compile(
     r""""((?:[^"\\]|\\.)*+)"|'((?:[^'\\]|\\.)*+)'|\\"((?:[^"\\]|\\(?!"))*+)\\\"""", re.DOTALL
 )  # as it is, or escaped within another string
 _FENCE = re.compile(r"```")
+_THOUGHT_FENCE = re.compile(  # ```thinking, or alone on a line with a space
+    rf"(?P<marks>`{{3,}}|~{{3,}})(?:(?i:{_THOUGHT})\b|[ \t]{{1,4}}(?i:{_THOUGHT})[ \t:]{{0,4}}$)", re.MULTILINE
+)
+_ANY_FENCE = re.compile(r"(?P<marks>`{3,}|~{3,})(?P<language>[A-Za-z]|[ \t]{1,4}[A-Za-z]{1,20}[ \t]*+$)?", re.MULTILINE)
 _LANGUAGE = re.compile(r"[A-Za-z0-9_+-]*+")
 _ENDS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end|>", "<|return|>", "</s>", "<eos>", "<end_of_turn>")
 
@@ -52,15 +56,16 @@ _ENDS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end|>", "<|return|>", "
 def answer_only(text: str) -> str:
     """The text (of the same length) with filler for all that is not the answer.
 
-    Thinking is none, however it is marked: in tags, in a channel, under a key of a dictionary, or before a closing tag
-    whose opening one stood in the prompt. The answer is what follows the thinking (if nothing does, what precedes it);
-    within that the content of <answer>, and the value of `answer`, if they occur.
+    Thinking is none, however it is marked: in tags, in a channel, in a code fence of that language, under a key of a
+    dictionary, or before a closing tag whose opening one stood in the prompt. The answer is what follows the thinking
+    (if nothing does, what precedes it); within that the content of <answer>, and the value of `answer`, if they occur.
 
     Raises:
         PlanError: if the text ends in the middle of thinking or of <answer>, or is nothing but thinking.
     """
     kept = _without_ends(text)
     kept = _keep(kept, [_after_thinking(text, kept)])
+    kept = _keep(kept, [_after_thinking_fences(text, kept)])
     kept = _without_thinking_keys(kept)
     kept = _keep(kept, _in_answer_tags(text, kept))
     return _keep(kept, [_value_of_answer(kept)])
@@ -120,6 +125,36 @@ def _after_thinking(text: str, kept: str) -> Span:
     if not speaking and start:
         fail(text, "nothing but thinking, and no answer after it", len(text))
     return speaking[-1] if speaking else (0, len(text))
+
+
+def _after_thinking_fences(text: str, kept: str) -> Span:
+    """The last stretch outside of all code fences whose language is thinking (```thinking) that says anything."""
+    outside: list[Span] = []
+    start = 0
+    while opening := _THOUGHT_FENCE.search(kept, start):
+        outside.append((start, opening.start()))
+        start = _end_of_fence(text, kept, opening)
+        if len(outside) > MAX_SPANS:
+            fail(text, f"more than {MAX_SPANS} code fences with thinking", opening.start())
+    outside.append((start, len(text)))
+    speaking = [span for span in outside if kept[slice(*span)].strip().strip(FILLER)]
+    if not speaking and start:
+        fail(text, "nothing but thinking, and no answer after it", len(text))
+    return speaking[-1] if speaking else (0, len(text))
+
+
+def _end_of_fence(text: str, kept: str, opening: re.Match[str]) -> int:
+    """Where a code fence ends: other fences in it name a language where they begin, and none where they end."""
+    depth = 1
+    for fence in _ANY_FENCE.finditer(kept, opening.end()):
+        if fence["marks"][0] != opening["marks"][0] or len(fence["marks"]) < len(opening["marks"]):
+            continue
+        depth += 1 if fence["language"] else -1
+        if not depth:
+            break
+    else:
+        fail(text, f"cut off: the thinking from character {opening.start()} on never ends; the text ends", len(text))
+    return fence.end("marks")
 
 
 def _without_thinking_keys(text: str) -> str:

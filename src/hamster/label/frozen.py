@@ -63,7 +63,7 @@ def tips_in_view(tips_world: Array, cameras: Sequence[Camera | None]) -> tuple[A
     if views:
         shares = project(NO_FAULT, views, tips_world[known]) / np.stack([camera.size_px for camera in views])
         with np.errstate(invalid="ignore"):
-            inside = ((shares >= 0) & (shares < 1)).all(1)
+            inside = np.asarray(((shares >= 0) & (shares < 1)).all(1))
         uv[known] = np.where(inside[:, None], shares, np.nan)
         cameras_m[known] = [camera.world_from_camera[:3, 3] for camera in views]
     return uv, cameras_m

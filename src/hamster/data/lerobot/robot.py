@@ -68,7 +68,7 @@ class Signal:
                 f"column {self.column!r} has {row} numbers in a row, of which {taken} are meant, not {needed}"
             )
         values = columns[self.column][:, self.take]
-        known = np.isfinite(values).all(1)
+        known = np.asarray(np.isfinite(values).all(1))
         if known.all():
             return self.meaning(values)
         if not known.any():
