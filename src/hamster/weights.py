@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -47,6 +47,23 @@ def check_finite(tensors: Mapping[str, Tensor], where: object) -> None:
             f"{where} holds weights that are no finite numbers ({_listed(bad)}): its training diverged, or the file is "
             "damaged; name another checkpoint"
         )
+
+
+def check_finite_files(files: Iterable[Path]) -> None:
+    """Refuse safetensors files with a NaN or an infinity, reading one tensor at a time; see `check_finite`.
+
+    For weights that are packed while they are loaded, after which their numbers cannot be looked at any more.
+
+    Raises:
+        ValueError: if a file is missing or damaged, or with the names of such tensors.
+    """
+    for file in files:
+        try:
+            with safe_open(str(file), "pt") as stored:
+                for name in stored.keys():  # noqa: SIM118  # it is no dictionary
+                    check_finite({name: stored.get_tensor(name)}, file)
+        except (SafetensorError, OSError) as error:
+            raise unreadable(file, error) from None
 
 
 def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], where: object, may_lack: str = "") -> None:

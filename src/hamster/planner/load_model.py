@@ -16,7 +16,7 @@ from hamster.devices import check_dtype, choose_device
 from hamster.inspect_checkpoint import DAMAGED, read_header, read_json, weight_files
 from hamster.planner.quiet import quiet
 from hamster.proxies import client_options
-from hamster.weights import bounded, check_finite
+from hamster.weights import bounded, check_finite, check_finite_files
 
 HUB = "https://huggingface.co"
 _TEMPLATES = {
@@ -49,26 +49,75 @@ def load_model(name: Path | str, device: str | None = None, dtype: str = "auto")
     return read_model(AutoModelForImageTextToText, name, place, dtype=dtype).eval(), processor
 
 
-def read_model(kind: Any, name: Path | str, place: Any = "cpu", may_lack: bool = False, **options: Any) -> Any:
+def load_in_four_bits(name: Path | str, gpu: int) -> Any:
+    """Return a model whose weights are packed into 4 bits while they are read onto a GPU, with bitsandbytes.
+
+    Args:
+        name: a folder or a hub id.
+        gpu: its number.
+
+    Raises:
+        ValueError: as `load_model`.
+    """
+    import torch
+    from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
+
+    import hamster.nano  # noqa: F401
+
+    bits = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16, bnb_4bit_quant_storage=torch.bfloat16,  # so that FSDP can share it out
+    )  # fmt: skip
+    return read_model(
+        AutoModelForImageTextToText, name, None, are_packed=True, quantization_config=bits, device_map={"": gpu}
+    )
+
+
+def read_model(
+    kind: Any,
+    name: Path | str,
+    place: Any = "cpu",
+    may_lack: bool = False,
+    are_packed: bool = False,
+    **options: Any,
+) -> Any:
     """Return a model by its class or Auto class, whole and finite, on a device.
 
     Args:
         kind: with `from_pretrained`.
         name: a folder or hub id.
-        place: the device.
+        place: the device; None leaves the model where the options put it.
         may_lack: go on where weights are missing, with random ones: of what the options add.
+        are_packed: the options pack the weights into few bits, so that the files' numbers are checked instead.
         options: of `from_pretrained`.
 
     Raises:
         ValueError: as `load_model`.
     """
     with _no_larger_than_its_files(name), quiet():
+        if are_packed:
+            check_finite_files(weight_files(_folder(name)))
         model, about = _read(kind.from_pretrained, name, use_safetensors=True, output_loading_info=True, **options)
     if (lacking := sorted(about["missing_keys"])) and not may_lack:  # transformers would go on with random numbers
         raise ValueError(f"{name} lacks {len(lacking)} weights, {lacking[0]} among them: {DAMAGED}")
-    model = model.to(place)
-    check_finite(dict(model.named_parameters()), name)
+    if place is not None:
+        model = model.to(place)
+    if not are_packed:
+        check_finite(dict(model.named_parameters()), name)
     return model
+
+
+def _folder(name: Path | str) -> Path:
+    """Where a checkpoint's files lie; those of a hub id are fetched."""
+    if Path(name).is_dir():
+        return Path(name)
+    from huggingface_hub import snapshot_download
+
+    wanted = ["*.json", "model*.safetensors"]
+    try:
+        return Path(snapshot_download(str(name), allow_patterns=wanted))
+    except Exception as error:  # as in `_read`
+        raise _no_model(name, error) from error
 
 
 @contextmanager
@@ -108,10 +157,14 @@ def _read(load: Any, name: Path | str, **options: Any) -> Any:
     try:
         return load(str(name), local_files_only=Path(name).is_dir(), trust_remote_code=False, **options)
     except Exception as error:  # the one place that isolates a stranger's checkpoint: tokenizers raises bare Exceptions
-        if not Path(name).is_dir():
-            client_options(os.environ.get("HF_ENDPOINT", HUB))  # a proxy that cannot be used is named
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{name} cannot be read as a vision-language model: {reason[:300]}") from error
+        raise _no_model(name, error) from error
+
+
+def _no_model(name: Path | str, error: Exception) -> ValueError:
+    if not Path(name).is_dir():
+        client_options(os.environ.get("HF_ENDPOINT", HUB))  # a proxy that cannot be used is named
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return ValueError(f"{name} cannot be read as a vision-language model: {reason[:300]}")
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any
 from hamster.extras import NotInstalledError, install, needs
 from hamster.planner.families import family_of
 from hamster.planner.finetune.presets import SftConfig
-from hamster.planner.load_model import load_model, load_processor
+from hamster.planner.load_model import load_in_four_bits, load_model, load_processor
 from hamster.planner.quiet import quiet
 
 
@@ -18,12 +18,13 @@ def load(name: str, config: SftConfig) -> tuple[Any, Any]:
     """A model as it is trained, without adapters, on the CPU (of 4 bits: on this process's GPU), and its processor.
 
     Raises:
-        ValueError: if there is no such model.
+        ValueError: if there is no such model, a file of it is damaged, or its weights are incomplete or not finite.
     """
     import torch
 
     if config.adapt == "qlora":
-        return _in_four_bits(name), load_processor(name)
+        processor = load_processor(name)
+        return load_in_four_bits(name, int(os.environ.get("LOCAL_RANK", "0"))), processor
     # What learns in steps of 1e-5 needs float32: bfloat16 has no number between 1 and 1.0078.
     exact = config.adapt == "full" or not torch.cuda.is_available()
     model, processor = load_model(name, "cpu", "float32" if exact else "auto")
@@ -93,18 +94,3 @@ def empty(name: str, config: SftConfig) -> Any:
         from peft import get_peft_model
 
         return get_peft_model(model, adapters)
-
-
-def _in_four_bits(name: str) -> Any:
-    import torch
-    from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
-
-    bits = BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16, bnb_4bit_quant_storage=torch.bfloat16,  # so that FSDP can share it out
-    )  # fmt: skip
-    with quiet():
-        return AutoModelForImageTextToText.from_pretrained(
-            name, quantization_config=bits, device_map={"": int(os.environ.get("LOCAL_RANK", "0"))},
-            local_files_only=Path(name).is_dir(), use_safetensors=True, trust_remote_code=False,
-        )  # fmt: skip
