@@ -67,10 +67,30 @@ def test_a_camera_on_the_hand_is_known_by_its_motion():
     assert choose_camera(episode(hand_side=standing(FRONT), cam_1=on_hand())).name == "hand_side"
 
 
-def test_a_camera_on_the_hand_is_known_by_images_in_which_everything_moves():
+def shaken(camera=None):
     noise = np.random.default_rng(0)
-    shaken = [View(noise.integers(0, 255, (48, 64, 3)).astype(np.uint8)) for _ in range(STEPS)]
-    assert choose_camera(episode(cam_0=shaken, cam_1=standing())).name == "cam_1"
+    return [View(noise.integers(0, 255, (48, 64, 3)).astype(np.uint8), None, camera) for _ in range(STEPS)]
+
+
+@pytest.mark.parametrize("name", ["wrist", "robot0_eye_in_hand", "hand_camera"])
+def test_a_name_wins_over_a_constant_pose_and_that_is_said(name):
+    choice = choose_camera(episode(**{name: standing(FRONT), "side": standing(FRONT)}))
+    assert choice.name == "side" and choice.assumed == ""
+    only = choose_camera(episode(**{name: standing(FRONT)}))
+    assert only.projects and f"camera {name}: its name says that it is on the hand" in only.assumed
+    labelled = label_item(episode(**{name: standing(FRONT)}), Options())
+    assert labelled.how.notes == (only.assumed,)
+
+
+def test_an_image_that_moves_as_a_whole_wins_over_a_constant_pose_and_that_is_said():
+    assert choose_camera(episode(cam_0=shaken(FRONT), cam_1=standing(FRONT))).name == "cam_1"
+    assert choose_camera(episode(cam_0=shaken(FRONT), wrist=standing(FRONT))).name == "wrist"
+    assumed = choose_camera(episode(cam_0=shaken(FRONT))).assumed
+    assert "its image moves as that of a camera on the hand" in assumed and "world_from_camera per frame" in assumed
+
+
+def test_a_camera_on_the_hand_is_known_by_images_in_which_everything_moves():
+    assert choose_camera(episode(cam_0=shaken(), cam_1=standing())).name == "cam_1"
 
 
 def test_the_view_in_which_the_tool_is_longest_comes_first():

@@ -27,6 +27,14 @@ ABOUT_AS_LONG = 0.05  # of the episode: not worth another camera than the source
 MOVES_M = 0.02  # the tool moves, and a camera that keeps its place on it by this is fixed to it
 CHANGED = 24  # of 255: more than a video's noise
 MOSTLY = 0.6  # of the pixels change: the camera moves, not what it sees
+MOVES_AS_A_WHOLE = (
+    "its image moves as that of a camera on the hand, though its recorded pose is constant: it was assumed to be on "
+    "the hand, and where a path was projected, that pose to be right; give world_from_camera per frame"
+)
+NAMED_FOR_THE_HAND = (
+    "its name says that it is on the hand, though its recorded pose is constant: it was assumed to be on the hand, and "
+    "where a path was projected, that pose to be right"
+)
 _ON_HAND = re.compile(
     r"(?:^|[\W_\d])(?:wrist|hand|in_?hand|eye_?in_?hand|gripper|ee|eef|end_?effector|palm|finger|tool)(?:$|[\W_\d])"
     r"|wrist|eye_?in_?hand"
@@ -43,6 +51,7 @@ class Choice:
         note: which it is and of which, "" where it is the first, or the only one, or was asked for.
         colour: of all its images, if they are of one colour each: it shows nothing; else "".
         is_frozen: its image does not change while the tool moves.
+        assumed: what was taken for true where its name, pose and images contradict one another; else "".
     """
 
     name: str
@@ -50,6 +59,7 @@ class Choice:
     note: str = ""
     colour: str = ""
     is_frozen: bool = False
+    assumed: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +101,7 @@ def choose_camera(episode: Episode, asked: str | None = None) -> Choice:
     if order[0] == 0:
         return _choice(best, episode)
     kind = "calibrated" if best.cameras else "not calibrated"
-    place = "on the hand" if _is_on_hand(best, episode) else "in the scene"
+    place = "on the hand" if _on_hand(best, episode)[0] else "in the scene"
     return _choice(best, episode, f"camera {best.name} ({kind}, {place}) of {', '.join(names)}")
 
 
@@ -133,7 +143,8 @@ def _candidates(episode: Episode) -> list[_Candidate]:
 def _choice(candidate: _Candidate, episode: Episode, note: str = "") -> Choice:
     projects = episode.tool_poses_world is not None and bool(candidate.cameras)
     colour = "" if candidate.has_picture else colour_name(candidate.seen[0][1].rgb)
-    return Choice(candidate.name, projects, note, colour, _is_frozen(candidate, episode))
+    _, assumed = _on_hand(candidate, episode)
+    return Choice(candidate.name, projects, note, colour, _is_frozen(candidate, episode), assumed)
 
 
 def _rank(candidate: _Candidate, episode: Episode, place: int, longest: Mapping[str, float]) -> tuple[object, ...]:
@@ -144,7 +155,7 @@ def _rank(candidate: _Candidate, episode: Episode, place: int, longest: Mapping[
         not candidate.has_picture,
         _is_frozen(candidate, episode),
         not candidate.cameras,
-        _is_on_hand(candidate, episode),
+        _on_hand(candidate, episode)[0],
         0.0 if in_view_as_long else best - longest[candidate.name],
         place,
     )
@@ -175,19 +186,26 @@ def _share_in_view(candidate: _Candidate, episode: Episode) -> float:
     return pictured * float(in_view(poses[frames, :3, 3], [camera for _, camera in cameras]).mean())
 
 
-def _is_on_hand(candidate: _Candidate, episode: Episode) -> bool:
-    """By its motion where that is known, else by its name, else by its images."""
+def _on_hand(candidate: _Candidate, episode: Episode) -> tuple[int, str]:
+    """Return how surely a camera is on the hand, 0 to 2, and what was assumed for that.
+
+    By its motion where that is known, else by its name, else by its images. A pose that is constant proves nothing:
+    that of a camera on the hand may have been recorded relative to the hand, or once.
+    """
     cameras, poses = candidate.cameras, episode.tool_poses_world
+    says_hand = _ON_HAND.search(candidate.name.lower()) is not None
     if poses is not None and len(cameras) > 1:
         tools = poses[[frame for frame, _ in cameras]]
         if np.ptp(tools[:, :3, 3], axis=0).max() > MOVES_M:
             if _stands_still([camera for _, camera in cameras]):
-                return False
+                if _all_changes([view.rgb for _, view in candidate.seen]):
+                    return 2, f"camera {candidate.name}: {MOVES_AS_A_WHOLE}"
+                return (1, f"camera {candidate.name}: {NAMED_FOR_THE_HAND}") if says_hand else (0, "")
             on_tool = np.stack([inverse(t) @ c.world_from_camera for t, (_, c) in zip(tools, cameras, strict=True)])
-            return bool(np.ptp(on_tool[:, :3, 3], axis=0).max() < MOVES_M)
-    if _ON_HAND.search(candidate.name.lower()):
-        return True
-    return not cameras and _all_changes([view.rgb for _, view in candidate.seen])
+            return (2 if np.ptp(on_tool[:, :3, 3], axis=0).max() < MOVES_M else 0), ""
+    if says_hand or (not cameras and _all_changes([view.rgb for _, view in candidate.seen])):
+        return 2, ""
+    return 0, ""
 
 
 def _stands_still(cameras: Sequence[Camera]) -> bool:

@@ -190,7 +190,7 @@ def label_episode(episode: Episode, camera: str | Choice | None, epsilon: float)
 
 def notes_of(episode: Episode, choice: Choice) -> tuple[str, ...]:
     """What the reader and the choice of the camera have to say about an episode."""
-    return (*episode.provenance.extra.get("notes", ()), *([choice.note] if choice.note else []))
+    return (*episode.provenance.extra.get("notes", ()), *filter(None, (choice.note, choice.assumed)))
 
 
 def shown(labelled: LabelledEpisode, without: Mapping[str, Collection[int]]) -> LabelledEpisode | Abstained:
