@@ -128,13 +128,17 @@ def _frames() -> Iterator[NDArray[np.uint8]]:
 
 
 def _recorded() -> Episode:
-    """A robot's motion before a calibrated camera that saw a wall: what is left is projection alone."""
+    """Return a robot's motion before a calibrated camera whose images need no decoding: what is left is projection."""
     poses = np.tile(np.eye(4), (FRAMES, 1, 1))
     along = np.linspace(0, 1, FRAMES)
     poses[:, :3, 3] = np.stack([0.4 * along - 0.2, 0.1 * np.sin(6 * along), 0.8 + 0.1 * along], -1)
     gripper = ((along < 0.3) | (along > 0.7)).astype(float)
     camera = Camera(np.array([[500.0, 0, 320], [0, 500.0, 240], [0, 0, 1]]), np.eye(4), WIDTH, HEIGHT)
-    wall = np.linspace(60, 200, WIDTH).astype(np.uint8)[:, None].repeat(3, 1)
-    view = View(np.tile(wall, (HEIGHT, 1, 1)), None, camera)
-    observations = [Observation({"front": view}, poses[i], float(gripper[i]), i / FPS) for i in range(FRAMES)]
+    row = np.linspace(60, 200, WIDTH).astype(np.uint8)[:, None].repeat(3, 1)
+    # A picture that never changes would be taken for a frozen camera.
+    walls = [np.broadcast_to(np.roll(row, 40 * i, axis=0), (HEIGHT, WIDTH, 3)) for i in range(FRAMES)]
+    observations = [
+        Observation({"front": View(walls[i], None, camera)}, poses[i], float(gripper[i]), i / FPS)
+        for i in range(FRAMES)
+    ]
     return Episode(["move"], observations, Provenance("bench"), poses, gripper)
