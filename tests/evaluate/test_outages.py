@@ -18,12 +18,13 @@ import pytest
 from PIL import Image
 
 from hamster.cli import main
+from hamster.cli.planners import check_measured
 from hamster.evaluate import EvalConfig, evaluate
 from hamster.evaluate.planner.run import evaluate_paths
-from hamster.evaluate.trials import short_name
+from hamster.evaluate.trials import short_name, trials
 from hamster.planner import PlannerConfigurationError, PlannerUnavailableError, load_planner
 from hamster.policy.base import bundled
-from hamster.rollout import rollout
+from hamster.rollout import BrokenEnvironmentError, rollout
 from hamster.stopped import RunStoppedError
 from tests.evaluate import fakes
 from tests.evaluate.planner.test_run import as_they_come, image
@@ -131,6 +132,48 @@ def test_a_single_outage_is_named_not_counted_and_measured_next_time(tmp_path):
         info = evaluate(config, open_bench=open_bench)
         assert server.asked == asked + 1
         assert info["unavailable"] == {} and info["arms"][url]["n_episodes"] == 6
+
+
+class Diverging(fakes.SuiteEnv):
+    """Breaks down at its first step, or when it is made, in the scenes that `broken` names."""
+
+    broken, at = frozenset(), "step"
+
+    def __init__(self, family, seed):
+        if seed in self.broken and self.at == "make":
+            raise BrokenEnvironmentError("the simulation diverged")
+        super().__init__(family, seed)
+        self.is_broken = seed in self.broken
+
+    def step(self, tool_pose_world, gripper_open):
+        if self.is_broken:
+            raise BrokenEnvironmentError("the simulation diverged")
+        return super().step(tool_pose_world, gripper_open)
+
+
+@pytest.mark.parametrize("at", ["step", "make"])
+def test_a_broken_environment_is_no_failure_of_the_policy(tmp_path, at):
+    config = config_of("none", tmp_path, planners=("oracle", "none"))
+    seeds = [trial.seed for trial in trials(config) if trial.arm == "oracle"]
+
+    def bench_with(broken):
+        suite = type("Broken", (Diverging,), {"broken": frozenset(broken), "at": at})
+        return lambda config: replace(fakes.open_bench(config), suite=replace(open_suite, make=suite))
+
+    open_suite = fakes.open_bench(config).suite
+    info = evaluate(config, open_bench=bench_with([seeds[2]]))
+    assert info["arms"]["oracle"]["n_episodes"] == 5 and info["arms"]["oracle"]["pc_success"] == 100
+    assert info["unavailable"]["oracle"] == {
+        "n": 1, "reasons": {"the environment broke down: the simulation diverged": 1}
+    }  # fmt: skip
+    assert all(record["outcome"] != "env_error" for record in kept(tmp_path))
+    with pytest.raises(RunStoppedError, match=r"not counted.*environment broke down: the simulation diverged"):
+        check_measured(info)
+    again = evaluate(config, open_bench=bench_with([]))
+    assert again["unavailable"] == {} and again["arms"]["oracle"]["n_episodes"] == 6
+    config = replace(config, out=tmp_path / "all")
+    with pytest.raises(RunStoppedError, match=r"3 outages of \w+ in a row \(the environment broke down"):
+        evaluate(config, open_bench=bench_with(seeds))
 
 
 def test_servers_have_short_names():

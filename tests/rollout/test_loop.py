@@ -111,6 +111,22 @@ def test_a_broken_environment_is_recorded_as_such():
 
     result = rollout(Broken(), FakePlanner(), FakePolicy())
     assert result.outcome == "env_error" and result.message == "simulation diverged"
+    assert not result.is_measured and not result.success
+
+
+def test_a_broken_environment_need_not_show_its_last_frame():
+    class Gone(FakeEnv):
+        def step(self, tool_pose_world, gripper_open):
+            self.is_gone = True
+            raise BrokenEnvironmentError("the robot stopped answering")
+
+        def front_image(self):
+            if getattr(self, "is_gone", False):
+                raise BrokenEnvironmentError("the camera, too")
+            return super().front_image()
+
+    result = rollout(Gone(), FakePlanner(), FakePolicy(), film_every=4)
+    assert result.outcome == "env_error" and result.message == "the robot stopped answering"
 
 
 def test_our_own_bugs_are_not_swallowed():

@@ -23,6 +23,7 @@ class Demo(Compute):
 
     def run(self) -> None:
         """Runs the four arms on the built-in tabletop and prints their table."""
+        from hamster.cli.planners import check_measured
         from hamster.cli.show import show_summary, with_progress
         from hamster.evaluate import EvalConfig, evaluate
         from hamster.terminal import show_next
@@ -31,5 +32,7 @@ class Demo(Compute):
             out=self.out, episodes=self.episodes, seed=self.seed, workers=self.workers, restart=True,
             device=self.device, dtype=self.dtype,
         )  # fmt: skip
-        show_summary(evaluate(config, with_progress), self.out / "report.html")
+        info = evaluate(config, with_progress)
+        show_summary(info, self.out / "report.html")
         show_next("hamster label tabletop:320 -o outputs/labels/policy", "hamster train policy")
+        check_measured(info)

@@ -44,13 +44,13 @@ def continued_later() -> Iterator[None]:
 
 
 def check_measured(info: Mapping[str, Any]) -> None:
-    """Raise RunStoppedError, after the table, if a planner's server could not be asked for some of its questions."""
+    """Raise RunStoppedError, after the table, if something could not be measured, since a server was away, say."""
     if not info["unavailable"]:
         return
     arms = "; ".join(
         f"{arm}: {found['n']} ({next(iter(found['reasons']))})" for arm, found in info["unavailable"].items()
     )
     raise RunStoppedError(
-        f"not measured and not counted, because the planner could not be asked: {arms}; "
+        f"not measured and not counted, because the planner could not be asked or the environment broke down: {arms}; "
         "run the same command again to measure them"
     )

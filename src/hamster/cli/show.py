@@ -26,7 +26,7 @@ def with_progress(records: Iterable[Record], n_done: int, n_all: int) -> Iterato
         for number, record in enumerate(records, n_done + 1):
             yield record
             won, n = tally.setdefault(record["arm"], [0, 0])
-            if record.get("outcome") == UNMEASURED:
+            if record.get("outcome") in UNMEASURED:
                 n_unmeasured += 1
             else:
                 tally[record["arm"]] = [won + bool(record["success"]), n + 1]

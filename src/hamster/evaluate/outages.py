@@ -1,4 +1,7 @@
-"""Outages of a planner's server: noted by arm, never counted as results; after a few in a row a run stops."""
+"""Outages of a planner's server, or of robot and simulator: noted by arm, never counted as results.
+
+After a few in a row a run stops.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ AGAIN = "run the same command again to go on"
 
 
 class Outages:
-    """Questions that could not be asked, and why."""
+    """Questions that could not be asked, or episodes that could not be measured, and why."""
 
     def __init__(self) -> None:
         self._reasons: dict[str, Counter[str]] = {}

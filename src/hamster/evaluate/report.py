@@ -98,7 +98,7 @@ def _unavailable(info: Mapping[str, Any]) -> str:
         f"{escape(short_name(arm))} {found['n']} ({escape(next(iter(found['reasons'])))})"
         for arm, found in info.get("unavailable", {}).items()
     )
-    return f'<p class="why">Not measured, as the planner could not be asked: {said}.</p>' if said else ""
+    return f'<p class="why">Not measured and not counted: {said}.</p>' if said else ""
 
 
 def _whole_scenes(info: Mapping[str, Any]) -> str:

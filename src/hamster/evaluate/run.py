@@ -40,13 +40,14 @@ def evaluate(
         open_bench: loads the models, in each process once.
 
     Returns:
-        The content of eval_info.json. Episodes in which a planner's server could not be asked are not in it, but named
+        The content of eval_info.json. Episodes in which a planner's server could not be asked, or robot or simulator
+        broke down, are not in it, but named
         under "unavailable", and run again by the next call.
 
     Raises:
         ValueError: if a name is unknown, the folder holds another run, or another process is at work in it.
         PlannerUnavailableError: if a planner's server cannot even be asked what it serves.
-        RunStoppedError: if a planner's server could not be asked a few times in a row; the next call goes on.
+        RunStoppedError: if a few episodes of an arm in a row could not be measured; the next call goes on.
     """
     return evaluate_all([config], progress, open_bench)[0]
 
@@ -98,22 +99,27 @@ def _evaluate_all(
 def _kept(
     found: Iterable[tuple[int, Record]], journals: Sequence[Journal], outages: Sequence[Outages]
 ) -> Iterable[Record]:
-    """The records, once they are on disk; those of an outage are noted, and not kept."""
+    """The records, once they are on disk; those that an outage or a broken environment cut off are noted, not kept."""
     n_kept = 0
     for number, record in found:
         arm = record["arm"]
-        if record["outcome"] != UNMEASURED:
+        if record["outcome"] not in UNMEASURED:
             journals[number].append(record)
             outages[number].answered(arm)
             n_kept += 1
         else:
-            outages[number].note(arm, record["message"])
+            outages[number].note(arm, _why_unmeasured(record))
         yield record
         if outages[number].has_gone(arm):
             raise RunStoppedError(
-                f"stopped after {IN_A_ROW} outages of {arm} in a row ({record['message']}); {n_kept} new episodes are "
-                f"kept, and none is counted in which it could not be asked: {AGAIN}"
+                f"stopped after {IN_A_ROW} outages of {arm} in a row ({_why_unmeasured(record)}); {n_kept} new "
+                f"episodes are kept, and none is counted that could not be measured: {AGAIN}"
             )
+
+
+def _why_unmeasured(record: Record) -> str:
+    broken = record["outcome"] == "env_error"
+    return f"the environment broke down: {record['message']}" if broken else str(record["message"])
 
 
 def _write_results(

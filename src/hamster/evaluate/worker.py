@@ -15,7 +15,7 @@ from hamster.evaluate.journal import Record
 from hamster.evaluate.suites import Suite, find_suite
 from hamster.evaluate.trials import Trial
 from hamster.path import PlanError
-from hamster.rollout import Rollout, rollout
+from hamster.rollout import BrokenEnvironmentError, Rollout, rollout
 from hamster.rollout.baselines import ExpertEnvironment, OraclePlanner, ShuffledPlanner
 from hamster.rollout.loop import PlannerLike, PolicyLike
 
@@ -49,7 +49,10 @@ class Bench:
         """Runs one trial, writes its film and stills, and returns its record."""
         start = time.perf_counter()
         self.seed_everything(trial.seed)
-        env = self.suite.make(trial.family, trial.seed)
+        try:
+            env = self.suite.make(trial.family, trial.seed)
+        except BrokenEnvironmentError as error:
+            return {"key": trial.key, **asdict(trial), "success": False, "outcome": "env_error", "message": str(error)}
         try:
             result = rollout(
                 env,

@@ -92,8 +92,8 @@ def rollout(
     Returns:
         The record. A plan error, a planner that finds nothing in view, a policy whose answer is no motion, a refused
         motion or a broken environment ends the episode and is recorded as such: none of them ever becomes a fake path
-        or a silent success. Where the planner could not be asked ("planner_unavailable"), the episode says nothing: do
-        not count it.
+        or a silent success. Where the planner could not be asked ("planner_unavailable"), or robot or simulator broke
+        down ("env_error"), the episode says nothing: do not count it.
     """
     tape = Tape(env, film_every)
     policy.reset()

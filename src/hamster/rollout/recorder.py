@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hamster.path import Path2D
 from hamster.rollout.environment import Environment
-from hamster.rollout.result import Film, Outcome, Rollout
+from hamster.rollout.result import UNMEASURED, Film, Outcome, Rollout
 
 T = TypeVar("T")
 
@@ -57,7 +57,8 @@ class Tape:
 
     def end(self, outcome: Outcome, error: Exception | None = None) -> Rollout:
         """The record; the film's last frame shows how it ended."""
-        if self._film_every and (not self._frames or self.n_steps % self._film_every):
+        is_broken = outcome in UNMEASURED  # then there may be no camera to ask, and nobody looks at the film
+        if self._film_every and not is_broken and (not self._frames or self.n_steps % self._film_every):
             self._film_now()
         return Rollout(
             instruction=self._env.instruction,

@@ -20,7 +20,8 @@ Outcome = Literal[
     "env_error",
     "planner_unavailable",
 ]
-UNMEASURED = "planner_unavailable"  # the one outcome that says nothing about planner or policy
+UNMEASURED = frozenset({"planner_unavailable", "env_error"})
+"""The outcomes that say nothing about planner or policy: the planner's server, or robot or simulator, broke down."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +44,7 @@ class Rollout:
     """One episode of one arm, complete enough that every number of a report can be made from it again.
 
     Attributes:
-        outcome: how it ended; "success" is the only success, and "planner_unavailable" no result at all.
+        outcome: how it ended; "success" is the only success, and those in `UNMEASURED` are no results at all.
         message: why, where the outcome is an error; "" otherwise.
         n_steps, n_keyposes: control steps taken, keyposes commanded.
         paths: every path that was asked for, the first one first; empty in the arm without paths.
@@ -64,8 +65,8 @@ class Rollout:
 
     @property
     def is_measured(self) -> bool:
-        """Whether the episode says anything: one that an outage of the planner's server cut off does not."""
-        return self.outcome != UNMEASURED
+        """Whether the episode says anything: one that a breakdown of what is not measured cut off does not."""
+        return self.outcome not in UNMEASURED
 
     @property
     def success(self) -> bool:
