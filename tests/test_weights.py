@@ -14,7 +14,7 @@ from torch.optim import AdamW
 from hamster import training_state
 from hamster.inspect_checkpoint import describe
 from hamster.planner import load_planner
-from hamster.planner.base import BUNDLED
+from hamster.planner.load import BUNDLED
 from hamster.policy import checkpoint, load_policy
 from hamster.policy.registry import build
 from hamster.policy.training.presets import PRESETS

@@ -6,8 +6,8 @@ import torch
 from hamster.nano import tokens
 from hamster.path import NotInViewError
 from hamster.planner import load_planner
-from hamster.planner.base import BUNDLED
 from hamster.planner.calibration import Calibration
+from hamster.planner.load import BUNDLED
 from hamster.sim.tabletop import TabletopImages
 
 NANO = BUNDLED / "nano"

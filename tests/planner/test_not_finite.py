@@ -15,8 +15,8 @@ from hamster.nano.certainty import certainty
 from hamster.path import PlanError
 from hamster.planner import load_planner
 from hamster.planner.backend import Answer
-from hamster.planner.base import BUNDLED
 from hamster.planner.calibration import Calibration, fit, threshold
+from hamster.planner.load import BUNDLED
 from hamster.planner.self_consistency import likelihood, probability, probability_of_log
 from tests.second_device import THERE, Elsewhere, second_device
 

@@ -87,7 +87,7 @@ class EvalPlanner(Compute):
         from hamster.cli.show import with_progress
         from hamster.evaluate.planner.calibrate import calibrate
         from hamster.planner import load_planner
-        from hamster.planner.base import find_planner
+        from hamster.planner.load import find_planner
 
         folder = find_planner(self.planner)  # before anything is asked
         planner = load_planner(self.planner, dialect=self.dialect, **self.computed)

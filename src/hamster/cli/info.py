@@ -42,12 +42,12 @@ def _printed(about: dict[str, dict[str, Any]]) -> str:
 
 
 def _folders(name: str) -> list[Path]:
-    from hamster.planner.base import BUNDLED, bundled
+    from hamster.planner.load import BUNDLED, bundled_planners
     from hamster.policy.base import bundled as policies
 
     found = [policies()[name]] if name in policies() else []
-    found += [BUNDLED / name] if name in bundled() else []
+    found += [BUNDLED / name] if name in bundled_planners() else []
     if not found and not (Path(name) / "config.json").is_file():
-        names = ", ".join(sorted({*policies(), *bundled()}))
+        names = ", ".join(sorted({*policies(), *bundled_planners()}))
         raise ValueError(f"no checkpoint {name!r}: neither bundled ({names}) nor a folder with config.json")
     return found or [Path(name)]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from hamster.planner import PlannerUnavailableError
-from hamster.planner.base import is_address
+from hamster.planner.load import is_address
 from hamster.stopped import RunStoppedError
 
 
@@ -23,13 +23,13 @@ def say_assumed_dialects(planners: Iterable[str], dialect: str | None) -> None:
     if dialect is not None or not addresses:
         return
     from hamster.dialects import DIALECTS
-    from hamster.planner.load import ASSUMED, endpoint
+    from hamster.planner.load import ASSUMED_DIALECT, connect
 
     for address in addresses:
-        if endpoint(address).speech is None:
+        if connect(address).speech is None:
             known = ", ".join(DIALECTS)
             sys.stderr.write(
-                f"hamster: {address} does not say in which dialect it answers; {ASSUMED} is assumed. "
+                f"hamster: {address} does not say in which dialect it answers; {ASSUMED_DIALECT} is assumed. "
                 f"Choose another one by --dialect: {known}\n"
             )
 

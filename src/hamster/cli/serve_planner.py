@@ -17,8 +17,8 @@ from hamster.cli.listen import api_key_for
 from hamster.cli.planners import say_assumed_dialects
 from hamster.planner import load_planner
 from hamster.planner.backend import Backend
-from hamster.planner.base import is_address, located
 from hamster.planner.identity import planner_identity
+from hamster.planner.load import is_address, resolve_checkpoint
 from hamster.planner.load_model import load_processor
 from hamster.serving.planner import Limits, Served, create_app
 from hamster.serving.planner.run import Server, address, bound
@@ -89,7 +89,7 @@ def _served(options: ServePlanner) -> Iterator[Served]:
     else:
         if options.dialect is not None:
             raise ValueError("--dialect goes with --backend transformers, or with an address as --model")
-        model, arguments = located(options.model), shlex.split(options.vllm_arguments)
+        model, arguments = resolve_checkpoint(options.model), shlex.split(options.vllm_arguments)
         processor = load_processor(model)
         python, template = options.vllm_python or sys.executable, template_for(processor)
         with Vllm(model, name, python, arguments, template) as vllm:

@@ -45,7 +45,7 @@ def train_planner(config: str, parts: list[Part], model: str | None, out: Path, 
         )
     if min(changes.get("steps", 1), changes.get("batch", 1)) < 1:
         raise ValueError("steps and batch must be >= 1")
-    from hamster.planner.base import find_planner
+    from hamster.planner.load import find_planner
 
     with extra("train"):
         from hamster.planner.nano_training.train import train_planner as train_nano
@@ -72,7 +72,7 @@ def _fine_tune(
 
 def _folder(model: str) -> Path | None:
     """None for a hub id; ValueError if it is none, and there is no such folder."""
-    from hamster.planner.base import BUNDLED, find_planner
+    from hamster.planner.load import BUNDLED, find_planner
 
     if model.count("/") == 1 and not model.startswith((".", "/")) and not Path(model).exists():
         return None

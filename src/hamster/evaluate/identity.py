@@ -7,8 +7,8 @@ from typing import Any
 from hamster.devices import choose_device
 from hamster.evaluate.config import EvalConfig
 from hamster.identity import checkpoint_digest, code_digests, plain
-from hamster.planner.base import bundled
 from hamster.planner.identity import planner_identity
+from hamster.planner.load import bundled_planners
 from hamster.policy import find_policy
 from hamster.rollout.baselines import CONTROLS
 
@@ -47,7 +47,7 @@ def arms_of(config: EvalConfig) -> dict[str, Any]:
 
 def dialect_for(name: str, dialect: str | None) -> str | None:
     """Return the dialect that a planner is asked in: bundled ones keep their own."""
-    return None if name in bundled() else dialect
+    return None if name in bundled_planners() else dialect
 
 
 def device(name: str | None = None) -> str:

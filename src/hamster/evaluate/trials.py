@@ -10,7 +10,7 @@ import numpy as np
 
 from hamster.evaluate.config import EvalConfig
 from hamster.evaluate.suites import find_suite
-from hamster.planner.base import is_address
+from hamster.planner.load import is_address
 
 
 @dataclass(frozen=True)

@@ -1,42 +1,51 @@
-"""Planners: an image and an instruction become a path."""
+"""What a planner is: an image and an instruction become a path."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hamster.data.images import NotColourError, to_rgb
-from hamster.path import Path2D, PlanError
+from hamster.path import Gripper, Path2D, PlanError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from hamster.planner.vlm import VlmPlanner
-
-LONGEST_INSTRUCTION = 2000
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-BUNDLED = Path(__file__).parent / "checkpoints"
+MAX_INSTRUCTION_CHARS = 2000
+"""The one limit on instructions: of planners, of the command line and of both servers."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Plan:
-    """What a planner came up with.
+    """The result of planning: one or more candidate paths.
 
-    Attributes:
-        paths: at least one, the best first, each with a score.
-        raw_text: what the model printed.
+    Args:
+        paths: candidates, the best first, each with a score where the planner has one. Also taken: a single `Path2D`,
+            or the waypoints (N, 2) of one, relative image coordinates; its gripper states are then unknown.
+        raw_text: the model's output.
         timings: seconds by stage.
+
+    >>> Plan([[0.2, 0.3], [0.6, 0.4]]).path.uv.tolist()
+    [[0.2, 0.3], [0.6, 0.4]]
     """
 
     paths: tuple[Path2D, ...]
     raw_text: str
     timings: Mapping[str, float]
+
+    def __init__(
+        self,
+        paths: Path2D | Iterable[Path2D] | ArrayLike,
+        raw_text: str = "",
+        timings: Mapping[str, float] | None = None,
+    ) -> None:
+        object.__setattr__(self, "paths", _as_paths(paths))
+        object.__setattr__(self, "raw_text", raw_text)
+        object.__setattr__(self, "timings", {} if timings is None else timings)
 
     @property
     def path(self) -> Path2D:
@@ -52,78 +61,22 @@ class Planner(Protocol):
         ...
 
 
-def load_planner(
-    name_or_path: str | Path = "nano",
-    *,
-    device: str | None = None,
-    dtype: str = "auto",
-    dialect: str | None = None,
-    abstains: bool | None = None,
-    **options: Any,
-) -> VlmPlanner:
-    """A planner: a bundled one, a checkpoint of transformers, or a model behind an endpoint.
+def validate_instruction(instruction: str) -> str:
+    """Return the instruction with single spaces and none around it; PlanError if it is empty or too long.
 
-    Args:
-        name_or_path: a bundled name, a folder, a hub id (OWNER/NAME), or http://HOST:PORT/v1#MODEL for anything that
-            speaks OpenAI's protocol (without /v1 for HAMSTER_beta's server).
-        device, dtype: of a local model, as in `load_model.load_model`.
-        dialect: of the answers, where it is not what the checkpoint's `hamster.json` or its family say. Behind an
-            endpoint it is what the server states, as `hamster serve planner` does, else HAMSTER's own text.
-        abstains: whether the model may say that what it is asked for is not in view; by default if it was taught to.
-            False keeps the bundled planner from it, too.
-        options: of `VlmPlanner`: samples, temperature, max_new_tokens, constrained, seed.
-
-    Raises:
-        ValueError: there is no such planner, or it cannot answer in that dialect; the message lists what there is.
-        PlannerUnavailableError: the endpoint cannot be asked now.
+    >>> validate_instruction("  pick up   the cube ")
+    'pick up the cube'
     """
-    from hamster.planner import load  # transformers takes seconds to import
-
-    name = str(name_or_path)
-    if is_address(name):
-        return load.behind_endpoint(name, dialect, abstains, options)
-    return load.from_checkpoint(located(name), device, dtype, dialect, abstains, options)
-
-
-def is_address(name_or_path: str | Path) -> bool:
-    """Whether a planner's name is the address of a server."""
-    return str(name_or_path).lower().startswith(("http://", "https://"))
-
-
-def located(name_or_path: str | Path) -> str:
-    """The folder of a checkpoint, or a hub id as it is; ValueError as `load_planner`."""
-    name = str(name_or_path)
-    return name if _HUB_ID.fullmatch(name) and not Path(name).exists() else str(find_planner(name))
-
-
-def find_planner(name_or_path: str | Path) -> Path:
-    """The folder of a checkpoint; ValueError as `load_planner`."""
-    for folder in (BUNDLED / str(name_or_path), Path(name_or_path)):
-        if (folder / "config.json").is_file():
-            return folder
-    raise ValueError(
-        f"no planner {str(name_or_path)!r}; give one of {', '.join(bundled())}, or a folder with a checkpoint, "
-        "a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL"
-    )
-
-
-def bundled() -> list[str]:
-    """Names of the checkpoints that ship with the package."""
-    return sorted(folder.parent.name for folder in BUNDLED.glob("*/config.json")) or ["(none is bundled)"]
-
-
-def checked_instruction(instruction: str) -> str:
-    """The instruction without white space around it; PlanError if it is empty or too long."""
     instruction = " ".join(instruction.split())
     if not instruction:
         raise PlanError("the instruction is empty; say what the robot should do")
-    if len(instruction) > LONGEST_INSTRUCTION:
-        raise PlanError(f"the instruction has {len(instruction)} characters; {LONGEST_INSTRUCTION} are allowed")
+    if len(instruction) > MAX_INSTRUCTION_CHARS:
+        raise PlanError(f"the instruction has {len(instruction)} characters; {MAX_INSTRUCTION_CHARS} are allowed")
     return instruction
 
 
-def checked_image(image: NDArray[np.uint8] | Image) -> NDArray[np.uint8]:
-    """The image as an (H, W, 3) uint8 array; PlanError if it is anything else."""
+def validate_image(image: NDArray[np.uint8] | Image) -> NDArray[np.uint8]:
+    """Return the image as an (H, W, 3) uint8 array; PlanError if it is anything else."""
     try:
         array = np.asarray(image if isinstance(image, np.ndarray) else to_rgb(image))
     except NotColourError as error:
@@ -131,3 +84,15 @@ def checked_image(image: NDArray[np.uint8] | Image) -> NDArray[np.uint8]:
     if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8 or 0 in array.shape:
         raise PlanError(f"an image must be RGB, (H, W, 3) uint8, not {array.shape} {array.dtype}")
     return array
+
+
+def _as_paths(paths: Any) -> tuple[Path2D, ...]:
+    if isinstance(paths, Path2D):
+        return (paths,)
+    candidates: Sequence[Any] = paths if isinstance(paths, np.ndarray) else tuple(paths)
+    if len(candidates) and all(isinstance(candidate, Path2D) for candidate in candidates):
+        return tuple(candidates)
+    if not len(candidates):
+        raise PlanError("a plan needs at least one path; raise PlanError or NotInViewError where there is none")
+    uv = np.asarray(candidates, np.float64)
+    return (Path2D(uv, np.full(len(uv), Gripper.UNKNOWN, np.int8)),)

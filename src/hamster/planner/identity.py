@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hamster.identity import checkpoint_digest
-from hamster.planner.base import is_address, located
+from hamster.planner.load import is_address, resolve_checkpoint
 
 
 def planner_identity(name: str, dialect: str | None = None) -> dict[str, Any]:
@@ -25,16 +25,16 @@ def planner_identity(name: str, dialect: str | None = None) -> dict[str, Any]:
         PlannerUnavailableError: if its server cannot be asked now.
     """
     if is_address(name):
-        from hamster.planner.load import endpoint
+        from hamster.planner.load import connect
 
-        backend = endpoint(name)
+        backend = connect(name)
         return {
             "url": backend.url,
             "model": backend.name,
             **backend.stated,
             **({"dialect": dialect} if dialect else {}),
         }
-    place = located(name)
+    place = resolve_checkpoint(name)
     if Path(place).is_dir():
         return {"weights": checkpoint_digest(Path(place)), "dialect": dialect}
     from transformers.utils import cached_file

@@ -1,37 +1,70 @@
-"""Puts a planner together: the model, the words in which it is asked, and what its scores mean."""
+"""Load a planner by name: the model, the prompt it was trained with, and the calibration of its scores."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hamster.dialects import DIALECTS
 from hamster.extras import extra
-from hamster.planner.calibration import Calibration
-from hamster.planner.families import check_pairing, scaling_of
-from hamster.planner.prompts import Speech, speech_of
-from hamster.planner.vlm import VlmPlanner
 
 if TYPE_CHECKING:
     from hamster.planner.endpoint import EndpointBackend
+    from hamster.planner.vlm import VlmPlanner
 
-ASSUMED = "hamster"  # of servers that do not say in which dialect their models answer
+BUNDLED = Path(__file__).parent / "checkpoints"
+ASSUMED_DIALECT = "hamster"  # of servers that do not say in which dialect their models answer
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+def load_planner(
+    name_or_path: str | Path = "nano",
+    *,
+    device: str | None = None,
+    dtype: str = "auto",
+    dialect: str | None = None,
+    abstains: bool | None = None,
+    **options: Any,
+) -> VlmPlanner:
+    """Load a planner: a bundled one, a checkpoint of transformers, or a model behind an endpoint.
+
+    Args:
+        name_or_path: a bundled name, a folder, a hub id (OWNER/NAME), or http://HOST:PORT/v1#MODEL for anything that
+            speaks OpenAI's protocol (without /v1 for HAMSTER_beta's server).
+        device, dtype: of a local model, as in `load_model.load_model`.
+        dialect: of the answers, where it is not what the checkpoint's `hamster.json` or its family say. Behind an
+            endpoint it is what the server states, as `hamster serve planner` does, else HAMSTER's own text.
+        abstains: whether the model may say that what it is asked for is not in view; by default if it was trained to.
+            False keeps the bundled planner from it, too.
+        options: of `VlmPlanner`: samples, temperature, max_new_tokens, constrained, seed.
+
+    Raises:
+        ValueError: there is no such planner, or it cannot answer in that dialect; the message lists what there is.
+        PlannerUnavailableError: the endpoint cannot be asked now.
+    """
+    name = str(name_or_path)
+    if is_address(name):
+        return from_endpoint(name, dialect, abstains, options)
+    return from_checkpoint(resolve_checkpoint(name), device, dtype, dialect, abstains, options)
 
 
 def from_checkpoint(
     name: str, device: str | None, dtype: str, dialect: str | None, abstains: bool | None, options: Mapping[str, Any]
 ) -> VlmPlanner:
-    """A planner over a folder or a hub id; see `load_planner`."""
-    from hamster.planner.transformers_backend import TransformersBackend
+    """Load a planner from a folder or a hub id; arguments as for `load_planner`."""
+    from hamster.planner.calibration import Calibration
+    from hamster.planner.families import check_pairing, scaling_of
+    from hamster.planner.prompts import Speech, speech_of
+    from hamster.planner.transformers_backend import TransformersBackend  # transformers takes seconds to import
+    from hamster.planner.vlm import VlmPlanner
 
-    backend = TransformersBackend.load(name, device, dtype)
+    calibration = Calibration.load(Path(name))
+    backend = TransformersBackend.load(name, device, dtype, refuse_above=calibration.refuse_above)
     speech = speech_of(name, backend.model_type)
     if dialect is not None and dialect != speech.dialect:
         check_pairing(backend.model_type, dialect)
         speech = Speech(dialect)
-    calibration = Calibration.load(Path(name))
-    backend.refuse_above = calibration.refuse_above
     defaults = {"max_new_tokens": backend.family.max_new_tokens, "calibration": calibration}
     defaults["may_refuse"] = abstains is not False
     return VlmPlanner(
@@ -40,18 +73,15 @@ def from_checkpoint(
     )  # fmt: skip
 
 
-def endpoint(address: str) -> EndpointBackend:
-    """What asks the server at http://HOST:PORT/v1#MODEL; NotInstalledError without the extra that it needs."""
-    with extra("endpoint"):
-        from hamster.planner.endpoint import EndpointBackend
-    return EndpointBackend.at(address)
+def from_endpoint(address: str, dialect: str | None, abstains: bool | None, options: Mapping[str, Any]) -> VlmPlanner:
+    """Load a planner over http://HOST:PORT/v1#MODEL; arguments as for `load_planner`."""
+    from hamster.dialects import DIALECTS
+    from hamster.planner.prompts import Speech
+    from hamster.planner.vlm import VlmPlanner
 
-
-def behind_endpoint(address: str, dialect: str | None, abstains: bool | None, options: Mapping[str, Any]) -> VlmPlanner:
-    """A planner over http://HOST:PORT/v1#MODEL; see `load_planner`."""
-    backend = endpoint(address)
+    backend = connect(address)
     stated = backend.speech
-    speech = stated if stated is not None and dialect in (None, stated.dialect) else Speech(dialect or ASSUMED)
+    speech = stated if stated is not None and dialect in (None, stated.dialect) else Speech(dialect or ASSUMED_DIALECT)
     defaults: dict[str, Any] = {"may_refuse": abstains is not False}
     if speech is stated:
         defaults["calibration"] = backend.calibration
@@ -59,3 +89,37 @@ def behind_endpoint(address: str, dialect: str | None, abstains: bool | None, op
     if DIALECTS[speech.dialect].needs_size:
         defaults["seen"] = lambda size: backend.seen(size, speech.dialect)
     return VlmPlanner(backend, speech, **{**defaults, **options})
+
+
+def connect(address: str) -> EndpointBackend:
+    """Return the client of the server at http://HOST:PORT/v1#MODEL; NotInstalledError without the extra it needs."""
+    with extra("endpoint"):
+        from hamster.planner.endpoint import EndpointBackend
+    return EndpointBackend.at(address)
+
+
+def is_address(name_or_path: str | Path) -> bool:
+    """Return whether a planner's name is the address of a server."""
+    return str(name_or_path).lower().startswith(("http://", "https://"))
+
+
+def resolve_checkpoint(name_or_path: str | Path) -> str:
+    """Return the folder of a checkpoint, or a hub id as it is; ValueError as `load_planner`."""
+    name = str(name_or_path)
+    return name if _HUB_ID.fullmatch(name) and not Path(name).exists() else str(find_planner(name))
+
+
+def find_planner(name_or_path: str | Path) -> Path:
+    """Return the folder of a checkpoint; ValueError as `load_planner`."""
+    for folder in (BUNDLED / str(name_or_path), Path(name_or_path)):
+        if (folder / "config.json").is_file():
+            return folder
+    raise ValueError(
+        f"no planner {str(name_or_path)!r}; give one of {', '.join(bundled_planners())}, or a folder with a "
+        "checkpoint, a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL"
+    )
+
+
+def bundled_planners() -> list[str]:
+    """Return the names of the checkpoints that ship with the package."""
+    return sorted(folder.parent.name for folder in BUNDLED.glob("*/config.json")) or ["(none is bundled)"]

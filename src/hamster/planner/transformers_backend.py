@@ -34,22 +34,36 @@ NEVER = 1.0  # no probability is above
 class TransformersBackend:
     """Asks a checkpoint on this machine."""
 
-    def __init__(self, model: Any, processor: Any, name: str = "", batch: int = 16) -> None:
-        """Take what `load_model` gives; `batch` sequences at most are in memory at once."""
+    def __init__(self, model: Any, processor: Any, name: str = "", batch: int = 16, refuse_above: float = 0.5) -> None:
+        """Take what `load_model` returns.
+
+        Args:
+            model, processor: of transformers.
+            name: what a user calls the model.
+            batch: sequences in memory at once, at most.
+            refuse_above: the probability of "not in view" above which that is the answer, for families with logits
+                processors of their own; the answers of others are judged by the planner.
+        """
         self.model = model
         self.processor = processor
         self.name = name
         self.batch = batch
         self.model_type = str(model.config.model_type)
         self.family = family_of(self.model_type)
-        self.refuse_above = 0.5  # of families with constraints of their own; others are judged by the planner
+        self.refuse_above = refuse_above
         marks = processor.tokenizer.get_added_vocab()
         self._marks = re.compile("|".join(map(re.escape, sorted(marks, key=len, reverse=True)))) if marks else None
 
     @classmethod
-    def load(cls, name: Path | str, device: str | None = None, dtype: str = "auto") -> TransformersBackend:
+    def load(
+        cls, name: Path | str, device: str | None = None, dtype: str = "auto", refuse_above: float = 0.5
+    ) -> TransformersBackend:
         """A checkpoint from a folder or the hub; ValueError as `load_model`."""
-        return cls(*load_model(name, device, dtype), name=str(name))
+        return cls(*load_model(name, device, dtype), name=str(name), refuse_above=refuse_above)
+
+    def with_refuse_above(self, refuse_above: float) -> TransformersBackend:
+        """Return a backend over the same model with another threshold."""
+        return TransformersBackend(self.model, self.processor, self.name, self.batch, refuse_above)
 
     def answer(self, questions: Sequence[Question], sampling: Sampling) -> list[list[Answer]]:
         """See `Backend.answer`. Log-probabilities are the model's own, whatever grammar and temperature did to them."""

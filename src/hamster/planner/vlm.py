@@ -14,7 +14,7 @@ from hamster.dialects import DIALECTS, Size, grammar, hamster, parse, refusal
 from hamster.dialects.regex import quoted
 from hamster.path import NotInViewError, Path2D, PlanError
 from hamster.planner.backend import Answer, Backend, Question, Sampling
-from hamster.planner.base import Plan, checked_image, checked_instruction
+from hamster.planner.base import Plan, validate_image, validate_instruction
 from hamster.planner.calibration import Calibration
 from hamster.planner.error import PlannerConfigurationError
 from hamster.planner.prompts import Speech
@@ -109,7 +109,7 @@ class VlmPlanner:
         self, image: NDArray[np.uint8] | Image.Image, instruction: str, gripper_uv: Place | None
     ) -> Asked | PlanError:
         try:
-            words, pixels = checked_instruction(instruction), checked_image(image)
+            words, pixels = validate_instruction(instruction), validate_image(image)
             if gripper_uv is not None and not all(0 <= value <= 1 for value in gripper_uv):
                 raise PlanError(f"the gripper's place {gripper_uv} is not on the image: two numbers from 0 to 1")
             size = self.seen((pixels.shape[1], pixels.shape[0]))

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from hamster.cli import main
 from hamster.planner import load_planner
-from hamster.planner.base import find_planner
+from hamster.planner.load import find_planner
 from hamster.planner.nano_training import train
 from hamster.planner.nano_training.config import PRESENCE, PRESETS
 from hamster.planner.nano_training.train import train_planner

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,9 +79,9 @@ def _refuse_above(raw: Raw) -> float:
 
 def _bare(planner: VlmPlanner) -> VlmPlanner:
     """The same planner with raw scores, which refuses nothing."""
-    backend = copy(planner.backend)
+    backend = planner.backend
     if isinstance(backend, TransformersBackend):
-        backend.refuse_above = 1.0
+        backend = backend.with_refuse_above(1.0)
     return replace(planner, backend=backend, calibration=Calibration(refuse_above=1.0))
 
 

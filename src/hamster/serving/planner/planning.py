@@ -14,7 +14,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from hamster.path import PlanError
-from hamster.planner.base import LONGEST_INSTRUCTION, Plan, checked_instruction
+from hamster.planner.base import MAX_INSTRUCTION_CHARS, Plan, validate_instruction
 from hamster.serving.planner.batcher import Job
 from hamster.serving.planner.chat_schema import Strict, invalid_field
 from hamster.serving.planner.errors import invalid
@@ -27,7 +27,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class PlanFields(Strict):
     """What is asked beside the image."""
 
-    instruction: Annotated[str, Field(max_length=4 * LONGEST_INSTRUCTION)]
+    instruction: Annotated[str, Field(max_length=4 * MAX_INSTRUCTION_CHARS)]
     gripper_uv: Annotated[list[Share], Field(min_length=2, max_length=2)] | None = None
     model: str | None = None
     abstains: bool | None = None
@@ -106,7 +106,7 @@ def _from_json(body: bytes, limits: Limits) -> tuple[PlanFields, Picture]:
 
 
 async def _from_form(request: Request, limits: Limits, prepare: Prepare) -> tuple[PlanFields, Picture]:
-    async with request.form(max_files=1, max_fields=8, max_part_size=8 * LONGEST_INSTRUCTION) as form:
+    async with request.form(max_files=1, max_fields=8, max_part_size=8 * MAX_INSTRUCTION_CHARS) as form:
         image = form.get("image")
         if not isinstance(image, UploadFile):
             raise invalid("image: send the image as a file", "image", "invalid_field")
@@ -125,7 +125,7 @@ async def _from_form(request: Request, limits: Limits, prepare: Prepare) -> tupl
 
 def _checked(fields: PlanFields) -> PlanFields:
     try:
-        checked_instruction(fields.instruction)
+        validate_instruction(fields.instruction)
     except PlanError as error:
         raise invalid(str(error), "instruction", "invalid_field") from None
     return fields
