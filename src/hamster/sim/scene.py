@@ -156,7 +156,9 @@ class Command:
         target: the name of the thing that the gripper goes to.
         goal: the thing where it ends up, or None.
         instruction: what a person says.
-        mentions: (start, end, names of the things that fit the phrase so far) for each word of each noun phrase.
+        mentions: (start, end, names of the things that fit the phrase so far) for each word of each noun phrase. The
+            last word of a landmark may come twice, first with the landmark, then with what it leads to.
+        way: in which way of `language.phrases.WAYS` a thing is told from others, if it was chosen.
     """
 
     family: str
@@ -164,6 +166,7 @@ class Command:
     goal: str | None
     instruction: str
     mentions: tuple[tuple[int, int, tuple[str, ...]], ...] = ()
+    way: str = ""
 
 
 def keypose_pose(keypose: Keypose) -> NDArray[np.float64]:

@@ -175,3 +175,70 @@ def test_what_is_asked_for_in_vain_is_an_annotation_without_waypoints(tmp_path):
 
 def test_sets_without_negatives_have_none_in_their_batches(labels):
     assert (labels.count > 0).all() and (_sample(labels).labels >= tokens.PATCHES).any(-1).all()
+
+
+def _rewritten(folder, change):
+    """The same label set with other annotations, and a manifest that fits them."""
+    shards = sorted(folder.glob("*.npz"))
+    for file in (each.with_suffix(".jsonl") for each in shards):
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        for line in lines:
+            line["annotations"] = [change(i, a) for i, a in enumerate(line["annotations"])]
+        file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    write_manifest(folder, "annotated", *([each.name, each.with_suffix(".jsonl").name] for each in shards))
+    return folder
+
+
+def _read(labels, tokenizer, batch, b, k):
+    ids = batch.ids[b, k]
+    return tokenizer.decode(ids[(ids >= tokens.BYTES)]).strip()
+
+
+def test_mirror_images_have_mirrored_words_and_the_words_point_at_the_same_things(tokenizer, tmp_path):
+    texts = ["touch the left one", "touch the right one", "touch the leftmost one", "touch it"]
+    change = lambda i, a: {**a, "instruction": texts[i % 4], "mentions": []}  # noqa: E731
+    folder = _rewritten(drawn.write(tmp_path / "sides", 12, seed=5, each=8), change)
+    tokenizer = build_processor(*corpus.texts([Part(folder)]), fewest=1).tokenizer
+    labels = corpus.load([Part(folder)], tmp_path / "cache", tokenizer)
+    # "rightmost" is in no instruction, so it is spelt: one that is longer when mirrored keeps its image as it is.
+    assert labels.mirrors.sum() == len(labels.mirrors) * 3 // 4
+    chosen = np.array([[first, first + 1, first + 3] for first in labels.first[:4]])
+    rng = np.random.default_rng(0)
+    plain, mirrored = (
+        batches.assemble(labels, np.arange(4), chosen, np.full(4, flip), NONE, rng, "cpu") for flip in (False, True)
+    )
+    for b in range(4):
+        assert [_read(labels, tokenizer, plain, b, k) for k in range(3)] == [texts[0], texts[1], texts[3]]
+        assert [_read(labels, tokenizer, mirrored, b, k) for k in range(3)] == [texts[1], texts[0], texts[3]]
+    assert torch.equal(plain.pixel_values.flip(-1), mirrored.pixel_values)
+
+
+def test_long_instructions_are_drawn_as_often_as_others(tmp_path):
+    filler = " and then stop and do nothing more until I say so"
+    change = lambda i, a: {**a, "instruction": a["instruction"] + filler * (i == 0)}  # noqa: E731
+    folder = _rewritten(drawn.write(tmp_path / "long", 12, seed=5, each=8), change)
+    tokenizer = build_processor(*corpus.texts([Part(folder)])).tokenizer
+    labels = corpus.load([Part(folder)], tmp_path / "cache", tokenizer)
+    lengths = []
+    for step in range(200):
+        batch = batches.sample(labels, [Share(np.arange(12))], step, 4, 4, 0, NONE, "cpu")
+        lengths += (batch.ids >= tokens.BYTES).sum(-1).flatten().tolist()
+    share, truth = (np.mean(np.array(of) > 15) for of in (lengths, labels.length))
+    assert truth == pytest.approx(1 / 8, abs=0.02) and share == pytest.approx(truth, rel=0.5)
+
+
+def test_the_last_word_of_a_landmark_has_two_targets(tmp_path):
+    def change(i, a):
+        start, end, _ = a["mentions"][-1]
+        return {**a, "mentions": [*a["mentions"][:-1], [start, end, [0]], [start, end, [1]]]}
+
+    folder = _rewritten(drawn.write(tmp_path / "landmarks", 12, seed=5, each=6), change)
+    tokenizer = build_processor(*corpus.texts([Part(folder)])).tokenizer
+    labels = corpus.load([Part(folder)], tmp_path / "cache", tokenizer)
+    assert (labels.landmark.sum(1) == 1).all() and (labels.means[labels.landmark] == 1).all()
+    batch = batches.sample(labels, [Share(np.arange(12))], 0, 4, 4, 0, NONE, "cpu")
+    shared = set(batch.landmark.tolist()) & set(batch.mention.tolist())
+    assert len(batch.landmark) == 16 == len(shared)
+    for token in shared:
+        landmark = batch.landmark_means[batch.landmark.tolist().index(token)]
+        assert not torch.equal(landmark, batch.means[batch.mention.tolist().index(token)])

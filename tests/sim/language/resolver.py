@@ -19,7 +19,8 @@ RELATIONS = {
     "right": rf"{_IS}{_SIDE.format('right')}",
     "front": rf"{_IS}(?:in front of|nearer to the camera than|closer to us than|before)",
     "behind": rf"{_IS}(?:behind|in back of|at the back of|farther from the camera than)",
-    "near": rf"{_IS}(?:right next to|next to|near|beside|close to|by|in the vicinity of)",
+    "near": rf"{_IS}(?:right next to|next to|near|beside|close to|by|in the vicinity of|closest to|nearest to|nearest|"
+    r"with the least distance to)",
 }
 AFTER = {
     "left": r"(?:on the left|on the far left|farthest to the left|at the left end)",
@@ -45,7 +46,33 @@ MARKED = (
     r"(?:the )?letter (?P<mark>\w)",
     r"the picture of an? (?P<mark>\w+)",
 )
-LANDMARK = r"(the .+|letter \w|[a-z]+ [A-Z])"
+LANDMARK = r"((?!the (?:camera|robot|centre|image)\b|the picture\b(?! of an? ))the .+|letter \w|[a-z]+ [A-Z])"
+HALVES = {
+    "left": r"(?:on the left side of|in the left half of|left of the centre of) the (?:picture|image)",
+    "right": r"(?:on the right side of|in the right half of|right of the centre of) the (?:picture|image)",
+    "behind": r"in the (?:upper half|top half|upper part) of the (?:picture|image)",
+    "front": r"in the (?:lower half|bottom half|lower part) of the (?:picture|image)",
+    "robot left": r"(?:on|to) (?:the robot's|your) left(?: side| hand side)?",
+    "robot right": r"(?:on|to) (?:the robot's|your) right(?: side| hand side)?",
+}
+ROBOT = {
+    "robot left": (
+        r"(.+) farthest to (?:the robot's|your) left",
+        r"the leftmost (.+) from (?:the robot's|your) point of view",
+    ),
+    "robot right": (
+        r"(.+) farthest to (?:the robot's|your) right",
+        r"the rightmost (.+) from (?:the robot's|your) point of view",
+    ),
+    "robot near": (r"(.+) (?:nearest|closest) to (?:the robot|you)",),
+}
+MIDDLE = (r"the (?:middle|central|centre) (.+)", r"(.+?) (?:that is )?in the (?:middle|centre)(?: of the row)?")
+NEGATED = (
+    r"(?P<head>.+) (?:that is not|that isn't|which is not|of another colour than) (?P<colour>\w+)",
+    r"the not (?P<colour>\w+) (?P<head>.+)",
+    r"(?P<head>.+) (?:that|which) is neither (?P<colour>\w+) nor (?P<shade>\w+)",
+    r"(?P<head>.+) that is not (?P<colour>\w+) and not (?P<shade>\w+)",
+)
 ORDER = {"first": 0, "second": 1, "third": 2}
 
 
@@ -57,7 +84,17 @@ class Resolver:
 
     def resolve(self, phrase: str) -> set[str]:
         """The names of all things that the phrase may mean."""
-        for read in (self._between, self._ordinal, self._related, self._marked, self._extreme, self._plain):
+        contrast = re.fullmatch(rf"(.+?) (?:and not|but not|rather than|instead of) {LANDMARK}", phrase)
+        if contrast and not re.search("that is not", phrase):
+            (wrong,) = self.resolve(contrast[2])
+            meant = self.resolve(contrast[1])
+            assert wrong not in meant
+            return meant
+        readers = (
+            self._negated, self._robot, self._half, self._between, self._ordinal, self._related, self._marked,
+            self._middle, self._extreme, self._plain,
+        )  # fmt: skip
+        for read in readers:
             found = read(phrase)
             if found is not None:
                 return found
@@ -65,9 +102,42 @@ class Resolver:
 
     def _score(self, name: str, what: str) -> float:
         u, v, _ = self.layout[name]
-        size = next(t.size for t in self.things if t.name == name)
+        size, (x, y) = next((t.size, t.xy) for t in self.things if t.name == name)
         volume = size[0] * size[1] * size[2]
-        return {"left": -u, "right": u, "front": v, "behind": -v, "big": volume, "small": -volume}[what]
+        robot = {"robot left": y, "robot right": -y, "robot near": -hypot(x, y)}
+        return {"left": -u, "right": u, "front": v, "behind": -v, "big": volume, "small": -volume, **robot}[what]
+
+    def _half(self, phrase: str) -> set[str] | None:
+        middles = {"left": -0.5, "right": 0.5, "front": 0.5, "behind": -0.5, "robot left": 0.0, "robot right": 0.0}
+        for what, pattern in HALVES.items():
+            if match := re.fullmatch(rf"(.+?) {pattern}", phrase):
+                return {n for n in self.resolve(match[1]) if self._score(n, what) > middles[what]}
+        return None
+
+    def _robot(self, phrase: str) -> set[str] | None:
+        for what, patterns in ROBOT.items():
+            for pattern in patterns:
+                if match := re.fullmatch(pattern, phrase):
+                    head = match[1] if match[1].startswith("the ") else f"the {match[1]}"
+                    return {max(self.resolve(head), key=lambda n: self._score(n, what))}
+        return None
+
+    def _middle(self, phrase: str) -> set[str] | None:
+        for pattern in MIDDLE:
+            if match := re.fullmatch(pattern, phrase):
+                ranked = sorted(self.resolve(match[1]), key=lambda n: self._score(n, "left"))
+                assert len(ranked) % 2, phrase
+                return {ranked[len(ranked) // 2]}
+        return None
+
+    def _negated(self, phrase: str) -> set[str] | None:
+        for pattern in NEGATED:
+            if match := re.fullmatch(pattern, phrase):
+                said = match.groupdict()
+                excluded = {said["colour"], said.get("shade", said["colour"])}
+                meanings = {colour for colour, words in self.grammar.colours.items() if {*words} & excluded} | excluded
+                return {t.name for t in self.things if t.colour not in meanings} & self.resolve(said["head"])
+        return None
 
     def _between(self, phrase: str) -> set[str] | None:
         match = re.fullmatch(rf"(.+?) {_IS}(?:in )?between {LANDMARK} and {LANDMARK}", phrase)
@@ -83,11 +153,12 @@ class Resolver:
 
     def _ordinal(self, phrase: str) -> set[str] | None:
         match = re.fullmatch(
-            r"the (first|second|third) (.+?) (?:from|counting from|starting at) the (left|right)", phrase
+            r"the (first|second|third) (.+?) (?:from|counting from|starting at) the (left|right|front|back)", phrase
         )
         if not match:
             return None
-        ranked = sorted(self.resolve(match[2]), key=lambda n: -self._score(n, match[3]))
+        side = match[3].replace("back", "behind")
+        ranked = sorted(self.resolve(match[2]), key=lambda n: -self._score(n, side))
         return {ranked[ORDER[match[1]]]}
 
     def _marked(self, phrase: str) -> set[str] | None:

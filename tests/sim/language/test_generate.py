@@ -9,8 +9,10 @@ import pytest
 
 from hamster.sim.catalogue import CATALOGUE
 from hamster.sim.language import FAMILIES, OFFDOMAIN, TABLETOP, Grammar, Task, commands, tasks
+from hamster.sim.language.phrases import WAYS
 from hamster.sim.layout import image_layout
-from hamster.sim.scene import Scene
+from hamster.sim.offdomain import sample_scene
+from hamster.sim.scene import Command, Scene
 
 from .resolver import Resolver
 from .scenes import INDOMAIN, random_scene, scene, thing
@@ -30,7 +32,7 @@ PHRASES = {
 def phrases_alone(grammar: Grammar) -> Grammar:
     """The grammar with nothing around its phrases, all of them as complex as they come half of the time."""
     casing = (1.0, 0.0, 0.0)
-    return replace(grammar, rules=PHRASES, complex_share=0.7, typos=0.0, casing=casing, full_stop=0.0)
+    return replace(grammar, rules=PHRASES, complex_share=0.7, typos=0.0, unknown=0.0, casing=casing, full_stop=0.0)
 
 
 def scenes(kinds: tuple[str, ...], n: int, seed: int = 0) -> list[Scene]:
@@ -67,11 +69,13 @@ def test_mentions_are_words_and_the_last_of_each_phrase_is_its_referent(
 def test_spans_cover_whole_words_in_order(grammar: Grammar, kinds: tuple[str, ...]) -> None:
     for i, world in enumerate(scenes(kinds, 100)):
         for command in commands(world, np.random.default_rng(i), 8, grammar):
-            text, last = command.instruction, -1
+            text, last, before = command.instruction, -1, (-1, -1)
             assert command.mentions
             for start, end, names in command.mentions:
-                assert last < start < end
-                assert re.fullmatch(r"\w+", text[start:end])
+                # The last word of a landmark means the landmark, and then what it leads to.
+                assert last < start < end or (grammar.mix and (start, end) == before)
+                before = (start, end)
+                assert re.fullmatch(r"[\w']+", text[start:end])
                 assert (start == 0 or text[start - 1] == " ") and (end == len(text) or text[end] in " ,.?:")
                 assert names and set(names) <= {t.name for t in world.things}
                 last = end
@@ -154,3 +158,52 @@ def test_plain_names_prevail_in_the_tabletop() -> None:
     names = {"red", "blue", "block", *kinds}
     plain = sum({c.instruction[a:b] for a, b, _ in c.mentions} <= names for c in said)
     assert len(said) == 1000 and 800 < plain < 900
+
+
+def offdomain_commands(n: int) -> list[Command]:
+    rngs = (np.random.default_rng(i) for i in range(n))
+    return [command for rng in rngs for command in commands(sample_scene(rng), rng, 24, OFFDOMAIN)]
+
+
+def test_each_way_of_telling_a_thing_has_its_share() -> None:
+    assert sum(OFFDOMAIN.mix.values()) == pytest.approx(1) and set(OFFDOMAIN.mix) == set(WAYS)
+    ways = Counter(command.way for command in offdomain_commands(120))
+    for way, share in OFFDOMAIN.mix.items():
+        assert 0.35 * share < ways[way] / ways.total() < 1.6 * share, (way, share, ways[way] / ways.total())
+
+
+def test_superlatives_mean_the_half_that_they_prefer_before_their_noun_is_said() -> None:
+    things = [thing(f"thing{i}", "button", "red", (0.5, -0.2 + 0.1 * i)) for i in range(5)]
+    world, found = scene(things), 0
+    u = {name: spot[0] for name, spot in image_layout(world).items()}
+    left_half = set(sorted(u, key=lambda name: u[name])[:3])
+    alone = replace(phrases_alone(OFFDOMAIN), mix={"side extreme": 1.0})
+    for command in commands(world, np.random.default_rng(0), 60, alone):
+        start, end, names = command.mentions[0]
+        if command.instruction[start:end] == "leftmost":
+            found += 1
+            assert set(names) == left_half and {command.mentions[-1][2]} == {(min(u, key=lambda name: u[name]),)}
+    assert found > 3
+
+
+def test_the_last_word_of_a_landmark_means_the_landmark_and_then_what_it_leads_to() -> None:
+    world = scene([thing(f"thing{i}", "button", "red", (0.5, -0.2 + 0.2 * i)) for i in range(2)]
+                  + [thing("plate", "plate", "blue", (0.5, -0.1))])  # fmt: skip
+    alone = replace(phrases_alone(OFFDOMAIN), mix={"side relation": 1.0})
+    seen = 0
+    for command in commands(world, np.random.default_rng(0), 40, alone):
+        spans = [(start, end) for start, end, _ in command.mentions]
+        doubled = [i for i in range(1, len(spans)) if spans[i] == spans[i - 1]]
+        for i in doubled:
+            landmark, referent = (set(command.mentions[j][2]) for j in (i - 1, i))
+            assert len(landmark) == len(referent) == 1 and landmark != referent
+            seen += 1
+    assert seen >= 20
+
+
+def test_words_that_do_not_exist_stand_where_they_change_nothing() -> None:
+    world = random_scene(np.random.default_rng(4), INDOMAIN)
+    made_up = commands(world, np.random.default_rng(0), 30, replace(OFFDOMAIN, unknown=1.0, typos=0.0))
+    for command in made_up:
+        assert re.search(r"\b(?:[bdfgklmnprstvz][aeiou]){1,3}x\b", command.instruction.lower()), command.instruction
+    assert len(made_up) == 30

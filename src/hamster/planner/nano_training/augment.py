@@ -19,7 +19,7 @@ class Augmentation:
 
     Attributes:
         zoom: the image is scaled by up to 1 ± zoom. shift: and moved by up to so much of its side.
-        aspect: and squeezed by up to so much. flip: chance of a mirror image, where no word says left or right.
+        aspect: and squeezed by up to so much. flip: chance of a mirror image, whose words for sides are mirrored, too.
         brightness, contrast, saturation, tint: largest change of each. noise: largest standard deviation.
         blur: chance of a slight blur. cutout: chance that a patch of background is painted over.
         untouched: chance that an image is left as it is.

@@ -18,7 +18,7 @@ from hamster.planner.nano_training.corpus import MOST_OBJECTS, Corpus
 PATCH_PX = tokens.PIXELS // tokens.GRID
 NUDGE = 1.0  # bins: how far off the patch token of a training answer may be
 IN_VAIN = 0.3  # which share of an image's instructions asks for what is absent, where there are such
-SHORT, MOSTLY = 0.85, 0.85  # which share of instructions is short, and how often they are among themselves
+SHORT = 0.85  # which share of instructions is short, and of batches that hold short ones alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +31,7 @@ class Batch:
         coverage: (B, O, 256) share of each patch that each object covers. looks: (B, O, 2) colour and kind tokens.
         roles: (B, K, 2) the object that the gripper goes to and the one where it ends up, -1 where there is none.
         mention: (M,) index into B * K * T of the tokens that mention something; means: (M, 256) where it is.
+        landmark, landmark_means: the same of the last words of landmarks: where those are, not what they lead to.
     """
 
     pixel_values: Tensor
@@ -41,6 +42,8 @@ class Batch:
     roles: Tensor
     mention: Tensor
     means: Tensor
+    landmark: Tensor
+    landmark_means: Tensor
 
 
 def sample(
@@ -54,10 +57,12 @@ def sample(
     rng = np.random.default_rng([seed, step, rank])
     index = _order(shares, step, batch, seed)[rank::processes]
     flip = rng.random(len(index)) < augmentation.flip
-    # Short instructions among themselves most of the time: a batch is padded to its longest one.
-    longest = np.quantile(corpus.length, SHORT) if rng.random() < MOSTLY else np.inf
-    chosen = [_choose(corpus, int(i), each, bool(f), longest, rng) for i, f in zip(index, flip, strict=True)]
-    flip = np.array([f and not corpus.sided[c].any() for f, c in zip(flip, chosen, strict=True)])
+    # A batch is padded to its longest instruction, so short ones are among themselves, and long ones are: each
+    # instruction of an image is drawn as often as any other.
+    middle = np.quantile(corpus.length, SHORT)
+    wanted = corpus.length <= middle if rng.random() < SHORT else corpus.length > middle
+    chosen = [_choose(corpus, int(i), each, wanted, rng) for i in index]
+    flip = np.array([f and corpus.mirrors[c].all() for f, c in zip(flip, chosen, strict=True)])
     return assemble(corpus, index, np.stack(chosen), flip, augmentation, rng, device)
 
 
@@ -91,22 +96,19 @@ def _image(shares: Sequence[Share], epoch: int, place: int) -> int:
 
 
 def _choose(
-    corpus: Corpus, image: int, each: int, flip: bool, longest: float, rng: np.random.Generator
+    corpus: Corpus, image: int, each: int, wanted: NDArray[np.bool_], rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """`each` annotations of an image, first those with a path."""
     pool = np.arange(corpus.first[image], corpus.first[image + 1])
     in_vain, possible = (pool[corpus.count[pool] == 0], pool[corpus.count[pool] > 0])
     n = int(IN_VAIN * each + rng.random()) if len(in_vain) else 0
     counts = ((possible, each - n), (in_vain, n)) if len(possible) else ((in_vain, each),)
-    return np.concatenate([_some(corpus, part, n, flip, longest, rng) for part, n in counts if n])
+    return np.concatenate([_some(part, n, wanted, rng) for part, n in counts if n])
 
 
-def _some(
-    corpus: Corpus, pool: NDArray[np.int64], n: int, flip: bool, longest: float, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    for wanted in (corpus.length <= longest, ~corpus.sided if flip else corpus.length > 0):
-        some = pool[wanted[pool]]
-        pool = some if len(some) >= n / 2 else pool
+def _some(pool: NDArray[np.int64], n: int, wanted: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
+    some = pool[wanted[pool]]
+    pool = some if len(some) else pool
     return rng.choice(pool, n, replace=len(pool) < n)
 
 
@@ -119,7 +121,7 @@ def assemble(
     rng: np.random.Generator,
     device: str,
 ) -> Batch:
-    """Images `index` (B,) with annotations `chosen` (B, K), mirrored where `flip` (B,) says so."""
+    """Images `index` (B,) with annotations `chosen` (B, K), image and words mirrored where `flip` (B,) says so."""
     uv = corpus.uv[chosen].astype(np.float64)
     real = np.arange(tokens.MAX_WAYPOINTS) < corpus.count[chosen][..., None]
     uv[..., 0] = np.where(flip[:, None, None], 1 - uv[..., 0], uv[..., 0])
@@ -129,12 +131,12 @@ def assemble(
     uv = ((uv - shift[:, None, None]) / scale[:, None, None]).clip(0, 1)
     pixels, masks = _pixels(corpus, index, flip, scale, shift, uv[:, 0, 0], augmentation, rng, device)
     nudge = rng.uniform(-NUDGE, NUDGE, (chosen.size, tokens.MAX_WAYPOINTS, 2)).astype(np.float32)
-    ids, labels = _text(corpus, chosen, uv.astype(np.float32), nudge)
+    ids, labels = _text(corpus, chosen, flip, uv.astype(np.float32), nudge)
     coverage = _coverage(masks, max(1, int((corpus.looks[index, :, 1] > 0).sum(1).max())))
-    mention, means = _mentions(corpus, chosen, ids.shape[-1], coverage)
+    mentions = [_mentions(corpus, chosen, ids.shape[-1], coverage, of_landmarks) for of_landmarks in (False, True)]
     looks = torch.from_numpy(corpus.looks[index, : coverage.shape[1]]).to(device)
     roles = torch.from_numpy(np.stack([corpus.target[chosen], corpus.goal[chosen]], -1)).to(device)
-    return Batch(pixels, ids.to(device), labels.to(device), coverage, looks, roles, mention, means)
+    return Batch(pixels, ids.to(device), labels.to(device), coverage, looks, roles, *mentions[0], *mentions[1])
 
 
 def _pixels(
@@ -161,11 +163,16 @@ def _pixels(
 
 
 def _text(
-    corpus: Corpus, chosen: NDArray[np.int64], uv: NDArray[np.float32], nudge: NDArray[np.float32]
+    corpus: Corpus,
+    chosen: NDArray[np.int64],
+    flip: NDArray[np.bool_],
+    uv: NDArray[np.float32],
+    nudge: NDArray[np.float32],
 ) -> tuple[Tensor, Tensor]:
     flat = chosen.ravel()
+    said = np.where(np.repeat(flip, chosen.shape[1])[:, None], corpus.mirrored[flat], corpus.ids[flat])
     slots, used = tokens.answer_tokens(uv.reshape(-1, *uv.shape[2:]), corpus.event[flat], corpus.count[flat], nudge)
-    words = np.concatenate([corpus.ids[flat].astype(np.int64), slots], 1)
+    words = np.concatenate([said.astype(np.int64), slots], 1)
     known = np.arange(corpus.ids.shape[1]) < corpus.length[flat][:, None]
     ids, length = tokens.pack(words, np.concatenate([known, used], 1))
     place = np.arange(ids.shape[1])
@@ -183,10 +190,12 @@ def _coverage(masks: Tensor, objects: int) -> Tensor:
     return covered
 
 
-def _mentions(corpus: Corpus, chosen: NDArray[np.int64], length: int, coverage: Tensor) -> tuple[Tensor, Tensor]:
+def _mentions(
+    corpus: Corpus, chosen: NDArray[np.int64], length: int, coverage: Tensor, of_landmarks: bool
+) -> tuple[Tensor, Tensor]:
     """Which tokens mention something that can be seen, and its patches; each object counts the same."""
     flat = chosen.ravel()
-    row, slot = np.nonzero(corpus.mention[flat] >= 0)
+    row, slot = np.nonzero((corpus.mention[flat] >= 0) & (corpus.landmark[flat] == of_landmarks))
     token = row * length + corpus.mention[flat[row], slot]
     bits = corpus.means[flat[row], slot][:, None] >> np.arange(MOST_OBJECTS, dtype=np.uint32) & 1
     members = torch.from_numpy(bits[:, : coverage.shape[1]].astype(np.float32)).to(coverage.device)

@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from hamster.data.mirror import mirrored
 from hamster.nano import tokens
 from hamster.path import Gripper, Path2D
 from hamster.planner.nano_training.pictures import Part, Shard, shards
 
 NO_OBJECT = 255
 ABSENT = "absent"
-MOST_MENTIONS = 16
+MOST_MENTIONS = 24
 MOST_OBJECTS = 32
-TABLE = 2  # of what is kept about annotations: another number, and it is made anew
+TABLE = 3  # of what is kept about annotations: another number, and it is made anew
 EVENTS = {"open": tokens.OPEN, "closed": tokens.CLOSE}
 
 
@@ -36,8 +37,10 @@ class Corpus:
         looks: (N, 32, 2) token ids of each object's colour and kind, 0 where there is none.
         ids: (A, T) instructions, padded with 0; length: (A,).
         uv, event, count: (A, 8, 2), (A, 8), (A,) as `tokens.answer_tokens` takes them.
-        mention: (A, 16) the token at which something is mentioned, or -1; means: (A, 16) bit set of objects.
-        target, goal: (A,) object, or -1. task: (A,) index into `tasks`. sided: (A,) says left or right.
+        mirrored: (A, T) the instructions for mirror images; mirrors: (A,) whether there is one of as many tokens.
+        mention: (A, 24) the token at which something is mentioned, or -1; means: (A, 24) bit set of objects.
+        landmark: (A, 24) whether the same token mentions something else after that, as the last one of a landmark does.
+        target, goal: (A,) object, or -1. task: (A,) index into `tasks`.
     """
 
     rgb: list[NDArray[np.uint8]]
@@ -51,12 +54,14 @@ class Corpus:
     uv: NDArray[np.float32]
     event: NDArray[np.int8]
     count: NDArray[np.int64]
+    mirrored: NDArray[np.int32]
+    mirrors: NDArray[np.bool_]
     mention: NDArray[np.int16]
     means: NDArray[np.uint32]
+    landmark: NDArray[np.bool_]
     target: NDArray[np.int64]
     goal: NDArray[np.int64]
     task: NDArray[np.int64]
-    sided: NDArray[np.bool_]
     tasks: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -134,7 +139,8 @@ def _joined(tables: list[dict[str, NDArray[Any]]]) -> dict[str, Any]:
     """Tables of shards, one after the other."""
     widest = max(table["ids"].shape[1] for table in tables)
     for table in tables:
-        table["ids"] = np.pad(table["ids"], ((0, 0), (0, widest - table["ids"].shape[1])))
+        for key in ("ids", "mirrored"):
+            table[key] = np.pad(table[key], ((0, 0), (0, widest - table[key].shape[1])))
     joined = {key: np.concatenate([table[key] for table in tables]) for key in tables[0]}
     per_image = joined.pop("annotations")
     tasks, joined["task"] = np.unique(joined["task"], return_inverse=True)
@@ -159,17 +165,21 @@ def _annotations(lines: list[dict[str, Any]], tokenizer: Any) -> dict[str, NDArr
     flat = [annotation for group in kept for annotation in group]
     instructions = [a["instruction"] for a in flat]
     encoded: Any = {"input_ids": [], "offset_mapping": []}
+    others: list[list[int]] = []
     if instructions:
         encoded = tokenizer(instructions, return_offsets_mapping=True, add_special_tokens=False)
-    mention, means = _mentions(flat, encoded["offset_mapping"])
+        others = tokenizer([mirrored(text) for text in instructions], add_special_tokens=False)["input_ids"]
+    mention, means, landmark = _mentions(flat, encoded["offset_mapping"])
     ids, length = _ragged(encoded["input_ids"])
+    mirrors = np.array([len(a) == len(b) for a, b in zip(encoded["input_ids"], others, strict=True)], np.bool_)
+    other_ids = [b if same else a for a, b, same in zip(encoded["input_ids"], others, mirrors, strict=True)]
     uv, event, count = _paths(flat)
     return {
         "annotations": np.array([len(group) for group in kept]), "looks": _looks(lines, tokenizer),
         "ids": ids, "length": length, "uv": uv, "event": event, "count": count, "mention": mention, "means": means,
+        "landmark": landmark, "mirrored": _ragged(other_ids)[0], "mirrors": mirrors,
         "target": _indices(flat, "target"), "goal": _indices(flat, "goal"),
         "task": np.array([a.get("task", "") for a in flat], dtype=np.str_),
-        "sided": np.array(["left" in text or "right" in text for text in map(str.lower, instructions)], dtype=np.bool_),
     }  # fmt: skip
 
 
@@ -204,7 +214,7 @@ def _paths(flat: list[dict[str, Any]]) -> tuple[NDArray[np.float32], NDArray[np.
 
 def _mentions(
     flat: list[dict[str, Any]], offsets: list[list[tuple[int, int]]]
-) -> tuple[NDArray[np.int16], NDArray[np.uint32]]:
+) -> tuple[NDArray[np.int16], NDArray[np.uint32], NDArray[np.bool_]]:
     mention = np.full((len(flat), MOST_MENTIONS), -1, np.int16)
     means = np.zeros((len(flat), MOST_MENTIONS), np.uint32)
     for row, (annotation, spans) in enumerate(zip(flat, offsets, strict=True)):
@@ -213,7 +223,9 @@ def _mentions(
             if inside and objects:
                 mention[row, slot] = inside[-1]
                 means[row, slot] = sum(1 << i for i in set(objects) if i < MOST_OBJECTS)
-    return mention, means
+    landmark = np.zeros_like(mention, np.bool_)
+    landmark[:, :-1] = (mention[:, :-1] == mention[:, 1:]) & (mention[:, :-1] >= 0)
+    return mention, means, landmark
 
 
 def _looks(lines: list[dict[str, Any]], tokenizer: Any) -> NDArray[np.int64]:

@@ -43,14 +43,20 @@ def losses(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleList, ba
     if len(batch.mention):
         # The answer reads a word's referent from the states before the last layer, so they, too, must know it.
         for name, each in (("early_mention", read.early_pointers), ("mention", read.pointers)):
-            log_p = each.flatten(0, 2)[batch.mention].log_softmax(-1)
-            found[name] = -(batch.means * log_p).sum(-1).mean()
+            found[name] = _pointing(each, batch.mention, batch.means)
+    if len(batch.landmark):  # first where the landmark is, then, a layer later, what stands left of it
+        found["landmark"] = _pointing(read.landmark_pointers, batch.landmark, batch.landmark_means)
     found["roles"] = _roles(model, cast(nn.ModuleList, probes[2]), read, batch)
     cover, owner = batch.coverage.max(1)
     for i, name in enumerate(("colour", "kind")):
         if len(probes[i].names):  # type: ignore[arg-type]  # a buffer; empty where no image names its objects
             found[name] = _dense(probes[i], read.features, model.words.token.weight, batch.looks[..., i], owner, cover)
     return found
+
+
+def _pointing(pointers: Tensor, at_tokens: Tensor, means: Tensor) -> Tensor:
+    """Mean cross-entropy of pointers (B, K, T, 256) at some of the B * K * T tokens (M,) against `means` (M, 256)."""
+    return -(means * pointers.flatten(0, 2)[at_tokens].log_softmax(-1)).sum(-1).mean()
 
 
 def presence_loss(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleList, batch: Batch) -> dict[str, Tensor]:

@@ -47,7 +47,7 @@ from hamster.planner.quiet import quiet
 from hamster.provenance import run_info
 
 WEIGHTS = {"answer": 1.0, "refusal": 1.0}
-WEIGHTS |= dict.fromkeys(("mention", "early_mention", "roles", "colour", "kind"), 0.5)
+WEIGHTS |= dict.fromkeys(("mention", "early_mention", "landmark", "roles", "colour", "kind"), 0.5)
 
 STATE = "state.safetensors"
 COMMON = 5000  # a word that is used less than once in so many instructions is spelt

@@ -8,7 +8,7 @@ slots `{target}` and `{goal}`; a prefix `3*` makes it three times as likely. A *
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
 
@@ -28,7 +28,8 @@ class Grammar:
         canonical: how often the canonical word is taken where there are others.
         bare: how often a noun alone is tried first ("the cube"), and `coloured_generic` "the red one".
         complex_share: how many commands say one of their phrases with a relation, superlative, size or rank.
-        typos: how many commands have one misspelt word.
+        mix: how many commands say one of their phrases in each way of `phrases.WAYS`; then `complex_share` has no say.
+        typos: how many commands have one misspelt word. unknown: how many have a word that does not exist.
         casing: weights of lower case, Sentence case and UPPER CASE.
         full_stop: how often a sentence ends with one.
     """
@@ -43,7 +44,9 @@ class Grammar:
     bare: float = 0.3
     coloured_generic: float = 0.05
     complex_share: float = 0.15
+    mix: Mapping[str, float] = field(default_factory=dict)
     typos: float = 0.0
+    unknown: float = 0.0
     casing: tuple[float, float, float] = (0.5, 0.5, 0.0)
     full_stop: float = 0.3
 

@@ -6,11 +6,11 @@ the training signal that binds words to things (the mention loss of the planner)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from random import Random
 from typing import NamedTuple
 
-from hamster.sim.language.scope import EXTREMES, RELATIONS, Scope, members
+from hamster.sim.language.scope import RELATIONS, SUPERLATIVES, Scope, members
 
 ARTICLES = frozenset({"the", "a", "an"})
 ORDINALS = ("first", "second", "third", "fourth")
@@ -18,10 +18,15 @@ SIZES = {"biggest": "big", "smallest": "small"}
 
 
 class Word(NamedTuple):
-    """A word of a phrase and the set of things that fit so far; the empty set where that says nothing yet."""
+    """A word of a phrase and the set of things that fit so far; the empty set where that says nothing yet.
+
+    The last word of a landmark's phrase means two things one after the other: `landmark`, and with it what the whole
+    phrase is about.
+    """
 
     text: str
     fits: int = 0
+    landmark: int = 0
 
 
 class Head(NamedTuple):
@@ -41,7 +46,7 @@ def refer(scope: Scope, rng: Random, thing: int, plain: bool, involved: int = 0)
         plain: prefer its name, colour or mark; else a superlative or a relation to a landmark.
         involved: things that may not be landmarks (those that the command is about).
     """
-    ways = (_plain, _complex) if plain else (_complex, _plain)
+    ways = (plain_phrase, _complex) if plain else (_complex, plain_phrase)
     for way in ways:
         phrase = way(scope, rng, thing, involved)
         if phrase is not None:
@@ -49,13 +54,14 @@ def refer(scope: Scope, rng: Random, thing: int, plain: bool, involved: int = 0)
     return None
 
 
-def _plain(scope: Scope, rng: Random, thing: int, involved: int = 0) -> Phrase | None:
+def plain_phrase(scope: Scope, rng: Random, thing: int, involved: int = 0) -> Phrase | None:
+    """A phrase by name, colour or mark alone, or None where those fit something else, too."""
     only, record = 1 << thing, scope.things[thing]
     if record.mark is not None and scope.marks[record.mark] == only and rng.random() < 0.7:
         return _marked(scope, rng, thing)
-    for head in _heads(scope, rng, thing):
+    for head in heads_of(scope, rng, thing):
         if head.fits == only:
-            return _spell(scope, "the <head>", only, head)
+            return spell(scope, "the <head>", only, head)
     return _marked(scope, rng, thing) if record.mark is not None and scope.marks[record.mark] == only else None
 
 
@@ -65,7 +71,7 @@ def _marked(scope: Scope, rng: Random, thing: int) -> Phrase:
     noun = _noun(scope, rng, thing)
     if mark[0] in "aeiou":
         pattern = pattern.replace("a <mark>", "an <mark>")
-    return _spell(scope, pattern, 1 << thing, Head(((noun, scope.nouns[noun]),), scope.nouns[noun]), mark=mark)
+    return spell(scope, pattern, 1 << thing, Head(((noun, scope.nouns[noun]),), scope.nouns[noun]), mark=mark)
 
 
 def _noun(scope: Scope, rng: Random, thing: int) -> str:
@@ -73,7 +79,8 @@ def _noun(scope: Scope, rng: Random, thing: int) -> str:
     return _pick(rng, scope.grammar.nouns.get(kind, (kind,)), scope.grammar.canonical)
 
 
-def _colour(scope: Scope, rng: Random, thing: int) -> str:
+def colour_word(scope: Scope, rng: Random, thing: int) -> str:
+    """One of the words for a thing's colour."""
     colour = scope.things[thing].colour
     return _pick(rng, scope.grammar.colours.get(colour, (colour,)), scope.grammar.canonical)
 
@@ -84,20 +91,21 @@ def _pick(rng: Random, words: tuple[str, ...], canonical: float) -> str:
     return words[1 + int(rng.random() * (len(words) - 1))]
 
 
-def _heads(scope: Scope, rng: Random, thing: int) -> list[Head]:
+def heads_of(scope: Scope, rng: Random, thing: int) -> list[Head]:
     """The thing's heads ("cube", "red cube", "red one") in the order in which to try them."""
-    noun, colour = _noun(scope, rng, thing), _colour(scope, rng, thing)
+    noun, colour = _noun(scope, rng, thing), colour_word(scope, rng, thing)
     generic = rng.choice(scope.grammar.generic)
-    bare, full = _head(scope, noun), _head(scope, noun, colour)
+    bare, full = make_head(scope, noun), make_head(scope, noun, colour)
     draw = rng.random()
     if draw < scope.grammar.bare:
         return [bare, full]
     if draw < scope.grammar.bare + scope.grammar.coloured_generic:
-        return [_head(scope, generic, colour), full, bare]
+        return [make_head(scope, generic, colour), full, bare]
     return [full, bare]
 
 
-def _head(scope: Scope, noun: str, colour: str | None = None) -> Head:
+def make_head(scope: Scope, noun: str, colour: str | None = None) -> Head:
+    """The head of a noun, or of a colour and a noun."""
     keeps = scope.nouns[noun]
     words = [(word, keeps) for word in noun.split()]
     if colour is None:
@@ -108,11 +116,11 @@ def _head(scope: Scope, noun: str, colour: str | None = None) -> Head:
 
 def _complex(scope: Scope, rng: Random, thing: int, involved: int = 0) -> Phrase | None:
     """A phrase whose head fits several things; where there is no such head, sometimes one that is not needed."""
-    heads = [head for head in _heads(scope, rng, thing) if head.fits & (head.fits - 1)]
+    heads = [head for head in heads_of(scope, rng, thing) if head.fits & (head.fits - 1)]
     if scope.absent >> thing & 1:  # of an absent thing no superlative or relation may lead to something else
         heads = [head for head in heads if not head.fits & ~scope.absent]
     elif not heads or rng.random() < 0.1:
-        heads.append(_head(scope, rng.choice(scope.grammar.generic)))
+        heads.append(make_head(scope, rng.choice(scope.grammar.generic)))
     names = list(scope.grammar.patterns)
     rng.shuffle(names)
     for head in heads:
@@ -125,10 +133,10 @@ def _complex(scope: Scope, rng: Random, thing: int, involved: int = 0) -> Phrase
 
 def _try(scope: Scope, rng: Random, thing: int, involved: int, head: Head, name: str) -> Phrase | None:
     only = 1 << thing
-    if name in EXTREMES:
+    if name in SUPERLATIVES:
         ranked = scope.ranked(name, head.fits)
         if ranked[:1] == [thing] and (name not in SIZES or head.fits != scope.everything):
-            return _spell(scope, rng.choice(scope.grammar.patterns[name]), only, head)
+            return spell(scope, rng.choice(scope.grammar.patterns[name]), only, head)
         return None
     if name == "ordinal":
         return _ordinal(scope, rng, thing, head)
@@ -139,9 +147,9 @@ def _try(scope: Scope, rng: Random, thing: int, involved: int, head: Head, name:
     if name in RELATIONS:
         for landmark in landmarks:
             if scope.related(name, landmark, head.fits) == only:
-                other = _plain(scope, rng, landmark)
+                other = plain_phrase(scope, rng, landmark)
                 if other is not None:
-                    return _spell(scope, rng.choice(scope.grammar.patterns[name]), only, head, other)
+                    return spell(scope, rng.choice(scope.grammar.patterns[name]), only, head, other)
     return None
 
 
@@ -154,21 +162,21 @@ def _ordinal(scope: Scope, rng: Random, thing: int, head: Head) -> Phrase | None
         return None
     pattern = rng.choice(scope.grammar.patterns["ordinal"])
     pattern = pattern.replace("<rank>", ORDINALS[ranked.index(thing)]).replace("<side>", side[:-4])
-    return _spell(scope, pattern, 1 << thing, head)
+    return spell(scope, pattern, 1 << thing, head)
 
 
 def _between(scope: Scope, rng: Random, thing: int, head: Head, landmarks: list[int]) -> Phrase | None:
     for first in landmarks[:3]:
         for second in landmarks[:3]:
             if first != second and scope.between(first, second, head.fits) == 1 << thing:
-                phrases = _plain(scope, rng, first), _plain(scope, rng, second)
+                phrases = plain_phrase(scope, rng, first), plain_phrase(scope, rng, second)
                 if phrases[0] is not None and phrases[1] is not None:
                     pattern = rng.choice(scope.grammar.patterns["between"])
-                    return _spell(scope, pattern, 1 << thing, head, phrases[0], phrases[1])
+                    return spell(scope, pattern, 1 << thing, head, phrases[0], phrases[1])
     return None
 
 
-def _spell(
+def spell(
     scope: Scope,
     pattern: str,
     only: int,
@@ -176,19 +184,33 @@ def _spell(
     other: Iterable[Word] = (),
     another: Iterable[Word] = (),
     mark: str = "",
+    preferred: Mapping[str, int] | None = None,
 ) -> Phrase:
-    """Fills a pattern in, folding what each word keeps; the whole phrase fits the referent alone."""
+    """Fill a pattern in, folding what each word keeps; the whole phrase fits the referent alone.
+
+    Args:
+        pattern: as in `Grammar.patterns`.
+        only: the referent, as a set.
+        head: its noun, perhaps with a colour.
+        other, another: phrases of landmarks.
+        mark: its letter or picture.
+        preferred: for words such as "leftmost" the set that they prefer, which they mean as long as no noun has
+            narrowed it further; then the last word also remembers its landmark.
+    """
     phrase: Phrase = []
     fits = scope.everything
     slots = {"<head>": head.words, "<mark>": ((mark, scope.marks.get(mark, 0)),)}
     landmarks = {"<other>": other, "<another>": another}
+    carriers = scope.carriers if "<mark>" in pattern else {}  # else "picture" is the one that the camera takes
     for item in pattern.split():
         if item in landmarks:
             phrase.extend(landmarks[item])
             continue
-        for text, keeps in slots.get(item) or ((item, scope.carriers.get(item, scope.everything)),):
+        for text, keeps in slots.get(item) or ((item, carriers.get(item, scope.everything)),):
             fits &= keeps
             silent = text in ARTICLES or fits == scope.everything
-            phrase.append(Word(text, 0 if silent else fits))
-    phrase[-1] = Word(phrase[-1].text, only)
+            leaning = (preferred or {}).get(text, 0) & fits if item not in slots else 0
+            phrase.append(Word(text, leaning or (0 if silent else fits)))
+    ends_in_landmark = preferred is not None and pattern.split()[-1] in landmarks
+    phrase[-1] = Word(phrase[-1].text, only, phrase[-1].fits if ends_in_landmark else 0)
     return phrase

@@ -50,8 +50,26 @@ EXTREMES: dict[str, tuple[int, float]] = {
     "farthest": (1, -1.0),
     "biggest": (2, 1.0),
     "smallest": (2, -1.0),
+    "robot_leftmost": (3, 1.0),
+    "robot_rightmost": (3, -1.0),
+    "robot_nearest": (4, -1.0),
 }
-"""Of a superlative: which number of a spot it ranks by, and the sign."""
+"""Of a superlative: which axis of `Scope.places` it ranks by, and the sign."""
+SUPERLATIVES = ("leftmost", "rightmost", "nearest", "farthest", "biggest", "smallest")
+"""Those that need no robot."""
+WORLD_MARGIN_M = 0.06
+"""How far apart two things must be on the table for a word about the robot's sides to tell them apart."""
+
+
+HALVES: dict[str, tuple[int, float, float]] = {
+    "picture_left": (0, -1.0, 0.5),
+    "picture_right": (0, 1.0, 0.5),
+    "picture_bottom": (1, 1.0, 0.5),
+    "picture_top": (1, -1.0, 0.5),
+    "robot_left": (3, 1.0, 0.0),
+    "robot_right": (3, -1.0, 0.0),
+}
+"""Of halves of the picture and of the table: the axis of `Scope.places`, the sign, and where the middle is."""
 
 
 def between(a: Spot, b: Spot, c: Spot) -> bool | None:
@@ -106,6 +124,7 @@ class Scope:
             "letter": self._where([t.mark is not None and len(t.mark) == 1 for t in things]),
             "picture": self._where([t.mark is not None and len(t.mark) > 1 for t in things]),
         }
+        self.worlds = [thing.xy for thing in things]
         self._volumes = [t.size[0] * t.size[1] * t.size[2] for t in things]
         self._related: dict[tuple[str, int], tuple[int, int]] = {}
         self._ranked: dict[tuple[str, int], list[int]] = {}
@@ -151,6 +170,32 @@ class Scope:
                 unclear |= 1 << i
         return yes, unclear
 
+    def places(self, axis: int) -> list[float | None]:
+        """Of each thing its place along an axis, None out of the image.
+
+        Args:
+            axis: 0 and 1 are u and v, 2 is the area in the image; 3 is how far left of the robot it stands and 4 how
+                far from its base, in metres: the robot stands at the origin and faces +x.
+        """
+        if axis < 3:
+            return [None if spot is None else spot[axis] for spot in self.spots]
+        numbers = [y if axis == 3 else hypot(x, y) for x, y in self.worlds]
+        return [None if spot is None else number for spot, number in zip(self.spots, numbers, strict=True)]
+
+    def preferred(self, direction: str, among: int) -> int:
+        """The half of some things that a direction prefers, the larger one of an odd number.
+
+        Args:
+            direction: a key of `EXTREMES`, "central" for what is nearest to the middle column, or a half of the picture
+                or of the table ("picture_left", "robot_right").
+            among: of these, those in the image.
+        """
+        axis, sign = EXTREMES.get(direction) or HALVES.get(direction, (0, 1.0, 0.5))[:2]
+        places = self.places(axis)
+        found = [(place, i) for i in members(among & self.seen) if (place := places[i]) is not None]
+        found.sort(key=lambda pair: abs(pair[0] - 0.5) if direction == "central" else -sign * pair[0])
+        return sum(1 << i for _, i in found[: (len(found) + 1) // 2])
+
     def ranked(self, extreme: str, head: int) -> list[int]:
         """The things of `head` from the most extreme on, as far as each is clearly apart from the next.
 
@@ -165,7 +210,8 @@ class Scope:
         if len(things) < 2 or any(self.spots[i] is None for i in things):
             return []
         axis, sign = EXTREMES[extreme]
-        things = sorted(things, key=lambda i: -sign * self._spot(i)[axis])
+        places = self.places(axis)
+        things = sorted(things, key=lambda i: -sign * (places[i] or 0.0))
         for rank in range(len(things) - 1):
             if not self._clear(axis, sign, things[rank], things[rank + 1 :]):
                 return things[:rank]
@@ -173,6 +219,9 @@ class Scope:
 
     def _clear(self, axis: int, sign: float, first: int, rest: list[int]) -> bool:
         """Positions must differ by the margin; sizes by a third in the image, and agree with the true volumes."""
+        if axis > 2:
+            places = self.places(axis)
+            return all(sign * ((places[first] or 0.0) - (places[i] or 0.0)) >= WORLD_MARGIN_M for i in rest)
         mine = self._spot(first)[axis]
         if axis < 2:
             return all(sign * (mine - self._spot(i)[axis]) >= MARGIN for i in rest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import zip_longest
 from math import atan2, cos, pi, sin
 
 import numpy as np
@@ -64,42 +65,67 @@ COMMON = ("cube", "cylinder", "ball", "bottle", "cup")
 def sample_scene(rng: np.random.Generator) -> Scene:
     """A random scene of 2 to 8 things before a random arm, table, light and camera."""
     while True:
-        things = [_thing(f"thing{i}", kind, rng) for i, kind in enumerate(_kinds(rng))]
+        things = _things(rng)
         x, y = rng.uniform((0.26, -0.2), (0.36, 0.0))
         bounds: Bounds = (x, x + rng.uniform(0.32, 0.42), y - 0.14, y + rng.uniform(0.38, 0.54))
-        placed = scatter(_distinct(things), bounds, rng, gap_m=0.025)
+        placed = scatter(things, bounds, rng, gap_m=0.025)
         if placed is not None:
             return _around(placed, bounds, rng)
 
 
 def imagine(rng: np.random.Generator) -> Thing:
     """A thing such as scenes have."""
-    return _thing("imagined", str(rng.choice(_kinds(rng))), rng)
+    theme = _theme(rng)
+    return _thing("imagined", str(rng.choice([*theme[:1], *_others(rng)])), rng)
 
 
-def _kinds(rng: np.random.Generator) -> list[str]:
-    """A theme of repeated kinds (so that colour, size and place must tell them apart) and a few others."""
-    kinds = [_toy(rng) for _ in range(rng.integers(1, 4))] + [
-        str(rng.choice(RECEIVERS)) for _ in range(rng.integers(1, 3))
-    ]
-    theme = rng.random()
-    if theme < 0.22:
-        kinds += ["button"] * int(rng.integers(2, 4))
-    elif theme < 0.42:
-        kinds += [str(rng.choice(TOPPLES, p=(0.6, 0.2, 0.2))) for _ in range(rng.integers(2, 4))]
-    elif theme < 0.7:
-        kinds += [_toy(rng)] * int(rng.integers(1, 4))
-    elif theme < 0.85:
-        kinds += [str(rng.choice(RECEIVERS))] * int(rng.integers(1, 3))
-    return kinds[:8]
+def _things(rng: np.random.Generator) -> list[Thing]:
+    """Mostly three or four of a kind, which colour, size or place must tell apart, and a few others."""
+    theme = _theme(rng)
+    kinds = (theme + _others(rng))[:8]
+    colours = _theme_colours(len(theme), rng)
+    things = [_thing(f"thing{i}", kind, rng, colour) for i, (kind, colour) in enumerate(zip_longest(kinds, colours))]
+    return _distinct(things, len(theme))
+
+
+def _theme(rng: np.random.Generator) -> list[str]:
+    """Things of one kind: three or four of them in four scenes of five, one or two in others."""
+    draw = rng.random()
+    if draw < 0.28:
+        kind = "button"
+    elif draw < 0.46:
+        kind = str(rng.choice(TOPPLES, p=(0.6, 0.2, 0.2)))
+    elif draw < 0.8:
+        kind = _toy(rng)
+    else:
+        kind = str(rng.choice(RECEIVERS))
+    count = int(rng.choice((1, 2, 3, 4), p=(0.08, 0.12, 0.55, 0.25)))
+    return [kind] * (min(count, 3) if kind in RECEIVERS else count)
+
+
+def _others(rng: np.random.Generator) -> list[str]:
+    """One to three toys, and one or two things that they can be put on."""
+    toys = [_toy(rng) for _ in range(rng.integers(1, 4))]
+    return [str(rng.choice(RECEIVERS)), *toys, *(str(rng.choice(RECEIVERS)) for _ in range(rng.integers(0, 2)))]
+
+
+def _theme_colours(count: int, rng: np.random.Generator) -> list[str]:
+    """All alike, so that only place or size tells them apart; of two colours, as "not the red one" needs; or any."""
+    draw = rng.random()
+    if draw < 0.25:
+        return [str(rng.choice(list(HSV)))] * count
+    if draw < 0.6:
+        pair = rng.choice(list(HSV), 2, replace=False)
+        return [str(pair[0])] * (count - 1) + [str(pair[1])]
+    return [str(rng.choice(list(HSV))) for _ in range(count)]
 
 
 def _toy(rng: np.random.Generator) -> str:
     return str(rng.choice(COMMON if rng.random() < 0.6 else TOYS))
 
 
-def _thing(name: str, kind: str, rng: np.random.Generator) -> Thing:
-    colour = str(rng.choice(list(HSV)))
+def _thing(name: str, kind: str, rng: np.random.Generator, colour: str | None = None) -> Thing:
+    colour = str(rng.choice(list(HSV))) if colour is None else colour
     options: dict[str, object] = {key: float(rng.uniform(*span)) for key, span in PROPORTIONS[kind].items()}
     if kind == "tile" and rng.random() < 0.85:
         options["mark"] = str(rng.choice(LETTERS + PICTURES))
@@ -111,14 +137,14 @@ def _thing(name: str, kind: str, rng: np.random.Generator) -> Thing:
     return replace(thing, yaw=float(yaw))
 
 
-def _distinct(things: list[Thing]) -> list[Thing]:
-    """Without second copies that no colour or mark tells apart, mostly: relations may single those out."""
+def _distinct(things: list[Thing], theme: int) -> list[Thing]:
+    """Without third copies that no colour or mark tells apart, but for the theme, the first `theme` things."""
     seen: dict[tuple[str, str, str | None], int] = {}
-    kept = []
+    kept: list[Thing] = []
     for thing in things:
         key = (thing.kind, thing.colour, thing.mark)
         seen[key] = seen.get(key, 0) + 1
-        if seen[key] <= 2:
+        if seen[key] <= 2 or len(kept) < theme:
             kept.append(thing)
     return kept
 

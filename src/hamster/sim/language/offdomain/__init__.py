@@ -9,6 +9,22 @@ from hamster.sim.language.grammar import Grammar
 from hamster.sim.language.offdomain import frames, knock, pick_place, press, push, stack
 from hamster.sim.language.offdomain.words import COLOURS, NOUNS, PATTERNS
 
+MIX = {
+    "plain": 0.30,
+    "side extreme": 0.13,
+    "depth extreme": 0.09,
+    "size": 0.04,
+    "rank": 0.11,
+    "side relation": 0.07,
+    "depth relation": 0.05,
+    "near": 0.05,
+    "between": 0.04,
+    "negation": 0.05,
+    "side of the picture": 0.04,
+    "side of the robot": 0.03,
+}
+"""How often a thing is told from others in each way: by what must be learned, not by what scenes happen to allow."""
+
 OFFDOMAIN = Grammar(
     name="offdomain",
     rules={**frames.RULES, **pick_place.RULES, **press.RULES, **knock.RULES, **stack.RULES, **push.RULES},
@@ -20,7 +36,9 @@ OFFDOMAIN = Grammar(
     bare=0.25,
     coloured_generic=0.08,
     complex_share=0.3,
+    mix=MIX,
     typos=0.03,
+    unknown=0.02,
     casing=(0.55, 0.4, 0.05),
     full_stop=0.4,
 )

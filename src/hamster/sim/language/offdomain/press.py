@@ -15,6 +15,8 @@ RULES = {
         "go to {target} and <press> it",
         "move to {target} and <press> it",
         "move over {target} and <thrust> down",
+        "look for {target} . then <press> it",
+        "close the hand first , then go to {target} and <press> it",
         "find {target} and <press> it",
         "reach for {target} and <press> it",
         "close the gripper and <press> {target}",
@@ -46,6 +48,9 @@ RULES = {
         "what you <press> is {target}",
         "it is {target} that <should> be <pressed>",
         "{target} is to be <pressed>",
+        "{target} has not been <pressed> yet",
+        "I would like to hear {target} click",
+        "nothing happens until {target} is <pressed>",
         "someone <should> <press> {target}",
     ),
     "short_press": (

@@ -18,6 +18,8 @@ RULES = {
         "go to {target} and <shove> it <toward> {goal}",
         "move behind {target} and <shove> it <toward> {goal}",
         "get behind {target} and <shove> it <toward> {goal}",
+        "first get behind {target} . then <shove> it <toward> {goal}",
+        "look at {goal} . <shove> {target} until it <reaches> it",
         "find {target} and <shove> it <toward> {goal}",
         "find {goal} and <shove> {target} <toward> it",
         "close the gripper and <shove> {target} <toward> {goal}",
@@ -43,6 +45,7 @@ RULES = {
         "what <should> be <pushed> <toward> {goal} is {target}",
         "the one to <shove> <toward> {goal} is {target}",
         "{target} needs a <shoved> <toward> {goal}",
+        "{target} is too far from {goal} , so <shove> it there",
         "it is {target} that <should> be <pushed> <toward> {goal}",
     ),
     "short_push": (

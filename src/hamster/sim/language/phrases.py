@@ -1,0 +1,237 @@
+"""Phrases of a declared kind: which ways of telling a thing from others there are, and one phrase in a given way.
+
+A grammar with a `mix` says how often each way is used. Left to chance, what scenes happen to allow decides: nearly
+always a noun and a colour suffice, and nobody learns what "leftmost" means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import hypot
+from random import Random
+
+from hamster.sim.language.refer import (
+    ORDINALS,
+    Head,
+    Phrase,
+    Word,
+    colour_word,
+    heads_of,
+    make_head,
+    plain_phrase,
+    spell,
+)
+from hamster.sim.language.scope import HALVES, MARGIN, Scope, members
+
+PAIRS_OF_THINGS = 0.2  # how often a head may fit only two things
+LANDMARKS = 4  # tried for a relation
+PAIRS = 6  # of landmarks, tried for "between"
+NEAREST_TO = 0.06  # how much nearer to a landmark the nearest thing must be than the next one, relative to the image
+CONTRAST = 0.35  # how often a negation names the wrong thing ("... and not the red one") if both ways are open
+
+
+def phrase_in(scope: Scope, rng: Random, thing: int, way: str, involved: int = 0) -> Phrase | None:
+    """A phrase for one thing in one of `WAYS` that fits nothing else, or None where there is none.
+
+    Args:
+        scope: the scene, and the words for what is in it.
+        rng: draws the words.
+        thing: its index.
+        way: a key of `WAYS`.
+        involved: things that may not be landmarks (those that the command is about).
+    """
+    if way == "plain":
+        return plain_phrase(scope, rng, thing)
+    for head in _shared_heads(scope, rng, thing):
+        for name in rng.sample(WAYS[way], len(WAYS[way])):
+            phrase = _WRITERS[name](scope, rng, thing, name, head, involved)
+            if phrase is not None:
+                return phrase
+    return None
+
+
+def _shared_heads(scope: Scope, rng: Random, thing: int) -> list[Head]:
+    """Heads that fit this thing and others, mostly three or more: there a noun says least."""
+    found = [head for head in heads_of(scope, rng, thing) if head.fits & (head.fits - 1)]
+    if scope.absent >> thing & 1:  # of an absent thing no superlative or relation may lead to something else
+        return [head for head in found if not head.fits & ~scope.absent]
+    if rng.random() < 0.05:
+        found.append(make_head(scope, rng.choice(scope.grammar.generic)))
+    fewest = 2 if rng.random() < PAIRS_OF_THINGS else 3
+    return [head for head in found if head.fits.bit_count() >= fewest]
+
+
+def _extreme(scope: Scope, rng: Random, thing: int, name: str, head: Head, involved: int) -> Phrase | None:
+    if head.fits == scope.everything and name in ("biggest", "smallest"):
+        return None
+    if scope.ranked(name, head.fits)[:1] != [thing]:
+        return None
+    return _lean(scope, rng, thing, name, head, [name])
+
+
+def _lean(
+    scope: Scope, rng: Random, thing: int, name: str, head: Head, extremes: Iterable[str], **slots: str
+) -> Phrase:
+    """A pattern whose words of direction mean the half of all things that they prefer."""
+    pattern = rng.choice(scope.grammar.patterns[name])
+    for slot, value in slots.items():
+        pattern = pattern.replace(f"<{slot}>", value)
+    half = scope.everything
+    for extreme in extremes:
+        half = scope.preferred(extreme, half)
+    before, _, after = pattern.partition("<head>")
+    if name.startswith("robot"):  # "the leftmost cube from your point of view": until then it is the viewer's
+        before = ""
+    words = (BEFORE_THE_NOUN & {*before.split()}) | (AFTER_THE_NOUN & {*after.split()})
+    return spell(scope, pattern, 1 << thing, head, preferred=dict.fromkeys(words, half))
+
+
+def _rank(scope: Scope, rng: Random, thing: int, name: str, head: Head, involved: int) -> Phrase | None:
+    """The second from the left; first ones are superlatives, so they are rare here."""
+    side = rng.choice(("leftmost", "rightmost") if name == "ordinal" else ("nearest", "farthest"))
+    ranked = scope.ranked(side, head.fits)
+    if head.fits.bit_count() < 3 or head.fits == scope.everything or thing not in ranked[:3]:
+        return None
+    rank = ranked.index(thing)
+    if rank == 0 and rng.random() < 0.7:
+        return None
+    words = {"leftmost": "left", "rightmost": "right", "nearest": "front", "farthest": "back"}
+    return _lean(scope, rng, thing, name, head, [], rank=ORDINALS[rank], side=words[side])
+
+
+def _middle(scope: Scope, rng: Random, thing: int, name: str, head: Head, involved: int) -> Phrase | None:
+    ranked = scope.ranked("leftmost", head.fits)
+    if head.fits.bit_count() not in (3, 5) or len(ranked) != head.fits.bit_count():
+        return None
+    return _lean(scope, rng, thing, name, head, ["central"]) if ranked[len(ranked) // 2] == thing else None
+
+
+def _related(scope: Scope, rng: Random, thing: int, name: str, head: Head, involved: int) -> Phrase | None:
+    for landmark in _landmarks(scope, rng, thing, involved)[:LANDMARKS]:
+        if name == "nearest_to":
+            fits = _nearest_to(scope, landmark, head.fits & ~(1 << landmark))
+        else:
+            fits = scope.related(name, landmark, head.fits)
+        if fits == 1 << thing and (other := plain_phrase(scope, rng, landmark)) is not None:
+            return spell(scope, rng.choice(scope.grammar.patterns[name]), fits, head, other, preferred={})
+    return None
+
+
+def _nearest_to(scope: Scope, landmark: int, head: int) -> int:
+    """The thing of `head` that is clearly nearest to the landmark; the empty set where none is."""
+    spots = {i: scope.spots[i] for i in (*members(head), landmark)}
+    at = spots.pop(landmark)
+    if at is None or len(spots) < 2 or any(spot is None for spot in spots.values()):
+        return 0
+    away = sorted((hypot(spot[0] - at[0], spot[1] - at[1]), i) for i, spot in spots.items() if spot is not None)
+    return 1 << away[0][1] if away[1][0] - away[0][0] >= NEAREST_TO else 0
+
+
+def _between(scope: Scope, rng: Random, thing: int, name: str, head: Head, involved: int) -> Phrase | None:
+    landmarks = _landmarks(scope, rng, thing, involved)
+    pairs = [(a, b) for a in landmarks for b in landmarks if a != b]
+    for first, second in rng.sample(pairs, min(PAIRS, len(pairs))):
+        if scope.between(first, second, head.fits) == 1 << thing:
+            one, two = plain_phrase(scope, rng, first), plain_phrase(scope, rng, second)
+            if one is not None and two is not None:
+                pattern = rng.choice(scope.grammar.patterns[name])
+                return spell(scope, pattern, 1 << thing, head, one, two, preferred={})
+    return None
+
+
+def _landmarks(scope: Scope, rng: Random, thing: int, involved: int) -> list[int]:
+    found = members(scope.seen & ~involved & ~(1 << thing) & ~scope.absent)
+    rng.shuffle(found)
+    return found
+
+
+def _negated(scope: Scope, rng: Random, thing: int, name: str, head: Head, involved: int) -> Phrase | None:
+    """The cube that is not red, or the leftmost cube and not the red one."""
+    only, others = 1 << thing, [i for i in members(head.fits) if i != thing]
+    contrast = _contrast(scope, rng, thing, head, others) if rng.random() < CONTRAST else None
+    if contrast is not None:
+        return contrast
+    words = [colour_word(scope, rng, i) for i in others]
+    words = list(dict.fromkeys(word for word in words if not scope.colours[word] & only and " " not in word))
+    rng.shuffle(words)
+    for count, pattern_name in ((1, "negated"), (2, "neither")):
+        for i in range(len(words) - count + 1):
+            excluded = words[i : i + count]
+            if head.fits & ~_any(scope, excluded) == only and not any(word in excluded for word, _ in head.words):
+                pattern = rng.choice(scope.grammar.patterns[pattern_name])
+                for slot, word in zip(("<colour>", "<shade>"), excluded, strict=False):
+                    pattern = pattern.replace(slot, word)
+                return spell(scope, pattern, only, head, preferred={})
+    return None
+
+
+def _any(scope: Scope, colours: Iterable[str]) -> int:
+    found = 0
+    for colour in colours:
+        found |= scope.colours[colour]
+    return found
+
+
+def _contrast(scope: Scope, rng: Random, thing: int, head: Head, others: list[int]) -> Phrase | None:
+    """A superlative, and the plain name of a thing of the same kind that is not meant."""
+    seen = [i for i in others if scope.seen >> i & 1 and not scope.absent >> i & 1]
+    for name in rng.sample(("leftmost", "rightmost", "nearest", "farthest"), 4):
+        phrase = _extreme(scope, rng, thing, name, head, 0)
+        if phrase is not None and seen and (wrong := plain_phrase(scope, rng, rng.choice(seen))) is not None:
+            tail = [Word(word) for word in rng.choice(scope.grammar.patterns["contrast"]).split()]
+            last = wrong[-1]
+            return [*phrase, *tail, *wrong[:-1], Word(last.text, 1 << thing, last.fits)]
+    return None
+
+
+def _half(scope: Scope, rng: Random, thing: int, name: str, head: Head, involved: int) -> Phrase | None:
+    """On the left side of the picture, or on the robot's left: it alone of all that the head fits."""
+    axis, sign, middle = HALVES[name]
+    places = [scope.places(axis)[i] for i in members(head.fits)]
+    mine = scope.places(axis)[thing]
+    if mine is None or any(place is None for place in places):
+        return None
+    margin = MARGIN if axis < 2 else ROBOT_MARGIN_M
+    beyond = [place for place in places if place is not None and sign * (place - middle) > -margin]
+    if len(beyond) != 1 or sign * (mine - middle) < margin:
+        return None
+    return _lean(scope, rng, thing, name, head, [name])
+
+
+ROBOT_MARGIN_M = 0.03
+"""How far off the robot's middle line a thing must stand to be on one of its sides."""
+
+WAYS: dict[str, tuple[str, ...]] = {
+    "plain": (),
+    "side extreme": ("leftmost", "rightmost"),
+    "depth extreme": ("nearest", "farthest"),
+    "size": ("biggest", "smallest"),
+    "rank": ("ordinal", "depth_ordinal", "middle"),
+    "side relation": ("left", "right"),
+    "depth relation": ("front", "behind"),
+    "near": ("near", "nearest_to"),
+    "between": ("between",),
+    "negation": ("negated",),
+    "side of the picture": ("picture_left", "picture_right", "picture_top", "picture_bottom"),
+    "side of the robot": ("robot_left", "robot_right", "robot_leftmost", "robot_rightmost", "robot_nearest"),
+}
+"""Ways of telling a thing from others that its noun fits, and the patterns of each."""
+
+Writer = Callable[[Scope, Random, int, str, Head, int], Phrase | None]
+_WRITERS: dict[str, Writer] = {
+    **dict.fromkeys((*WAYS["side extreme"], *WAYS["depth extreme"], *WAYS["size"]), _extreme),
+    **dict.fromkeys(("robot_leftmost", "robot_rightmost", "robot_nearest"), _extreme),
+    **dict.fromkeys(("ordinal", "depth_ordinal"), _rank),
+    **dict.fromkeys((*WAYS["side relation"], *WAYS["depth relation"], *WAYS["near"]), _related),
+    **dict.fromkeys(HALVES, _half),
+    "middle": _middle,
+    "between": _between,
+    "negated": _negated,
+}
+BEFORE_THE_NOUN = frozenset(
+    {"leftmost", "left", "rightmost", "right", "nearest", "closest", "front", "frontmost", "farthest", "furthest"}
+    | {"rearmost", "distant", "middle", "centre", "central", "biggest", "big", "largest", "large", "bigger", "huge"}
+    | {"smallest", "small", "little", "tiny", "smaller"}
+)
+AFTER_THE_NOUN = frozenset({"left", "right", "front", "back", "upper", "lower", "top", "bottom", "middle", "centre"})
+"""Words that prefer one half of the things as soon as they are said: "the cube closest" may go on in many ways."""
