@@ -22,6 +22,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
+from hamster.plugins import import_plugins, plugins
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -148,6 +150,7 @@ class _Worker:
         self.task: _Task | None = None
         self.step: int | None = None
         self.since_s = time.monotonic()
+        self._send(pickle.dumps(plugins()))
         self._send(work)
 
     def begin(self, task: _Task) -> None:
@@ -270,7 +273,8 @@ def _serve(connection: Connection, tracebacks: bool) -> None:
 
     _report_step = partial(send, "step")
     try:
-        work = pickle.loads(connection.recv_bytes())  # noqa: S301  # from our own process
+        import_plugins(pickle.loads(connection.recv_bytes()))  # noqa: S301  # from our own process
+        work = pickle.loads(connection.recv_bytes())  # noqa: S301
         while True:
             item, given_up = pickle.loads(connection.recv_bytes())  # noqa: S301
             send("done", work(item, given_up))

@@ -13,12 +13,15 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
+
+from hamster.plugins import note_registering
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -29,10 +32,11 @@ V = TypeVar("V")
 
 @dataclass(frozen=True)
 class _Entry:
-    """A registered value, or the "module:attribute" where it is found, and who registered it."""
+    """A registered value, or the "module:attribute" where it is found; where it is defined, and who registered it."""
 
     value: Any
     origin: str
+    registrant: str = ""
 
 
 class Registry(Generic[T]):
@@ -58,7 +62,7 @@ class Registry(Generic[T]):
     ) -> None:
         self.kind, self.group, self._adapt = kind, entry_point_group, adapt
         self._entries = {
-            name: _Entry(value, value if isinstance(value, str) else _origin(value))
+            name: _Entry(value, _origin(value))
             for name, value in (builtins or {}).items()
         }
         self._builtin = frozenset(self._entries)
@@ -86,11 +90,12 @@ class Registry(Generic[T]):
             return partial(self.register, name)
         if not name or name != name.strip() or set(name) & set(",:/"):
             raise ValueError(f"{name!r} cannot name a {self.kind}: no spaces around it, none of , : /")
-        entry = _Entry(value, value if isinstance(value, str) else _origin(value))
+        entry = _Entry(value, _origin(value), _calling_module())
         holder = self._entries.get(name)
         if holder is not None and (name in self._builtin or holder.origin != entry.origin):
             raise ValueError(f"{self.kind} {name!r} is registered twice: by {holder.origin} and by {entry.origin}")
         adapted = None if isinstance(value, str) else self._adapted(name, value)
+        note_registering(entry.registrant)
         self._entries[name] = entry
         self._loaded.pop(name, None)
         if adapted is not None:
@@ -119,6 +124,14 @@ class Registry(Generic[T]):
     def is_builtin(self, name: str) -> bool:
         """Return whether the value of that name comes with this package."""
         return name in self._builtin
+
+    def is_known(self, name: str) -> bool:
+        """Return whether the name is built in or registered, so that no package must be imported for it first."""
+        return name in self._entries
+
+    def is_of_script(self, name: str) -> bool:
+        """Return whether the script that is running registered that name, so that no other process knows it."""
+        return name in self._entries and self._entries[name].registrant == "__main__"
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries or any(point.name == name for point in _entry_points(self.group))
@@ -186,13 +199,26 @@ def _described(point: EntryPoint) -> str:
     return f"{point.value}{distribution}"
 
 
+def _calling_module() -> str:
+    """Return the name of the module outside of this package whose code is calling."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "hamster":
+        frame = frame.f_back
+    return str(frame.f_globals.get("__name__", ""))
+
+
 def _package(origin: str) -> str:
     return origin.partition(":")[0].partition(".")[0]
 
 
 def _origin(value: Any) -> str:
-    """Return "module:name" of where a class or function is defined; of any other object, where its class is."""
-    while isinstance(value, partial):
-        value = value.func
+    """Return "module:name" of where a class or function is defined; of any other object, where its class is.
+
+    A record that stands for a class or function, and says so by an attribute `implementation`, has that one's origin.
+    """
+    while isinstance(value, partial) or hasattr(value, "implementation"):
+        value = value.func if isinstance(value, partial) else value.implementation
+    if isinstance(value, str):
+        return value
     named = value if hasattr(value, "__qualname__") else type(value)
     return f"{named.__module__}:{named.__qualname__}"

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hamster.cli.sources import open_source
+from hamster.data.registry import open_source
 from hamster.data import Inputs
 from hamster.data.rlbench import RLBench
 from hamster.files import lock_folder

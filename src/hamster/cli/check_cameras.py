@@ -37,7 +37,7 @@ class CheckCameras:
         """Prints a line per camera and writes the page."""
         from PIL import Image
 
-        from hamster.cli.sources import open_source
+        from hamster.data.registry import open_source
         from hamster.label.check_cameras import NotCalibratedError, check_cameras
         from hamster.label.contact_sheet import contact_sheet
         from hamster.terminal import show_next, working

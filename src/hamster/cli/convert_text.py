@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hamster.cli.names import unknown
 from hamster.data.text import decode_text
 
 if TYPE_CHECKING:
@@ -44,9 +43,9 @@ def convert_text(text: str, source: str, target: str = JSON, image_size: str = "
     from hamster.dialects import AUTO, DIALECTS, lost, read, render
 
     if source not in (AUTO, JSON, *DIALECTS):
-        raise unknown("dialect", source, (AUTO, JSON, *DIALECTS))
+        raise unknown_name("dialect", source, (AUTO, JSON, *DIALECTS))
     if target not in (JSON, *DIALECTS):
-        raise unknown("target", target, (JSON, *DIALECTS))
+        raise unknown_name("target", target, (JSON, *DIALECTS))
     size = parse_size(image_size) if image_size else None
     if source == JSON:
         path = _path_of_record(text)

@@ -49,7 +49,7 @@ class Label:
         """Opens the sources, writes the labels, and prints what came of it as one line of JSON."""
         import json
 
-        from hamster.cli.sources import open_source
+        from hamster.data.registry import open_source
         from hamster.label.dataset import item_limits
         from hamster.label.label_item import Options
         from hamster.label.label_run import label, summary

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 
-from hamster.cli.sources import open_source
+from hamster.data.registry import open_source
 from hamster.label.contact_sheet import contact_sheet
 from hamster.label.dataset import read_manifest
 from hamster.label.dataset_stats import Found, Survey, labelled_items, stored_items, survey

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from hamster.extras import extra
 from hamster.parallel import Limits, isolated
+from hamster.plugins import import_plugins, plugins
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -31,7 +32,7 @@ def on_ray(work: Work[T, R], items: Sequence[T], workers: int, limits: Limits) -
         shared, task, todo = ray.put(work), ray.remote(_apply), iter(items)
         running: list[Any] = []
         while True:
-            running += [task.remote(shared, item, limits) for item in islice(todo, 2 * workers - len(running))]
+            running += [task.remote(shared, item, limits, plugins()) for item in islice(todo, 2 * workers - len(running))]
             if not running:
                 return
             done, running = ray.wait(running)
@@ -41,7 +42,8 @@ def on_ray(work: Work[T, R], items: Sequence[T], workers: int, limits: Limits) -
             ray.shutdown()
 
 
-def _apply(work: Work[T, R], item: T, limits: Limits) -> R:
+def _apply(work: Work[T, R], item: T, limits: Limits, modules: Sequence[str]) -> R:
+    import_plugins(modules)
     return next(iter(isolated(work, [item], 1, limits)))
 
 
