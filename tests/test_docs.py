@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from hamster.cli.app import main, parse
-from hamster.cli.sources import SOURCES, Scheme
 from tests.data.lerobot_files import write_dataset
 
 ROOT = Path(__file__).parents[1]
@@ -106,12 +105,11 @@ def test_the_readmes_way_from_a_robots_data_to_a_training_set_runs(tmp_path, mon
     assert list((tmp_path / "trl").glob("data/*.parquet"))
 
 
-def test_a_source_written_as_contributing_says_is_labelled(tmp_path, monkeypatch, capsys):
+def test_a_source_written_as_contributing_says_is_labelled(tmp_path):
     (block,) = blocks("CONTRIBUTING.md", "python")
     (tmp_path / "my_robot_source.py").write_text(block)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(SOURCES, "myrobot", Scheme("DIR", "my_robot_source", "MyRobot"))
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "0.npz").touch()
-    assert main(["label", f"myrobot:{tmp_path / 'in'}", "-o", str(tmp_path / "out"), "--workers", "1"]) == 2
-    assert "0.npz: nothing reads it yet" in capsys.readouterr().err
+    command = [sys.executable, "-m", "hamster", "--import", "my_robot_source.py", "label", "myrobot:in", "-o", "out"]
+    done = subprocess.run([*command, "--workers", "1"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "0.npz: nothing reads it yet" in done.stderr, done.stderr

@@ -83,7 +83,9 @@ def _import_file(file: Path) -> ModuleType:
     if not file.is_file():
         raise _CannotImportError(f"no file {file}")
     if loaded is not None or file.stem in sys.stdlib_module_names or not file.stem.isidentifier():
-        raise _CannotImportError(f"{file} cannot be imported as {file.stem!r}, which is another module; rename the file")
+        raise _CannotImportError(
+            f"{file} cannot be imported as {file.stem!r}, which is another module; rename the file"
+        )
     if (folder := str(file.parent)) not in sys.path:
         sys.path.append(folder)
     spec = spec_from_file_location(file.stem, file)

@@ -61,10 +61,7 @@ class Registry(Generic[T]):
         adapt: Callable[[Any], T] | None = None,
     ) -> None:
         self.kind, self.group, self._adapt = kind, entry_point_group, adapt
-        self._entries = {
-            name: _Entry(value, _origin(value))
-            for name, value in (builtins or {}).items()
-        }
+        self._entries = {name: _Entry(value, _origin(value)) for name, value in (builtins or {}).items()}
         self._builtin = frozenset(self._entries)
         self._loaded: dict[str, T] = {}
         self._self_registered: set[str] = set()  # by the module that their entry point names

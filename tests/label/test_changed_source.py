@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hamster.data.registry import open_source
 from hamster.data import Inputs
+from hamster.data.registry import open_source
 from hamster.data.rlbench import RLBench
 from hamster.files import lock_folder
 from hamster.label import read_annotated, read_episodes, write

@@ -25,6 +25,7 @@ from hamster.cli.plan import Plan
 from hamster.cli.serve import Serve
 from hamster.cli.train import Train
 from hamster.extras import NotInstalledError, explain
+from hamster.plugins import import_plugin
 from hamster.stopped import RunStoppedError
 
 Command = (
@@ -53,9 +54,11 @@ def parse(argv: Sequence[str]) -> Command:
 
     Raises:
         SystemExit: with code 2, after an explanation on standard error, for what is no command line; 0 for --help.
-        ValueError: for a flag with a value.
+        ValueError: for a flag with a value, or a module that cannot be imported.
     """
-    args = list(argv)
+    args, modules = _imports(argv)
+    for module in modules:
+        import_plugin(module)
     if args[:2] == ["eval", "planner"]:
         args[:2] = ["eval-planner"]
     for option, value in pairwise(args):
@@ -65,11 +68,33 @@ def parse(argv: Sequence[str]) -> Command:
     command: Command = tyro.cli(
         Command,
         prog="hamster",
-        description="A vision-language model draws a path on the image; a 3D policy follows it.",
+        description=(
+            "A vision-language model draws a path on the image; a 3D policy follows it.\n\n"
+            "Every command takes --import MODULE or --import FILE.py, once or several times: Python code of yours that "
+            "registers policies, planners, suites, sources or models."
+        ),
         args=args,
         config=(tyro.conf.OmitArgPrefixes,),
     )
     return command
+
+
+def _imports(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the command line without `--import MODULE_OR_FILE`, wherever that stands, and what it names."""
+    args, modules, rest = list[str](), list[str](), iter(argv)
+    for word in rest:
+        if word == "--":
+            return [*args, word, *rest], modules
+        if word == "--import":
+            module = next(rest, "")
+            if not module or module.startswith("-"):
+                raise ValueError("--import needs a module's name or a file: --import my_module, --import my_file.py")
+            modules.append(module)
+        elif word.startswith("--import="):
+            modules.append(word.partition("=")[2])
+        else:
+            args.append(word)
+    return args, modules
 
 
 def main(argv: Sequence[str] | None = None) -> int:

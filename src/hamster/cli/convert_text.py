@@ -41,6 +41,7 @@ def convert_text(text: str, source: str, target: str = JSON, image_size: str = "
         ValueError: for a dialect or a size that does not exist.
     """
     from hamster.dialects import AUTO, DIALECTS, lost, read, render
+    from hamster.registry import unknown_name
 
     if source not in (AUTO, JSON, *DIALECTS):
         raise unknown_name("dialect", source, (AUTO, JSON, *DIALECTS))

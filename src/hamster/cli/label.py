@@ -9,14 +9,18 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
+from hamster.cli.names import registered
+
 
 @dataclass(frozen=True)
 class Label:
     """Write a label set: images, and every frame of every episode, with the path from there to the end."""
 
-    sources: Positional[tuple[str, ...]]
-    """One or more of tabletop:N, tabletop-images:N, offdomain:N, rlbench:DIR, lerobot:DIR, rlds:DIR, hdf5:FILE or DIR,
-    video:GLOB, sketch:DIR, points:FILE, trace:FILE."""
+    sources: Annotated[
+        Positional[tuple[str, ...]],
+        tyro.conf.arg(help_behavior_hint=registered("hamster.data.registry:usages", "there are: ")),
+    ]
+    """One or more sources, SCHEME:ARGUMENT."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Folder of the label set. The same command again continues an interrupted run, and follows a source that has
     changed: only items that are new or changed are labelled."""

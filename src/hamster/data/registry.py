@@ -72,9 +72,7 @@ SOURCES: Registry[SourceType] = Registry(
 )
 
 
-def register_source(
-    scheme: str, argument: Argument = "DIR", *, has_images: bool = False
-) -> Callable[[Opener], Opener]:
+def register_source(scheme: str, argument: Argument = "DIR", *, has_images: bool = False) -> Callable[[Opener], Opener]:
     """Return a decorator that registers a class or function as the source of a URI scheme.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
@@ -29,10 +30,13 @@ def on_ray(work: Work[T, R], items: Sequence[T], workers: int, limits: Limits) -
     if started:
         ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     try:
-        shared, task, todo = ray.put(work), ray.remote(_apply), iter(items)
+        # Pickled here, so that workers import the user's modules before they unpickle what is defined there.
+        shared, task, todo = ray.put(pickle.dumps(work)), ray.remote(_apply), iter(items)
         running: list[Any] = []
         while True:
-            running += [task.remote(shared, item, limits, plugins()) for item in islice(todo, 2 * workers - len(running))]
+            running += [
+                task.remote(shared, item, limits, plugins()) for item in islice(todo, 2 * workers - len(running))
+            ]
             if not running:
                 return
             done, running = ray.wait(running)
@@ -42,9 +46,9 @@ def on_ray(work: Work[T, R], items: Sequence[T], workers: int, limits: Limits) -
             ray.shutdown()
 
 
-def _apply(work: Work[T, R], item: T, limits: Limits, modules: Sequence[str]) -> R:
+def _apply(work: bytes, item: T, limits: Limits, modules: Sequence[str]) -> Any:
     import_plugins(modules)
-    return next(iter(isolated(work, [item], 1, limits)))
+    return next(iter(isolated(pickle.loads(work), [item], 1, limits)))  # noqa: S301  # of our own process
 
 
 def inline(work: Work[T, R], items: Sequence[T], workers: int, limits: Limits) -> Iterator[R]:

@@ -1,0 +1,123 @@
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from hamster.cli.app import main, parse
+from hamster.plugins import import_plugin, plugins
+
+SOURCE = """
+from dataclasses import dataclass
+from pathlib import Path
+from hamster.data import Unreadable
+from hamster.data.registry import register_source
+import neighbour
+
+@register_source("{scheme}", "DIR")
+@dataclass(frozen=True)
+class Mine:
+    folder: Path
+    per_shard: int = 1
+
+    @property
+    def uri(self):
+        return f"{scheme}:{{self.folder}}"
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        return Unreadable(f"{{index}}.npz", neighbour.REASON)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "plugin_of_a_test.py").write_text(SOURCE.format(scheme="mine"))
+    (tmp_path / "neighbour.py").write_text("REASON = 'read by the plugin'\n")
+    (tmp_path / "in").mkdir()
+    return tmp_path
+
+
+def hamster(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hamster", *words], cwd=folder, capture_output=True, text=True, timeout=100
+    )
+
+
+@pytest.mark.parametrize("plugin", ["plugin_of_a_test", "plugin_of_a_test.py"])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_file_of_the_users_registers_a_source_here_and_in_workers(folder, plugin, workers):
+    done = hamster(folder, "label", "mine:in", "-o", "out", "--workers", workers, "--import", plugin)
+    assert done.returncode == 2 and "0.npz: read by the plugin" in done.stderr, done.stderr
+
+
+def test_help_lists_what_is_registered(folder):
+    done = hamster(folder, "--import=plugin_of_a_test.py", "label", "--help")
+    assert "mine:DIR" in " ".join(done.stdout.split()), done.stdout
+
+
+def test_a_script_run_by_its_own_main_labels_with_its_own_source(folder):
+    (folder / "script.py").write_text(
+        textwrap.dedent(SOURCE.format(scheme="script"))
+        + textwrap.dedent("""
+        if __name__ == "__main__":
+            from hamster.data.registry import open_source
+            from hamster.label.label_run import label
+            try:
+                label([open_source("script:in")], Path("out"), workers=2)
+            except ValueError as error:
+                print("said:", error)
+        """)
+    )
+    done = subprocess.run([sys.executable, "script.py"], cwd=folder, capture_output=True, text=True, timeout=100)
+    assert "said: " in done.stdout and "read by the plugin" in done.stdout, done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("1 / 0", ("bad_plugin.py cannot be imported", "ZeroDivisionError", "line 2")),
+        ("def f(:", ("bad_plugin.py cannot be imported", "SyntaxError")),
+        ("import not_there_at_all", ("No module named 'not_there_at_all'", "line 2")),
+    ],
+)
+def test_what_a_plugin_raises_is_one_line_with_its_place(text, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("bad_plugin.py").write_text(f"\n{text}\n")
+    assert main(["--import", "bad_plugin.py", "label", "tabletop:1", "-o", "x"]) == 2
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1 and all(word in line for word in words), line
+
+
+@pytest.mark.parametrize(
+    ("plugin", "words"),
+    [
+        ("no_such_plugin", "no module 'no_such_plugin' on the search path"),
+        ("no_such_plugin.py", "no file"),
+        ("json.py", "'json', which is another module"),
+        ("my_file", "did you mean --import my_file.py?"),
+    ],
+)
+def test_what_cannot_be_found_is_said(plugin, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [entry for entry in sys.path if entry])
+    Path("json.py").touch()
+    Path("my_file.py").touch()
+    if plugin == "my_file":
+        monkeypatch.setattr("hamster.plugins.import_module", absent)
+    with pytest.raises(ValueError, match=words):
+        import_plugin(plugin)
+    assert not any("no_such_plugin" in name for name in plugins())
+
+
+def absent(name):
+    raise ModuleNotFoundError(name=name)
+
+
+@pytest.mark.parametrize("argv", [["--import"], ["label", "--import", "--seed", "3"]])
+def test_an_import_without_a_name_is_refused(argv):
+    with pytest.raises(ValueError, match="--import needs"):
+        parse(argv)
