@@ -1,11 +1,13 @@
-"""Atomic writes, and one lock per output folder."""
+"""Atomic writes, one lock per output folder, and what becomes of a run whose disk is full."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
+import shutil
 import socket
 import stat
 from collections.abc import Iterable, Iterator
@@ -14,8 +16,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from hamster.stopped import RunStoppedError
+
 LOCK_NAME = ".hamster.lock"
 OWNER_NAME = ".hamster.owner.json"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_SAYS_FULL = ("No space left on device", "Disk quota exceeded")  # libraries that keep no error number
+_FAILED_WRITE = "PytorchStreamWriter failed writing"  # torch.save, which does not say why
+_NEARLY_FULL_BYTES = 1 << 26
 
 
 class FolderInUseError(ValueError):
@@ -76,15 +84,37 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def is_disk_full(error: BaseException, folder: Path | None = None) -> bool:
+    """Return whether an error, or what led to it, is that a disk is full or its quota used up: no item's fault.
+
+    Args:
+        error: of whatever library.
+        folder: that was written to; of an error that does not say why, its free space tells.
+    """
+    seen: set[int] = set()
+    at: BaseException | None = error
+    while at is not None and id(at) not in seen:
+        seen.add(id(at))
+        if (isinstance(at, OSError) and at.errno in _FULL) or any(words in str(at) for words in _SAYS_FULL):
+            return True
+        if folder is not None and _FAILED_WRITE in str(at) and shutil.disk_usage(folder).free < _NEARLY_FULL_BYTES:
+            return True
+        at = at.__cause__ or at.__context__
+    return False
+
+
 @contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
     """Hold an output folder for this process alone, creating it if needed.
+
+    A disk that gets full meanwhile stops the run that holds the folder, in one line.
 
     The operating system frees the lock when its owner ends, however it ends, so a dead run never blocks the next one.
     A process that holds the lock already may take it again.
 
     Raises:
         FolderInUseError: if another process holds it; the message names that process.
+        RunStoppedError: if a disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK_NAME, timeout=0, is_singleton=True)
@@ -97,6 +127,15 @@ def lock_folder(folder: Path) -> Iterator[None]:
     try:
         write_atomic(folder / OWNER_NAME, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
         yield
+    except RunStoppedError:
+        raise
+    except Exception as error:  # every library has its own
+        if not is_disk_full(error, folder):
+            raise
+        at = getattr(error, "filename", None) or folder
+        raise RunStoppedError(
+            f"the disk is full ({at}): what was finished is kept; make room, then run the same command again to go on"
+        ) from error
     finally:
         if lock.lock_counter == 1:
             (folder / OWNER_NAME).unlink(missing_ok=True)

@@ -72,6 +72,7 @@ def write(
         ValueError: if `out` holds another run or is in use by one, no such engine, nothing could be labelled, or, with
             `strict`, an item could not be read.
         WorkerDiedError: if processes end outside of any item.
+        RunStoppedError: if a disk is full; the same call goes on.
     """
     if engine not in ENGINES:
         raise ValueError(f"no engine {engine!r}; there are {', '.join(ENGINES)}")

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from hamster.data import AnnotatedImage, Conversation, Drawing, Episode, Item, Provenance, Source, Tracked, Unreadable
 from hamster.data.lazy import chosen_frames, without_image
 from hamster.extras import NotInstalledError, extra
+from hamster.files import is_disk_full
 from hamster.label.camera_choice import choose_camera
 from hamster.label.episodes import LabelledEpisode, at_hand, is_absent, label_episode, notes_of
 from hamster.label.frozen import FROZEN
@@ -65,6 +66,8 @@ def guarded(name: str, make: Callable[[], T]) -> T | Unreadable:
     except NotInstalledError:  # which is no fault of the item
         raise
     except Exception as error:  # strangers' data, and readers that may be somebody else's
+        if is_disk_full(error):  # nor is that: the run stops
+            raise
         return Unreadable(name, reason_of(error))
 
 
@@ -150,6 +153,8 @@ def label_item(item: Item, options: Options) -> Labelled | Abstained | Unreadabl
             return Abstained(provenance.file or provenance.source, why)
         return _with_how(item) if isinstance(item, AnnotatedImage) else item
     except (ValueError, OSError) as error:
+        if is_disk_full(error):
+            raise
         provenance = item.provenance  # type: ignore[union-attr]  # what is unreadable passes through
         return Unreadable(provenance.file or provenance.source, str(error))
 

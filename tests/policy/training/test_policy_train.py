@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import synthetic
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from hamster import training_state
 from hamster.policy.actor import Target
 from hamster.policy.flow.inputs import Inputs
 from hamster.policy.registry import build
@@ -18,6 +20,7 @@ from hamster.policy.training.packed_dataset import Pack, load_pack
 from hamster.policy.training.presets import PRESETS, TrainConfig, preset
 from hamster.policy.training.samples import Samples, batches, collate
 from hamster.policy.training.train import Run, train_policy
+from hamster.stopped import RunStoppedError
 from tests.label_sets import write_manifest
 from tests.modes import unusual
 
@@ -127,6 +130,27 @@ def test_training_leaves_a_checkpoint_with_its_provenance(demonstrations: Path, 
     assert info["seed"] == 0 and info["train"]["steps"] == 2 and "torch" in info["versions"]
     assert unusual(tmp_path / "out") == []
     assert train_policy(config, demonstrations, tmp_path / "out") == folder  # nothing left to do
+
+
+def test_a_full_disk_stops_a_training_that_goes_on_later(
+    demonstrations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(DEBUG, steps=2, evaluate_every=2, save_every=1)
+    real, saves = training_state.save_file, list[Path]()
+
+    def save_file(tensors: dict[str, torch.Tensor], file: Path, facts: dict[str, str]) -> None:
+        saves.append(file)
+        if len(saves) == 2:
+            raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+        real(tensors, file, facts)
+
+    monkeypatch.setattr(training_state, "save_file", save_file)
+    with pytest.raises(RunStoppedError, match="the disk is full"):
+        train_policy(config, demonstrations, tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("*.part"))
+    assert training_state.facts(saves[0].parent / "state.safetensors")["step"] == 1
+    train_policy(config, demonstrations, tmp_path / "out")
+    assert len(saves) == 3  # it went on from the first step
 
 
 def _gather(

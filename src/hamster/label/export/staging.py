@@ -61,7 +61,7 @@ class Staged:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         shutil.rmtree(self.part, ignore_errors=True)
-        self._lock.close()
+        self._lock.__exit__(kind, error, at)  # which has a word for a full disk
 
     def finish(self, summary: dict[str, Any]) -> dict[str, Any]:
         """The summary, with the number of files and a digest of them all; afterwards `out` is there."""
