@@ -16,6 +16,12 @@ os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
 settings.register_profile("hamster", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("hamster")
 
+
+def pytest_collection_modifyitems(items):
+    """Start modules that are marked `slow` first, so that no process is left with one of them at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 _LIBM = ctypes.CDLL("libm.so.6")
 
 

@@ -13,6 +13,8 @@ from hamster.cli import main
 from hamster.extras import MODULES, NotInstalledError, explain, extra, install, install_extra
 from tests.label.export.made import images
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 BROUGHT_BY_OTHERS = {"h11", "pydantic", "starlette"}  # fastapi and uvicorn
 ALWAYS_THERE = {"h11", "pydantic", "hamster_client"}  # the first two with transformers, the third in our own wheel

@@ -16,6 +16,8 @@ from hamster.cli import main
 from hamster.cli.listen import is_loopback
 from tests.serving.policy.fakes import foreign_client, observation, view
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT_S = 120
 
 

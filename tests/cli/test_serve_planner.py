@@ -19,6 +19,8 @@ from hamster.cli.serve_planner import _name_of
 from hamster.path import Path2D
 from tests.planner.tiny import tiny
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT_S = 300
 SLOW = """#!/bin/sh
 trap 'sleep 3; exit' TERM

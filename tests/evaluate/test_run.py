@@ -11,6 +11,8 @@ from hamster.evaluate.stats import wilson
 from hamster.evaluate.trials import scene_seed, trials
 from tests.evaluate.fakes import open_bench, open_mortal_bench, open_nothing
 
+pytestmark = pytest.mark.slow
+
 # What may differ between two runs of the same thing: clocks.
 CLOCKS = ("planner_s", "policy_s", "wall_s")
 

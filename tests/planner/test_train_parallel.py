@@ -11,6 +11,8 @@ from hamster.planner.nano_training.config import PRESETS
 from hamster.planner.nano_training.train import train_planner
 from tests.planner import drawn
 
+pytestmark = pytest.mark.slow
+
 TINY = replace(PRESETS["debug"], steps=4, log_every=1, evaluate_every=4, evaluate_on=2)
 
 

@@ -16,6 +16,8 @@ from hamster.path.simplify import resample
 from tests.data.real import real_data
 from tests.label.sketch.drawings import BLUE, GREEN, PINK, STYLES, Style, curve, draw, jpeg, photograph, write
 
+pytestmark = pytest.mark.slow
+
 C, O = Gripper.CLOSED, Gripper.OPEN  # noqa: E741
 NEAR = 0.05
 

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import socket
+from concurrent.futures import ProcessPoolExecutor
 
 from hamster.planner.finetune.run import fine_tune
 
@@ -13,10 +14,9 @@ FSDP2 = {
 }  # fmt: skip
 """What `accelerate launch --use_fsdp --fsdp_version 2 …` puts into the environment."""
 
-# A process forked from one whose OpenMP threads have worked waits for them for ever. Forks of a server that has only
-# imported are safe, and need not import.
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["hamster.planner.finetune.trainer", "tests.planner.finetune.processes"])
+# Members are forked from a process that has imported what they need and done nothing else: a fork of one whose OpenMP
+# threads have worked waits for them for ever. multiprocessing's fork server is taken by the labellers in these tests.
+_PARENT = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
 
 
 def together(processes, *training, env=None, killed_at=None):
@@ -32,14 +32,22 @@ def together(processes, *training, env=None, killed_at=None):
         Their exit codes.
     """
     port = _free_port()
-    told = [(_place(rank, processes, port) | (env or {}), training, killed_at) for rank in range(processes)]
-    members = [_PROCESSES.Process(target=_member, args=each) for each in told]
-    for member in members:
+    members = [(_place(rank, processes, port) | (env or {}), training, killed_at) for rank in range(processes)]
+    return _PARENT.submit(_fork, members).result()
+
+
+def _fork(members):
+    """Exit codes of forked processes, in the one that all are forked from."""
+    import hamster.planner.finetune.trainer  # noqa: F401  # once for all of them
+
+    multiprocessing.set_start_method("fork", force=True)  # of the loaders' workers too, as where a user trains
+    forked = [multiprocessing.Process(target=_member, args=member) for member in members]
+    for member in forked:
         member.start()
-    for member in members:
+    for member in forked:
         member.join(120)
-    codes = [member.exitcode for member in members]
-    for member in members:
+    codes = [member.exitcode for member in forked]
+    for member in forked:
         member.kill()
     return codes
 

@@ -21,6 +21,8 @@ from tests.planner.finetune import made
 from tests.planner.finetune.processes import FSDP2, together
 from tests.planner.tiny import TYPES, tiny
 
+pytestmark = pytest.mark.slow
+
 CONFIG = replace(PRESETS["debug-lora"], steps=3, save_every=1, evaluate_every=3, evaluate_on=2)
 ALL = [(kind, adapt) for kind in TYPES for adapt in ("lora", "full")]
 SOME = [("smolvlm", "lora"), ("qwen2_5_vl", "full")]

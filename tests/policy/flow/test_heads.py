@@ -19,6 +19,8 @@ from hamster.policy.rotation import angle_between
 
 from .learned import CASES, overfitted
 
+pytestmark = pytest.mark.slow
+
 Seen = tuple[Observation, Path2D]
 SMALL = FlowConfig(width=32, heads=2, glimpse_px=24, encoder_layers=1, decoder_layers=2, path_waypoints=6)
 DENSE = replace(

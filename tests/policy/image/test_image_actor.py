@@ -24,6 +24,8 @@ from hamster.policy.training.presets import PRESETS, TrainConfig
 from hamster.policy.training.train import Run
 from tests.label_sets import write_manifest
 
+pytestmark = pytest.mark.slow
+
 Seen = tuple[Observation, Path2D]
 SMALL = ImageConfig(image_px=32, width=32, heads=2, encoder_layers=1, decoder_layers=1, points=8)
 

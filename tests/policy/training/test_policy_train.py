@@ -24,6 +24,8 @@ from hamster.stopped import RunStoppedError
 from tests.label_sets import write_manifest
 from tests.modes import unusual
 
+pytestmark = pytest.mark.slow
+
 DEBUG = PRESETS["debug"]
 
 

@@ -15,6 +15,8 @@ from hamster.policy.views.actor import ViewsActor
 from hamster.policy.views.config import NANO, RVT2, ViewsConfig
 from hamster.policy.views.inputs import Inputs
 
+pytestmark = pytest.mark.slow
+
 Seen = tuple[Observation, Path2D]
 SMALL = ViewsConfig(
     points_px=64,
