@@ -94,12 +94,12 @@ show_paths(paths())
 
 def summary() -> dict:
     rate = {"n_success": 11, "n_episodes": 269}
-    arm = {
+    condition = {
         "pc_success": 4.1, "pc_success_ci95": (2.3, 7.2), **rate,
         "per_task": dict.fromkeys(("pick_place", "press", "knock", "stack", "push"), rate),
         "latency_ms": {"planner": {"p50": 31.0}, "policy": {"p50": 20.0}},
     }  # fmt: skip
-    return {"arms": {"oracle": arm, "nano": arm}, "meta": {"wall_s": 12.0, "workers": 2, "seed": 0}}
+    return {"conditions": {"oracle": condition, "nano": condition}, "meta": {"wall_s": 12.0, "workers": 2, "seed": 0}}
 
 
 def paths() -> dict:

@@ -97,8 +97,8 @@ def test_both_packages_come_from_it(run, python):
 def test_the_demo_runs(run, tmp_path):
     done = run("hamster", "demo", "--episodes", "3", "--workers", "1")
     assert done.returncode == 0, done.stderr
-    arms = json.loads((tmp_path / "outputs" / "demo" / "eval_info.json").read_text())["arms"]
-    assert arms["oracle"]["n_success"] == 3 and (tmp_path / "outputs" / "demo" / "report.html").is_file()
+    conditions = json.loads((tmp_path / "outputs" / "demo" / "eval_info.json").read_text())["conditions"]
+    assert conditions["oracle"]["n_success"] == 3 and (tmp_path / "outputs" / "demo" / "report.html").is_file()
 
 
 def test_it_plans_on_the_sample_that_it_names(run, tmp_path):

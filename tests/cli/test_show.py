@@ -6,18 +6,18 @@ from hamster.cli.show import show_summary, with_progress
 from hamster.evaluate.summary import summarize
 
 
-def episode(arm: str, scene: int, success: bool) -> dict:
+def episode(condition: str, scene: int, success: bool) -> dict:
     outcome = "success" if success else "timeout"
     family = ("pick_place", "press", "knock")[scene % 3]
-    planner_s = [] if arm == "none" else [0.4]
-    return {"arm": arm, "scene": scene, "family": family, "success": success, "outcome": outcome,
+    planner_s = [] if condition == "none" else [0.4]
+    return {"condition": condition, "scene": scene, "family": family, "success": success, "outcome": outcome,
             "planner_s": planner_s, "policy_s": [0.05]}  # fmt: skip
 
 
 def test_the_table_fits_80_columns_and_shows_every_number(capsys):
-    arms = ("oracle", "a/rather_long_folder/planner/model", "none")
-    records = [episode(arm, scene, arm != "none") for arm in arms for scene in range(200)]
-    info = summarize(records, arms, {"wall_s": 12.0, "workers": 2, "seed": 3})
+    conditions = ("oracle", "a/rather_long_folder/planner/model", "none")
+    records = [episode(condition, scene, condition != "none") for condition in conditions for scene in range(200)]
+    info = summarize(records, conditions, {"wall_s": 12.0, "workers": 2, "seed": 3})
     show_summary(info, Path("out/report.html"))
     shown = capsys.readouterr().out
     assert all(len(line) <= 80 for line in shown.splitlines()) and "…" not in shown

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from hamster.evaluate import EvalConfig, evaluate
-from tests.evaluate.fakes import open_bench
+from tests.evaluate.fakes import load_worker
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
-    """A finished run of four arms on three scenes: its config and what `evaluate` returned."""
+    """A finished run of four conditions on three scenes: its config and what `evaluate` returned."""
     config = EvalConfig(out=tmp_path_factory.mktemp("eval"), episodes=3, seed=7, workers=1)
-    return config, evaluate(config, open_bench=open_bench)
+    return config, evaluate(config, load_worker=load_worker)

@@ -6,7 +6,7 @@ import numpy as np
 
 from hamster.evaluate.config import EvalConfig
 from hamster.evaluate.suites import Suite
-from hamster.evaluate.worker import Bench
+from hamster.evaluate.worker import EvalWorker
 from hamster.path import Path2D, PlanError
 from tests.rollout.fakes import FakeEnv, FakeMotion, FakePlan
 
@@ -58,12 +58,12 @@ class OddPlanner:
         return FakePlan((Path2D(np.array([[0.5, 0.2], [0.45, 0.45]]), np.array([1, 0])),))
 
 
-def open_mortal_bench(config: EvalConfig) -> Bench:
+def load_mortal_worker(config: EvalConfig) -> EvalWorker:
     """The first process that asks for a scene dies, as if the kernel had killed it."""
     import dataclasses
     import os
 
-    bench = open_bench(config)
+    bench = load_worker(config)
 
     def make(family: str, seed: int) -> SuiteEnv:
         try:
@@ -75,17 +75,17 @@ def open_mortal_bench(config: EvalConfig) -> Bench:
     return dataclasses.replace(bench, suite=dataclasses.replace(bench.suite, make=make))
 
 
-def open_nothing(config: EvalConfig) -> Bench:
+def open_nothing(config: EvalConfig) -> EvalWorker:
     raise ValueError("no planner 'nono'; there is nano")
 
 
-def open_bench(config: EvalConfig) -> Bench:
-    return Bench(
+def load_worker(config: EvalConfig) -> EvalWorker:
+    return EvalWorker(
         suite=Suite(("pick_place", "press", "knock"), SuiteEnv, 40),
         planners={name: OddPlanner() for name in config.planners if name not in ("oracle", "shuffled", "none")},
         policy=PathPolicy(),
         replan=config.replan,
         out=config.out,
-        films=config.films,
+        videos=config.videos,
         seed_everything=lambda seed: None,
     )

@@ -22,7 +22,7 @@ def table(tmp_path_factory):
 
 def test_a_path_moves_the_robot(table):
     _, info = table
-    won = {name: arm["n_success"] for name, arm in info["arms"].items()}
+    won = {name: condition["n_success"] for name, condition in info["conditions"].items()}
     assert won["oracle"] + won["nano"] >= 2
 
 
@@ -32,7 +32,7 @@ def test_the_planner_was_asked_once_an_episode_and_the_policy_often(table):
         record = json.loads(line)
         assert len(record["planner_s"]) == 1
         assert len(record["policy_s"]) == record["n_keyposes"] >= 2
-        if record["arm"] == "nano":
+        if record["condition"] == "nano":
             assert record["raw_texts"][0] and Path2D.from_json(record["paths"][0]).score is not None
 
 

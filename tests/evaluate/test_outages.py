@@ -84,13 +84,13 @@ def soon(monkeypatch):
     monkeypatch.setattr(endpoint, "PAUSES_S", (0.01,))
 
 
-def open_bench(config):
+def load_worker(config):
     planners = {name: load_planner(name) for name in config.planners if name != "none"}
-    return replace(fakes.open_bench(config), planners=planners)
+    return replace(fakes.load_worker(config), planners=planners)
 
 
 def config_of(url, out, **more):
-    return EvalConfig(**{"out": out, "planners": (url, "none"), "episodes": 6, "workers": 1, "films": False, **more})
+    return EvalConfig(**{"out": out, "planners": (url, "none"), "episodes": 6, "workers": 1, "videos": False, **more})
 
 
 def kept(out):
@@ -100,38 +100,38 @@ def kept(out):
 def test_a_server_that_dies_stops_the_run_and_one_that_comes_back_completes_it(tmp_path):
     with serving() as (whole, url):
         port = whole.server_port
-        expected = evaluate(config_of(url, tmp_path / "whole"), open_bench=open_bench)["arms"]
+        expected = evaluate(config_of(url, tmp_path / "whole"), load_worker=load_worker)["conditions"]
     with serving(lambda number: 200 if number < 2 else 503, port) as (_, url):
         config = config_of(url, tmp_path / "out")
         with pytest.raises(
             RunStoppedError, match=r"3 outages of .* in a row \(.*503: out of memory\).*the same command"
         ):
-            evaluate(config, open_bench=open_bench)
-    assert [r["outcome"] for r in kept(config.out) if r["arm"] == url] == ["timeout"] * 2
+            evaluate(config, load_worker=load_worker)
+    assert [r["outcome"] for r in kept(config.out) if r["condition"] == url] == ["timeout"] * 2
     assert not (config.out / "eval_info.json").exists()
     with pytest.raises(PlannerUnavailableError, match="cannot be reached"):  # nobody is there at all
-        evaluate(config, open_bench=open_bench)
+        evaluate(config, load_worker=load_worker)
     with serving(port=port) as (server, _):
-        info = evaluate(config, open_bench=open_bench)
+        info = evaluate(config, load_worker=load_worker)
         assert server.asked == 4
-    assert info["unavailable"] == {} and info["arms"][url]["n_episodes"] == 6
-    assert {arm: found["n_success"] for arm, found in info["arms"].items()} == {
-        arm: found["n_success"] for arm, found in expected.items()
+    assert info["unavailable"] == {} and info["conditions"][url]["n_episodes"] == 6
+    assert {condition: found["n_success"] for condition, found in info["conditions"].items()} == {
+        condition: found["n_success"] for condition, found in expected.items()
     }
 
 
 def test_a_single_outage_is_named_not_counted_and_measured_next_time(tmp_path):
     with serving(lambda number: 500 if number in (2, 3) else 200) as (server, url):
-        config = config_of(url, tmp_path, films=True)
-        info = evaluate(config, open_bench=open_bench)
+        config = config_of(url, tmp_path, videos=True)
+        info = evaluate(config, load_worker=load_worker)
         [reason] = info["unavailable"][url]["reasons"]
         assert info["unavailable"][url]["n"] == 1 and reason.endswith("says 500: out of memory")
-        assert info["arms"][url]["n_episodes"] == 5 and info["arms"]["none"]["n_episodes"] == 6
+        assert info["conditions"][url]["n_episodes"] == 5 and info["conditions"]["none"]["n_episodes"] == 6
         assert "Not measured" in (tmp_path / "report.html").read_text()
         asked = server.asked
-        info = evaluate(config, open_bench=open_bench)
+        info = evaluate(config, load_worker=load_worker)
         assert server.asked == asked + 1
-        assert info["unavailable"] == {} and info["arms"][url]["n_episodes"] == 6
+        assert info["unavailable"] == {} and info["conditions"][url]["n_episodes"] == 6
 
 
 class Diverging(fakes.SuiteEnv):
@@ -184,7 +184,7 @@ def test_servers_have_short_names():
 def test_a_wrong_key_stops_at_once(tmp_path):
     with serving(lambda number: 401) as (server, url):
         with pytest.raises(PlannerConfigurationError, match="says 401"):
-            evaluate(config_of(url, tmp_path), open_bench=open_bench)
+            evaluate(config_of(url, tmp_path), load_worker=load_worker)
         assert server.asked == 1
 
 
@@ -214,9 +214,9 @@ def test_paths_alone_are_treated_alike(tmp_path):
         limited = (server.asked, server.asked + 1)
         server.fails = lambda number: 429 if number in limited else 200
         info = measured(url, tmp_path)
-        assert info["unavailable"]["it"]["n"] == 1 and info["arms"]["it"]["n_episodes"] == 5
+        assert info["unavailable"]["it"]["n"] == 1 and info["conditions"]["it"]["n_episodes"] == 5
         asked = server.asked
-        assert measured(url, tmp_path)["arms"]["it"]["n_episodes"] == 6 and server.asked == asked + 1
+        assert measured(url, tmp_path)["conditions"]["it"]["n_episodes"] == 6 and server.asked == asked + 1
         assert measured(url, tmp_path)["unavailable"] == {} and server.asked == asked + 1
         with pytest.raises(ValueError, match=r"another run \(planner's weights was a, is b\)"):
             measured(url, tmp_path, weights="b")
@@ -251,9 +251,9 @@ def test_an_assumed_dialect_is_said_and_can_be_chosen(tmp_path, capsys):
 def test_other_weights_are_another_run(tmp_path):
     policy = tmp_path / "policy"
     shutil.copytree(bundled()["nano"], policy)
-    config = EvalConfig(tmp_path / "out", planners=("none",), policy=str(policy), episodes=2, workers=1, films=False)
-    evaluate(config, open_bench=fakes.open_bench)
-    assert evaluate(config, open_bench=fakes.open_bench)["meta"]["n_resumed"] == 2
+    config = EvalConfig(tmp_path / "out", planners=("none",), policy=str(policy), episodes=2, workers=1, videos=False)
+    evaluate(config, load_worker=fakes.load_worker)
+    assert evaluate(config, load_worker=fakes.load_worker)["meta"]["n_resumed"] == 2
     weights = policy / "model.safetensors"
     content, facts = weights.read_bytes(), weights.stat()
     weights.write_bytes(content[:-1000] + bytes(1000))  # as many bytes, of the same date
@@ -261,11 +261,11 @@ def test_other_weights_are_another_run(tmp_path):
     with pytest.raises(
         ValueError, match=r"another run \(policy weights was \w{12}, is \w{12}\); name another --out, or"
     ):
-        evaluate(config, open_bench=fakes.open_bench)
-    assert evaluate(replace(config, restart=True), open_bench=fakes.open_bench)["meta"]["n_resumed"] == 0
+        evaluate(config, load_worker=fakes.load_worker)
+    assert evaluate(replace(config, restart=True), load_worker=fakes.load_worker)["meta"]["n_resumed"] == 0
     (config.out / "conditions.json").unlink()
     with pytest.raises(ValueError, match="suite was not noted"):
-        evaluate(config, open_bench=fakes.open_bench)
+        evaluate(config, load_worker=fakes.load_worker)
 
 
 def test_a_folder_belongs_to_one_run_at_a_time(tmp_path, capsys):

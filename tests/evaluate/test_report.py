@@ -61,20 +61,20 @@ def test_a_hostile_instruction_stays_text(page):
 
 def test_every_picture_has_words_and_every_episode_its_pictures(page):
     images = [attributes for tag, attributes in page.tags if tag == "img"]
-    films = [attributes for tag, attributes in page.tags if tag == "video"]
-    assert len(images) == 2 * 12 and len(films) == 3 * 4
-    assert all(len(image["alt"]) > 20 for image in images) and all(film["aria-label"] for film in films)
+    videos = [attributes for tag, attributes in page.tags if tag == "video"]
+    assert len(images) == 2 * 12 and len(videos) == 3 * 4
+    assert all(len(image["alt"]) > 20 for image in images) and all(video["aria-label"] for video in videos)
 
 
 def test_the_numbers_are_those_of_eval_info(finished, page):
     _, info = finished
-    for arm in info["arms"].values():
-        assert f"{arm['n_success']} of {arm['n_episodes']}" in page.text
-        low, high = arm["pc_success_ci95"]
+    for condition in info["conditions"].values():
+        assert f"{condition['n_success']} of {condition['n_episodes']}" in page.text
+        low, high = condition["pc_success_ci95"]
         assert f"{low:.0f} to {high:.0f} %" in page.text
 
 
 def test_an_arm_without_episodes_is_left_out():
-    episode = {"arm": "none", "family": "press", "scene": 0, "success": False, "outcome": "timeout"}
+    episode = {"condition": "none", "family": "press", "scene": 0, "success": False, "outcome": "timeout"}
     info = summarize([{**episode, "planner_s": [], "policy_s": [0.1]}], ("oracle", "none"), {})
-    assert list(info["arms"]) == ["none"] and info["arms"]["none"]["latency_ms"]["planner"] is None
+    assert list(info["conditions"]) == ["none"] and info["conditions"]["none"]["latency_ms"]["planner"] is None

@@ -9,7 +9,7 @@ import pytest
 from hamster.evaluate import EvalConfig, evaluate
 from hamster.evaluate.stats import wilson
 from hamster.evaluate.trials import scene_seed, trials
-from tests.evaluate.fakes import open_bench, open_mortal_bench, open_nothing
+from tests.evaluate.fakes import load_mortal_worker, load_worker, open_nothing
 
 pytestmark = pytest.mark.slow
 
@@ -24,8 +24,13 @@ def lines(folder) -> list[dict]:
 
 def test_every_arm_meets_the_same_distinct_scenes(finished):
     config, _ = finished
-    by_arm = {arm: [r for r in lines(config.out) if r["arm"] == arm] for arm in config.planners}
-    scenes = [[(r["scene"], r["seed"], r["family"], r["instruction"]) for r in by_arm[arm]] for arm in by_arm]
+    by_condition = {
+        condition: [r for r in lines(config.out) if r["condition"] == condition] for condition in config.planners
+    }
+    scenes = [
+        [(r["scene"], r["seed"], r["family"], r["instruction"]) for r in by_condition[condition]]
+        for condition in by_condition
+    ]
     assert len(scenes) == 4 and all(s == scenes[0] for s in scenes)
     assert len({seed for _, seed, _, _ in scenes[0]}) == 3
     assert [family for _, _, family, _ in scenes[0]] == ["pick_place", "press", "knock"]
@@ -43,30 +48,30 @@ def test_eval_info_has_the_agreed_names_and_right_numbers(finished):
     config, returned = finished
     info = json.loads((config.out / "eval_info.json").read_text())
     assert info == returned
-    assert set(info["arms"]) == set(config.planners)
-    for name, arm in info["arms"].items():
-        episodes = [r for r in lines(config.out) if r["arm"] == name]
+    assert set(info["conditions"]) == set(config.planners)
+    for name, condition in info["conditions"].items():
+        episodes = [r for r in lines(config.out) if r["condition"] == name]
         won = sum(r["success"] for r in episodes)
-        assert (arm["n_success"], arm["n_episodes"]) == (won, 3)
-        assert arm["pc_success"] == pytest.approx(100 * won / 3, abs=0.01)
-        assert arm["pc_success_ci95"] == pytest.approx([100 * x for x in wilson(won, 3)], abs=0.01)
-        assert sum(arm["outcomes"].values()) == 3
-        assert sum(task["n_success"] for task in arm["per_task"].values()) == won
-        for task in arm["per_task"].values():
+        assert (condition["n_success"], condition["n_episodes"]) == (won, 3)
+        assert condition["pc_success"] == pytest.approx(100 * won / 3, abs=0.01)
+        assert condition["pc_success_ci95"] == pytest.approx([100 * x for x in wilson(won, 3)], abs=0.01)
+        assert sum(condition["outcomes"].values()) == 3
+        assert sum(task["n_success"] for task in condition["per_task"].values()) == won
+        for task in condition["per_task"].values():
             assert {"pc_success", "n_episodes", "n_success", "pc_success_ci95"} <= set(task)
     assert {"seed", "versions", "git_commit", "command", "started", "finished", "hardware"} <= set(info["meta"])
 
 
 def test_the_arms_differ_as_their_paths_do(finished):
     _, info = finished
-    assert info["arms"]["oracle"]["pc_success"] == 100
-    assert info["arms"]["shuffled"]["pc_success"] == info["arms"]["none"]["pc_success"] == 0
+    assert info["conditions"]["oracle"]["pc_success"] == 100
+    assert info["conditions"]["shuffled"]["pc_success"] == info["conditions"]["none"]["pc_success"] == 0
 
 
 def test_a_plan_error_is_counted_as_one_and_keeps_its_text(finished):
     config, info = finished
     failed = [r for r in lines(config.out) if r["outcome"] == "plan_error"]
-    assert failed and info["arms"]["nano"]["outcomes"]["plan_error"] == len(failed)
+    assert failed and info["conditions"]["nano"]["outcomes"]["plan_error"] == len(failed)
     for record in failed:
         assert record["raw_texts"] == ["I cannot help <b>you</b>"] and record["paths"] == []
 
@@ -78,16 +83,16 @@ def test_pairs_are_counted_on_the_same_scenes(finished):
     assert pair["p_mcnemar"] == pytest.approx(2 / 8)
 
 
-@pytest.mark.parametrize("arm", ["oracle", "nano", "none"])
-def test_every_film_plays_and_has_all_frames(finished, arm):
+@pytest.mark.parametrize("condition", ["oracle", "nano", "none"])
+def test_every_film_plays_and_has_all_frames(finished, condition):
     config, _ = finished
     for record in lines(config.out):
-        if record["arm"] == arm:
-            with av.open(str(config.out / record["film"])) as film:
-                assert film.streams.video[0].codec_context.name == "h264"
-                n = sum(1 for _ in film.decode(video=0))
-            filmed = len({*range(0, record["n_steps"] + 1, 4), record["n_steps"]})
-            assert n == filmed - 1 + 5  # the last frame stays for a second, five frames
+        if record["condition"] == condition:
+            with av.open(str(config.out / record["video"])) as video:
+                assert video.streams.video[0].codec_context.name == "h264"
+                n = sum(1 for _ in video.decode(video=0))
+            recorded = len({*range(0, record["n_steps"] + 1, 4), record["n_steps"]})
+            assert n == recorded - 1 + 5  # the last frame stays for a second, five frames
 
 
 def test_an_interrupted_run_goes_on_and_ends_as_if_nothing_had_happened(finished, tmp_path):
@@ -103,7 +108,7 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_nothing_had_happened(finished
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        evaluate(again, dying_progress, open_bench)
+        evaluate(again, dying_progress, load_worker)
     assert not (again.out / "eval_info.json").exists()
     with (again.out / "rollouts.jsonl").open("a") as stream:
         stream.write('{"key": "0001-sh')  # killed in the middle of a line
@@ -114,49 +119,49 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_nothing_had_happened(finished
             assert record["key"] not in ran
             yield record
 
-    evaluate(again, counting_progress, open_bench)
+    evaluate(again, counting_progress, load_worker)
     assert lines(again.out) == lines(config.out)
 
 
 def test_the_number_of_workers_changes_nothing(finished, tmp_path):
     config, one = finished
-    two = evaluate(replace(config, out=tmp_path, workers=2), open_bench=open_bench)
+    two = evaluate(replace(config, out=tmp_path, workers=2), load_worker=load_worker)
     assert lines(tmp_path) == lines(config.out)
-    assert [a["per_task"] for a in two["arms"].values()] == [a["per_task"] for a in one["arms"].values()]
+    assert [a["per_task"] for a in two["conditions"].values()] == [a["per_task"] for a in one["conditions"].values()]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_model_that_is_not_there_is_one_clear_error(tmp_path, workers):
     with pytest.raises(ValueError, match="there is nano"):
-        evaluate(EvalConfig(out=tmp_path, episodes=2, workers=workers), open_bench=open_nothing)
+        evaluate(EvalConfig(out=tmp_path, episodes=2, workers=workers), load_worker=open_nothing)
 
 
 def test_a_worker_that_is_killed_costs_time_and_nothing_else(finished, tmp_path):
     config, _ = finished
-    evaluate(replace(config, out=tmp_path, workers=2), open_bench=open_mortal_bench)
+    evaluate(replace(config, out=tmp_path, workers=2), load_worker=load_mortal_worker)
     assert (tmp_path / "died").exists() and lines(tmp_path) == lines(config.out)
 
 
 def test_more_episodes_and_arms_can_be_added(tmp_path):
     small = EvalConfig(out=tmp_path, planners=("oracle",), episodes=2, workers=1)
-    evaluate(small, open_bench=open_bench)
+    evaluate(small, load_worker=load_worker)
     before = lines(tmp_path)
-    info = evaluate(replace(small, planners=("oracle", "none"), episodes=3), open_bench=open_bench)
+    info = evaluate(replace(small, planners=("oracle", "none"), episodes=3), load_worker=load_worker)
     assert info["meta"]["n_resumed"] == 2 and all(record in lines(tmp_path) for record in before)
 
 
 def test_a_folder_of_another_run_is_refused(finished):
     config, _ = finished
     with pytest.raises(ValueError, match=r"another run \(seed was 7, is 4\)"):
-        evaluate(replace(config, seed=4), open_bench=open_bench)
+        evaluate(replace(config, seed=4), load_worker=load_worker)
 
 
 def test_restart_replaces_a_finished_run(tmp_path):
     config = EvalConfig(out=tmp_path, planners=("oracle",), episodes=1, workers=1, restart=True)
-    assert evaluate(config, open_bench=open_bench)["meta"]["n_resumed"] == 0
-    assert evaluate(config, open_bench=open_bench)["meta"]["n_resumed"] == 0
+    assert evaluate(config, load_worker=load_worker)["meta"]["n_resumed"] == 0
+    assert evaluate(config, load_worker=load_worker)["meta"]["n_resumed"] == 0
     other = replace(config, seed=5)
-    assert evaluate(other, open_bench=open_bench)["meta"]["seed"] == 5 and len(lines(tmp_path)) == 1
+    assert evaluate(other, load_worker=load_worker)["meta"]["seed"] == 5 and len(lines(tmp_path)) == 1
 
 
 @pytest.mark.parametrize(
@@ -181,6 +186,9 @@ def test_unknown_names_list_what_there_is(tmp_path):
 
 def test_the_shuffled_arm_gets_the_next_scenes_path(finished):
     config, _ = finished
-    paths = {arm: [r["paths"] for r in lines(config.out) if r["arm"] == arm] for arm in ("oracle", "shuffled")}
+    paths = {
+        condition: [r["paths"] for r in lines(config.out) if r["condition"] == condition]
+        for condition in ("oracle", "shuffled")
+    }
     assert paths["shuffled"][:-1] == paths["oracle"][1:]
     assert paths["shuffled"][-1] not in paths["oracle"]

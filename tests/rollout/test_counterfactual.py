@@ -20,7 +20,7 @@ def test_only_the_path_differs_and_both_can_be_done(family):
         assert np.array_equal(one.front_image(), other.front_image()) and one.instruction == other.instruction
         assert (one.command.target, one.command.goal) != (other.command.target, other.command.goal)
         assert one.expert_path() != other.expert_path()
-        assert all(rollout(env, OraclePlanner(env), ExpertPolicy(env), film_every=0).success for env in pair)
+        assert all(rollout(env, OraclePlanner(env), ExpertPolicy(env), video_every=0).success for env in pair)
     finally:
         for env in pair:
             env.close()
@@ -39,7 +39,7 @@ class _ThenStays(ExpertPolicy):
 def test_who_does_the_one_has_not_done_the_other():
     one, other = counterfactual("press", 20), counterfactual("press", 21)
     try:
-        assert not rollout(other, OraclePlanner(other), _ThenStays(one), film_every=0, max_steps=90).success
+        assert not rollout(other, OraclePlanner(other), _ThenStays(one), video_every=0, max_steps=90).success
     finally:
         one.close()
         other.close()

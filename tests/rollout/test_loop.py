@@ -42,7 +42,7 @@ def test_without_a_planner_there_is_no_path():
     policy = FakePolicy()
     result = rollout(FakeEnv(), None, policy)
     assert policy.seen[0][1] is None and result.paths == () and result.planner_s == ()
-    assert (result.film.path_index == -1).all()
+    assert (result.video.path_index == -1).all()
 
 
 def test_a_plan_error_ends_the_episode_without_a_path_or_a_step():
@@ -70,7 +70,7 @@ def test_replanning_asks_every_so_many_keyposes_and_the_policy_gets_the_newest_p
     result = rollout(FakeEnv(), FakePlanner(), policy, replan_every=every)
     assert len(result.paths) == questions
     assert policy.seen[-1][1] == result.paths[-1]
-    assert result.film.path_index[-1] == questions - 1
+    assert result.video.path_index[-1] == questions - 1
 
 
 def test_a_policy_that_never_arrives_times_out_at_the_step_limit():
@@ -84,7 +84,7 @@ def test_a_motion_that_is_not_finite_moves_nothing(bad):
     pose[0, 3] = bad
     env = FakeEnv()
     result = rollout(env, FakePlanner(), FakePolicy((pose,)))
-    assert result.outcome == "motion_refused" and "not finite" in result.message and env.commands == []
+    assert result.outcome == "unsafe_action" and "not finite" in result.message and env.commands == []
 
 
 def test_a_policy_whose_answer_is_no_motion_ends_the_episode_as_such():
@@ -101,7 +101,7 @@ def test_a_policy_whose_answer_is_no_motion_ends_the_episode_as_such():
 def test_a_motion_out_of_the_workspace_moves_nothing():
     env = FakeEnv()
     result = rollout(env, None, FakePolicy(((0.5, 0.0, -0.5),)), safety_filter=SafetyFilter())
-    assert result.outcome == "motion_refused" and "outside" in result.message and env.commands == []
+    assert result.outcome == "unsafe_action" and "outside" in result.message and env.commands == []
 
 
 def test_a_broken_environment_is_recorded_as_such():
@@ -141,10 +141,10 @@ def test_our_own_bugs_are_not_swallowed():
 @pytest.mark.parametrize("every", [1, 3, 4])
 def test_the_film_has_the_start_every_so_many_steps_and_the_end(every):
     env = FakeEnv()
-    result = rollout(env, FakePlanner(), FakePolicy(FAR), film_every=every)
-    shown = result.film.frames[:, 0, 0, 0].tolist()
+    result = rollout(env, FakePlanner(), FakePolicy(FAR), video_every=every)
+    shown = result.video.frames[:, 0, 0, 0].tolist()
     assert shown == sorted({*range(0, result.n_steps + 1, every), result.n_steps})
-    assert result.film.fps == pytest.approx(20 / every)
+    assert result.video.fps == pytest.approx(20 / every)
 
 
 def test_the_record_is_json_and_its_paths_come_back():

@@ -45,8 +45,8 @@ def test_the_expert_succeeds_through_the_loop(make, family):
     env = make(family, 4)
     result = rollout(env, OraclePlanner(env), ExpertPolicy(env))
     assert result.success and 20 < result.n_steps < 200
-    assert result.film.frames.shape[1:] == (256, 256, 3) and len(result.film.frames) >= result.n_steps // 4
-    assert result.film.frames[0].std() > 20 and not np.array_equal(result.film.frames[0], result.film.frames[-1])
+    assert result.video.frames.shape[1:] == (256, 256, 3) and len(result.video.frames) >= result.n_steps // 4
+    assert result.video.frames[0].std() > 20 and not np.array_equal(result.video.frames[0], result.video.frames[-1])
 
 
 def test_the_oracles_path_starts_at_the_tools_tip(make):

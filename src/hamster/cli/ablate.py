@@ -1,4 +1,4 @@
-"""`hamster ablate`: ways to see a path, policies, arms and cameras in one table."""
+"""`hamster ablate`: ways to see a path, policies, conditions and cameras in one table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hamster.cli.names import listed
 
 @dataclass(frozen=True)
 class Ablate(Compute):
-    """Compare policies in every arm and from every camera on the same scenes; or train the variants first.
+    """Compare policies in every condition and from every camera on the same scenes; or train the variants first.
 
     Writes ablation.md, ablation.json and ablation.png. The same command again goes on where it stopped.
     """
@@ -19,7 +19,7 @@ class Ablate(Compute):
     policies: str = ""
     """Policies, separated by commas: names of bundled ones or checkpoint folders."""
     planners: str = "oracle,nano,shuffled,none"
-    """Arms, as in `hamster eval`. Policies that see no path are asked in the arm `none` only."""
+    """Conditions, as in `hamster eval`. Policies that see no path are asked in the condition `none` only."""
     dialect: str | None = None
     """As in `hamster eval`."""
     cameras: str = "training,moved"

@@ -1,4 +1,4 @@
-"""`hamster demo`: the whole chain with the bundled models, and the controls that prove that the path steers."""
+"""`hamster demo`: the whole chain with the bundled models, and the baselines that prove that the path steers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Demo(Compute):
     """Let the bundled planner draw paths and the bundled policy follow them; compare with three controls."""
 
     episodes: int = 24
-    """Scenes per arm, shared by all arms."""
+    """Scenes per condition, shared by all conditions."""
     out: Path = Path("outputs/demo")
     """Result folder. An interrupted run is continued, a finished one is replaced."""
     seed: int = 0
@@ -22,7 +22,7 @@ class Demo(Compute):
     """Processes; one per core if not given."""
 
     def run(self) -> None:
-        """Runs the four arms on the built-in tabletop and prints their table."""
+        """Runs the four conditions on the built-in tabletop and prints their table."""
         from hamster.cli.planners import check_measured
         from hamster.cli.show import show_summary, with_progress
         from hamster.evaluate import EvalConfig, evaluate

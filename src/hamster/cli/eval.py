@@ -1,4 +1,4 @@
-"""`hamster eval`: arms, scenes, success with intervals."""
+"""`hamster eval`: conditions, scenes, success with intervals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hamster.cli.names import listed
 
 @dataclass(frozen=True)
 class Eval(Compute):
-    """Measure planners and a policy on the same scenes; writes eval_info.json, report.html and a film per episode.
+    """Measure planners and a policy on the same scenes; writes eval_info.json, report.html and a video per episode.
 
     `hamster eval planner` measures a planner alone: see `hamster eval planner --help`.
     """
@@ -20,16 +20,16 @@ class Eval(Compute):
     """Result folder. The same command again continues an interrupted run; of other weights or code it is refused."""
     suite: str = "tabletop"
     """tabletop; tabletop-moved: the camera stands 25 degrees aside; counterfactual: two tasks a scene, two episodes, in
-    the same words, so that only the path of the arm `oracle` tells them apart."""
+    the same words, so that only the path of the condition `oracle` tells them apart."""
     planner: str = "oracle,nano,shuffled,none"
-    """Arms, separated by commas: oracle, shuffled, none, the name of a bundled planner, a checkpoint's folder, a hub id
-    OWNER/NAME, or http://HOST:PORT/v1#MODEL for a server that speaks OpenAI's protocol, as `hamster serve planner`."""
+    """Conditions, separated by commas: the baselines oracle, shuffled and none; a bundled planner's name, a checkpoint's
+    folder, a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL for a server that speaks OpenAI's protocol."""
     dialect: str | None = None
     """In which the planners answer that are not bundled; by default as their checkpoint or server says."""
     policy: str = "nano"
     """Name of a bundled policy, or a checkpoint's folder."""
     episodes: int = 60
-    """Scenes per arm, shared by all arms, dealt to the families in turn."""
+    """Scenes per condition, shared by all conditions, dealt to the families in turn."""
     seed: int = 0
     """Which scenes."""
     families: str = "pick_place,press,knock"

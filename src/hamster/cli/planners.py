@@ -47,10 +47,11 @@ def check_measured(info: Mapping[str, Any]) -> None:
     """Raise RunStoppedError, after the table, if something could not be measured, since a server was away, say."""
     if not info["unavailable"]:
         return
-    arms = "; ".join(
-        f"{arm}: {found['n']} ({next(iter(found['reasons']))})" for arm, found in info["unavailable"].items()
+    conditions = "; ".join(
+        f"{condition}: {found['n']} ({next(iter(found['reasons']))})"
+        for condition, found in info["unavailable"].items()
     )
     raise RunStoppedError(
-        f"not measured and not counted, because the planner could not be asked or the environment broke down: {arms}; "
-        "run the same command again to measure them"
+        f"not measured and not counted, because the planner could not be asked or the environment broke down: "
+        f"{conditions}; run the same command again to measure them"
     )

@@ -35,7 +35,7 @@ def run_ablation(options: Ablate) -> None:
         ablate(_config(options, found), with_progress)
     console.print((options.out / "ablation.md").read_text(), soft_wrap=True, markup=False)
     console.print(f"look at {options.out / 'ablation.png'}", soft_wrap=True)
-    show_next("hamster eval --policy POLICY, for the films of one of them")
+    show_next("hamster eval --policy POLICY, for the videos of one of them")
 
 
 def _variants(options: Ablate) -> list[Variant]:

@@ -19,48 +19,50 @@ BAR = 10
 
 
 def with_progress(records: Iterable[Record], n_done: int, n_all: int) -> Iterator[Record]:
-    """Passes the records through and shows how far they have come, arm by arm; n_all is 0 where nobody knows."""
+    """Pass the records through and show the progress by condition; n_all is 0 where nobody knows."""
     tally: dict[str, list[int]] = {}
     n_unmeasured = 0
     with counting("loading", n_all, n_done) as tell:
         for number, record in enumerate(records, n_done + 1):
             yield record
-            won, n = tally.setdefault(record["arm"], [0, 0])
+            won, n = tally.setdefault(record["condition"], [0, 0])
             if record.get("outcome") in UNMEASURED:
                 n_unmeasured += 1
             else:
-                tally[record["arm"]] = [won + bool(record["success"]), n + 1]
-            text = "  ".join(f"{short_name(arm)} {won}/{n}" for arm, (won, n) in sorted(tally.items()))
+                tally[record["condition"]] = [won + bool(record["success"]), n + 1]
+            text = "  ".join(f"{short_name(condition)} {won}/{n}" for condition, (won, n) in sorted(tally.items()))
             tell(number, text + (f"  not measured {n_unmeasured}" if n_unmeasured else ""))
 
 
 def show_summary(info: dict[str, Any], to_look_at: Path) -> None:
-    """Prints the table of arms, and where there is something to look at."""
+    """Prints the table of conditions, and where there is something to look at."""
     console = Console()
-    families = sorted({family for arm in info["arms"].values() for family in arm["per_task"]})
+    families = sorted({family for condition in info["conditions"].values() for family in condition["per_task"]})
     names = ("path", "success", "", "", "95 %", *(family.replace("_", " ") for family in families))
-    rows = [_row(name, arm, families) for name, arm in info["arms"].items()]
+    rows = [_row(name, condition, families) for name, condition in info["conditions"].items()]
     show_table(names, rows, "Success by path, with 95 % Wilson intervals", console)
-    for name, arm in info["arms"].items():
-        if "scenes" in arm:
-            console.print(f"all tasks of a scene done, {short_name(name)}: {in_words(arm['scenes'])}", soft_wrap=True)
+    for name, condition in info["conditions"].items():
+        if "scenes" in condition:
+            console.print(
+                f"all tasks of a scene done, {short_name(name)}: {in_words(condition['scenes'])}", soft_wrap=True
+            )
     meta = info["meta"]
-    latency = _latency(info["arms"].values())
+    latency = _latency(info["conditions"].values())
     took = f"{meta['wall_s']:.0f} s, {meta['workers']} processes, seed {meta['seed']}{latency}"
     console.print(took, style="dim", soft_wrap=True)
     console.print(f"look at {to_look_at}", soft_wrap=True)
 
 
-def _row(name: str, arm: dict[str, Any], families: list[str]) -> list[str]:
-    low, high = arm["pc_success_ci95"]
-    filled = round(arm["pc_success"] / 100 * BAR)
+def _row(name: str, condition: dict[str, Any], families: list[str]) -> list[str]:
+    low, high = condition["pc_success_ci95"]
+    filled = round(condition["pc_success"] / 100 * BAR)
     return [
         escape(short_name(name)),
-        f"{arm['n_success']}/{arm['n_episodes']}",
-        f"{arm['pc_success']:.0f} %",
+        f"{condition['n_success']}/{condition['n_episodes']}",
+        f"{condition['pc_success']:.0f} %",
         "█" * filled + "░" * (BAR - filled),
         f"{low:.0f}-{high:.0f} %",
-        *(_family(arm["per_task"].get(family)) for family in families),
+        *(_family(condition["per_task"].get(family)) for family in families),
     ]
 
 
@@ -68,10 +70,10 @@ def _family(rate: dict[str, Any] | None) -> str:
     return f"{rate['n_success']}/{rate['n_episodes']}" if rate else ""
 
 
-def _latency(arms: Iterable[dict[str, Any]]) -> str:
-    """The slowest arm's medians: those of the models, not of the controls."""
-    listed, text = list(arms), ""
+def _latency(conditions: Iterable[dict[str, Any]]) -> str:
+    """The slowest condition's medians: those of the models, not of the baselines."""
+    listed, text = list(conditions), ""
     for who in ("planner", "policy"):
-        medians = [arm["latency_ms"][who]["p50"] for arm in listed if arm["latency_ms"][who]]
+        medians = [condition["latency_ms"][who]["p50"] for condition in listed if condition["latency_ms"][who]]
         text += f", {who} {max(medians):.0f} ms" if medians else ""
     return text

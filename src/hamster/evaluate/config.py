@@ -7,25 +7,25 @@ from pathlib import Path
 
 from hamster.devices import check_dtype, choose_device
 
-ARMS = ("oracle", "nano", "shuffled", "none")
+DEFAULT_CONDITIONS = ("oracle", "nano", "shuffled", "none")
 FAMILIES = ("pick_place", "press", "knock")
 
 
 @dataclass(frozen=True)
 class EvalConfig:
-    """One table: some arms, one policy, the same scenes for every arm.
+    """One table: some conditions, one policy, the same scenes for every condition.
 
     Attributes:
         out: result folder.
         suite: name in `SUITES`.
-        planners: arms: "oracle", "shuffled", "none", a bundled planner's name or a checkpoint's folder.
+        planners: conditions: "oracle", "shuffled", "none", a bundled planner's name or a checkpoint's folder.
         policy: a bundled policy's name or a checkpoint's folder.
-        episodes: scenes per arm, dealt to the families in turn.
+        episodes: scenes per condition, dealt to the families in turn.
         seed: scene i is a function of (seed, i) alone, so a longer run contains a shorter one.
         families: task families.
         replan: keyposes from one question to the planner to the next; 0 asks once.
         workers: processes, one per usable core if None. No result depends on it.
-        films: keep a film, two stills and a report; without, an episode takes two thirds of the time.
+        videos: keep a video, two stills and a report; without, an episode takes two thirds of the time.
         restart: throw away what a finished run, or one of another kind, left in `out`; an unfinished one of the same
             kind is continued all the same.
         device, dtype: where planners and the policy compute, and in which numbers; as in `load_planner`.
@@ -37,14 +37,14 @@ class EvalConfig:
 
     out: Path
     suite: str = "tabletop"
-    planners: tuple[str, ...] = ARMS
+    planners: tuple[str, ...] = DEFAULT_CONDITIONS
     policy: str = "nano"
     episodes: int = 60
     seed: int = 0
     families: tuple[str, ...] = FAMILIES
     replan: int = 0
     workers: int | None = None
-    films: bool = True
+    videos: bool = True
     restart: bool = False
     dialect: str | None = None
     device: str | None = None

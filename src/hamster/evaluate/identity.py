@@ -10,10 +10,10 @@ from hamster.identity import checkpoint_digest, code_digests, plain
 from hamster.planner.identity import planner_identity
 from hamster.planner.load import bundled_planners
 from hamster.policy import find_policy
-from hamster.rollout.baselines import CONTROLS
+from hamster.rollout.baselines import BASELINES
 
 
-def conditions_of(config: EvalConfig) -> dict[str, Any]:
+def run_identity(config: EvalConfig) -> dict[str, Any]:
     """Return what all episodes of a table have in common: scenes, policy with its weights, code, engines, device.
 
     Raises:
@@ -34,14 +34,14 @@ def conditions_of(config: EvalConfig) -> dict[str, Any]:
     )
 
 
-def arms_of(config: EvalConfig) -> dict[str, Any]:
-    """Return by arm which planner that is today; the controls are code.
+def conditions_of(config: EvalConfig) -> dict[str, Any]:
+    """Return by condition which planner that is today; the baselines are code.
 
     Raises:
         ValueError: if there is no such planner.
         PlannerUnavailableError: if a planner's server cannot be asked now.
     """
-    planners = [name for name in config.planners if name not in CONTROLS]
+    planners = [name for name in config.planners if name not in BASELINES]
     return plain({name: planner_identity(name, dialect_for(name, config.dialect)) for name in planners})
 
 

@@ -13,6 +13,8 @@ from hamster.identity import differences, plain
 
 Record = dict[str, Any]
 HEAD = "conditions.json"
+RENAMED = {"arm": "condition", "arms": "conditions", "film": "video"}  # keys of version 0.1
+RENAMED_OUTCOMES = {"motion_refused": "unsafe_action"}
 
 
 class Journal:
@@ -20,32 +22,33 @@ class Journal:
 
     Args:
         folder: of the run.
-        conditions: what all the episodes have in common. A folder holds the episodes of one set of conditions only.
-        arms: by name what may be added to a folder later, but not change: planners, sources of images.
+        identity: what all the episodes have in common. A folder holds the episodes of one identity only.
+        conditions: by name what may be added to a folder later, but not change: planners, sources of images.
         name: of the file.
 
     Raises:
-        ValueError: if the folder holds episodes that were measured under other conditions; says which.
+        ValueError: if the folder holds episodes of another identity; says what differs.
     """
 
     def __init__(
         self,
         folder: Path,
-        conditions: Mapping[str, Any],
-        arms: Mapping[str, Any] | None = None,
+        identity: Mapping[str, Any],
+        conditions: Mapping[str, Any] | None = None,
         name: str = "rollouts.jsonl",
     ) -> None:
         self._file = folder / name
-        now, arms_now = plain(conditions), plain(arms or {})
-        before = held_conditions(folder)
-        arms_before = before.pop("arms", {})
+        now, conditions_now = plain(identity), plain(conditions or {})
+        before = held_identity(folder)
+        conditions_before = before.pop("conditions", {})
         if self.records():
-            shared = {arm: arms_before[arm] for arm in arms_now if arm in arms_before}
-            if other := differences(before | _named(shared), now | _named({arm: arms_now[arm] for arm in shared})):
+            shared = {name: conditions_before[name] for name in conditions_now if name in conditions_before}
+            both_now = {name: conditions_now[name] for name in shared}
+            if other := differences(before | _named(shared), now | _named(both_now)):
                 raise ValueError(f"{folder} holds another run ({other}); name another --out, or give --restart")
-            arms_now = arms_before | arms_now
+            conditions_now = conditions_before | conditions_now
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / HEAD, json.dumps({**now, "arms": arms_now}, indent=2))
+        write_atomic(folder / HEAD, json.dumps({**now, "conditions": conditions_now}, indent=2))
 
     def records(self) -> dict[str, Record]:
         """Finished episodes by key. A last line that was cut off is no episode."""
@@ -61,15 +64,15 @@ class Journal:
 
     def sort(self, keys: Iterable[str]) -> None:
         """Rewrites the file in this order, so that it does not depend on who finished first."""
-        found = self.records()
-        order = [key for key in keys if key in found]
-        order += [key for key in found if key not in set(order)]
-        write_atomic(self._file, "".join(json.dumps(found[key]) + "\n" for key in order))
+        records = self.records()
+        order = [key for key in keys if key in records]
+        order += [key for key in records if key not in set(order)]
+        write_atomic(self._file, "".join(json.dumps(records[key]) + "\n" for key in order))
 
 
 def read_records(file: Path) -> dict[str, Record]:
     """Return the finished episodes of a journal by key; none where there is no file."""
-    found = {}
+    records = {}
     if file.exists():
         for line in file.read_text().splitlines():
             try:
@@ -77,23 +80,31 @@ def read_records(file: Path) -> dict[str, Record]:
             except json.JSONDecodeError:
                 continue
             if isinstance(record, dict) and "key" in record:
-                found[record["key"]] = record
-    return found
+                records[record["key"]] = _current_names(record)
+    return records
 
 
-def held_conditions(folder: Path) -> dict[str, Any]:
-    """Return the conditions under which the episodes in a folder were made; empty if nobody noted them."""
+def held_identity(folder: Path) -> dict[str, Any]:
+    """Return the identity of the run that a folder holds, with its "conditions"; empty if nobody noted it."""
     try:
         held = json.loads((folder / HEAD).read_text())
     except (OSError, ValueError):
         return {}
-    return held if isinstance(held, dict) else {}
+    return _current_names(held) if isinstance(held, dict) else {}
 
 
-def _named(arms: Mapping[str, Any]) -> dict[str, Any]:
-    """Facts about arms, each under a name of its own, so that a message can say which one changed."""
+def _current_names(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record under today's names, in its own order; version 0.1 wrote others."""
     return {
-        f"{arm}'s {fact}": value
-        for arm, facts in arms.items()
+        RENAMED.get(key, key): RENAMED_OUTCOMES.get(str(value), value) if key == "outcome" else value
+        for key, value in record.items()
+    }
+
+
+def _named(conditions: Mapping[str, Any]) -> dict[str, Any]:
+    """Return facts about conditions, each under a name of its own, so that a message can say which one changed."""
+    return {
+        f"{name}'s {fact}": value
+        for name, facts in conditions.items()
         for fact, value in (facts if isinstance(facts, dict) else {"content": facts}).items()
     }

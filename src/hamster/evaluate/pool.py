@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from hamster.evaluate.config import EvalConfig
 from hamster.evaluate.journal import Record
 from hamster.evaluate.trials import Trial
-from hamster.evaluate.worker import Bench
+from hamster.evaluate.worker import EvalWorker
 from hamster.parallel import each
 from hamster.provenance import usable_cores
 
-OpenBench = Callable[[EvalConfig], Bench]
+LoadWorker = Callable[[EvalConfig], EvalWorker]
 MAX_WORKERS = 16  # each holds its own models: about 0.7 GB
 
 
@@ -23,21 +23,21 @@ def n_workers(config: EvalConfig, n_trials: int) -> int:
 
 
 def run_trials(
-    todo: Sequence[tuple[int, Trial]], configs: Sequence[EvalConfig], open_bench: OpenBench
+    todo: Sequence[tuple[int, Trial]], configs: Sequence[EvalConfig], load_worker: LoadWorker
 ) -> Iterator[tuple[int, Record]]:
     """Runs trials, each of the table with that number, and yields their records as they finish, in any order."""
-    return each(_Work(tuple(configs), open_bench), todo, n_workers(configs[0], len(todo)))
+    return each(_Work(tuple(configs), load_worker), todo, n_workers(configs[0], len(todo)))
 
 
 @dataclass(frozen=True)
 class _Work:
     configs: tuple[EvalConfig, ...]
-    open_bench: OpenBench
-    opened: dict[int, Bench] = field(default_factory=dict)  # the models of the table that is at work, no more
+    load_worker: LoadWorker
+    opened: dict[int, EvalWorker] = field(default_factory=dict)  # the models of the table that is at work, no more
 
     def __call__(self, item: tuple[int, Trial]) -> tuple[int, Record]:
         number, trial = item
         if number not in self.opened:
             self.opened.clear()
-            self.opened[number] = self.open_bench(self.configs[number])
+            self.opened[number] = self.load_worker(self.configs[number])
         return number, self.opened[number].run(trial)

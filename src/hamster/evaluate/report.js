@@ -1,5 +1,5 @@
 "use strict";
-// Shows the scenes of one family, or those that one arm failed. Without scripts, all scenes are shown.
+// Shows the scenes of one family, or those that one condition failed. Without scripts, all scenes are shown.
 for (const button of document.querySelectorAll(".filters button")) {
   button.addEventListener("click", () => {
     for (const other of document.querySelectorAll(".filters button")) other.setAttribute("aria-pressed", other === button);

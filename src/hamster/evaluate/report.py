@@ -13,7 +13,7 @@ from hamster.evaluate.report_parts import Tag, episode_card, film_card, in_words
 from hamster.evaluate.trials import short_name
 
 Record = Mapping[str, Any]
-# Pages grow by about 120 kB a scene; the films and the records of all scenes are in the folder.
+# Pages grow by about 120 kB a scene; the videos and the records of all scenes are in the folder.
 MAX_SCENES = 30
 ABOUT = {
     "oracle": "the expert's own path: the ceiling",
@@ -63,27 +63,29 @@ def _header(info: Mapping[str, Any], n_scenes: int) -> str:
 <div class="mark">HAMSTER</div>
 <h1>{_headline(info)}</h1>
 <p class="soft">A planner draws a path on the image, the policy <code>{escape(meta["policy"])}</code> follows it. Every
-arm faced the same {n_scenes} scenes of <code>{escape(meta["suite"])}</code> (seed {meta["seed"]}) with the same
+condition faced the same {n_scenes} scenes of <code>{escape(meta["suite"])}</code> (seed {meta["seed"]}) with the same
 policy; only the path differs.</p>
 </header>"""
 
 
 def _headline(info: Mapping[str, Any]) -> str:
     """The result in one sentence: the best planner against no path, or whatever there is."""
-    arms = info["arms"]
-    planners = sorted((name for name in arms if kind(name) == "planner"), key=lambda name: -arms[name]["pc_success"])
-    lead = (planners or list(arms))[0]
-    text = f"{escape(short_name(lead))}: {percent(arms[lead])} of the tasks done"
-    if "none" in arms and lead != "none":
-        text += f", {percent(arms['none'])} without a path"
+    conditions = info["conditions"]
+    planners = sorted(
+        (name for name in conditions if kind(name) == "planner"), key=lambda name: -conditions[name]["pc_success"]
+    )
+    lead = (planners or list(conditions))[0]
+    text = f"{escape(short_name(lead))}: {percent(conditions[lead])} of the tasks done"
+    if "none" in conditions and lead != "none":
+        text += f", {percent(conditions['none'])} without a path"
     return text
 
 
 def _table(info: Mapping[str, Any]) -> str:
     families = _families(info)
     head = "".join(f'<th scope="col">{escape(f.replace("_", " "))}</th>' for f in families)
-    rows = "\n".join(_arm_row(name, arm, families) for name, arm in info["arms"].items())
-    return f"""<section aria-label="Success by arm" class="scroll"><table>
+    rows = "\n".join(_condition_row(name, condition, families) for name, condition in info["conditions"].items())
+    return f"""<section aria-label="Success by condition" class="scroll"><table>
 <caption>Success, judged by physics; whiskers are 95 % Wilson intervals.</caption>
 <thead><tr><th scope="col">path</th><th scope="col" class="wide"></th><th scope="col">success</th>
 <th scope="col">95 % interval</th>{head}</tr></thead>
@@ -95,29 +97,29 @@ def _table(info: Mapping[str, Any]) -> str:
 def _unavailable(info: Mapping[str, Any]) -> str:
     """What is missing in the table, and why."""
     said = "; ".join(
-        f"{escape(short_name(arm))} {found['n']} ({escape(next(iter(found['reasons'])))})"
-        for arm, found in info.get("unavailable", {}).items()
+        f"{escape(short_name(condition))} {found['n']} ({escape(next(iter(found['reasons'])))})"
+        for condition, found in info.get("unavailable", {}).items()
     )
     return f'<p class="why">Not measured and not counted: {said}.</p>' if said else ""
 
 
 def _whole_scenes(info: Mapping[str, Any]) -> str:
     """In how many scenes all tasks were done, where scenes have several."""
-    several = {name: arm["scenes"] for name, arm in info["arms"].items() if "scenes" in arm}
+    several = {name: condition["scenes"] for name, condition in info["conditions"].items() if "scenes" in condition}
     said = "; ".join(f"{escape(short_name(name))} {in_words(rate)}" for name, rate in several.items())
     n = info["meta"].get("tasks_per_scene", 1)
     return f'<p class="soft">Scenes whose {n} tasks were all done: {said}.</p>' if several else ""
 
 
-def _arm_row(name: str, arm: Mapping[str, Any], families: Sequence[str]) -> str:
-    low, high = arm["pc_success_ci95"]
-    cells = "".join(f"<td>{_family_cell(arm['per_task'].get(family))}</td>" for family in families)
+def _condition_row(name: str, condition: Mapping[str, Any], families: Sequence[str]) -> str:
+    low, high = condition["pc_success_ci95"]
+    cells = "".join(f"<td>{_family_cell(condition['per_task'].get(family))}</td>" for family in families)
     label = f'<th scope="row">{escape(short_name(name))}<small>{ABOUT[kind(name)]}</small></th>'
     return f"""<tr data-kind="{kind(name)}">{label}
-<td class="wide"><div class="bar" role="img" aria-label="{percent(arm)}, interval {low:.0f} to {high:.0f} %"><i
-style="width:{arm["pc_success"]:.1f}%"></i><b style="left:{low:.1f}%;width:{high - low:.1f}%"></b></div></td>
-<td><span class="rate">{percent(arm)}</span></td><td>{low:.0f} to {high:.0f} %<br>
-<span class="soft small">{arm["n_success"]} of {arm["n_episodes"]}</span></td>{cells}</tr>"""
+<td class="wide"><div class="bar" role="img" aria-label="{percent(condition)}, interval {low:.0f} to {high:.0f} %"><i
+style="width:{condition["pc_success"]:.1f}%"></i><b style="left:{low:.1f}%;width:{high - low:.1f}%"></b></div></td>
+<td><span class="rate">{percent(condition)}</span></td><td>{low:.0f} to {high:.0f} %<br>
+<span class="soft small">{condition["n_success"]} of {condition["n_episodes"]}</span></td>{cells}</tr>"""
 
 
 def _family_cell(rate: Mapping[str, Any] | None) -> str:
@@ -140,8 +142,8 @@ def _paired(info: Mapping[str, Any]) -> str:
     if not lines:
         return ""
     return f"""<section><h2>Scene by scene</h2>
-<p class="soft">Scenes that only one of two arms solved, and the exact McNemar test of them.</p>
-<div class="scroll"><table><thead><tr><th scope="col">arms</th><th scope="col">only the first</th>
+<p class="soft">Scenes that only one of two conditions solved, and the exact McNemar test of them.</p>
+<div class="scroll"><table><thead><tr><th scope="col">conditions</th><th scope="col">only the first</th>
 <th scope="col">only the second</th><th scope="col">p</th></tr></thead><tbody>{"".join(lines)}</tbody></table></div>
 </section>"""
 
@@ -152,9 +154,9 @@ def _p_value(p: float) -> str:
 
 def _speed(info: Mapping[str, Any]) -> str:
     rows = []
-    for name, arm in info["arms"].items():
-        outcomes = ", ".join(f"{n} {escape(code.replace('_', ' '))}" for code, n in arm["outcomes"].items())
-        latency = "".join(f"<td>{_latency(arm['latency_ms'][who])}</td>" for who in ("planner", "policy"))
+    for name, condition in info["conditions"].items():
+        outcomes = ", ".join(f"{n} {escape(code.replace('_', ' '))}" for code, n in condition["outcomes"].items())
+        latency = "".join(f"<td>{_latency(condition['latency_ms'][who])}</td>" for who in ("planner", "policy"))
         rows.append(
             f'<tr><th scope="row">{escape(short_name(name))}</th>{latency}<td class="list">{outcomes}</td></tr>'
         )
@@ -174,7 +176,7 @@ def _latency(latency: Mapping[str, float] | None) -> str:
 
 
 def _films(scenes: Sequence[Sequence[Record]], folder: Path) -> str:
-    """The first scene of each family as films that play in the page."""
+    """The first scene of each family as videos that play in the page."""
     chosen: dict[str, Sequence[Record]] = {}
     for episodes in scenes:
         chosen.setdefault(episodes[0]["family"], episodes)
@@ -183,7 +185,7 @@ def _films(scenes: Sequence[Sequence[Record]], folder: Path) -> str:
         f'<div class="row">{"".join(film_card(r, folder) for r in episodes)}</div>'
         for episodes in chosen.values()
     ]
-    return f"<h2>Watch</h2><p class='soft'>One scene of each family, once per arm.</p>{''.join(rows)}"
+    return f"<h2>Watch</h2><p class='soft'>One scene of each family, once per condition.</p>{''.join(rows)}"
 
 
 def _gallery(scenes: Sequence[Sequence[Record]], n_all: int, folder: Path) -> str:
@@ -228,4 +230,4 @@ this page.</p></footer>"""
 
 
 def _families(info: Mapping[str, Any]) -> list[str]:
-    return sorted({family for arm in info["arms"].values() for family in arm["per_task"]})
+    return sorted({family for condition in info["conditions"].values() for family in condition["per_task"]})

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from hamster.evaluate.trials import short_name
-from hamster.rollout.baselines import CONTROLS
+from hamster.rollout.baselines import BASELINES
 
 Record = Mapping[str, Any]
 MIME = {".webp": "image/webp", ".mp4": "video/mp4"}
 
 
-def kind(arm: str) -> str:
+def kind(condition: str) -> str:
     """A control's own name, or "planner"."""
-    return arm if arm in CONTROLS else "planner"
+    return condition if condition in BASELINES else "planner"
 
 
 def percent(rate: Mapping[str, Any]) -> str:
@@ -38,43 +38,45 @@ def tag(text: str) -> str:
 
 
 def data_uri(file: Path) -> str:
-    """A picture or a film, written into the page."""
+    """A picture or a video, written into the page."""
     return f"data:{MIME[file.suffix]};base64,{b64encode(file.read_bytes()).decode()}"
 
 
 def film_card(record: Record, folder: Path) -> str:
-    """A film that plays in the page."""
+    """A video that plays in the page."""
     label = escape(f"Film: {_words(record)}", quote=True)
     video = (
-        f'<video src="{data_uri(folder / record["film"])}" loop muted playsinline controls preload="metadata" '
+        f'<video src="{data_uri(folder / record["video"])}" loop muted playsinline controls preload="metadata" '
         f'aria-label="{label}"></video>'
     )
-    return f'<figure data-kind="{kind(record["arm"])}">{video}{_caption(record)}</figure>'
+    return f'<figure data-kind="{kind(record["condition"])}">{video}{_caption(record)}</figure>'
 
 
 def episode_card(record: Record, folder: Path) -> str:
-    """First frame, film strip, outcome, and a link to the film."""
+    """Return the first frame, a filmstrip, the outcome, and a link to the video."""
     words = escape(_words(record), quote=True)
     first = f'<img src="{data_uri(folder / record["first"])}" alt="First frame with path: {words}" loading="lazy">'
     strip = f'<img src="{data_uri(folder / record["strip"])}" alt="Six moments: {words}" loading="lazy">'
     why = f'<p class="why">{escape(record["message"])}</p>' if record["message"] else ""
-    link = f'<a href="{escape(record["film"], quote=True)}" class="small soft">film</a>'
-    return f'<figure data-kind="{kind(record["arm"])}">{first}{strip}{_caption(record, link)}{why}</figure>'
+    link = f'<a href="{escape(record["video"], quote=True)}" class="small soft">video</a>'
+    return f'<figure data-kind="{kind(record["condition"])}">{first}{strip}{_caption(record, link)}{why}</figure>'
 
 
 def _caption(record: Record, extra: str = "") -> str:
-    name = {"none": "no path"}.get(record["arm"], short_name(record["arm"]))
+    name = {"none": "no path"}.get(record["condition"], short_name(record["condition"]))
     end = "yes" if record["success"] else "no"
     sign = "✓" if record["success"] else "✗"
     outcome = escape(record["outcome"].replace("_", " "))
     return (
-        f'<figcaption><span class="arm">{escape(name)}</span>{extra}'
+        f'<figcaption><span class="condition">{escape(name)}</span>{extra}'
         f'<span class="end {end}">{sign} {outcome}</span></figcaption>'
     )
 
 
 def _words(record: Record) -> str:
-    return f"{record['instruction']}; arm {short_name(record['arm'])}; {record['outcome'].replace('_', ' ')}"
+    return (
+        f"{record['instruction']}; condition {short_name(record['condition'])}; {record['outcome'].replace('_', ' ')}"
+    )
 
 
 @dataclass(frozen=True)
@@ -87,13 +89,13 @@ class Tag:
 
     @staticmethod
     def of(scenes: Sequence[Sequence[Record]]) -> list[Tag]:
-        """All scenes; those of each family; those that an arm which should succeed has failed."""
+        """All scenes; those of each family; those that a condition which should succeed has failed."""
         tags = [Tag("all", "all", lambda _: True)]
         for family in dict.fromkeys(episodes[0]["family"] for episodes in scenes):
             tags.append(Tag(f"family-{family}", family.replace("_", " "), _in_family(family)))
-        arms = dict.fromkeys(r["arm"] for episodes in scenes for r in episodes)
-        for number, arm in enumerate(a for a in arms if kind(a) in ("oracle", "planner")):
-            tags.append(Tag(f"failed-{number}", f"{short_name(arm)} failed", _failed(arm)))
+        conditions = dict.fromkeys(r["condition"] for episodes in scenes for r in episodes)
+        for number, condition in enumerate(a for a in conditions if kind(a) in ("oracle", "planner")):
+            tags.append(Tag(f"failed-{number}", f"{short_name(condition)} failed", _failed(condition)))
         return [t for t in tags if any(t.fits(episodes) for episodes in scenes)]
 
 
@@ -101,5 +103,5 @@ def _in_family(family: str) -> Callable[[Sequence[Record]], bool]:
     return lambda episodes: bool(episodes[0]["family"] == family)
 
 
-def _failed(arm: str) -> Callable[[Sequence[Record]], bool]:
-    return lambda episodes: any(r["arm"] == arm and not r["success"] for r in episodes)
+def _failed(condition: str) -> Callable[[Sequence[Record]], bool]:
+    return lambda episodes: any(r["condition"] == condition and not r["success"] for r in episodes)

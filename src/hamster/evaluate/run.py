@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from hamster.evaluate.config import EvalConfig
-from hamster.evaluate.identity import arms_of, conditions_of
-from hamster.evaluate.journal import Journal, Record, held_conditions
+from hamster.evaluate.identity import conditions_of, run_identity
+from hamster.evaluate.journal import Journal, Record, held_identity
 from hamster.evaluate.outages import AGAIN, IN_A_ROW, Outages
-from hamster.evaluate.pool import OpenBench, n_workers, run_trials
+from hamster.evaluate.pool import LoadWorker, n_workers, run_trials
 from hamster.evaluate.report import report
 from hamster.evaluate.suites import find_suite
 from hamster.evaluate.summary import summarize
 from hamster.evaluate.trials import Trial, trials
-from hamster.evaluate.worker import open_bench as open_real_bench
+from hamster.evaluate.worker import load_worker as load_real_worker
 from hamster.files import lock_folder, write_atomic
 from hamster.provenance import run_info
 from hamster.rollout.result import UNMEASURED
@@ -30,14 +30,14 @@ Progress = Callable[[Iterable[Record], int, int], Iterable[Record]]
 
 
 def evaluate(
-    config: EvalConfig, progress: Progress | None = None, open_bench: OpenBench = open_real_bench
+    config: EvalConfig, progress: Progress | None = None, load_worker: LoadWorker = load_real_worker
 ) -> dict[str, Any]:
-    """Runs what is not done yet and writes rollouts.jsonl, eval_info.json, report.html, films and stills.
+    """Runs what is not done yet and writes rollouts.jsonl, eval_info.json, report.html, videos and stills.
 
     Args:
         config: what to measure.
         progress: wraps the records as they come, given how many are done already and how many there will be.
-        open_bench: loads the models, in each process once.
+        load_worker: loads the models, in each process once.
 
     Returns:
         The content of eval_info.json. Episodes in which a planner's server could not be asked, or robot or simulator
@@ -47,13 +47,13 @@ def evaluate(
     Raises:
         ValueError: if a name is unknown, the folder holds another run, or another process is at work in it.
         PlannerUnavailableError: if a planner's server cannot even be asked what it serves.
-        RunStoppedError: if a few episodes of an arm in a row could not be measured; the next call goes on.
+        RunStoppedError: if a few episodes of a condition in a row could not be measured; the next call goes on.
     """
-    return evaluate_all([config], progress, open_bench)[0]
+    return evaluate_all([config], progress, load_worker)[0]
 
 
 def evaluate_all(
-    configs: Sequence[EvalConfig], progress: Progress | None = None, open_bench: OpenBench = open_real_bench
+    configs: Sequence[EvalConfig], progress: Progress | None = None, load_worker: LoadWorker = load_real_worker
 ) -> list[dict[str, Any]]:
     """As `evaluate`, many tables on the same processes, one table after the other."""
     for config in configs:
@@ -61,11 +61,11 @@ def evaluate_all(
     with ExitStack() as stack:
         for config in configs:
             stack.enter_context(lock_folder(config.out))
-        return _evaluate_all(configs, progress, open_bench)
+        return _evaluate_all(configs, progress, load_worker)
 
 
 def _evaluate_all(
-    configs: Sequence[EvalConfig], progress: Progress | None, open_bench: OpenBench
+    configs: Sequence[EvalConfig], progress: Progress | None, load_worker: LoadWorker
 ) -> list[dict[str, Any]]:
     planned = [trials(config) for config in configs]
     info, start = run_info(configs[0].seed), time.perf_counter()
@@ -73,7 +73,7 @@ def _evaluate_all(
     done = [journal.records() for journal in journals]
     todo = [(i, trial) for i, listed in enumerate(planned) for trial in listed if trial.key not in done[i]]
     n_all, outages = sum(map(len, planned)), [Outages() for _ in configs]
-    found = _kept(run_trials(todo, configs, open_bench), journals, outages)
+    found = _kept(run_trials(todo, configs, load_worker), journals, outages)
     for _ in progress(found, n_all - len(todo), n_all) if progress else found:
         pass
     out = []
@@ -90,7 +90,7 @@ def _evaluate_all(
             "tasks_per_scene": find_suite(config.suite).tasks,
             "policy": config.policy,
             "replan": config.replan,
-            "identity": held_conditions(config.out),
+            "identity": held_identity(config.out),
         }
         out.append(_write_results(config, planned[i], journal.records(), meta, outages[i]))
     return out
@@ -102,17 +102,17 @@ def _kept(
     """The records, once they are on disk; those that an outage or a broken environment cut off are noted, not kept."""
     n_kept = 0
     for number, record in found:
-        arm = record["arm"]
+        condition = record["condition"]
         if record["outcome"] not in UNMEASURED:
             journals[number].append(record)
-            outages[number].answered(arm)
+            outages[number].answered(condition)
             n_kept += 1
         else:
-            outages[number].note(arm, _why_unmeasured(record))
+            outages[number].note(condition, _why_unmeasured(record))
         yield record
-        if outages[number].has_gone(arm):
+        if outages[number].has_gone(condition):
             raise RunStoppedError(
-                f"stopped after {IN_A_ROW} outages of {arm} in a row ({_why_unmeasured(record)}); {n_kept} new "
+                f"stopped after {IN_A_ROW} outages of {condition} in a row ({_why_unmeasured(record)}); {n_kept} new "
                 f"episodes are kept, and none is counted that could not be measured: {AGAIN}"
             )
 
@@ -134,22 +134,22 @@ def _write_results(
         raise RunStoppedError(f"nothing could be measured ({outages.in_words()}); {AGAIN}")
     summary = {**summarize(ordered, config.planners, meta), "unavailable": outages.to_json()}
     write_atomic(config.out / "eval_info.json", json.dumps(summary, indent=2) + "\n")
-    if config.films:
+    if config.videos:
         write_atomic(config.out / "report.html", report(summary, ordered, config.out))
     return summary
 
 
 def _open_journal(config: EvalConfig, planned: Sequence[Trial]) -> Journal:
-    conditions, arms = conditions_of(config), arms_of(config)
-    if config.restart and _is_over(config.out, conditions, arms, planned):
+    identity, conditions = run_identity(config), conditions_of(config)
+    if config.restart and _is_over(config.out, identity, conditions, planned):
         clear(config.out)
-    return Journal(config.out, conditions, arms)
+    return Journal(config.out, identity, conditions)
 
 
-def _is_over(out: Path, conditions: dict[str, Any], arms: dict[str, Any], planned: Sequence[Trial]) -> bool:
-    """Whether there is nothing in the folder that a run under these conditions could go on with."""
+def _is_over(out: Path, identity: dict[str, Any], conditions: dict[str, Any], planned: Sequence[Trial]) -> bool:
+    """Return whether there is nothing in the folder that a run of this identity could go on with."""
     try:
-        done = Journal(out, conditions, arms).records()
+        done = Journal(out, identity, conditions).records()
     except ValueError:
         return True
     return all(trial.key in done for trial in planned)
@@ -159,7 +159,7 @@ def clear(out: Path) -> None:
     """Removes what a run left in its folder, and nothing else."""
     for name in ("rollouts.jsonl", "conditions.json", "eval_info.json", "report.html"):
         (out / name).unlink(missing_ok=True)
-    for name in ("films", "stills"):
+    for name in ("videos", "videos", "stills"):
         shutil.rmtree(out / name, ignore_errors=True)
 
 

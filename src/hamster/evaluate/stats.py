@@ -1,4 +1,4 @@
-"""How sure one can be of a success rate, and of a difference between two arms on the same scenes."""
+"""How sure one can be of a success rate, and of a difference between two conditions on the same scenes."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def wilson(n_success: int, n: int, z: float = Z95) -> tuple[float, float]:
 
 
 def mcnemar(successes_a: Sequence[bool], successes_b: Sequence[bool]) -> tuple[int, int, float]:
-    """The exact, two-sided McNemar test of two arms on the same scenes, in the same order.
+    """The exact, two-sided McNemar test of two conditions on the same scenes, in the same order.
 
-    Scenes on which both agree say nothing about the difference; of the others, each arm would win half if the arms
+    Scenes on which both agree say nothing about the difference; of the others, each would win half if both conditions
     were equally good.
 
     Returns:

@@ -11,24 +11,27 @@ from hamster.evaluate.stats import mcnemar, quantile, wilson
 Record = Mapping[str, Any]
 
 
-def summarize(records: Sequence[Record], arms: Sequence[str], meta: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of `eval_info.json`; the names inside an arm are LeRobot's.
+def summarize(records: Sequence[Record], conditions: Sequence[str], meta: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of `eval_info.json`; the names inside a condition are LeRobot's.
 
     Args:
-        records: finished episodes, of any arms.
-        arms: in the order of the table; an arm without an episode is left out.
+        records: finished episodes, of any conditions.
+        conditions: in the order of the table; a condition without an episode is left out.
         meta: seed, versions, commit, command, times.
     """
-    by_arm = {arm: [r for r in records if r["arm"] == arm] for arm in arms}
-    by_arm = {arm: episodes for arm, episodes in by_arm.items() if episodes}
+    by_condition = {condition: [r for r in records if r["condition"] == condition] for condition in conditions}
+    by_condition = {condition: episodes for condition, episodes in by_condition.items() if episodes}
     return {
-        "arms": {arm: _arm(episodes, meta.get("tasks_per_scene", 1)) for arm, episodes in by_arm.items()},
-        "paired": [_pair(a, b, by_arm) for i, a in enumerate(by_arm) for b in list(by_arm)[i + 1 :]],
+        "conditions": {
+            condition: _condition(episodes, meta.get("tasks_per_scene", 1))
+            for condition, episodes in by_condition.items()
+        },
+        "paired": [_pair(a, b, by_condition) for i, a in enumerate(by_condition) for b in list(by_condition)[i + 1 :]],
         "meta": dict(meta),
     }
 
 
-def _arm(episodes: Sequence[Record], tasks: int) -> dict[str, Any]:
+def _condition(episodes: Sequence[Record], tasks: int) -> dict[str, Any]:
     families = sorted({r["family"] for r in episodes})
     return {
         **_rate(episodes),
@@ -67,8 +70,8 @@ def _latency(seconds: Sequence[float]) -> dict[str, float] | None:
     return {name: round(1000 * quantile(seconds, q), 1) for name, q in (("p50", 0.5), ("p95", 0.95))}
 
 
-def _pair(a: str, b: str, by_arm: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
-    done_a, done_b = ({r["scene"]: bool(r["success"]) for r in by_arm[arm]} for arm in (a, b))
+def _pair(a: str, b: str, by_condition: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
+    done_a, done_b = ({r["scene"]: bool(r["success"]) for r in by_condition[condition]} for condition in (a, b))
     shared = sorted(done_a.keys() & done_b.keys())
     only_a, only_b, p = mcnemar([done_a[s] for s in shared], [done_b[s] for s in shared])
     return {"a": a, "b": b, "n_scenes": len(shared), "n_only_a": only_a, "n_only_b": only_b, "p_mcnemar": p}

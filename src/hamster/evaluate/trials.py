@@ -15,16 +15,16 @@ from hamster.planner.load import is_address
 
 @dataclass(frozen=True)
 class Trial:
-    """One arm on one scene.
+    """One condition on one scene.
 
     Attributes:
-        scene: number of the scene in this run, the same for all arms.
+        scene: number of the scene in this run, the same for all conditions.
         family, seed: make the scene.
-        other_family, other_seed: make another scene, from which the shuffled arm takes its path.
+        other_family, other_seed: make another scene, from which the shuffled condition takes its path.
     """
 
     scene: int
-    arm: str
+    condition: str
     family: str
     seed: int
     other_family: str
@@ -33,15 +33,15 @@ class Trial:
     @property
     def key(self) -> str:
         """Identifies the trial within a run, and names its files."""
-        return f"{self.scene:04d}-{file_name(self.arm)}"
+        return f"{self.scene:04d}-{file_name(self.condition)}"
 
 
 def trials(config: EvalConfig) -> list[Trial]:
-    """All trials, arms interleaved: an interrupted run has its arms on the same scenes still."""
+    """All trials, conditions interleaved: an interrupted run has its conditions on the same scenes still."""
     out, tasks = [], find_suite(config.suite).tasks
     for scene in range(config.episodes):
         here, there = (_scene(config, number, tasks) for number in (scene, scene + tasks))
-        out += [Trial(scene, arm, *here, *there) for arm in config.planners]
+        out += [Trial(scene, condition, *here, *there) for condition in config.planners]
     return out
 
 
@@ -56,15 +56,15 @@ def _scene(config: EvalConfig, number: int, tasks: int) -> tuple[str, int]:
     return config.families[scene % len(config.families)], scene_seed(config.seed, scene) * tasks + task
 
 
-def short_name(arm: str) -> str:
-    """What people call an arm: the name of a checkpoint's folder instead of its path, HOST:PORT#MODEL of an address."""
-    if is_address(arm):
-        url, mark, model = arm.partition("#")
+def short_name(condition: str) -> str:
+    """Return what people call a condition: a checkpoint folder's name instead of its path, HOST:PORT#MODEL."""
+    if is_address(condition):
+        url, mark, model = condition.partition("#")
         return f"{urlsplit(url).netloc}{mark}{model}"
-    parts = [part for part in PurePath(arm).parts if part != "/"]
-    return "/".join(parts[-2:] if parts[-1:] == ["model"] else parts[-1:]) or arm
+    parts = [part for part in PurePath(condition).parts if part != "/"]
+    return "/".join(parts[-2:] if parts[-1:] == ["model"] else parts[-1:]) or condition
 
 
-def file_name(arm: str) -> str:
-    """What files of an arm, or of a policy, may be called."""
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in arm).strip("_")[-60:]
+def file_name(condition: str) -> str:
+    """What files of a condition, or of a policy, may be called."""
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in condition).strip("_")[-60:]

@@ -9,31 +9,31 @@ from pathlib import Path
 from typing import Any
 
 from hamster.evaluate.config import EvalConfig
-from hamster.evaluate.film import drawn_frames, filmstrip, webp, write_film
 from hamster.evaluate.identity import dialect_for
 from hamster.evaluate.journal import Record
 from hamster.evaluate.suites import Suite, find_suite
 from hamster.evaluate.trials import Trial
+from hamster.evaluate.video import drawn_frames, filmstrip, webp, write_rollout_video
 from hamster.path import PlanError
 from hamster.rollout import BrokenEnvironmentError, Rollout, rollout
 from hamster.rollout.baselines import ExpertEnvironment, OraclePlanner, ShuffledPlanner
 from hamster.rollout.loop import PlannerLike, PolicyLike
 
 FIRST_PX = 288
-FILM_EVERY = 4  # control steps
+VIDEO_EVERY = 4  # control steps
 
 
 @dataclass(frozen=True)
-class Bench:
+class EvalWorker:
     """Everything that a trial needs, ready to use.
 
     Attributes:
         suite: makes scenes.
-        planners: by arm; the control arms are made per scene.
-        policy: the one that all arms share.
+        planners: by condition; the baselines are made per scene.
+        policy: the one that all conditions share.
         replan: keyposes from one question to the planner to the next; 0 asks once.
         out: result folder.
-        films: whether films and stills are kept.
+        videos: whether videos and stills are kept.
         seed_everything: called with the trial's seed, so that a trial's result is a function of the trial.
     """
 
@@ -43,10 +43,10 @@ class Bench:
     replan: int
     out: Path
     seed_everything: Callable[[int], object]
-    films: bool = True
+    videos: bool = True
 
     def run(self, trial: Trial) -> Record:
-        """Runs one trial, writes its film and stills, and returns its record."""
+        """Runs one trial, writes its video and stills, and returns its record."""
         start = time.perf_counter()
         self.seed_everything(trial.seed)
         try:
@@ -60,22 +60,22 @@ class Bench:
                 self.policy,
                 replan_every=self.replan,
                 max_steps=self.suite.max_steps,
-                film_every=FILM_EVERY if self.films else 0,
+                video_every=VIDEO_EVERY if self.videos else 0,
             )
         finally:
             env.close()
-        files = self._write_pictures(trial, result) if self.films and result.is_measured else {}
+        files = self._write_pictures(trial, result) if self.videos and result.is_measured else {}
         record = {"key": trial.key, **asdict(trial), **result.to_json(), **files}
         return {**record, "wall_s": round(time.perf_counter() - start, 3)}
 
     def _planner(self, trial: Trial, env: ExpertEnvironment) -> PlannerLike | None:
-        if trial.arm == "none":
+        if trial.condition == "none":
             return None
-        if trial.arm == "oracle":
+        if trial.condition == "oracle":
             return OraclePlanner(env)
-        if trial.arm == "shuffled":
+        if trial.condition == "shuffled":
             return self._shuffled(trial)
-        return self.planners[trial.arm]
+        return self.planners[trial.condition]
 
     def _shuffled(self, trial: Trial) -> ShuffledPlanner:
         """The next scene's path; where that leaves the image, another one's of its kind."""
@@ -90,37 +90,37 @@ class Bench:
         raise RuntimeError(f"20 scenes from seed {trial.other_seed} on have no path on the image")
 
     def _write_pictures(self, trial: Trial, result: Rollout) -> dict[str, Any]:
-        files = {"film": f"films/{trial.key}.mp4", "first": f"stills/{trial.key}.webp"}
+        files = {"video": f"videos/{trial.key}.mp4", "first": f"stills/{trial.key}.webp"}
         files["strip"] = f"stills/{trial.key}-strip.webp"
         for name in files.values():
             (self.out / name).parent.mkdir(parents=True, exist_ok=True)
         frames = drawn_frames(result)
-        write_film(self.out / files["film"], result, trial.arm, frames)
+        write_rollout_video(self.out / files["video"], result, trial.condition, frames)
         (self.out / files["first"]).write_bytes(webp(filmstrip(frames[:1], 1, 1, FIRST_PX)))
         (self.out / files["strip"]).write_bytes(webp(filmstrip(frames)))
         return files
 
 
-def open_bench(config: EvalConfig) -> Bench:
+def load_worker(config: EvalConfig) -> EvalWorker:
     """Loads the models that a run needs."""
     import torch
 
     from hamster.planner import load_planner
     from hamster.policy import load_policy
-    from hamster.rollout.baselines import CONTROLS
+    from hamster.rollout.baselines import BASELINES
 
     computed: dict[str, Any] = {"device": config.device, "dtype": config.dtype}
     torch.set_num_threads(1)  # the processes are the parallelism
-    return Bench(
+    return EvalWorker(
         suite=find_suite(config.suite),
         planners={
             name: load_planner(name, dialect=dialect_for(name, config.dialect), **computed)
             for name in config.planners
-            if name not in CONTROLS
+            if name not in BASELINES
         },
         policy=load_policy(config.policy, **computed),
         replan=config.replan,
         out=config.out,
-        films=config.films,
+        videos=config.videos,
         seed_everything=torch.manual_seed,
     )

@@ -5,21 +5,21 @@ from typing import Any
 
 from hamster.rollout.environment import BrokenEnvironmentError, Environment
 from hamster.rollout.loop import rollout
-from hamster.rollout.result import Film, Outcome, Rollout
+from hamster.rollout.result import Outcome, Rollout, Video
 from hamster.rollout.safety import SafetyFilter, UnsafeActionError
 
 __all__ = [
     "BrokenEnvironmentError",
     "Environment",
-    "Film",
     "Outcome",
     "Rollout",
     "SafetyFilter",
     "UnsafeActionError",
+    "Video",
     "rollout",
 ]
 
-_OLD_NAMES = {"Gate": SafetyFilter, "MotionRefusedError": UnsafeActionError}
+_OLD_NAMES = {"Film": Video, "Gate": SafetyFilter, "MotionRefusedError": UnsafeActionError}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The control arms: paths that prove, or disprove, that it is the path that steers."""
+"""The baselines: paths that prove, or disprove, that it is the path that steers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hamster.path import Path2D
 from hamster.rollout.environment import Environment
 
-CONTROLS = ("oracle", "shuffled", "none")
+BASELINES = ("oracle", "shuffled", "none")
 
 
 class ExpertEnvironment(Environment, Protocol):
@@ -22,8 +22,8 @@ class ExpertEnvironment(Environment, Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class ControlPlan:
-    """What a control arm draws; no model printed anything."""
+class BaselinePlan:
+    """What a baseline draws; no model printed anything."""
 
     paths: tuple[Path2D, ...]
     raw_text: str = ""
@@ -35,10 +35,10 @@ class OraclePlanner:
     def __init__(self, env: ExpertEnvironment) -> None:
         self._env = env
 
-    def plan(self, image: NDArray[np.uint8], instruction: str) -> ControlPlan:
+    def plan(self, image: NDArray[np.uint8], instruction: str) -> BaselinePlan:
         """The expert's path from the present state."""
         del image, instruction  # It sees the state instead.
-        return ControlPlan((self._env.expert_path(),))
+        return BaselinePlan((self._env.expert_path(),))
 
 
 class ShuffledPlanner:
@@ -47,7 +47,7 @@ class ShuffledPlanner:
     def __init__(self, other: ExpertEnvironment) -> None:
         self._path = other.expert_path()
 
-    def plan(self, image: NDArray[np.uint8], instruction: str) -> ControlPlan:
+    def plan(self, image: NDArray[np.uint8], instruction: str) -> BaselinePlan:
         """The same path, whatever is asked."""
         del image, instruction  # It looks at neither.
-        return ControlPlan((self._path,))
+        return BaselinePlan((self._path,))

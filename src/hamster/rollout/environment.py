@@ -34,7 +34,7 @@ class Environment(Protocol):
         """(4, 4) pose of the tool's tip, cheap to ask for."""
 
     def front_image(self) -> NDArray[np.uint8]:
-        """(H, W, 3) from the camera "front", now: what the planner draws on and what the film shows."""
+        """(H, W, 3) from the camera "front", now: what the planner draws on and what the video shows."""
 
     def step(self, tool_pose_world: Array, gripper_open: bool) -> bool:
         """Commands a tool pose and the gripper for one period; returns whether the task is done.

@@ -15,7 +15,7 @@ from hamster.planner.error import PlannerUnavailableError
 from hamster.policy import PolicyError
 from hamster.rollout.environment import BrokenEnvironmentError, Environment
 from hamster.rollout.executor import Executor
-from hamster.rollout.recorder import Tape, timed
+from hamster.rollout.recorder import RolloutRecorder, timed
 from hamster.rollout.result import Rollout
 from hamster.rollout.safety import SafetyFilter, UnsafeActionError
 
@@ -76,18 +76,18 @@ def rollout(
     replan_every: int = 0,
     max_steps: int = 300,
     safety_filter: SafetyFilter | None = None,
-    film_every: int = 4,
+    video_every: int = 4,
 ) -> Rollout:
     """One episode: asks the planner for a path, lets the policy follow it, and writes down everything.
 
     Args:
         env: just reset.
-        planner: None in the arm without paths.
+        planner: None in the condition without paths.
         policy: is reset here.
         replan_every: ask the planner again after so many keyposes; 0: only once, on the first image.
         max_steps: control steps after which the episode has timed out.
         safety_filter: checks every action before its first step; the default is that of the tabletop.
-        film_every: control steps per frame of the film; 0 films nothing.
+        film_every: control steps per frame of the video; 0 videos nothing.
 
     Returns:
         The record. A plan error, a planner that finds nothing in view, a policy whose answer is no motion, a refused
@@ -95,28 +95,28 @@ def rollout(
         or a silent success. Where the planner could not be asked ("planner_unavailable"), or robot or simulator broke
         down ("env_error"), the episode says nothing: do not count it.
     """
-    tape = Tape(env, film_every)
+    recorder = RolloutRecorder(env, video_every)
     policy.reset()
     try:
-        return _run(env, planner, policy, tape, replan_every, max_steps, safety_filter or SafetyFilter())
+        return _run(env, planner, policy, recorder, replan_every, max_steps, safety_filter or SafetyFilter())
     except PlanError as error:
-        tape.raw_texts.append(error.raw_text)
-        return tape.end("not_in_view" if isinstance(error, NotInViewError) else "plan_error", error)
+        recorder.raw_texts.append(error.raw_text)
+        return recorder.end("not_in_view" if isinstance(error, NotInViewError) else "plan_error", error)
     except PlannerUnavailableError as error:
-        return tape.end("planner_unavailable", error)
+        return recorder.end("planner_unavailable", error)
     except PolicyError as error:
-        return tape.end("policy_error", error)
+        return recorder.end("policy_error", error)
     except UnsafeActionError as error:
-        return tape.end("motion_refused", error)
+        return recorder.end("unsafe_action", error)
     except BrokenEnvironmentError as error:
-        return tape.end("env_error", error)
+        return recorder.end("env_error", error)
 
 
 def _run(
     env: Environment,
     planner: PlannerLike | None,
     policy: PolicyLike,
-    tape: Tape,
+    recorder: RolloutRecorder,
     replan_every: int,
     max_steps: int,
     safety_filter: SafetyFilter,
@@ -125,26 +125,28 @@ def _run(
     next_plan = 0
     while True:
         observation = env.observe()
-        if planner is not None and tape.n_keyposes >= next_plan:
-            _plan(planner, env, observation, tape)
-            next_plan = tape.n_keyposes + replan_every if replan_every else _NEVER
-        tape.film_start()
-        motion = timed(tape.policy_s, partial(policy.act, observation, tape.path, env.instruction))
+        if planner is not None and recorder.n_keyposes >= next_plan:
+            _plan(planner, env, observation, recorder)
+            next_plan = recorder.n_keyposes + replan_every if replan_every else _NEVER
+        recorder.record_first_frame()
+        motion = timed(recorder.policy_s, partial(policy.act, observation, recorder.path, env.instruction))
         poses, opening = safety_filter.check(
             motion.poses, motion.gripper_open, motion.step_s, executor.commanded_tool_pose_world
         )
-        tape.n_keyposes += 1 if motion.step_s else len(poses)
+        recorder.n_keyposes += 1 if motion.step_s else len(poses)
         for pose, gripper_open in zip(poses, opening > HALF_OPEN, strict=True):
             for done in executor.move(pose, bool(gripper_open), motion.step_s):
-                tape.step()
+                recorder.step()
                 if done:
-                    return tape.end("success")
-                if tape.n_steps >= max_steps:
-                    return tape.end("timeout")
+                    return recorder.end("success")
+                if recorder.n_steps >= max_steps:
+                    return recorder.end("timeout")
 
 
-def _plan(planner: PlannerLike, env: Environment, observation: Observation, tape: Tape) -> None:
-    plan = timed(tape.planner_s, partial(planner.plan, env.front_image(), env.instruction))
+def _plan(planner: PlannerLike, env: Environment, observation: Observation, recorder: RolloutRecorder) -> None:
+    plan = timed(recorder.planner_s, partial(planner.plan, env.front_image(), env.instruction))
     path = plan.paths[0]
-    tape.paths.append(settled(path) if observation.gripper is not None and observation.gripper > HALF_OPEN else path)
-    tape.raw_texts.append(plan.raw_text)
+    recorder.paths.append(
+        settled(path) if observation.gripper is not None and observation.gripper > HALF_OPEN else path
+    )
+    recorder.raw_texts.append(plan.raw_text)

@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 
 from hamster.path import Path2D
 from hamster.rollout.environment import Environment
-from hamster.rollout.result import UNMEASURED, Film, Outcome, Rollout
+from hamster.rollout.result import UNMEASURED, Outcome, Rollout, Video
 
 T = TypeVar("T")
 
 
-class Tape:
+class RolloutRecorder:
     """Everything that a `Rollout` is made of, as it accumulates.
 
     Args:
-        env: what is filmed.
-        film_every: control steps from one frame to the next; 0 films nothing.
+        env: what is recorded.
+        video_every: control steps from one frame to the next; 0 videos nothing.
     """
 
-    def __init__(self, env: Environment, film_every: int) -> None:
-        self._env, self._film_every = env, film_every
+    def __init__(self, env: Environment, video_every: int) -> None:
+        self._env, self._video_every = env, video_every
         self._frames: list[NDArray[np.uint8]] = []
         self._path_index: list[int] = []
         self.paths: list[Path2D] = []
@@ -40,26 +40,26 @@ class Tape:
         """The one in force."""
         return self.paths[-1] if self.paths else None
 
-    def film_start(self) -> None:
+    def record_first_frame(self) -> None:
         """Takes the first frame, once there is a path to show on it."""
-        if self._film_every and not self._frames:
-            self._film_now()
+        if self._video_every and not self._frames:
+            self._record_frame()
 
     def step(self) -> None:
-        """Counts a control step and films every so many of them."""
+        """Counts a control step and videos every so many of them."""
         self.n_steps += 1
-        if self._film_every and self.n_steps % self._film_every == 0:
-            self._film_now()
+        if self._video_every and self.n_steps % self._video_every == 0:
+            self._record_frame()
 
-    def _film_now(self) -> None:
+    def _record_frame(self) -> None:
         self._frames.append(self._env.front_image())
         self._path_index.append(len(self.paths) - 1)
 
     def end(self, outcome: Outcome, error: Exception | None = None) -> Rollout:
-        """The record; the film's last frame shows how it ended."""
-        is_broken = outcome in UNMEASURED  # then there may be no camera to ask, and nobody looks at the film
-        if self._film_every and not is_broken and (not self._frames or self.n_steps % self._film_every):
-            self._film_now()
+        """The record; the video's last frame shows how it ended."""
+        is_broken = outcome in UNMEASURED  # then there may be no camera to ask, and nobody looks at the video
+        if self._video_every and not is_broken and (not self._frames or self.n_steps % self._video_every):
+            self._record_frame()
         return Rollout(
             instruction=self._env.instruction,
             outcome=outcome,
@@ -70,13 +70,13 @@ class Tape:
             raw_texts=tuple(self.raw_texts),
             planner_s=tuple(self.planner_s),
             policy_s=tuple(self.policy_s),
-            film=self._film(),
+            video=self._video(),
         )
 
-    def _film(self) -> Film:
+    def _video(self) -> Video:
         frames = np.stack(self._frames) if self._frames else np.zeros((0, 1, 1, 3), np.uint8)
-        fps = 1.0 / (self._env.dt_s * max(1, self._film_every))
-        return Film(frames, np.array(self._path_index, np.int64), fps)
+        fps = 1.0 / (self._env.dt_s * max(1, self._video_every))
+        return Video(frames, np.array(self._path_index, np.int64), fps)
 
 
 def timed(seconds: list[float], ask: Callable[[], T]) -> T:

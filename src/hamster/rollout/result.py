@@ -16,7 +16,7 @@ Outcome = Literal[
     "plan_error",
     "not_in_view",
     "policy_error",
-    "motion_refused",
+    "unsafe_action",
     "env_error",
     "planner_unavailable",
 ]
@@ -25,13 +25,13 @@ UNMEASURED = frozenset({"planner_unavailable", "env_error"})
 
 
 @dataclass(frozen=True, eq=False)
-class Film:
+class Video:
     """Frames of the front camera, and which path was in force at each.
 
     Attributes:
         frames: (T, H, W, 3) uint8.
         path_index: (T,) into `Rollout.paths`, -1 where there was no path.
-        fps: at which the film runs in real time.
+        fps: at which the video runs in real time.
     """
 
     frames: NDArray[np.uint8]
@@ -41,13 +41,13 @@ class Film:
 
 @dataclass(frozen=True, eq=False)
 class Rollout:
-    """One episode of one arm, complete enough that every number of a report can be made from it again.
+    """One episode of one condition, complete enough that every number of a report can be made from it again.
 
     Attributes:
         outcome: how it ended; "success" is the only success, and those in `UNMEASURED` are no results at all.
         message: why, where the outcome is an error; "" otherwise.
         n_steps, n_keyposes: control steps taken, keyposes commanded.
-        paths: every path that was asked for, the first one first; empty in the arm without paths.
+        paths: every path that was asked for, the first one first; empty in the condition without paths.
         raw_texts: what the planner printed, one per question asked.
         planner_s, policy_s: latency of every question, in seconds.
     """
@@ -61,7 +61,7 @@ class Rollout:
     raw_texts: tuple[str, ...]
     planner_s: tuple[float, ...]
     policy_s: tuple[float, ...]
-    film: Film
+    video: Video
 
     @property
     def is_measured(self) -> bool:
@@ -74,7 +74,7 @@ class Rollout:
         return self.outcome == "success"
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the film, as plain JSON values."""
+        """Everything but the video, as plain JSON values."""
         return {
             "instruction": self.instruction,
             "success": self.success,

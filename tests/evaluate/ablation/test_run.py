@@ -41,11 +41,13 @@ def config(tmp_path):
 
 
 def rates(table):
-    return {(row["policy"], row["column"], row["arm"]): (row["n_success"], row["n_episodes"]) for row in table["rows"]}
+    return {
+        (row["policy"], row["column"], row["condition"]): (row["n_success"], row["n_episodes"]) for row in table["rows"]
+    }
 
 
 def test_the_table_has_each_policy_in_each_column(config):
-    table = ablate(config, open_bench=fakes.open_bench)
+    table = ablate(config, load_worker=fakes.load_worker)
     found = rates(table)
     for camera in ("training", "moved"):
         assert found["follows", camera, "oracle"] == (3, 3) and found["follows", camera, "none"] == (0, 3)
@@ -61,20 +63,20 @@ def test_the_table_has_each_policy_in_each_column(config):
 
 
 def test_all_policies_meet_the_same_scenes_and_are_compared_on_them(config):
-    table = ablate(config, open_bench=fakes.open_bench)
+    table = ablate(config, load_worker=fakes.load_worker)
     scenes = {}
     for cell in cells(config):
         lines = (cell.config.out / "rollouts.jsonl").read_text().splitlines()
         scenes.setdefault(cell.column, set()).add(frozenset(json.loads(line)["seed"] for line in lines))
     assert all(len(sets) == 1 for sets in scenes.values()) and scenes["training"] == scenes["moved"]
     pair = next(p for p in table["paired"] if p["b"]["policy"] == "blind" and p["b"]["column"] == "training")
-    assert pair["a"] == {"policy": "follows", "column": "training", "arm": "none"} and pair["n"] == 3
+    assert pair["a"] == {"policy": "follows", "column": "training", "condition": "none"} and pair["n"] == 3
     moved = [p for p in table["paired"] if p["b"]["column"] == "moved" and p["a"]["column"] == "training"]
     assert {p["a"]["policy"] for p in moved} == {"follows", "blind"}
 
 
 def test_an_interrupted_one_ends_like_an_undisturbed_one(config, tmp_path):
-    whole = ablate(replace(config, out=tmp_path / "whole"), open_bench=fakes.open_bench)
+    whole = ablate(replace(config, out=tmp_path / "whole"), load_worker=fakes.load_worker)
 
     def dying(records, n_done, n_all):
         for n, record in enumerate(records):
@@ -83,62 +85,62 @@ def test_an_interrupted_one_ends_like_an_undisturbed_one(config, tmp_path):
             yield record
 
     with pytest.raises(KeyboardInterrupt):
-        ablate(config, dying, fakes.open_bench)
+        ablate(config, dying, fakes.load_worker)
     assert sum(is_complete(cell.config) for cell in cells(config)) < len(cells(config))
-    again = ablate(config, open_bench=fakes.open_bench)
+    again = ablate(config, load_worker=fakes.load_worker)
     assert again["rows"] == whole["rows"] and again["paired"] == whole["paired"]
 
 
 def test_what_is_complete_is_not_done_again(config):
-    ablate(config, open_bench=fakes.open_bench)
+    ablate(config, load_worker=fakes.load_worker)
     assert all(left == 0 for _, _, left in seconds_left(config, {}))
 
     def nothing_to_do(config: EvalConfig):
         raise AssertionError("nothing is left to do")
 
-    ablate(config, open_bench=nothing_to_do)
+    ablate(config, load_worker=nothing_to_do)
     longer = replace(config, episodes=4)
     assert [left > 0 for _, _, left in seconds_left(longer, {})] == [True, True, False, True, True]
 
 
 def test_a_cell_whose_last_episode_was_its_last_word_is_not_done_again(config):
     """Killed between the last episode of a cell and its summary."""
-    ablate(config, open_bench=fakes.open_bench)
+    ablate(config, load_worker=fakes.load_worker)
     lost = config.out / "cells" / "follows-training"
     (lost / "eval_info.json").unlink()
 
     def nothing_is_left(*_):
         raise AssertionError("an episode was done twice")
 
-    ablate(config, open_bench=nothing_is_left)
+    ablate(config, load_worker=nothing_is_left)
     assert (lost / "eval_info.json").is_file()
 
 
 def test_a_cell_that_holds_more_episodes_counts_those_asked_for(config):
-    ablate(replace(config, episodes=6), open_bench=fakes.open_bench)
-    assert rates(ablate(config, open_bench=fakes.open_bench))["follows", "training", "oracle"] == (3, 3)
+    ablate(replace(config, episodes=6), load_worker=fakes.load_worker)
+    assert rates(ablate(config, load_worker=fakes.load_worker))["follows", "training", "oracle"] == (3, 3)
 
 
 def test_cells_of_other_code_or_weights_are_refused_or_measured_anew(config, monkeypatch):
-    ablate(config, open_bench=fakes.open_bench)
+    ablate(config, load_worker=fakes.load_worker)
     (Path(config.policies[1]) / "config.json").write_text(json.dumps({"actor": {"conditioners": [], "width": 9}}))
     with pytest.raises(ValueError, match=r"blind-training holds another run \(policy weights was \w{12}, is \w{12}\)"):
-        ablate(config, open_bench=fakes.open_bench)
+        ablate(config, load_worker=fakes.load_worker)
     asked = []
 
     def noting(config: EvalConfig):
         asked.append(config.out.name)
-        return fakes.open_bench(config)
+        return fakes.load_worker(config)
 
-    ablate(replace(config, restart=True), open_bench=noting)
+    ablate(replace(config, restart=True), load_worker=noting)
     assert asked == ["blind-training", "blind-moved"]
-    ablate(config, open_bench=noting)
+    ablate(config, load_worker=noting)
     assert len(asked) == 2
     monkeypatch.setattr("hamster.evaluate.identity.code_digests", lambda: {"scene code": "1" * 64})
     with pytest.raises(
         ValueError, match=r"follows-training holds another run \(scene code was \w{12}, is 111111111111"
     ):
-        ablate(config, open_bench=fakes.open_bench)
+        ablate(config, load_worker=fakes.load_worker)
 
 
 def test_scenes_with_two_tasks_have_neighbouring_seeds(tmp_path):
@@ -155,4 +157,4 @@ def test_mistakes_are_one_line(config, tmp_path):
     with pytest.raises(ValueError, match="a name of its own"):
         replace(config, policies=("a/x", "b/x"))
     with pytest.raises(ValueError, match="no policy 'gone'"):
-        ablate(replace(config, policies=("gone",)), open_bench=fakes.open_bench)
+        ablate(replace(config, policies=("gone",)), load_worker=fakes.load_worker)

@@ -49,11 +49,11 @@ def measured(images, planner, out, n=None, **more):
 
 def test_right_wrong_and_unreadable_paths_are_counted_apart(tmp_path) -> None:
     summary = measured([image(r) for r in range(10)], Oracle(7), tmp_path, 10)
-    arm = summary["arms"]["it"]
-    assert (arm["n_success"], arm["n_episodes"]) == (7, 10)
-    assert arm["outcomes"] == {"both wrong": 1, "plan_error": 2, "right": 7}
-    assert arm["per_task"]["press"]["n_success"] == 7
-    assert json.loads((tmp_path / "eval_info.json").read_text())["arms"] == summary["arms"]
+    condition = summary["conditions"]["it"]
+    assert (condition["n_success"], condition["n_episodes"]) == (7, 10)
+    assert condition["outcomes"] == {"both wrong": 1, "plan_error": 2, "right": 7}
+    assert condition["per_task"]["press"]["n_success"] == 7
+    assert json.loads((tmp_path / "eval_info.json").read_text())["conditions"] == summary["conditions"]
     answers = [json.loads(line) for line in (tmp_path / "paths.jsonl").read_text().splitlines()]
     assert [a.get("reason") for a in answers[8:]] == ["no idea", "no idea"]
     assert (tmp_path / "paths.png").stat().st_size > 1000
@@ -80,13 +80,13 @@ def test_what_is_absent_should_be_refused_and_what_is_there_should_not(tmp_path)
     refused = summary["sources"]["made"]["refused"]
     assert (refused["absent"]["k"], refused["absent"]["n"]) == (3, 6)
     assert (refused["in_view"]["k"], refused["in_view"]["n"]) == (1, 7)
-    assert summary["arms"]["it"]["n_episodes"] == 7  # what is absent counts apart
-    assert summary["arms"]["it"]["outcomes"] == {"not_in_view": 1, "right": 6}
+    assert summary["conditions"]["it"]["n_episodes"] == 7  # what is absent counts apart
+    assert summary["conditions"]["it"]["outcomes"] == {"not_in_view": 1, "right": 6}
 
 
 def test_all_images_are_asked_about_unless_a_number_is_given(tmp_path) -> None:
     summary = measured([image(r) for r in range(3)], Oracle(99), tmp_path)
-    assert summary["arms"]["it"]["n_episodes"] == 3
+    assert summary["conditions"]["it"]["n_episodes"] == 3
 
 
 def test_too_few_images_are_an_error_not_a_smaller_n(tmp_path) -> None:

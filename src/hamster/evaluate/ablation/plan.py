@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hamster.evaluate.config import ARMS, FAMILIES, EvalConfig
-from hamster.evaluate.identity import arms_of, conditions_of
-from hamster.evaluate.journal import held_conditions, read_records
+from hamster.evaluate.config import DEFAULT_CONDITIONS, FAMILIES, EvalConfig
+from hamster.evaluate.identity import conditions_of, run_identity
+from hamster.evaluate.journal import held_identity, read_records
 from hamster.evaluate.trials import file_name, short_name, trials
 from hamster.policy import find_policy
 from hamster.policy.checkpoint import read_config
@@ -25,8 +25,8 @@ class AblationConfig:
 
     Attributes:
         out: result folder: ablation.json, ablation.md, ablation.png, and cells/ with the episodes.
-        policies: bundled names or checkpoint folders. Those that see no path are asked once, in the arm "none".
-        planners: arms, as in `EvalConfig`.
+        policies: bundled names or checkpoint folders. Those that see no path are asked once, in the condition "none".
+        planners: conditions, as in `EvalConfig`.
         cameras: names in `CAMERAS`.
         episodes, seed, families, workers, device, dtype: as in `EvalConfig`; every column has the same scenes for all
             policies.
@@ -40,7 +40,7 @@ class AblationConfig:
 
     out: Path
     policies: tuple[str, ...]
-    planners: tuple[str, ...] = ARMS
+    planners: tuple[str, ...] = DEFAULT_CONDITIONS
     cameras: tuple[str, ...] = tuple(CAMERAS)
     episodes: int = 60
     seed: int = 0
@@ -78,8 +78,8 @@ def cells(config: AblationConfig, untrained: Mapping[str, bool] | None = None) -
     out, known = [], untrained or {}
     for policy in config.policies:
         sees = known[policy] if policy in known else sees_paths(policy)
-        arms = config.planners if sees else ("none",)
-        out += [_cell(config, policy, camera, arms) for camera in config.cameras]
+        conditions = config.planners if sees else ("none",)
+        out += [_cell(config, policy, camera, conditions) for camera in config.cameras]
         if config.counterfactual and sees:
             out.append(_cell(config, policy, COUNTERFACTUAL, ("oracle",)))
     return out
@@ -106,9 +106,11 @@ def is_complete(config: EvalConfig) -> bool:
 
 def is_same(config: EvalConfig) -> bool:
     """Whether what its folder holds was measured as it would be now; ValueError if there is no such policy."""
-    held = held_conditions(config.out)
-    arms = held.pop("arms", {})
-    return held == conditions_of(config) and all(arms.get(name) == now for name, now in arms_of(config).items())
+    held = held_identity(config.out)
+    conditions = held.pop("conditions", {})
+    return held == run_identity(config) and all(
+        conditions.get(name) == now for name, now in conditions_of(config).items()
+    )
 
 
 def sees_paths(policy: str) -> bool:
@@ -116,18 +118,18 @@ def sees_paths(policy: str) -> bool:
     return bool(read_config(find_policy(policy))["actor"].get("conditioners"))
 
 
-def _cell(config: AblationConfig, policy: str, column: str, arms: tuple[str, ...]) -> Cell:
+def _cell(config: AblationConfig, policy: str, column: str, conditions: tuple[str, ...]) -> Cell:
     pairs = column == COUNTERFACTUAL
     cell = EvalConfig(
         out=config.out / "cells" / f"{file_name(short_name(policy))}-{column}",
         suite=CAMERAS.get(column, column),
-        planners=arms,
+        planners=conditions,
         policy=policy,
         episodes=2 * config.counterfactual if pairs else config.episodes,
         seed=config.seed,
         families=config.families,
         workers=config.workers,
-        films=False,
+        videos=False,
         restart=config.restart,
         dialect=config.dialect,
         device=config.device,

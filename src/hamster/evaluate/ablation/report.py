@@ -17,7 +17,7 @@ LEFT, CELL, LINE, TOP, PAD = 300, 190, 34, 74, 16  # pixels
 
 
 def markdown(table: Mapping[str, Any]) -> str:
-    """A line per policy, a column per camera and arm, then the comparisons scene by scene."""
+    """A line per policy, a column per camera and condition, then the comparisons scene by scene."""
     rows, columns = table["rows"], _columns(table["rows"])
     head = ["policy", *(_title(column) for column in columns)]
     lines = [_line(head), _line(["---"] * len(head))]
@@ -36,7 +36,7 @@ def _comparisons(paired: Sequence[Row]) -> list[str]:
     head = ["a", "b", "episodes", "only a", "only b", "p (exact McNemar)"]
     lines = ["Scene by scene:", "", _line(head), _line(["---"] * len(head))]
     for pair in paired:
-        sides = [" / ".join(pair[side][name] for name in ("policy", "column", "arm")) for side in "ab"]
+        sides = [" / ".join(pair[side][name] for name in ("policy", "column", "condition")) for side in "ab"]
         counts = [str(pair[name]) for name in ("n", "n_only_a", "n_only_b")]
         lines.append(_line([*sides, *counts, f"{pair['p_mcnemar']:.3g}"]))
     return lines
@@ -48,8 +48,8 @@ def picture(table: Mapping[str, Any]) -> NDArray[np.uint8]:
     size = (LEFT + CELL * len(columns) + PAD, TOP + LINE * len(policies) + PAD)
     image = Image.new("RGB", size, GROUND)
     pen = ImageDraw.Draw(image)
-    for i, (column, arm) in enumerate(columns):
-        pen.text((LEFT + i * CELL, PAD), arm, INK, _font(16))
+    for i, (column, condition) in enumerate(columns):
+        pen.text((LEFT + i * CELL, PAD), condition, INK, _font(16))
         pen.text((LEFT + i * CELL, PAD + 24), column, SOFT, _font(14))
     for j, policy in enumerate(policies):
         top = TOP + j * LINE
@@ -64,15 +64,15 @@ def picture(table: Mapping[str, Any]) -> NDArray[np.uint8]:
 def _bar(pen: ImageDraw.ImageDraw, left: int, top: int, row: Row) -> None:
     width, (low, high) = CELL - 84, row["pc_success_ci95"]
     pen.rectangle((left, top + 6, left + width, top + 22), (236, 234, 228))
-    pen.rectangle((left, top + 6, left + width * row["pc_success"] / 100, top + 22), SHADES.get(row["arm"], BAR))
+    pen.rectangle((left, top + 6, left + width * row["pc_success"] / 100, top + 22), SHADES.get(row["condition"], BAR))
     middle = top + 14
     pen.line((left + width * low / 100, middle, left + width * high / 100, middle), WHISKER, 2)
     pen.text((left + width + 8, top + 4), f"{row['pc_success']:.0f} %", INK, _font(15))
 
 
 def _columns(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """(column, arm) in the order in which they come, columns together."""
-    found = list(dict.fromkeys((row["column"], row["arm"]) for row in rows))
+    """(column, condition) in the order in which they come, columns together."""
+    found = list(dict.fromkeys((row["column"], row["condition"]) for row in rows))
     order = list(dict.fromkeys(column for column, _ in found))
     return sorted(found, key=lambda each: order.index(each[0]))
 
@@ -82,12 +82,12 @@ def _policies(rows: Sequence[Row]) -> list[str]:
 
 
 def _find(rows: Sequence[Row], policy: str, column: tuple[str, str]) -> Row | None:
-    return next((row for row in rows if (row["policy"], row["column"], row["arm"]) == (policy, *column)), None)
+    return next((row for row in rows if (row["policy"], row["column"], row["condition"]) == (policy, *column)), None)
 
 
 def _title(column: tuple[str, str]) -> str:
-    where, arm = column
-    return where if where == "counterfactual" else f"{arm}, {where} camera"
+    where, condition = column
+    return where if where == "counterfactual" else f"{condition}, {where} camera"
 
 
 def _said(row: Row | None) -> str:

@@ -1,4 +1,4 @@
-"""Many policies, arms and cameras on the same scenes, in one table."""
+"""Many policies, conditions and cameras on the same scenes, in one table."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from hamster.evaluate.ablation.plan import AblationConfig, cells, is_complete
 from hamster.evaluate.ablation.report import markdown, picture
 from hamster.evaluate.ablation.table import tabulate
 from hamster.evaluate.outages import AGAIN
-from hamster.evaluate.pool import OpenBench
+from hamster.evaluate.pool import LoadWorker
 from hamster.evaluate.run import Progress, evaluate_all
-from hamster.evaluate.worker import open_bench as open_real_bench
+from hamster.evaluate.worker import load_worker as load_real_worker
 from hamster.files import lock_folder, write_atomic
 from hamster.stopped import RunStoppedError
 
 
 def ablate(
-    config: AblationConfig, progress: Progress | None = None, open_bench: OpenBench = open_real_bench
+    config: AblationConfig, progress: Progress | None = None, load_worker: LoadWorker = load_real_worker
 ) -> dict[str, Any]:
     """Runs what is not done yet and writes the table.
 
@@ -33,13 +33,13 @@ def ablate(
         The content of ablation.json.
 
     Raises:
-        ValueError: if there is no such policy or arm, a cell's folder holds another run, or is another process's.
+        ValueError: if there is no such policy or condition, a cell's folder holds another run, or is another process's.
         RunStoppedError: if a planner's server could not be asked; the next call goes on.
     """
     with lock_folder(config.out):
         planned = cells(config)
         if todo := [cell.config for cell in planned if not is_complete(cell.config)]:
-            infos = evaluate_all(todo, progress, open_bench)
+            infos = evaluate_all(todo, progress, load_worker)
             outages = [info["unavailable"] for info in infos if info["unavailable"]]
             if outages:
                 n = sum(each["n"] for found in outages for each in found.values())

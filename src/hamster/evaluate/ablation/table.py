@@ -15,7 +15,7 @@ from hamster.provenance import run_info
 
 
 def tabulate(config: AblationConfig, planned: Sequence[Cell]) -> dict[str, Any]:
-    """`rows`, one per policy, column and arm; `paired`; `meta`. All cells must be complete."""
+    """`rows`, one per policy, column and condition; `paired`; `meta`. All cells must be complete."""
     infos = [_summary(cell) for cell in planned]
     rows = [row for cell, info in zip(planned, infos, strict=True) for row in _rows(cell, info)]
     commits = sorted({str(info["meta"]["git_commit"]) for info in infos})
@@ -30,29 +30,42 @@ def _summary(cell: Cell) -> dict[str, Any]:
 
 
 def _rows(cell: Cell, info: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One per arm: the rate, or in scenes with two tasks that of scenes in which both were done."""
+    """One per condition: the rate, or in scenes with two tasks that of scenes in which both were done."""
     where = {"policy": short_name(cell.policy), "column": cell.column}
     keys = ("pc_success", "n_episodes", "n_success", "pc_success_ci95")
-    rates = {arm: rate.get("scenes", rate) for arm, rate in info["arms"].items() if arm in cell.config.planners}
-    return [{**where, "arm": arm, **{key: rate[key] for key in keys}} for arm, rate in rates.items()]
+    rates = {
+        condition: rate.get("scenes", rate)
+        for condition, rate in info["conditions"].items()
+        if condition in cell.config.planners
+    }
+    return [{**where, "condition": name, **{key: rate[key] for key in keys}} for name, rate in rates.items()]
 
 
 def _paired(planned: Sequence[Cell]) -> list[dict[str, Any]]:
-    """Scene by scene: each policy against the first one that is in the same column and arm; and each moved camera
+    """Scene by scene: each policy against the first one that is in the same column and condition; and each moved camera
     against the same policy's training camera."""
-    done = {(cell.policy, cell.column, arm): outcomes for cell in planned for arm, outcomes in _outcomes(cell)}
+    done = {
+        (cell.policy, cell.column, condition): outcomes for cell in planned for condition, outcomes in _outcomes(cell)
+    }
     pairs = []
     for key in done:
-        policy, column, arm = key
+        policy, column, condition = key
         first = next(other for other in done if other[1:] == key[1:])
         pairs += [(first, key)] if first != key else []
-        pairs += [((policy, "training", arm), key)] if column == "moved" and (policy, "training", arm) in done else []
+        pairs += (
+            [((policy, "training", condition), key)]
+            if column == "moved" and (policy, "training", condition) in done
+            else []
+        )
     return [_compared(a, b, done[a], done[b]) for a, b in pairs]
 
 
 def _outcomes(cell: Cell) -> list[tuple[str, dict[str, bool]]]:
-    records, arms = _records(cell), cell.config.planners
-    return [(arm, {str(r["scene"]): bool(r["success"]) for r in records if r["arm"] == arm}) for arm in arms]
+    records, conditions = _records(cell), cell.config.planners
+    return [
+        (condition, {str(r["scene"]): bool(r["success"]) for r in records if r["condition"] == condition})
+        for condition in conditions
+    ]
 
 
 def _records(cell: Cell) -> list[Record]:
@@ -65,5 +78,7 @@ def _compared(
 ) -> dict[str, Any]:
     shared = [scene for scene in done_a if scene in done_b]
     only_a, only_b, p = mcnemar([done_a[s] for s in shared], [done_b[s] for s in shared])
-    names = [{"policy": short_name(policy), "column": column, "arm": arm} for policy, column, arm in (a, b)]
+    names = [
+        {"policy": short_name(policy), "column": column, "condition": condition} for policy, column, condition in (a, b)
+    ]
     return {"a": names[0], "b": names[1], "n": len(shared), "n_only_a": only_a, "n_only_b": only_b, "p_mcnemar": p}

@@ -109,7 +109,7 @@ class Asking:
             RunStoppedError: if the planner could not be asked a few times in a row.
         """
         for scene, (image, annotation, absent) in enumerate(questions(images, n, seed)):
-            about = {"arm": self.name, "source": source, "scene": scene, "policy_s": []}
+            about = {"condition": self.name, "source": source, "scene": scene, "policy_s": []}
             rgb, family = image.view.rgb, annotation.task or "path"
             record = self._record(
                 {"key": f"{source}/{scene}", **about, "family": family},

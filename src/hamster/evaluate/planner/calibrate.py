@@ -90,7 +90,7 @@ def _asked(
 ) -> Iterable[Record]:
     for image, annotation, absent in questions(images, n, seed):
         record = judge(image, annotation, planner)
-        raw.records.append({"arm": source, **record})
+        raw.records.append({"condition": source, **record})
         raw.in_view += _p(planner, image.view.rgb, annotation.instruction)
         if absent is not None:
             raw.absent += _p(planner, image.view.rgb, absent)

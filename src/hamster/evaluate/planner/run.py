@@ -12,7 +12,7 @@ from PIL import Image
 
 from hamster.data import AnnotatedImage
 from hamster.evaluate.identity import device
-from hamster.evaluate.journal import HEAD, Journal, Record, held_conditions
+from hamster.evaluate.journal import HEAD, Journal, Record, held_identity
 from hamster.evaluate.outages import AGAIN, Outages
 from hamster.evaluate.planner.answers import Answers, Asking
 from hamster.evaluate.planner.reliability import diagram
@@ -47,8 +47,8 @@ def evaluate_paths(
 
     Where an image comes with instructions that nobody can carry out, one of them is asked, too.
 
-    Writes eval_info.json (the planner is the arm, a "success" is a path that is right at both ends), paths.jsonl with
-    every answer, paths.png with the best, the median and the worst, and reliability.png.
+    Writes eval_info.json (the planner is the condition; a "success" is a path that is right at both ends), paths.jsonl
+    with every answer, paths.png with the best, the median and the worst, and reliability.png.
 
     Args:
         sources: by name; images without an annotation are passed over, and without segmentation only nearness to the
@@ -131,7 +131,7 @@ def _evaluated(
         if not found:
             raise RunStoppedError(f"nothing of {source} could be asked ({outages.in_words()}); {AGAIN}")
     meta = {**run_info(seed), "wall_s": round(time.perf_counter() - start, 1), "workers": 1}
-    meta["identity"] = held_conditions(out)
+    meta["identity"] = held_identity(out)
     summary = {
         **summarize(answers.in_view, [asking.name], meta),
         "paths": by_family(answers.in_view),

@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from hamster.evaluate.film import CAPTION_PX, SIDE_PX, caption, drawn_frames, encode, filmstrip
+from hamster.evaluate.video import CAPTION_PX, SIDE_PX, caption, drawn_frames, encode, filmstrip
 from hamster.rollout import rollout
 from tests.rollout.fakes import FakeEnv, FakePlanner, FakePolicy
 
@@ -12,9 +12,9 @@ from tests.rollout.fakes import FakeEnv, FakePlanner, FakePolicy
 def test_an_encoded_film_shows_what_went_in(tmp_path):
     levels = [20, 90, 160, 230]
     encode(tmp_path / "a.mp4", [np.full((64, 96, 3), level, np.uint8) for level in levels], 5)
-    with av.open(str(tmp_path / "a.mp4")) as film:
-        shown = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
-        assert film.streams.video[0].average_rate == 5
+    with av.open(str(tmp_path / "a.mp4")) as video:
+        shown = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+        assert video.streams.video[0].average_rate == 5
     assert [frame.shape for frame in shown] == [(64, 96, 3)] * 4
     assert np.allclose([frame.mean() for frame in shown], levels, atol=4)
 

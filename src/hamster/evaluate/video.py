@@ -1,4 +1,4 @@
-"""A rollout as a film that anything plays: H.264 in mp4, the path drawn on every frame, a caption below."""
+"""A rollout as a video that anything plays: H.264 in mp4, the path drawn on every frame, a caption below."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ GREEN, RED = (92, 190, 120), (226, 104, 92)
 
 
 def drawn_frames(rollout: Rollout, side_px: int = SIDE_PX) -> list[Rgb]:
-    """The film's frames, enlarged, each with the path that was in force, (side, side, 3)."""
+    """The video's frames, enlarged, each with the path that was in force, (side, side, 3)."""
     out = []
-    for frame, index in zip(rollout.film.frames, rollout.film.path_index, strict=True):
+    for frame, index in zip(rollout.video.frames, rollout.video.path_index, strict=True):
         large = np.asarray(Image.fromarray(frame).resize((side_px, side_px), _SMOOTH))
         out.append(large if index < 0 else draw(large, rollout.paths[index], weight=WEIGHT))
     return out
 
 
-def caption(rollout: Rollout, arm: str, width_px: int, ended: bool) -> Rgb:
-    """(CAPTION_PX, width, 3): the instruction, the arm and, once it has ended, the outcome."""
+def caption(rollout: Rollout, condition: str, width_px: int, ended: bool) -> Rgb:
+    """(CAPTION_PX, width, 3): the instruction, the condition and, once it has ended, the outcome."""
     strip = Image.new("RGB", (width_px, CAPTION_PX), BACK)
     pen = ImageDraw.Draw(strip)
     pen.text((10, 6), _fitting(pen, rollout.instruction, width_px - 20), INK, _font(15))
-    pen.text((10, 27), f"{arm} path" if arm != "none" else "no path", FAINT, _font(13))
+    pen.text((10, 27), f"{condition} path" if condition != "none" else "no path", FAINT, _font(13))
     if ended:
         text = rollout.outcome.replace("_", " ")
         left = width_px - 10 - pen.textlength(text, _font(13))
@@ -48,13 +48,13 @@ def caption(rollout: Rollout, arm: str, width_px: int, ended: bool) -> Rgb:
     return np.asarray(strip)
 
 
-def write_film(file: Path, rollout: Rollout, arm: str, frames: list[Rgb]) -> None:
+def write_rollout_video(file: Path, rollout: Rollout, condition: str, frames: list[Rgb]) -> None:
     """Writes the mp4; the last frame, which carries the outcome, stays for a second."""
-    running, ended = (caption(rollout, arm, frames[0].shape[1], end) for end in (False, True))
-    hold = max(1, round(rollout.film.fps))
+    running, ended = (caption(rollout, condition, frames[0].shape[1], end) for end in (False, True))
+    hold = max(1, round(rollout.video.fps))
     pictures = [np.concatenate([frame, running]) for frame in frames[:-1]]
     pictures += [np.concatenate([frames[-1], ended])] * hold
-    encode(file, pictures, rollout.film.fps)
+    encode(file, pictures, rollout.video.fps)
 
 
 def encode(file: Path, frames: list[Rgb], fps: float) -> None:
