@@ -22,7 +22,7 @@ class Eval(Compute):
     """tabletop; tabletop-moved: the camera stands 25 degrees aside; counterfactual: two tasks a scene, two episodes, in
     the same words, so that only the path of the condition `oracle` tells them apart."""
     planner: str = "oracle,nano,shuffled,none"
-    """Conditions, separated by commas: the baselines oracle, shuffled and none; a bundled planner, a checkpoint's folder,
+    """Conditions, separated by commas: the baselines oracle, shuffled and none; a bundled planner, a checkpoint folder,
     a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL for a server that speaks OpenAI's protocol."""
     dialect: str | None = None
     """In which the planners answer that are not bundled; by default as their checkpoint or server says."""
