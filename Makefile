@@ -1,6 +1,6 @@
 # `make demo` and `make test` are all that a fresh machine needs; the rest is for those who work here.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-finetune test-lerobot test-wheel test-vllm load fuzz memory bench check lint-fix eval train setup setup-dev clean
+.PHONY: help demo test test-finetune test-lerobot test-wheel test-vllm load fuzz memory bench compare check lint-fix eval train setup setup-dev clean
 
 HAMSTER := .venv/bin/python -m hamster
 # Overridable: make demo ARGS="--episodes 60 --out outputs/demo"
@@ -39,6 +39,9 @@ memory: setup-dev  ## what 10,000 episodes take next to 100: labelling, data sho
 
 bench: setup-dev  ## labelling speed, as ratios within one run
 	$(HAMSTER) bench label $(ARGS)
+
+compare: setup-dev  ## CPU time of this checkout next to that of another one: make compare BEFORE=../other
+	.venv/bin/python scripts/compare_checkouts.py $(BEFORE) . --check $(ARGS)
 
 check: setup-dev  ## lint, formatting, types
 	.venv/bin/python -m ruff check src tests packages
