@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Time two checkouts of this repository against each other, in turns, so that other load on the machine affects both alike.
+"""Time two checkouts of this repository in turns, so that other load on the machine affects both alike.
 
     git worktree add ../before v0.1.0
     scripts/compare_checkouts.py ../before . --check
 
-Measures CPU time (user and system, of all processes and threads) of one `act` of the bundled policy, one `plan` of the
-bundled planner, labelling demonstrations of the built-in tabletop, `import hamster.cli` and `hamster --help`. Compared is
-the median over the turns of the ratio after / before: below 1 is faster.
+Measures CPU time (user and system, of all processes and threads) of one `act` of the bundled policy, one `plan` of
+the bundled planner, labelling demonstrations of the built-in tabletop, `import hamster.cli` and `hamster --help`.
+Compared is the median over the turns of the ratio after / before: below 1 is faster.
 """
 
 from __future__ import annotations
