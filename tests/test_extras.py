@@ -1,7 +1,5 @@
 import json
-import os
 import shlex
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -11,6 +9,8 @@ import pytest
 from hamster import extras
 from hamster.cli import main
 from hamster.extras import MODULES, NotInstalledError, explain, extra, install, install_extra
+from tests import forks
+from tests.bare import command
 from tests.label.export.made import images
 
 pytestmark = pytest.mark.slow
@@ -104,22 +104,20 @@ def test_training_says_it(what, code, monkeypatch, tmp_path, capsys):
     assert f"this needs accelerate: {install_extra('train')}" in capsys.readouterr().err
 
 
-BARE = """
-import sys
-for module in {modules}:
-    sys.modules[module] = None
-from hamster.cli import main
-sys.exit(main())
-"""
+BARE = tuple(sorted({module for of in MODULES.values() for module in of} - ALWAYS_THERE))
 
 
-def bare(*argv):
-    """A command where no extra is installed."""
-    modules = sorted({module for of in MODULES.values() for module in of} - ALWAYS_THERE)
-    code = BARE.format(modules=modules)
-    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", code, *argv]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=env)
+@pytest.fixture
+def bare(tmp_path):
+    """Runs a command where no extra is installed: its exit code, and what it printed to stdout and to stderr."""
+
+    def run(*argv):
+        (code,) = forks.run(
+            command, [(argv, tmp_path)], imported=("torch", "transformers", "hamster.cli"), without=BARE
+        )
+        return code, (tmp_path / "out").read_text(), (tmp_path / "err").read_text()
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -154,19 +152,19 @@ def labels(tmp_path_factory):
     ],
     ids=lambda value: " ".join(value[:3]) if isinstance(value, list) else None,
 )
-def test_each_command_names_what_it_lacks_in_one_line(labels, argv, module, name, monkeypatch):
+def test_each_command_names_what_it_lacks_in_one_line(labels, bare, argv, module, name, monkeypatch):
     from PIL import Image
 
     monkeypatch.chdir(labels)
     Image.new("RGB", (64, 64)).save("image.png")
-    done = bare(*argv)
-    assert done.returncode == 2, done.stderr
-    line = done.stderr.splitlines()[-1]
-    assert line.startswith("hamster: ") and module in line and install_extra(name) in line, done.stderr
-    assert "Traceback" not in done.stderr
+    code, _, printed = bare(*argv)
+    assert code == 2, printed
+    line = printed.splitlines()[-1]
+    assert line.startswith("hamster: ") and module in line and install_extra(name) in line, printed
+    assert "Traceback" not in printed
 
 
-def test_what_needs_no_extra_runs_without_any(labels, monkeypatch):
+def test_what_needs_no_extra_runs_without_any(labels, bare, monkeypatch):
     monkeypatch.chdir(labels)
-    done = bare("data", "export", "labels", "-o", "llava", "--format", "llava")
-    assert done.returncode == 0 and json.loads(done.stdout)["rows"] > 0, done.stderr
+    code, out, printed = bare("data", "export", "labels", "-o", "llava", "--format", "llava")
+    assert code == 0 and json.loads(out)["rows"] > 0, printed

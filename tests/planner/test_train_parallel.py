@@ -1,14 +1,13 @@
 import json
 import os
-import socket
 from dataclasses import replace
 
 import pytest
-import torch.multiprocessing as mp
 from safetensors.torch import load_file
 
 from hamster.planner.nano_training.config import PRESETS
 from hamster.planner.nano_training.train import train_planner
+from tests import forks
 from tests.planner import drawn
 
 pytestmark = pytest.mark.slow
@@ -16,17 +15,9 @@ pytestmark = pytest.mark.slow
 TINY = replace(PRESETS["debug"], steps=4, log_every=1, evaluate_every=4, evaluate_on=2)
 
 
-def _work(rank, port, data, out):
-    os.environ.update(
-        RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port)
-    )
+def _work(place, data, out):
+    os.environ.update(place)
     train_planner(TINY, [data], out)
-
-
-def _free_port():
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return server.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +31,9 @@ def _told(out):
 
 def test_two_processes_train_one_model(data, tmp_path):
     """Their gradients become the mean, their clocks that of the first; they leave one model and one log."""
-    mp.spawn(_work, (_free_port(), data, tmp_path / "two"), nprocs=2)
+    port = forks.free_port()
+    members = [(forks.environment(rank, 2, port), data, tmp_path / "two") for rank in range(2)]
+    assert forks.run(_work, members) == [0, 0]
     train_planner(TINY, [data], tmp_path / "one")
     told = [_told(tmp_path / name) for name in ("one", "two")]
     assert [line["step"] for line in told[1]] == [1, 2, 3, 4]

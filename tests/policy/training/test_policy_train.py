@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,8 +19,10 @@ from hamster.policy.training.presets import PRESETS, TrainConfig, preset
 from hamster.policy.training.samples import Samples, batches, collate
 from hamster.policy.training.train import Run, train_policy
 from hamster.stopped import RunStoppedError
+from tests import forks
 from tests.label_sets import write_manifest
 from tests.modes import unusual
+from tests.policy.training import two_processes
 
 pytestmark = pytest.mark.slow
 
@@ -219,9 +219,9 @@ def test_a_share_of_the_demonstrations_is_part_of_every_larger_share(demonstrati
 
 def test_two_processes_learn_the_same_weights(demonstrations: Path, tmp_path: Path) -> None:
     load_pack(demonstrations, DEBUG.actor, tmp_path / "pack", DEBUG.between)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    script = Path(__file__).parent / "two_processes.py"
-    subprocess.run([*command, str(script), str(demonstrations), str(tmp_path)], check=True, timeout=120)
+    port = forks.free_port()
+    members = [(forks.environment(rank, 2, port), demonstrations, tmp_path) for rank in range(2)]
+    assert forks.run(two_processes.train, members) == [0, 0]
     first, second = (load_file(tmp_path / f"rank{rank}.safetensors") for rank in range(2))
     untrained = build(DEBUG.actor).state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)

@@ -1,7 +1,6 @@
-"""Three steps of training in one of two processes; run by torchrun."""
+"""Three steps of training in one of two processes."""
 
-import sys
-from pathlib import Path
+import os
 
 from safetensors.torch import save_file
 
@@ -9,8 +8,10 @@ from hamster.policy.training.packed_dataset import load_pack
 from hamster.policy.training.presets import PRESETS
 from hamster.policy.training.train import Run
 
-if __name__ == "__main__":
-    data, out = map(Path, sys.argv[1:])
+
+def train(place, data, out):
+    """Leave the weights of the process that `place`, torchrun's variables, describes in `out`."""
+    os.environ.update(place)
     config = PRESETS["debug"]
     run = Run(config, load_pack(data, config.actor, out / "pack", config.between), out)
     for _ in range(3):

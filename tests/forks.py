@@ -1,0 +1,71 @@
+"""Processes that are forked from one that has imported what they need, which takes seconds each time."""
+
+import importlib
+import multiprocessing
+import socket
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+
+TRAININGS = (
+    "hamster.planner.finetune.trainer", "hamster.planner.nano_training.train", "hamster.policy.training.train",
+)  # fmt: skip
+
+
+def run(function, members, timeout_s=120, imported=TRAININGS, without=()):
+    """Call a function in processes of their own, at the same time.
+
+    The process that they are forked from has imported, and done nothing else: a fork of one whose OpenMP threads have
+    worked waits for them for ever. It is not multiprocessing's fork server, of which there is one only, the labellers'.
+
+    Args:
+        function: of a module that imports nothing that `without` names.
+        members: its arguments in each process, picklable.
+        timeout_s: after which a process is killed.
+        imported: modules that they need not import.
+        without: modules that are not there for them.
+
+    Returns:
+        Their exit codes.
+    """
+    return _parent(tuple(imported), tuple(without)).submit(_fork, function, members, timeout_s).result()
+
+
+@cache
+def _parent(imported, without):
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(1, context, _prepare, (imported, without))
+
+
+def _prepare(imported, without):
+    sys.modules.update(dict.fromkeys(without))
+    for name in imported:
+        importlib.import_module(name)
+    multiprocessing.set_start_method("fork", force=True)  # of loaders' workers too, as where a user trains
+
+
+def _fork(function, members, timeout_s):
+    processes = [multiprocessing.Process(target=function, args=member) for member in members]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(timeout_s)
+    codes = [process.exitcode for process in processes]
+    for process in processes:
+        process.kill()
+    return codes
+
+
+def environment(rank, processes, port):
+    """What `torchrun` would say."""
+    if processes == 1:
+        return {}
+    ranks = {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+    sizes = {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes)}
+    return ranks | sizes | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+
+
+def free_port():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
