@@ -23,8 +23,9 @@ class EvalPlanner(Compute):
     its scores mean what they say, and whether it refuses what is not in view."""
 
     source: Positional[tuple[str, ...]] = ()
-    """One or more of offdomain:N, tabletop-images:N (both with the seed below), and folders of label sets;
-    tabletop-images:300 if none is given."""
+    """One or more of offdomain:N, tabletop-images:N, tabletop-language:N (all with the seed below), and folders of
+    label sets; tabletop-images:300 if none is given. tabletop-language asks for one of three like things in 15 ways by
+    turns, a row each: 3000 are 200 a row."""
     data: UseAppendAction[tuple[str, ...]] = ()
     """The same, as an option that may be given several times."""
     planner: str = "nano"

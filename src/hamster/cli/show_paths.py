@@ -25,6 +25,10 @@ def show_paths(sources: Mapping[str, Mapping[str, Any]]) -> None:
             rows.append([first, str(row["n"]), f"{row['parse_rate']:.0%}", *errors])
     show_table(("paths", "n", "read", "start", "end", "Fréchet", "events F1"), rows, title, console)
     for source, found in sources.items():
+        if found["rows"]:
+            rows = [[name, str(row["n"]), in_words(row)] for name, row in found["rows"].items()]
+            show_table((_short(source), "n", "right"), rows, "Right paths by how the thing is told", console)
+    for source, found in sources.items():
         console.print(f"{_short(source)}: {'; '.join(_about(found))}", soft_wrap=True, highlight=False)
 
 

@@ -58,6 +58,7 @@ SOURCES: Registry[SourceType] = Registry(
     {
         "tabletop": SourceType("hamster.sim.tabletop:Demonstrations", "N"),
         "tabletop-images": SourceType("hamster.sim.tabletop:TabletopImages", "N", has_images=True),
+        "tabletop-language": SourceType("hamster.sim.tabletop:TabletopLanguage", "N", has_images=True),
         "offdomain": SourceType("hamster.sim.offdomain:OffDomain", "N", has_images=True),
         "rlbench": SourceType("hamster.data.rlbench:RLBench"),
         "lerobot": SourceType("hamster.data.lerobot:LeRobot"),

@@ -84,6 +84,15 @@ def test_what_is_absent_should_be_refused_and_what_is_there_should_not(tmp_path)
     assert summary["conditions"]["it"]["outcomes"] == {"not_in_view": 1, "right": 6}
 
 
+def test_images_of_a_row_are_counted_together(tmp_path) -> None:
+    names = ["leftmost"] * 4 + ["plain"] * 6
+    named = [replace(image(r), provenance=Provenance("t", extra={"row": name})) for r, name in enumerate(names)]
+    rows = measured(named, Oracle(7), tmp_path, other=[image(1)])["sources"]["made"]["rows"]
+    assert {name: (row["k"], row["n"]) for name, row in rows.items()} == {"leftmost": (4, 4), "plain": (3, 6)}
+    assert rows["plain"]["ci95"][0] < 0.5 < rows["plain"]["ci95"][1]
+    assert measured([image(1)], Oracle(7), tmp_path)["sources"]["made"]["rows"] == {}
+
+
 def test_all_images_are_asked_about_unless_a_number_is_given(tmp_path) -> None:
     summary = measured([image(r) for r in range(3)], Oracle(99), tmp_path)
     assert summary["conditions"]["it"]["n_episodes"] == 3

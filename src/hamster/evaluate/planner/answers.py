@@ -110,6 +110,8 @@ class Asking:
         """
         for scene, (image, annotation, absent) in enumerate(questions(images, n, seed)):
             about = {"condition": self.name, "source": source, "scene": scene, "policy_s": []}
+            if "row" in image.provenance.extra:
+                about["row"] = image.provenance.extra["row"]
             rgb, family = image.view.rgb, annotation.task or "path"
             record = self._record(
                 {"key": f"{source}/{scene}", **about, "family": family},

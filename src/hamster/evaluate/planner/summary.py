@@ -19,13 +19,19 @@ def of_source(in_view: Sequence[Record], absent: Sequence[Record]) -> dict[str, 
     """Everything about one source; shares are {"k", "n", "share", "ci95"}.
 
     `right`: paths that are. `paths`: by family, as `by_family` with 95 % intervals. `refused`: of what is absent and,
-    falsely, of what is in view. `calibration`: see `reliability`.
+    falsely, of what is in view. `calibration`: see `reliability`. `rows`: paths that are right, by the row that the
+    source gives an image, where it does.
     """
     paths = by_family(in_view)
     for family, row in paths.items():
         row["ci95"] = _intervals([r for r in in_view if family in ("all", r["family"])])
+    rows: dict[str, list[bool]] = {}
+    for record in in_view:
+        if "row" in record:
+            rows.setdefault(record["row"], []).append(bool(record["success"]))
     return {
         "right": share(sum(bool(r["success"]) for r in in_view), len(in_view)),
+        "rows": {name: share(sum(right), len(right)) for name, right in rows.items()},
         "paths": paths,
         "refused": {
             "absent": share(sum(bool(r["success"]) for r in absent), len(absent)),

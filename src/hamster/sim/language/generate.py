@@ -100,7 +100,8 @@ def _ways(mix: Mapping[str, float], rng: Random) -> Iterator[str]:
         way = rng.choices(list(left), list(left.values()))[0]
         del left[way]
         yield way
-    yield "plain"
+    if "plain" in mix:
+        yield "plain"
 
 
 def _speakable(scope: Scope, task: Task) -> bool:
@@ -123,7 +124,8 @@ def say(scope: Scope, rng: Random, task: Task, way: str | None = None) -> Comman
         things["{goal}"] = scope.index[task.goal]
     involved = sum(1 << thing for thing in things.values())
     draws = way is None and rng.random() < grammar.complex_share
-    twisted = rng.choice(list(things)) if draws or way not in (None, "plain") else ""
+    draws = draws or way not in (None, "plain")
+    twisted = rng.choice([slot for slot in things if slot in grammar.twisted]) if draws else ""
     phrases = {}
     for slot, thing in things.items():
         if way is None:

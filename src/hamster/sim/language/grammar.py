@@ -29,6 +29,7 @@ class Grammar:
         bare: how often a noun alone is tried first ("the cube"), and `coloured_generic` "the red one".
         complex_share: how many commands say one of their phrases with a relation, superlative, size or rank.
         mix: how many commands say one of their phrases in each way of `phrases.WAYS`; then `complex_share` has no say.
+        twisted: which slots may be told in another way than plainly.
         typos: how many commands have one misspelt word. unknown: how many have a word that does not exist.
         casing: weights of lower case, Sentence case and UPPER CASE.
         full_stop: how often a sentence ends with one.
@@ -45,6 +46,7 @@ class Grammar:
     coloured_generic: float = 0.05
     complex_share: float = 0.15
     mix: Mapping[str, float] = field(default_factory=dict)
+    twisted: tuple[str, ...] = ("{target}", "{goal}")
     typos: float = 0.0
     unknown: float = 0.0
     casing: tuple[float, float, float] = (0.5, 0.5, 0.0)

@@ -44,6 +44,8 @@ def phrase_in(scope: Scope, rng: Random, thing: int, way: str, involved: int = 0
         return plain_phrase(scope, rng, thing)
     for head in _shared_heads(scope, rng, thing):
         for name in rng.sample(WAYS[way], len(WAYS[way])):
+            if name not in scope.grammar.patterns:
+                continue
             phrase = _WRITERS[name](scope, rng, thing, name, head, involved)
             if phrase is not None:
                 return phrase

@@ -2,6 +2,7 @@
 
 from hamster.sim.tabletop.demos import Demonstrations
 from hamster.sim.tabletop.images import TabletopImages
+from hamster.sim.tabletop.language_images import TabletopLanguage
 from hamster.sim.tabletop.sample import FAMILIES, sample
 
-__all__ = ["FAMILIES", "Demonstrations", "TabletopImages", "sample"]
+__all__ = ["FAMILIES", "Demonstrations", "TabletopImages", "TabletopLanguage", "sample"]

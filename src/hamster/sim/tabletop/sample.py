@@ -91,8 +91,27 @@ def other_tasks(scene: Scene, command: Command) -> list[Command]:
     return [other for other in meant if _feasible(scene, other)]
 
 
+def sample_alike(rng: np.random.Generator, family: str) -> Scene:
+    """A random scene with three things of the same kind that the family can be done to, in three colours.
+
+    Args:
+        rng: the randomness.
+        family: "pick_place", "press" or "knock".
+    """
+    pool, count = RECIPES[family][0]
+    others = [str(rng.choice(pool)) for pool, count in RECIPES[family][1:] for _ in range(count)]
+    while True:
+        scene = _assemble([str(rng.choice(pool))] * count + others, rng)
+        if scene is not None:
+            return scene
+
+
 def _scene(rng: np.random.Generator, family: str) -> Scene | None:
-    kinds = [str(rng.choice(pool)) for pool, count in RECIPES[family] for _ in range(count)]
+    return _assemble([str(rng.choice(pool)) for pool, count in RECIPES[family] for _ in range(count)], rng)
+
+
+def _assemble(kinds: list[str], rng: np.random.Generator) -> Scene | None:
+    """Things of these kinds on the table, or None where they found no room."""
     things = _dress(kinds, rng)
     placed = scatter(things, WORKSPACE, rng, gap_m=0.035)
     if placed is None:

@@ -1,0 +1,121 @@
+"""The tabletop asked in every way of telling one of three like things: a row of results for each way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from hamster.data import AnnotatedImage, Inputs, Provenance
+from hamster.sim.annotate import annotate
+from hamster.sim.language import TABLETOP, Grammar, tasks
+from hamster.sim.language.paraphrases import RULES as PARAPHRASES
+from hamster.sim.tabletop.sample import sample_alike
+from hamster.sim.world import World
+
+TRIES = 6  # instructions for a scene, of which the first that fits the row is asked
+FAMILIES = ("pick_place", "press", "knock")
+PATTERNS = {
+    **TABLETOP.patterns,
+    "ordinal": ("the <rank> <head> from the <side>",),
+    "middle": ("the middle <head>", "the <head> in the middle"),
+    "nearest_to": ("the <head> closest to <other>",),
+    "between": ("the <head> between <other> and <another>",),
+    "negated": ("the <head> that is not <colour>",),
+    "neither": ("the <head> that is neither <colour> nor <shade>",),
+    "contrast": ("and not", "rather than"),
+    "picture_left": ("the <head> on the left side of the picture",),
+    "picture_right": ("the <head> on the right side of the picture",),
+    "robot_left": ("the <head> on the robot's left",),
+    "robot_right": ("the <head> on the robot's right",),
+    "robot_nearest": ("the <head> closest to the robot",),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a row asks: a way of `language.phrases.WAYS`, the patterns that it may use, and words it must contain.
+
+    `rules`: sentences, if not TABLETOP's.
+    """
+
+    way: str
+    patterns: tuple[str, ...] = ()
+    must_say: str = ""
+    rules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def grammar(self) -> Grammar:
+        """The tabletop's, with nothing but this way of telling a thing."""
+        marks = {name: PATTERNS[name] for name in ("letter", "picture")}
+        patterns = {**marks, **{name: PATTERNS[name] for name in self.patterns}}
+        rules = {**TABLETOP.rules, **self.rules}
+        return replace(TABLETOP, rules=rules, patterns=patterns, mix={self.way: 1.0}, twisted=("{target}",))
+
+
+ROWS = {
+    "plain": Row("plain"),
+    "leftmost": Row("side extreme", ("leftmost",)),
+    "rightmost": Row("side extreme", ("rightmost",)),
+    "second from the left or right": Row("rank", ("ordinal",), "second"),
+    "middle": Row("rank", ("middle",)),
+    "nearest": Row("depth extreme", ("nearest",)),
+    "farthest": Row("depth extreme", ("farthest",)),
+    "left or right of": Row("side relation", ("left", "right")),
+    "in front of or behind": Row("depth relation", ("front", "behind")),
+    "next to or closest to": Row("near", ("near", "nearest_to")),
+    "between": Row("between", ("between",)),
+    "not": Row("negation", ("negated", "neither", "contrast", "leftmost", "rightmost", "nearest", "farthest")),
+    "side of the picture": Row("side of the picture", ("picture_left", "picture_right")),
+    "side of the robot": Row("side of the robot", ("robot_left", "robot_right", "robot_nearest")),
+    "paraphrase": Row("plain", rules=PARAPHRASES),
+}
+
+
+@dataclass(frozen=True)
+class TabletopLanguage:
+    """First images of `n` scenes with three things of a kind; the rows take turns, and within a row the families.
+
+    Each image has one instruction, and depends on the seed and its number alone. Nobody guesses better than one in
+    three which of the three is meant.
+    """
+
+    n: int
+    seed: int = 0
+    per_shard: int = 64
+
+    @property
+    def uri(self) -> str:
+        """tabletop-language:N."""
+        return f"tabletop-language:{self.n}"
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, index: int) -> AnnotatedImage:
+        number, names = range(self.n)[index], list(ROWS)
+        name, family = names[number % len(names)], FAMILIES[number // len(names) % len(FAMILIES)]
+        rng = np.random.default_rng((self.seed, number))
+        while (image := _draw(rng, family, ROWS[name])) is None:
+            pass
+        extra = {"seed": self.seed, "index": number, "row": name}
+        return replace(image, provenance=Provenance("tabletop-language", extra=extra))
+
+    def inputs(self, index: int) -> Inputs:
+        """Nothing but numbers."""
+        number = range(self.n)[index]
+        return Inputs(f"tabletop image {number}", (), f"{(self.seed, number)}")
+
+
+def _draw(rng: np.random.Generator, family: str, row: Row) -> AnnotatedImage | None:
+    scene = sample_alike(rng, family)
+    alike = {thing.name for thing in scene.things if thing.kind == scene.things[0].kind}
+    among = [task for task in tasks(scene) if task.family == family and task.target in alike]
+    world = World(scene)
+    try:
+        image = annotate(world, rng, row.grammar, TRIES, among=among) if among else None
+    finally:
+        world.close()
+    found = [each for each in image.annotations if row.must_say in each.instruction.lower()] if image else []
+    return replace(image, annotations=found[:1]) if image is not None and found else None
