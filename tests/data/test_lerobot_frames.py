@@ -3,6 +3,7 @@
 import io
 import json
 
+import av
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -40,6 +41,23 @@ def test_a_row_whose_frame_is_not_in_the_video_has_no_image(tmp_path, version, s
     source = LeRobot(write_dataset(tmp_path / "set", version, lengths=lengths, shown=films))
     for number, frames in enumerate(films):
         assert pictures(source[number]) == own(number, frames, 8)
+
+
+def test_a_row_whose_frame_is_damaged_has_no_image_and_says_why(tmp_path):
+    folder = write_dataset(tmp_path / "set", "v2.1", lengths=(16, 16))
+    file = folder / "videos/chunk-000" / FRONT / "episode_000000.mp4"
+    with av.open(str(file)) as film:
+        packets = [(packet.pos, packet.size) for packet in film.demux(film.streams.video[0]) if packet.size]
+    pos, size = packets[5]
+    data = bytearray(file.read_bytes())
+    data[pos + size // 2 : pos + size] = bytes(size - size // 2)
+    file.write_bytes(data)
+    source = LeRobot(folder)
+    observations = list(source[0].observations)
+    gone = [i for i, o in enumerate(observations) if o.damaged == ("front",) and not o.views]
+    assert 0 < len(gone) < 16 and min(gone) <= 5
+    assert all(read_picture(o.views["front"].rgb) == (0, i) for i, o in enumerate(observations) if i not in gone)
+    assert not any(o.damaged for o in source[1].observations)
 
 
 def test_no_row_takes_a_frame_of_the_next_episode_whatever_the_list_says(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hamster.data.video import VideoFile
+from hamster.data.video import DamagedFrameError, VideoFile
 from hamster.data.video_writer import VideoWriter, write_video
 
 SIZE = (64, 48)
@@ -138,6 +138,70 @@ def test_damage_in_the_middle_names_the_frame(tmp_path):
     with pytest.raises(ValueError, match=r"clip\.mp4: frame \d+ of 24 cannot be decoded"):
         list(film)
     assert film.frame(0).shape == (48, 64, 3)  # what is whole can still be read
+
+
+def moving(i):
+    y, x = np.mgrid[:120, :160]
+    rgb = np.stack([(x + 3 * i) % 256, (2 * y + i) % 256, (x * y // 64 + 5 * i) % 256], -1).astype(np.uint8)
+    rgb[30 + i : 50 + i, 20 + 2 * i : 40 + 2 * i] = [250, 20, 20]
+    return rgb
+
+
+def film_of(file, codec, options, frames=36):
+    with av.open(str(file), "w") as out:
+        stream = out.add_stream(codec, rate=30, options=options)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for i in range(frames):
+            frame = av.VideoFrame.from_ndarray(moving(i), format="rgb24")
+            frame.pts = i
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    with av.open(str(file)) as film:
+        return [(packet.pos, packet.size) for packet in film.demux(film.streams.video[0]) if packet.size]
+
+
+def readable(film, numbers):
+    """By number, the frames that are not damaged."""
+    found = {}
+    for number in numbers:
+        try:
+            found[number] = film.frame(number)
+        except DamagedFrameError as error:
+            assert f"frame {number} of 36 cannot be decoded" in str(error)
+    return found
+
+
+@pytest.mark.parametrize("order", ["forwards", "backwards", "some"])
+@pytest.mark.parametrize("damage", [0, 255])
+@pytest.mark.parametrize(
+    ("codec", "options"),
+    [("libx264", {"g": "12", "bf": "0"}), ("libx264", {"g": "12", "bf": "3"}), ("mpeg4", {"g": "12"})],
+    ids=["h264", "h264 with B-frames", "mpeg4"],
+)
+def test_frames_that_are_damaged_or_predicted_from_damaged_ones_are_never_returned(
+    tmp_path, codec, options, damage, order
+):
+    packets = film_of(tmp_path / "clip.mp4", codec, options)
+    whole = list(VideoFile(tmp_path / "clip.mp4"))
+    data, (pos, size) = bytearray((tmp_path / "clip.mp4").read_bytes()), packets[17]
+    third = size // 3  # of the numbers of one frame; single bits may go unnoticed
+    data[pos + third : pos + 2 * third] = bytes([damage]) * third
+    (tmp_path / "bad.mp4").write_bytes(data)
+    numbers = {"forwards": range(36), "backwards": range(35, -1, -1), "some": [20, 18, 30, 16, 23, 12, 22, 0]}[order]
+    found = readable(VideoFile(tmp_path / "bad.mp4"), numbers)
+    for number, rgb in found.items():
+        assert np.abs(rgb.astype(int) - whole[number]).max() == 0, number
+    gone = set(numbers) - found.keys()
+    assert gone and min(gone) >= 12 and max(gone) <= 23  # between the key frames around it
+
+
+def test_a_video_whose_first_frames_are_damaged_still_has_a_size(tmp_path):
+    packets = film_of(tmp_path / "clip.mp4", "libx264", {"g": "12", "bf": "0"})
+    data, (pos, size) = bytearray((tmp_path / "clip.mp4").read_bytes()), packets[0]
+    data[pos + size // 4 : pos + size] = bytes(size - size // 4)
+    (tmp_path / "clip.mp4").write_bytes(data)
+    film = VideoFile(tmp_path / "clip.mp4")
+    assert film.size == (160, 120) and set(readable(film, range(36))) == set(range(12, 36))
 
 
 @pytest.mark.parametrize(

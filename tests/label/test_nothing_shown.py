@@ -175,6 +175,14 @@ def test_frames_without_an_image_or_a_calibration_are_left_out_and_counted():
     assert "no camera has an image" in label_item(nothing, Options()).reason
 
 
+def test_frames_whose_image_is_damaged_are_left_out_and_counted():
+    whole = episode()
+    frames = [replace(o, views={}, damaged=("front",)) if t in (0, 4, 5) else o
+              for t, o in enumerate(whole.observations)]  # fmt: skip
+    labelled = label_item(replace(whole, observations=frames), Options())
+    assert labelled.left_out == {"damaged": 3} and len(labelled.labels) == STEPS - 3
+
+
 def test_a_gripper_that_nobody_can_read_gives_paths_without_events(tmp_path):
     known = label_item(episode(), Options())
     unknown = label_item(replace(episode(), gripper=None), Options())

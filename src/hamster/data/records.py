@@ -38,12 +38,14 @@ class Observation:
             of the gripper, the fingers move along y. None where it was not recorded.
         gripper: measured opening, 0 closed to 1 open; None where it was not recorded.
         time_s: since the start of the episode.
+        damaged: cameras whose image of this moment is damaged, and so not among the views.
     """
 
     views: Mapping[str, View]
     tool_pose_world: NDArray[np.float64] | None
     gripper: float | None
     time_s: float
+    damaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ _NOTHING = np.zeros((0, 0, 3), np.uint8)
 _SILENT = Label(Path2D(np.full((1, 2), 0.5), np.zeros(1, np.int8)), np.zeros(1, np.uint8), np.zeros(1, np.intp))
 REASONS = {
     "without_image": "without an image",
+    "damaged": "with a damaged image",
     "of_one_colour": "with an image of one colour",
     "frozen": "whose image stays the same while the tool moves",
     "without_pose": "without a pose of the tool",
@@ -160,11 +161,16 @@ def label_episode(episode: Episode, camera: str | Choice | None, epsilon: float)
     episode = replace(episode, observations=observations)
     choice = camera if isinstance(camera, Choice) else choose_camera(episode, camera)
     name, total = choice.name, len(observations)
-    views = [observation.views.get(name) for observation in observations]
+    views, damaged = list[View | None](), list[int]()
+    for observation in observations:  # each is decoded once
+        if name in observation.damaged:
+            damaged.append(len(views))
+        views.append(observation.views.get(name))
     lenses = [None if view is None else view.camera for view in views]
     depths_m = [None if view is None else view.depth_m for view in views]
     without = {
-        "without_image": [t for t in range(total) if views[t] is None],
+        "without_image": [t for t in range(total) if views[t] is None and t not in damaged],
+        "damaged": damaged,
         "of_one_colour": [] if is_absent(episode) else [t for t, view in enumerate(views) if _is_blank(view)],
         "frozen": [] if is_absent(episode) else _frozen(views, poses),
         "not_calibrated": [t for t in range(total) if views[t] is not None and lenses[t] is None],

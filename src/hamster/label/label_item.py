@@ -6,7 +6,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from hamster.data import AnnotatedImage, Conversation, Drawing, Episode, Item, Provenance, Source, Tracked, Unreadable
+from hamster.data import (
+    AnnotatedImage,
+    Conversation,
+    Drawing,
+    Episode,
+    Item,
+    Observation,
+    Provenance,
+    Source,
+    Tracked,
+    Unreadable,
+)
 from hamster.data.lazy import chosen_frames, without_image
 from hamster.extras import NotInstalledError, extra
 from hamster.files import is_disk_full
@@ -185,8 +196,17 @@ def _label_episode(episode: Episode, options: Options) -> LabelledEpisode | Abst
     if isinstance(labelled, Abstained):
         return labelled
     notes = (*notes_of(episode, choice), *([f"{TRACKED}: camera {choice.name}"] if recorded else []))
-    left_out = {"without_image": len(lacking)} if lacking else {}
+    damaged = _damaged(episode.observations, choice.name) & lacking
+    counts = {"without_image": len(lacking) - len(damaged), "damaged": len(damaged)}
+    left_out = {reason: count for reason, count in counts.items() if count}
     return _with_left_out(replace(labelled, how=replace(labelled.how, notes=notes)), {**unknown, **left_out})
+
+
+def _damaged(observations: Sequence[Observation], camera: str) -> set[int]:
+    """The frames of which it is known, before any more is decoded, that this camera's image is damaged."""
+    if not isinstance(observations, list):
+        return set()
+    return {t for t, observation in enumerate(observations) if camera in observation.damaged}
 
 
 def _with_left_out(labelled: LabelledEpisode, counts: Mapping[str, int]) -> LabelledEpisode:

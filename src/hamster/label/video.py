@@ -212,18 +212,20 @@ class _Frames:
     camera: str
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        return (self.observations[i].views[self.camera].rgb for i in range(len(self.observations)))
+        return (self.full(i) for i in range(len(self.observations)))
 
     def small(self, side_px: int, step: int) -> Iterator[NDArray[np.uint8]]:
         """Every `step`-th of them, small where that is quicker."""
         observations, numbers = self.observations, range(0, len(self.observations), step)
         if isinstance(observations, Shrinks):
             return (observations.small(i, self.camera, side_px) for i in numbers)
-        return (observations[i].views[self.camera].rgb for i in numbers)
+        return (self.full(i) for i in numbers)
 
     def full(self, i: int) -> NDArray[np.uint8]:
-        """Frame i as it is."""
-        return self.observations[i].views[self.camera].rgb
+        """Frame i as it is; ValueError if it is damaged."""
+        if (view := self.observations[i].views.get(self.camera)) is None:
+            raise ValueError(f"camera {self.camera}: frame {i} is missing or damaged")
+        return view.rgb
 
     @property
     def size(self) -> tuple[int, int]:
@@ -235,7 +237,7 @@ class _Frames:
         """Frames from all over the video."""
         total = len(self.observations)
         numbers = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
-        return [self.observations[i].views[self.camera].rgb for i in numbers.tolist()]
+        return [self.full(i) for i in numbers.tolist()]
 
 
 @dataclass(frozen=True, eq=False)

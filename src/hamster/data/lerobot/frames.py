@@ -16,7 +16,7 @@ from hamster.data.lazy import LazyObservations
 from hamster.data.lerobot.columns import read_table
 from hamster.data.lerobot.metadata import inside
 from hamster.data.records import Observation, View
-from hamster.data.video import VideoFile
+from hamster.data.video import DamagedFrameError, VideoFile
 from hamster.geometry import Camera
 
 Array = NDArray[np.float64]
@@ -165,8 +165,14 @@ class Frames(LazyObservations):
         """One frame."""
         pose = None if self.tool_poses_world is None else self.tool_poses_world[i]
         gripper = None if self.gripper is None else float(self.gripper[i])
-        views = {name: self._view(name, rgb, i) for name in self.images if (rgb := self.images[name][i]) is not None}
-        return Observation(views, pose, gripper, float(self.times_s[i]))
+        views, damaged = dict[str, View](), list[str]()
+        for name, images in self.images.items():
+            try:
+                if (rgb := images[i]) is not None:
+                    views[name] = self._view(name, rgb, i)
+            except DamagedFrameError:
+                damaged.append(name)
+        return Observation(views, pose, gripper, float(self.times_s[i]), tuple(damaged))
 
     def without_image(self, camera: str) -> frozenset[int]:
         """See `LazyObservations`."""
