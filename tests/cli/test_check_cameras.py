@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hamster.cli import sources
 from hamster.cli.check_cameras import CheckCameras
-from hamster.data import Unreadable
+from hamster.data import Unreadable, registry
 from tests.label.test_check_cameras import episode, shown_as
 
 
@@ -33,7 +32,7 @@ def damaged():
 @pytest.fixture
 def check(monkeypatch, tmp_path):
     def run(*items, **options):
-        monkeypatch.setattr(sources, "open_source", lambda uri, seed: Listed(list(items)))
+        monkeypatch.setattr(registry, "open_source", lambda uri, seed: Listed(list(items)))
         CheckCameras("test:", tmp_path / "out" / "page.png", **options).run()
 
     return run

@@ -42,12 +42,17 @@ def _printed(about: dict[str, dict[str, Any]]) -> str:
 
 
 def _folders(name: str) -> list[Path]:
+    from hamster.hub import HubId, fetch
     from hamster.planner.load import BUNDLED, bundled_planners
     from hamster.policy.base import bundled as policies
 
+    if (hub_id := HubId.parse(name)) is not None:
+        return [fetch(hub_id, "model")]
     found = [policies()[name]] if name in policies() else []
     found += [BUNDLED / name] if name in bundled_planners() else []
     if not found and not (Path(name) / "config.json").is_file():
         names = ", ".join(sorted({*policies(), *bundled_planners()}))
-        raise ValueError(f"no checkpoint {name!r}: neither bundled ({names}) nor a folder with config.json")
+        raise ValueError(
+            f"no checkpoint {name!r}: neither bundled ({names}) nor a folder with config.json, nor a hub id"
+        )
     return found or [Path(name)]

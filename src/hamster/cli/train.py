@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from tyro.conf import Positional
 
 from hamster.cli.names import listed
 from hamster.extras import extra
+from hamster.hub import HubId, fetch
 
 LABELS = {"planner": "offdomain:13888", "policy": "tabletop:320"}
 FIRST = {"planner": "nano", "policy": "flow"}
@@ -69,7 +70,7 @@ class Train:
                 by_heart=self.by_heart or None,
             )
             parts = [Part.parse(text) for text in data]
-            self._check(*(part.folder for part in parts))
+            parts = [replace(part, folder=self._label_set(part.folder)) for part in parts]
             train_planner(
                 config, parts, self.model, out, self.dry_run, {**self._tuned, "steps": self.steps, "seed": self.seed}
             )
@@ -85,9 +86,9 @@ class Train:
             self._refuse("a planner's; a policy has none", **self._tuned, dry_run=self.dry_run or None)
             if len(data) != 1 or self.model:
                 raise ValueError("a policy is trained from nothing, on one label set: give one --data, and no --model")
-            self._check(Path(data[0]))
+            labels = self._label_set(Path(data[0]))
             base = by_heart(policy_preset(config)) if self.by_heart else policy_preset(config)
-            folder = train_policy(adapted(base, **self._changes), Path(data[0]), out)
+            folder = train_policy(adapted(base, **self._changes), labels, out)
             _show_end(folder, f"hamster eval --policy {folder}", f"hamster serve policy --policy {folder}")
 
     @property
@@ -105,10 +106,17 @@ class Train:
         if given:
             raise ValueError(f"{', '.join(given)}: {whose}")
 
-    def _check(self, *folders: Path) -> None:
-        for folder in folders:
-            if not (folder / "manifest.json").is_file():
-                raise ValueError(f"no label set in {folder}; make one: hamster label {LABELS[self.what]} -o {folder}")
+    def _label_set(self, folder: Path) -> Path:
+        """Return the folder of a label set, of a dataset on the hub fetched into the cache."""
+        way_out = f"make one: hamster label {LABELS[self.what]} -o {folder}"
+        if (hub_id := HubId.parse(folder)) is not None:
+            try:
+                folder = fetch(hub_id, "dataset")
+            except ValueError as error:
+                raise ValueError(f"no label set in {folder}; {way_out}; {error}") from None
+        if not (folder / "manifest.json").is_file():
+            raise ValueError(f"no label set in {folder}; {way_out}")
+        return folder
 
 
 def _show_end(folder: Path, *commands: str) -> None:

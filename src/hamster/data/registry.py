@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 
 from hamster.extras import extra
+from hamster.hub import HubId, fetch
 from hamster.registry import Registry
 
 if TYPE_CHECKING:
@@ -30,11 +31,13 @@ class SourceType:
             PATH, with text for GLOB and TEXT, and with (count, seed) for N.
         argument: what follows the colon.
         has_images: whether its items are all annotated images, which `hamster eval planner` can measure a planner on.
+        on_hub: whether a folder may also be a dataset of the Hugging Face Hub, OWNER/NAME.
     """
 
     opener: str | Callable[..., Source]
     argument: Argument = "DIR"
     has_images: bool = False
+    on_hub: bool = False
 
     def __post_init__(self) -> None:
         if self.argument not in get_args(Argument):
@@ -61,7 +64,7 @@ SOURCES: Registry[SourceType] = Registry(
         "tabletop-language": SourceType("hamster.sim.tabletop:TabletopLanguage", "N", has_images=True),
         "offdomain": SourceType("hamster.sim.offdomain:OffDomain", "N", has_images=True),
         "rlbench": SourceType("hamster.data.rlbench:RLBench"),
-        "lerobot": SourceType("hamster.data.lerobot:LeRobot"),
+        "lerobot": SourceType("hamster.data.lerobot:LeRobot", on_hub=True),
         "rlds": SourceType("hamster.data.rlds:Rlds"),
         "hdf5": SourceType("hamster.data.hdf5:Hdf5", "PATH"),
         "video": SourceType("hamster.data.video_source:Video", "GLOB"),
@@ -73,7 +76,9 @@ SOURCES: Registry[SourceType] = Registry(
 )
 
 
-def register_source(scheme: str, argument: Argument = "DIR", *, has_images: bool = False) -> Callable[[Opener], Opener]:
+def register_source(
+    scheme: str, argument: Argument = "DIR", *, has_images: bool = False, on_hub: bool = False
+) -> Callable[[Opener], Opener]:
     """Return a decorator that registers a class or function as the source of a URI scheme.
 
     Args:
@@ -81,10 +86,11 @@ def register_source(scheme: str, argument: Argument = "DIR", *, has_images: bool
         argument: what follows the colon, see `Argument`; it says what the class or function is called with: a Path for
             DIR, FILE and PATH, text for GLOB and TEXT, (count, seed) for N.
         has_images: whether all its items are `AnnotatedImage`, for `hamster eval planner`.
+        on_hub: whether scheme:OWNER/NAME fetches a dataset of the hub, whose folder the class is called with.
     """
 
     def register(opener: Opener) -> Opener:
-        SOURCES.register(scheme, SourceType(opener, argument, has_images))
+        SOURCES.register(scheme, SourceType(opener, argument, has_images, on_hub))
         return opener
 
     return register
@@ -92,7 +98,7 @@ def register_source(scheme: str, argument: Argument = "DIR", *, has_images: bool
 
 def usages() -> list[str]:
     """Return "scheme:ARGUMENT" of every source, without importing any; of declared ones "scheme:…"."""
-    return [f"{name}:{SOURCES.get(name).argument if SOURCES.is_known(name) else '…'}" for name in SOURCES]
+    return [f"{name}:{_usage(SOURCES.get(name)) if SOURCES.is_known(name) else '…'}" for name in SOURCES]
 
 
 def open_source(uri: str, seed: int = 0) -> Source:
@@ -119,6 +125,10 @@ def open_source(uri: str, seed: int = 0) -> Source:
     return source
 
 
+def _usage(kind: SourceType) -> str:
+    return f"{kind.argument} or OWNER/NAME of the hub" if kind.on_hub else kind.argument
+
+
 def _count(text: str, scheme: str) -> int:
     if not (text.isascii() and text.isdecimal()) or int(text) < 1:
         raise ValueError(f"{scheme}:N needs a whole number N >= 1, got {text!r}")
@@ -128,9 +138,12 @@ def _count(text: str, scheme: str) -> int:
 def _checked(text: str, scheme: str, kind: SourceType) -> Path | str:
     if kind.argument in ("GLOB", "TEXT"):
         return text
+    hub_id = HubId.parse(text) if kind.on_hub else None
+    if hub_id is not None:
+        return fetch(hub_id, "dataset")
     check, name = {"DIR": (Path.is_dir, "folder"), "FILE": (Path.is_file, "file")}.get(
         kind.argument, (Path.exists, "file or folder")
     )
     if not check(Path(text)):
-        raise ValueError(f"no {name} {text!r}; say {scheme}:{kind.argument}")
+        raise ValueError(f"no {name} {text!r}; say {scheme}:{_usage(kind)}")
     return Path(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from hamster.hub import HubId
 from hamster.identity import checkpoint_digest
 from hamster.planner.load import is_address, resolve_checkpoint
 
@@ -34,11 +35,7 @@ def planner_identity(name: str, dialect: str | None = None) -> dict[str, Any]:
             **backend.stated,
             **({"dialect": dialect} if dialect else {}),
         }
-    place = resolve_checkpoint(name)
-    if Path(place).is_dir():
-        return {"weights": checkpoint_digest(Path(place)), "dialect": dialect}
-    from transformers.utils import cached_file
-
-    config = cached_file(place, "config.json")
-    assert config is not None
-    return {"revision": Path(config).parent.name, "dialect": dialect}
+    folder = Path(resolve_checkpoint(name))
+    if HubId.parse(name) is not None:
+        return {"revision": folder.name, "dialect": dialect}
+    return {"weights": checkpoint_digest(folder), "dialect": dialect}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hamster.extras import extra
+from hamster.hub import HubId, fetch
 
 if TYPE_CHECKING:
     from hamster.planner.endpoint import EndpointBackend
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 BUNDLED = Path(__file__).parent / "checkpoints"
 ASSUMED_DIALECT = "hamster"  # of servers that do not say in which dialect their models answer
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
 def load_planner(
@@ -30,8 +29,9 @@ def load_planner(
     """Load a planner: a bundled one, a checkpoint of transformers, or a model behind an endpoint.
 
     Args:
-        name_or_path: a bundled name, a folder, a hub id (OWNER/NAME), or http://HOST:PORT/v1#MODEL for anything that
-            speaks OpenAI's protocol (without /v1 for HAMSTER_beta's server).
+        name_or_path: a bundled name, a folder, a hub id (OWNER/NAME or OWNER/NAME@REVISION), or
+            http://HOST:PORT/v1#MODEL for anything that speaks OpenAI's protocol (without /v1 for HAMSTER_beta's
+            server).
         device, dtype: of a local model, as in `load_model.load_model`.
         dialect: of the answers, where it is not what the checkpoint's `hamster.json` or its family say. Behind an
             endpoint it is what the server states, as `hamster serve planner` does, else HAMSTER's own text.
@@ -104,9 +104,9 @@ def is_address(name_or_path: str | Path) -> bool:
 
 
 def resolve_checkpoint(name_or_path: str | Path) -> str:
-    """Return the folder of a checkpoint, or a hub id as it is; ValueError as `load_planner`."""
-    name = str(name_or_path)
-    return name if _HUB_ID.fullmatch(name) and not Path(name).exists() else str(find_planner(name))
+    """Return the folder of a checkpoint, of a hub id fetched into the cache; ValueError as `load_planner`."""
+    hub_id = HubId.parse(name_or_path)
+    return str(find_planner(name_or_path) if hub_id is None else fetch(hub_id, "model"))
 
 
 def find_planner(name_or_path: str | Path) -> Path:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data import Observation
+from hamster.hub import HubId, fetch
 from hamster.path import Path2D
 
 if TYPE_CHECKING:
@@ -72,10 +73,10 @@ def bundled() -> dict[str, Path]:
 
 
 def load_policy(name_or_path: str | Path = "nano", *, device: str | None = None, dtype: str = "auto") -> ActorPolicy:
-    """Load a policy by the name of a bundled checkpoint, or from a folder that `hamster train policy` wrote.
+    """Load a policy: a bundled one, one from a folder that `hamster train policy` wrote, or one from the hub.
 
     Args:
-        name_or_path: of the checkpoint.
+        name_or_path: of the checkpoint; OWNER/NAME or OWNER/NAME@REVISION on the hub.
         device: where its network computes; by default on a GPU where there is one, as planners do.
         dtype: in which it computes: "auto" is that of the weights, float32; or "float32", "bfloat16", "float16".
 
@@ -91,10 +92,15 @@ def load_policy(name_or_path: str | Path = "nano", *, device: str | None = None,
 
 
 def find_policy(name_or_path: str | Path) -> Path:
-    """The folder of a checkpoint; ValueError if there is none."""
+    """Return the folder of a checkpoint, of a hub id fetched into the cache; ValueError if there is none."""
+    hub_id = HubId.parse(name_or_path)
+    if hub_id is not None:
+        return fetch(hub_id, "model")
     known = bundled()
     folder = known.get(str(name_or_path), Path(name_or_path))
     if not (folder / "config.json").is_file():
         names = ", ".join(known) or "none"
-        raise ValueError(f"no policy {str(name_or_path)!r}: neither bundled ({names}) nor a folder with config.json")
+        raise ValueError(
+            f"no policy {str(name_or_path)!r}: neither bundled ({names}) nor a folder with config.json, nor a hub id"
+        )
     return folder
