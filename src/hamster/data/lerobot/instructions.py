@@ -4,6 +4,7 @@
 |---|---|
 | `task_index`, meta/tasks | what is done; if it changes within the episode, what is done in each part |
 | `subtask_index`, meta/subtasks.parquet | what is done in each part |
+| GR00T: `annotation.human.action.task_description`, `….coarse_action` … | a task's number or text, a phrasing each |
 | text columns language_instruction, instruction, subtask … | the same, a phrasing a column |
 | `language_persistent`, rows of style `subtask` | what is done from their `timestamp` on, until the next one |
 """
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from hamster.data.instructions import whole_and_parts
@@ -38,16 +40,21 @@ def read_words(dataset: Catalogue, entry: Entry, times_s: Array) -> tuple[tuple[
     """
     texts = [key for key, feature in dataset.features.items() if feature["dtype"] == "string" and _TEXTS.fullmatch(key)]
     file = inside(dataset.folder, entry.data)
-    table = read_table(file, ["task_index", "subtask_index", PERSISTENT, *texts], entry.number)
+    annotated = [column for column in dataset.annotations if column not in (*texts, "task_index")]
+    table = read_table(file, ["task_index", "subtask_index", PERSISTENT, *texts, *annotated], entry.number)
     columns: list[Sequence[str]] = []
     if "task_index" in table.column_names and dataset.tasks:
         columns.append(_named(numbers(table, "task_index")[:, 0], dataset.tasks, "task"))
     subtasks = dataset.folder / "meta" / SUBTASKS
     if "subtask_index" in table.column_names and subtasks.is_file():
         columns.append(_named(numbers(table, "subtask_index")[:, 0], read_tasks(subtasks, "subtask_index"), "subtask"))
-    for key in texts:
-        if key in table.column_names:
+    for key in (*texts, *annotated):
+        if key not in table.column_names:
+            continue
+        if key in texts or pa.types.is_string(table[key].type) or pa.types.is_large_string(table[key].type):
             columns.append([text if isinstance(text, str) else "" for text in table[key].to_pylist()])
+        else:
+            columns.append(_named(numbers(table, key)[:, 0], dataset.tasks, "task", key))
     if PERSISTENT in table.column_names:
         columns.append(_subtasks(table[PERSISTENT].slice(0, 1).to_pylist()[0], times_s))
     whole, parts = whole_and_parts(columns)
@@ -56,11 +63,11 @@ def read_words(dataset: Catalogue, entry: Entry, times_s: Array) -> tuple[tuple[
     return (whole, parts) if whole or parts else (entry.tasks or ("",), ())
 
 
-def _named(numbers_of: Array, texts: dict[int, str], what: str) -> list[str]:
-    """(T,) texts by number; a number below 0 is no name."""
+def _named(numbers_of: Array, texts: dict[int, str], what: str, column: str = "") -> list[str]:
+    """(T,) texts by number, from a column that may have another name; a number below 0 is no name."""
     if not (numbers_of == numbers_of.round()).all():  # NaN is not, either
         frame = int(np.flatnonzero(~(numbers_of == numbers_of.round()))[0])
-        raise ValueError(f"{what}_index is {numbers_of[frame]:g} at frame {frame}, no whole number")
+        raise ValueError(f"{column or f'{what}_index'} is {numbers_of[frame]:g} at frame {frame}, no whole number")
     missing = [int(number) for number in np.unique(numbers_of) if number >= 0 and int(number) not in texts]
     if missing:
         raise ValueError(f"{what} {missing[0]} is not among the {len(texts)} of meta/{what}s")

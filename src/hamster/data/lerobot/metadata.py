@@ -24,6 +24,10 @@ _V2_VIDEO = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index
 _V3_DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 _V3_VIDEO = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
 _WHERE = ("chunk_index", "file_index", "from_timestamp")
+MODALITY = "modality.json"
+_ANNOTATION = re.compile(  # not `human.validity`, for instance
+    r"annotation\.(?:.*[._])?(?:task(?:_description)?|sub_?task|(?:coarse|fine)_action|(?:language_)?instruction)(?:_\d+)?"
+)
 _FIELD = re.compile(r"\{(\w+)(?::0?(\d)d)?\}")
 
 
@@ -106,6 +110,20 @@ class Catalogue:
             raise ValueError(f"the list of episodes is damaged at number {index}: {what}") from None
         except (TypeError, AttributeError) as error:
             raise ValueError(f"the list of episodes is damaged at number {index}: {error!r}") from None
+
+    @cached_property
+    def annotations(self) -> list[str]:
+        """Columns whose numbers are tasks, or that are texts, as GR00T writes them.
+
+        Named `annotation.human.action.task_description`, or in meta/modality.json, which may name another column.
+        """
+        columns = {key: key for key in self.features if key.startswith("annotation.")}
+        file = self.folder / "meta" / MODALITY
+        described = _json_object(file).get("annotation") if file.is_file() else None
+        for name, entry in described.items() if isinstance(described, dict) else ():
+            own = entry.get("original_key") if isinstance(entry, dict) else None
+            columns[f"annotation.{name}"] = own if isinstance(own, str) else f"annotation.{name}"
+        return list(dict.fromkeys(column for name, column in columns.items() if _ANNOTATION.fullmatch(name)))
 
     @cached_property
     def tasks(self) -> dict[int, str]:

@@ -18,7 +18,7 @@ from hamster.data.lerobot.columns import column_names, numbers, read_table
 from hamster.data.lerobot.extents import column_extent
 from hamster.data.lerobot.frames import Absent, Frames, Images, TableImages, VideoFrames, has_same_shape
 from hamster.data.lerobot.instructions import SUBTASKS, read_words
-from hamster.data.lerobot.metadata import Catalogue, Entry, catalogue, inside
+from hamster.data.lerobot.metadata import MODALITY, Catalogue, Entry, catalogue, inside
 from hamster.data.lerobot.robot import Robot, robot_of
 from hamster.data.lerobot.sidecar import FILE, CameraEntry, example, read_sidecar, short_name
 from hamster.data.records import Episode, Provenance
@@ -92,11 +92,13 @@ class LeRobot:
         files = [inside(dataset.folder, file) for file in dict.fromkeys([entry.data, *videos])]
         info = {key: value for key, value in dataset.info.items() if not key.startswith(_GROWS)}
         tasks = {number: text for number, text in dataset.tasks.items() if text in entry.tasks}
-        if len(set(tasks.values())) < max(1, len(set(entry.tasks))):
+        if dataset.annotations or len(set(tasks.values())) < max(1, len(set(entry.tasks))):
             tasks = dataset.tasks
         gripper = repr(_robot(dataset).gripper)  # whose unit follows from all episodes
         facts = json.dumps([repr(entry), info, sorted(tasks.items()), gripper])
-        return Inputs(name, [*files, dataset.folder / FILE, dataset.folder / "meta" / SUBTASKS], facts)
+        meta = dataset.folder / "meta"
+        modality = [meta / MODALITY] if (meta / MODALITY).is_file() else []
+        return Inputs(name, [*files, dataset.folder / FILE, meta / SUBTASKS, *modality], facts)
 
     @property
     def advice(self) -> str:
