@@ -73,6 +73,30 @@ def test_packing_is_done_once_and_again_for_other_data(demonstrations: Path, tmp
     assert (tmp_path / "rgb_front.npy").stat().st_mtime_ns != again
 
 
+def test_episodes_that_lack_a_camera_are_left_out_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = synthetic.write(tmp_path / "demos", {"pick_place": 2, "knock": 1}, size=64)
+    shards = [json.loads(line) for line in (data / "journal.jsonl").read_text().splitlines()[1:]]
+    for number, shard in enumerate(shards):
+        (npz,) = [data / file["file"] for file in shard["files"] if file["file"].endswith(".npz")]
+        with np.load(npz) as stored:
+            arrays = dict(stored)
+        if number != 1:  # the second episode has no side camera
+            arrays |= {name.replace("front", "side"): arrays[name] for name in arrays if name.endswith("_front")}
+        np.savez(npz, **arrays)
+    write_manifest(data, "episodes", *([file["file"] for file in shard["files"]] for shard in shards))
+    both = replace(DEBUG.actor, cameras=("front", "side"))
+    pack = load_pack(data, both, tmp_path / "pack", between=1)
+    assert set(pack.meta["episode"].tolist()) == {0, 1} and len(pack.instructions) == 2
+    assert pack.left_out == {"the demonstrations have no view 'side'; there are: front": 1}
+    assert "left out: 1 of 3 episodes: the demonstrations have no view 'side'" in capsys.readouterr().err
+    assert load_pack(data, both, tmp_path / "pack", between=1).left_out == pack.left_out
+    assert pack.rgb["side"].shape == pack.rgb["front"].shape
+    everything = load_pack(data, DEBUG.actor, tmp_path / "front", between=1)
+    assert len(everything.instructions) == 3 and everything.left_out == {}
+
+
 def test_wrong_folders_are_named(demonstrations: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"manifest\.json"):
         load_pack(tmp_path, DEBUG.actor, tmp_path / "pack")

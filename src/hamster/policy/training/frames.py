@@ -131,19 +131,29 @@ def moments(
         yield known | lenses, seen
 
 
+def lacking(demonstration: LabelledEpisode, config: ActorConfig) -> str:
+    """Return which of the policy's needs an episode's images do not meet; "" if they meet all.
+
+    A label set keeps a camera of an episode only if it has an image of every frame, so the first frame tells.
+    """
+    views = demonstration.episode.observations[0].views
+    for name in config.cameras:
+        if name not in views:
+            return f"the demonstrations have no view {name!r}; there are: {', '.join(views)}"
+        if config.needs_depth and (views[name].depth_m is None or views[name].camera is None):
+            what = "depth" if views[name].depth_m is None else "calibration"
+            others = "`image` and `monolithic` do without"
+            return f"view {name!r} has no {what}, which the {config.family} policy needs; {others}"
+    return ""
+
+
 def _seen(demonstration: LabelledEpisode, row: int, config: ActorConfig) -> tuple[dict[str, Array], dict[str, Array]]:
     """The images of the policy's cameras, and their calibration."""
     views = demonstration.episode.observations[row].views
     images: dict[str, Array] = {}
     lenses: dict[str, Array] = {}
     for name in config.cameras:
-        if name not in views:
-            raise ValueError(f"the demonstrations have no view {name!r}; there are: {', '.join(views)}")
         view, camera = views[name], views[name].camera
-        if config.needs_depth and (view.depth_m is None or camera is None):
-            lacking = "depth" if view.depth_m is None else "calibration"
-            others = "`image` and `monolithic` do without"
-            raise ValueError(f"view {name!r} has no {lacking}, which the {config.family} policy needs; {others}")
         images[f"rgb_{name}"] = view.rgb
         if config.needs_depth and view.depth_m is not None:
             images[f"depth_{name}"] = (view.depth_m / DEPTH_UNIT_M).round().clip(0, 65535).astype(np.uint16)

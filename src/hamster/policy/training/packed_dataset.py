@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import track
 
 from hamster.data import Instruction, View
@@ -20,7 +22,7 @@ from hamster.label.episodes import DEPTH_UNIT_M, LabelledEpisode, is_absent
 from hamster.path import Path2D
 from hamster.policy.config import ActorConfig
 from hamster.policy.scene import Body
-from hamster.policy.training.frames import chosen, moments, track_of
+from hamster.policy.training.frames import chosen, lacking, moments, track_of
 from hamster.policy.training.trajectory import poses_ahead
 
 Array = NDArray[Any]
@@ -42,6 +44,7 @@ class Pack:
     it is not calibrated.
     `tracks` has all frames of all episodes: start (E + 1,), tool (F, 4, 4), open (F,), keypose (F,), time_s (F,), and
     asked (F,), where a policy would be.
+    `left_out` counts the episodes of the label set that lack a camera of the policy's, by what they lack.
     """
 
     rgb: dict[str, NDArray[np.uint8]]
@@ -52,6 +55,7 @@ class Pack:
     families: list[str]
     instructions: list[list[Instruction]]
     sources: list[str]
+    left_out: dict[str, int] = field(default_factory=dict)
 
     def views(self, row: int, cameras: Sequence[str]) -> dict[str, View]:
         """What these cameras saw at a frame."""
@@ -113,8 +117,8 @@ def load_pack(data_dir: Path, config: ActorConfig, cache: Path, between: int = 2
             so that for chunks all frames are kept.
 
     Raises:
-        ValueError: if the folder holds no label set of kind "episodes", no episode of a robot, no view of that name, or
-            no depth where the policy needs it.
+        ValueError: if the folder holds no label set of kind "episodes", no episode of a robot, or none with a view of
+            that name, or with depth where the policy needs it. Single episodes that lack these are left out, and said.
     """
     made_of = {"shards": list(shards(data_dir)), "cameras": config.cameras, "between": between}
     made_of |= {
@@ -143,21 +147,33 @@ def _open(cache: Path, cameras: Sequence[str]) -> Pack:
     depth = {name: np.load(cache / f"depth_{name}.npy", mmap_mode="r") for name in with_depth}
     paths = [Path2D.from_json(path) for path in record["paths"]]
     spoken = [[Instruction(*each) for each in episode] for episode in record["instructions"]]
-    return Pack(rgb, depth, meta, tracks, paths, record["families"], spoken, record["sources"])
+    left_out = record.get("left_out", {})
+    return Pack(rgb, depth, meta, tracks, paths, record["families"], spoken, record["sources"], left_out)
 
 
 def _write(data_dir: Path, config: ActorConfig, cache: Path, between: int) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     for old in (file for kind in ("stamp.txt", "*.npy") for file in cache.glob(kind)):
         old.unlink()
-    plan = [chosen(each, config.head, between) for each in _of_robots(data_dir)]
-    if not plan:
+    plan, left_out = list[list[int]](), Counter[str]()
+    for each in _of_robots(data_dir):
+        if reason := lacking(each, config):
+            left_out[reason] += 1
+        else:
+            plan.append(chosen(each, config.head, between))
+    if not plan and not left_out:
         raise ValueError(f"{data_dir} has no episode of a robot whose motion was recorded: nothing to imitate")
+    if not plan:
+        raise ValueError(left_out.most_common(1)[0][0])
+    for reason, count in left_out.items():
+        line = f"left out: {count} of {len(plan) + left_out.total()} episodes: {reason}"
+        Console(stderr=True).print(line, style="yellow", markup=False, soft_wrap=True)
     total = sum(map(len, plan))
     meta: dict[str, list[Any]] = {}
     tracks: dict[str, list[Array]] = {name: [] for name in TRACKS}
     paths, families, words, images = list[Any](), list[str](), list[list[Instruction]](), dict[str, Array]()
-    progress = track(zip(_of_robots(data_dir), plan, strict=True), "packing demonstrations", total=len(plan))
+    usable = (each for each in _of_robots(data_dir) if not lacking(each, config))
+    progress = track(zip(usable, plan, strict=True), "packing demonstrations", total=len(plan))
     for number, (each, rows) in enumerate(progress):
         words.append(_words(each))
         for frame, seen in moments(each, rows, config, number, families):
@@ -176,7 +192,11 @@ def _write(data_dir: Path, config: ActorConfig, cache: Path, between: int) -> No
     start = np.cumsum([0, *map(len, tracks["open"])])
     arrays = {"start": start, **{name: np.concatenate(values) for name, values in tracks.items()}}
     np.savez(cache / "tracks.npz", **arrays)
-    record = {"paths": [path.to_json() for path in paths], "families": families}
+    record: dict[str, Any] = {
+        "paths": [path.to_json() for path in paths],
+        "families": families,
+        "left_out": dict(left_out),
+    }
     record["instructions"] = [[astuple(each) for each in spoken] for spoken in words]
     record["sources"] = read_manifest(data_dir).get("sources", [])
     (cache / "words.json").write_text(json.dumps(record))

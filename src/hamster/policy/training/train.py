@@ -176,7 +176,9 @@ class Run:
         last = self.metrics[-1] if self.metrics else {}
         cost = {"seconds": round(self.seconds, 1), "waiting": round(self.waited, 3)}
         demonstrations = {"episodes": len(self.pack.instructions), "frames": len(self.pack.paths)}
-        data = {"sources": self.pack.sources, **demonstrations, "families": self.pack.families}
+        data: dict[str, Any] = {"sources": self.pack.sources, **demonstrations, "families": self.pack.families}
+        if self.pack.left_out:
+            data["left_out"] = self.pack.left_out
         return info | {"train": _config(self.config), "data": data, **cost, "metrics": last}
 
     def _next(self) -> Batch:
