@@ -156,6 +156,16 @@ def test_a_picture_that_comes_twice_or_in_which_the_tool_rests_is_no_frozen_came
         assert len(label_item(one, Options()).labels) == STEPS
 
 
+def test_a_small_thing_that_moves_in_a_small_image_shows_that_it_is_of_its_moment():
+    flat = np.full((16, 16, 3), 90, np.uint8)
+    flat[:4] = 120
+    images = [flat.copy() for _ in range(STEPS)]
+    for t, rgb in enumerate(images):
+        rgb[8, t * 16 // STEPS] = 100
+    labelled = label_item(episode([CAMERA.resized(16, 16)] * STEPS, images), Options())
+    assert not isinstance(labelled, Abstained) and len(labelled.labels) == STEPS
+
+
 def test_a_camera_that_is_not_frozen_comes_first():
     frames = [
         replace(o, views={"front": View(GROUND, None, CAMERA), "side": View(FILM[t], None, CAMERA)})

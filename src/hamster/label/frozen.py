@@ -12,6 +12,7 @@ from hamster.label.camera_faults import NO_FAULT, project
 
 Array = NDArray[np.float64]
 BLOCK_PX = 4  # images are compared by the means of blocks, which a codec's noise changes little
+BLOCKS = 32  # along each side at least: fewer would not show what moves in a small image
 SAME = 4  # of 255: what a codec makes of one and the same picture
 MOVES_UV = 0.05  # of the image's sides: the tool moves by as much and an image that is of this moment must differ
 FROZEN = "the image does not change while the tool moves"
@@ -82,14 +83,13 @@ def _extent(points: Array) -> float:
 
 
 def _blocks(rgb: NDArray[np.uint8]) -> NDArray[np.int16]:
-    height, width = (max(side // BLOCK_PX, 1) for side in rgb.shape[:2])
-    part = rgb[: height * BLOCK_PX, : width * BLOCK_PX]
-    if part.shape[:2] != (height * BLOCK_PX, width * BLOCK_PX):  # thinner than a block
-        return rgb.astype(np.int16)
-    rows = part[::BLOCK_PX].astype(np.uint16)  # sums in whole numbers take a tenth of the time of `mean`
-    for offset in range(1, BLOCK_PX):
-        rows += part[offset::BLOCK_PX]
-    sums = rows[:, ::BLOCK_PX].copy()
-    for offset in range(1, BLOCK_PX):
-        sums += rows[:, offset::BLOCK_PX]
-    return (sums / np.float32(BLOCK_PX**2)).round().astype(np.int16)
+    side = min(max(min(rgb.shape[:2]) // BLOCKS, 1), BLOCK_PX)
+    height, width = (length // side for length in rgb.shape[:2])
+    part = rgb[: height * side, : width * side]
+    rows = part[::side].astype(np.uint16)  # sums in whole numbers take a tenth of the time of `mean`
+    for offset in range(1, side):
+        rows += part[offset::side]
+    sums = rows[:, ::side].copy()
+    for offset in range(1, side):
+        sums += rows[:, offset::side]
+    return (sums / np.float32(side**2)).round().astype(np.int16)
