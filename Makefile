@@ -1,6 +1,6 @@
 # `make demo` and `make test` are all that a fresh machine needs; the rest is for those who work here.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-finetune test-lerobot test-wheel test-vllm load fuzz memory bench compare check lint-fix eval train setup setup-dev clean
+.PHONY: help demo test test-finetune test-lerobot test-wheel test-vllm load fuzz memory bench compare check docs lint-fix eval train setup setup-dev clean
 
 HAMSTER := .venv/bin/python -m hamster
 # Overridable: make demo ARGS="--episodes 60 --out outputs/demo"
@@ -48,6 +48,9 @@ check: setup-dev  ## lint, formatting, types
 	.venv/bin/python -m ruff format --check src tests packages
 	.venv/bin/python -m mypy
 
+docs: setup-dev  ## build the documentation site into site/ (open site/index.html); every warning is an error
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict $(ARGS)
+
 lint-fix: setup-dev  ## repair what ruff can repair
 	.venv/bin/python -m ruff check --fix src tests packages
 	.venv/bin/python -m ruff format src tests packages
@@ -65,4 +68,4 @@ setup-dev:
 	@scripts/setup.sh dev
 
 clean:  ## remove caches and outputs, keep .venv
-	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis dist build outputs
+	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis dist build site outputs

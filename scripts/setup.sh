@@ -2,7 +2,7 @@
 # From a bare Debian or Ubuntu to a working .venv: system libraries, virtual environment, packages.
 #
 #   scripts/setup.sh run    what `make demo` needs
-#   scripts/setup.sh dev    that, and the tools of `make test` and `make check`
+#   scripts/setup.sh dev    that, and the tools of `make test`, `make check` and `make docs`
 #
 # Repeatable: a stamp per set of requirements makes the second call instant.
 set -euo pipefail
@@ -75,9 +75,10 @@ ensure_system() {
     apt_install "${packages[@]}"
 }
 
-# The dev group out of pyproject.toml: pip learned --group only in 25.1, fresh machines have older ones.
+# The groups `dev` and `docs` out of pyproject.toml: pip learned --group only in 25.1, fresh machines have older ones.
 dev_requirements() {
-    "$1" -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")'
+    "$1" -c 'import tomllib; groups = tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]
+print(*groups["dev"], *groups["docs"], sep="\n")'
 }
 
 ensure_venv() {

@@ -22,6 +22,7 @@ def test_torch_is_pinned():
 def test_every_direct_dependency_is_pinned():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     listed = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    listed += project["dependency-groups"]["docs"]
     listed += project["project"]["optional-dependencies"]["train"]
     names = {re.match(r"[\w-]+", requirement)[0].lower() for requirement in listed}
     assert names <= {name.lower() for name in PINS}
@@ -77,7 +78,7 @@ def test_what_is_installed_is_what_is_pinned(name):
         assert installed.split("+")[0] == PINS[name]
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "check", "lint-fix", "eval", "train", "test-wheel"])
+@pytest.mark.parametrize("target", ["demo", "test", "check", "docs", "lint-fix", "eval", "train", "test-wheel"])
 def test_every_target_exists(target):
     done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 0, done.stderr

@@ -9,6 +9,7 @@ from hamster.data.records import AnnotatedImage, Conversation, Drawing, Episode
 from hamster.data.unreadable import Unreadable
 
 Item: TypeAlias = Episode | AnnotatedImage | Drawing | Conversation | Unreadable
+"""What a source holds."""
 
 
 class Source(Protocol):

@@ -13,7 +13,7 @@ from hamster.dialects.answer import Answer, Box, Point, answer_of
 from hamster.dialects.envelope import answer_only
 from hamster.dialects.formats import SURFACES
 from hamster.dialects.marks import NothingFoundError
-from hamster.dialects.refusal import PHRASE, refuses
+from hamster.dialects.not_in_view import PHRASE, refuses
 from hamster.dialects.regex import grammar_of, quoted
 from hamster.dialects.size import ScaledSize, Size, SizeNeededError, image_itself, smart_resize
 from hamster.dialects.text_format import Surface
@@ -26,8 +26,10 @@ __all__ = [
 ]  # fmt: skip
 
 AUTO = "auto"
+"""In place of a dialect's name: the only dialect that can be meant."""
 WAYPOINTS = 16  # in a constrained answer; people's and robots' paths have two to ten
 Frame: TypeAlias = Literal["relative", "image's pixels", "scaled image's pixels", "patches"]
+"""What the coordinates of a dialect refer to."""
 _BEFORE, _AFTER = 40, 200  # characters around the beginning of an answer that say whose it is
 _PLACE = re.compile(r"at character ([0-9]+)")
 
@@ -107,6 +109,7 @@ DIALECTS: dict[str, Dialect] = {
     ),
     **{name: _of_surface(surface) for name, surface in SURFACES.items()},
 }  # fmt: skip
+"""The dialects by name; docs/dialects.md shows an example of each."""
 
 
 def parse(text: str, dialect: str = "hamster", image_size: Size | None = None) -> Path2D:

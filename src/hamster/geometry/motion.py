@@ -14,8 +14,10 @@ def interpolate(from_pose: ArrayLike, to_pose: ArrayLike, speed_m_s: float, turn
     """A straight line and a constant turn (slerp, the short way round) from one pose to another.
 
     Args:
-        from_pose, to_pose: (4, 4) rigid, both in the same frame, metres.
-        speed_m_s, turn_rad_s: neither is exceeded; the slower of the two sets the time it takes.
+        from_pose: (4, 4) rigid, metres.
+        to_pose: (4, 4) rigid, metres, in the same frame.
+        speed_m_s: not exceeded; the slower of speed and turn sets the time it takes.
+        turn_rad_s: not exceeded.
         dt: seconds from one pose to the next.
 
     Returns:

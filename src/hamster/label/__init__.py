@@ -5,7 +5,12 @@ from hamster.label.episodes import LabelledEpisode
 from hamster.label.gripper import gripper_events
 from hamster.label.project import Label, Visibility, path_from_poses, paths_from_here
 
-VISIBLE, OCCLUDED, OUT_OF_VIEW = Visibility
+VISIBLE = Visibility.VISIBLE
+"""A waypoint that the camera sees."""
+OCCLUDED = Visibility.OCCLUDED
+"""A waypoint behind something else."""
+OUT_OF_VIEW = Visibility.OUT_OF_VIEW
+"""A waypoint outside the image, moved to its border."""
 
 __all__ = [
     "OCCLUDED",

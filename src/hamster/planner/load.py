@@ -32,7 +32,8 @@ def load_planner(
         name_or_path: a bundled name, a folder, a hub id (OWNER/NAME or OWNER/NAME@REVISION), or
             http://HOST:PORT/v1#MODEL for anything that speaks OpenAI's protocol (without /v1 for HAMSTER_beta's
             server).
-        device, dtype: of a local model, as in `load_model.load_model`.
+        device: of a local model, as in `load_model.load_model`.
+        dtype: of a local model, likewise.
         dialect: of the answers, where it is not what the checkpoint's `hamster.json` or its family say. Behind an
             endpoint it is what the server states, as `hamster serve planner` does, else HAMSTER's own text.
         abstains: whether the model may say that what it is asked for is not in view; by default if it was trained to.

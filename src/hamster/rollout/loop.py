@@ -87,7 +87,7 @@ def rollout(
         replan_every: ask the planner again after so many keyposes; 0: only once, on the first image.
         max_steps: control steps after which the episode has timed out.
         safety_filter: checks every action before its first step; the default is that of the tabletop.
-        film_every: control steps per frame of the video; 0 videos nothing.
+        video_every: control steps per frame of the video; 0 records no video.
 
     Returns:
         The record. A plan error, a planner that finds nothing in view, a policy whose answer is no motion, a refused

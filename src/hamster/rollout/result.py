@@ -20,6 +20,7 @@ Outcome = Literal[
     "env_error",
     "planner_unavailable",
 ]
+"""How an episode ended; docs/cli.md explains the names."""
 UNMEASURED = frozenset({"planner_unavailable", "env_error"})
 """The outcomes that say nothing about planner or policy: the planner's server, or robot or simulator, broke down."""
 

@@ -31,7 +31,8 @@ class PolicyClient:
     an observation with `reset`, which needs nothing of before, is sent a second time by itself.
 
     Args:
-        host, port: of `hamster serve policy`.
+        host: where `hamster serve policy` runs.
+        port: its port.
         api_key: what a server that others can reach asks for.
         max_age_s: an action is refused when its observation is older than that.
         timeout_s: for one question and its answer.
