@@ -32,8 +32,8 @@ PINNED = {
         "2a751b57190cf3d602fc56b8755d296abfee54be0fef21daa6e8fa118e120a18",
     ),
     "offdomain:6": Digests(
-        "ad6bcf86ec2516c54715d4e0e284dc12836907334dc483c7bf572f72a5e2dc88",
-        "04a72c430d706bd8b8b2673b1a9e01e573a80882ac88d4ecb0b4e748cd954086",
+        "e00b0f8aa1b67e0efa9c7485031aa86107d6419f2a2c6b57637bc037ef774235",
+        "79b62bac8b79f6600191e2d9147d86d05ac2d36b324bbacf9a44c2afb4988596",
     ),
 }
 

@@ -24,8 +24,8 @@ class EvalPlanner(Compute):
 
     source: Positional[tuple[str, ...]] = ()
     """One or more of offdomain:N, tabletop-images:N, tabletop-language:N (all with the seed below), and folders of
-    label sets; tabletop-images:300 if none is given. tabletop-language asks for one of three like things in 15 ways by
-    turns, a row each: 3000 are 200 a row."""
+    label sets; tabletop-images:300 if none is given. tabletop-language asks for one of three like things in 18 ways by
+    turns, a row each: 3600 are 200 a row."""
     data: UseAppendAction[tuple[str, ...]] = ()
     """The same, as an option that may be given several times."""
     planner: str = "nano"

@@ -39,6 +39,8 @@ class Train:
     """Of a policy, the share of each family's demonstrations that it learns from."""
     steps: int | None = None
     """Of the optimiser; the configuration's own if not given."""
+    seconds: float | None = None
+    """Of training the nano planner, in the place of steps; the time of all runs that continue it is added up."""
     seed: int | None = None
     """Of all that is drawn in training."""
     by_heart: bool = False
@@ -71,9 +73,8 @@ class Train:
             )
             parts = [Part.parse(text) for text in data]
             parts = [replace(part, folder=self._label_set(part.folder)) for part in parts]
-            train_planner(
-                config, parts, self.model, out, self.dry_run, {**self._tuned, "steps": self.steps, "seed": self.seed}
-            )
+            changes = {**self._tuned, "steps": self.steps, "seconds": self.seconds, "seed": self.seed}
+            train_planner(config, parts, self.model, out, self.dry_run, changes)
             if not self.dry_run:
                 folder = out / "model"
                 _show_end(folder, f"hamster eval planner --planner {folder}", f"hamster eval --planner oracle,{folder}")
@@ -83,7 +84,9 @@ class Train:
 
             with extra("train"):
                 from hamster.policy.training.train import train_policy
-            self._refuse("a planner's; a policy has none", **self._tuned, dry_run=self.dry_run or None)
+            self._refuse(
+                "a planner's; a policy has none", **self._tuned, seconds=self.seconds, dry_run=self.dry_run or None
+            )
             if len(data) != 1 or self.model:
                 raise ValueError("a policy is trained from nothing, on one label set: give one --data, and no --model")
             labels = self._label_set(Path(data[0]))

@@ -9,7 +9,7 @@ from typing import Any
 from hamster.extras import extra
 from hamster.planner.nano_training.pictures import Part
 
-OWN = ("steps", "batch", "seed")  # what the nano planner's configurations let one change
+OWN = ("steps", "seconds", "batch", "seed")  # what the nano planner's configurations let one change
 FROM_NANO = ("finetune", "refusal")  # those that tune a trained planner
 
 
@@ -41,10 +41,14 @@ def train_planner(config: str, parts: list[Part], model: str | None, out: Path, 
     if others:
         raise ValueError(
             f"{', '.join(others)} can be set where another model is fine-tuned (--config lora, say, and --model); "
-            f"--config {config} is the nano planner's own recipe and takes --steps, --batch and --seed"
+            f"--config {config} is the nano planner's own recipe and takes --steps or --seconds, --batch and --seed"
         )
-    if min(changes.get("steps", 1), changes.get("batch", 1)) < 1:
-        raise ValueError("steps and batch must be >= 1")
+    if min(changes.get(name, 1) for name in ("steps", "seconds", "batch")) < 1:
+        raise ValueError("steps, seconds and batch must be >= 1")
+    if "seconds" in changes:
+        if "steps" in changes:
+            raise ValueError("a training has one budget: give --steps or --seconds")
+        changes["steps"] = None
     from hamster.planner.load import find_planner
 
     with extra("train"):

@@ -92,8 +92,14 @@ def test_the_command_line_changes_steps_batch_and_seed(data, trained, tmp_path, 
     assert other == trained / "model"
     assert main(["train", "planner", "--config", "nano", "--data", str(data), "--steps", "4"]) == 0
     assert calls[-1][3] is None  # from nothing
+    assert main([*command, "--seconds", "90"]) == 0
+    assert (calls[-1][0].steps, calls[-1][0].seconds) == (None, 90)
+    assert main([*command, "--seconds", "90", "--steps", "4"]) == 2 and "one budget" in capsys.readouterr().err
     assert main([*command, "--steps", "0"]) == 2 and "must be >= 1" in capsys.readouterr().err
-    assert main([*command, "--lr", "1"]) == 2 and "takes --steps, --batch and --seed" in capsys.readouterr().err
+    assert (
+        main([*command, "--lr", "1"]) == 2
+        and "takes --steps or --seconds, --batch and --seed" in capsys.readouterr().err
+    )
 
 
 def test_a_budget_is_needed(data, tmp_path):

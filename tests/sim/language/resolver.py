@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from math import hypot
 
+from hamster.data.knowledge import facts
 from hamster.sim.language import Grammar, ImageLayout
 from hamster.sim.scene import Scene, Thing
 
@@ -46,6 +47,11 @@ MARKED = (
     r"(?:the )?letter (?P<mark>\w)",
     r"the picture of an? (?P<mark>\w+)",
 )
+FACTS = {
+    "colour": r"(.+) (?:that has|with|in|which is) the colour of (?P<words>.+)",
+    "kind": r"(?:the kind of |the )(.+?) (?:that|which) (?P<words>.+)",
+    "mark": r"(.+?) (?:with|that shows|showing) (?P<words>.+)",
+}
 LANDMARK = r"((?!the (?:camera|robot|centre|image)\b|the picture\b(?! of an? ))the .+|letter \w|[a-z]+ [A-Z])"
 HALVES = {
     "left": r"(?:on the left side of|in the left half of|left of the centre of) the (?:picture|image)",
@@ -91,8 +97,8 @@ class Resolver:
             assert wrong not in meant
             return meant
         readers = (
-            self._negated, self._robot, self._half, self._between, self._ordinal, self._related, self._marked,
-            self._middle, self._extreme, self._plain,
+            self._known, self._negated, self._robot, self._half, self._between, self._ordinal, self._related,
+            self._marked, self._middle, self._extreme, self._plain,
         )  # fmt: skip
         for read in readers:
             found = read(phrase)
@@ -106,6 +112,17 @@ class Resolver:
         volume = size[0] * size[1] * size[2]
         robot = {"robot left": y, "robot right": -y, "robot near": -hypot(x, y)}
         return {"left": -u, "right": u, "front": v, "behind": -v, "big": volume, "small": -volume, **robot}[what]
+
+    def _known(self, phrase: str) -> set[str] | None:
+        for aspect, pattern in FACTS.items():
+            if match := re.fullmatch(pattern, phrase):
+                meanings = {
+                    f.meaning for f in facts() if f.aspect == aspect and f.words.lower() == match["words"].lower()
+                }
+                fitting = {t.name for t in self.things if getattr(t, aspect) in meanings}
+                if meanings:
+                    return self.resolve(f"the {match[1].removeprefix('the ')}") & fitting
+        return None
 
     def _half(self, phrase: str) -> set[str] | None:
         middles = {"left": -0.5, "right": 0.5, "front": 0.5, "behind": -0.5, "robot left": 0.0, "robot right": 0.0}

@@ -14,6 +14,7 @@ from hamster.nano import tokens
 from hamster.planner.nano_training import augment
 from hamster.planner.nano_training.augment import Augmentation
 from hamster.planner.nano_training.corpus import MOST_OBJECTS, Corpus
+from hamster.planner.nano_training.facts import Facts
 
 PATCH_PX = tokens.PIXELS // tokens.GRID
 NUDGE = 1.0  # bins: how far off the patch token of a training answer may be
@@ -32,6 +33,7 @@ class Batch:
         roles: (B, K, 2) the object that the gripper goes to and the one where it ends up, -1 where there is none.
         mention: (M,) index into B * K * T of the tokens that mention something; means: (M, 256) where it is.
         landmark, landmark_means: the same of the last words of landmarks: where those are, not what they lead to.
+        facts: texts without pictures.
     """
 
     pixel_values: Tensor
@@ -44,6 +46,7 @@ class Batch:
     means: Tensor
     landmark: Tensor
     landmark_means: Tensor
+    facts: Facts | None = None
 
 
 def sample(

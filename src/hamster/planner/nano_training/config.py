@@ -28,6 +28,7 @@ class TrainConfig:
         evaluate_every: steps between evaluations on `evaluate_on` instructions of held-out images (the last
             `held_out` share of each set, at most 500).
         model: changes to `HamsterNanoConfig`, also of a planner to fine-tune, where they only add to it.
+        facts: texts a step that say what stands for a word, without a picture ("the colour of grass" for "green").
         presence_only: teach only what says that something is not in view; all paths stay as they are.
         augmentation: how images are varied.
         seed: of everything.
@@ -49,6 +50,7 @@ class TrainConfig:
     evaluate_on: int = 192
     held_out: float = 0.05
     model: dict[str, Any] = field(default_factory=lambda: dict(PRESENCE))
+    facts: int = 0
     presence_only: bool = False
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
@@ -56,7 +58,7 @@ class TrainConfig:
 
 PRESETS = {
     "nano": TrainConfig(
-        steps=7000, evaluate_every=1000, evaluate_on=256, weight_decay=0.05, model={**PRESENCE, **LAYOUT}
+        steps=7000, evaluate_every=1000, evaluate_on=256, weight_decay=0.05, model={**PRESENCE, **LAYOUT}, facts=16
     ),
     "finetune": TrainConfig(
         steps=600, evaluate_every=200, evaluate_on=256, muon_lr=0.004, adamw_lr=3e-4, warmup=0.05, decay=0.7
@@ -66,7 +68,8 @@ PRESETS = {
         weight_decay=0.01, presence_only=True,
     ),
     "debug": TrainConfig(
-        steps=20, batch=4, each=4, log_every=5, watch_every=5, evaluate_every=10, evaluate_on=8, weight_decay=0.05,
+        steps=20, batch=4, each=4, log_every=5, watch_every=5, evaluate_every=10, evaluate_on=8,
+        weight_decay=0.05, facts=4,
         model={"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64,
                "tower_channels": [8, 16, 32], "tower_blocks": [0, 1], **PRESENCE, **LAYOUT},
     ),

@@ -13,6 +13,7 @@ from hamster.nano.grammar import refusal_log_odds
 from hamster.nano.modeling import HamsterNanoForConditionalGeneration, Reading
 from hamster.nano.targets import answer_loss
 from hamster.planner.nano_training.batches import Batch
+from hamster.planner.nano_training.facts import FactProbe
 
 NOTHING_WEIGHT = 0.1  # of a patch without an object, relative to one with
 
@@ -47,6 +48,9 @@ def losses(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleList, ba
     if len(batch.landmark):  # first where the landmark is, then, a layer later, what stands left of it
         found["landmark"] = _pointing(read.landmark_pointers, batch.landmark, batch.landmark_means)
     found["roles"] = _roles(model, cast(nn.ModuleList, probes[2]), read, batch)
+    if batch.facts is not None:
+        logits = cast(FactProbe, probes[3])(model, batch.pixel_values[:1], batch.facts)
+        found["fact"] = F.cross_entropy(logits, batch.facts.answer)
     cover, owner = batch.coverage.max(1)
     for i, name in enumerate(("colour", "kind")):
         if len(probes[i].names):  # type: ignore[arg-type]  # a buffer; empty where no image names its objects
@@ -101,9 +105,22 @@ def _dense(probe: nn.Module, features: Tensor, words: Tensor, looks: Tensor, own
     return (each * weight.flatten()).sum() / weight.sum().clamp(min=1)
 
 
-def build_probes(model: HamsterNanoForConditionalGeneration, looks: Tensor) -> nn.ModuleList:
-    """Probes for all colours and kinds in `looks` (N, O, 2), and the queries of the two roles."""
+def build_probes(
+    model: HamsterNanoForConditionalGeneration, looks: Tensor, fact_names: Tensor | None = None
+) -> nn.ModuleList:
+    """Build the heads that training alone uses.
+
+    Args:
+        model: whose widths they have.
+        looks: (N, O, 2) colours and kinds, for a probe of each.
+        fact_names: (N,) words that facts stand for; None where none are taught.
+
+    Returns:
+        Probes of colour and kind, the queries of the two roles, and the probe of facts, if there are any.
+    """
     width = model.config.hidden_size
     names = [torch.unique(looks[..., i]) for i in range(2)]
     probes = [Probe(model.config.tower_channels[-1], width, found[found > 0]) for found in names]
-    return nn.ModuleList([*probes, nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(2))])
+    roles = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(2))
+    facts = [] if fact_names is None else [FactProbe(width, fact_names)]
+    return nn.ModuleList([*probes, roles, *facts])

@@ -16,7 +16,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ from hamster.planner.load_model import load_processor, read_model
 from hamster.planner.nano_training import batches, corpus, optimisers
 from hamster.planner.nano_training.batches import Batch, Share
 from hamster.planner.nano_training.config import TrainConfig
+from hamster.planner.nano_training.facts import Facts, FactTable, fact_texts
 from hamster.planner.nano_training.held_out import evaluate
 from hamster.planner.nano_training.losses import build_probes, losses, presence_loss
 from hamster.planner.nano_training.pictures import Part
@@ -47,7 +48,7 @@ from hamster.planner.quiet import quiet
 from hamster.provenance import run_info
 
 WEIGHTS = {"answer": 1.0, "refusal": 1.0}
-WEIGHTS |= dict.fromkeys(("mention", "early_mention", "landmark", "roles", "colour", "kind"), 0.5)
+WEIGHTS |= dict.fromkeys(("mention", "early_mention", "landmark", "roles", "colour", "kind", "fact"), 0.5)
 
 STATE = "state.safetensors"
 COMMON = 5000  # a word that is used less than once in so many instructions is spelt
@@ -100,7 +101,8 @@ class _Run:
         self.device, self.leads = str(self.accelerator.device), bool(self.accelerator.is_main_process)
         self.writer = SummaryWriter(str(out / "tensorboard")) if self.leads else None
         saved = out / "model" if (out / STATE).is_file() else start
-        self.processor = _new_processor(parts) if saved is None else load_processor(saved)
+        more = fact_texts() if config.facts else []
+        self.processor = _new_processor(parts, more) if saved is None else load_processor(saved)
         with self.accelerator.main_process_first():  # what it leaves on disk is not made twice
             self.corpus = corpus.load(parts, out / "cache", self.processor.tokenizer)
         self.shares, self.spare = _divided(self.corpus, parts, config.held_out)
@@ -113,7 +115,9 @@ class _Run:
         self.model = model.train().to(self.device)
         if config.presence_only:
             self.model.requires_grad_(False).presence.requires_grad_(True)
-        self.probes = build_probes(self.model, torch.from_numpy(self.corpus.looks)).to(self.device)
+        self.facts = FactTable.of(self.processor.tokenizer) if config.facts else None
+        fact_names = None if self.facts is None else torch.from_numpy(self.facts.names)
+        self.probes = build_probes(self.model, torch.from_numpy(self.corpus.looks), fact_names).to(self.device)
         self.losses = self.accelerator.prepare(_Losses(self.model, self.probes, config.presence_only))
         made = optimisers.build(self.model, self.probes, config.muon_lr, config.adamw_lr, config.weight_decay)
         self.optimisers = {name: self.accelerator.prepare(each) for name, each in made.items()}
@@ -164,6 +168,9 @@ class _Run:
             self.corpus, self.shares, self.step, config.batch, config.each, config.seed, config.augmentation,
             self.device, self.accelerator.process_index, self.accelerator.num_processes,
         )  # fmt: skip
+        if self.facts is not None:
+            rng = np.random.default_rng([config.seed, self.step, self.accelerator.process_index, 2])
+            batch = replace(batch, facts=Facts.draw(self.facts, config.facts, rng, self.device))
         rate = _rate(self.progress, config)
         with self.accelerator.autocast():
             found = self.losses(batch)
@@ -262,9 +269,10 @@ def _agreed(value: float) -> float:
     return agreed
 
 
-def _new_processor(parts: Sequence[Part]) -> Any:
+def _new_processor(parts: Sequence[Part], more: Sequence[str]) -> Any:
+    """A processor whose vocabulary are the common words of the instructions, all names, and all words of `more`."""
     instructions, names = corpus.texts(parts)
-    return nano.build_processor(instructions, names, fewest=1 + len(instructions) // COMMON)
+    return nano.build_processor(instructions, [*names, *more], fewest=1 + len(instructions) // COMMON)
 
 
 def _divided(

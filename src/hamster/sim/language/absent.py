@@ -13,26 +13,11 @@ import numpy as np
 from hamster.sim.language.generate import commands
 from hamster.sim.language.grammar import Grammar
 from hamster.sim.language.possible import tasks
-from hamster.sim.language.scope import ImageLayout, Spot
+from hamster.sim.language.scope import ALSO, ImageLayout, Spot
 from hamster.sim.scene import Command, Scene, Thing
 
 Imagine = Callable[[np.random.Generator], Thing]
 """Draws a thing such as a scene's sampler puts on the table."""
-
-ALSO: Mapping[str, frozenset[str]] = {
-    "cylinder": frozenset({"can", "candle"}),
-    "can": frozenset({"cylinder"}),
-    "candle": frozenset({"stick"}),
-    "stick": frozenset({"candle"}),
-    "cube": frozenset({"brick"}),
-    "brick": frozenset({"cube", "tower", "book"}),
-    "tower": frozenset({"brick"}),
-    "bin": frozenset({"tray"}),
-    "tray": frozenset({"bin"}),
-    "ball": frozenset({"egg"}),
-    "egg": frozenset({"ball"}),
-}
-"""What else one may call by a kind's name: nobody can say that it is absent where such a thing stands."""
 
 TWINS = 0.2
 """How often two like things are imagined: they are told apart by place or size, as those are that are there."""

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
 
+from hamster.data.knowledge import Split
+
 
 @dataclass(frozen=True, eq=False)
 class Grammar:
@@ -30,6 +32,7 @@ class Grammar:
         complex_share: how many commands say one of their phrases with a relation, superlative, size or rank.
         mix: how many commands say one of their phrases in each way of `phrases.WAYS`; then `complex_share` has no say.
         twisted: which slots may be told in another way than plainly.
+        facts: which split of `data.knowledge` may tell a thing.
         typos: how many commands have one misspelt word. unknown: how many have a word that does not exist.
         casing: weights of lower case, Sentence case and UPPER CASE.
         full_stop: how often a sentence ends with one.
@@ -47,6 +50,7 @@ class Grammar:
     complex_share: float = 0.15
     mix: Mapping[str, float] = field(default_factory=dict)
     twisted: tuple[str, ...] = ("{target}", "{goal}")
+    facts: Split = "images"
     typos: float = 0.0
     unknown: float = 0.0
     casing: tuple[float, float, float] = (0.5, 0.5, 0.0)

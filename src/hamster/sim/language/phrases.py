@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from math import hypot
 from random import Random
 
+from hamster.data.knowledge import facts
 from hamster.sim.language.refer import (
     ORDINALS,
     Head,
@@ -24,8 +25,9 @@ from hamster.sim.language.refer import (
 from hamster.sim.language.scope import HALVES, MARGIN, Scope, members
 
 PAIRS_OF_THINGS = 0.2  # how often a head may fit only two things
-LANDMARKS = 4  # tried for a relation
-PAIRS = 6  # of landmarks, tried for "between"
+RARE = ("size", "depth relation", "between")  # ways that few scenes allow: there two things are enough
+LANDMARKS = 6  # tried for a relation
+PAIRS = 30  # of landmarks, tried for "between"
 NEAREST_TO = 0.06  # how much nearer to a landmark the nearest thing must be than the next one, relative to the image
 CONTRAST = 0.35  # how often a negation names the wrong thing ("... and not the red one") if both ways are open
 
@@ -42,7 +44,9 @@ def phrase_in(scope: Scope, rng: Random, thing: int, way: str, involved: int = 0
     """
     if way == "plain":
         return plain_phrase(scope, rng, thing)
-    for head in _shared_heads(scope, rng, thing):
+    if way == "knowledge":
+        return _known(scope, rng, thing)
+    for head in _shared_heads(scope, rng, thing, way):
         for name in rng.sample(WAYS[way], len(WAYS[way])):
             if name not in scope.grammar.patterns:
                 continue
@@ -52,14 +56,38 @@ def phrase_in(scope: Scope, rng: Random, thing: int, way: str, involved: int = 0
     return None
 
 
-def _shared_heads(scope: Scope, rng: Random, thing: int) -> list[Head]:
+def _known(scope: Scope, rng: Random, thing: int) -> Phrase | None:
+    """By a fact: the cube that has the colour of grass, the thing that one drinks tea from."""
+    record, only = scope.things[thing], 1 << thing
+    if scope.absent:
+        return None
+    for aspect in rng.sample(("colour", "kind", "mark"), 3):
+        meaning = {"colour": record.colour, "kind": record.kind, "mark": record.mark}[aspect]
+        known = [fact for fact in facts(scope.grammar.facts) if fact.aspect == aspect and fact.meaning == meaning]
+        if not known or f"fact_{aspect}" not in scope.grammar.patterns:
+            continue
+        noun = rng.choice((record.kind, rng.choice(scope.grammar.generic)))
+        if aspect == "colour":
+            head = make_head(scope, noun)
+        elif aspect == "kind":
+            generic, colour = rng.choice(scope.grammar.generic), rng.choice((None, record.colour))
+            head = make_head(scope, generic, colour)
+        else:
+            head = make_head(scope, record.kind)
+        if head.fits & scope.like(aspect, thing) == only:
+            pattern = rng.choice(scope.grammar.patterns[f"fact_{aspect}"]).replace("<fact>", rng.choice(known).words)
+            return spell(scope, pattern, only, head)
+    return None
+
+
+def _shared_heads(scope: Scope, rng: Random, thing: int, way: str) -> list[Head]:
     """Heads that fit this thing and others, mostly three or more: there a noun says least."""
     found = [head for head in heads_of(scope, rng, thing) if head.fits & (head.fits - 1)]
     if scope.absent >> thing & 1:  # of an absent thing no superlative or relation may lead to something else
         return [head for head in found if not head.fits & ~scope.absent]
     if rng.random() < 0.05:
         found.append(make_head(scope, rng.choice(scope.grammar.generic)))
-    fewest = 2 if rng.random() < PAIRS_OF_THINGS else 3
+    fewest = 2 if way in RARE or rng.random() < PAIRS_OF_THINGS else 3
     return [head for head in found if head.fits.bit_count() >= fewest]
 
 
@@ -215,6 +243,7 @@ WAYS: dict[str, tuple[str, ...]] = {
     "between": ("between",),
     "negation": ("negated",),
     "side of the picture": ("picture_left", "picture_right", "picture_top", "picture_bottom"),
+    "knowledge": ("fact_colour", "fact_kind", "fact_mark"),
     "side of the robot": ("robot_left", "robot_right", "robot_leftmost", "robot_rightmost", "robot_nearest"),
 }
 """Ways of telling a thing from others that its noun fits, and the patterns of each."""

@@ -72,6 +72,22 @@ HALVES: dict[str, tuple[int, float, float]] = {
 """Of halves of the picture and of the table: the axis of `Scope.places`, the sign, and where the middle is."""
 
 
+ALSO: Mapping[str, frozenset[str]] = {
+    "cylinder": frozenset({"can", "candle"}),
+    "can": frozenset({"cylinder"}),
+    "candle": frozenset({"stick"}),
+    "stick": frozenset({"candle"}),
+    "cube": frozenset({"brick"}),
+    "brick": frozenset({"cube", "tower", "book"}),
+    "tower": frozenset({"brick"}),
+    "bin": frozenset({"tray"}),
+    "tray": frozenset({"bin"}),
+    "ball": frozenset({"egg"}),
+    "egg": frozenset({"ball"}),
+}
+"""What else one may call by a kind's name: nobody can say that it is absent where such a thing stands."""
+
+
 def between(a: Spot, b: Spot, c: Spot) -> bool | None:
     """Whether a stands between b and c."""
     du, dv = c[0] - b[0], c[1] - b[1]
@@ -169,6 +185,14 @@ class Scope:
             elif verdict is None:
                 unclear |= 1 << i
         return yes, unclear
+
+    def like(self, aspect: str, thing: int) -> int:
+        """The things that share a thing's "colour", "kind" (or one that goes by its name) or "mark"."""
+        of = self.things[thing]
+        if aspect == "kind":
+            kinds = {of.kind, *ALSO.get(of.kind, ())}
+            return self._where([other.kind in kinds or of.kind in ALSO.get(other.kind, ()) for other in self.things])
+        return self._where([getattr(other, aspect) == getattr(of, aspect) for other in self.things])
 
     def places(self, axis: int) -> list[float | None]:
         """Of each thing its place along an axis, None out of the image.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hamster.data import AnnotatedImage, Inputs, Provenance
+from hamster.data.knowledge import Split
 from hamster.sim.annotate import annotate
 from hamster.sim.language import TABLETOP, Grammar, tasks
 from hamster.sim.language.paraphrases import RULES as PARAPHRASES
@@ -30,6 +31,7 @@ PATTERNS = {
     "robot_left": ("the <head> on the robot's left",),
     "robot_right": ("the <head> on the robot's right",),
     "robot_nearest": ("the <head> closest to the robot",),
+    "fact_colour": ("the <head> that has the colour of <fact>",),
 }
 
 
@@ -37,13 +39,14 @@ PATTERNS = {
 class Row:
     """What a row asks: a way of `language.phrases.WAYS`, the patterns that it may use, and words it must contain.
 
-    `rules`: sentences, if not TABLETOP's.
+    `rules`: sentences, if not TABLETOP's. `facts`: which split of `data.knowledge` a fact is from.
     """
 
     way: str
     patterns: tuple[str, ...] = ()
     must_say: str = ""
     rules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    facts: Split = "images"
 
     @property
     def grammar(self) -> Grammar:
@@ -51,7 +54,9 @@ class Row:
         marks = {name: PATTERNS[name] for name in ("letter", "picture")}
         patterns = {**marks, **{name: PATTERNS[name] for name in self.patterns}}
         rules = {**TABLETOP.rules, **self.rules}
-        return replace(TABLETOP, rules=rules, patterns=patterns, mix={self.way: 1.0}, twisted=("{target}",))
+        return replace(
+            TABLETOP, rules=rules, patterns=patterns, mix={self.way: 1.0}, twisted=("{target}",), facts=self.facts
+        )
 
 
 ROWS = {
@@ -70,6 +75,9 @@ ROWS = {
     "side of the picture": Row("side of the picture", ("picture_left", "picture_right")),
     "side of the robot": Row("side of the robot", ("robot_left", "robot_right", "robot_nearest")),
     "paraphrase": Row("plain", rules=PARAPHRASES),
+    "fact, of images": Row("knowledge", ("fact_colour",)),
+    "fact, of text alone": Row("knowledge", ("fact_colour",), facts="text"),
+    "fact, never taught": Row("knowledge", ("fact_colour",), facts="never"),
 }
 
 

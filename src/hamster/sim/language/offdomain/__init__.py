@@ -11,17 +11,18 @@ from hamster.sim.language.offdomain.words import COLOURS, NOUNS, PATTERNS
 
 MIX = {
     "plain": 0.30,
-    "side extreme": 0.13,
-    "depth extreme": 0.09,
+    "side extreme": 0.12,
+    "depth extreme": 0.08,
     "size": 0.04,
-    "rank": 0.11,
+    "rank": 0.10,
     "side relation": 0.07,
     "depth relation": 0.05,
     "near": 0.05,
-    "between": 0.04,
+    "between": 0.03,
     "negation": 0.05,
-    "side of the picture": 0.04,
+    "side of the picture": 0.03,
     "side of the robot": 0.03,
+    "knowledge": 0.05,
 }
 """How often a thing is told from others in each way: by what must be learned, not by what scenes happen to allow."""
 

@@ -23,7 +23,7 @@ RULES = {
         "find {target} and <put> it <prep> {goal}",
         "go to {target} , <seize> it and <put> it <prep> {goal}",
         "use {goal} as the place for {target}",
-        "look for {target} . <grab> it . then <put> it <prep> {goal}",
+        "look for {target} . <seize> it . then <put> it <prep> {goal}",
         "first <grab> {target} , and after that <put> it <prep> {goal}",
         "<grab> {target} and hold it , then move to {goal} and <let> it",
         "before anything else <grab> {target} , then go over to {goal} and <let> it there",

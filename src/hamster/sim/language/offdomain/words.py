@@ -172,6 +172,22 @@ PATTERNS = {
         "the <head> that is smallest",
         "the tiniest <head>",
     ),
+    "fact_colour": (
+        "the <head> that has the colour of <fact>",
+        "the <head> with the colour of <fact>",
+        "the <head> in the colour of <fact>",
+        "the <head> which is the colour of <fact>",
+    ),
+    "fact_kind": (
+        "the <head> that <fact>",
+        "the <head> which <fact>",
+        "the kind of <head> that <fact>",
+    ),
+    "fact_mark": (
+        "the <head> with <fact>",
+        "the <head> that shows <fact>",
+        "the <head> showing <fact>",
+    ),
     "nearest_to": (
         "the <head> closest to <other>",
         "the <head> nearest to <other>",
