@@ -11,7 +11,8 @@ import pytest
 
 from hamster.cli import main
 from hamster.data.video_writer import VideoWriter
-from hamster.evaluate import EvalConfig, evaluate
+from hamster.evaluate import EvalConfig
+from hamster.evaluate.run import evaluate_config
 from hamster.files import lock_folder
 from hamster.label import shards, write
 from hamster.label.dataset import left_out
@@ -150,8 +151,8 @@ def test_an_export_stops_and_leaves_nothing(tmp_path):
 
 
 def test_an_evaluation_stops_and_goes_on(tmp_path, monkeypatch):
-    config = EvalConfig(tmp_path, planners=("oracle", "none"), episodes=3, workers=1, films=False)
-    bench = fakes.open_bench(config)
+    config = EvalConfig(tmp_path, planners=("oracle", "none"), episodes=3, workers=1, videos=False)
+    bench = fakes.load_worker(config)
 
     @dataclass(frozen=True)
     class Filling(type(bench)):
@@ -162,13 +163,13 @@ def test_an_evaluation_stops_and_goes_on(tmp_path, monkeypatch):
             return record
 
     def full(config):
-        return Filling(**vars(fakes.open_bench(config)))
+        return Filling(**vars(fakes.load_worker(config)))
 
     with pytest.raises(RunStoppedError, match="the disk is full"):
-        evaluate(config, open_bench=full)
+        evaluate_config(config, load_worker=full)
     assert len((tmp_path / "rollouts.jsonl").read_text().splitlines()) == 2
-    info = evaluate(config, open_bench=fakes.open_bench)
-    assert info["meta"]["n_resumed"] == 2 and info["arms"]["none"]["n_episodes"] == 3
+    info = evaluate_config(config, load_worker=fakes.load_worker)
+    assert info["meta"]["n_resumed"] == 2 and info["conditions"]["none"]["n_episodes"] == 3
 
 
 def test_the_command_says_so_and_ends_with_1(tmp_path, monkeypatch, capsys):

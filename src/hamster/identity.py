@@ -6,9 +6,13 @@ Digests are of contents, never of names and dates alone: weights that were repla
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
+import pickle
+import sys
+import uuid
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -25,6 +29,7 @@ CHECKPOINT = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")  # what 
 LEFT_BY_TRAINING = frozenset({"state.safetensors", "train_info.json", "metrics.json", RUN})
 SHOWN = 12  # characters of a digest in a message
 MOST_NAMED = 4  # differences in a message
+_PROCESS = f"of process {uuid.uuid4().hex}"  # what nothing of another process equals
 LONG = 40  # characters, above which a value in a message is shortened
 
 
@@ -44,6 +49,69 @@ def checkpoint_digest(folder: Path) -> str:
     """
     files = {file for pattern in CHECKPOINT for file in folder.glob(pattern) if file.name not in LEFT_BY_TRAINING}
     return _digest((file.name, _file_digest_now(file)) for file in sorted(files))
+
+
+def plugin_digest(*values: object) -> str | None:
+    """Return the digest of the source code of what users registered or passed; None if all of it is this package's own.
+
+    Of code in a package all of the package counts, of a single file that file, of code without a file (of a notebook)
+    the definition itself.
+
+    Args:
+        values: classes, functions or objects; records with an attribute `implementation` stand for that.
+    """
+    files: dict[str, Path] = {}
+    texts: dict[str, str] = {}
+    for value in values:
+        definition = _definition(value)
+        module = definition.__module__
+        file = getattr(sys.modules.get(module), "__file__", None)
+        top = module.partition(".")[0]
+        if top in ("hamster", "builtins"):
+            continue
+        if file is None:
+            texts[f"{module}.{definition.__qualname__}"] = _source_text(definition)
+        elif top == module and Path(file).name != "__init__.py":
+            files[module] = Path(file)
+        else:
+            root = Path(sys.modules[top].__file__ or file).parent
+            files |= {f"{top}/{inner.relative_to(root).as_posix()}": inner for inner in root.rglob("*.py")}
+    if not (files or texts):
+        return None
+    hashed = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    hashed |= {name: _file_digest_now(file) for name, file in files.items()}
+    return _digest(sorted((name, digest) for name, digest in hashed.items()))
+
+
+def object_identity(value: object) -> dict[str, Any]:
+    """Return what tells an object from another one: its class, the code of that, and a digest of what it holds.
+
+    An object that cannot be pickled is like no other one of any other process.
+    """
+    definition = _definition(value)
+    try:
+        state = hashlib.sha256(pickle.dumps(value)).hexdigest()
+    except Exception:  # whatever somebody's __reduce__ raises
+        state = f"{_PROCESS} {id(value)}"
+    return {
+        "class": f"{definition.__module__}:{definition.__qualname__}",
+        "code": plugin_digest(value),
+        "state": state,
+    }
+
+
+def _definition(value: Any) -> Any:
+    """Return the class or function that a value is, is an instance of, or stands for."""
+    while isinstance(value, partial) or hasattr(value, "implementation"):
+        value = value.func if isinstance(value, partial) else value.implementation
+    return value if hasattr(value, "__qualname__") else type(value)
+
+
+def _source_text(definition: Any) -> str:
+    try:
+        return inspect.getsource(definition)
+    except (OSError, TypeError):
+        return _PROCESS
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

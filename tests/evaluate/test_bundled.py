@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from hamster.cli import main
-from hamster.evaluate import EvalConfig, evaluate
+from hamster.evaluate import EvalConfig
+from hamster.evaluate.run import evaluate_config
 from hamster.path import Path2D
 from hamster.rollout.tabletop import TabletopEnvironment
 
@@ -17,7 +18,7 @@ from hamster.rollout.tabletop import TabletopEnvironment
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     config = EvalConfig(out=tmp_path_factory.mktemp("bundled"), planners=("oracle", "nano"), episodes=2, workers=1)
-    return config, evaluate(config)
+    return config, evaluate_config(config)
 
 
 def test_a_path_moves_the_robot(table):

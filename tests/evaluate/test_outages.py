@@ -19,8 +19,9 @@ from PIL import Image
 
 from hamster.cli import main
 from hamster.cli.planners import check_measured
-from hamster.evaluate import EvalConfig, evaluate
+from hamster.evaluate import EvalConfig
 from hamster.evaluate.planner.run import evaluate_paths
+from hamster.evaluate.run import evaluate_config
 from hamster.evaluate.trials import short_name, trials
 from hamster.planner import PlannerConfigurationError, PlannerUnavailableError, load_planner
 from hamster.policy.base import bundled
@@ -100,19 +101,19 @@ def kept(out):
 def test_a_server_that_dies_stops_the_run_and_one_that_comes_back_completes_it(tmp_path):
     with serving() as (whole, url):
         port = whole.server_port
-        expected = evaluate(config_of(url, tmp_path / "whole"), load_worker=load_worker)["conditions"]
+        expected = evaluate_config(config_of(url, tmp_path / "whole"), load_worker=load_worker)["conditions"]
     with serving(lambda number: 200 if number < 2 else 503, port) as (_, url):
         config = config_of(url, tmp_path / "out")
         with pytest.raises(
             RunStoppedError, match=r"3 outages of .* in a row \(.*503: out of memory\).*the same command"
         ):
-            evaluate(config, load_worker=load_worker)
+            evaluate_config(config, load_worker=load_worker)
     assert [r["outcome"] for r in kept(config.out) if r["condition"] == url] == ["timeout"] * 2
     assert not (config.out / "eval_info.json").exists()
     with pytest.raises(PlannerUnavailableError, match="cannot be reached"):  # nobody is there at all
-        evaluate(config, load_worker=load_worker)
+        evaluate_config(config, load_worker=load_worker)
     with serving(port=port) as (server, _):
-        info = evaluate(config, load_worker=load_worker)
+        info = evaluate_config(config, load_worker=load_worker)
         assert server.asked == 4
     assert info["unavailable"] == {} and info["conditions"][url]["n_episodes"] == 6
     assert {condition: found["n_success"] for condition, found in info["conditions"].items()} == {
@@ -123,13 +124,13 @@ def test_a_server_that_dies_stops_the_run_and_one_that_comes_back_completes_it(t
 def test_a_single_outage_is_named_not_counted_and_measured_next_time(tmp_path):
     with serving(lambda number: 500 if number in (2, 3) else 200) as (server, url):
         config = config_of(url, tmp_path, videos=True)
-        info = evaluate(config, load_worker=load_worker)
+        info = evaluate_config(config, load_worker=load_worker)
         [reason] = info["unavailable"][url]["reasons"]
         assert info["unavailable"][url]["n"] == 1 and reason.endswith("says 500: out of memory")
         assert info["conditions"][url]["n_episodes"] == 5 and info["conditions"]["none"]["n_episodes"] == 6
         assert "Not measured" in (tmp_path / "report.html").read_text()
         asked = server.asked
-        info = evaluate(config, load_worker=load_worker)
+        info = evaluate_config(config, load_worker=load_worker)
         assert server.asked == asked + 1
         assert info["unavailable"] == {} and info["conditions"][url]["n_episodes"] == 6
 
@@ -154,26 +155,26 @@ class Diverging(fakes.SuiteEnv):
 @pytest.mark.parametrize("at", ["step", "make"])
 def test_a_broken_environment_is_no_failure_of_the_policy(tmp_path, at):
     config = config_of("none", tmp_path, planners=("oracle", "none"))
-    seeds = [trial.seed for trial in trials(config) if trial.arm == "oracle"]
+    seeds = [trial.seed for trial in trials(config) if trial.condition == "oracle"]
 
     def bench_with(broken):
         suite = type("Broken", (Diverging,), {"broken": frozenset(broken), "at": at})
-        return lambda config: replace(fakes.open_bench(config), suite=replace(open_suite, make=suite))
+        return lambda config: replace(fakes.load_worker(config), suite=replace(open_suite, make=suite))
 
-    open_suite = fakes.open_bench(config).suite
-    info = evaluate(config, open_bench=bench_with([seeds[2]]))
-    assert info["arms"]["oracle"]["n_episodes"] == 5 and info["arms"]["oracle"]["pc_success"] == 100
+    open_suite = fakes.load_worker(config).suite
+    info = evaluate_config(config, load_worker=bench_with([seeds[2]]))
+    assert info["conditions"]["oracle"]["n_episodes"] == 5 and info["conditions"]["oracle"]["pc_success"] == 100
     assert info["unavailable"]["oracle"] == {
         "n": 1, "reasons": {"the environment broke down: the simulation diverged": 1}
     }  # fmt: skip
     assert all(record["outcome"] != "env_error" for record in kept(tmp_path))
     with pytest.raises(RunStoppedError, match=r"not counted.*environment broke down: the simulation diverged"):
         check_measured(info)
-    again = evaluate(config, open_bench=bench_with([]))
-    assert again["unavailable"] == {} and again["arms"]["oracle"]["n_episodes"] == 6
+    again = evaluate_config(config, load_worker=bench_with([]))
+    assert again["unavailable"] == {} and again["conditions"]["oracle"]["n_episodes"] == 6
     config = replace(config, out=tmp_path / "all")
     with pytest.raises(RunStoppedError, match=r"3 outages of \w+ in a row \(the environment broke down"):
-        evaluate(config, open_bench=bench_with(seeds))
+        evaluate_config(config, load_worker=bench_with(seeds))
 
 
 def test_servers_have_short_names():
@@ -184,7 +185,7 @@ def test_servers_have_short_names():
 def test_a_wrong_key_stops_at_once(tmp_path):
     with serving(lambda number: 401) as (server, url):
         with pytest.raises(PlannerConfigurationError, match="says 401"):
-            evaluate(config_of(url, tmp_path), load_worker=load_worker)
+            evaluate_config(config_of(url, tmp_path), load_worker=load_worker)
         assert server.asked == 1
 
 
@@ -252,8 +253,8 @@ def test_other_weights_are_another_run(tmp_path):
     policy = tmp_path / "policy"
     shutil.copytree(bundled()["nano"], policy)
     config = EvalConfig(tmp_path / "out", planners=("none",), policy=str(policy), episodes=2, workers=1, videos=False)
-    evaluate(config, load_worker=fakes.load_worker)
-    assert evaluate(config, load_worker=fakes.load_worker)["meta"]["n_resumed"] == 2
+    evaluate_config(config, load_worker=fakes.load_worker)
+    assert evaluate_config(config, load_worker=fakes.load_worker)["meta"]["n_resumed"] == 2
     weights = policy / "model.safetensors"
     content, facts = weights.read_bytes(), weights.stat()
     weights.write_bytes(content[:-1000] + bytes(1000))  # as many bytes, of the same date
@@ -261,11 +262,11 @@ def test_other_weights_are_another_run(tmp_path):
     with pytest.raises(
         ValueError, match=r"another run \(policy weights was \w{12}, is \w{12}\); name another --out, or"
     ):
-        evaluate(config, load_worker=fakes.load_worker)
-    assert evaluate(replace(config, restart=True), load_worker=fakes.load_worker)["meta"]["n_resumed"] == 0
+        evaluate_config(config, load_worker=fakes.load_worker)
+    assert evaluate_config(replace(config, restart=True), load_worker=fakes.load_worker)["meta"]["n_resumed"] == 0
     (config.out / "conditions.json").unlink()
     with pytest.raises(ValueError, match="suite was not noted"):
-        evaluate(config, load_worker=fakes.load_worker)
+        evaluate_config(config, load_worker=fakes.load_worker)
 
 
 def test_a_folder_belongs_to_one_run_at_a_time(tmp_path, capsys):

@@ -6,7 +6,8 @@ from dataclasses import replace
 import av
 import pytest
 
-from hamster.evaluate import EvalConfig, evaluate
+from hamster.evaluate import EvalConfig
+from hamster.evaluate.run import evaluate_config
 from hamster.evaluate.stats import wilson
 from hamster.evaluate.trials import scene_seed, trials
 from tests.evaluate.fakes import load_mortal_worker, load_worker, open_nothing
@@ -108,7 +109,7 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_nothing_had_happened(finished
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        evaluate(again, dying_progress, load_worker)
+        evaluate_config(again, dying_progress, load_worker)
     assert not (again.out / "eval_info.json").exists()
     with (again.out / "rollouts.jsonl").open("a") as stream:
         stream.write('{"key": "0001-sh')  # killed in the middle of a line
@@ -119,13 +120,13 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_nothing_had_happened(finished
             assert record["key"] not in ran
             yield record
 
-    evaluate(again, counting_progress, load_worker)
+    evaluate_config(again, counting_progress, load_worker)
     assert lines(again.out) == lines(config.out)
 
 
 def test_the_number_of_workers_changes_nothing(finished, tmp_path):
     config, one = finished
-    two = evaluate(replace(config, out=tmp_path, workers=2), load_worker=load_worker)
+    two = evaluate_config(replace(config, out=tmp_path, workers=2), load_worker=load_worker)
     assert lines(tmp_path) == lines(config.out)
     assert [a["per_task"] for a in two["conditions"].values()] == [a["per_task"] for a in one["conditions"].values()]
 
@@ -133,35 +134,35 @@ def test_the_number_of_workers_changes_nothing(finished, tmp_path):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_model_that_is_not_there_is_one_clear_error(tmp_path, workers):
     with pytest.raises(ValueError, match="there is nano"):
-        evaluate(EvalConfig(out=tmp_path, episodes=2, workers=workers), load_worker=open_nothing)
+        evaluate_config(EvalConfig(out=tmp_path, episodes=2, workers=workers), load_worker=open_nothing)
 
 
 def test_a_worker_that_is_killed_costs_time_and_nothing_else(finished, tmp_path):
     config, _ = finished
-    evaluate(replace(config, out=tmp_path, workers=2), load_worker=load_mortal_worker)
+    evaluate_config(replace(config, out=tmp_path, workers=2), load_worker=load_mortal_worker)
     assert (tmp_path / "died").exists() and lines(tmp_path) == lines(config.out)
 
 
 def test_more_episodes_and_arms_can_be_added(tmp_path):
     small = EvalConfig(out=tmp_path, planners=("oracle",), episodes=2, workers=1)
-    evaluate(small, load_worker=load_worker)
+    evaluate_config(small, load_worker=load_worker)
     before = lines(tmp_path)
-    info = evaluate(replace(small, planners=("oracle", "none"), episodes=3), load_worker=load_worker)
+    info = evaluate_config(replace(small, planners=("oracle", "none"), episodes=3), load_worker=load_worker)
     assert info["meta"]["n_resumed"] == 2 and all(record in lines(tmp_path) for record in before)
 
 
 def test_a_folder_of_another_run_is_refused(finished):
     config, _ = finished
     with pytest.raises(ValueError, match=r"another run \(seed was 7, is 4\)"):
-        evaluate(replace(config, seed=4), load_worker=load_worker)
+        evaluate_config(replace(config, seed=4), load_worker=load_worker)
 
 
 def test_restart_replaces_a_finished_run(tmp_path):
     config = EvalConfig(out=tmp_path, planners=("oracle",), episodes=1, workers=1, restart=True)
-    assert evaluate(config, load_worker=load_worker)["meta"]["n_resumed"] == 0
-    assert evaluate(config, load_worker=load_worker)["meta"]["n_resumed"] == 0
+    assert evaluate_config(config, load_worker=load_worker)["meta"]["n_resumed"] == 0
+    assert evaluate_config(config, load_worker=load_worker)["meta"]["n_resumed"] == 0
     other = replace(config, seed=5)
-    assert evaluate(other, load_worker=load_worker)["meta"]["seed"] == 5 and len(lines(tmp_path)) == 1
+    assert evaluate_config(other, load_worker=load_worker)["meta"]["seed"] == 5 and len(lines(tmp_path)) == 1
 
 
 @pytest.mark.parametrize(
@@ -180,8 +181,8 @@ def test_senseless_numbers_are_refused(change, message):
 
 
 def test_unknown_names_list_what_there_is(tmp_path):
-    with pytest.raises(ValueError, match="unknown suite 'moon'; there are: tabletop"):
-        evaluate(EvalConfig(out=tmp_path, suite="moon"))
+    with pytest.raises(ValueError, match=r"unknown suite 'moon'\. There are: tabletop"):
+        evaluate_config(EvalConfig(out=tmp_path, suite="moon"))
 
 
 def test_the_shuffled_arm_gets_the_next_scenes_path(finished):

@@ -125,7 +125,7 @@ def test_a_broken_environment_need_not_show_its_last_frame():
                 raise BrokenEnvironmentError("the camera, too")
             return super().front_image()
 
-    result = rollout(Gone(), FakePlanner(), FakePolicy(), film_every=4)
+    result = rollout(Gone(), FakePlanner(), FakePolicy(), video_every=4)
     assert result.outcome == "env_error" and result.message == "the robot stopped answering"
 
 

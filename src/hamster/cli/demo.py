@@ -25,14 +25,13 @@ class Demo(Compute):
         """Runs the four conditions on the built-in tabletop and prints their table."""
         from hamster.cli.planners import check_measured
         from hamster.cli.show import show_summary, with_progress
-        from hamster.evaluate import EvalConfig, evaluate
+        from hamster.evaluate import evaluate
         from hamster.terminal import show_next
 
-        config = EvalConfig(
-            out=self.out, episodes=self.episodes, seed=self.seed, workers=self.workers, restart=True,
-            device=self.device, dtype=self.dtype,
+        result = evaluate(
+            episodes=self.episodes, seed=self.seed, out=self.out, restart=True, workers=self.workers,
+            progress=with_progress, **self.computed,
         )  # fmt: skip
-        info = evaluate(config, with_progress)
-        show_summary(info, self.out / "report.html")
+        show_summary(result.info, self.out / "report.html")
         show_next("hamster label tabletop:320 -o outputs/labels/policy", "hamster train policy")
-        check_measured(info)
+        check_measured(result.info)

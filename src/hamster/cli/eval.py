@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
 
 from hamster.cli.compute import Compute
-from hamster.cli.names import listed
+from hamster.cli.names import listed, registered
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,9 @@ class Eval(Compute):
 
     out: Path = Path("outputs/eval")
     """Result folder. The same command again continues an interrupted run; of other weights or code it is refused."""
-    suite: str = "tabletop"
+    suite: Annotated[str, arg(help_behavior_hint=registered("hamster.evaluate.suites:SUITES", "there are: "))] = (
+        "tabletop"
+    )
     """tabletop; tabletop-moved: the camera stands 25 degrees aside; counterfactual: two tasks a scene, two episodes, in
     the same words, so that only the path of the condition `oracle` tells them apart."""
     planner: str = "oracle,nano,shuffled,none"
@@ -32,8 +37,9 @@ class Eval(Compute):
     """Scenes per condition, shared by all conditions, dealt to the families in turn."""
     seed: int = 0
     """Which scenes."""
-    families: str = "pick_place,press,knock"
-    """Task families, separated by commas."""
+    families: str = ""
+    """Task families of the suite, separated by commas. If not given: pick_place,press,knock of the tabletop, all of any
+    other suite."""
     replan: int = 0
     """Ask the planner again every so many keyposes; 0: once, on the first image."""
     workers: int | None = None
@@ -45,27 +51,27 @@ class Eval(Compute):
         """Runs what is not done yet and prints the table."""
         from hamster.cli.planners import check_measured, continued_later, say_assumed_dialects
         from hamster.cli.show import show_summary, with_progress
-        from hamster.evaluate import EvalConfig, evaluate
+        from hamster.evaluate import evaluate
         from hamster.terminal import show_next
 
-        config = EvalConfig(
-            out=self.out,
-            suite=self.suite,
-            planners=listed(self.planner),
-            policy=self.policy,
-            episodes=self.episodes,
-            seed=self.seed,
-            families=listed(self.families),
-            replan=self.replan,
-            workers=self.workers,
-            restart=bool(self.restart),
-            dialect=self.dialect,
-            device=self.device,
-            dtype=self.dtype,
-        )
+        planners = listed(self.planner)
         with continued_later():
-            say_assumed_dialects(config.planners, config.dialect)
-            info = evaluate(config, with_progress)
-        show_summary(info, self.out / "report.html")
+            say_assumed_dialects(planners, self.dialect)
+            result = evaluate(
+                planners,
+                self.policy,
+                suite=self.suite,
+                episodes=self.episodes,
+                seed=self.seed,
+                families=listed(self.families),
+                replan=self.replan,
+                out=self.out,
+                restart=bool(self.restart),
+                workers=self.workers,
+                dialect=self.dialect,
+                progress=with_progress,
+                **self.computed,
+            )
+        show_summary(result.info, self.out / "report.html")
         show_next(f"hamster ablate --policies {self.policy}")
-        check_measured(info)
+        check_measured(result.info)

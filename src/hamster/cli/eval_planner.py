@@ -87,9 +87,8 @@ class EvalPlanner(Compute):
     def _calibrate(self, sources: Mapping[str, Iterable[AnnotatedImage]]) -> None:
         from hamster.cli.show import with_progress
         from hamster.evaluate.planner.calibrate import calibrate
-        from hamster.planner import load_planner
-        from hamster.planner.load import find_planner
+        from hamster.planner.load import find_planner, load_vlm_planner
 
         folder = find_planner(self.planner)  # before anything is asked
-        planner = load_planner(self.planner, dialect=self.dialect, **self.computed)
+        planner = load_vlm_planner(self.planner, dialect=self.dialect, **self.computed)
         calibrate(sources, planner, self.episodes, self.seed, with_progress).save(folder)

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 
 from hamster.cli.listen import api_key_for
 from hamster.cli.planners import say_assumed_dialects
-from hamster.planner import load_planner
 from hamster.planner.backend import Backend
 from hamster.planner.identity import planner_identity
-from hamster.planner.load import is_address, resolve_checkpoint
+from hamster.planner.load import is_address, load_vlm_planner, resolve_checkpoint
 from hamster.planner.load_model import load_processor
 from hamster.serving.planner import Limits, Served, create_app
 from hamster.serving.planner.run import Server, address, bound
@@ -77,7 +76,7 @@ def _served(options: ServePlanner) -> Iterator[Served]:
     identity = planner_identity(options.model, options.dialect)
     if options.backend == "transformers" or is_address(options.model):
         say_assumed_dialects([options.model], options.dialect)
-        planner = load_planner(options.model, dialect=options.dialect, abstains=abstains, **options.computed)
+        planner = load_vlm_planner(options.model, dialect=options.dialect, abstains=abstains, **options.computed)
         upstream = None
         if options.backend == "vllm":
             url, key = options.model.partition("#")[0].rstrip("/"), os.environ.get("OPENAI_API_KEY", "none")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def with_progress(records: Iterable[Record], n_done: int, n_all: int) -> Iterato
             tell(number, text + (f"  not measured {n_unmeasured}" if n_unmeasured else ""))
 
 
-def show_summary(info: dict[str, Any], to_look_at: Path) -> None:
+def show_summary(info: Mapping[str, Any], to_look_at: Path) -> None:
     """Prints the table of conditions, and where there is something to look at."""
     console = Console()
     families = sorted({family for condition in info["conditions"].values() for family in condition["per_task"]})

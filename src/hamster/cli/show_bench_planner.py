@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from hamster.benchmarks.planner import bench_planner
-from hamster.planner import load_planner
+from hamster.planner.load import load_vlm_planner
 from hamster.provenance import run_info
 from hamster.terminal import show_facts, working
 
@@ -18,7 +18,7 @@ def show_bench_planner(model: str, out: Path, as_json: bool) -> None:
     """Times a planner, prints a table or one line of JSON, and writes bench_planner.json."""
     console, record = Console(), dict[str, Any](model=model)
     with working(f"timing {model} …"):
-        for part in bench_planner(load_planner(model)):
+        for part in bench_planner(load_vlm_planner(model)):
             record |= part
     run = run_info()
     out.mkdir(parents=True, exist_ok=True)

@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hamster.devices import check_dtype, choose_device
+from hamster.rollout.baselines import BASELINES
+
+if TYPE_CHECKING:
+    from hamster.evaluate.suites import Suite
+    from hamster.rollout.loop import PlannerLike, PolicyLike
 
 DEFAULT_CONDITIONS = ("oracle", "nano", "shuffled", "none")
-FAMILIES = ("pick_place", "press", "knock")
+
+
+@dataclass(frozen=True, eq=False)
+class EvalObjects:
+    """What was passed as objects instead of by name.
+
+    Attributes:
+        planners: by the name of their condition, which `EvalConfig.planners` lists.
+        policy: in place of the one that `EvalConfig.policy` names.
+        suite: in place of the one that `EvalConfig.suite` names.
+    """
+
+    planners: Mapping[str, PlannerLike] = field(default_factory=dict)
+    policy: PolicyLike | None = None
+    suite: Suite | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.planners) or self.policy is not None or self.suite is not None
 
 
 @dataclass(frozen=True)
@@ -22,7 +46,7 @@ class EvalConfig:
         policy: a bundled policy's name or a checkpoint's folder.
         episodes: scenes per condition, dealt to the families in turn.
         seed: scene i is a function of (seed, i) alone, so a longer run contains a shorter one.
-        families: task families.
+        families: task families; () for those that the suite is evaluated on by default.
         replan: keyposes from one question to the planner to the next; 0 asks once.
         workers: processes, one per usable core if None. No result depends on it.
         videos: keep a video, two stills and a report; without, an episode takes two thirds of the time.
@@ -30,6 +54,7 @@ class EvalConfig:
             kind is continued all the same.
         device, dtype: where planners and the policy compute, and in which numbers; as in `load_planner`.
         dialect: in which planners that are not bundled are asked to answer; None: each in its own.
+        objects: planners, policy and suite that were passed as objects; their names are in the fields above.
 
     Raises:
         ValueError: if a number is too small, a list is empty or repeats itself, or this machine has no such device.
@@ -41,7 +66,7 @@ class EvalConfig:
     policy: str = "nano"
     episodes: int = 60
     seed: int = 0
-    families: tuple[str, ...] = FAMILIES
+    families: tuple[str, ...] = ()
     replan: int = 0
     workers: int | None = None
     videos: bool = True
@@ -49,6 +74,7 @@ class EvalConfig:
     dialect: str | None = None
     device: str | None = None
     dtype: str = "auto"
+    objects: EvalObjects = field(default_factory=EvalObjects)
 
     def __post_init__(self) -> None:
         for name, low in (("episodes", 1), ("seed", 0), ("replan", 0)):
@@ -59,6 +85,13 @@ class EvalConfig:
             choose_device(self.device)
         if self.workers is not None and self.workers < 1:
             raise ValueError(f"workers must be >= 1, got {self.workers}")
+        if taken := [name for name in self.objects.planners if name in BASELINES]:
+            raise ValueError(f"{taken[0]!r} is the name of a baseline; give the planner another one")
+        if not self.families:
+            from hamster.evaluate.suites import suite_of
+
+            suite = suite_of(self)
+            object.__setattr__(self, "families", suite.default_families or suite.families)
         for name in ("planners", "families"):
             listed = getattr(self, name)
             if not listed or len(set(listed)) != len(listed):

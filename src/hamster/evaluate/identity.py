@@ -6,7 +6,8 @@ from typing import Any
 
 from hamster.devices import choose_device
 from hamster.evaluate.config import EvalConfig
-from hamster.identity import checkpoint_digest, code_digests, plain
+from hamster.evaluate.suites import SUITES, suite_of
+from hamster.identity import checkpoint_digest, code_digests, flat, object_identity, plain, plugin_digest
 from hamster.planner.identity import planner_identity
 from hamster.planner.load import bundled_planners
 from hamster.policy import find_policy
@@ -19,19 +20,32 @@ def run_identity(config: EvalConfig) -> dict[str, Any]:
     Raises:
         ValueError: if there is no such policy.
     """
+    suite_code = plugin_digest(*_suite_definitions(config))
     return plain(
         {
             "suite": config.suite,
+            **({"suite code": suite_code} if suite_code else {}),
             "seed": config.seed,
             "families": config.families,
             "replan": config.replan,
             "policy": config.policy,
-            "policy weights": checkpoint_digest(find_policy(config.policy)),
+            **_policy_identity(config),
             **code_digests(),
             "device": device(config.device),
             "dtype": config.dtype,
         }
     )
+
+
+def _suite_definitions(config: EvalConfig) -> list[Any]:
+    suite = suite_of(config)
+    return [suite] if config.objects.suite is not None else [SUITES.get(config.suite), suite]
+
+
+def _policy_identity(config: EvalConfig) -> dict[str, Any]:
+    if config.objects.policy is not None:
+        return flat("policy", object_identity(config.objects.policy))
+    return {"policy weights": checkpoint_digest(find_policy(config.policy))}
 
 
 def conditions_of(config: EvalConfig) -> dict[str, Any]:
@@ -41,8 +55,16 @@ def conditions_of(config: EvalConfig) -> dict[str, Any]:
         ValueError: if there is no such planner.
         PlannerUnavailableError: if a planner's server cannot be asked now.
     """
-    planners = [name for name in config.planners if name not in BASELINES]
-    return plain({name: planner_identity(name, dialect_for(name, config.dialect)) for name in planners})
+    objects = config.objects.planners
+    return plain(
+        {
+            name: object_identity(objects[name])
+            if name in objects
+            else planner_identity(name, dialect_for(name, config.dialect))
+            for name in config.planners
+            if name not in BASELINES
+        }
+    )
 
 
 def dialect_for(name: str, dialect: str | None) -> str | None:

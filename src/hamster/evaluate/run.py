@@ -17,9 +17,9 @@ from hamster.evaluate.journal import Journal, Record, held_identity
 from hamster.evaluate.outages import AGAIN, IN_A_ROW, Outages
 from hamster.evaluate.pool import LoadWorker, n_workers, run_trials
 from hamster.evaluate.report import report
-from hamster.evaluate.suites import find_suite
+from hamster.evaluate.suites import check_expert, suite_of
 from hamster.evaluate.summary import summarize
-from hamster.evaluate.trials import Trial, trials
+from hamster.evaluate.trials import Trial, scene_seed, trials
 from hamster.evaluate.worker import load_worker as load_real_worker
 from hamster.files import lock_folder, write_atomic
 from hamster.provenance import run_info
@@ -29,10 +29,10 @@ from hamster.stopped import RunStoppedError
 Progress = Callable[[Iterable[Record], int, int], Iterable[Record]]
 
 
-def evaluate(
+def evaluate_config(
     config: EvalConfig, progress: Progress | None = None, load_worker: LoadWorker = load_real_worker
 ) -> dict[str, Any]:
-    """Runs what is not done yet and writes rollouts.jsonl, eval_info.json, report.html, videos and stills.
+    """Run what is not done yet and write rollouts.jsonl, eval_info.json, report.html, videos and stills.
 
     Args:
         config: what to measure.
@@ -55,7 +55,7 @@ def evaluate(
 def evaluate_all(
     configs: Sequence[EvalConfig], progress: Progress | None = None, load_worker: LoadWorker = load_real_worker
 ) -> list[dict[str, Any]]:
-    """As `evaluate`, many tables on the same processes, one table after the other."""
+    """As `evaluate_config`, many tables on the same processes, one table after the other."""
     for config in configs:
         _check(config)
     with ExitStack() as stack:
@@ -87,7 +87,7 @@ def _evaluate_all(
             "workers": n_workers(config, len(todo)),
             "n_resumed": len(planned[i]) - new,
             "suite": config.suite,
-            "tasks_per_scene": find_suite(config.suite).tasks,
+            "tasks_per_scene": suite_of(config).tasks,
             "policy": config.policy,
             "replan": config.replan,
             "identity": held_identity(config.out),
@@ -159,15 +159,16 @@ def clear(out: Path) -> None:
     """Removes what a run left in its folder, and nothing else."""
     for name in ("rollouts.jsonl", "conditions.json", "eval_info.json", "report.html"):
         (out / name).unlink(missing_ok=True)
-    for name in ("videos", "videos", "stills"):
+    for name in ("videos", "stills"):
         shutil.rmtree(out / name, ignore_errors=True)
 
 
 def _check(config: EvalConfig) -> None:
-    suite = find_suite(config.suite)
+    suite = suite_of(config)
     for family in config.families:
         if family not in suite.families:
             known = ", ".join(suite.families)
             raise ValueError(f"unknown family {family!r} of suite {config.suite}; there are: {known}")
     if config.episodes % suite.tasks:
         raise ValueError(f"a scene of {config.suite} has {suite.tasks} tasks: make episodes a multiple of that")
+    check_expert(config, scene_seed(config.seed, 0))

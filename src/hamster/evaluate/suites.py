@@ -1,63 +1,154 @@
-"""Named sets of scenes."""
+"""Suites: named distributions of scenes, each with its environments. Users register their own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, cast
 
+from hamster.registry import Registry
 from hamster.rollout.baselines import ExpertEnvironment
+from hamster.rollout.environment import Environment
 
+if TYPE_CHECKING:
+    from hamster.evaluate.config import EvalConfig
 
-class SuiteEnvironment(ExpertEnvironment, Protocol):
-    """An environment that was made for one trial."""
-
-    def close(self) -> None:
-        """Frees what it holds."""
+DEFAULT_FAMILIES = ("pick_place", "press", "knock")  # of the tabletop, those that the bundled models were trained on
+NEED_EXPERT = ("oracle", "shuffled")  # conditions whose paths an expert draws
 
 
 @dataclass(frozen=True)
 class Suite:
-    """A distribution of scenes per task family.
+    """A distribution of scenes, by task family.
 
     Attributes:
         families: the task families there are.
-        make: (family, seed) -> an environment just reset; the same seed makes the same scene.
+        make: (family, seed) -> an environment just reset; the same seed makes the same scene. An environment may have
+            `close()`, which is called at its end, and `expert_path()`, which only the conditions "oracle" and
+            "shuffled" need.
         max_steps: control steps after which an episode has timed out.
         tasks: how many in each scene. With more than one, those of a scene have consecutive seeds, and the scene counts
             as right if all of them are done.
+        default_families: those that are evaluated if none are named; None for all.
     """
 
     families: tuple[str, ...]
-    make: Callable[[str, int], SuiteEnvironment]
+    make: Callable[[str, int], Environment]
     max_steps: int
     tasks: int = 1
+    default_families: tuple[str, ...] | None = None
+
+    @property
+    def implementation(self) -> Callable[[str, int], Environment]:
+        """What makes its environments."""
+        return self.make
+
+    @classmethod
+    def of_environment(cls, make: Callable[[int], Environment], max_steps: int = 300) -> Suite:
+        """Return a suite of one task family, "default".
+
+        Args:
+            make: seed -> an environment just reset.
+            max_steps: control steps after which an episode has timed out.
+        """
+        return cls(("default",), _IgnoringFamily(make), max_steps)
+
+
+@dataclass(frozen=True)
+class _IgnoringFamily:
+    implementation: Callable[[int], Environment]
+
+    def __call__(self, family: str, seed: int) -> Environment:
+        return self.implementation(seed)
+
+
+def _suite_factory(value: Any) -> Callable[[], Suite]:
+    if isinstance(value, Suite):
+        return partial(_same, value)
+    if not callable(value):
+        raise TypeError("it is neither a Suite nor a function that returns one")
+    return cast("Callable[[], Suite]", value)
+
+
+def _same(suite: Suite) -> Suite:
+    return suite
 
 
 def find_suite(name: str) -> Suite:
-    """The suite of that name; ValueError lists the names there are."""
-    if name not in SUITES:
-        raise ValueError(f"unknown suite {name!r}; there are: {', '.join(SUITES)}")
-    return SUITES[name]()
+    """Return the suite of that name; ValueError lists the names there are, or says what is registered instead."""
+    suite: Any = SUITES.get(name)()
+    if not isinstance(suite, Suite):
+        raise ValueError(f"the suite {name!r} must be a hamster.evaluate.Suite; its function returns {type(suite)}")
+    return suite
+
+
+def suite_of(config: EvalConfig) -> Suite:
+    """Return the suite of an evaluation: the object that was passed, or the one of that name."""
+    return config.objects.suite or find_suite(config.suite)
+
+
+def check_expert(config: EvalConfig, seed: int) -> None:
+    """Raise ValueError if a condition needs an expert's path and the suite's environments have none.
+
+    Args:
+        config: of the evaluation.
+        seed: of a scene, of which an environment is made to look at; not of built-in suites, which have experts.
+    """
+    conditions = [name for name in config.planners if name in NEED_EXPERT]
+    if not conditions or (config.objects.suite is None and SUITES.is_builtin(config.suite)):
+        return
+    env = suite_of(config).make(config.families[0], seed)
+    try:
+        if not hasattr(env, "expert_path"):
+            others = ",".join(_without(config.planners, conditions)) or "none"
+            raise ValueError(
+                f"the condition {conditions[0]} needs an expert's path, and {type(env).__name__} of the suite "
+                f"{config.suite} has no expert_path(): add it, or leave out {' and '.join(conditions)} "
+                f"(--planner {others})"
+            )
+    finally:
+        close(env)
+
+
+def close(env: Environment) -> None:
+    """Free what an environment holds, if it says how."""
+    if callable(end := getattr(env, "close", None)):
+        end()
+
+
+def expert_of(env: Environment) -> ExpertEnvironment:
+    """Return the same environment, which `check_expert` has found to know its expert's path."""
+    return cast(ExpertEnvironment, env)
+
+
+def _without(names: Sequence[str], removed: Sequence[str]) -> list[str]:
+    return [name for name in names if name not in removed]
 
 
 def _tabletop(viewpoint: str = "front") -> Suite:
     from hamster.rollout.tabletop import FAMILIES, MAX_STEPS, TabletopEnvironment
 
-    return Suite(FAMILIES, partial(TabletopEnvironment, viewpoint=viewpoint), MAX_STEPS)
+    make = partial(TabletopEnvironment, viewpoint=viewpoint)
+    return Suite(FAMILIES, make, MAX_STEPS, default_families=DEFAULT_FAMILIES)
 
 
 def _counterfactual() -> Suite:
     from hamster.rollout.tabletop import FAMILIES, MAX_STEPS, counterfactual
 
-    return Suite(FAMILIES, counterfactual, MAX_STEPS, tasks=2)
+    return Suite(FAMILIES, counterfactual, MAX_STEPS, tasks=2, default_families=DEFAULT_FAMILIES)
 
 
 # The same scenes through a camera that stands elsewhere; and scenes with two tasks in the same words, so that only the
 # expert's path says which is meant.
-SUITES: dict[str, Callable[[], Suite]] = {
-    "tabletop": _tabletop,
-    "tabletop-moved": partial(_tabletop, "moved"),
-    "counterfactual": _counterfactual,
-}
+SUITES: Registry[Callable[[], Suite]] = Registry(
+    "suite",
+    "hamster.suites",
+    {
+        "tabletop": _tabletop,
+        "tabletop-moved": partial(_tabletop, "moved"),
+        "counterfactual": _counterfactual,
+    },
+    adapt=_suite_factory,
+)
+register_suite = SUITES.register

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from hamster.evaluate.config import EvalConfig
-from hamster.evaluate.suites import find_suite
+from hamster.evaluate.suites import suite_of
 from hamster.planner.load import is_address
 
 
@@ -38,7 +38,7 @@ class Trial:
 
 def trials(config: EvalConfig) -> list[Trial]:
     """All trials, conditions interleaved: an interrupted run has its conditions on the same scenes still."""
-    out, tasks = [], find_suite(config.suite).tasks
+    out, tasks = [], suite_of(config).tasks
     for scene in range(config.episodes):
         here, there = (_scene(config, number, tasks) for number in (scene, scene + tasks))
         out += [Trial(scene, condition, *here, *there) for condition in config.planners]

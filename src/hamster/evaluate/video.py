@@ -5,34 +5,20 @@ from __future__ import annotations
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import cast
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from hamster.path.draw import draw
 from hamster.rollout import Rollout
+from hamster.rollout.video import encode
 
 Rgb = NDArray[np.uint8]
-SIDE_PX = 384
 CAPTION_PX = 48
-WEIGHT = 1.8  # of the published line width, which is made for models rather than for eyes
-CODECS = ("libx264", "libopenh264", "mpeg4")  # the first that this PyAV was built with
 INK, FAINT, BACK = (236, 236, 232), (158, 158, 154), (24, 24, 26)
 _LONGEST = 120  # characters; more never fit
 _SMOOTH = Image.Resampling.LANCZOS
 GREEN, RED = (92, 190, 120), (226, 104, 92)
-
-
-def drawn_frames(rollout: Rollout, side_px: int = SIDE_PX) -> list[Rgb]:
-    """The video's frames, enlarged, each with the path that was in force, (side, side, 3)."""
-    out = []
-    for frame, index in zip(rollout.video.frames, rollout.video.path_index, strict=True):
-        large = np.asarray(Image.fromarray(frame).resize((side_px, side_px), _SMOOTH))
-        out.append(large if index < 0 else draw(large, rollout.paths[index], weight=WEIGHT))
-    return out
 
 
 def caption(rollout: Rollout, condition: str, width_px: int, ended: bool) -> Rgb:
@@ -57,29 +43,6 @@ def write_rollout_video(file: Path, rollout: Rollout, condition: str, frames: li
     encode(file, pictures, rollout.video.fps)
 
 
-def encode(file: Path, frames: list[Rgb], fps: float) -> None:
-    """Writes frames (H, W, 3), even H and W, as an mp4; the file appears when it is complete."""
-    temporary = file.with_name(f".{file.name}.tmp")
-    try:
-        _encode(temporary, frames, fps)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _encode(file: Path, frames: list[Rgb], fps: float) -> None:
-    with av.open(str(file), "w", format="mp4", options={"movflags": "faststart"}) as container:
-        stream = cast(av.VideoStream, container.add_stream(_codec(), rate=max(1, round(fps))))
-        stream.height, stream.width = frames[0].shape[:2]
-        stream.pix_fmt, stream.thread_count = "yuv420p", 1
-        stream.options = {"preset": "veryfast", "crf": "26"}
-        for frame in frames:
-            for packet in stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")):
-                container.mux(packet)
-        for packet in stream.encode():
-            container.mux(packet)
-
-
 def webp(rgb: Rgb, quality: int = 72) -> bytes:
     """An image (H, W, 3) as WebP."""
     buffer = BytesIO()
@@ -92,14 +55,6 @@ def filmstrip(frames: list[Rgb], n: int = 6, columns: int = 3, side_px: int = 14
     chosen = np.linspace(0, len(frames) - 1, n).round().astype(int)
     tiles = [np.asarray(Image.fromarray(frames[i]).resize((side_px, side_px), _SMOOTH)) for i in chosen]
     return np.concatenate([np.concatenate(tiles[i : i + columns], 1) for i in range(0, n, columns)])
-
-
-@lru_cache(maxsize=1)
-def _codec() -> str:
-    for name in CODECS:
-        if name in av.codecs_available:
-            return name
-    raise RuntimeError(f"this PyAV can write none of {', '.join(CODECS)}; install av from its official wheels")
 
 
 @lru_cache(maxsize=4)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hamster.evaluate.config import EvalConfig
 from hamster.evaluate.identity import dialect_for
 from hamster.evaluate.journal import Record
-from hamster.evaluate.suites import Suite, find_suite
+from hamster.evaluate.suites import Suite, close, expert_of, suite_of
 from hamster.evaluate.trials import Trial
-from hamster.evaluate.video import drawn_frames, filmstrip, webp, write_rollout_video
+from hamster.evaluate.video import filmstrip, webp, write_rollout_video
 from hamster.path import PlanError
 from hamster.rollout import BrokenEnvironmentError, Rollout, rollout
-from hamster.rollout.baselines import ExpertEnvironment, OraclePlanner, ShuffledPlanner
+from hamster.rollout.baselines import BASELINES, OraclePlanner, ShuffledPlanner
+from hamster.rollout.environment import Environment
 from hamster.rollout.loop import PlannerLike, PolicyLike
 
 FIRST_PX = 288
@@ -63,16 +67,16 @@ class EvalWorker:
                 video_every=VIDEO_EVERY if self.videos else 0,
             )
         finally:
-            env.close()
+            close(env)
         files = self._write_pictures(trial, result) if self.videos and result.is_measured else {}
         record = {"key": trial.key, **asdict(trial), **result.to_json(), **files}
         return {**record, "wall_s": round(time.perf_counter() - start, 3)}
 
-    def _planner(self, trial: Trial, env: ExpertEnvironment) -> PlannerLike | None:
+    def _planner(self, trial: Trial, env: Environment) -> PlannerLike | None:
         if trial.condition == "none":
             return None
         if trial.condition == "oracle":
-            return OraclePlanner(env)
+            return OraclePlanner(expert_of(env))
         if trial.condition == "shuffled":
             return self._shuffled(trial)
         return self.planners[trial.condition]
@@ -82,11 +86,11 @@ class EvalWorker:
         for seed in range(trial.other_seed, trial.other_seed + 20):
             other = self.suite.make(trial.other_family, seed)
             try:
-                return ShuffledPlanner(other)
+                return ShuffledPlanner(expert_of(other))
             except PlanError:
                 continue
             finally:
-                other.close()
+                close(other)
         raise RuntimeError(f"20 scenes from seed {trial.other_seed} on have no path on the image")
 
     def _write_pictures(self, trial: Trial, result: Rollout) -> dict[str, Any]:
@@ -94,7 +98,7 @@ class EvalWorker:
         files["strip"] = f"stills/{trial.key}-strip.webp"
         for name in files.values():
             (self.out / name).parent.mkdir(parents=True, exist_ok=True)
-        frames = drawn_frames(result)
+        frames = result.video.drawn()
         write_rollout_video(self.out / files["video"], result, trial.condition, frames)
         (self.out / files["first"]).write_bytes(webp(filmstrip(frames[:1], 1, 1, FIRST_PX)))
         (self.out / files["strip"]).write_bytes(webp(filmstrip(frames)))
@@ -102,25 +106,33 @@ class EvalWorker:
 
 
 def load_worker(config: EvalConfig) -> EvalWorker:
-    """Loads the models that a run needs."""
+    """Load the models that an evaluation needs; those that were passed as objects are there already."""
     import torch
 
     from hamster.planner import load_planner
     from hamster.policy import load_policy
-    from hamster.rollout.baselines import BASELINES
 
     computed: dict[str, Any] = {"device": config.device, "dtype": config.dtype}
     torch.set_num_threads(1)  # the processes are the parallelism
+    planners: dict[str, PlannerLike] = dict(config.objects.planners)
+    for name in config.planners:
+        if name not in BASELINES and name not in planners:
+            planners[name] = load_planner(name, dialect=dialect_for(name, config.dialect), **computed)
     return EvalWorker(
-        suite=find_suite(config.suite),
-        planners={
-            name: load_planner(name, dialect=dialect_for(name, config.dialect), **computed)
-            for name in config.planners
-            if name not in BASELINES
-        },
-        policy=load_policy(config.policy, **computed),
+        suite=suite_of(config),
+        planners=planners,
+        policy=config.objects.policy or load_policy(config.policy, **computed),
         replan=config.replan,
         out=config.out,
         videos=config.videos,
-        seed_everything=torch.manual_seed,
+        seed_everything=_seed_everything,
     )
+
+
+def _seed_everything(seed: int) -> None:
+    """Seed every generator that planners, policies and environments of users may draw from."""
+    import torch
+
+    torch.manual_seed(seed)
+    np.random.seed(seed % (1 << 32))  # users' code may use it
+    random.seed(seed)

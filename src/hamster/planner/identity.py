@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from hamster.hub import HubId
-from hamster.identity import checkpoint_digest
+from hamster.identity import checkpoint_digest, plugin_digest
 from hamster.planner.load import is_address, resolve_checkpoint
+from hamster.planner.registry import PLANNERS
 
 
 def planner_identity(name: str, dialect: str | None = None) -> dict[str, Any]:
@@ -19,12 +20,14 @@ def planner_identity(name: str, dialect: str | None = None) -> dict[str, Any]:
 
     Returns:
         "weights", a digest, of a folder; "revision", a commit, of a hub id; "url", "model" and what the server states
-        of it, of an address. And "dialect".
+        of it, of an address; "code", a digest, of a registered planner. And "dialect".
 
     Raises:
         ValueError: if there is no such planner.
         PlannerUnavailableError: if its server cannot be asked now.
     """
+    if name in PLANNERS:
+        return {"code": plugin_digest(PLANNERS.get(name)), "dialect": dialect}
     if is_address(name):
         from hamster.planner.load import connect
 

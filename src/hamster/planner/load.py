@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from hamster.extras import extra
 from hamster.hub import HubId, fetch
+from hamster.planner.registry import PLANNERS, make_planner
 
 if TYPE_CHECKING:
+    from hamster.planner.base import Planner
     from hamster.planner.endpoint import EndpointBackend
     from hamster.planner.vlm import VlmPlanner
 
@@ -25,11 +27,11 @@ def load_planner(
     dialect: str | None = None,
     abstains: bool | None = None,
     **options: Any,
-) -> VlmPlanner:
-    """Load a planner: a bundled one, a checkpoint of transformers, or a model behind an endpoint.
+) -> Planner:
+    """Load a planner: a registered or bundled one, a checkpoint of transformers, or a model behind an endpoint.
 
     Args:
-        name_or_path: a bundled name, a folder, a hub id (OWNER/NAME or OWNER/NAME@REVISION), or
+        name_or_path: a registered or bundled name, a folder, a hub id (OWNER/NAME or OWNER/NAME@REVISION), or
             http://HOST:PORT/v1#MODEL for anything that speaks OpenAI's protocol (without /v1 for HAMSTER_beta's
             server).
         device: of a local model, as in `load_model.load_model`.
@@ -38,11 +40,38 @@ def load_planner(
             endpoint it is what the server states, as `hamster serve planner` does, else HAMSTER's own text.
         abstains: whether the model may say that what it is asked for is not in view; by default if it was trained to.
             False keeps the bundled planner from it, too.
-        options: of `VlmPlanner`: samples, temperature, max_new_tokens, constrained, seed.
+        options: of `VlmPlanner`: samples, temperature, max_new_tokens, constrained, seed; of a registered planner, what
+            its factory takes.
+
+    Returns:
+        A `VlmPlanner`, unless the name is that of a registered planner.
 
     Raises:
         ValueError: there is no such planner, or it cannot answer in that dialect; the message lists what there is.
         PlannerUnavailableError: the endpoint cannot be asked now.
+    """
+    name = str(name_or_path)
+    if name in PLANNERS:
+        given = {"dialect": dialect, "abstains": abstains, **options}
+        given = {key: value for key, value in given.items() if value is not None}
+        return make_planner(name, device, dtype, **given)
+    return load_vlm_planner(name, device=device, dtype=dtype, dialect=dialect, abstains=abstains, **options)
+
+
+def load_vlm_planner(
+    name_or_path: str | Path = "nano",
+    *,
+    device: str | None = None,
+    dtype: str = "auto",
+    dialect: str | None = None,
+    abstains: bool | None = None,
+    **options: Any,
+) -> VlmPlanner:
+    """Load a planner that is a vision-language model; arguments as for `load_planner`.
+
+    Raises:
+        ValueError: as `load_planner`; also for a registered planner, which need not be such a model.
+        PlannerUnavailableError: as `load_planner`.
     """
     name = str(name_or_path)
     if is_address(name):
@@ -112,11 +141,16 @@ def resolve_checkpoint(name_or_path: str | Path) -> str:
 
 def find_planner(name_or_path: str | Path) -> Path:
     """Return the folder of a checkpoint; ValueError as `load_planner`."""
+    if str(name_or_path) in PLANNERS:
+        raise ValueError(
+            f"the planner {str(name_or_path)!r} is registered code: it has no checkpoint, as is needed here"
+        )
     for folder in (BUNDLED / str(name_or_path), Path(name_or_path)):
         if (folder / "config.json").is_file():
             return folder
+    names = ", ".join([*bundled_planners(), *PLANNERS])
     raise ValueError(
-        f"no planner {str(name_or_path)!r}; give one of {', '.join(bundled_planners())}, or a folder with a "
+        f"no planner {str(name_or_path)!r}; give one of {names}, or a folder with a "
         "checkpoint, a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL"
     )
 

@@ -1,12 +1,14 @@
-"""The closed loop: planner, policy and environment, meeting here and nowhere else."""
+"""The closed loop of planner, policy and environment: `hamster.rollout(…)` is `rollout` of this package."""
 
 import warnings
 from typing import Any
 
+from hamster._callable import make_callable
 from hamster.rollout.environment import BrokenEnvironmentError, Environment
 from hamster.rollout.loop import rollout
-from hamster.rollout.result import Outcome, Rollout, Video
+from hamster.rollout.result import Outcome, Rollout
 from hamster.rollout.safety import SafetyFilter, UnsafeActionError
+from hamster.rollout.video import Video
 
 __all__ = [
     "BrokenEnvironmentError",
@@ -29,3 +31,6 @@ def __getattr__(name: str) -> Any:
         warnings.warn(f"hamster.rollout.{name} is now {current.__name__}", DeprecationWarning, stacklevel=2)
         return current
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+make_callable(__name__)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from hamster.path import Path2D
 from hamster.rollout.environment import Environment
-from hamster.rollout.result import UNMEASURED, Outcome, Rollout, Video
+from hamster.rollout.result import UNMEASURED, Outcome, Rollout
+from hamster.rollout.video import Video
 
 T = TypeVar("T")
 
@@ -76,7 +77,7 @@ class RolloutRecorder:
     def _video(self) -> Video:
         frames = np.stack(self._frames) if self._frames else np.zeros((0, 1, 1, 3), np.uint8)
         fps = 1.0 / (self._env.dt_s * max(1, self._video_every))
-        return Video(frames, np.array(self._path_index, np.int64), fps)
+        return Video(frames, np.array(self._path_index, np.int64), fps, tuple(self.paths))
 
 
 def timed(seconds: list[float], ask: Callable[[], T]) -> T:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from hamster.path import Path2D
+from hamster.rollout.video import Video
 
 Outcome = Literal[
     "success",
@@ -23,21 +21,6 @@ Outcome = Literal[
 """How an episode ended; docs/cli.md explains the names."""
 UNMEASURED = frozenset({"planner_unavailable", "env_error"})
 """The outcomes that say nothing about planner or policy: the planner's server, or robot or simulator, broke down."""
-
-
-@dataclass(frozen=True, eq=False)
-class Video:
-    """Frames of the front camera, and which path was in force at each.
-
-    Attributes:
-        frames: (T, H, W, 3) uint8.
-        path_index: (T,) into `Rollout.paths`, -1 where there was no path.
-        fps: at which the video runs in real time.
-    """
-
-    frames: NDArray[np.uint8]
-    path_index: NDArray[np.int64]
-    fps: float
 
 
 @dataclass(frozen=True, eq=False)

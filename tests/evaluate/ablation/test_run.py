@@ -15,6 +15,7 @@ from hamster.evaluate.config import EvalConfig
 from hamster.evaluate.stats import wilson
 from hamster.evaluate.suites import Suite
 from hamster.evaluate.trials import trials
+from hamster.registry import Registry
 from tests.evaluate import fakes
 
 
@@ -30,7 +31,9 @@ def suites(monkeypatch):
     families = ("pick_place", "press", "knock")
     named = {"tabletop": 1, "tabletop-moved": 1, "counterfactual": 2}
     made = {name: (lambda n=n: Suite(families, fakes.SuiteEnv, 40, n)) for name, n in named.items()}
-    monkeypatch.setattr("hamster.evaluate.suites.SUITES", made)
+    registry = Registry("suite", "hamster.test_none", made)
+    for module in ("suites", "identity", "pool"):
+        monkeypatch.setattr(f"hamster.evaluate.{module}.SUITES", registry)
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hamster.evaluate.config import DEFAULT_CONDITIONS, FAMILIES, EvalConfig
+from hamster.evaluate.config import DEFAULT_CONDITIONS, EvalConfig
 from hamster.evaluate.identity import conditions_of, run_identity
 from hamster.evaluate.journal import held_identity, read_records
+from hamster.evaluate.suites import DEFAULT_FAMILIES
 from hamster.evaluate.trials import file_name, short_name, trials
 from hamster.policy import find_policy
 from hamster.policy.checkpoint import read_config
@@ -44,7 +45,7 @@ class AblationConfig:
     cameras: tuple[str, ...] = tuple(CAMERAS)
     episodes: int = 60
     seed: int = 0
-    families: tuple[str, ...] = FAMILIES
+    families: tuple[str, ...] = DEFAULT_FAMILIES
     workers: int | None = None
     counterfactual: int = 0
     restart: bool = False

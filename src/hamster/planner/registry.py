@@ -1,0 +1,65 @@
+"""Planners that users register by name, beside bundled checkpoints, folders, hub ids and addresses."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from hamster.registry import Registry
+
+if TYPE_CHECKING:
+    from hamster.planner.base import Planner
+
+PlannerFactory: TypeAlias = "Callable[..., Planner]"
+"""A class or function that returns a planner. It is called with keywords: `device` and `dtype` if it takes them, and
+those of `dialect`, `abstains` and the other options of `load_planner` that the user set.
+"""
+
+
+def _factory(value: Any) -> PlannerFactory:
+    if not isinstance(value, type) and callable(getattr(value, "plan", None)):
+        return partial(_same, value)
+    if not callable(value):
+        raise TypeError("it is no planner, nor a class or function that returns one")
+    factory: PlannerFactory = value
+    return factory
+
+
+def _same(planner: Planner) -> Planner:
+    return planner
+
+
+PLANNERS: Registry[PlannerFactory] = Registry("planner", "hamster.planners", adapt=_factory)
+register_planner = PLANNERS.register
+
+
+def make_planner(name: str, device: str | None = None, dtype: str = "auto", **options: Any) -> Planner:
+    """Return the planner that is registered under a name.
+
+    Args:
+        name: in `PLANNERS`.
+        device: where it computes; passed on to factories that take it.
+        dtype: in which numbers; likewise.
+        options: what the user set, without what is None.
+
+    Raises:
+        ValueError: if its factory does not take one of the options, or what it returns cannot plan.
+    """
+    factory = PLANNERS.get(name)
+    parameters = inspect.signature(factory).parameters
+    takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
+    computed = {"device": device, "dtype": dtype}
+    options |= {key: value for key, value in computed.items() if takes_any or key in parameters}
+    try:
+        inspect.signature(factory).bind(**options)
+    except TypeError as error:
+        given = ", ".join(options) or "no options"
+        raise ValueError(f"the planner {name!r} cannot be made with {given}: {error}") from None
+    planner = factory(**options)
+    if not callable(getattr(planner, "plan", None)):
+        raise ValueError(
+            f"the planner {name!r} has no method plan(image, instruction): it is a {type(planner).__name__}"
+        )
+    return planner

@@ -1,0 +1,102 @@
+"""The video of a rollout: what the front camera saw, with the path that was in force, as an mp4 that anything plays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from hamster.path import Path2D
+from hamster.path.draw import draw
+
+Rgb = NDArray[np.uint8]
+SIDE_PX = 384
+LINE_WEIGHT = 1.8  # of the published line width, which is made for models rather than for eyes
+CODECS = ("libx264", "libopenh264", "mpeg4")  # the first that this PyAV was built with
+
+
+@dataclass(frozen=True, eq=False)
+class Video:
+    """Frames of the front camera, and which path was in force at each.
+
+    Attributes:
+        frames: (T, H, W, 3) uint8.
+        path_index: (T,) into `paths`, -1 where there was no path.
+        fps: at which the video runs in real time.
+        paths: of the rollout.
+    """
+
+    frames: NDArray[np.uint8]
+    path_index: NDArray[np.int64]
+    fps: float
+    paths: tuple[Path2D, ...] = ()
+
+    def drawn(self, side_px: int = SIDE_PX) -> list[Rgb]:
+        """Return the frames, enlarged to (side_px, side_px, 3), each with the path that was in force."""
+        out = []
+        for frame, index in zip(self.frames, self.path_index, strict=True):
+            large = np.asarray(Image.fromarray(frame).resize((side_px, side_px), Image.Resampling.LANCZOS))
+            out.append(large if index < 0 else draw(large, self.paths[index], weight=LINE_WEIGHT))
+        return out
+
+    def save(self, file: Path | str, side_px: int = SIDE_PX) -> Path:
+        """Write the frames, with the path drawn on each, as an mp4.
+
+        Args:
+            file: ends in .mp4.
+            side_px: width and height of the video; even.
+
+        Returns:
+            The file.
+
+        Raises:
+            ValueError: if there are no frames (the rollout recorded none, `video_every=0`), or for another ending.
+        """
+        file = Path(file)
+        if file.suffix.lower() != ".mp4":
+            raise ValueError(f"a video is written as .mp4, not as {file.name!r}")
+        if not len(self.frames):
+            raise ValueError("this rollout recorded no frames: run it with video_every > 0")
+        encode(file, self.drawn(side_px), self.fps)
+        return file
+
+
+def encode(file: Path, frames: Sequence[Rgb], fps: float) -> None:
+    """Write frames (H, W, 3), even H and W, as an mp4; the file appears when it is complete."""
+    temporary = file.with_name(f".{file.name}.tmp")
+    try:
+        _encode(temporary, frames, fps)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _encode(file: Path, frames: Sequence[Rgb], fps: float) -> None:
+    import av  # which a rollout whose video nobody saves does not need
+
+    with av.open(str(file), "w", format="mp4", options={"movflags": "faststart"}) as container:
+        stream = cast(av.VideoStream, container.add_stream(_codec(), rate=max(1, round(fps))))
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt, stream.thread_count = "yuv420p", 1
+        stream.options = {"preset": "veryfast", "crf": "26"}
+        for frame in frames:
+            for packet in stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+
+
+@lru_cache(maxsize=1)
+def _codec() -> str:
+    import av
+
+    for name in CODECS:
+        if name in av.codecs_available:
+            return name
+    raise RuntimeError(f"this PyAV can write none of {', '.join(CODECS)}; install av from its official wheels")
