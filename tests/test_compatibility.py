@@ -9,6 +9,7 @@ from pathlib import Path as FilePath
 import numpy as np
 import pytest
 import torch
+from hamster_client.wire import pack
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -24,12 +25,18 @@ from hamster.planner.nano_training.augment import Augmentation
 from hamster.planner.nano_training.config import TrainConfig
 from hamster.planner.nano_training.train import train_planner
 from hamster.policy import load_policy
+from hamster.serving.planner import Limits, Served
+from hamster.serving.policy import about
+from hamster.serving.policy.session import Session
 from tests.planner.tiny import tiny
+from tests.serving.planner.fakes import HTTP, serving_as
+from tests.serving.policy.fakes import observation as request
 
 WRITTEN = FilePath(__file__).parent / "data" / "written_by_0_1_0"
 RECORDED = json.loads((WRITTEN / "recorded.json").read_text())
 TRAININGS, LABELS, INSTRUCTION = (RECORDED[key] for key in ("trainings", "labels", "instruction"))
 CLOSE = 1e-5  # metres, and entries of a rotation matrix
+WRONG = [{}, {"image": "http://localhost/a.png", "instruction": "go"}, {"image": "QUJD", "instruction": "go"}]
 READ_BY = {
     "episodes": read_episodes,
     "demonstrations": read_episodes,
@@ -247,3 +254,38 @@ def test_an_evaluation_of_a_planner_is_read(written, capsys):
     assert FilePath("planner-evaluation/paths.jsonl").read_text() == under_todays_names(before)
     info = json.loads(FilePath("planner-evaluation/eval_info.json").read_text())
     assert info["sources"] == RECORDED["planner-evaluation"]["sources"]
+
+
+def lacking(expected, value, where="answer"):
+    """The recorded keys, which clients read, that are in a message no more."""
+    if isinstance(expected, list):
+        yield from lacking(expected[0], value[0], f"{where}[0]")
+    elif expected is not None:
+        for key, inner in expected.items():
+            if key in value:
+                yield from lacking(inner, value[key], f"{where}.{key}")
+            else:
+                yield f"{where}.{key}"
+
+
+def test_a_robots_client_finds_the_keys_that_it_knows(written):
+    expected = RECORDED["servers"]["policy"]
+    policy = load_policy("policies/views", device="cpu")
+    assert not list(lacking(expected["metadata"], about(policy, "policies/views")))
+    assert not list(lacking(expected["answer"], Session(policy).answer(pack(request()))))
+
+
+def test_a_planners_clients_find_the_keys_that_they_know(written):
+    expected = RECORDED["servers"]
+    planner = load_planner("training/planner/model", device="cpu")
+    served = Served("tiny", planner, planner.backend, planner.dialect, takes_regex=False, identity={"weights": "abc"})
+    png = FilePath("sources/sketch/lift the block.png").read_bytes()
+    with serving_as(served, Limits(gather_s=0.001)) as url:
+        answer = HTTP.post(f"{url}/v1/plan", data={"instruction": INSTRUCTION}, files={"image": png}).json()
+        models, health = (HTTP.get(f"{url}/{route}").json() for route in ("v1/models", "health"))
+        errors = [HTTP.post(f"{url}/v1/plan", json=body) for body in WRONG]
+    assert not list(lacking(expected["planner"]["plan"], answer)) and answer["raw_text"] == expected["raw_text"]
+    assert (
+        not list(lacking(expected["planner"]["models"], models)) and health["status"] == expected["planner"]["health"]
+    )
+    assert [error.status_code for error in errors] == [status for status, _ in expected["errors"]]

@@ -15,9 +15,11 @@ import shutil
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from hamster_client.wire import pack as pack_message
 from PIL import Image, ImageDraw
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -29,17 +31,23 @@ from hamster.path import Path as DrawnPath
 from hamster.planner import load_planner
 from hamster.planner import train as planner_training
 from hamster.planner.calibration import Calibration
+from hamster.planner.serve import Limits as PlannerLimits
+from hamster.planner.serve import Served
 from hamster.policy import checkpoint, load_policy
 from hamster.policy.families import build
 from hamster.policy.flow.config import FlowConfig
 from hamster.policy.image.config import ImageConfig
 from hamster.policy.learning.train import Run
 from hamster.policy.monolithic.config import MonolithicConfig
+from hamster.policy.serve import about
+from hamster.policy.serve.session import Session
 from hamster.policy.views.config import ViewsConfig
 from tests.data import lerobot_files, rlbench_files
+from tests.planner.serve.fakes import HTTP, serving_as
 from tests.planner.sft import made
 from tests.planner.tiny import tiny
 from tests.policy import synthetic
+from tests.policy.serve.fakes import observation
 
 HERE = Path(__file__).parent
 SMALL = {"width": 16, "heads": 2, "encoder_layers": 1, "decoder_layers": 1}
@@ -69,6 +77,7 @@ POLICIES = {
     ),
 }  # fmt: skip
 INSTRUCTION = "put the red cube on the left plate"
+WRONG = [{}, {"image": "http://localhost/a.png", "instruction": "go"}, {"image": "QUJD", "instruction": "go"}]
 STOP_AT = {"policy": 10, "planner": 4}
 STEPS = {"policy": 12, "planner": 5}
 
@@ -352,6 +361,33 @@ def write_export() -> dict:
     return {"printed": printed}
 
 
+def keys_of(value: Any) -> Any:
+    """The keys of nested dictionaries, and of the first one in each list, without the values."""
+    if isinstance(value, dict):
+        return {key: keys_of(value[key]) for key in sorted(value)}
+    return [keys_of(value[0])] if isinstance(value, list) and value and isinstance(value[0], dict) else None
+
+
+def ask_servers() -> dict:
+    """What a policy's server and a planner's say, by key, and the codes of some errors."""
+    session = Session(load_policy("policies/views", device="cpu"))
+    metadata = about(load_policy("policies/views", device="cpu"), "policies/views")
+    policy = {"metadata": keys_of(metadata), "answer": keys_of(session.answer(pack_message(observation())))}
+    planner = load_planner("training/planner/model", device="cpu")
+    served = Served("tiny", planner, planner.backend, planner.dialect, takes_regex=False, identity={"weights": "abc"})
+    png = Path("sources/sketch/lift the block.png").read_bytes()
+    with serving_as(served, PlannerLimits(gather_s=0.001)) as url:
+        answer = HTTP.post(f"{url}/v1/plan", data={"instruction": INSTRUCTION}, files={"image": png}).json()
+        models, health = (HTTP.get(f"{url}/{route}").json() for route in ("v1/models", "health"))
+        errors = [HTTP.post(f"{url}/v1/plan", json=body) for body in WRONG]
+    return {
+        "policy": policy,
+        "planner": {"plan": keys_of(answer), "models": keys_of(models), "health": health["status"]},
+        "raw_text": answer["raw_text"],
+        "errors": [[error.status_code, error.json()["error"]["code"]] for error in errors],
+    }
+
+
 def without_machine(folder: Path) -> None:
     """Take the folder in which this ran out of what was written."""
     here = str(Path.cwd().resolve())
@@ -384,6 +420,7 @@ def make(folder: Path) -> None:
     recorded["vlm"] = write_vlm()
     recorded |= write_evaluations()
     recorded["export"] = write_export()
+    recorded["servers"] = ask_servers()
     without_machine(Path())
     pack(Path(), HERE / "files.zip")
     (HERE / "recorded.json").write_text(json.dumps(recorded, indent=1) + "\n")
