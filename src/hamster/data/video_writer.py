@@ -15,6 +15,9 @@ from hamster.data.video import Rgb
 
 # What H.264 is written with: a key frame every other frame, so that any frame is near one.
 ENCODER = {"preset": "veryfast", "crf": "20", "g": "2", "bf": "0", "flags": "+bitexact"}
+# On images below SMALL_PX x264's look-ahead reads memory that nobody has written: other bytes now and then.
+NO_LOOKAHEAD = {"x264-params": "rc-lookahead=0:mbtree=0"}
+SMALL_PX = 64
 _WRITER_CODEC = "libx264"
 
 
@@ -72,7 +75,7 @@ class VideoWriter:
         stream.pix_fmt = "yuv420p" if rgb.shape[0] % 2 == rgb.shape[1] % 2 == 0 else "yuv444p"
         stream.codec_context.time_base = 1 / self._rate
         stream.codec_context.thread_count = 1
-        stream.options = dict(ENCODER)
+        stream.options = ENCODER | (NO_LOOKAHEAD if min(rgb.shape[:2]) < SMALL_PX else {})
         return stream
 
 
