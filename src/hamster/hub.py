@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal, Self
 
 from hamster.extras import NotInstalledError, install
-from hamster.proxies import client_options
 
 HUB = "https://huggingface.co"
 _ID = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[\w./-]+))?")
@@ -84,6 +83,8 @@ def fetch(hub_id: HubId, kind: Literal["model", "dataset"]) -> Path:
             f"no folder and no {kind} {str(hub_id)!r} on {endpoint} (if it is private: hf auth login)"
         ) from None
     except (errors.HfHubHTTPError, errors.OfflineModeIsEnabled, OSError) as error:
+        from hamster.proxies import client_options  # imports ssl, which would slow down every start of the command line
+
         client_options(endpoint)  # raises a line about a proxy that cannot be used
         cause = error.__cause__ or error
         reason = "HF_HUB_OFFLINE is set" if _is_offline() else " ".join(f"{cause}".split())[:200]

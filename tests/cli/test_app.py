@@ -39,7 +39,7 @@ def test_help_names_every_command_and_costs_less_than_half_a_second():
 
 
 def test_nothing_heavy_is_imported_before_a_command_runs():
-    heavy = "('torch', 'mujoco', 'transformers', 'numpy', 'av', 'rich.progress')"
+    heavy = "('torch', 'mujoco', 'transformers', 'numpy', 'av', 'rich.progress', 'ssl', 'urllib.request')"
     code = f"import sys, hamster.cli.app; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
