@@ -203,7 +203,7 @@ def _head(px: Array, pixels: Array, width: float) -> tuple[float, Array]:
     first = int(np.searchsorted(steps, steps[-1] - 2 * window))
     before_that, px, steps = px[:first], px[first:], steps[first:]
     near = pixels[_within(pixels, px[steps >= steps[-1] - window], 4 * width + 12)]
-    owner = ((near[:, None] - px[None]) ** 2).sum(-1).argmin(1)
+    owner = np.add(*((near.T[:, :, None] - px.T[:, None]) ** 2)).argmin(1)
     amount = np.bincount(owner, minlength=len(px)) / np.maximum(np.gradient(steps), 0.5)
     amount = np.convolve(amount, np.ones(3) / 3, "same")
     last = steps >= steps[-1] - window
