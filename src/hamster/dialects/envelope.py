@@ -45,8 +45,10 @@ _QUOTED = re.compile(
     r""""((?:[^"\\]|\\.)*+)"|'((?:[^'\\]|\\.)*+)'|\\"((?:[^"\\]|\\(?!"))*+)\\\"""", re.DOTALL
 )  # as it is, or escaped within another string
 _FENCE = re.compile(r"```")
-_THOUGHT_FENCE = re.compile(  # ```thinking, or alone on a line with a space
-    rf"(?P<marks>(?<!`)`{{3,}}+|(?<!~)~{{3,}}+)(?:(?i:{_THOUGHT})\b|[ \t]{{1,4}}(?i:{_THOUGHT})[ \t:]{{0,4}}$)", re.MULTILINE
+_THOUGHT_FENCE = re.compile(  # ```thinking, or alone on a line with a space; a long run of marks is looked at once
+    r"(?P<marks>(?<!`)`{3,}+|(?<!~)~{3,}+)"
+    rf"(?:(?i:{_THOUGHT})\b|[ \t]{{1,4}}(?i:{_THOUGHT})[ \t:]{{0,4}}$)",
+    re.MULTILINE,
 )
 _ANY_FENCE = re.compile(r"(?P<marks>`{3,}|~{3,})(?P<language>[A-Za-z]|[ \t]{1,4}[A-Za-z]{1,20}[ \t]*+$)?", re.MULTILINE)
 _LANGUAGE = re.compile(r"[A-Za-z0-9_+-]*+")
