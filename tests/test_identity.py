@@ -76,3 +76,13 @@ def test_a_training_is_continued_by_the_same_only(tmp_path):
     (tmp_path / "run.json").unlink()
     with pytest.raises(ValueError, match="data was not noted"):
         claim(tmp_path, of, True, {})
+
+
+def test_a_setting_that_came_later_was_its_default_before(tmp_path):
+    claim(tmp_path, {"config.steps": 5}, False, {})
+    now, defaults = {"config.steps": 5, "config.facts": 0}, {"config.steps": None, "config.facts": 0}
+    with pytest.raises(ValueError, match=r"config\.facts was not noted, is 0"):
+        claim(tmp_path, now, True, {})
+    claim(tmp_path, now, True, {}, defaults)
+    with pytest.raises(ValueError, match=r"config\.facts was 0, is 4"):
+        claim(tmp_path, now | {"config.facts": 4}, True, {}, defaults)

@@ -122,7 +122,13 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return ", ".join(parts) + (f" and {more} more" if more else "")
 
 
-def claim(folder: Path, identity: Mapping[str, Any], has_begun: bool, info: Mapping[str, Any]) -> None:
+def claim(
+    folder: Path,
+    identity: Mapping[str, Any],
+    has_begun: bool,
+    info: Mapping[str, Any],
+    defaults: Mapping[str, Any] | None = None,
+) -> None:
     """Note in run.json what a training is of, or make sure that it is the one which has begun in this folder.
 
     Args:
@@ -130,12 +136,14 @@ def claim(folder: Path, identity: Mapping[str, Any], has_begun: bool, info: Mapp
         identity: its configuration and the digests of its data and of what it starts from.
         has_begun: whether the folder holds a state from which it would go on.
         info: of the first process that trains, for people.
+        defaults: what a setting of the identity was before it existed, for folders written by an earlier version.
 
     Raises:
         ValueError: if the folder holds another training; names what differs.
     """
     file, now, held = folder / RUN, plain(identity), claimed(folder)
-    if has_begun and (other := differences(held, now)):
+    assumed = {name: value for name, value in plain(defaults or {}).items() if held and name in now}
+    if has_begun and (other := differences(assumed | held, now)):
         raise ValueError(f"{folder} holds another training ({other}); name another --out, or remove that folder")
     if not has_begun or not held:
         folder.mkdir(parents=True, exist_ok=True)

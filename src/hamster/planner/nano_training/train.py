@@ -79,7 +79,8 @@ def train_planner(
     accelerator = start_accelerator(True, DistributedDataParallelKwargs(find_unused_parameters=True))
     with lock_folder(out_dir) if accelerator.is_main_process else nullcontext():
         if accelerator.is_main_process:
-            claim(out_dir, _identity(config, parts, start), (out_dir / STATE).is_file(), run_info(config.seed))
+            identity, has_begun = _identity(config, parts, start), (out_dir / STATE).is_file()
+            claim(out_dir, identity, has_begun, run_info(config.seed), _defaults())
         return _Run(config, parts, out_dir, start, accelerator).run()
 
 
@@ -89,6 +90,11 @@ def _identity(config: TrainConfig, parts: Sequence[Part], start: Path | None) ->
     kept = {name: value for name, value in asdict(config).items() if name not in free}
     data = {f"data {part.folder}": f"{content_digest(part.folder)} x {part.weight:g}" for part in parts}
     return {"start": None if start is None else checkpoint_digest(start), **data, **flat("config", kept)}
+
+
+def _defaults() -> dict[str, Any]:
+    """Return the defaults of all settings but the model's: a setting that a version adds does nothing by default."""
+    return flat("config", {name: value for name, value in asdict(TrainConfig()).items() if name != "model"})
 
 
 class _Run:
