@@ -133,6 +133,18 @@ class Registry(Generic[T]):
     def __contains__(self, name: object) -> bool:
         return name in self._entries or any(point.name == name for point in _entry_points(self.group))
 
+    def __getitem__(self, name: str) -> T:
+        if name not in self:
+            raise KeyError(name)
+        return self.get(name)
+
+    def __len__(self) -> int:
+        return len(self.names())
+
+    def items(self) -> Iterator[tuple[str, T]]:
+        """Yield all names and values, importing them."""
+        return ((name, self.get(name)) for name in self.names())
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 

@@ -53,28 +53,21 @@ class Label:
         """Opens the sources, writes the labels, and prints what came of it as one line of JSON."""
         import json
 
-        from hamster.data.registry import open_source
-        from hamster.label.dataset import item_limits
-        from hamster.label.label_item import Options
-        from hamster.label.label_run import label, summary
-        from hamster.provenance import usable_cores
+        from hamster.label import label
+        from hamster.label.label_run import summary
         from hamster.terminal import show_next, working
-
-        if not self.sources:
-            raise ValueError("name a source, tabletop:10 for instance; `hamster label --help` lists them")
 
         if self.format != "hamster":
             from hamster.label.export import export, writer
 
             writer(self.format)  # what it lacks is said before the work, not after it
-        manifest = label(
-            [open_source(uri, self.seed) for uri in self.sources], self.out, seed=self.seed, engine=self.engine,
-            workers=self.workers or usable_cores(), strict=self.strict, retry_failed=self.retry_failed,
-            limits=item_limits(self.item_timeout, self.item_memory),
-            options=Options(self.camera, self.epsilon, self.video),
+        result = label(
+            self.sources, self.out, seed=self.seed, engine=self.engine, workers=self.workers, camera=self.camera,
+            epsilon=self.epsilon, video=self.video, strict=self.strict, item_timeout_s=self.item_timeout,
+            item_memory_gib=self.item_memory, retry_failed=self.retry_failed,
         )  # fmt: skip
         if self.format != "hamster":
             with working(f"writing {self.out / self.format} …"):
                 export(self.out, self.out / self.format, self.format)
-        print(json.dumps(summary(manifest)))  # noqa: T201  # for scripts
+        print(json.dumps(summary(result.manifest)))  # noqa: T201  # for scripts
         show_next(f"hamster data show {self.out}", f"hamster train planner --data {self.out}")

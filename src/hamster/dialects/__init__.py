@@ -19,10 +19,12 @@ from hamster.dialects.size import ScaledSize, Size, SizeNeededError, image_itsel
 from hamster.dialects.text_format import Surface
 from hamster.path.error import NotInViewError, PlanError
 from hamster.path.path import Path2D
+from hamster.registry import Registry
 
 __all__ = [
     "AUTO", "DIALECTS", "Answer", "Box", "Dialect", "Frame", "Point", "ScaledSize", "Size", "SizeNeededError",
-    "closed", "grammar", "lost", "parse", "parse_points", "read", "refusal", "render", "smart_resize",
+    "closed", "grammar", "lost", "parse", "parse_points", "read", "refusal", "register_dialect", "render",
+    "smart_resize",
 ]  # fmt: skip
 
 AUTO = "auto"
@@ -48,6 +50,8 @@ class Dialect:
         refusal: what is answered where there is nothing to point at.
         frame: in what the coordinates count; who does not see what they count in cannot mean them.
         says_gripper, says_depth: whether these survive.
+        prompt: what to ask so that a model answers in it, with a place for `{instruction}`; "" for an example of an
+            answer, which only built-in dialects have.
     """
 
     render: Callable[[Path2D, Size | None], str]
@@ -60,6 +64,7 @@ class Dialect:
     frame: Frame = "relative"
     says_gripper: bool = True
     says_depth: bool = False
+    prompt: str = ""
 
     @property
     def needs_size(self) -> bool:
@@ -85,7 +90,7 @@ def _of_surface(surface: Surface) -> Dialect:
     )  # fmt: skip
 
 
-DIALECTS: dict[str, Dialect] = {
+_BUILT_IN: dict[str, Dialect | str] = {
     "hamster": replace(
         _of_surface(_HAMSTER),
         render=lambda path, _: hamster.render(path),
@@ -109,7 +114,17 @@ DIALECTS: dict[str, Dialect] = {
     ),
     **{name: _of_surface(surface) for name, surface in SURFACES.items()},
 }  # fmt: skip
-"""The dialects by name; docs/dialects.md shows an example of each."""
+
+
+def _checked(value: object) -> Dialect:
+    if not isinstance(value, Dialect):
+        raise TypeError("it is no hamster.dialects.Dialect")
+    return value
+
+
+DIALECTS: Registry[Dialect] = Registry("dialect", "hamster.dialects", _BUILT_IN, _checked)
+"""The dialects by name; docs/dialects.md shows an example of each. `register_dialect("mine", Dialect(…))` adds one."""
+register_dialect = DIALECTS.register
 
 
 def parse(text: str, dialect: str = "hamster", image_size: Size | None = None) -> Path2D:
@@ -251,4 +266,4 @@ def _likeliest(complaints: dict[str, str], text: str) -> str:
 def _dialect(name: str) -> Dialect:
     if name not in DIALECTS:
         raise ValueError(f"unknown dialect {name!r}; there are {', '.join(DIALECTS)}")
-    return DIALECTS[name]
+    return DIALECTS.get(name)

@@ -1,5 +1,7 @@
-"""Episodes become paths; label sets are written to disk and read back."""
+"""Label sets: episodes become paths, on disk and back. `hamster.label(…)` is `label` of this package."""
 
+from hamster._callable import make_callable
+from hamster.label.api import LabelResult, label
 from hamster.label.dataset import read_annotated, read_conversations, read_episodes, write
 from hamster.label.episodes import LabelledEpisode
 from hamster.label.gripper import gripper_events
@@ -17,9 +19,11 @@ __all__ = [
     "OUT_OF_VIEW",
     "VISIBLE",
     "Label",
+    "LabelResult",
     "LabelledEpisode",
     "Visibility",
     "gripper_events",
+    "label",
     "path_from_poses",
     "paths_from_here",
     "read_annotated",
@@ -27,3 +31,5 @@ __all__ = [
     "read_episodes",
     "write",
 ]
+
+make_callable(__name__)

@@ -17,6 +17,7 @@ from typing import Any
 from hamster import __version__
 from hamster.data import AnnotatedImage, Conversation, Source, Tracked
 from hamster.files import lock_folder, write_atomic
+from hamster.identity import plugin_digest
 from hamster.label import annotated, conversations, episodes
 from hamster.label.engines import ENGINES
 from hamster.label.episodes import LabelledEpisode
@@ -77,7 +78,7 @@ def write(
     if engine not in ENGINES:
         raise ValueError(f"no engine {engine!r}; there are {', '.join(ENGINES)}")
     options = options or Options()
-    run = {
+    run: dict[str, Any] = {
         "format": FORMAT,
         "version": __version__,
         "sources": [source.uri for source in sources],
@@ -86,6 +87,8 @@ def write(
         "seed": seed,
         "options": asdict(options),
     }
+    if (code := plugin_digest(*sources)) is not None:  # of sources that are not this package's own
+        run["code"] = code
     planned = spans(sources)
     with lock_folder(out):
         resumed = resume(out, run, sources, planned, retry_failed)

@@ -56,7 +56,7 @@ def _label(sources: Sequence[Source], out: Path, **how: Any) -> dict[str, Any]:
     return manifest
 
 
-def summary(manifest: dict[str, Any]) -> dict[str, Any]:
+def summary(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """What a script wants to know of a run; `episodes` are the items that went in, of whatever kind."""
     counts = manifest["counts"]
     names = {"episodes": "items", "labelled": "labelled", "abstained": "abstained", "failed": "failed"}

@@ -64,7 +64,7 @@ def resume(
 
     Args:
         folder: of the label set; the caller holds its lock.
-        run: what must be the same: format, version, sources, their places, seed, options.
+        run: what must be the same: format, version, sources, their places, seed, options, code of users' sources.
         sources: as they are now.
         planned: their spans.
         retry_failed: forget items that failed, too.
@@ -104,7 +104,7 @@ def _check_run(folder: Path, was: Run, run: Run) -> None:
             "exported, but not continued; choose another folder"
         )
     schemes = [{**each, "sources": [uri.partition(":")[0] for uri in each["sources"]]} for each in (was, run)]
-    for key in ("format", "version", "sources", "sizes", "seed", "options"):
+    for key in ("format", "version", "sources", "sizes", "seed", "options", "code"):
         before, now = (each.get(key) for each in schemes)
         if before != now:
             raise ValueError(
