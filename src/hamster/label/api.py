@@ -10,7 +10,8 @@ from typing import Any, Literal
 from hamster.data import Source
 from hamster.data.registry import open_source
 from hamster.label.dataset import ITEM_SECONDS, item_limits
-from hamster.label.label_item import EPSILON, Options
+from hamster.label.label_item import Options
+from hamster.path.simplify import EPSILON
 from hamster.provenance import usable_cores
 
 
