@@ -256,10 +256,10 @@ UNITS = [
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_the_envelope_takes_linear_time(unit):
-    text = (unit * ((1 << 18) // len(unit) + 1))[: 1 << 18]
+    text = (unit * ((1 << 16) // len(unit) + 1))[: 1 << 16]
     began = time.process_time()
     for dialect in ("hamster", "qwen3-vl"):
         for variant in (text, f"[(1, 2)] {text}", f"{text} <ans>[(0.1, 0.2)]</ans>"):
             with contextlib.suppress(PlanError):
                 read(variant, dialect)
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 3  # a tenth of that; what is not linear takes minutes

@@ -152,7 +152,7 @@ def test_a_photograph_that_nobody_drew_on_gets_no_path(seed):
     assert isinstance(label(photo), Abstained)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 3), (3, 200, 3), (48, 64, 3)])
+@pytest.mark.parametrize("shape", [(1, 1, 3), (3, 200, 3), (16, 64, 3)])  # looked at 640 pixels wide
 def test_noise_and_plain_pictures_do_not_crash_it(shape):
     rng = np.random.default_rng(0)
     noise, plain = rng.integers(0, 256, shape).astype(np.uint8), np.full(shape, 255, np.uint8)
