@@ -15,6 +15,7 @@ from hamster.label.sketch.clean import without_ink
 from hamster.label.sketch.digits import numbered
 from hamster.label.sketch.gradient import CLEAR, direction
 from hamster.label.sketch.ink import Ink, find_inks
+from hamster.label.sketch.quality import flaw
 from hamster.label.sketch.skeletonize import Mask
 from hamster.label.sketch.steps import Step
 from hamster.path.simplify import arc_length
@@ -22,6 +23,7 @@ from hamster.path.simplify import arc_length
 Image = NDArray[np.uint8]
 Order = Literal["heads", "gradient", "colours", "numbers"]
 SIDE_PX = 640  # all lengths in pixels are meant for pictures of this longer side
+OTHER_SIDE_PX = 512  # at which a poor picture is read once more
 WINDOWS_PX = (51, 101)  # of the median that looks past strokes: the narrower tells more, the wider is for bold ones
 _BOLD = 0.18  # width of a line, in windows, from which on the head may hide what is behind it
 _CERTAIN = 0.5  # the rank from which on nothing but unexplained ink lowers the score
@@ -29,6 +31,8 @@ _SAME = 25.0  # RGB distance of two readings of one ink at most
 _NEARLY, _LONGER = 0.85, 1.15  # how clear and how long an arrow is, of which another one is but a part
 _CIRCLED = 1.5  # what an arrow out of a circle counts for, next to one without
 _FLOOR = 0.15  # of the score: of its least certain step, less the ink that neither arrow nor circle explains
+_POOR_FLOOR = 0.45  # of the score, in a poor picture
+_AGREES = 0.06  # of the image's sides
 _LEAST, _LEAST_SURE = 0.2, 0.06  # of an ink's rank: alone, and where other pictures show what changed
 _BRIGHT = 150  # the strongest channel of those colours
 _TURNS = 3  # that a colour says by convention
@@ -60,18 +64,59 @@ class _Layer:
     graded: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """The steps of a drawing, its inks (the mask and the colour (3,) of each), and the width of its thinnest line.
+
+    The width is in pixels of the picture as it came, before it was scaled.
+    """
+
+    steps: Sequence[Step]
+    score: float
+    order: Order
+    inks: Sequence[tuple[Mask, NDArray[np.float32]]]
+    width_px: float
+
+
 def read_raster(rgb: Image, clean: Image | None = None, siblings: Sequence[Image] = ()) -> Reading | str:
     """What is drawn on a picture (H, W, 3), or why nothing can be told.
+
+    A poor picture (see `quality`) is read twice, at two scales: what both do not say is no label.
 
     Args:
         rgb: with the drawing on it.
         clean: the same without.
         siblings: with other drawings on it.
     """
-    small = _scaled(rgb)
     same = [s for s in siblings if s.shape == rgb.shape]
-    behind = None if clean is None else _scaled(clean)
-    others = [] if clean is not None else [_scaled(sibling) for sibling in same]
+    drawn = _drawn(rgb, clean, same, SIDE_PX)
+    if isinstance(drawn, str):
+        return drawn
+    if clean is None and (why := flaw(rgb, drawn.width_px)):
+        if drawn.score < _POOR_FLOOR:
+            return f"{why}, in which an arrow is sure to {drawn.score:.3f} of 1; less than {_POOR_FLOOR:g} is no label"
+        again = _drawn(rgb, None, same, OTHER_SIDE_PX)
+        if isinstance(again, str) or not _agree(drawn.steps, again.steps):
+            return f"{why}, in which the drawing reads differently at another scale"
+        drawn = replace(drawn, score=min(drawn.score, again.score))
+    if clean is None:
+        clean = without_ink(rgb, drawn.inks, same)
+    return Reading(drawn.steps, clean, drawn.score, drawn.order)
+
+
+def _agree(steps: Sequence[Step], others: Sequence[Step]) -> bool:
+    """Whether two readings have the same steps: as many, with the same tails and tips."""
+    if len(steps) != len(others):
+        return False
+    apart = [np.linalg.norm(a.uv[[0, -1]] - b.uv[[0, -1]], axis=1).max() for a, b in zip(steps, others, strict=True)]
+    return bool(max(apart) < _AGREES)
+
+
+def _drawn(rgb: Image, clean: Image | None, same: Sequence[Image], side_px: int) -> _Drawn | str:
+    """The steps that are seen in a picture scaled to a longer side, or why there are none."""
+    small = _scaled(rgb, side_px)
+    behind = None if clean is None else _scaled(clean, side_px)
+    others = [] if clean is not None else [_scaled(sibling, side_px) for sibling in same]
     changed = _changed(small, others if behind is None else [behind])
     layers: list[_Layer] = []
     for window_px in WINDOWS_PX:
@@ -91,9 +136,8 @@ def read_raster(rgb: Image, clean: Image | None = None, siblings: Sequence[Image
         order, layers = "numbers", [layers[i] for i in turns]
         inks.append((digits, np.median(small[digits], 0).astype(np.float32)))
     steps = [_step(layer.arrow, small.shape, not layer.graded) for layer in layers]
-    if clean is None:
-        clean = without_ink(rgb, inks, same)
-    return Reading(steps, clean, score, order)
+    width_px = min(layer.arrow.width_px for layer in layers) * max(rgb.shape[:2]) / side_px
+    return _Drawn(steps, score, order, inks, width_px)
 
 
 def _score(layers: Sequence[_Layer]) -> float:
@@ -101,8 +145,8 @@ def _score(layers: Sequence[_Layer]) -> float:
     return min((min(layer.rank / _CERTAIN, 1.0) * layer.arrow.share for layer in layers), default=0.0)
 
 
-def _scaled(rgb: Image) -> Image:
-    scale = SIDE_PX / max(rgb.shape[:2])
+def _scaled(rgb: Image, side_px: int) -> Image:
+    scale = side_px / max(rgb.shape[:2])
     size = (max(round(rgb.shape[1] * scale), 1), max(round(rgb.shape[0] * scale), 1))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(rgb, size, interpolation=how))
