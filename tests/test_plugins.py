@@ -121,3 +121,10 @@ def absent(name):
 def test_an_import_without_a_name_is_refused(argv):
     with pytest.raises(ValueError, match="--import needs"):
         parse(argv)
+
+
+def test_what_to_do_next_names_the_same_imports(folder):
+    script = "from hamster.plugins import import_plugin; from hamster.terminal import show_next\n"
+    script += "import_plugin('plugin_of_a_test.py'); show_next('hamster eval --suite mine')"
+    done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stderr == "next: hamster --import plugin_of_a_test.py eval --suite mine\n"

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 _imported: dict[str, str] = {}  # what was given (an absolute path, or a module's name) -> the module's name
+_given: dict[str, None] = {}  # as it was typed
 _registering: dict[str, None] = {}  # modules that have registered something, in order
 
 
@@ -35,6 +36,7 @@ def import_plugin(module_or_file: str) -> ModuleType:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise ValueError(f"{module_or_file} cannot be imported: {reason}{_line(error, name)}") from error
     _imported[name] = module.__name__
+    _given[module_or_file] = None
     return module
 
 
@@ -46,6 +48,11 @@ def plugins() -> tuple[str, ...]:
     """
     by_name = [name for name in _registering if name not in _imported.values() and name != "__main__"]
     return (*_imported, *by_name)
+
+
+def imported_as_given() -> tuple[str, ...]:
+    """Return what was given to `import_plugin` in this process, in order."""
+    return tuple(_given)
 
 
 def import_plugins(names: Iterable[str]) -> None:

@@ -14,6 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from hamster.plugins import imported_as_given
+
 LEARNING = ("torch", "transformers", "accelerate", "trl", "peft")
 PACKAGES = ("hamster-vla", "numpy", "mujoco", "gymnasium", *LEARNING, "pillow", "av")
 
@@ -30,6 +32,7 @@ def run_info(seed: int | None = None, argv: Sequence[str] | None = None) -> dict
         "command": _command(sys.argv if argv is None else argv),
         "versions": versions(),
         "git_commit": git_commit(),
+        **({"imports": list(imports)} if (imports := imported_as_given()) else {}),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "hardware": hardware(),

@@ -5,6 +5,7 @@ Results go to standard output; progress and hints go to standard error, so that 
 
 from __future__ import annotations
 
+import shlex
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,8 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+
+from hamster.plugins import imported_as_given
 
 Row = Sequence[str]
 PATIENCE_S = 2.0
@@ -93,9 +96,10 @@ def counting(what: str, total: int | None, done: int = 0) -> Iterator[Callable[[
 
 
 def show_next(*commands: str) -> None:
-    """Say on standard error which command makes sense next."""
+    """Say on standard error which command makes sense next, with the modules that this one imported."""
+    imports = "".join(f" --import {shlex.quote(name)}" for name in imported_as_given())
     for i, command in enumerate(commands):
-        _say(f"{'next:' if i == 0 else '  or:'} {command}")
+        _say(f"{'next:' if i == 0 else '  or:'} {command.replace('hamster ', f'hamster{imports} ', 1)}")
 
 
 def _show_records(columns: Sequence[str], rows: Sequence[Row], title: str, console: Console) -> None:

@@ -23,7 +23,7 @@ class CheckCameras:
     """Check a source's calibration against its images; exits with 2 and says what is wrong if it is."""
 
     source: Positional[str]
-    """lerobot:DIR, hdf5:FILE, rlbench:DIR, tabletop:N or any other source with calibrated cameras."""
+    """A source with calibrated cameras, SCHEME:ARGUMENT as for `hamster label`."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("cameras.png")
     """A page of frames with the projected tips in red, and in green where the likely fix would put them."""
     episodes: int = 6

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import arg
-
 from hamster.cli.compute import Compute
-from hamster.cli.names import listed, registered
+from hamster.cli.names import DIALECTS, PLANNERS, SUITES, listed
 
 
 @dataclass(frozen=True)
@@ -21,15 +19,13 @@ class Eval(Compute):
 
     out: Path = Path("outputs/eval")
     """Result folder. The same command again continues an interrupted run; of other weights or code it is refused."""
-    suite: Annotated[str, arg(help_behavior_hint=registered("hamster.evaluate.suites:SUITES", "there are: "))] = (
-        "tabletop"
-    )
+    suite: Annotated[str, SUITES] = "tabletop"
     """tabletop; tabletop-moved: the camera stands 25 degrees aside; counterfactual: two tasks a scene, two episodes, in
     the same words, so that only the path of the condition `oracle` tells them apart."""
-    planner: str = "oracle,nano,shuffled,none"
-    """Conditions, separated by commas: the baselines oracle, shuffled and none; a bundled planner, a checkpoint folder,
+    planner: Annotated[str, PLANNERS] = "oracle,nano,shuffled,none"
+    """Conditions, separated by commas: the baselines oracle, shuffled and none; a planner by name, a checkpoint folder,
     a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL for a server that speaks OpenAI's protocol."""
-    dialect: str | None = None
+    dialect: Annotated[str | None, DIALECTS] = None
     """In which the planners answer that are not bundled; by default as their checkpoint or server says."""
     policy: str = "nano"
     """Name of a bundled policy, or a checkpoint's folder."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, UseAppendAction
 
 from hamster.cli.compute import Compute
+from hamster.cli.names import DIALECTS, PLANNERS
 
 if TYPE_CHECKING:
     from hamster.data import AnnotatedImage
@@ -28,10 +29,10 @@ class EvalPlanner(Compute):
     turns, a row each: 3600 are 200 a row."""
     data: UseAppendAction[tuple[str, ...]] = ()
     """The same, as an option that may be given several times."""
-    planner: str = "nano"
-    """Name of a bundled planner, a checkpoint's folder, a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL for a server
+    planner: Annotated[str, PLANNERS] = "nano"
+    """Name of a planner, a checkpoint's folder, a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL for a server
     that speaks OpenAI's protocol, as `hamster serve planner`."""
-    dialect: str | None = None
+    dialect: Annotated[str | None, DIALECTS] = None
     """In which the planner answers; by default as its checkpoint or server says."""
     episodes: int | None = None
     """Images of each source, one instruction each; all of them if not given."""

@@ -9,17 +9,14 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from hamster.cli.names import registered
+from hamster.cli.names import SOURCES
 
 
 @dataclass(frozen=True)
 class Label:
     """Write a label set: images, and every frame of every episode, with the path from there to the end."""
 
-    sources: Annotated[
-        Positional[tuple[str, ...]],
-        tyro.conf.arg(help_behavior_hint=registered("hamster.data.registry:usages", "there are: ")),
-    ]
+    sources: Annotated[Positional[tuple[str, ...]], SOURCES]
     """One or more sources, SCHEME:ARGUMENT."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Folder of the label set. The same command again continues an interrupted run, and follows a source that has

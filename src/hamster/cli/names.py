@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from importlib import import_module
+from inspect import isfunction
+
+from tyro.conf import arg
 
 
 def listed(text: str) -> tuple[str, ...]:
@@ -22,8 +25,19 @@ def registered(names: str, what: str = "") -> Callable[[str], str]:
     def hint(default: str) -> str:
         module, _, attribute = names.partition(":")
         found = getattr(import_module(module), attribute)
-        listing: Iterable[str] = found() if callable(found) else found
+        listing: Iterable[str] = found() if isfunction(found) else found
         text = f"{what}{', '.join(listing)}"
-        return f"({default}; {text})" if default and default != "(required)" else f"({text})"
+        return f"(default: {default}; {text})" if default else f"({text})"
 
     return hint
+
+
+def _listing(names: str) -> object:
+    return arg(help_behavior_hint=registered(names, "there are: "))
+
+
+PLANNERS = _listing("hamster.planner.load:planner_names")
+DIALECTS = _listing("hamster.dialects:DIALECTS")
+SUITES = _listing("hamster.evaluate.suites:SUITES")
+SOURCES = _listing("hamster.data.registry:usages")
+"""What options are annotated with, so that their help lists what the registries hold."""

@@ -148,11 +148,16 @@ def find_planner(name_or_path: str | Path) -> Path:
     for folder in (BUNDLED / str(name_or_path), Path(name_or_path)):
         if (folder / "config.json").is_file():
             return folder
-    names = ", ".join([*bundled_planners(), *PLANNERS])
+    names = ", ".join(planner_names())
     raise ValueError(
         f"no planner {str(name_or_path)!r}; give one of {names}, or a folder with a "
         "checkpoint, a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL"
     )
+
+
+def planner_names() -> list[str]:
+    """Return the names of bundled and registered planners."""
+    return list(dict.fromkeys([*bundled_planners(), *PLANNERS]))
 
 
 def bundled_planners() -> list[str]:
