@@ -11,7 +11,7 @@ import json
 import pickle
 import sys
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -128,6 +128,7 @@ def claim(
     has_begun: bool,
     info: Mapping[str, Any],
     defaults: Mapping[str, Any] | None = None,
+    upgrade: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
 ) -> None:
     """Note in run.json what a training is of, or make sure that it is the one which has begun in this folder.
 
@@ -137,13 +138,14 @@ def claim(
         has_begun: whether the folder holds a state from which it would go on.
         info: of the first process that trains, for people.
         defaults: what a setting of the identity was before it existed, for folders written by an earlier version.
+        upgrade: translates an identity that was noted under former names.
 
     Raises:
         ValueError: if the folder holds another training; names what differs.
     """
     file, now, held = folder / RUN, plain(identity), claimed(folder)
     assumed = {name: value for name, value in plain(defaults or {}).items() if held and name in now}
-    if has_begun and (other := differences(assumed | held, now)):
+    if has_begun and (other := differences({**assumed, **upgrade(held)}, now)):
         raise ValueError(f"{folder} holds another training ({other}); name another --out, or remove that folder")
     if not has_begun or not held:
         folder.mkdir(parents=True, exist_ok=True)

@@ -32,11 +32,15 @@ def describe(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _policy(folder: Path, config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    from hamster.policy.legacy_names import upgrade_actor, upgrade_config, upgrade_train_config
+
     info = _json(folder / "train_info.json", {})
-    architecture, trained = _object(config, "actor", folder), _object(info, "train", folder)
-    heads = ("cameras", "conditioners", "head", "horizon")
-    what = {"kind": "policy", "family": config.get("family")} | {name: architecture.pop(name, None) for name in heads}
-    train = {name: value for name, value in trained.items() if name not in ("actor", "family", "augment")}
+    architecture = upgrade_actor(_object(config, "actor", folder))
+    trained = upgrade_train_config(_object(info, "train", folder))
+    first = ("cameras", "conditioners", "action_type", "horizon")
+    policy_type = upgrade_config(config).get("type")
+    what = {"kind": "policy", "type": policy_type} | {name: architecture.pop(name, None) for name in first}
+    train = {name: value for name, value in trained.items() if name not in ("actor", "type", "augment")}
     return {
         "policy": what | _weights(folder),
         "architecture": architecture,

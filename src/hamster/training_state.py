@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ def load(
     optimisers: Mapping[str, Optimizer],
     may_grow: Collection[str] = (),
     needs: Collection[str] = (),
+    rename: Callable[[str], str] = str,
 ) -> dict[str, Any]:
     """Restore what `save` wrote into the same modules and optimisers; returns the facts.
 
@@ -45,6 +46,7 @@ def load(
         modules, optimisers: to fill.
         may_grow: modules that may have got parameters since, which stay as they are.
         needs: names of facts that must be there.
+        rename: translates the names of a module's tensors, of which a former version wrote others.
 
     Raises:
         ValueError: if the file is damaged, belongs to another training or holds numbers that are none; it says what is
@@ -56,7 +58,7 @@ def load(
             raise ValueError(f"it does not say {', '.join(lacking)}")
         tensors = read_tensors(file)
         for name, module in modules.items():
-            own = {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")}
+            own = {rename(k.removeprefix(f"{name}/")): v for k, v in tensors.items() if k.startswith(f"{name}/")}
             if name in may_grow:
                 check_finite(own, name)
                 module.load_state_dict(own, strict=False)

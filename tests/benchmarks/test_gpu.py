@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hamster.benchmarks.gpu import measure, peak_tflops
-from hamster.policy.flow.actor import FlowActor
+from hamster.policy.flow.model import FlowActor
 from hamster.policy.training.presets import PRESETS
 from hamster.policy.views.actor import ViewsActor
 from hamster.policy.views.config import ViewsConfig

@@ -11,9 +11,9 @@ from hamster.benchmarks.clock import cpu_ms
 from hamster.benchmarks.flow import make_observation, measure_flow
 from hamster.cli import main
 from hamster.policy.actor_policy import ActorPolicy
-from hamster.policy.flow.actor import FlowActor
 from hamster.policy.flow.config import FLOWMATCH
-from hamster.policy.flow.inputs import Inputs
+from hamster.policy.flow.inputs import FlowInputs
+from hamster.policy.flow.model import FlowActor
 
 
 def _measured(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,22 +55,22 @@ def test_cpu_time_does_not_count_waiting():
 
 def test_what_is_timed_has_the_published_sizes():
     torch.manual_seed(0)
-    small = replace(FLOWMATCH, backbone="tower", encoder_layers=2, visual_layers=2, decoder_layers=1)
+    small = replace(FLOWMATCH, backbone="conv_stem", encoder_layers=2, visual_self_attention_layers=2, decoder_layers=1)
     actor = FlowActor(small).eval()
     observation = make_observation(FLOWMATCH.cameras, np.random.default_rng(0))
     words = " ".join("abc" for _ in range(99))
-    inputs = Inputs.stack([actor.prepare(ActorPolicy(actor).scene(observation, None, words))])
-    context, told, first = actor.context(inputs)
-    assert first == told and context.on.shape[1] - first == 4096 and context.on[:, first:].all()
-    assert context.on[:, :first].sum() == 1 + 1 + 3 + 53  # query, body, history, words; no path here
-    mixed = []
+    inputs = FlowInputs.stack([actor.preprocess(ActorPolicy(actor).make_input(observation, None, words))])
+    prompt, crops, images = actor.tokenize(inputs)
+    assert len(crops) == 0 and len(images) == 4096 and images.valid.all()
+    assert prompt.valid.sum() == 1 + 1 + 3 + 53  # query, robot, history, words; no path here
+    counts = []
     for block in actor.encoder:
-        block.register_forward_pre_hook(lambda _, args: mixed.append(args[0].shape[1]))
+        block.register_forward_pre_hook(lambda _, args: counts.append(args[0].shape[1]))
     actor.encode(inputs)
-    assert mixed == [told + 1024] * 2
+    assert counts == [len(prompt) + 1024] * 2
 
 
 def test_a_step_is_measured(monkeypatch):
-    small = replace(FLOWMATCH, backbone="tower", image_px=32, encoder_layers=1, decoder_layers=1)
+    small = replace(FLOWMATCH, backbone="conv_stem", image_px=32, encoder_layers=1, decoder_layers=1)
     monkeypatch.setattr("hamster.benchmarks.flow.FLOWMATCH", small)
     assert measure_flow(2, n=1)["cpu_ms"] > 0

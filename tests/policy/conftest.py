@@ -15,13 +15,13 @@ import synthetic
 
 from hamster.data import Observation, View
 from hamster.path import Path2D
-from hamster.policy.flow.actor import FlowActor
 from hamster.policy.flow.config import FlowConfig
+from hamster.policy.flow.model import FlowActor
 from hamster.policy.training.presets import PRESETS
 
 
 @pytest.fixture(scope="session")
-def seen() -> tuple[Observation, Path2D]:
+def moment() -> tuple[Observation, Path2D]:
     """The first moment of a pick and place, and its path."""
     rng = np.random.default_rng(3)
     arrays, labels = synthetic.episode(synthetic.sample_scene(rng), "pick_place", rng, size=96, between=0)

@@ -6,76 +6,94 @@ import pytest
 import torch
 
 from hamster.data import Observation, View
+from hamster.geometry import pose
 from hamster.path import Path2D
-from hamster.policy import Motion, load_policy
+from hamster.policy import ActionChunk, load_policy
 from hamster.policy.actor_policy import ActorPolicy
 from hamster.policy.checkpoint import load, save
-from hamster.policy.flow.actor import FlowActor
-from hamster.policy.flow.inputs import Inputs
+from hamster.policy.flow.inputs import FlowInputs
+from hamster.policy.flow.model import FlowActor
 
-Seen = tuple[Observation, Path2D]
+Moment = tuple[Observation, Path2D]
 
 
-def _look(policy: ActorPolicy, observation: Observation, path: Path2D | None) -> Inputs:
-    inputs: Inputs = policy.actor.prepare(policy.scene(observation, path))
+def _look(policy: ActorPolicy, observation: Observation, path: Path2D | None) -> FlowInputs:
+    inputs: FlowInputs = policy.actor.preprocess(policy.make_input(observation, path))
     return inputs
 
 
-def test_a_motion_is_a_pose_and_a_gripper_command(actor: FlowActor, seen: Seen) -> None:
-    motion = ActorPolicy(actor).act(*seen)
+def test_a_motion_is_a_pose_and_a_gripper_command(actor: FlowActor, moment: Moment) -> None:
+    motion = ActorPolicy(actor).act(*moment)
     assert motion.poses.shape == (1, 4, 4) and motion.gripper_open.dtype == bool
     np.testing.assert_allclose(motion.poses[0, :3, :3] @ motion.poses[0, :3, :3].T, np.eye(3), atol=1e-5)
 
 
-def test_the_same_episode_gives_the_same_motions(actor: FlowActor, seen: Seen) -> None:
+def test_the_same_episode_gives_the_same_motions(actor: FlowActor, moment: Moment) -> None:
     policy = ActorPolicy(actor)
-    first = [policy.act(*seen).poses for _ in range(2)]
+    first = [policy.act(*moment).poses for _ in range(2)]
     policy.reset()
-    np.testing.assert_array_equal(first, [policy.act(*seen).poses for _ in range(2)])
+    np.testing.assert_array_equal(first, [policy.act(*moment).poses for _ in range(2)])
 
 
-def test_a_path_is_lifted_once_with_the_observation_that_it_came_with(actor: FlowActor, seen: Seen) -> None:
+def test_a_path_is_lifted_with_the_observation_that_it_first_came_with(actor: FlowActor, moment: Moment) -> None:
     policy = ActorPolicy(actor)
-    observation, path = seen
+    observation, path = moment
     before = _look(policy, observation, path)
     view = observation.views["front"]
     assert view.depth_m is not None
     occluded = replace(observation, views={"front": replace(view, depth_m=view.depth_m * 0.5)})
-    assert torch.equal(_look(policy, occluded, path).waypoints, before.waypoints)
-    anew = Path2D(path.uv, path.gripper)
-    assert not torch.equal(_look(policy, occluded, anew).waypoints, before.waypoints)
+    other = Path2D(path.uv[::-1], path.gripper)
+    for same in (path, Path2D(path.uv, path.gripper)):
+        assert torch.equal(_look(policy, occluded, same).points["tokens"].positions, before.points["tokens"].positions)
+    assert not torch.equal(_look(policy, occluded, other).points["tokens"].positions, before.points["tokens"].positions)
 
 
-def test_a_policy_remembers_where_it_was_asked_last_until_it_is_reset(actor: FlowActor, seen: Seen) -> None:
+def test_an_equal_copy_of_the_path_gives_the_same_actions_bit_for_bit(moment: Moment) -> None:
+    observation, path = moment
+    view = observation.views["front"]
+    assert view.camera is not None and view.depth_m is not None
+    camera = replace(view.camera, world_from_camera=pose([0.0, 0.05, 0.0]) @ view.camera.world_from_camera)
+    later = replace(observation, views={"front": View(view.rgb, view.depth_m + np.float32(0.01), camera)})
+    poses = []
+    for second in (path, Path2D.from_json(path.to_json())):
+        policy = load_policy()
+        policy.act(observation, path)
+        poses.append(policy.act(later, second).poses)
+    np.testing.assert_array_equal(*poses)
+
+
+def test_a_policy_remembers_where_it_was_asked_last_until_it_is_reset(actor: FlowActor, moment: Moment) -> None:
     policy = ActorPolicy(actor)
-    observation, path = seen
-    assert not _look(policy, observation, path).previous_features[0, 0]
+    observation, path = moment
+    assert not _look(policy, observation, path).robot.previous_features[0, 0]
     policy.act(observation, path)
     tool = np.array(observation.tool_pose_world)
     tool[:3, 3] += [0.1, 0, -0.2]
     later = _look(policy, replace(observation, tool_pose_world=tool), path)
-    assert later.previous_features[0, 0]
-    np.testing.assert_allclose(later.previous, [[-0.1, 0, 0.2]], atol=1e-6)
+    assert later.robot.previous_features[0, 0]
+    np.testing.assert_allclose(later.robot.previous_positions, [[-0.1, 0, 0.2]], atol=1e-6)
     policy.reset()
-    assert not _look(policy, observation, path).previous_features[0, 0]
+    assert not _look(policy, observation, path).robot.previous_features[0, 0]
 
 
-def test_a_policy_remembers_as_many_times_as_it_is_built_for(actor: FlowActor, seen: Seen) -> None:
-    policy, (observation, path) = ActorPolicy(FlowActor(replace(actor.config, history=2))), seen
+def test_a_policy_remembers_as_many_times_as_it_is_built_for(actor: FlowActor, moment: Moment) -> None:
+    policy, (observation, path) = ActorPolicy(FlowActor(replace(actor.config, n_obs_history=2))), moment
     with torch.no_grad():
         policy.actor.done.bias.fill_(-100.0)
     for step in range(4):
         tool = np.array(observation.tool_pose_world)
         tool[0, 3] += 0.1 * step
         looked = _look(policy, replace(observation, tool_pose_world=tool), path)
-        assert looked.previous_features[:, 0].tolist() == [step > 0, step > 1]
-        np.testing.assert_allclose(looked.previous[: min(step, 2), 0], [-0.1, -0.2][: min(step, 2)], atol=1e-6)
+        assert looked.robot.previous_features[:, 0].tolist() == [step > 0, step > 1]
+        np.testing.assert_allclose(
+            looked.robot.previous_positions[: min(step, 2), 0], [-0.1, -0.2][: min(step, 2)], atol=1e-6
+        )
         policy.act(replace(observation, tool_pose_world=tool), path)
-    assert len(list(policy.scene(observation, path).body.past())) == 2
+    assert len(list(policy.make_input(observation, path).robot.history())) == 2
 
 
-def test_a_policy_that_is_sure_to_be_done_stays(actor: FlowActor, seen: Seen) -> None:
-    observation, path = seen
+def test_a_policy_that_is_sure_to_be_done_stays(actor: FlowActor, moment: Moment) -> None:
+    observation, path = moment
     with torch.no_grad():
         actor.done.bias.fill_(100.0)
     motion = ActorPolicy(actor).act(observation, path)
@@ -88,8 +106,8 @@ def test_a_policy_that_is_sure_to_be_done_stays(actor: FlowActor, seen: Seen) ->
     ("lacking", "named"),
     [("view", "front"), ("depth_m", "depth_m"), ("camera", "camera"), ("tool_pose_world", "tool_pose_world")],
 )
-def test_one_line_names_what_is_missing(actor: FlowActor, seen: Seen, lacking: str, named: str) -> None:
-    observation, path = seen
+def test_one_line_names_what_is_missing(actor: FlowActor, moment: Moment, lacking: str, named: str) -> None:
+    observation, path = moment
     view: View = observation.views["front"]
     if lacking == "view":
         observation = replace(observation, views={"wrist": view})
@@ -102,23 +120,23 @@ def test_one_line_names_what_is_missing(actor: FlowActor, seen: Seen, lacking: s
     assert "\n" not in str(error.value)
 
 
-def test_a_saved_actor_loads_as_the_same(actor: FlowActor, seen: Seen, tmp_path: Path) -> None:
+def test_a_saved_actor_loads_as_the_same(actor: FlowActor, moment: Moment, tmp_path: Path) -> None:
     save(tmp_path, actor, {"seed": 0})
-    loaded = load_policy(tmp_path).act(*seen)
-    here: Motion = ActorPolicy(actor).act(*seen)
+    loaded = load_policy(tmp_path).act(*moment)
+    here: ActionChunk = ActorPolicy(actor).act(*moment)
     np.testing.assert_array_equal(loaded.poses, here.poses)
 
 
 def test_a_checkpoint_without_conditioners_loads_into_an_actor_with_them(
-    actor: FlowActor, seen: Seen, tmp_path: Path
+    actor: FlowActor, moment: Moment, tmp_path: Path
 ) -> None:
     plain = FlowActor(replace(actor.config, conditioners=()))
     plain.load_state_dict(actor.state_dict(), strict=False)
     save(tmp_path, plain)
     text = (tmp_path / "config.json").read_text()
     (tmp_path / "config.json").write_text(text.replace('"conditioners": []', '"conditioners": ["tokens", "foveas"]'))
-    without = ActorPolicy(plain).act(seen[0], None)
-    np.testing.assert_allclose(ActorPolicy(load(tmp_path)).act(seen[0], None).poses, without.poses, atol=1e-6)
+    without = ActorPolicy(plain).act(moment[0], None)
+    np.testing.assert_allclose(ActorPolicy(load(tmp_path)).act(moment[0], None).poses, without.poses, atol=1e-6)
 
 
 def test_an_unknown_policy_or_family_is_named(actor: FlowActor, tmp_path: Path) -> None:

@@ -10,11 +10,10 @@ import pytest
 import torch
 
 from hamster.devices import choose_device
-from hamster.policy import PolicyError, checkpoint, load_policy
+from hamster.policy import PolicyError, bundled_policies, checkpoint, load_policy
 from hamster.policy.actor import Target
 from hamster.policy.actor_policy import ActorPolicy
-from hamster.policy.base import bundled
-from hamster.policy.registry import build
+from hamster.policy.registry import build_actor
 from hamster.policy.training.presets import PRESETS
 from tests.second_device import THERE, Elsewhere, second_device
 
@@ -33,7 +32,7 @@ CONFIGS = {
 @pytest.fixture(params=CONFIGS, scope="module")
 def built(request):
     torch.manual_seed(0)
-    return build(CONFIGS[request.param]).eval()
+    return build_actor(CONFIGS[request.param]).eval()
 
 
 @pytest.fixture
@@ -41,34 +40,34 @@ def made(built):
     return copy.deepcopy(built)
 
 
-def test_a_policy_on_another_device_moves_there_what_it_needs_and_answers_the_same(made, seen):
-    here = ActorPolicy(made).act(*seen, WORDS)
+def test_a_policy_on_another_device_moves_there_what_it_needs_and_answers_the_same(made, moment):
+    here = ActorPolicy(made).act(*moment, WORDS)
     with second_device():
         policy = ActorPolicy(made.to(THERE))
         assert policy.device == THERE
         assert all(isinstance(weight, Elsewhere) for weight in made.state_dict(keep_vars=True).values())
-        there = policy.act(*seen, WORDS)
+        there = policy.act(*moment, WORDS)
     np.testing.assert_allclose(there.poses, here.poses, atol=1e-4)
     assert (there.gripper_open == here.gripper_open).all()
 
 
-def test_training_prepares_samples_while_the_network_is_elsewhere(made, seen):
+def test_training_prepares_samples_while_the_network_is_elsewhere(made, moment):
     poses = made.config.horizon
     target = Target(
         position=torch.zeros(1, poses, 3), rotation=torch.eye(3).expand(1, poses, 3, 3), done=torch.zeros(1),
-        is_open=torch.ones(1, poses), touches=torch.zeros(1, poses),
+        is_open=torch.ones(1, poses), contact=torch.zeros(1, poses),
     )  # fmt: skip
     with second_device(), torch.no_grad():
-        scene = ActorPolicy(made).scene(*seen, WORDS)
-        inputs = made.to(THERE).prepare(scene)
+        scene = ActorPolicy(made).make_input(*moment, WORDS)
+        inputs = made.to(THERE).preprocess(scene)
         batch = type(inputs).stack([inputs]).to(THERE)
-        losses = made.losses(batch, target.to(THERE), torch.Generator().manual_seed(0))
+        losses = made.compute_loss(batch, target.to(THERE), torch.Generator().manual_seed(0))
         values = [float(loss) for loss in losses.values()]
     assert np.isfinite(values).all()
 
 
 def test_a_policy_is_loaded_where_it_is_told(tmp_path):
-    checkpoint.save(tmp_path, build(CONFIGS["flow"]))
+    checkpoint.save(tmp_path, build_actor(CONFIGS["flow"]))
     assert load_policy(tmp_path, device="meta").device.type == "meta"
     assert load_policy(tmp_path, device="cpu").device.type == "cpu"
 
@@ -92,9 +91,9 @@ def test_an_unknown_dtype_names_the_known_ones():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-def test_a_policy_computes_in_the_dtype_it_is_told(dtype, seen):
-    exact = load_policy("nano", device="cpu").act(*seen)
-    other = load_policy("nano", device="cpu", dtype=dtype).act(*seen)
+def test_a_policy_computes_in_the_dtype_it_is_told(dtype, moment):
+    exact = load_policy("nano", device="cpu").act(*moment)
+    other = load_policy("nano", device="cpu", dtype=dtype).act(*moment)
     moved_mm = np.linalg.norm(exact.poses[:, :3, 3] - other.poses[:, :3, 3], axis=-1).max() * 1000
     assert moved_mm == 0 if dtype == "float32" else moved_mm < 20
 
@@ -105,14 +104,14 @@ def test_weights_stay_as_they_are_in_half_precision():
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_an_answer_that_is_not_finite_is_an_error_and_no_motion(value, seen, made):
+def test_an_answer_that_is_not_finite_is_an_error_and_no_motion(value, moment, made):
     with torch.no_grad():
         for weight in made.parameters():
             weight.fill_(value)
     with pytest.raises(PolicyError, match="not finite"):
-        ActorPolicy(made).act(*seen, WORDS)
+        ActorPolicy(made).act(*moment, WORDS)
 
 
 def test_the_bundled_policy_is_whole():
-    for folder in bundled().values():
+    for folder in bundled_policies().values():
         checkpoint.load(folder)

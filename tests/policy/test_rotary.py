@@ -1,11 +1,11 @@
 import torch
 
-from hamster.policy.rotary import codes, rotate
+from hamster.policy.layers import apply_rotary, rope_3d
 
 
 def _logits(positions: torch.Tensor, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
-    code = codes(positions, query.shape[-1])
-    return rotate(query, code) @ rotate(key, code).mT
+    code = rope_3d(positions, query.shape[-1])
+    return apply_rotary(query, code) @ apply_rotary(key, code).mT
 
 
 def test_logits_depend_on_differences_of_positions_alone_in_every_head() -> None:
@@ -27,4 +27,4 @@ def test_every_head_feels_every_axis_at_five_millimetres() -> None:
 
 def test_turning_keeps_lengths() -> None:
     x = torch.randn(2, 3, 7, 16)
-    torch.testing.assert_close(rotate(x, codes(torch.rand(2, 7, 3), 16)).norm(dim=-1), x.norm(dim=-1))
+    torch.testing.assert_close(apply_rotary(x, rope_3d(torch.rand(2, 7, 3), 16)).norm(dim=-1), x.norm(dim=-1))

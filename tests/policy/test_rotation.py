@@ -1,7 +1,8 @@
 import numpy as np
 import torch
 
-from hamster.policy.rotation import angle_between, matrix_from_six, six_from_matrix
+from hamster.policy.layers import matrix_from_six, six_from_matrix
+from hamster.policy.rotation import angle_between
 
 
 def _rotations(count: int) -> torch.Tensor:

@@ -12,11 +12,11 @@ from hamster.data import Observation, View
 from hamster.geometry import Camera, look_at
 from hamster.path import Path2D
 from hamster.policy.actor_policy import ActorPolicy
-from hamster.policy.flow.actor import FlowActor
 from hamster.policy.flow.config import FLOWMATCH
+from hamster.policy.flow.model import FlowActor
 
 IMAGE_PX = 256
-INSTRUCTION = " ".join(f"word{i}" for i in range(FLOWMATCH.words))  # none of its tokens is idle
+INSTRUCTION = " ".join(f"word{i}" for i in range(FLOWMATCH.max_instruction_tokens))  # none of its tokens is idle
 PATH = Path2D(np.linspace((0.3, 0.4), (0.7, 0.6), 12), np.full(12, -1, np.int8))
 EYES = ((1.0, 0.0, 0.8), (-0.3, 0.7, 0.9), (-0.3, -0.7, 0.9), (0.1, 0.0, 0.7))
 

@@ -14,8 +14,8 @@ from hamster.benchmarks.clock import wall_ms
 from hamster.benchmarks.flow import INSTRUCTION, PATH, make_observation
 from hamster.policy.actor import AnyActor, Prediction
 from hamster.policy.actor_policy import ActorPolicy
-from hamster.policy.flow.actor import FlowActor
 from hamster.policy.flow.config import FLOWMATCH
+from hamster.policy.flow.model import FlowActor
 from hamster.policy.views.actor import ViewsActor
 from hamster.policy.views.config import RVT2
 
@@ -76,7 +76,7 @@ def peak_tflops(device: str, side: int = PEAK_SIDE) -> float:
 def _batch(actor: AnyActor, px: int) -> Any:
     """One scene, as its inputs."""
     observation = make_observation(actor.config.cameras, np.random.default_rng(0), px)
-    inputs = actor.prepare(ActorPolicy(actor).scene(observation, PATH, INSTRUCTION))
+    inputs = actor.preprocess(ActorPolicy(actor).make_input(observation, PATH, INSTRUCTION))
     return type(inputs).stack([inputs])
 
 

@@ -18,7 +18,7 @@ from hamster.policy.views.actor import ViewsActor
 from hamster.policy.views.config import RVT2
 
 Dtype = Literal["fp32", "bf16"]
-INSTRUCTION = " ".join(f"word{i}" for i in range(RVT2.words))  # none of its tokens is idle
+INSTRUCTION = " ".join(f"word{i}" for i in range(RVT2.max_instruction_tokens))  # none of its tokens is idle
 
 
 def measure_views(dtype: Dtype, n: int = 5) -> dict[str, float]:

@@ -30,11 +30,11 @@ class Parity:
         import numpy as np
 
         from hamster.policy import load_policy
-        from hamster.policy.training.skew import parity
+        from hamster.policy.training.skew import check_skew
         from hamster.terminal import show_next, working
 
         with working("comparing what training and service see …"):
-            found = parity(load_policy(self.checkpoint, device=self.device).actor, self.data, self.frames)
+            found = check_skew(load_policy(self.checkpoint, device=self.device).actor, self.data, self.frames)
         for each in found.fields:
             verdict = f"{each.differing} of {each.frames} frames differ" if each.differing else "identical"
             sys.stdout.write(f"{each.field:20} largest difference {each.largest:.3g}  {verdict}\n")

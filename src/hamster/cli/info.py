@@ -44,7 +44,7 @@ def _printed(about: dict[str, dict[str, Any]]) -> str:
 def _folders(name: str) -> list[Path]:
     from hamster.hub import HubId, fetch
     from hamster.planner.load import BUNDLED, bundled_planners
-    from hamster.policy.base import bundled as policies
+    from hamster.policy import bundled_policies as policies
 
     if (hub_id := HubId.parse(name)) is not None:
         return [fetch(hub_id, "model")]

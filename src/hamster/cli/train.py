@@ -43,7 +43,7 @@ class Train:
     """Of training the nano planner, in the place of steps; the time of all runs that continue it is added up."""
     seed: int | None = None
     """Of all that is drawn in training."""
-    by_heart: bool = False
+    overfit_one_episode: bool = False
     """Of a policy: learn by heart, undisturbed, one episode in a minute; what cannot do that has a fault."""
     dialect: str | None = None
     """Of a fine-tuned planner, in which it learns to say paths, compact, say; the model's own if not given."""
@@ -69,7 +69,7 @@ class Train:
                 "a policy's; a planner has none",
                 conditioners=self.conditioners,
                 demonstrations=self.demonstrations,
-                by_heart=self.by_heart or None,
+                overfit_one_episode=self.overfit_one_episode or None,
             )
             parts = [Part.parse(text) for text in data]
             parts = [replace(part, folder=self._label_set(part.folder)) for part in parts]
@@ -79,7 +79,7 @@ class Train:
                 folder = out / "model"
                 _show_end(folder, f"hamster eval planner --planner {folder}", f"hamster eval --planner oracle,{folder}")
         else:
-            from hamster.policy.training.presets import adapted, by_heart
+            from hamster.policy.training.presets import adapted, overfit_one_episode
             from hamster.policy.training.presets import preset as policy_preset
 
             with extra("train"):
@@ -90,7 +90,7 @@ class Train:
             if len(data) != 1 or self.model:
                 raise ValueError("a policy is trained from nothing, on one label set: give one --data, and no --model")
             labels = self._label_set(Path(data[0]))
-            base = by_heart(policy_preset(config)) if self.by_heart else policy_preset(config)
+            base = overfit_one_episode(policy_preset(config)) if self.overfit_one_episode else policy_preset(config)
             folder = train_policy(adapted(base, **self._changes), labels, out)
             _show_end(folder, f"hamster eval --policy {folder}", f"hamster serve policy --policy {folder}")
 

@@ -2,6 +2,7 @@
 
 from hamster.data.inputs import FilePart, Inputs
 from hamster.data.records import (
+    HALF_OPEN,
     AnnotatedImage,
     Annotation,
     Conversation,
@@ -19,6 +20,7 @@ from hamster.data.source import Item, Source, Tracked
 from hamster.data.unreadable import Unreadable
 
 __all__ = [
+    "HALF_OPEN",
     "AnnotatedImage",
     "Annotation",
     "Conversation",

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from hamster.geometry import Camera
 from hamster.path import Path2D
 
+HALF_OPEN = 0.5  # of the gripper's opening: above, it counts as open, and holds nothing
+
 
 @dataclass(frozen=True, eq=False)
 class View:

@@ -1,7 +1,7 @@
 """Pinhole cameras and rigid transforms; numpy only."""
 
 from hamster.geometry.camera import Camera
-from hamster.geometry.motion import angle_between, interpolate
+from hamster.geometry.motion import angle_between, interpolate, interpolate_poses
 from hamster.geometry.transforms import (
     apply,
     inverse,
@@ -17,6 +17,7 @@ __all__ = [
     "angle_between",
     "apply",
     "interpolate",
+    "interpolate_poses",
     "inverse",
     "look_at",
     "matrix_from_quaternion",

@@ -42,6 +42,28 @@ def interpolate(from_pose: ArrayLike, to_pose: ArrayLike, speed_m_s: float, turn
     return poses
 
 
+def interpolate_poses(poses: ArrayLike, indices: ArrayLike) -> Array:
+    """Return poses at fractional indices of a sequence: positions on straight lines, rotations the short way round.
+
+    Args:
+        poses: (T, 4, 4), close enough to each other that the normalised chord is the arc to within a thousandth.
+        indices: (K,) in [0, T - 1].
+
+    Returns:
+        (K, 4, 4).
+    """
+    poses, indices = np.asarray(poses, np.float64), np.asarray(indices, np.float64)
+    lower = np.floor(indices + 1e-9).astype(int).clip(0, len(poses) - 1)
+    upper = np.minimum(lower + 1, len(poses) - 1)
+    part = (indices - lower).clip(0, 1)[:, None]
+    interpolated = np.tile(np.eye(4), (len(indices), 1, 1))
+    interpolated[:, :3, 3] = (1 - part) * poses[lower, :3, 3] + part * poses[upper, :3, 3]
+    a, b = quaternion_from_matrix(poses[lower, :3, :3]), quaternion_from_matrix(poses[upper, :3, :3])
+    b = np.where((a * b).sum(-1, keepdims=True) < 0, -b, b)
+    interpolated[:, :3, :3] = matrix_from_quaternion((1 - part) * a + part * b)
+    return interpolated
+
+
 def angle_between(rotation_a: ArrayLike, rotation_b: ArrayLike) -> float:
     """The angle in radians, in [0, pi], by which one has to turn from one rotation (3, 3) to another."""
     return _axis_angle(np.asarray(rotation_a, np.float64).T @ np.asarray(rotation_b, np.float64))[1]

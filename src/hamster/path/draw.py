@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from hamster.path.colours import BLUE, GREEN, RED, jet, reds
-from hamster.path.path import Gripper, Path2D
-from hamster.path.simplify import arc_length, resample
+from hamster.path.path import Gripper, Path2D, arc_length
+from hamster.path.simplify import resample
 
 Style = Literal["jet", "red"]
 SAMPLES = 100  # as published

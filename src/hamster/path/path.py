@@ -85,6 +85,12 @@ class Path2D:
             raise ValueError(f"not a path record {{uv, gripper ({names}), depth_m, score}}: {error}") from None
 
 
+def arc_length(uv: ArrayLike) -> NDArray[np.float64]:
+    """Return the length (N,) of the way from the first point (N, D) to each point."""
+    steps = np.linalg.norm(np.diff(np.asarray(uv, np.float64), axis=0), axis=-1)
+    return np.concatenate([[0.0], np.cumsum(steps)])
+
+
 def _frozen(values: ArrayLike, dtype: type) -> NDArray[Any]:
     array: NDArray[Any] = np.array(values, dtype=dtype)  # a copy: the caller's array stays the caller's
     array.setflags(write=False)

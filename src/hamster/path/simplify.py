@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from simplification.cutil import simplify_coords_idx
 
-from hamster.path.path import Path2D
+from hamster.path.path import Path2D, arc_length
 
 Array = NDArray[np.float64]
 EPSILON = 0.05  # the paper's tolerance, relative to the image: two to five waypoints for a short task
@@ -81,12 +81,6 @@ def segment_distance(points: ArrayLike, start: ArrayLike, end: ArrayLike) -> Arr
     part = (offset * along).sum(-1) / np.where(length2 > 0, length2, 1)
     gap = offset - np.clip(part, 0, 1)[..., None] * along
     return np.asarray(np.sqrt((gap * gap).sum(-1)))
-
-
-def arc_length(uv: ArrayLike) -> Array:
-    """(N,) length of the way from the first point (N, D) to each point."""
-    steps = np.linalg.norm(np.diff(np.asarray(uv, np.float64), axis=0), axis=-1)
-    return np.concatenate([[0.0], np.cumsum(steps)])
 
 
 def resample(uv: ArrayLike, n: int) -> Array:

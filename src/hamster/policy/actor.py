@@ -1,105 +1,110 @@
-"""What a family of policies has to bring: scenes to tensors, tensors to losses, tensors to motions."""
+"""The interface of a policy type: inputs to tensors, tensors to losses, tensors to predicted poses.
+
+All types are trained, saved, evaluated and served through `Actor`. A new type is a configuration and an actor:
+
+    @dataclass(frozen=True)
+    class MyConfig(ActorConfig):
+        type: ClassVar[str] = "mine"
+        width: int = 64
+
+    @register_policy("mine")
+    class MyActor(Actor[MyConfig, MyInputs]):
+        config_class = MyConfig
+        ...
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Self, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
-import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from hamster.policy.config import ActorConfig
-from hamster.policy.scene import Scene
+from hamster.policy.policy_input import PolicyInput, TensorBatch
 
 
 @dataclass(frozen=True, eq=False)
-class Tensors:
-    """A record of tensors; of a batch they all have the same leading dimension."""
-
-    def to(self, device: torch.device) -> Self:
-        """The same on another device."""
-        return type(self)(**{name: tensor.to(device) for name, tensor in vars(self).items()})
-
-    @classmethod
-    def stack(cls, samples: Sequence[Self]) -> Self:
-        """A batch."""
-        names = vars(samples[0])
-        return cls(**{name: torch.stack([getattr(sample, name) for sample in samples]) for name in names})
-
-
-@dataclass(frozen=True, eq=False)
-class Target(Tensors):
+class Target(TensorBatch):
     """What a demonstration did next, K poses; in a batch (B, K, ...).
 
     Attributes:
         position: (K, 3) metres from the tool, along the world's axes.
         rotation: (K, 3, 3) world from tool.
-        is_open: (K,) float, the gripper's command once the pose is reached.
+        is_open: (K,) float, the gripper command once the pose is reached.
         done: () float, 1 where the path has been followed to its end already.
-        touches: (K,) float, 1 where robot or load touch something on the way, 0 where not, NaN where nobody knows.
+        contact: (K,) float, 1 where robot or load touch something on the way, 0 where not, NaN where unknown.
     """
 
     position: Tensor
     rotation: Tensor
     is_open: Tensor
     done: Tensor
-    touches: Tensor
+    contact: Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class Prediction(Tensors):
-    """What an actor would do next: as `Target`, with probabilities for `is_open`, `done` and `touches`.
-
-    `touches` is NaN of an actor that does not say.
+class Prediction(TensorBatch):
+    """What an actor would do next, K poses; in a batch (B, K, ...).
 
     Attributes:
-        score: () how sure it is, in [0, 1].
+        position: (K, 3) metres from the tool, along the world's axes.
+        rotation: (K, 3, 3) world from tool.
+        is_open: (K,) probability.
+        done: () probability.
+        contact_prob: (K,) probability; NaN for an actor that does not predict it.
+        score: () confidence in [0, 1].
     """
 
     position: Tensor
     rotation: Tensor
     is_open: Tensor
     done: Tensor
-    touches: Tensor
+    contact_prob: Tensor
     score: Tensor
 
 
 Config = TypeVar("Config", bound=ActorConfig)
-Inputs = TypeVar("Inputs", bound=Tensors)
+Inputs = TypeVar("Inputs", bound=TensorBatch)
 
 
 class Actor(nn.Module, ABC, Generic[Config, Inputs]):
-    """A network that follows paths. All families are trained, saved, measured and served through this interface."""
+    """A network that follows paths, built from its configuration alone."""
 
+    config_class: ClassVar[type[ActorConfig]]
     config: Config
 
-    def begin(self, tool_world: Tensor, goal_world: Tensor) -> None:
-        """Called once before training, with where tools (N, 4, 4) were and where they went: to scale by it."""
+    def fit_normalization(self, tool_world: Tensor, goal_world: Tensor) -> None:
+        """Fit normalization statistics, which are saved with the weights; called once, before training.
 
-    @abstractmethod
-    def prepare(self, scene: Scene) -> Inputs:
-        """One scene as the network takes it: the same function in training and in service.
-
-        Raises:
-            ValueError: if the scene lacks a view, depth or calibration that this family needs.
+        Args:
+            tool_world: (N, 4, 4) tool poses in the training data, metres.
+            goal_world: (N, 4, 4) poses that the tool went to next.
         """
 
     @abstractmethod
-    def losses(self, inputs: Inputs, target: Target, generator: torch.Generator) -> dict[str, Tensor]:
-        """What is minimised, by name; their sum is the loss. All randomness comes from the generator (on the CPU)."""
+    def preprocess(self, policy_input: PolicyInput) -> Inputs:
+        """Return one sample as the network takes it, on the CPU: the same function in training and in service.
+
+        Raises:
+            ValueError: if the input lacks a view, depth or calibration that this type needs.
+        """
+
+    @abstractmethod
+    def compute_loss(self, inputs: Inputs, target: Target, generator: torch.Generator) -> dict[str, Tensor]:
+        """Return the losses by name; their sum is minimised.
+
+        Args:
+            inputs: a batch of samples.
+            target: a batch of what the demonstrations did.
+            generator: on the CPU; all randomness comes from it.
+        """
 
     @abstractmethod
     def predict(self, inputs: Inputs, generator: torch.Generator) -> Prediction:
-        """The next poses of a batch."""
+        """Return the next poses of a batch; randomness as in `compute_loss`."""
 
 
 AnyActor: TypeAlias = Actor[Any, Any]
-
-
-def as_float(values: ArrayLike) -> Tensor:
-    """A float32 tensor."""
-    return torch.from_numpy(np.ascontiguousarray(values, np.float32))

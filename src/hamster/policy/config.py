@@ -1,47 +1,51 @@
-"""What every family's architecture has in common."""
+"""Configuration fields that all policy types share; saved as config.json beside the weights."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-Head = Literal["keypose", "trajectory", "chunk"]
+ActionType = Literal["keypose", "trajectory", "chunk"]
 
 
 @dataclass(frozen=True)
 class ActorConfig:
-    """Of what a family's own configuration adds to.
+    """Fields shared by all policy configurations.
 
     Attributes:
-        family: its name in `families.FAMILIES`.
-        cameras: the views it looks through; the path is drawn on the first one.
-        head: what one answer is: the next keypose, a trajectory of `horizon` poses to it, or the next `horizon` frames.
-        horizon: poses in an answer; 1 for keyposes.
+        type: name of the policy type in `registry.POLICY_TYPES`.
+        needs_depth: whether its cameras need depth and calibration.
+        cameras: names of the views that the network gets; the path is drawn on the first one.
+        action_type: what one prediction is: the next keypose, a trajectory of `horizon` poses to it, or the poses of
+            the next `horizon` frames (a chunk).
+        horizon: poses in a prediction; 1 for keyposes.
         step_s: seconds from one pose of a chunk to the next.
-        executed: poses of an answer that are carried out before the policy is asked again; 0: all of them.
-        history: how many of the times it was asked before it remembers: where the tool was, and the command in force.
-        path_depth: whether waypoints that come with a depth are put there, instead of on the surface behind them.
-        conditioners: how it sees the path, names of its family's conditioners.
+        n_action_steps: poses of a prediction that are executed before the next one; 0: all of them.
+        n_obs_history: number of earlier calls of the policy that it remembers: tool position and gripper command.
+        path_depth: place waypoints at their own depth where they have one, instead of on the surface behind them.
+        conditioners: how the network gets the path, see `hamster.policy.conditioning`.
     """
 
-    family: ClassVar[str]
+    type: ClassVar[str]
     needs_depth: ClassVar[bool] = True
 
     cameras: tuple[str, ...] = ("front",)
-    head: Head = "keypose"
+    action_type: ActionType = "keypose"
     horizon: int = 1
     step_s: float = 0.2
-    executed: int = 0
-    history: int = 1
+    n_action_steps: int = 0
+    n_obs_history: int = 1
     path_depth: bool = False
     conditioners: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.horizon < 1 or (self.head == "keypose" and self.horizon != 1):
-            raise ValueError(f"a {self.head} head cannot have a horizon of {self.horizon}")
-        if not (self.step_s > 0 and 0 <= self.executed <= self.horizon):
-            raise ValueError(f"need step_s > 0 and 0 <= executed <= horizon, got {self.step_s} and {self.executed}")
-        if not 1 <= self.history <= 8:
-            raise ValueError(f"a policy remembers 1 to 8 times, not {self.history}")
+        if self.horizon < 1 or (self.action_type == "keypose" and self.horizon != 1):
+            raise ValueError(f"action_type {self.action_type!r} cannot have a horizon of {self.horizon}")
+        if not (self.step_s > 0 and 0 <= self.n_action_steps <= self.horizon):
+            raise ValueError(
+                f"need step_s > 0 and 0 <= n_action_steps <= horizon, got {self.step_s} and {self.n_action_steps}"
+            )
+        if not 1 <= self.n_obs_history <= 8:
+            raise ValueError(f"n_obs_history must be 1 to 8, got {self.n_obs_history}")
         if not self.cameras:
             raise ValueError("a policy needs at least one camera")

@@ -1,4 +1,4 @@
-"""An instruction as numbers, without a language model: for policies that are told what to do, besides where."""
+"""An instruction as numbers without a language model: for policies with a text input."""
 
 from __future__ import annotations
 
@@ -8,9 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def word_codes(instruction: str, count: int, width: int) -> NDArray[np.float64]:
-    """(count, width): a fixed random code for each of the first words, zeros behind the last."""
-    codes = np.zeros((count, width))
-    for i, word in enumerate(instruction.lower().split()[:count]):
-        codes[i] = np.random.default_rng(crc32(word.encode())).standard_normal(width)
-    return codes
+def hashed_word_embeddings(instruction: str, max_words: int, width: int) -> NDArray[np.float64]:
+    """Return a fixed random vector for each word, chosen by its hash.
+
+    Args:
+        instruction: words separated by spaces; upper and lower case are the same.
+        max_words: rows; words beyond are dropped, rows beyond the last word are zero.
+        width: of a vector.
+
+    Returns:
+        (max_words, width).
+    """
+    embeddings = np.zeros((max_words, width))
+    for i, word in enumerate(instruction.lower().split()[:max_words]):
+        embeddings[i] = np.random.default_rng(crc32(word.encode())).standard_normal(width)
+    return embeddings

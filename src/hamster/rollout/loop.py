@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.data import Observation
+from hamster.data import HALF_OPEN, Observation
 from hamster.path import NotInViewError, Path2D, PlanError
 from hamster.path.settle import settled
 from hamster.planner.error import PlannerUnavailableError
@@ -20,7 +20,6 @@ from hamster.rollout.result import Rollout
 from hamster.rollout.safety import SafetyFilter, UnsafeActionError
 
 _NEVER = 1 << 60
-HALF_OPEN = 0.5  # of the opening: more, and nothing is held
 
 
 class PlanLike(Protocol):

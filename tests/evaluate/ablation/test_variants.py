@@ -26,7 +26,7 @@ def test_who_sees_no_path_is_one_variant_and_is_never_shown_one(tmp_path):
     by_name = {variant.name: variant.config for variant in found}
     assert set(by_name) == {"monolithic-100", "flow-none-100", "flow-tokens-100"}
     blind, sees = by_name["flow-none-100"], by_name["flow-tokens-100"]
-    assert blind.augment.path_dropout == 1.0 > sees.augment.path_dropout
+    assert blind.augment.path_dropout_prob == 1.0 > sees.augment.path_dropout_prob
     assert blind.actor.words > 0 == sees.actor.words  # told in words what the others see
 
 

@@ -4,26 +4,34 @@ import pytest
 import torch
 from torch import Tensor
 
-from hamster.policy.flow.schedule import LEVELS, SCHEDULES, Diffusion, Network, RectifiedFlow, Schedule, signal_share
+from hamster.policy.flow.schedule import (
+    SCHEDULES,
+    TRAINING_LEVELS,
+    Diffusion,
+    Network,
+    RectifiedFlow,
+    Schedule,
+    alpha_bar,
+)
 
 MEAN, SPREAD = 0.7, 0.3
 
 
 def _oracle(schedule: Schedule) -> Network:
-    """What a perfect network says if actions are normal: `wanted` is linear in action and noise, so is its mean."""
+    """What a perfect network says if actions are normal: `target` is linear in action and noise, so is its mean."""
 
     def network(x: Tensor, time: Tensor) -> Tensor:
         ones = torch.ones_like(x[..., 0]).double()
         x, time = x.double(), time.double()
-        a, b = (schedule.noisy(*pair, time)[..., None] for pair in ((ones, 0 * ones), (0 * ones, ones)))
-        wa, wb = (schedule.wanted(*pair, time)[..., None] for pair in ((ones, 0 * ones), (0 * ones, ones)))
+        a, b = (schedule.add_noise(*pair, time)[..., None] for pair in ((ones, 0 * ones), (0 * ones, ones)))
+        wa, wb = (schedule.target(*pair, time)[..., None] for pair in ((ones, 0 * ones), (0 * ones, ones)))
         gain = (a * wa * SPREAD**2 + b * wb) / (a**2 * SPREAD**2 + b**2)
         return (wa * MEAN + gain * (x - a * MEAN)).float()
 
     return network
 
 
-@pytest.mark.parametrize(("name", "steps"), [("flow", 100), ("ddim", 50), ("ddpm", LEVELS)])
+@pytest.mark.parametrize(("name", "steps"), [("flow", 100), ("ddim", 50), ("ddpm", TRAINING_LEVELS)])
 def test_a_perfect_network_yields_the_distribution_of_actions(name: str, steps: int) -> None:
     schedule, generator = SCHEDULES[name], torch.Generator().manual_seed(0)
     noise = torch.randn(1, 4000, 1, generator=generator)
@@ -38,12 +46,12 @@ def test_one_known_action_is_reached_in_any_number_of_steps(name: str, steps: in
     schedule, action = SCHEDULES[name], torch.randn(2, 3, 4, 9)
 
     def network(x: Tensor, time: Tensor) -> Tensor:
-        share = signal_share(time).view(2, 3, 1, 1)
+        share = alpha_bar(time).view(2, 3, 1, 1)
         noise = (x - share.sqrt() * action) / (1 - share).sqrt()
         if isinstance(schedule, RectifiedFlow):
             at = time.view(2, 3, 1, 1)
             noise = (x - at * action) / (1 - at)
-        return schedule.wanted(action, noise, time)
+        return schedule.target(action, noise, time)
 
     drawn = schedule.sample(torch.randn(2, 3, 4, 9), network, steps, torch.Generator().manual_seed(0))
     torch.testing.assert_close(drawn, action, atol=2e-3, rtol=0)
@@ -51,7 +59,7 @@ def test_one_known_action_is_reached_in_any_number_of_steps(name: str, steps: in
 
 def test_a_step_of_ddpm_is_the_textbook_posterior_and_ddim_goes_to_its_mean_without_noise() -> None:
     """Ho et al. 2020, equations 6 and 7, written out."""
-    now, then = (float(signal_share(torch.tensor(at / LEVELS, dtype=torch.float64))) for at in (40, 41))
+    now, then = (float(alpha_bar(torch.tensor(at / TRAINING_LEVELS, dtype=torch.float64))) for at in (40, 41))
     alpha, x, action = now / then, 0.8, -0.4
     beta = 1 - alpha
     mean = math.sqrt(then) * beta / (1 - now) * action + math.sqrt(alpha) * (1 - then) / (1 - now) * x
@@ -78,5 +86,5 @@ def test_times_are_in_range_and_noise_is_all_there_is_at_the_start(name: str) ->
     times = schedule.times((1000, 4), torch.Generator().manual_seed(0))
     assert times.min() >= 0 and times.max() <= 1 and times.std() > 0.2
     action, noise = torch.randn(2, 3, 1, 9), torch.randn(2, 3, 1, 9)
-    torch.testing.assert_close(schedule.noisy(action, noise, torch.zeros(2, 3)), noise, atol=0.05, rtol=0)
-    torch.testing.assert_close(schedule.noisy(action, noise, torch.ones(2, 3)), action)
+    torch.testing.assert_close(schedule.add_noise(action, noise, torch.zeros(2, 3)), noise, atol=0.05, rtol=0)
+    torch.testing.assert_close(schedule.add_noise(action, noise, torch.ones(2, 3)), action)

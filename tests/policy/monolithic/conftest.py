@@ -8,9 +8,9 @@ import torch
 
 from hamster.nano import HamsterNanoConfig, HamsterNanoForConditionalGeneration, build_processor
 from hamster.policy.monolithic.config import MonolithicConfig
-from hamster.policy.path_prompt import Guide
-from hamster.policy.registry import build
-from hamster.policy.scene import Body, Scene
+from hamster.policy.path_prompt import PathPrompt
+from hamster.policy.policy_input import PolicyInput, RobotState
+from hamster.policy.registry import build_actor
 
 WORDS = ["put the red cube on the left plate", "press the button"]
 
@@ -31,23 +31,23 @@ def planner(tmp_path_factory):
 def small(planner):
     """An untrained actor that stands on it, its ranges two metres and a quarter turn wide."""
     torch.manual_seed(0)
-    actor = build(MonolithicConfig(planner=str(planner))).eval()
+    actor = build_actor(MonolithicConfig(planner=str(planner))).eval()
     rng = np.random.default_rng(0)
     poses = np.tile(np.eye(4), (64, 1, 1))
     poses[:, :3, 3] = rng.uniform(-1, 1, (64, 3))
-    actor.begin(torch.from_numpy(poses).float(), torch.from_numpy(poses[::-1].copy()).float())
+    actor.fit_normalization(torch.from_numpy(poses).float(), torch.from_numpy(poses[::-1].copy()).float())
     return actor
 
 
 @pytest.fixture
-def scene(seen) -> Scene:
-    observation, path = seen
-    body = Body(observation.tool_pose_world, observation.gripper, True)
-    return Scene(observation.views, body, Guide(path, observation.views["front"]), WORDS[0])
+def scene(moment) -> PolicyInput:
+    observation, path = moment
+    body = RobotState(observation.tool_pose_world, observation.gripper, True)
+    return PolicyInput(observation.views, body, PathPrompt(path, observation.views["front"]), WORDS[0])
 
 
 @pytest.fixture
-def without_depth(scene) -> Scene:
+def without_depth(scene) -> PolicyInput:
     """All that such a policy needs."""
     views = {name: replace(view, depth_m=None, camera=None) for name, view in scene.views.items()}
-    return replace(scene, views=views, guide=None)
+    return replace(scene, views=views, prompt=None)

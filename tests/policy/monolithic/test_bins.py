@@ -6,7 +6,7 @@ import torch
 
 from hamster.geometry import matrix_from_quaternion
 from hamster.policy.monolithic.bins import BINS, DIMENSIONS, Bins
-from hamster.policy.monolithic.inputs import GOAL, NOTHING, POSE, as_tokens
+from hamster.policy.monolithic.inputs import GOAL, POSE, UNKNOWN, as_tokens
 from hamster.policy.rotation import angle_between
 
 
@@ -30,7 +30,7 @@ def test_there_and_back_is_within_half_a_bin(bins, poses):
     position, rotation = poses
     is_open = torch.arange(200) % 2
     values = bins.values(position, rotation, is_open)
-    middle = bins.middle(bins.of(values))
+    middle = bins.decode(bins.encode(values))
     width = (bins.high - bins.low) / BINS
     assert ((middle - values).abs() <= width / 2 + 1e-6).all()
     there, turned, opened = bins.pose(middle)
@@ -42,14 +42,14 @@ def test_there_and_back_is_within_half_a_bin(bins, poses):
 def test_what_was_seen_in_training_fits_and_the_rest_goes_to_the_ends(bins, poses):
     values = bins.values(*poses, torch.zeros(200))
     assert (values >= bins.low).all() and (values <= bins.high).all()
-    assert (bins.of(bins.low - 1) == 0).all() and (bins.of(bins.high + 1) == BINS - 1).all()
+    assert (bins.encode(bins.low - 1) == 0).all() and (bins.encode(bins.high + 1) == BINS - 1).all()
 
 
 def test_what_never_moves_has_a_scale_still():
     bins = Bins()
     bins.fit(torch.zeros(10, 3), torch.eye(3).expand(10, 3, 3))
     assert (bins.high > bins.low).all()
-    assert torch.isfinite(bins.middle(bins.of(torch.full((DIMENSIONS,), 0.3)))).all()
+    assert torch.isfinite(bins.decode(bins.encode(torch.full((DIMENSIONS,), 0.3)))).all()
 
 
 def test_the_reference_is_a_rotation(bins):
@@ -60,4 +60,4 @@ def test_the_reference_is_a_rotation(bins):
 def test_no_two_numbers_share_a_token():
     tokens = [as_tokens(torch.full((DIMENSIONS,), b), kind) for b in (0, BINS - 1) for kind in (POSE, GOAL)]
     tokens = torch.cat(tokens)
-    assert len(tokens.unique()) == len(tokens) and tokens.max() == NOTHING - 1
+    assert len(tokens.unique()) == len(tokens) and tokens.max() == UNKNOWN - 1

@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from hamster.policy import checkpoint
 from hamster.policy.actor import Target
 from hamster.policy.monolithic.config import MonolithicConfig
-from hamster.policy.registry import build
-from hamster.policy.scene import mirrored_words
+from hamster.policy.policy_input import mirrored_instruction
+from hamster.policy.registry import build_actor
 from hamster.policy.training.presets import adapted, preset
 
 
@@ -22,7 +22,7 @@ def batch(*inputs):
 
 def ask(actor, scene):
     with torch.inference_mode():
-        return actor.predict(batch(actor.prepare(scene)), torch.Generator())
+        return actor.predict(batch(actor.preprocess(scene)), torch.Generator())
 
 
 def goal(x: float, is_open: float = 0.0) -> Target:
@@ -38,7 +38,7 @@ def test_it_starts_from_the_planners_weights(small, planner):
 
 
 def test_it_starts_from_the_bundled_planner_if_not_told_otherwise():
-    actor = build(preset("monolithic").actor)
+    actor = build_actor(preset("monolithic").actor)
     assert actor.tokenizer.get_vocab_size() == len(actor.token.weight) > 500
 
 
@@ -51,20 +51,20 @@ def test_it_needs_neither_depth_nor_calibration_nor_a_path(small, scene, without
 def test_it_learns_to_point_where_the_goal_is_in_the_image(small, scene, without_depth):
     """As far as calibration tells where that is; more of it is not asked for."""
     there, view = goal(0.1), scene.views["front"]
-    px, _ = view.camera.project(scene.body.tool_pose_world[:3, 3] + np.array([0.1, -0.1, -0.2]))
+    px, _ = view.camera.project(scene.robot.tool_pose_world[:3, 3] + np.array([0.1, -0.1, -0.2]))
     asked = {}
-    small.glance.pointing_loss = lambda logits, uv: asked.setdefault(len(asked), uv).sum() * 0
+    small.pointer.pointing_loss = lambda logits, uv: asked.setdefault(len(asked), uv).sum() * 0
     for each in (scene, without_depth):
-        small.losses(batch(small.prepare(each)), there, torch.Generator())
+        small.compute_loss(batch(small.preprocess(each)), there, torch.Generator())
     assert np.allclose(asked[0][0], px / view.camera.size_px, atol=1e-4)
     assert torch.isnan(asked[1]).all()
 
 
 def test_it_needs_words(small, without_depth):
     with pytest.raises(ValueError, match="needs an instruction"):
-        small.prepare(replace(without_depth, instruction=""))
+        small.preprocess(replace(without_depth, instruction=""))
     with pytest.raises(ValueError, match="a shorter instruction"):
-        small.prepare(replace(without_depth, instruction="red " * 100))
+        small.preprocess(replace(without_depth, instruction="red " * 100))
 
 
 def test_a_checkpoint_needs_nothing_but_itself(small, planner, without_depth, tmp_path):
@@ -77,12 +77,13 @@ def test_a_checkpoint_needs_nothing_but_itself(small, planner, without_depth, tm
 
 
 def test_a_number_is_said_before_the_ones_that_follow(small, without_depth):
-    inputs = batch(small.prepare(without_depth))
+    inputs = batch(small.preprocess(without_depth))
     said = torch.full((1, 7), 100)
     later = said.clone()
     later[:, 4:] = 7
     one, other = (
-        small.say(small.look(inputs), small._with_action(inputs, bins), inputs.words)[0] for bins in (said, later)
+        small.predict_bins(small.encode_image(inputs), small._with_action(inputs, bins), inputs.n_words)[0]
+        for bins in (said, later)
     )
     assert torch.allclose(one[:, :5], other[:, :5], atol=1e-5) and not torch.allclose(
         one[:, 5:], other[:, 5:], atol=1e-3
@@ -91,7 +92,7 @@ def test_a_number_is_said_before_the_ones_that_follow(small, without_depth):
 
 def test_a_batch_is_its_members(small, without_depth):
     shorter = replace(without_depth, instruction="press the button")
-    both = [small.prepare(scene) for scene in (without_depth, shorter)]
+    both = [small.preprocess(scene) for scene in (without_depth, shorter)]
     with torch.inference_mode():
         together = small.predict(batch(*both), torch.Generator())
     alone = [ask(small, scene) for scene in (without_depth, shorter)]
@@ -101,12 +102,12 @@ def test_a_batch_is_its_members(small, without_depth):
 def test_it_learns_that_words_say_where_to(small, without_depth):
     """The same picture, two instructions, two goals: half a centimetre apart they are not."""
     scenes = [without_depth, replace(without_depth, instruction="press the button")]
-    inputs = batch(*(small.prepare(scene) for scene in scenes))
+    inputs = batch(*(small.preprocess(scene) for scene in scenes))
     target = Target.stack([Target(*(value[0] for value in vars(goal(x, x > 0)).values())) for x in (0.3, -0.3)])
     optimiser = torch.optim.AdamW(small.train().parameters(), lr=3e-3)
     for _ in range(60):
         optimiser.zero_grad()
-        torch.stack(list(small.losses(inputs, target, torch.Generator()).values())).sum().backward()
+        torch.stack(list(small.compute_loss(inputs, target, torch.Generator()).values())).sum().backward()
         optimiser.step()
     with torch.inference_mode():
         found = small.eval().predict(inputs, torch.Generator())
@@ -116,21 +117,21 @@ def test_it_learns_that_words_say_where_to(small, without_depth):
 
 def test_unknown_planners_and_heads_are_one_line(planner, tmp_path):
     with pytest.raises(ValueError, match=r"no planner 'gone'.*nano"):
-        build(MonolithicConfig(planner="gone"))
+        build_actor(MonolithicConfig(planner="gone"))
     other = tmp_path / "llava"
     shutil.copytree(planner, other)
     (other / "config.json").write_text('{"model_type": "llava"}')
     with pytest.raises(ValueError, match="is no nano planner"):
-        build(MonolithicConfig(planner=str(other)))
-    with pytest.raises(ValueError, match="no chunk head"):
-        MonolithicConfig(head="chunk", horizon=8)
-    with pytest.raises(ValueError, match="sees no path"):
+        build_actor(MonolithicConfig(planner=str(other)))
+    with pytest.raises(ValueError, match="no action_type 'chunk'"):
+        MonolithicConfig(action_type="chunk", horizon=8)
+    with pytest.raises(ValueError, match="gets no path"):
         adapted(preset("monolithic"), conditioners=("tokens",))
 
 
 def test_words_are_mirrored_with_the_picture(scene):
     assert (
-        mirrored_words("Put the Leftmost cube right of the bright one")
+        mirrored_instruction("Put the Leftmost cube right of the bright one")
         == "Put the rightmost cube left of the bright one"
     )
     mirrored = scene.mirrored()

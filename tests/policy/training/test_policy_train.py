@@ -11,10 +11,10 @@ from safetensors.torch import load_file
 
 from hamster import training_state
 from hamster.policy.actor import Target
-from hamster.policy.flow.inputs import Inputs
-from hamster.policy.registry import build
+from hamster.policy.flow.inputs import FlowInputs
+from hamster.policy.registry import build_actor
 from hamster.policy.training.augment import NONE, AugmentConfig
-from hamster.policy.training.packed_dataset import Pack, load_pack
+from hamster.policy.training.packed_dataset import PackedDataset, load_packed_dataset
 from hamster.policy.training.presets import PRESETS, TrainConfig, preset
 from hamster.policy.training.samples import Samples, batches, collate
 from hamster.policy.training.train import Run, train_policy
@@ -36,7 +36,7 @@ def demonstrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_frames_are_packed_with_the_keypose_that_follows_them(demonstrations: Path, tmp_path: Path) -> None:
-    pack = load_pack(demonstrations, DEBUG.actor, tmp_path, between=1)
+    pack = load_packed_dataset(demonstrations, DEBUG.actor, tmp_path, frames_between=1)
     assert pack.families == ["pick_place", "knock"]
     keys = pack.meta["key"].astype(bool)
     assert keys.sum() == 2 * 6 + 2
@@ -48,13 +48,13 @@ def test_frames_are_packed_with_the_keypose_that_follows_them(demonstrations: Pa
 
 
 def test_what_a_policy_would_remember_are_the_keyposes_before(demonstrations: Path, tmp_path: Path) -> None:
-    pack = load_pack(demonstrations, DEBUG.actor, tmp_path, between=1)
+    pack = load_packed_dataset(demonstrations, DEBUG.actor, tmp_path, frames_between=1)
     keys = np.flatnonzero(pack.meta["key"])[:6]  # of the first episode
-    assert pack.before(int(keys[0]), 3) is None
+    assert pack.previous_state(int(keys[0]), 3) is None
     for place, row in enumerate(keys[1:], 1):
-        before = pack.before(int(row), 3)
+        before = pack.previous_state(int(row), 3)
         assert before is not None
-        past = [before, *before.past()]
+        past = [before, *before.history()]
         assert len(past) == min(place, 3)
         for body, then in zip(past, keys[:place][::-1], strict=False):
             np.testing.assert_array_equal(body.tool_pose_world, pack.meta["tool"][then])
@@ -62,14 +62,14 @@ def test_what_a_policy_would_remember_are_the_keyposes_before(demonstrations: Pa
 
 
 def test_packing_is_done_once_and_again_for_other_data(demonstrations: Path, tmp_path: Path) -> None:
-    load_pack(demonstrations, DEBUG.actor, tmp_path, between=1)
+    load_packed_dataset(demonstrations, DEBUG.actor, tmp_path, frames_between=1)
     stamp = (tmp_path / "rgb_front.npy").stat().st_mtime_ns
-    load_pack(demonstrations, DEBUG.actor, tmp_path, between=1)
+    load_packed_dataset(demonstrations, DEBUG.actor, tmp_path, frames_between=1)
     assert (tmp_path / "rgb_front.npy").stat().st_mtime_ns == stamp
-    load_pack(demonstrations, DEBUG.actor, tmp_path, between=0)
+    load_packed_dataset(demonstrations, DEBUG.actor, tmp_path, frames_between=0)
     assert (again := (tmp_path / "rgb_front.npy").stat().st_mtime_ns) != stamp
     other = synthetic.write(tmp_path / "others", {"press": 1}, size=64)
-    load_pack(other, DEBUG.actor, tmp_path, between=0)
+    load_packed_dataset(other, DEBUG.actor, tmp_path, frames_between=0)
     assert (tmp_path / "rgb_front.npy").stat().st_mtime_ns != again
 
 
@@ -87,31 +87,31 @@ def test_episodes_that_lack_a_camera_are_left_out_and_counted(
         np.savez(npz, **arrays)
     write_manifest(data, "episodes", *([file["file"] for file in shard["files"]] for shard in shards))
     both = replace(DEBUG.actor, cameras=("front", "side"))
-    pack = load_pack(data, both, tmp_path / "pack", between=1)
+    pack = load_packed_dataset(data, both, tmp_path / "pack", frames_between=1)
     assert set(pack.meta["episode"].tolist()) == {0, 1} and len(pack.instructions) == 2
     assert pack.left_out == {"the demonstrations have no view 'side'; there are: front": 1}
     assert "left out: 1 of 3 episodes: the demonstrations have no view 'side'" in capsys.readouterr().err
-    assert load_pack(data, both, tmp_path / "pack", between=1).left_out == pack.left_out
+    assert load_packed_dataset(data, both, tmp_path / "pack", frames_between=1).left_out == pack.left_out
     assert pack.rgb["side"].shape == pack.rgb["front"].shape
-    everything = load_pack(data, DEBUG.actor, tmp_path / "front", between=1)
+    everything = load_packed_dataset(data, DEBUG.actor, tmp_path / "front", frames_between=1)
     assert len(everything.instructions) == 3 and everything.left_out == {}
 
 
 def test_wrong_folders_are_named(demonstrations: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"manifest\.json"):
-        load_pack(tmp_path, DEBUG.actor, tmp_path / "pack")
+        load_packed_dataset(tmp_path, DEBUG.actor, tmp_path / "pack")
     with pytest.raises(ValueError, match="no view 'left'; there are: front"):
-        load_pack(demonstrations, replace(DEBUG.actor, cameras=("left",)), tmp_path / "pack")
+        load_packed_dataset(demonstrations, replace(DEBUG.actor, cameras=("left",)), tmp_path / "pack")
     (tmp_path / "shard.npz").write_bytes(b"")
     write_manifest(tmp_path, "annotated", ["shard.npz"])
     with pytest.raises(ValueError, match="kind annotated, not 'episodes'"):
-        load_pack(tmp_path, DEBUG.actor, tmp_path / "pack")
+        load_packed_dataset(tmp_path, DEBUG.actor, tmp_path / "pack")
     with pytest.raises(ValueError, match="Did you mean 'flow'"):
         preset("flo")
 
 
 def test_an_interrupted_run_goes_on_as_if_nothing_had_been(demonstrations: Path, tmp_path: Path) -> None:
-    pack = load_pack(demonstrations, DEBUG.actor, tmp_path / "pack", DEBUG.between)
+    pack = load_packed_dataset(demonstrations, DEBUG.actor, tmp_path / "pack", DEBUG.frames_between_keyposes)
     straight = Run(DEBUG, pack, tmp_path / "a")
     expected = [straight.advance() for _ in range(4)]
     broken = Run(DEBUG, pack, tmp_path / "b")
@@ -126,16 +126,23 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_been(demonstrations: Path,
 
 
 def test_a_run_of_another_configuration_is_not_resumed(demonstrations: Path, tmp_path: Path) -> None:
-    pack = load_pack(demonstrations, DEBUG.actor, tmp_path / "pack", DEBUG.between)
+    pack = load_packed_dataset(demonstrations, DEBUG.actor, tmp_path / "pack", DEBUG.frames_between_keyposes)
     Run(DEBUG, pack, tmp_path).save()
     with pytest.raises(ValueError, match="another configuration"):
         Run(replace(DEBUG, lr=1e-4), pack, tmp_path)
 
 
 def test_one_scene_is_learnt_and_the_path_decides(demonstrations: Path, tmp_path: Path) -> None:
-    calm = replace(DEBUG.augment, mirror=0.0, turn_rad=0.0, tool_noise_m=0.001, waypoint_noise=0.002, path_shift=0.0)
-    config = replace(DEBUG, augment=calm, lr=3e-3, steps=140, ema=0.97)
-    pack = load_pack(demonstrations, DEBUG.actor, tmp_path / "pack", config.between)
+    calm = replace(
+        DEBUG.augment,
+        mirror_prob=0.0,
+        yaw_range_rad=0.0,
+        tool_noise_std_m=0.001,
+        waypoint_noise_std=0.002,
+        path_drift_std=0.0,
+    )
+    config = replace(DEBUG, augment=calm, lr=3e-3, steps=140, ema_decay=0.97)
+    pack = load_packed_dataset(demonstrations, DEBUG.actor, tmp_path / "pack", config.frames_between_keyposes)
     run = Run(config, pack, tmp_path)
     for _ in range(config.steps):
         run.advance()
@@ -180,73 +187,77 @@ def test_a_full_disk_stops_a_training_that_goes_on_later(
 
 
 def _gather(
-    pack: Pack, rows: np.ndarray, config: TrainConfig, augment: AugmentConfig, other: int | None = None
-) -> tuple[Inputs, Target]:
-    samples, rng = Samples(pack, config, build(config.actor)), np.random.default_rng(0)
+    pack: PackedDataset, rows: np.ndarray, config: TrainConfig, augment: AugmentConfig, other: int | None = None
+) -> tuple[FlowInputs, Target]:
+    samples, rng = Samples(pack, config, build_actor(config.actor)), np.random.default_rng(0)
     return collate([samples.sample(int(row), int(row if other is None else other), augment, rng) for row in rows])
 
 
 def test_batches_are_a_function_of_seed_and_step_however_many_prepare_them(
     demonstrations: Path, tmp_path: Path
 ) -> None:
-    pack = load_pack(demonstrations, DEBUG.actor, tmp_path, DEBUG.between)
-    samples = Samples(pack, DEBUG, build(DEBUG.actor))
+    pack = load_packed_dataset(demonstrations, DEBUG.actor, tmp_path, DEBUG.frames_between_keyposes)
+    samples = Samples(pack, DEBUG, build_actor(DEBUG.actor))
     whole, again = (batches(samples, 3, 0, 1, 0) for _ in range(2))
     third, fourth = next(whole)[0], next(whole)[0]
-    assert torch.equal(next(again)[0].points, third.points) and not torch.equal(fourth.points, third.points)
-    halves = [next(batches(samples, 3, part, 2, 0))[0].points for part in range(2)]
-    assert torch.equal(torch.stack(halves, 1).flatten(0, 1), third.points)
-    assert torch.equal(next(batches(samples, 3, 0, 1, 1))[0].points, third.points)
+    assert torch.equal(next(again)[0].crops.points, third.crops.points) and not torch.equal(
+        fourth.crops.points, third.crops.points
+    )
+    halves = [next(batches(samples, 3, part, 2, 0))[0].crops.points for part in range(2)]
+    assert torch.equal(torch.stack(halves, 1).flatten(0, 1), third.crops.points)
+    assert torch.equal(next(batches(samples, 3, 0, 1, 1))[0].crops.points, third.crops.points)
 
 
 def test_at_the_end_of_the_last_motion_all_is_done(demonstrations: Path, tmp_path: Path) -> None:
-    pack = load_pack(demonstrations, DEBUG.actor, tmp_path, DEBUG.between)
+    pack = load_packed_dataset(demonstrations, DEBUG.actor, tmp_path, DEBUG.frames_between_keyposes)
     rows = np.flatnonzero(pack.meta["key"])
-    inputs, target = _gather(pack, rows, DEBUG, replace(NONE, finish=1.0))
+    inputs, target = _gather(pack, rows, DEBUG, replace(NONE, completed_prob=1.0))
     done = target.done > 0
     np.testing.assert_array_equal(done, pack.meta["last"][rows])
     assert target.position[done].norm(dim=-1).max() < 1e-6  # the tool is already there
-    assert inputs.previous[done].norm(dim=-1).min() > 0.05  # and came from where it was asked last
+    assert inputs.robot.previous_positions[done].norm(dim=-1).min() > 0.05  # and came from where it was asked last
 
 
 def test_a_transplanted_path_keeps_its_keyposes(demonstrations: Path, tmp_path: Path) -> None:
-    pack = load_pack(demonstrations, DEBUG.actor, tmp_path, DEBUG.between)
+    pack = load_packed_dataset(demonstrations, DEBUG.actor, tmp_path, DEBUG.frames_between_keyposes)
     rows = np.flatnonzero(pack.meta["key"])
     other = int(pack.meta["first"][-1])
-    here, there = (_gather(pack, rows[:3], DEBUG, replace(NONE, transplant=t), other) for t in (0.0, 1.0))
+    here, there = (_gather(pack, rows[:3], DEBUG, replace(NONE, swap_image_prob=t), other) for t in (0.0, 1.0))
     assert torch.equal(there[1].position, here[1].position) and torch.equal(
-        there[0].tool_rotation, here[0].tool_rotation
+        there[0].robot.tool_rotation, here[0].robot.tool_rotation
     )
-    assert not torch.equal(there[0].rgb, here[0].rgb)
+    assert not torch.equal(there[0].crops.rgb, here[0].crops.rgb)
 
 
 def test_turning_keeps_the_target_where_it_was_in_the_scene(demonstrations: Path, tmp_path: Path) -> None:
-    pack = load_pack(demonstrations, DEBUG.actor, tmp_path, DEBUG.between)
+    pack = load_packed_dataset(demonstrations, DEBUG.actor, tmp_path, DEBUG.frames_between_keyposes)
     rows = np.flatnonzero(pack.meta["key"])
     inputs, target = _gather(pack, rows, DEBUG, NONE)
-    moved, new = _gather(pack, rows, DEBUG, replace(NONE, turn_rad=1.0))
-    here, there = (each.points - goal.position[:, :, None, None] for each, goal in ((inputs, target), (moved, new)))
+    moved, new = _gather(pack, rows, DEBUG, replace(NONE, yaw_range_rad=1.0))
+    here, there = (
+        each.crops.points - goal.position[:, :, None, None] for each, goal in ((inputs, target), (moved, new))
+    )
     assert not torch.allclose(here, there, atol=0.05)
     torch.testing.assert_close(there.norm(dim=-1), here.norm(dim=-1), atol=1e-4, rtol=0)
     torch.testing.assert_close(new.rotation[..., 2, :], target.rotation[..., 2, :])  # about the vertical only
-    mirrored = _gather(pack, rows, DEBUG, replace(NONE, mirror=1.0))[1]
+    mirrored = _gather(pack, rows, DEBUG, replace(NONE, mirror_prob=1.0))[1]
     torch.testing.assert_close(mirrored.position, target.position * torch.tensor([1.0, -1.0, 1.0]))
     torch.testing.assert_close(torch.linalg.det(mirrored.rotation), torch.ones(mirrored.rotation.shape[:2]))
 
 
 def test_a_share_of_the_demonstrations_is_part_of_every_larger_share(demonstrations: Path, tmp_path: Path) -> None:
-    pack = load_pack(demonstrations, DEBUG.actor, tmp_path, DEBUG.between)
+    pack = load_packed_dataset(demonstrations, DEBUG.actor, tmp_path, DEBUG.frames_between_keyposes)
     some, everything = pack.used(0.5), pack.used(1.0)
     assert everything.all() and some.any() and not some.all()
     assert set(np.unique(pack.meta["family"][some])) == {0, 1}  # of each family
 
 
 def test_two_processes_learn_the_same_weights(demonstrations: Path, tmp_path: Path) -> None:
-    load_pack(demonstrations, DEBUG.actor, tmp_path / "pack", DEBUG.between)
+    load_packed_dataset(demonstrations, DEBUG.actor, tmp_path / "pack", DEBUG.frames_between_keyposes)
     port = forks.free_port()
     members = [(forks.environment(rank, 2, port), demonstrations, tmp_path) for rank in range(2)]
     assert forks.run(two_processes.train, members) == [0, 0]
     first, second = (load_file(tmp_path / f"rank{rank}.safetensors") for rank in range(2))
-    untrained = build(DEBUG.actor).state_dict()
+    untrained = build_actor(DEBUG.actor).state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not all(torch.equal(first[name], untrained[name]) for name in first)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hamster.policy.views.cube import VIEWS, cell_to_local, seen, to_px
+from hamster.policy.views.cube import VIEWS, cell_to_local, to_px, to_view_axes
 from hamster.policy.views.decode import Planes, best_cells, refine
 from hamster.policy.views.heatmap import agreement, cross_entropy
 
@@ -70,7 +70,7 @@ def test_most_rows_are_never_visited(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _bells(local: Tensor, views: tuple[str, ...], size: int, sigma_px: float = 1.5) -> Tensor:
     """Log-probabilities (B, V, S, S) of what heat maps are trained to be."""
-    at = to_px(seen(local, views)[..., :2], size)
+    at = to_px(to_view_axes(local, views)[..., :2], size)
     off = torch.arange(size) + 0.5 - at[..., None]
     logits = -0.5 * (off[:, :, 1, :, None] ** 2 + off[:, :, 0, None, :] ** 2) / sigma_px**2
     return logits.flatten(2).log_softmax(-1).view_as(logits)

@@ -3,8 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hamster.policy.rotation import angle_between, matrix_from_six
-from hamster.policy.views.euler import euler_from_matrix, matrix_from_euler
+from hamster.policy.layers import matrix_from_six
+from hamster.policy.rotation import angle_between, euler_from_matrix, matrix_from_euler
 from hamster.policy.views.heads import BINS, HEADS, EulerHead
 
 
@@ -33,24 +33,24 @@ def test_rotations_are_learnt_far_finer_than_a_bin(kind: str) -> None:
     rotations, generator = _rotations(6).float(), torch.Generator().manual_seed(0)
     down = torch.diag(torch.tensor([1.0, -1.0, -1.0]))  # a tool that points down is half a turn about x
     rotations[0] = down
-    features, head = torch.eye(6), HEADS[kind](6, 64)
-    optimiser = torch.optim.Adam(head.parameters(), lr=1e-2)
+    features, action_type = torch.eye(6), HEADS[kind](6, 64)
+    optimiser = torch.optim.Adam(action_type.parameters(), lr=1e-2)
     for _ in range(300):
-        loss = head.losses(features, rotations, generator).mean()
+        loss = action_type.compute_loss(features, rotations, generator).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    assert angle_between(head(features), rotations).max().rad2deg() < 1.5 < 360 / BINS
+    assert angle_between(action_type(features), rotations).max().rad2deg() < 1.5 < 360 / BINS
 
 
 def test_of_two_alternatives_one_is_chosen_not_their_mean() -> None:
     torch.manual_seed(0)
     both = matrix_from_euler(torch.tensor([[0.0, 0.0, 0.5], [0.0, 0.0, -0.9]]))
-    head, generator = EulerHead(1, 32), torch.Generator().manual_seed(0)
-    optimiser = torch.optim.Adam(head.parameters(), lr=1e-2)
+    action_type, generator = EulerHead(1, 32), torch.Generator().manual_seed(0)
+    optimiser = torch.optim.Adam(action_type.parameters(), lr=1e-2)
     for _ in range(200):
-        loss = head.losses(torch.ones(2, 1), both, generator).mean()
+        loss = action_type.compute_loss(torch.ones(2, 1), both, generator).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    assert angle_between(head(torch.ones(1, 1)), both).min().rad2deg() < 5
+    assert angle_between(action_type(torch.ones(1, 1)), both).min().rad2deg() < 5

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hamster.policy.views.cube import VIEWS, seen, to_px
+from hamster.policy.views.cube import VIEWS, to_px, to_view_axes
 from hamster.policy.views.renderer import render
 
 ALL = tuple(VIEWS)
@@ -17,18 +17,18 @@ def _brute(local: NDArray, on: NDArray, features: NDArray, views: tuple[str, ...
     """One point after the other, one pixel after the other."""
     image = np.zeros((len(local), len(views), size, size, features.shape[-1]), np.float32)
     for b, (v, name) in itertools.product(range(len(local)), enumerate(views)):
-        nearest = np.full((size, size), np.inf)
+        nearest_pixel = np.full((size, size), np.inf)
         for i in np.flatnonzero(on[b]):
             if np.abs(local[b, i]).max() >= 1:
                 continue
-            right, down, depth = seen(torch.from_numpy(local[b, i]), (name,))[0].tolist()
+            right, down, depth = to_view_axes(torch.from_numpy(local[b, i]), (name,))[0].tolist()
             column, row = (min(int(c), size - 1) for c in to_px(torch.tensor([right, down]), size).tolist())
             depth = np.float32(depth) + np.float32(1)
             for r, c in itertools.product(
                 range(row - splat, row + splat + 1), range(column - splat, column + splat + 1)
             ):
-                if 0 <= r < size and 0 <= c < size and depth < nearest[r, c]:
-                    nearest[r, c], image[b, v, r, c] = depth, features[b, i]
+                if 0 <= r < size and 0 <= c < size and depth < nearest_pixel[r, c]:
+                    nearest_pixel[r, c], image[b, v, r, c] = depth, features[b, i]
     return image
 
 
@@ -74,7 +74,7 @@ def test_a_point_in_the_middle_of_a_pixel_projects_to_its_middle() -> None:
     right_down = (torch.stack(torch.meshgrid(torch.arange(8.0), torch.arange(8.0), indexing="xy"), -1) + 0.5) / 4 - 1
     local = torch.zeros(1, 64, 3)
     local[0, :, :2] = right_down.flatten(0, 1) * torch.tensor([1, -1])  # of the view from above
-    at = to_px(seen(local, ("top",))[0, :, 0, :2], size)
+    at = to_px(to_view_axes(local, ("top",))[0, :, 0, :2], size)
     drawn, hit = render(local, torch.ones(1, 64, dtype=torch.bool), at[None], ("top",), size)
     middles = torch.arange(8.0) + 0.5
     assert hit.all()
@@ -82,7 +82,7 @@ def test_a_point_in_the_middle_of_a_pixel_projects_to_its_middle() -> None:
 
 
 def test_views_are_rotations() -> None:
-    axes = seen(torch.eye(3), ALL).transpose(0, 1)  # (V, axis, image axis)
+    axes = to_view_axes(torch.eye(3), ALL).transpose(0, 1)  # (V, axis, image axis)
     torch.testing.assert_close(torch.linalg.det(axes.double()), torch.ones(len(ALL), dtype=torch.float64))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from websockets.sync.client import connect
 
 from hamster.geometry import look_at, pose
-from hamster.policy import Motion
+from hamster.policy import ActionChunk
 from hamster.serving.policy import Limits, PolicyServer
 
 TOOL = pose((0.4, 0.1, 0.3), np.diag([1.0, -1.0, -1.0]))
@@ -39,7 +39,7 @@ class FakePolicy:
         self.asked += 1
         poses = np.stack([observation.tool_pose_world] * self.shared.get("horizon", 2))
         poses[:, 0, 3] += 0.01 * self.asked
-        return Motion(poses, np.arange(len(poses)) % 2 == 0)
+        return ActionChunk(poses, np.arange(len(poses)) % 2 == 0)
 
 
 def view(size: int = 32) -> dict:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 from hamster.identity import claimed, differences
 from hamster.label.dataset import content_digest
+from hamster.policy.legacy_names import upgrade_train_config
 from hamster.policy.training.presets import TrainConfig, adapted, preset
 
 # One core of an EPYC, bf16, batches of 16; what a finished variant of the family took replaces it.
@@ -38,8 +38,9 @@ class Variant:
             made_by = json.loads((self.folder / "train_info.json").read_text())["train"]
         except (OSError, ValueError, KeyError):
             return False
-        as_now = _plain(TrainConfig()) | made_by  # what has become an option since was its default then
-        return bool(as_now == _plain(self.config))
+        # What has become an option since was its default then.
+        made_by = TrainConfig().to_json() | upgrade_train_config(made_by)
+        return bool(made_by == self.config.to_json())
 
     def check_data(self, data_dir: Path) -> None:
         """ValueError if it was trained on another label set than the one that is in this folder now."""
@@ -57,7 +58,7 @@ class Variant:
 
         self.check_data(data_dir)
         if not self.is_trained:
-            train_policy(self.config, data_dir, self.folder, packs / self.config.actor.family)
+            train_policy(self.config, data_dir, self.folder, packs / self.config.actor.type)
 
 
 def variants(
@@ -103,8 +104,8 @@ def seconds_left(variant: Variant, siblings: Sequence[Variant]) -> float:
     """About how long a training has yet to go, on one core."""
     if variant.is_trained:
         return 0.0
-    family, steps = variant.config.actor.family, variant.config.steps
-    known = [_rate(other) for other in siblings if other.is_trained and other.config.actor.family == family]
+    family, steps = variant.config.actor.type, variant.config.steps
+    known = [_rate(other) for other in siblings if other.is_trained and other.config.actor.type == family]
     return steps * (known[0] if known else SECONDS_PER_STEP.get(family, UNKNOWN_S))
 
 
@@ -116,15 +117,11 @@ def _ways(base: TrainConfig, listed: str) -> tuple[str, ...]:
 
 def _try_to_build(config: TrainConfig) -> None:
     """Raises what is wrong with it now, rather than in some hours."""
-    from hamster.policy.registry import build
+    from hamster.policy.registry import build_actor
 
-    build(config.actor)
+    build_actor(config.actor)
 
 
 def _rate(variant: Variant) -> float:
     info = json.loads((variant.folder / "train_info.json").read_text())
     return float(info["seconds"]) / variant.config.steps
-
-
-def _plain(config: TrainConfig) -> Any:
-    return json.loads(json.dumps({"family": config.actor.family, **asdict(config)}))

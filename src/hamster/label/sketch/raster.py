@@ -18,7 +18,7 @@ from hamster.label.sketch.ink import Ink, find_inks
 from hamster.label.sketch.quality import flaw
 from hamster.label.sketch.skeletonize import Mask
 from hamster.label.sketch.steps import Step
-from hamster.path.simplify import arc_length
+from hamster.path.path import arc_length
 
 Image = NDArray[np.uint8]
 Order = Literal["heads", "gradient", "colours", "numbers"]

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.label.sketch.steps import Step
-from hamster.path.simplify import arc_length, resample
+from hamster.path.path import arc_length
+from hamster.path.simplify import resample
 
 Array = NDArray[np.float64]
 _SHORTEST = 0.02  # of a line, relative to the image; shorter ones are dots and slips of the pen

@@ -1,22 +1,130 @@
-"""Ways for a policy to see a path, the same for every family. They compose: each adds to what is there already.
+"""Conditioners: how a policy's network gets the path. They compose: each adds to what is there already.
 
-| conditioner | what it adds | flow | views | image |
+A conditioner is of one of three kinds, and knows nothing of any network. Each policy type feeds a kind in its own way:
+
+| kind | adds | flow | views | image |
 |---|---|---|---|---|
-| `overlay` | the path drawn on the RGB, as in the paper | yes | yes | default |
-| `channels` | per pixel: progress, distance, gripper change, and whether there is a path | yes | yes | yes |
-| `tokens` | waypoints that are attended to: at their places in 3D, or on the image | default | default | yes |
-| `cloud` | many points along the path in 3D, coloured as the drawing | tokens | default, rendered | no: has no 3D |
+| `ImageConditioner` | drawing on the RGB | yes | yes | yes |
+| `ChannelConditioner` | values per pixel | added to patches | rendered as a layer | added to the first layer |
+| `PointConditioner` | points with features in 3D | tokens at their positions | rendered as a layer | no: has no 3D |
 
-`flow` has a fifth of its own, `foveas`: where it looks closely. `overlay` needs no weights of its own. All others enter
-through layers that start at zero: a checkpoint that was trained without them loads with them, and behaves as it did,
-or in `flow` with `tokens` or `cloud` nearly so: a token that says nothing still takes its share of the attention.
+Built in are:
 
-A path that was drawn on another view than the one looked at is put into the world by that view's depth, and seen from
-here (`Guide.seen_from`).
+| name | kind | adds |
+|---|---|---|
+| `overlay` | image | the path drawn on the RGB, as in the paper |
+| `channels` | channels | progress, distance to the path, gripper change, and whether there is a path |
+| `tokens` | points | waypoints; `views` attends to them, `image` takes them in 2D |
+| `cloud` | points | many points along the path (after 3D HAMSTER, arXiv 2606.31329) |
+
+`flow` has a fifth one of its own, `foveas`: high-resolution crops at the key waypoints.
+
+Weights of conditioners end in zero-initialised layers (as in ControlNet): a checkpoint that was trained without one
+loads with it, and its output changes little or not at all.
+
+A conditioner of your own is an object of one of the kinds under a new name:
+
+    @register_conditioner("endpoint")
+    class Endpoint(ChannelConditioner):
+        n_channels = 1
+
+        def channels(self, view, prompt): ...
 """
 
-from hamster.policy.conditioning.cloud import COLOURS, FEATURES, Cloud, cloud
-from hamster.policy.conditioning.draw import CHANNELS, channels, overlay
-from hamster.policy.conditioning.zero_init import zero_init
+from __future__ import annotations
 
-__all__ = ["CHANNELS", "COLOURS", "FEATURES", "Cloud", "channels", "cloud", "overlay", "zero_init"]
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.data import View
+from hamster.policy.path_prompt import PathPoints, PathPrompt
+from hamster.registry import Registry, unknown_name
+
+
+class ImageConditioner(ABC):
+    """Draws the path on the RGB image; needs no weights."""
+
+    @abstractmethod
+    def draw(self, view: View, prompt: PathPrompt) -> View:
+        """Return the view with the path drawn on it. The path may have been drawn for another camera."""
+
+
+class ChannelConditioner(ABC):
+    """Adds values per pixel, which enter through a zero-initialised layer."""
+
+    n_channels: ClassVar[int]
+
+    @abstractmethod
+    def channels(self, view: View, prompt: PathPrompt | None) -> NDArray[np.float32]:
+        """Return (H, W, n_channels) for a view; without a path (None) usually zeros."""
+
+
+class PointConditioner(ABC):
+    """Adds points in 3D with features, which enter through a zero-initialised layer."""
+
+    n_features: ClassVar[int]
+
+    @abstractmethod
+    def points(self, prompt: PathPrompt | None) -> PathPoints:
+        """Return always the same number of points; without a path (None) invalid ones."""
+
+
+Conditioner: TypeAlias = ImageConditioner | ChannelConditioner | PointConditioner
+
+
+def _instance(value: Any) -> Conditioner:
+    conditioner = value() if isinstance(value, type) else value
+    if not isinstance(conditioner, ImageConditioner | ChannelConditioner | PointConditioner):
+        raise TypeError("it is no ImageConditioner, ChannelConditioner or PointConditioner")
+    return conditioner
+
+
+CONDITIONERS: Registry[Conditioner] = Registry(
+    "conditioner",
+    "hamster.conditioners",
+    {
+        "overlay": "hamster.policy.conditioning.builtin:Overlay",
+        "channels": "hamster.policy.conditioning.builtin:PathChannels",
+        "tokens": "hamster.policy.conditioning.builtin:Waypoints",
+        "cloud": "hamster.policy.conditioning.builtin:PointCloud",
+    },
+    _instance,
+)
+register_conditioner = CONDITIONERS.register
+
+
+def check_conditioners(
+    names: Collection[str], policy_type: str, kinds: tuple[type, ...], own: Collection[str] = ()
+) -> None:
+    """Raise ValueError if a policy type cannot use a conditioner.
+
+    Args:
+        names: of the conditioners of a configuration.
+        policy_type: for the message.
+        kinds: of conditioners that this type has a way in for.
+        own: names of conditioners that the type implements itself, whatever their kind.
+    """
+    for name in names:
+        if name in own:
+            continue
+        if name not in CONDITIONERS:
+            raise unknown_name("conditioner", name, dict.fromkeys([*own, *CONDITIONERS.names()]))
+        if not isinstance(CONDITIONERS.get(name), kinds):
+            usable = [*own, *(other for other in CONDITIONERS.names() if isinstance(CONDITIONERS.get(other), kinds))]
+            listed = ", ".join(dict.fromkeys(usable))
+            raise ValueError(f"the {policy_type} policy cannot use the conditioner {name!r}; it can use: {listed}")
+
+
+__all__ = [
+    "CONDITIONERS",
+    "ChannelConditioner",
+    "Conditioner",
+    "ImageConditioner",
+    "PointConditioner",
+    "check_conditioners",
+    "register_conditioner",
+]

@@ -1,7 +1,7 @@
-"""Ways for a policy to see a path. Each is a small module that adds to the actor's context, and adds nothing at first.
+"""How conditioners enter the flow network: as tokens of their own, or added to the features of visual tokens.
 
-Every conditioner's last layer starts at zero, so a checkpoint that was trained without it loads and behaves the same,
-but for the share of attention that silent tokens take.
+Every module's last layer starts at zero, so a checkpoint that was trained without a conditioner loads with it and
+behaves the same, but for the share of attention that tokens without content take.
 """
 
 from __future__ import annotations
@@ -9,105 +9,89 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hamster.policy import conditioning
-from hamster.policy.conditioning import zero_init
+from hamster.policy.conditioning import CONDITIONERS, ChannelConditioner, PointConditioner
 from hamster.policy.flow.config import PATCH_PX, FlowConfig
-from hamster.policy.flow.inputs import Inputs
-from hamster.policy.flow.patches import patches
-from hamster.policy.layers import Tokens, mlp
-
-WAYPOINT_FEATURES = 5 + 3  # lift.LiftedPath.features and the ray
+from hamster.policy.flow.inputs import FlowInputs, patches
+from hamster.policy.layers import Tokens, mlp, zero_init
+from hamster.policy.path_prompt import POINT_FEATURES
 
 
-class Conditioner(nn.Module):
-    """What a conditioner may add; the defaults add nothing. `overlay` is one of these: it is drawn on the images."""
+class FlowConditioner(nn.Module):
+    """What a conditioner may add to the context; by default nothing, as for one that draws on the images."""
 
-    def __init__(self, config: FlowConfig) -> None:
+    def tokens(self, inputs: FlowInputs) -> Tokens | None:
+        """Return tokens of its own."""
+        return None
+
+    def crop_features(self, inputs: FlowInputs) -> Tensor | None:
+        """Return (B, G, T or 1, width) to be added to the tokens of each crop."""
+        return None
+
+    def image_features(self, inputs: FlowInputs) -> Tensor | None:
+        """Return (B, C, T, width) to be added to the tokens of each camera's whole image."""
+        return None
+
+
+class PointTokens(FlowConditioner):
+    """Points of the path as tokens at their positions in 3D."""
+
+    def __init__(self, name: str, n_features: int, width: int) -> None:
         super().__init__()
+        self.name = name
+        self.embed = _point_embedding(n_features, width)
 
-    def tokens(self, inputs: Inputs) -> Tokens | None:
-        """Tokens of its own."""
-        return None
-
-    def glimpse_features(self, inputs: Inputs) -> Tensor | None:
-        """(B, G, T or 1, width), added to the tokens of each glimpse."""
-        return None
-
-    def image_features(self, inputs: Inputs) -> Tensor | None:
-        """(B, C, T, width), added to the tokens of each camera's whole image."""
-        return None
+    def tokens(self, inputs: FlowInputs) -> Tokens:
+        """Return one token per point."""
+        points = inputs.points[self.name]
+        return Tokens(self.embed(points.features), points.positions, points.valid)
 
 
-class PathTokens(Conditioner):
-    """The waypoints as tokens, at their places in 3D."""
+class FoveaLabels(FlowConditioner):
+    """Features of the key waypoint added to the tokens of its crop."""
 
-    def __init__(self, config: FlowConfig) -> None:
-        super().__init__(config)
-        self.embed = _embedding(WAYPOINT_FEATURES, config.width)
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.embed = _point_embedding(POINT_FEATURES, width)
 
-    def tokens(self, inputs: Inputs) -> Tokens:
-        """One per waypoint."""
-        return Tokens(self.embed(waypoint_features(inputs)), inputs.waypoints, inputs.waypoint_on)
-
-
-class PathFoveas(Conditioner):
-    """The glimpses at key waypoints are told of which waypoint they are."""
-
-    def __init__(self, config: FlowConfig) -> None:
-        super().__init__(config)
-        self.keys = config.key_waypoints
-        self.embed = _embedding(WAYPOINT_FEATURES, config.width)
-
-    def glimpse_features(self, inputs: Inputs) -> Tensor:
-        """Zero for the first two glimpses, the whole image and the tool."""
-        features = self.embed(waypoint_features(inputs)[:, : self.keys])
-        features = features * inputs.waypoint_on[:, : self.keys, None]
+    def crop_features(self, inputs: FlowInputs) -> Tensor:
+        """Return zeros for the first two crops, the whole image and the tool."""
+        keys = inputs.points["foveas"]
+        features = self.embed(keys.features) * keys.valid[..., None]
         return nn.functional.pad(features, (0, 0, 2, 0))[:, :, None]
 
 
-class PathChannels(Conditioner):
-    """Each patch of an image is told where the path runs through it. The backbone's own input stays as it is."""
+class PatchChannels(FlowConditioner):
+    """The path's channels in each patch added to its token. The backbone's own input stays as it is."""
 
-    def __init__(self, config: FlowConfig) -> None:
-        super().__init__(config)
-        self.embed = zero_init(nn.Linear(PATCH_PX**2 * conditioning.CHANNELS, config.width))
+    def __init__(self, name: str, n_channels: int, width: int) -> None:
+        super().__init__()
+        self.name = name
+        self.embed = zero_init(nn.Linear(PATCH_PX**2 * n_channels, width))
 
-    def glimpse_features(self, inputs: Inputs) -> Tensor:
-        """Of all glimpses."""
-        return torch.as_tensor(self.embed(patches(inputs.channels).flatten(-2)))
+    def crop_features(self, inputs: FlowInputs) -> Tensor:
+        """Return those of all crops."""
+        assert inputs.crops is not None
+        return torch.as_tensor(self.embed(patches(inputs.crops.channels[self.name]).flatten(-2)))
 
-    def image_features(self, inputs: Inputs) -> Tensor:
-        """Of all images."""
-        return torch.as_tensor(self.embed(patches(inputs.image_channels).flatten(-2)))
-
-
-class PathCloud(Conditioner):
-    """Many points of the path as tokens among those of the surfaces."""
-
-    def __init__(self, config: FlowConfig) -> None:
-        super().__init__(config)
-        self.embed = _embedding(conditioning.FEATURES, config.width)
-
-    def tokens(self, inputs: Inputs) -> Tokens:
-        """One per point."""
-        return Tokens(self.embed(inputs.cloud_features), inputs.cloud, inputs.cloud_on)
+    def image_features(self, inputs: FlowInputs) -> Tensor:
+        """Return those of all images."""
+        assert inputs.images is not None
+        return torch.as_tensor(self.embed(patches(inputs.images.channels[self.name]).flatten(-2)))
 
 
-def waypoint_features(inputs: Inputs) -> Tensor:
-    """(B, P, 8) of a batch."""
-    return torch.cat([inputs.waypoint_features, inputs.rays], -1)
+def build_conditioner(name: str, config: FlowConfig) -> FlowConditioner:
+    """Return the module through which a conditioner of that name enters."""
+    if name == "foveas":
+        return FoveaLabels(config.width)
+    conditioner = CONDITIONERS.get(name)
+    if isinstance(conditioner, PointConditioner):
+        return PointTokens(name, conditioner.n_features, config.width)
+    if isinstance(conditioner, ChannelConditioner):
+        return PatchChannels(name, conditioner.n_channels, config.width)
+    return FlowConditioner()
 
 
-def _embedding(features: int, width: int) -> nn.Sequential:
-    layers = mlp(features, width, width)
+def _point_embedding(n_features: int, width: int) -> nn.Sequential:
+    layers = mlp(n_features, width, width)
     zero_init(layers[-1])
     return layers
-
-
-CONDITIONERS: dict[str, type[Conditioner]] = {
-    "tokens": PathTokens,
-    "foveas": PathFoveas,
-    "channels": PathChannels,
-    "cloud": PathCloud,
-    "overlay": Conditioner,
-}

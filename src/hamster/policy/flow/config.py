@@ -1,14 +1,15 @@
-"""What a flow actor consists of; saved as config.json beside its weights."""
+"""Configuration of the flow policy; saved as config.json beside its weights."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from hamster.policy.conditioning import ChannelConditioner, ImageConditioner, PointConditioner, check_conditioners
 from hamster.policy.config import ActorConfig
 
 PATCH_PX = 8
-Backbone = Literal["tower", "resnet18", "resnet50"]
+Backbone = Literal["conv_stem", "resnet18", "resnet50"]
 
 
 @dataclass(frozen=True)
@@ -16,42 +17,47 @@ class FlowConfig(ActorConfig):
     """Architecture of the flow-matching actor.
 
     Attributes:
-        glimpse_px: side of a glimpse, a multiple of 8; each yields (glimpse_px / 8)² tokens. 0: no glimpses.
-        fovea_width: part of the first camera's image that a fovea covers; the first glimpse covers all of it.
+        crop_px: side of a crop of the first camera's image, a multiple of 8; each yields (crop_px / 8)² tokens.
+            0: none.
+        fovea_width: part of the first camera's image that a fovea covers; the first crop covers all of it.
         image_px: side at which each camera's whole image yields (image_px / 8)² tokens more. 0: none.
-        backbone: what sees the whole images: a few convolutions, or a ResNet's trunk up to stride 8.
-        frozen_backbone: keep it as it is; for one that was trained elsewhere.
-        words, word_width: tokens of the instruction, and the width of a word's code; 0 words: it is never told any.
+        backbone: what encodes the whole images: a few convolutions, or a ResNet up to stride 8.
+        frozen_backbone: do not train the backbone; for one that was trained elsewhere.
+        max_instruction_tokens: words of the instruction that are encoded; 0: no text input.
+        word_width: width of a word's embedding.
         width, heads: of the transformer; width / heads is a multiple of 8.
-        briefing_layers: all visual tokens attend to all others (words, path, body), before they are thinned.
-        keep: the part of the whole images' tokens that takes part in self-attention; the action can look at all.
-        encoder_layers: self-attention over the context; from `visual_layers` on the visual tokens are looked at only.
-        decoder_layers: cross-attention of the action.
-        key_waypoints: waypoints that matter (events, the end, the sharpest turns); each gets a fovea from `foveas`.
+        cross_attention_layers: visual tokens attend to all others (words, path, robot), before they are pruned.
+        token_keep_ratio: the part of the whole images' tokens that takes part in self-attention; the decoder attends to
+            all.
+        encoder_layers: self-attention over the context.
+        visual_self_attention_layers: the first so many of them update visual tokens, too; later ones only attend to
+            them.
+        decoder_layers: cross-attention of the action to the context.
+        key_waypoints: gripper events, the end, the sharpest turns; each gets a fovea with the conditioner `foveas`.
         path_waypoints: further waypoints, evenly spaced along the path.
-        position_scale_m: what one unit of the flow's position means. The network says how far a pose is from a straight
-            line of poses to where it points; with more than one pose, about how much motions bend.
+        position_scale_m: one unit of the flow's position. The network predicts how far a pose is from a straight line
+            of poses to the anchor; with more than one pose, about how much trajectories bend.
         schedule: rectified flow, or diffusion by DDIM or DDPM.
         steps: of the schedule at inference: 1-10 suffice for flow and DDIM, DDPM needs up to 100.
-        samples: drawn at inference; what is executed is where they are densest.
+        samples: drawn at inference; their densest place is executed.
     """
 
-    family: ClassVar[str] = "flow"
+    type: ClassVar[str] = "flow"
 
     conditioners: tuple[str, ...] = ("tokens", "foveas")
-    glimpse_px: int = 32
+    crop_px: int = 32
     fovea_width: float = 0.25
     image_px: int = 0
-    backbone: Backbone = "tower"
+    backbone: Backbone = "conv_stem"
     frozen_backbone: bool = False
-    words: int = 0
+    max_instruction_tokens: int = 0
     word_width: int = 64
     width: int = 128
     heads: int = 4
-    briefing_layers: int = 0
-    keep: float = 1.0
+    cross_attention_layers: int = 0
+    token_keep_ratio: float = 1.0
     encoder_layers: int = 2
-    visual_layers: int = 1
+    visual_self_attention_layers: int = 1
     decoder_layers: int = 2
     key_waypoints: int = 4
     path_waypoints: int = 12
@@ -62,40 +68,37 @@ class FlowConfig(ActorConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.glimpse_px % PATCH_PX or self.image_px % PATCH_PX:
-            raise ValueError(f"glimpse_px and image_px must be multiples of {PATCH_PX}, or 0")
-        if not self.glimpse_px and not self.image_px:
-            raise ValueError("a flow policy sees nothing without glimpse_px or image_px")
+        kinds = (ImageConditioner, ChannelConditioner, PointConditioner)
+        check_conditioners(self.conditioners, self.type, kinds, own=("tokens", "foveas"))
+        if self.crop_px % PATCH_PX or self.image_px % PATCH_PX:
+            raise ValueError(f"crop_px and image_px must be multiples of {PATCH_PX}, or 0")
+        if not self.crop_px and not self.image_px:
+            raise ValueError("a flow policy needs image input: set crop_px or image_px")
         if self.width % self.heads or (self.width // self.heads) % 8:
             raise ValueError(f"width {self.width} / heads {self.heads} is not a multiple of 8")
-        if not 1 <= self.steps <= 100 or not 0 < self.keep <= 1:
-            raise ValueError("a flow policy takes 1 to 100 steps, and keeps more than 0 and up to 1 of its tokens")
-        if "foveas" in self.conditioners and not self.glimpse_px:
-            raise ValueError("the conditioner `foveas` needs glimpses: set glimpse_px, or use `tokens`")
-
-    @property
-    def foveas(self) -> int:
-        """How many key waypoints are looked at closely; without that conditioner, where they are stays untold."""
-        return self.key_waypoints if "foveas" in self.conditioners else 0
+        if not 1 <= self.steps <= 100 or not 0 < self.token_keep_ratio <= 1:
+            raise ValueError("a flow policy needs 1 <= steps <= 100 and 0 < token_keep_ratio <= 1")
+        if "foveas" in self.conditioners and not self.crop_px:
+            raise ValueError("the conditioner `foveas` needs crops: set crop_px, or use `tokens`")
 
 
 DENSE = FlowConfig(conditioners=("tokens",), image_px=128)
-"""The whole image in 256 tokens instead of foveas: every conditioner, and none, finds the same eyes."""
+"""The whole image in 256 tokens instead of foveas: visual input does not depend on the conditioner."""
 
 FLOWMATCH = FlowConfig(
     cameras=("front", "left_shoulder", "right_shoulder", "wrist"),
     conditioners=("tokens",),
-    glimpse_px=0,
+    crop_px=0,
     image_px=256,
     backbone="resnet50",
     frozen_backbone=True,
-    words=53,
+    max_instruction_tokens=53,
     word_width=512,
-    history=3,
-    briefing_layers=2,
-    keep=0.25,
+    n_obs_history=3,
+    cross_attention_layers=2,
+    token_keep_ratio=0.25,
     encoder_layers=8,
-    visual_layers=8,
+    visual_self_attention_layers=8,
     decoder_layers=8,
 )
 """The sizes of 3D FlowMatch Actor (arXiv 2508.11002): a ResNet-50 up to stride 8 over four images of 256², so 4,096

@@ -1,7 +1,10 @@
-"""From an observation and a path to the tensors that the network eats: everything relative to the tool.
+"""From a policy input to the tensors that the network takes: everything relative to the tool.
 
-Positions are differences to the tool's tip along the world's axes, taken in float64 and stored in float32. The
-policy thus cannot tell where in the world it is: moving scene, path and tool together moves the action with them.
+Positions are differences to the tool's tip along the world's axes, taken in float64 and stored in float32. The policy
+thus cannot tell where in the world it is: moving scene, path and tool together moves the action with them.
+
+Images are cut into crops, and these into patches of 8 x 8 pixels, each of which becomes a token on the nearest surface
+in it. Pixels are picked, never interpolated: at an edge a mean would lie between two surfaces, on neither.
 """
 
 from __future__ import annotations
@@ -15,157 +18,272 @@ from torch import Tensor
 
 from hamster.data import View
 from hamster.geometry import Camera, apply, inverse
-from hamster.policy import conditioning
-from hamster.policy.actor import Tensors, as_float
-from hamster.policy.flow.config import FlowConfig
-from hamster.policy.flow.glimpse import look
-from hamster.policy.flow.lift import LiftedPath, lift
-from hamster.policy.flow.whole import Pixels, known_depth, tokens_world
-from hamster.policy.proprioception import felt
-from hamster.policy.scene import Scene, calibrated
-from hamster.policy.text_encoding import word_codes
+from hamster.policy.conditioning import CONDITIONERS, ChannelConditioner, ImageConditioner, PointConditioner
+from hamster.policy.flow.config import PATCH_PX, FlowConfig
+from hamster.policy.path_prompt import PathPoints, PathPrompt, sample_waypoints
+from hamster.policy.policy_input import (
+    PointBatch,
+    PolicyInput,
+    Proprioception,
+    TensorBatch,
+    as_float,
+    calibrated,
+    proprioception_features,
+)
+from hamster.policy.text_encoding import hashed_word_embeddings
 
 Array = NDArray[np.float64]
-CLOUD = 64  # points
 
 
 @dataclass(frozen=True, eq=False)
-class Inputs(Tensors):
-    """One sample, or a batch with a leading dimension. Without glimpses G is 0, without whole images C is.
+class Crops(TensorBatch):
+    """G crops of the first camera's image: the whole image, around the tool, around the key waypoints (foveas).
 
     Attributes:
-        rgb: (G, S, S, 3) uint8, glimpses of the first camera: the whole image, the tool, the key waypoints.
+        rgb: (G, S, S, 3) uint8.
         points: (G, S, S, 3) metres from the tool.
         depth_m: (G, S, S) from the camera, 0 where unknown.
-        channels: (G, S, S, 4) of the path, see `conditioning.channels`; (G, S, S, 0) where nobody asked for them.
-        centres: (G, 3) what each glimpse is centred on, metres from the tool.
-        glimpse_on: (G,) False for a glimpse of a key waypoint that is not there.
-        image_rgb, image_depth_m, image_channels: (C, I, I, ...) of each camera's whole image.
-        image_points: (C, T, 3) the surface that each patch's token sits on, metres from the tool.
-        image_on: (C, T) False where no depth is known.
-        tool_rotation: (3, 3) world from tool.
-        gripper: (2,) measured opening and last command, 0 closed to 1 open.
-        previous: (H, 3) where the tool was when the policy was asked before, the last time first, metres from the tool.
-        previous_features: (H, 2) whether there was such a time, and the command in force then.
-        waypoints: (P, 3) metres from the tool.
-        rays: (P, 3) unit vectors from the camera.
-        waypoint_features: (P, 5), see `lift.LiftedPath`.
-        waypoint_on: (P,).
-        cloud, cloud_features, cloud_on: (N, 3) metres from the tool, (N, 8) and (N,), see `conditioning.Cloud`.
-        words: (W, word_width).
+        centres: (G, 3) the point that each crop is centred on, metres from the tool.
+        valid: (G,) False for a crop of a key waypoint that does not exist.
+        channels: by conditioner (G, S, S, C), see `ChannelConditioner`.
     """
 
     rgb: Tensor
     points: Tensor
     depth_m: Tensor
-    channels: Tensor
     centres: Tensor
-    glimpse_on: Tensor
-    image_rgb: Tensor
-    image_depth_m: Tensor
-    image_channels: Tensor
-    image_points: Tensor
-    image_on: Tensor
-    tool_rotation: Tensor
-    gripper: Tensor
-    previous: Tensor
-    previous_features: Tensor
-    waypoints: Tensor
-    rays: Tensor
-    waypoint_features: Tensor
-    waypoint_on: Tensor
-    cloud: Tensor
-    cloud_features: Tensor
-    cloud_on: Tensor
-    words: Tensor
-
-
-def make_inputs(config: FlowConfig, scene: Scene) -> Inputs:
-    """Assembles a sample from what the policy's cameras see, what the robot feels, and the lifted path."""
-    body = scene.body
-    tool = np.asarray(body.tool_pose_world, np.float64)[:3, 3]
-    views = [_Seen.of(scene, name, config) for name in config.cameras]
-    path = lift(scene.guide, config.key_waypoints, config.path_waypoints) if scene.guide else no_path(config)
-    targets = np.concatenate([tool[None], path.points_world[: config.foveas]])
-    glimpse_on = np.concatenate([[True, True], path.on[: config.foveas]])
-    cloud = conditioning.cloud(*(scene.guide, CLOUD) if "cloud" in config.conditioners else (None, 1))
-    return Inputs(
-        **_glimpses(views[0], targets, glimpse_on, tool, config),
-        **_whole(views, tool, config.image_px),
-        **felt(body, config.history),
-        waypoints=as_float(path.points_world - tool),
-        rays=as_float(path.rays_world),
-        waypoint_features=as_float(path.features),
-        waypoint_on=torch.from_numpy(path.on),
-        cloud=as_float(cloud.points_world - tool),
-        cloud_features=as_float(cloud.features),
-        cloud_on=torch.from_numpy(cloud.on),
-        words=as_float(word_codes(scene.instruction, config.words, config.word_width)),
-    )
-
-
-def no_path(config: FlowConfig) -> LiftedPath:
-    """Waypoints that are all off."""
-    count = config.key_waypoints + config.path_waypoints
-    return LiftedPath(np.zeros((count, 3)), np.zeros((count, 3)), np.zeros((count, 5)), np.zeros(count, bool))
+    valid: Tensor
+    channels: dict[str, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
-class _Seen:
-    """A view with what it takes for 3D, and the path's channels (H, W, 4 or 0)."""
+class Images(TensorBatch):
+    """The whole images of C cameras, with T = (S / 8)² patches each.
+
+    Attributes:
+        rgb: (C, S, S, 3) uint8.
+        depth_m: (C, S, S) 0 where unknown.
+        points: (C, T, 3) the surface that each patch's token sits on, metres from the tool.
+        valid: (C, T) False where no depth is known.
+        channels: by conditioner (C, S, S, N).
+    """
+
+    rgb: Tensor
+    depth_m: Tensor
+    points: Tensor
+    valid: Tensor
+    channels: dict[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class FlowInputs(TensorBatch):
+    """One sample, or a batch with a leading dimension.
+
+    Attributes:
+        crops: None without crops.
+        images: None without whole images.
+        robot: proprioception.
+        points: by conditioner; of `foveas` the key waypoints.
+        words: (max_instruction_tokens, word_width) embeddings of the instruction's words, zero beyond the last.
+    """
+
+    crops: Crops | None
+    images: Images | None
+    robot: Proprioception
+    points: dict[str, PointBatch]
+    words: Tensor
+
+
+def make_inputs(config: FlowConfig, policy_input: PolicyInput) -> FlowInputs:
+    """Return a sample of what the cameras see, the robot's state, and the lifted path."""
+    tool = np.asarray(policy_input.robot.tool_pose_world, np.float64)[:3, 3]
+    views = [_CameraInput.of(policy_input, name, config) for name in config.cameras]
+    points = _path_points(config, policy_input.prompt)
+    if config.max_instruction_tokens:
+        words = hashed_word_embeddings(policy_input.instruction, config.max_instruction_tokens, config.word_width)
+    else:
+        words = np.zeros((0, config.word_width))
+    return FlowInputs(
+        crops=_crops(views[0], points.get("foveas"), tool, config) if config.crop_px else None,
+        images=_images(views, tool, config.image_px) if config.image_px else None,
+        robot=proprioception_features(policy_input.robot, config.n_obs_history),
+        points={name: PointBatch.of(path_points, tool) for name, path_points in points.items()},
+        words=as_float(words),
+    )
+
+
+def _path_points(config: FlowConfig, prompt: PathPrompt | None) -> dict[str, PathPoints]:
+    """Return the path's points by conditioner. Of `tokens` and `foveas` they are waypoints, lifted once for both."""
+    points: dict[str, PathPoints] = {}
+    n_key = config.key_waypoints
+    if {"tokens", "foveas"} & set(config.conditioners):
+        waypoints = sample_waypoints(prompt, n_key, config.path_waypoints)
+        keys = PathPoints(waypoints.positions_world[:n_key], waypoints.features[:n_key], waypoints.valid[:n_key])
+        points = {"tokens": waypoints, "foveas": keys}
+    for name in config.conditioners:
+        if name not in points and isinstance(conditioner := CONDITIONERS.get(name), PointConditioner):
+            points[name] = conditioner.points(prompt)
+    return {name: points[name] for name in config.conditioners if name in points}
+
+
+@dataclass(frozen=True, eq=False)
+class _CameraInput:
+    """A view with depth and calibration, and the path's channels (H, W, C) by conditioner."""
 
     rgb: NDArray[np.uint8]
     depth_m: NDArray[np.float32]
     camera: Camera
-    channels: NDArray[np.float32]
+    channels: dict[str, NDArray[np.float32]]
 
     @classmethod
-    def of(cls, scene: Scene, name: str, config: FlowConfig) -> _Seen:
-        view: View = scene.views[name]
+    def of(cls, policy_input: PolicyInput, name: str, config: FlowConfig) -> _CameraInput:
+        view: View = policy_input.views[name]
+        prompt, channels = policy_input.prompt, dict[str, NDArray[np.float32]]()
         depth_m, camera = calibrated(view, name)
-        if "channels" in config.conditioners:
-            channels = conditioning.channels(view, scene.guide)
-        else:
-            channels = np.zeros((*depth_m.shape, 0), np.float32)
-        if "overlay" in config.conditioners:
-            view = conditioning.overlay(view, scene.guide)
-        return cls(view.rgb, depth_m, camera, channels)
+        drawn = view
+        for conditioner_name in config.conditioners:
+            if conditioner_name in ("tokens", "foveas"):
+                continue
+            conditioner = CONDITIONERS.get(conditioner_name)
+            if isinstance(conditioner, ChannelConditioner):
+                channels[conditioner_name] = conditioner.channels(view, prompt)
+            elif isinstance(conditioner, ImageConditioner) and prompt is not None:
+                drawn = conditioner.draw(drawn, prompt)
+        return cls(drawn.rgb, depth_m, camera, channels)
 
 
-def _glimpses(seen: _Seen, targets: Array, on: NDArray[np.bool_], tool: Array, config: FlowConfig) -> dict[str, Tensor]:
-    size, depth_m, camera = config.glimpse_px, seen.depth_m, seen.camera
-    if not size:
-        targets, on = targets[:0], on[:0]
-    centres_uv = np.concatenate([[[0.5, 0.5]], _visible_uv(targets, camera)])[: len(on)]
-    widths = np.array([1.0] + [config.fovea_width] * len(targets))[: len(on)]
-    found = look(seen.rgb, depth_m, camera, seen.channels, centres_uv, widths, size)
-    overall = np.median(found.points_world[:1].reshape(-1, 3), 0)[None] if size else targets
-    return {
-        "rgb": torch.from_numpy(found.rgb),
-        "points": as_float(found.points_world - tool),
-        "depth_m": as_float(found.depth_m),
-        "channels": torch.from_numpy(found.channels),
-        "centres": as_float(np.concatenate([overall, targets]) - tool),
-        "glimpse_on": torch.from_numpy(on),
-    }
+def _crops(view: _CameraInput, foveas: PathPoints | None, tool: Array, config: FlowConfig) -> Crops:
+    foveas = PathPoints.none(0) if foveas is None else foveas
+    targets = np.concatenate([tool[None], foveas.positions_world])
+    centres_uv = np.concatenate([[[0.5, 0.5]], _visible_uv(targets, view.camera)])
+    widths = np.array([1.0] + [config.fovea_width] * len(targets))
+    pixels = crop_windows(view.camera, centres_uv, widths, config.crop_px)
+    depth_m = pixels.pick(view.depth_m).astype(np.float64)
+    depth_m = np.where(depth_m > 0, depth_m, 0.0)  # NaN too
+    points_world = view.camera.unproject(pixels.px(), depth_m)
+    scene_centre = np.median(points_world[0].reshape(-1, 3), 0)
+    return Crops(
+        rgb=torch.from_numpy(pixels.pick(view.rgb)),
+        points=as_float(points_world - tool),
+        depth_m=as_float(depth_m),
+        centres=as_float(np.concatenate([scene_centre[None], targets]) - tool),
+        valid=torch.from_numpy(np.concatenate([[True, True], foveas.valid])),
+        channels={name: torch.from_numpy(pixels.pick(values)) for name, values in view.channels.items()},
+    )
 
 
-def _whole(views: list[_Seen], tool: Array, size: int) -> dict[str, Tensor]:
-    names = ("image_rgb", "image_depth_m", "image_channels", "image_points", "image_on")
-    if not size:
-        return dict.fromkeys(names, torch.zeros(0))
-    parts: list[tuple[NDArray[np.generic], ...]] = []
-    for seen in views:
-        pixels = Pixels.of(seen.camera, size)
-        depth_m = known_depth(np.asarray(pixels.pick(seen.depth_m), np.float32))
-        points, on = tokens_world(depth_m, seen.camera, pixels)
-        offset = (points - tool).astype(np.float32)
-        parts.append((pixels.pick(seen.rgb), depth_m, pixels.pick(seen.channels), offset, on))
-    return {name: torch.from_numpy(np.stack(part)) for name, part in zip(names, zip(*parts, strict=True), strict=True)}
+def _images(views: list[_CameraInput], tool: Array, size: int) -> Images:
+    images = []
+    for view in views:
+        pixels = whole_image(view.camera, size)
+        depth_m = known_depth(np.asarray(pixels.pick(view.depth_m)[0], np.float32))
+        points, valid = patch_points_world(depth_m, view.camera, pixels)
+        images.append(
+            Images(
+                rgb=torch.from_numpy(pixels.pick(view.rgb)[0]),
+                depth_m=torch.from_numpy(depth_m),
+                points=as_float(points - tool),
+                valid=torch.from_numpy(valid),
+                channels={name: torch.from_numpy(pixels.pick(values)[0]) for name, values in view.channels.items()},
+            )
+        )
+    return Images.stack(images)
 
 
 def _visible_uv(points_world: Array, camera: Camera) -> Array:
-    depth = apply(inverse(camera.world_from_camera), points_world)[:, 2]
+    """Return relative image points (N, 2) of points (N, 3): the image's centre for those behind the camera."""
+    depth_m = apply(inverse(camera.world_from_camera), points_world)[:, 2]
     px, _ = camera.project(points_world)
-    uv = np.where(depth[:, None] > 1e-3, px / camera.size_px, 0.5)
+    uv = np.where(depth_m[:, None] > 1e-3, px / camera.size_px, 0.5)
     return np.asarray(uv.clip(0, 1))
+
+
+@dataclass(frozen=True, eq=False)
+class PixelGrid:
+    """Pixels of a camera's image that stand for G images of S x S.
+
+    Attributes:
+        rows: (G, S, 1) and columns: (G, 1, S).
+    """
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+
+    def pick(self, image: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Return (G, S, S, ...) of an image (H, W, ...)."""
+        return image[self.rows, self.columns]
+
+    def px(self) -> Array:
+        """Return the centres (G, S, S, 2) of the pixels."""
+        return np.stack(np.broadcast_arrays(self.columns, self.rows), -1) + 0.5
+
+
+def crop_windows(camera: Camera, centres_uv: Array, widths: Array, size: int) -> PixelGrid:
+    """Return the pixels of square windows.
+
+    Args:
+        camera: whose image it is.
+        centres_uv: (G, 2) relative image points; windows that stick out are shifted inside.
+        widths: (G,) parts of the image that the windows cover.
+        size: side of a crop in pixels.
+    """
+    half = widths[:, None] / 2
+    centres = np.clip(centres_uv, half, 1 - half)
+    uv = centres[:, None] + ((np.arange(size) + 0.5) / size - 0.5)[None, :, None] * widths[:, None, None]
+    columns = np.clip((uv[..., 0] * camera.width).astype(int), 0, camera.width - 1)
+    rows = np.clip((uv[..., 1] * camera.height).astype(int), 0, camera.height - 1)
+    return PixelGrid(rows[:, :, None], columns[:, None, :])
+
+
+def whole_image(camera: Camera, size: int) -> PixelGrid:
+    """Return the pixels of one image of S x S that covers all of the camera's."""
+    at = (np.arange(size) + 0.5) / size
+    rows, columns = (at * camera.height).astype(np.int64), (at * camera.width).astype(np.int64)
+    return PixelGrid(rows[None, :, None], columns[None, None, :])
+
+
+def known_depth(depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return depth with 0 wherever it is unknown."""
+    return np.where(np.isfinite(depth_m) & (depth_m > 0), depth_m, np.float32(0))
+
+
+def patch_points_world(
+    depth_m: NDArray[np.float32], camera: Camera, pixels: PixelGrid
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Return the nearest surface point of each patch of a whole image, T = (S / 8)².
+
+    Args:
+        depth_m: (S, S) metres along the optical axis, 0 where unknown.
+        camera: that it was taken by.
+        pixels: of the image that the depth was picked from, G = 1.
+
+    Returns:
+        Points (T, 3) in the world, and whether any depth is known there (T,).
+    """
+    index, valid = (tensor.numpy() for tensor in nearest_pixel(torch.from_numpy(depth_m)))
+    side = len(depth_m) // PATCH_PX
+    patch = np.arange(side**2)
+    row, column = patch // side * PATCH_PX + index // PATCH_PX, patch % side * PATCH_PX + index % PATCH_PX
+    px = np.stack([pixels.columns[0, 0, column], pixels.rows[0, row, 0]], -1) + 0.5
+    return camera.unproject(px, np.where(valid, depth_m[row, column], 0.0)), valid
+
+
+def patches(x: Tensor) -> Tensor:
+    """Return the pixels (..., T, 64, C) of the patches of images (..., S, S, C), T = (S / 8)²."""
+    *outer, size, _, values = x.shape
+    side = size // PATCH_PX
+    x = x.reshape(*outer, side, PATCH_PX, side, PATCH_PX, values).transpose(-4, -3)
+    return x.reshape(*outer, side**2, PATCH_PX**2, values)
+
+
+def nearest_pixel(depth_m: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the index (..., T) of the nearest pixel within each patch of (..., S, S), and whether any is known."""
+    depth_m = patches(torch.where(depth_m > 0, depth_m, torch.inf)[..., None])[..., 0]
+    index = depth_m.argmin(-1)
+    return index, depth_m.gather(-1, index[..., None])[..., 0].isfinite()
+
+
+def nearest_points(points: Tensor, depth_m: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the point (..., T, 3) nearest to the camera of each patch of points (..., S, S, 3), and whether any is."""
+    index, valid = nearest_pixel(depth_m)
+    return patches(points).gather(-2, index[..., None, None].expand(*index.shape, 1, 3))[..., 0, :], valid

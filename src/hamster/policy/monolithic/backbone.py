@@ -18,9 +18,10 @@ SIZES = [name for name in signature(HamsterNanoConfig).parameters if name != "kw
 
 
 def open_backbone(config: MonolithicConfig) -> tuple[MonolithicConfig, HamsterNanoForConditionalGeneration, Tensor]:
-    """A configuration that says all sizes, the model, and its tokenizer.json as bytes (N,) uint8.
+    """Return a configuration with all sizes, the model, and its tokenizer.json as bytes (N,) uint8.
 
-    With sizes, the model is random and the tokenizer empty: a checkpoint's weights, which hold both, are to follow.
+    If the configuration has sizes, the model is random and the tokenizer empty: a checkpoint's weights, which hold
+    both, are loaded afterwards.
 
     Raises:
         ValueError: if there is no such planner, or it is of another architecture.
@@ -37,7 +38,7 @@ def open_backbone(config: MonolithicConfig) -> tuple[MonolithicConfig, HamsterNa
 
 
 def _folder(planner: str) -> Path:
-    """Where the planner's checkpoint is. Policies know nothing of planners but that they are folders with weights."""
+    """Return the folder of a planner's checkpoint. Of planners, policies know the folders only."""
     bundled = Path(str(files("hamster"))) / "planner" / "checkpoints"
     for folder in (bundled / planner, Path(planner)):
         if (folder / "config.json").is_file():

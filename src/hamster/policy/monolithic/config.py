@@ -1,4 +1,4 @@
-"""What the monolithic policy consists of; saved as config.json beside its weights."""
+"""Configuration of the monolithic baseline; saved as config.json beside its weights."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class MonolithicConfig(ActorConfig):
     Attributes:
         planner: whose weights it starts from: a bundled planner's name or the folder of a nano checkpoint.
         backbone: sizes of `HamsterNanoConfig`; empty: those of the planner, which also gives its weights then.
-        text_tokens: room for the instruction, what the robot feels, and the action.
+        text_tokens: room for the instruction, the robot's state, and the action.
         sigma_bins: width of the target around the right bin, so that a near miss costs less than a far one.
     """
 
-    family: ClassVar[str] = "monolithic"
+    type: ClassVar[str] = "monolithic"
     needs_depth: ClassVar[bool] = False
 
     planner: str = "nano"
@@ -29,7 +29,7 @@ class MonolithicConfig(ActorConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.head != "keypose":
-            raise ValueError(f"the monolithic policy says the next keypose; it has no {self.head} head")
+        if self.action_type != "keypose":
+            raise ValueError(f"the monolithic policy predicts keyposes; it has no action_type {self.action_type!r}")
         if self.conditioners:
-            raise ValueError("the monolithic policy sees no path and has no conditioners: it reads the instruction")
+            raise ValueError("the monolithic policy gets no path and has no conditioners: it reads the instruction")

@@ -1,4 +1,4 @@
-"""From a scene to the tensors that the network reads: an image, and a sentence of words and bins."""
+"""From a policy input to the tensors that the network reads: an image, and a sequence of word and bin tokens."""
 
 from __future__ import annotations
 
@@ -12,52 +12,98 @@ from torch import Tensor
 
 from hamster.geometry import Camera, inverse
 from hamster.nano import tokens
-from hamster.policy.actor import Tensors, as_float
 from hamster.policy.monolithic.bins import BINS, DIMENSIONS, Bins
-from hamster.policy.scene import Body, Scene
+from hamster.policy.policy_input import PolicyInput, RobotState, TensorBatch, as_float
 
-FELT = DIMENSIONS + 4 + 1  # pose and opening; from where it came, and the command then; the command now
-SLOTS = FELT + 1 + DIMENSIONS  # and a mark, and the action
-POSE, GOAL = 0, DIMENSIONS  # first dimension of either kind
-NOTHING = 2 * DIMENSIONS * BINS  # the token of what is not known
+STATE_TOKENS = DIMENSIONS + 4 + 1  # pose and opening; the previous position, and the command then; the command now
+ACTION_SLOTS = STATE_TOKENS + 1 + DIMENSIONS  # and a separator, and the action
+POSE, GOAL = 0, DIMENSIONS  # first dimension of either kind of bins
+UNKNOWN = 2 * DIMENSIONS * BINS  # the token of what is not known
 
 
 @dataclass(frozen=True, eq=False)
-class Inputs(Tensors):
+class MonolithicInputs(TensorBatch):
     """One sample, or a batch with a leading dimension.
 
     Attributes:
         pixels: (192, 192, 3) uint8.
-        sentence: (T,) tokens of the instruction, what the robot feels, a mark, and room for the action.
-        words: () how many of them are the instruction's.
-        tool_position: (3,) in the world. tool_rotation: (3, 3) world from tool.
-        uvw_from_world: (3, 4) projects onto the image, uv in [0, 1]; NaN of a camera that is not calibrated. For
+        sequence: (T,) tokens of the instruction, the robot's state, a separator, and room for the action.
+        n_words: () how many of them are the instruction's.
+        tool_position: (3,) in the world.
+        tool_rotation: (3, 3) world from tool.
+        uvw_from_world: (3, 4) projects onto the image, uv in [0, 1]; NaN for a camera that is not calibrated. For
             training only.
     """
 
     pixels: Tensor
-    sentence: Tensor
-    words: Tensor
+    sequence: Tensor
+    n_words: Tensor
     tool_position: Tensor
     tool_rotation: Tensor
     uvw_from_world: Tensor
 
 
-def make_inputs(scene: Scene, camera: str, tokenizer: Tokenizer, poses: Bins, goals: Bins, room: int) -> Inputs:
-    """Assembles a sample; ValueError if nobody gave an instruction, or a very long one."""
-    words = tokenizer.encode(scene.instruction, add_special_tokens=False).ids
-    if not 1 <= len(words) <= room - SLOTS:
-        what = "an instruction" if not words else f"a shorter instruction, of at most {room - SLOTS} tokens"
-        raise ValueError(f"the monolithic policy needs {what}: words are all that it is told")
-    felt = tokenizer.get_vocab_size() + body_tokens(scene.body, poses, goals)
-    sentence = torch.full((room,), tokens.PAD)
-    sentence[: len(words) + FELT + 1] = torch.tensor([*words, *felt.tolist(), tokens.ANS])
-    side = tokens.PIXELS
-    image = Image.fromarray(scene.views[camera].rgb).resize((side, side), Image.Resampling.BILINEAR)
-    pixels = torch.from_numpy(np.array(image))
-    tool = as_float(scene.body.tool_pose_world)
-    camera_sees = _uvw_from_world(scene.views[camera].camera)
-    return Inputs(pixels, sentence, torch.tensor(len(words)), tool[:3, 3], tool[:3, :3], camera_sees)
+def make_inputs(
+    policy_input: PolicyInput, camera: str, tokenizer: Tokenizer, poses: Bins, goals: Bins, length: int
+) -> MonolithicInputs:
+    """Return a sample.
+
+    Args:
+        policy_input: its path is ignored.
+        camera: name of the view.
+        tokenizer: of the instruction.
+        poses: bins of the robot's state.
+        goals: bins of actions.
+        length: T of the sequence.
+
+    Raises:
+        ValueError: if there is no instruction, or it is too long.
+    """
+    words = tokenizer.encode(policy_input.instruction, add_special_tokens=False).ids
+    if not 1 <= len(words) <= length - ACTION_SLOTS:
+        at_most = length - ACTION_SLOTS
+        needed = "an instruction" if not words else f"a shorter instruction, of at most {at_most} tokens"
+        raise ValueError(f"the monolithic policy needs {needed}: words are its only input about the task")
+    state = tokenizer.get_vocab_size() + state_tokens(policy_input.robot, poses, goals)
+    sequence = torch.full((length,), tokens.PAD)
+    sequence[: len(words) + STATE_TOKENS + 1] = torch.tensor([*words, *state.tolist(), tokens.ANS])
+    view, side = policy_input.views[camera], tokens.PIXELS
+    image = Image.fromarray(view.rgb).resize((side, side), Image.Resampling.BILINEAR)
+    tool = as_float(policy_input.robot.tool_pose_world)
+    return MonolithicInputs(
+        pixels=torch.from_numpy(np.array(image)),
+        sequence=sequence,
+        n_words=torch.tensor(len(words)),
+        tool_position=tool[:3, 3],
+        tool_rotation=tool[:3, :3],
+        uvw_from_world=_uvw_from_world(view.camera),
+    )
+
+
+def state_tokens(robot: RobotState, poses: Bins, goals: Bins) -> Tensor:
+    """Return the robot's state as bins (STATE_TOKENS,).
+
+    They are pose and opening now; the position at the previous call, and the command then; the command in force.
+
+    Args:
+        robot: its state.
+        poses: bins of the first part.
+        goals: bins of the rest.
+    """
+    pose = as_float(robot.tool_pose_world)
+    now = poses.encode(poses.values(pose[:3, 3], pose[:3, :3], torch.tensor(robot.opening)))
+    previous = torch.full((4,), UNKNOWN)
+    if robot.previous is not None:
+        position = as_float(robot.previous.tool_pose_world[:3, 3])
+        values = goals.values(position, torch.eye(3), torch.tensor(float(robot.previous.is_open)))
+        previous = as_tokens(goals.encode(values), GOAL)[[0, 1, 2, 6]]
+    command = goals.encode(torch.full((DIMENSIONS,), float(robot.is_open)))
+    return torch.cat([as_tokens(now, POSE), previous, as_tokens(command, GOAL)[-1:]])
+
+
+def as_tokens(bins: Tensor, first: int) -> Tensor:
+    """Return the tokens (..., 7) of bins (..., 7): each dimension, from `first` on, has 256 of its own."""
+    return bins + BINS * torch.arange(first, first + DIMENSIONS, device=bins.device)
 
 
 def _uvw_from_world(camera: Camera | None) -> Tensor:
@@ -65,21 +111,3 @@ def _uvw_from_world(camera: Camera | None) -> Tensor:
         return torch.full((3, 4), torch.nan)
     unit = camera.resized(1, 1)
     return as_float(unit.intrinsics @ inverse(unit.world_from_camera)[:3])
-
-
-def body_tokens(body: Body, poses: Bins, goals: Bins) -> Tensor:
-    """(FELT,) the pose and opening now; where it was, and the command then; the command in force."""
-    pose = as_float(body.tool_pose_world)
-    now = poses.of(poses.values(pose[:3, 3], pose[:3, :3], torch.tensor(body.opening)))
-    came = torch.full((4,), NOTHING)
-    if body.previous_position is not None:
-        before = as_float(body.previous_position)
-        told = goals.of(goals.values(before, torch.eye(3), torch.tensor(float(body.was_open))))
-        came = as_tokens(told, GOAL)[[0, 1, 2, 6]]
-    command = goals.of(torch.full((DIMENSIONS,), float(body.is_open)))
-    return torch.cat([as_tokens(now, POSE), came, as_tokens(command, GOAL)[-1:]])
-
-
-def as_tokens(bins: Tensor, first: int) -> Tensor:
-    """Bins (..., 7) -> tokens (..., 7): each dimension, from `first` on, has 256 of its own."""
-    return bins + BINS * torch.arange(first, first + DIMENSIONS, device=bins.device)

@@ -1,9 +1,9 @@
-"""Named configurations of training."""
+"""Training configurations, by name."""
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import dataclass, field, replace
+import json
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from hamster.policy.config import ActorConfig
@@ -13,6 +13,7 @@ from hamster.policy.image.config import ImageConfig
 from hamster.policy.monolithic.config import MonolithicConfig
 from hamster.policy.training.augment import NONE, AugmentConfig
 from hamster.policy.views.config import NANO as VIEWS_NANO
+from hamster.registry import unknown_name
 
 
 @dataclass(frozen=True)
@@ -20,82 +21,100 @@ class TrainConfig:
     """How an actor is trained.
 
     Attributes:
-        actor, augment: the family and its architecture, and how the demonstrations are disturbed.
-        demonstrations: the share of each family's episodes that is learned from.
-        seed: of everything that is drawn.
-        steps, batch: of the optimiser.
-        lr, muon_lr: of AdamW, and of Muon for the weights of layers; 0 leaves those to AdamW.
-        warmup, weight_decay, clip: a linear warm-up, then a cosine down to a hundredth.
-        ema: decay of the averaged weights, which are the ones that are kept.
-        on_the_way: weight of frames between keyposes, relative to those at which one was reached.
-        between: frames between two keyposes that are packed.
+        actor, augment: policy type with its architecture, and augmentation.
+        data_fraction: the fraction of each family's episodes that is used.
+        seed: of all randomness.
+        steps, batch_size: of the optimiser.
+        lr, muon_lr: of AdamW, and of Muon for the weights of hidden layers; 0 leaves those to AdamW.
+        warmup_steps: of a linear warm-up, which a cosine down to a hundredth of the rate follows.
+        weight_decay: of matrices.
+        max_grad_norm: to which gradients are clipped.
+        ema_decay: of the averaged weights, which are evaluated and saved.
+        non_keyframe_weight: sampling weight of frames between keyposes, relative to those at which one was reached.
+        frames_between_keyposes: how many of those are packed.
         held_out_every: every so many-th episode of a family is kept for evaluation; 0 keeps none.
         evaluate_every, save_every: steps.
-        workers: processes that prepare batches ahead; 0: the training does it itself, and waits a third of the time.
+        num_workers: processes that prepare batches ahead; 0: the training does it itself, and waits a third of the
+            time.
         bf16: run the network in bfloat16; geometry is float32 always.
     """
 
     actor: ActorConfig = field(default_factory=FlowConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    demonstrations: float = 1.0
+    data_fraction: float = 1.0
     seed: int = 0
     steps: int = 3000
-    batch: int = 16
+    batch_size: int = 16
     lr: float = 1e-3
     muon_lr: float = 0.0
-    warmup: int = 200
+    warmup_steps: int = 200
     weight_decay: float = 0.02
-    clip: float = 1.0
-    ema: float = 0.998
-    on_the_way: float = 0.3
-    between: int = 2
+    max_grad_norm: float = 1.0
+    ema_decay: float = 0.998
+    non_keyframe_weight: float = 0.3
+    frames_between_keyposes: int = 2
     held_out_every: int = 16
     evaluate_every: int = 500
     save_every: int = 250
-    workers: int = 1
+    num_workers: int = 1
     bf16: bool = True
 
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, with the policy's type, as checkpoints and training states hold them."""
+        record: dict[str, Any] = json.loads(json.dumps({"type": self.actor.type, **asdict(self)}))
+        return record
 
-WORDS = 24  # longer than any instruction of the tabletop
+
+INSTRUCTION_TOKENS = 24  # longer than any instruction of the tabletop
 
 PRESETS: dict[str, TrainConfig] = {
     "flow": TrainConfig(),
     "flow-dense": TrainConfig(actor=FLOW_DENSE),
     # Muon takes a half of AdamW's steps here; with it `flow` stays at ten times AdamW's error.
-    "views": TrainConfig(actor=VIEWS_NANO, batch=8, muon_lr=0.02),
-    # No depth, no calibration: the world stays where it is, and a chunk may start at any frame. The path is drawn, and
-    # told in numbers: to find it in the picture alone takes many more steps.
+    "views": TrainConfig(actor=VIEWS_NANO, batch_size=8, muon_lr=0.02),
+    # No depth, no calibration: the world is not rotated, and a chunk may start at any frame. The path is drawn, and
+    # given as waypoints: to learn it from the drawing alone takes many more steps.
     "image": TrainConfig(
         actor=ImageConfig(conditioners=("overlay", "tokens")),
         augment=AugmentConfig(
-            stale_path=0.8, transplant=0.0, finish=0.0, tool_noise_m=0.008, turn_rad=0.0, fixed_camera=True
+            first_frame_path_prob=0.8,
+            swap_image_prob=0.0,
+            completed_prob=0.0,
+            tool_noise_std_m=0.008,
+            yaw_range_rad=0.0,
+            fixed_camera=True,
         ),
         steps=2500,
         lr=5e-4,
-        warmup=50,
-        on_the_way=1.0,
+        warmup_steps=50,
+        non_keyframe_weight=1.0,
     ),
-    # Words and one picture of a camera that stands still; colours are named, so they change little.
+    # Words and one image of a fixed camera; instructions name colours, so there is little jitter.
     "monolithic": TrainConfig(
         actor=MonolithicConfig(),
         augment=AugmentConfig(
-            path_dropout=1.0, transplant=0.0, finish=0.0, turn_rad=0.0, colour=0.06, fixed_camera=True
+            path_dropout_prob=1.0,
+            swap_image_prob=0.0,
+            completed_prob=0.0,
+            yaw_range_rad=0.0,
+            color_jitter=0.06,
+            fixed_camera=True,
         ),
         steps=2000,
         lr=1.5e-3,
-        warmup=100,
+        warmup_steps=100,
     ),
     "debug": TrainConfig(
-        actor=FlowConfig(width=32, heads=2, glimpse_px=24, encoder_layers=1, decoder_layers=1, path_waypoints=6),
-        augment=AugmentConfig(path_dropout=0.0),
+        actor=FlowConfig(width=32, heads=2, crop_px=24, encoder_layers=1, decoder_layers=1, path_waypoints=6),
+        augment=AugmentConfig(path_dropout_prob=0.0),
         steps=40,
-        batch=8,
-        warmup=5,
-        between=1,
+        batch_size=8,
+        warmup_steps=5,
+        frames_between_keyposes=1,
         held_out_every=0,
         evaluate_every=20,
         save_every=10,
-        workers=0,
+        num_workers=0,
         bf16=False,
     ),
 }
@@ -104,58 +123,77 @@ PRESETS: dict[str, TrainConfig] = {
 def adapted(
     config: TrainConfig,
     conditioners: tuple[str, ...] | None = None,
-    demonstrations: float | None = None,
+    data_fraction: float | None = None,
     steps: int | None = None,
     seed: int | None = None,
 ) -> TrainConfig:
-    """A configuration with some things otherwise; None leaves one as it is.
+    """Return a configuration with some changes; None leaves a field as it is.
 
-    What is trained without any conditioner never meets a path; where its family can read, it is told the words instead.
+    Without any conditioner there are no paths in training; types with a text input get the instruction instead.
+
+    Args:
+        config: to change.
+        conditioners: of the actor; () for none.
+        data_fraction, steps, seed: as in `TrainConfig`.
 
     Raises:
-        ValueError: if the family has no such conditioner, or a number makes no sense.
+        ValueError: if the policy type cannot use such a conditioner, or a number makes no sense.
     """
-    if demonstrations is not None and not 0 < demonstrations <= 1:
-        raise ValueError(f"demonstrations is a share in (0, 1], got {demonstrations:g}")
+    if data_fraction is not None and not 0 < data_fraction <= 1:
+        raise ValueError(f"data_fraction is a share in (0, 1], got {data_fraction:g}")
     if steps is not None and steps < 1:
         raise ValueError(f"steps must be >= 1, got {steps}")
     actor, augment = config.actor, config.augment
     if conditioners is not None:
         actor = replace(actor, conditioners=conditioners)
         if not conditioners:
-            augment = replace(augment, path_dropout=1.0)
-            if getattr(actor, "words", None) == 0:
-                actor = replace(actor, words=WORDS)  # type: ignore[call-arg]  # flow and views
-    changes = {"demonstrations": demonstrations, "steps": steps, "seed": seed}
+            augment = replace(augment, path_dropout_prob=1.0)
+            if getattr(actor, "max_instruction_tokens", None) == 0:
+                actor = replace(actor, max_instruction_tokens=INSTRUCTION_TOKENS)  # type: ignore[call-arg]
+    changes = {"data_fraction": data_fraction, "steps": steps, "seed": seed}
     changed: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
     return replace(config, actor=actor, augment=augment, **changed)
 
 
-def by_heart(config: TrainConfig) -> TrainConfig:
-    """The same, to learn one episode by heart within a minute: what cannot even do that has a fault.
+def overfit_one_episode(config: TrainConfig) -> TrainConfig:
+    """Return a configuration that overfits one episode within a minute: a sanity check.
 
-    Nothing is disturbed and nothing held out; the table at the end is of the frames that were learned.
+    No augmentation, nothing held out; the table at the end is of the training frames.
     """
-    blind = float(config.augment.path_dropout >= 1)
+    dropout = float(config.augment.path_dropout_prob >= 1)
+    fixed_camera = config.augment.fixed_camera
     return replace(
         config,
-        augment=replace(NONE, stale_path=1.0, path_dropout=blind, fixed_camera=config.augment.fixed_camera),
-        steps=20 * config.batch,
-        batch=config.batch // 2,
+        augment=replace(NONE, first_frame_path_prob=1.0, path_dropout_prob=dropout, fixed_camera=fixed_camera),
+        steps=20 * config.batch_size,
+        batch_size=config.batch_size // 2,
         lr=2e-3,
-        warmup=20,
-        ema=0.98,
-        between=1,
+        warmup_steps=20,
+        ema_decay=0.98,
+        frames_between_keyposes=1,
         held_out_every=0,
         evaluate_every=1 << 30,
-        workers=0,
+        num_workers=0,
     )
 
 
 def preset(name: str) -> TrainConfig:
-    """The configuration of that name; ValueError lists the names there are."""
-    if name not in PRESETS:
-        near = difflib.get_close_matches(name, PRESETS, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"unknown policy configuration {name!r}.{hint} There are: {', '.join(PRESETS)}.")
-    return PRESETS[name]
+    """Return the configuration of that name; for a registered policy type without one, the defaults.
+
+    Raises:
+        ValueError: if there is none; it lists the names there are.
+    """
+    if name in PRESETS:
+        return PRESETS[name]
+    from hamster.policy.registry import POLICY_TYPES
+
+    if name in POLICY_TYPES and not POLICY_TYPES.is_builtin(name):
+        return TrainConfig(actor=POLICY_TYPES.get(name).config_class())
+    raise unknown_name("policy configuration", name, preset_names())
+
+
+def preset_names() -> list[str]:
+    """Return all names that `preset` knows."""
+    from hamster.policy.registry import POLICY_TYPES
+
+    return list(dict.fromkeys([*PRESETS, *POLICY_TYPES.names()]))

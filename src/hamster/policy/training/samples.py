@@ -1,4 +1,4 @@
-"""Disturbed demonstrations; which frames and how disturbed is a function of (seed, step, place in the batch) alone."""
+"""Augmented demonstrations: which frames, and how augmented, is a function of (seed, step, place in the batch)."""
 
 from __future__ import annotations
 
@@ -10,114 +10,126 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from hamster.data import View
-from hamster.policy.actor import AnyActor, Target, Tensors
-from hamster.policy.path_prompt import Guide
-from hamster.policy.scene import Body, Scene, mirrored_pose
-from hamster.policy.training.augment import AugmentConfig, disturb, disturb_path, disturb_tool
+from hamster.policy.actor import AnyActor, Target
+from hamster.policy.path_prompt import PathPrompt
+from hamster.policy.policy_input import PolicyInput, RobotState, TensorBatch, mirrored_pose
+from hamster.policy.training.augment import AugmentConfig, augment, augment_path, augment_tool_pose
 from hamster.policy.training.goal import Goal
-from hamster.policy.training.packed_dataset import Pack
+from hamster.policy.training.packed_dataset import PackedDataset
 from hamster.policy.training.presets import TrainConfig
 from hamster.shared_memory import loader_processes
 
-Batch = tuple[Tensors, Target]
+Batch = tuple[TensorBatch, Target]
 
 
-class Samples(Dataset[tuple[Tensors, Target]]):
+class Samples(Dataset[Batch]):
     """Indexed by (step, place): the phases of each family equally often, the families by the root of their size."""
 
-    def __init__(self, pack: Pack, config: TrainConfig, actor: AnyActor) -> None:
-        self.pack, self.config, self.actor = pack, config, actor
-        self.rows = np.flatnonzero(pack.used(config.demonstrations) & ~pack.held_out(config.held_out_every))
-        meta = pack.meta
-        weights = np.where(meta["key"][self.rows], 1.0, config.on_the_way)
+    def __init__(self, dataset: PackedDataset, config: TrainConfig, actor: AnyActor) -> None:
+        self.dataset, self.config, self.actor = dataset, config, actor
+        self.rows = np.flatnonzero(dataset.used(config.data_fraction) & ~dataset.held_out(config.held_out_every))
+        meta = dataset.meta
+        weights = np.where(meta["key"][self.rows], 1.0, config.non_keyframe_weight)
         group = meta["family"][self.rows] * 100 + meta["phase"][self.rows]
         for g in np.unique(group):
             weights[group == g] /= weights[group == g].sum() ** 0.5
         self.weights = weights / weights.sum()
 
-    def __getitem__(self, at: tuple[int, int]) -> tuple[Tensors, Target]:
-        rng = np.random.default_rng([self.config.seed, *at])
+    def __getitem__(self, index: tuple[int, int]) -> Batch:
+        rng = np.random.default_rng([self.config.seed, *index])
         row, other = rng.choice(self.rows, 2, p=self.weights)
         return self.sample(int(row), int(other), self.config.augment, rng)
 
-    def moves(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Where the tool (N, 4, 4) was and where it went; also in the mirror, if that is how it is learned."""
-        goals = np.stack([self.pack.goal(int(row), self.actor.config)[0] for row in self.rows])
-        tools = np.broadcast_to(self.pack.meta["tool"][self.rows][:, None], goals.shape)
+    def tool_and_goal_poses(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return where the tool (N, 4, 4) was and where it went; also mirrored, if that is an augmentation."""
+        goals = np.stack([self.dataset.goal(int(row), self.actor.config).poses_world for row in self.rows])
+        tools = np.broadcast_to(self.dataset.meta["tool"][self.rows][:, None], goals.shape)
         tool, goal = tools.reshape(-1, 4, 4), goals.reshape(-1, 4, 4)
-        if not self.config.augment.mirror:
+        if not self.config.augment.mirror_prob:
             return tool, goal
         return np.concatenate([tool, mirrored_pose(tool)]), np.concatenate([goal, mirrored_pose(goal)])
 
-    def sample(self, row: int, other: int, augment: AugmentConfig, rng: np.random.Generator) -> tuple[Tensors, Target]:
-        """A row of the pack, disturbed; its path is transplanted into the picture of another row's episode, or not."""
-        scene, goal = self.moment(row, other, augment, rng)
-        return self.actor.prepare(scene), goal.target(scene.body)
+    def sample(self, row: int, other: int, config: AugmentConfig, rng: np.random.Generator) -> Batch:
+        """Return an augmented row as tensors.
 
-    def moment(self, row: int, other: int, augment: AugmentConfig, rng: np.random.Generator) -> tuple[Scene, Goal]:
-        """As `sample`, before a network takes it."""
-        return disturb(*_moment(self.pack, self.actor, row, other, augment, rng), augment, rng)
+        Args:
+            row: of the dataset.
+            other: a row of the episode whose image may replace this one's.
+            config: of the augmentation.
+            rng: of all randomness.
+        """
+        policy_input, goal = self.policy_input(row, other, config, rng)
+        return self.actor.preprocess(policy_input), goal.target(policy_input.robot)
+
+    def policy_input(
+        self, row: int, other: int, config: AugmentConfig, rng: np.random.Generator
+    ) -> tuple[PolicyInput, Goal]:
+        """Return an augmented row before preprocessing; arguments as of `sample`."""
+        dataset, cameras = self.dataset, self.actor.config.cameras
+        completed = bool(dataset.meta["last"][row]) and rng.random() < config.completed_prob
+        robot = self._robot(row, completed, config, rng)
+        image_row = int(dataset.meta["first"][other]) if rng.random() < config.swap_image_prob else row
+        views = dataset.views(image_row, cameras)
+        prompt = self._prompt(row, None if image_row == row else image_row, views, config, rng)
+        phrasings = dataset.phrasings(row)
+        goal = dataset.goal(row, self.actor.config, completed)
+        policy_input = PolicyInput(views, robot, prompt, phrasings[rng.integers(len(phrasings))])
+        return augment(policy_input, goal, config, rng)
+
+    def _robot(self, row: int, completed: bool, config: AugmentConfig, rng: np.random.Generator) -> RobotState:
+        """Return the robot's state at a row, or after the motion that starts there if that completes the task."""
+        now = {name: values[row] for name, values in self.dataset.meta.items()}
+        tool = augment_tool_pose(now["target" if completed else "tool"], config, rng)
+        is_open, opening = bool(now["target_open" if completed else "open"]), float(now["gripper"])
+        n_history = self.actor.config.n_obs_history
+        previous = self.dataset.previous_state(row, n_history)
+        if completed:
+            previous = RobotState(now["tool"], opening, bool(now["open"]), previous).truncated(n_history - 1)
+        if previous is None or rng.random() < config.drop_history_prob:
+            return RobotState(tool, opening, is_open)
+        previous = previous.with_poses(lambda pose: augment_tool_pose(pose, config, rng))
+        return RobotState(tool, opening, is_open, previous)
+
+    def _prompt(
+        self,
+        row: int,
+        image_row: int | None,
+        views: dict[str, View],
+        config: AugmentConfig,
+        rng: np.random.Generator,
+    ) -> PathPrompt | None:
+        """Return the path of a row, or of its episode's first one, on the image there or on that of another scene."""
+        if rng.random() < config.path_dropout_prob:
+            return None
+        dataset, actor_config = self.dataset, self.actor.config
+        path_row = int(dataset.meta["first"][row]) if rng.random() < config.first_frame_path_prob else row
+        path = dataset.paths[path_row]
+        path = augment_path(path if actor_config.path_depth else replace(path, depth_m=None), config, rng)
+        camera = actor_config.cameras[0]
+        if image_row is not None or path_row == row:
+            return PathPrompt(path, views[camera])
+        return PathPrompt(path, dataset.views(path_row, (camera,))[camera])
 
 
-def batches(samples: Samples, first_step: int, part: int, parts: int, workers: int) -> Iterator[Batch]:
-    """This process's part of the batches from a step on; `workers` processes prepare them ahead."""
+def batches(samples: Samples, first_step: int, part: int, n_parts: int, num_workers: int) -> Iterator[Batch]:
+    """Return an iterator of one process's part of the batches.
+
+    Args:
+        samples: to batch.
+        first_step: the step to begin with.
+        part, n_parts: which part of each batch, of how many.
+        num_workers: processes that prepare batches ahead.
+    """
     config = samples.config
-    mine = range(part, config.batch, parts)
-    steps = [[(step, place) for place in mine] for step in range(first_step, config.steps)]
+    places = range(part, config.batch_size, n_parts)
+    steps = [[(step, place) for place in places] for step in range(first_step, config.steps)]
     loader: DataLoader[Batch] = DataLoader(
-        samples, batch_sampler=steps, collate_fn=collate, num_workers=loader_processes(workers)
+        samples, batch_sampler=steps, collate_fn=collate, num_workers=loader_processes(num_workers)
     )
     return iter(loader)
 
 
-def collate(samples: list[tuple[Tensors, Target]]) -> Batch:
-    """A batch of inputs and of targets."""
+def collate(samples: list[Batch]) -> Batch:
+    """Return a batch of inputs and of targets."""
     inputs, targets = zip(*samples, strict=True)
     return type(inputs[0]).stack(inputs), Target.stack(targets)
-
-
-def _moment(
-    pack: Pack, actor: AnyActor, row: int, other: int, augment: AugmentConfig, rng: np.random.Generator
-) -> tuple[Scene, Goal]:
-    finished = bool(pack.meta["last"][row]) and rng.random() < augment.finish
-    body = _body(pack, row, finished, actor.config.history, augment, rng)
-    image = int(pack.meta["first"][other]) if rng.random() < augment.transplant else row
-    views = pack.views(image, actor.config.cameras)
-    guide = _guide(pack, actor, row, None if image == row else image, views, augment, rng)
-    words = pack.words(row)
-    goal = Goal(*pack.goal(row, actor.config), finished)
-    return Scene(views, body, guide, words[rng.integers(len(words))]), goal
-
-
-def _body(pack: Pack, row: int, finished: bool, history: int, augment: AugmentConfig, rng: np.random.Generator) -> Body:
-    """What the robot feels at a frame, or after the motion that starts there if that finishes the task."""
-    now = {name: values[row] for name, values in pack.meta.items()}
-    tool = disturb_tool(now["target" if finished else "tool"], augment, rng)
-    is_open, opening = bool(now["target_open" if finished else "open"]), float(now["gripper"])
-    before = pack.before(row, history)
-    if finished:
-        before = Body(now["tool"], opening, bool(now["open"]), before).remembering(history - 1)
-    if before is None or rng.random() < augment.forget:
-        return Body(tool, opening, is_open)
-    return Body(tool, opening, is_open, before.changed(lambda pose: disturb_tool(pose, augment, rng)))
-
-
-def _guide(
-    pack: Pack,
-    actor: AnyActor,
-    row: int,
-    elsewhere: int | None,
-    views: dict[str, View],
-    augment: AugmentConfig,
-    rng: np.random.Generator,
-) -> Guide | None:
-    """The path of a frame, or of its episode's first one, drawn there or on the picture of another scene."""
-    if rng.random() < augment.path_dropout:
-        return None
-    at = int(pack.meta["first"][row]) if rng.random() < augment.stale_path else row
-    path = pack.paths[at] if actor.config.path_depth else replace(pack.paths[at], depth_m=None)
-    path = disturb_path(path, augment, rng)
-    name = actor.config.cameras[0]
-    if elsewhere is not None or at == row:
-        return Guide(path, views[name])
-    return Guide(path, pack.views(at, (name,))[name])

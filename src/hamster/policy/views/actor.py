@@ -1,140 +1,158 @@
-"""The virtual-view actor: renders the points it sees, says on each picture where to go, and looks again from nearer.
+"""The virtual-view actor: renders the scene's points, predicts the keypose on heat maps, and zooms in.
 
 In the spirit of RVT-2 (arXiv 2406.08545): heat maps on orthographic views of a cube, coarse to fine. New here: the cube
-is centred on the tool, so the policy is translation-equivariant; a look passes what it understood on to the next; the
-path is drawn as a layer of its own, which nothing hides; waypoints are read exactly and finer than a pixel.
+is centred on the tool, so the policy is translation-equivariant; a stage passes a summary on to the next; the path is
+drawn as a layer of its own, which nothing occludes; waypoints are read exactly and finer than a pixel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
 
 from hamster.policy.actor import Actor, Prediction, Target
-from hamster.policy.conditioning import FEATURES
-from hamster.policy.layers import mlp
-from hamster.policy.rotation import six_from_matrix
-from hamster.policy.scene import Scene
+from hamster.policy.layers import mlp, six_from_matrix
+from hamster.policy.path_prompt import POINT_FEATURES
+from hamster.policy.policy_input import PointBatch, PolicyInput
 from hamster.policy.views.config import ViewsConfig
-from hamster.policy.views.cube import cell_to_local, seen
+from hamster.policy.views.cube import cell_to_local, to_view_axes
 from hamster.policy.views.decode import Planes, best_cells, refine
 from hamster.policy.views.heads import HEADS, RotationHead
 from hamster.policy.views.heatmap import agreement, cross_entropy
-from hamster.policy.views.inputs import Inputs, make_inputs
-from hamster.policy.views.network import Channels, Look, Seen, Told
-from hamster.policy.views.pictures import FAR, PICTURE, layer_channels, layers, picture
+from hamster.policy.views.inputs import ViewsInputs, make_inputs
+from hamster.policy.views.network import InputSizes, StageInput, StageNetwork, StageOutput
+from hamster.policy.views.pictures import MAX_LOCAL, PICTURE_CHANNELS, layer_channels, layers, picture
 
-BODY = 6 + 2 + 3 + 2 + 3  # tool's rotation, gripper, where the tool was, what it knew then, the cube's centre
+ROBOT_FEATURES = 6 + 2 + 3 + 2 + 3  # tool's rotation, gripper, previous position and its features, the cube's centre
 
 
-class ViewsActor(Actor[ViewsConfig, Inputs]):
-    """Inputs -> the next keypose, relative to the tool's position."""
+class ViewsActor(Actor[ViewsConfig, ViewsInputs]):
+    """Inputs to the next keypose, relative to the tool's position."""
+
+    config_class = ViewsConfig
 
     def __init__(self, config: ViewsConfig) -> None:
         super().__init__()
         self.config = config
-        channels = Channels(PICTURE, layer_channels(config), BODY, FEATURES + 6)
-        self.looks = nn.ModuleList(Look(config, channels) for _ in range(1 if config.shared else config.stages))
-        inside = 2 * len(config.views) * config.head_width + config.width
-        self.rotation: RotationHead = HEADS[config.rotation](inside, 2 * config.head_width)
-        self.gripper = mlp(inside, config.head_width, 1)
-        self.touches = mlp(inside, config.head_width, 1)
+        sizes = InputSizes(PICTURE_CHANNELS, layer_channels(config), ROBOT_FEATURES, POINT_FEATURES + 6)
+        self.stages = nn.ModuleList(StageNetwork(config, sizes) for _ in range(1 if config.shared else config.stages))
+        n_features = 2 * len(config.virtual_views) * config.head_width + config.width
+        self.rotation: RotationHead = HEADS[config.rotation](n_features, 2 * config.head_width)
+        self.gripper = mlp(n_features, config.head_width, 1)
+        self.contact = mlp(n_features, config.head_width, 1)
         self.done = nn.Linear(config.width, 1)
 
-    def prepare(self, scene: Scene) -> Inputs:
-        """See `Actor.prepare`."""
-        return make_inputs(self.config, scene)
+    def preprocess(self, policy_input: PolicyInput) -> ViewsInputs:
+        """Return one sample; see `Actor.preprocess`."""
+        return make_inputs(self.config, policy_input)
 
-    def losses(self, inputs: Inputs, target: Target, generator: torch.Generator) -> dict[str, Tensor]:
-        """Cross-entropies of heat maps, rotation, gripper and end. Each look is told the truth of the one before."""
-        going = 1 - target.done  # there is no next keypose after the last one
+    def compute_loss(self, inputs: ViewsInputs, target: Target, generator: torch.Generator) -> dict[str, Tensor]:
+        """Return cross-entropies of heat maps, rotation, gripper, contact and end.
+
+        Each stage's cube is around the true position (teacher forcing), with some jitter.
+        """
+        unfinished = 1 - target.done  # there is no next keypose after the last one
         position, rotation, is_open = target.position[:, 0], target.rotation[:, 0], target.is_open[:, 0]
-        centre, before, losses = torch.zeros_like(position), self._nothing(inputs), {}
-        for stage, half_m in enumerate(self._halves()):
-            found = self._look(stage, inputs, centre, before)
+        centre, previous, losses = torch.zeros_like(position), self._no_summary(inputs), dict[str, Tensor]()
+        for stage in range(self.config.stages):
+            half_m = self._half_m(stage)
+            output = self._run_stage(stage, inputs, centre, previous)
             local = ((position - centre) / half_m).clamp(-1, 1)
             with torch.autocast(local.device.type, enabled=False):
-                heat = cross_entropy(found.heat, local, self.config.views, self.config.sigma_px)
-            losses[f"heat{stage}"] = (heat * going).mean()
+                heat = cross_entropy(output.heat, local, self.config.virtual_views, self.config.sigma_px)
+            losses[f"heat{stage}"] = (heat * unfinished).mean()
             if stage == 0:
-                done = self.done(found.summary).float()[:, 0]
-            shift = (2 * torch.rand(position.shape, generator=generator) - 1).to(position.device)
-            centre, before = position + shift * self.config.jitter * half_m, found.summary
-        features = self._features(found, local)
-        cross = nn.functional.binary_cross_entropy_with_logits
-        gripper = cross(self.gripper(features).float()[:, 0], is_open, reduction="none")
-        losses["rotation"] = (self.rotation.losses(features, rotation, generator) * going).mean()
-        known = going * ~target.touches[:, 0].isnan()
-        touched = target.touches[:, 0].nan_to_num()
-        touches = cross(self.touches(features).float()[:, 0], touched, reduction="none") * known
-        losses |= {"gripper": (gripper * going).mean() * 0.5, "touches": touches.mean() * 0.2}
-        return losses | {"done": cross(done, target.done) * 0.5}
+                done_logit = self.done(output.summary).float()[:, 0]
+            jitter = (2 * torch.rand(position.shape, generator=generator) - 1).to(position.device)
+            centre, previous = position + jitter * self.config.jitter * half_m, output.summary
+        features = self._point_features(output, local)
+        binary = nn.functional.binary_cross_entropy_with_logits
+        gripper = binary(self.gripper(features).float()[:, 0], is_open, reduction="none")
+        losses["rotation"] = (self.rotation.compute_loss(features, rotation, generator) * unfinished).mean()
+        is_known = unfinished * ~target.contact[:, 0].isnan()
+        contact_logit = self.contact(features).float()[:, 0]
+        contact = binary(contact_logit, target.contact[:, 0].nan_to_num(), reduction="none") * is_known
+        losses |= {"gripper": (gripper * unfinished).mean() * 0.5, "contact": contact.mean() * 0.2}
+        return losses | {"done": binary(done_logit, target.done) * 0.5}
 
-    def predict(self, inputs: Inputs, generator: torch.Generator) -> Prediction:
-        """The keypose that the heat maps agree on; the score is how much of them lies where they do."""
-        centre, before = torch.zeros_like(inputs.previous), self._nothing(inputs)
+    def predict(self, inputs: ViewsInputs, generator: torch.Generator) -> Prediction:
+        """Return the keypose that the heat maps agree on; the score is how much of their mass lies there."""
+        centre, previous = torch.zeros_like(inputs.robot.previous_positions[:, 0]), self._no_summary(inputs)
         score = torch.ones_like(centre[:, 0])
-        for stage, half_m in enumerate(self._halves()):
-            with self._precise(stage, centre.device.type):
-                found = self._look(stage, inputs, centre, before)
+        for stage in range(self.config.stages):
+            with self._precision(stage, centre.device.type):
+                output = self._run_stage(stage, inputs, centre, previous)
             if stage == 0:
-                done = self.done(found.summary).float()[:, 0].sigmoid()
-            local = self._waypoint(found.heat)
-            score = score * agreement(found.heat, local, self.config.views, 3 * self.config.sigma_px)
-            centre, before = centre + local * half_m, found.summary
-        features = self._features(found, local)
+                done = self.done(output.summary).float()[:, 0].sigmoid()
+            local = self._waypoint(output.heat)
+            score = score * agreement(output.heat, local, self.config.virtual_views, 3 * self.config.sigma_px)
+            centre, previous = centre + local * self._half_m(stage), output.summary
+        features = self._point_features(output, local)
         return Prediction(
             position=centre[:, None],
             rotation=self.rotation(features)[:, None],
             is_open=self.gripper(features).float().sigmoid(),
             done=done,
-            touches=self.touches(features).float().sigmoid(),
+            contact_prob=self.contact(features).float().sigmoid(),
             score=score,
         )
 
-    def _precise(self, stage: int, device: str) -> AbstractContextManager[object]:
-        """float32 for all looks but the last, whatever the caller runs in: they choose the cube of the next one, and
-        where a heat map is broad, rounding would choose another."""
+    def _precision(self, stage: int, device: str) -> AbstractContextManager[object]:
+        """Return a context of float32 for all stages but the last, whatever the caller runs in.
+
+        They choose the cube of the next stage, and where a heat map is broad, rounding would choose another.
+        """
         return torch.autocast(device, enabled=False) if stage + 1 < self.config.stages else nullcontext()
 
-    def _halves(self) -> Iterator[float]:
-        """Half the side of each look's cube, metres."""
-        return (self.config.half_m / self.config.zoom**stage for stage in range(self.config.stages))
+    def _half_m(self, stage: int) -> float:
+        """Return half the side of a stage's cube, metres."""
+        return self.config.half_m / self.config.zoom**stage
 
-    def _nothing(self, inputs: Inputs) -> Tensor:
-        return inputs.previous.new_zeros(len(inputs.previous), self.config.width)
+    def _no_summary(self, inputs: ViewsInputs) -> Tensor:
+        return inputs.points.new_zeros(len(inputs.points), self.config.width)
 
-    def _look(self, stage: int, inputs: Inputs, centre: Tensor, before: Tensor) -> Seen:
-        half_m = self.config.half_m / self.config.zoom**stage
-        near = ((inputs.waypoints - centre[:, None]) / half_m).clamp(-FAR, FAR)
-        far = self.config.half_m
-        felt = [six_from_matrix(inputs.tool_rotation), inputs.gripper, inputs.previous / far, inputs.previous_features]
-        told = Told(
+    def _run_stage(self, stage: int, inputs: ViewsInputs, centre: Tensor, previous: Tensor) -> StageOutput:
+        half_m, scale_m, robot = self._half_m(stage), self.config.half_m, inputs.robot
+        state = [
+            six_from_matrix(robot.tool_rotation),
+            robot.gripper,
+            robot.previous_positions[:, 0] / scale_m,
+            robot.previous_features[:, 0],
+            centre / scale_m,
+        ]
+        stage_input = StageInput(
             picture=picture(self.config, inputs, centre, half_m),
             layers=layers(self.config, inputs, centre, half_m),
-            body=torch.cat([*felt, centre / far], -1),
-            before=before,
-            waypoints=torch.cat([inputs.waypoint_features, near, inputs.waypoints / far], -1),
-            waypoint_on=inputs.waypoint_on,
+            robot=torch.cat(state, -1),
+            previous=previous,
+            waypoints=self._waypoints(inputs, centre, half_m),
             words=inputs.words,
         )
-        found: Seen = self.looks[stage % len(self.looks)](told)
-        return found
+        output: StageOutput = self.stages[stage % len(self.stages)](stage_input)
+        return output
+
+    def _waypoints(self, inputs: ViewsInputs, centre: Tensor, half_m: float) -> PointBatch | None:
+        """Return the waypoints, with their positions in the cube and relative to the tool among their features."""
+        if "tokens" not in inputs.path_points:
+            return None
+        points = inputs.path_points["tokens"]
+        local = ((points.positions - centre[:, None]) / half_m).clamp(-MAX_LOCAL, MAX_LOCAL)
+        features = torch.cat([points.features, local, points.positions / self.config.half_m], -1)
+        return PointBatch(points.positions, features, points.valid)
 
     def _waypoint(self, heat: Tensor) -> Tensor:
-        """(B, 3) local."""
+        """Return the position (B, 3), in the cube's coordinates, that heat maps (B, V, S, S) agree on."""
         with torch.autocast(heat.device.type, enabled=False):
-            planes = Planes.of(heat.flatten(2).log_softmax(-1).view_as(heat), self.config.views)
+            planes = Planes.of(heat.flatten(2).log_softmax(-1).view_as(heat), self.config.virtual_views)
             cells, _ = best_cells(planes)
             return cell_to_local(refine(planes, cells[:, 0]), heat.shape[-1])
 
-    def _features(self, found: Seen, local: Tensor) -> Tensor:
-        """(B, …) of each view at the projected point and its strongest, and the summary."""
-        at = seen(local, self.config.views)[..., :2]  # (B, V, 2)
-        maps = found.features.flatten(0, 1).float()
-        here = nn.functional.grid_sample(maps, at.reshape(-1, 1, 1, 2), padding_mode="border", align_corners=False)
-        here, most = (f.reshape(len(local), -1) for f in (here, maps.amax((2, 3))))
-        return torch.cat([here, most, found.summary.float()], -1)
+    def _point_features(self, output: StageOutput, local: Tensor) -> Tensor:
+        """Return (B, …) the features of each view at the projected point, their maximum, and the summary."""
+        at = to_view_axes(local, self.config.virtual_views)[..., :2]  # (B, V, 2)
+        maps = output.features.flatten(0, 1).float()
+        sampled = nn.functional.grid_sample(maps, at.reshape(-1, 1, 1, 2), padding_mode="border", align_corners=False)
+        at_point, maximum = (features.reshape(len(local), -1) for features in (sampled, maps.amax((2, 3))))
+        return torch.cat([at_point, maximum, output.summary.float()], -1)

@@ -1,4 +1,4 @@
-"""What a virtual-view actor consists of; saved as config.json beside its weights."""
+"""Configuration of the virtual-view policy; saved as config.json beside its weights."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar, Literal
 
+from hamster.policy.conditioning import ChannelConditioner, ImageConditioner, PointConditioner, check_conditioners
 from hamster.policy.config import ActorConfig
 from hamster.policy.views.cube import VIEWS
-
-CONDITIONERS = ("overlay", "channels", "tokens", "cloud")
 
 
 @dataclass(frozen=True)
@@ -17,27 +16,28 @@ class ViewsConfig(ActorConfig):
     """Architecture of the virtual-view actor.
 
     Attributes:
-        points_px: cameras' images are thinned to at most this side before they become points.
-        views: names of `cube.VIEWS`, which together see all three axes.
+        points_px: cameras' images are subsampled to at most this side before they become points.
+        virtual_views: names of `cube.VIEWS`, which together show all three axes.
         view_px: side of a rendered view and of its heat map, a multiple of the patch.
-        half_m: half the side of the first cube, which is centred on the tool.
-        stages, zoom: looks, each into a cube smaller by `zoom` around what the look before pointed at.
-        shared: one network for all looks.
+        half_m: half the side of the first stage's cube, which is centred on the tool.
+        stages, zoom: each stage renders a cube smaller by `zoom` around the waypoint of the stage before.
+        shared: one network for all stages.
         splat_px: how far a point spreads over its neighbours in a rendered view.
         stem, stem_width: strides of the convolutions that turn a patch into a token, and their channels.
-        width, heads, layers: of the transformer; its first half works within views, its second half across them.
-        head_width: channels of what the heads and the heat maps are made from.
+        width, heads, layers: of the transformer; its first half attends within views, its second half across them.
+        head_width: channels of the features for the heads and the heat maps.
         rotation: 72 bins of 5 degrees for each of three Euler angles in turn, or six numbers.
-        sigma_px: of the Gaussian that a heat map is to be.
+        sigma_px: of the Gaussian that is a heat map's target.
         jitter: in training the next cube is displaced by up to this part of the present one's half.
-        words, word_width: tokens of the instruction and their width; 0 words for none.
+        max_instruction_tokens, word_width: words of the instruction that are encoded, and the width of a word's
+            embedding; 0 words: no text input.
     """
 
-    family: ClassVar[str] = "views"
+    type: ClassVar[str] = "views"
 
     conditioners: tuple[str, ...] = ("cloud", "tokens")
     points_px: int = 128
-    views: tuple[str, ...] = ("top", "front", "right")
+    virtual_views: tuple[str, ...] = ("top", "front", "right")
     view_px: int = 64
     half_m: float = 0.48
     stages: int = 2
@@ -53,27 +53,27 @@ class ViewsConfig(ActorConfig):
     rotation: Literal["euler", "six"] = "euler"
     sigma_px: float = 1.5
     jitter: float = 0.06
-    words: int = 0
+    max_instruction_tokens: int = 0
     word_width: int = 64
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if unknown := sorted(set(self.conditioners) - set(CONDITIONERS)):
-            raise ValueError(f"unknown conditioners {', '.join(unknown)}; views has {', '.join(CONDITIONERS)}")
-        if self.head != "keypose":
-            raise ValueError(f"the views policy predicts keyposes; a {self.head} head is for the flow policy")
-        if unknown := sorted(set(self.views) - set(VIEWS)):
+        kinds = (ImageConditioner, ChannelConditioner, PointConditioner)
+        check_conditioners(self.conditioners, self.type, kinds, own=("tokens",))
+        if self.action_type != "keypose":
+            raise ValueError(f"the views policy predicts keyposes; for action_type {self.action_type!r} take flow")
+        if unknown := sorted(set(self.virtual_views) - set(VIEWS)):
             raise ValueError(f"unknown virtual views {', '.join(unknown)}; there are: {', '.join(VIEWS)}")
-        if {axis for name in self.views for axis in VIEWS[name].axes[:2]} != {0, 1, 2}:
+        if {axis for name in self.virtual_views for axis in VIEWS[name].axes[:2]} != {0, 1, 2}:
             raise ValueError(
-                f"the views {', '.join(self.views)} do not see all three axes; add one of {', '.join(VIEWS)}"
+                f"the views {', '.join(self.virtual_views)} do not show all three axes; add one of {', '.join(VIEWS)}"
             )
         if self.view_px % self.patch_px:
             raise ValueError(f"view_px {self.view_px} is not a multiple of the patch, {self.patch_px} px")
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of the heads, {self.heads}")
         if not 1 <= self.stages <= 3:
-            raise ValueError(f"a views policy looks 1 to 3 times, not {self.stages}")
+            raise ValueError(f"a views policy has 1 to 3 stages, not {self.stages}")
 
     @property
     def patch_px(self) -> int:
@@ -94,7 +94,7 @@ RVT2 = ViewsConfig(
     width=512,
     heads=8,
     layers=8,
-    words=77,
+    max_instruction_tokens=77,
     word_width=512,
 )
 """The sizes of RVT-2 (arXiv 2406.08545): 65,536 points, 3 views of 224², 768 image tokens and 77 of language."""

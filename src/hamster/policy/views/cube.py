@@ -1,4 +1,4 @@
-"""The cube that a look goes into, and the orthographic views of its faces.
+"""The cube that a stage renders, and the orthographic views of its faces.
 
 A cube has a centre and half a side; local coordinates run from -1 to 1 along the world's axes. A view's pixel (row,
 column) covers a square whose middle is at column + 0.5 and row + 0.5 pixels: rendering and heat maps share that.
@@ -29,19 +29,21 @@ VIEWS = {
 }
 
 
-def seen(local: Tensor, views: tuple[str, ...]) -> Tensor:
-    """(..., 3) local points -> (..., V, 3): right, down and into each view, exactly (no product rounds)."""
-    chosen = [VIEWS[name] for name in views]
-    axes = torch.tensor([view.axes for view in chosen], device=local.device)
-    signs = torch.tensor([view.signs for view in chosen], device=local.device, dtype=local.dtype)
+def to_view_axes(local: Tensor, views: tuple[str, ...]) -> Tensor:
+    """Return local points (..., 3) along the axes of each view: (..., V, 3) right, down and into it.
+
+    Exact: no product rounds.
+    """
+    axes = torch.tensor([VIEWS[name].axes for name in views], device=local.device)
+    signs = torch.tensor([VIEWS[name].signs for name in views], device=local.device, dtype=local.dtype)
     return local[..., axes] * signs
 
 
 def to_px(right_down: Tensor, size: int) -> Tensor:
-    """Local image coordinates in [-1, 1] -> pixels in [0, size]."""
+    """Return pixels in [0, size] of local image coordinates in [-1, 1]."""
     return (right_down + 1) * (size / 2)
 
 
 def cell_to_local(cells: Tensor, size: int) -> Tensor:
-    """Cells (…, 3), whole or not, to local coordinates of their middles."""
+    """Return the local coordinates of the middles of cells (…, 3), whole or not."""
     return (cells + 0.5) * (2 / size) - 1

@@ -2,8 +2,8 @@
 
 A cell's score is the sum, over the views, of the log-probabilities of the pixels that it projects to. Axis-aligned
 views see two axes each, so a score is A[x, y] + B[x, z] + C[y, z], and a row (x, y) of cells cannot hold more than
-A[x, y] + max B[x, :] + max C[y, :]. Rows are visited from the highest such bound on, until it falls below what has
-been found.
+A[x, y] + max B[x, :] + max C[y, :]. Rows are visited from the highest such bound on, until the bound falls below the
+best score so far.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from hamster.policy.views.cube import VIEWS
 
-FIRST, MOST = 256, 4096  # rows visited at once: doubling from the one to the other
+MIN_ROWS, MAX_ROWS = 256, 4096  # visited at once: doubling from the one to the other
 LOW = 0xFFFFFFFF
 WINDOW = 3  # cells to each side over which a waypoint is refined
 
@@ -30,7 +30,7 @@ class Planes:
 
     @classmethod
     def of(cls, maps: Tensor, views: tuple[str, ...]) -> Planes:
-        """From (B, V, S, S) maps of the views, rows down and columns right."""
+        """Sum maps (B, V, S, S) of the views, rows down and columns right."""
         planes = {axes: torch.zeros_like(maps[:, 0]) for axes in ((0, 1), (0, 2), (1, 2))}
         for i, name in enumerate(views):
             (right, down, _), signs = VIEWS[name].axes, VIEWS[name].signs
@@ -40,29 +40,31 @@ class Planes:
         return cls(*planes.values())
 
     def score(self, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
-        """(B, ...) of cells (B, ...); indices that broadcast."""
+        """Return the scores (B, ...) of cells at x, y and z (B, ...), indices that broadcast."""
         batch = torch.arange(len(self.xy), device=x.device).view(-1, *[1] * (x.dim() - 1))
         return (self.xy[batch, x, y] + self.xz[batch, x, z]) + self.yz[batch, y, z]
 
 
 @torch.no_grad()
 def best_cells(planes: Planes, k: int = 1) -> tuple[Tensor, Tensor]:
-    """The k cells (B, k, 3) with the highest scores (B, k), best first; of equal ones the first in the order x, y, z.
+    """Return the k cells (B, k, 3) with the highest scores, best first, and those (B, k).
 
-    Equal to what a search of all S³ cells finds, to the last bit: rounding keeps the order of sums, so a bound that is
-    summed in the order of the scores is never below them.
+    Of equal ones the first in the order x, y, z counts.
+
+    Equal to a search of all S³ cells, to the last bit: rounding keeps the order of sums, so a bound that is summed in
+    the order of the scores is never below them.
     """
     size = planes.xy.shape[-1]
     rows = _best_rows(planes, min(k, size**2))  # a cell that is among the k best lies in a row that is
     cells = rows[..., None] * size + torch.arange(size, device=rows.device)
     key = _key(_row_scores(planes, rows), cells).flatten(1).topk(k, -1).values
-    found = LOW - (key & LOW)
-    x, y, z = found // size**2, found // size % size, found % size
+    index = LOW - (key & LOW)
+    x, y, z = index // size**2, index // size % size, index % size
     return torch.stack([x, y, z], -1), planes.score(x, y, z)
 
 
 def refine(planes: Planes, cells: Tensor) -> Tensor:
-    """(B, 3) float: the mean of the distribution in a small window of cells around each (B, 3), in cells."""
+    """Return the mean (B, 3), in cells, of the distribution in a small window of cells around each (B, 3)."""
     size = planes.xy.shape[-1]
     near = cells[:, :, None] + torch.arange(-WINDOW, WINDOW + 1, device=cells.device)  # (B, 3, W)
     exists = (near >= 0) & (near < size)
@@ -80,13 +82,13 @@ def _best_rows(planes: Planes, k: int) -> Tensor:
     bound = (planes.xy + planes.xz.amax(-1)[:, :, None]) + planes.yz.amax(-1)[:, None, :]
     bound, order = bound.flatten(1).sort(-1, descending=True)
     best = torch.full((len(order), k), torch.iinfo(torch.int64).min, device=order.device)
-    at, many = 0, FIRST
-    while at < order.shape[1]:
-        rows = order[:, at : at + many]
+    start, count = 0, MIN_ROWS
+    while start < order.shape[1]:
+        rows = order[:, start : start + count]
         best = torch.cat([best, _key(_row_scores(planes, rows).amax(-1), rows)], 1).topk(k, -1).values
-        at, many = at + many, min(2 * many, MOST)
-        ahead = _key(bound[:, at : at + 1], torch.zeros_like(order[:, :1]))
-        if (ahead < best[:, -1:]).all():
+        start, count = start + count, min(2 * count, MAX_ROWS)
+        next_bound = _key(bound[:, start : start + 1], torch.zeros_like(order[:, :1]))
+        if (next_bound < best[:, -1:]).all():
             break
     return LOW - (best & LOW)
 
@@ -100,7 +102,10 @@ def _row_scores(planes: Planes, rows: Tensor) -> Tensor:
 
 
 def _key(scores: Tensor, index: Tensor) -> Tensor:
-    """int64 ordered by score, then by lowest index: float bits made monotonic above, the index counted down below."""
+    """Return int64 ordered by score, then by lowest index.
+
+    Float bits, made monotonic, are the upper half, the index counted down is the lower half.
+    """
     bits = (scores + 0.0).float().contiguous().view(torch.int32)  # + 0.0: there is but one zero
     bits = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
     return (bits.long() << 32) | (LOW - index)

@@ -1,4 +1,4 @@
-"""From a scene to the tensors of the virtual-view actor: a cloud of coloured points, everything relative to the tool.
+"""From a policy input to the tensors of the virtual-view actor: a coloured point cloud, relative to the tool.
 
 Positions are differences to the tool's tip along the world's axes, taken in float64 and stored in float32, so the
 policy cannot tell where in the world it is.
@@ -13,97 +13,100 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hamster.data import View
-from hamster.policy.actor import Tensors, as_float
-from hamster.policy.conditioning import channels, cloud, overlay
-from hamster.policy.path_prompt import Guide
-from hamster.policy.proprioception import felt
-from hamster.policy.scene import Scene, calibrated
-from hamster.policy.text_encoding import word_codes
+from hamster.policy.conditioning import CONDITIONERS, ChannelConditioner, ImageConditioner, PointConditioner
+from hamster.policy.policy_input import (
+    PointBatch,
+    PolicyInput,
+    Proprioception,
+    TensorBatch,
+    as_float,
+    calibrated,
+    proprioception_features,
+)
+from hamster.policy.text_encoding import hashed_word_embeddings
 from hamster.policy.views.config import ViewsConfig
 
 Array = NDArray[np.float64]
-PATH_POINTS = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Inputs(Tensors):
+class ViewsInputs(TensorBatch):
     """One sample, or a batch with a leading dimension.
 
     Attributes:
         points: (N, 3) metres from the tool, of all cameras.
         rgb: (N, 3) uint8.
-        point_on: (N,) False where depth is unknown.
-        point_channels: (N, C) what the path's `channels` say at each point; C is 0 where nobody asks.
-        tool_rotation: (3, 3) world from tool.
-        gripper: (2,) measured opening and last command, 0 closed to 1 open.
-        previous: (3,) where the tool was when the policy was asked the last time, metres from the tool.
-        previous_features: (2,) whether there was a last time, and the command in force then.
-        waypoints: (P, 3) metres from the tool, points of the lifted path.
-        waypoint_features: (P, 8), see `conditioning.Cloud`.
-        waypoint_on: (P,).
-        words: (words, word_width).
+        valid: (N,) False where depth is unknown.
+        channels: by conditioner (N, C), its values at each point.
+        robot: proprioception; its history is one call long.
+        path_points: by conditioner, points of the lifted path.
+        words: (max_instruction_tokens, word_width) embeddings of the instruction's words, zero beyond the last.
     """
 
     points: Tensor
     rgb: Tensor
-    point_on: Tensor
-    point_channels: Tensor
-    tool_rotation: Tensor
-    gripper: Tensor
-    previous: Tensor
-    previous_features: Tensor
-    waypoints: Tensor
-    waypoint_features: Tensor
-    waypoint_on: Tensor
+    valid: Tensor
+    channels: dict[str, Tensor]
+    robot: Proprioception
+    path_points: dict[str, PointBatch]
     words: Tensor
 
 
-def make_inputs(config: ViewsConfig, scene: Scene) -> Inputs:
-    """Assembles a sample from what the cameras see, what the robot feels, and the lifted path."""
-    body = scene.body
-    tool = np.asarray(body.tool_pose_world, np.float64)[:3, 3]
-    seen = [_points(config, scene.views[name], name, scene.guide) for name in config.cameras]
-    points, rgb, on, told = (np.concatenate(parts) for parts in zip(*seen, strict=True))
-    path = cloud(scene.guide, PATH_POINTS)
-    now = felt(body, 1)
-    return Inputs(
-        points=as_float(points - tool),
-        rgb=torch.from_numpy(rgb),
-        point_on=torch.from_numpy(on),
-        point_channels=torch.from_numpy(told),
-        tool_rotation=now["tool_rotation"],
-        gripper=now["gripper"],
-        previous=now["previous"][0],
-        previous_features=now["previous_features"][0],
-        waypoints=as_float((path.points_world - tool) * path.on[:, None]),
-        waypoint_features=as_float(path.features),
-        waypoint_on=torch.from_numpy(path.on),
-        words=as_float(word_codes(scene.instruction, config.words, config.word_width)),
+def make_inputs(config: ViewsConfig, policy_input: PolicyInput) -> ViewsInputs:
+    """Return a sample of what the cameras see, the robot's state, and the lifted path."""
+    tool = np.asarray(policy_input.robot.tool_pose_world, np.float64)[:3, 3]
+    clouds = [_camera_points(config, policy_input, name) for name in config.cameras]
+    conditioners = {name: CONDITIONERS.get(name) for name in config.conditioners}
+    words = hashed_word_embeddings(policy_input.instruction, config.max_instruction_tokens, config.word_width)
+    return ViewsInputs(
+        points=as_float(np.concatenate([cloud.points_world for cloud in clouds]) - tool),
+        rgb=torch.from_numpy(np.concatenate([cloud.rgb for cloud in clouds])),
+        valid=torch.from_numpy(np.concatenate([cloud.valid for cloud in clouds])),
+        channels={
+            name: torch.from_numpy(np.concatenate([cloud.channels[name] for cloud in clouds]))
+            for name in clouds[0].channels
+        },
+        robot=proprioception_features(policy_input.robot, 1),
+        path_points={
+            name: PointBatch.of(conditioner.points(policy_input.prompt), tool)
+            for name, conditioner in conditioners.items()
+            if isinstance(conditioner, PointConditioner)
+        },
+        words=as_float(words),
     )
 
 
-def _points(
-    config: ViewsConfig, view: View, name: str, guide: Guide | None
-) -> tuple[Array, NDArray[np.uint8], NDArray[np.bool_], NDArray[np.float32]]:
-    """Of a view: points (N, 3) in the world, their colours and whether they exist, and the path's channels there.
+@dataclass(frozen=True, eq=False)
+class _CameraPoints:
+    """A view as points (N, 3) in the world, with colours (N, 3), validity (N,) and the path's channels (N, C)."""
 
-    Pixels are picked, so surfaces are never mixed.
-    """
+    points_world: Array
+    rgb: NDArray[np.uint8]
+    valid: NDArray[np.bool_]
+    channels: dict[str, NDArray[np.float32]]
+
+
+def _camera_points(config: ViewsConfig, policy_input: PolicyInput, name: str) -> _CameraPoints:
+    """Return the points of a view. Pixels are picked, so surfaces are never mixed."""
+    view, prompt = policy_input.views[name], policy_input.prompt
     depth_m, camera = calibrated(view, name)
-    rows, columns = (_thinned(length, config.points_px) for length in depth_m.shape)
+    rows, columns = (_subsampled(length, config.points_px) for length in depth_m.shape)
     index = np.ix_(rows, columns)
     depth = depth_m[index].astype(np.float64)
-    on = np.isfinite(depth) & (depth > 0)
+    valid = np.isfinite(depth) & (depth > 0)
     px = np.stack(np.broadcast_arrays(columns[None, :], rows[:, None]), -1) + 0.5
-    points = camera.unproject(px, np.where(on, depth, 0.0)).reshape(-1, 3)
-    rgb = (overlay(view, guide) if "overlay" in config.conditioners else view).rgb[index].reshape(-1, 3)
-    none = np.zeros((len(points), 0), np.float32)
-    told = channels(view, guide)[index].reshape(len(points), -1) if "channels" in config.conditioners else none
-    return points, rgb, on.ravel(), told
+    points = camera.unproject(px, np.where(valid, depth, 0.0)).reshape(-1, 3)
+    drawn, channels = view, dict[str, NDArray[np.float32]]()
+    for conditioner_name in config.conditioners:
+        conditioner = CONDITIONERS.get(conditioner_name)
+        if isinstance(conditioner, ChannelConditioner):
+            channels[conditioner_name] = conditioner.channels(view, prompt)[index].reshape(len(points), -1)
+        elif isinstance(conditioner, ImageConditioner) and prompt is not None:
+            drawn = conditioner.draw(drawn, prompt)
+    return _CameraPoints(points, drawn.rgb[index].reshape(-1, 3), valid.ravel(), channels)
 
 
-def _thinned(length: int, most: int) -> NDArray[np.int64]:
-    """At most so many evenly spaced indices."""
-    count = min(length, most)
+def _subsampled(length: int, at_most: int) -> NDArray[np.int64]:
+    """Return at most so many evenly spaced indices."""
+    count = min(length, at_most)
     return ((np.arange(count) + 0.5) * length / count).astype(np.int64)

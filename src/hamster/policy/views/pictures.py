@@ -1,7 +1,7 @@
-"""What a look sees of its cube: the points, and over them, in layers of their own, what the policy knows besides.
+"""What a stage sees of its cube: the points, and over them, in layers of their own, robot and path.
 
-A layer is rendered apart, so that nothing hides what it shows: a path behind an object is still a path. The few points
-of tool and path are drawn also where a zoomed cube leaves them out, on its border: in the right row if they lie aside.
+A layer is rendered apart, so that nothing occludes it: a path behind an object is still a path. The few points of
+robot and path are drawn also where a zoomed cube leaves them out, on its border, in the right row or column.
 """
 
 from __future__ import annotations
@@ -9,60 +9,81 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hamster.policy.conditioning import CHANNELS, FEATURES
+from hamster.policy.conditioning import CONDITIONERS, ChannelConditioner, PointConditioner
+from hamster.policy.policy_input import PointBatch
 from hamster.policy.views.config import ViewsConfig
-from hamster.policy.views.cube import cell_to_local, seen
-from hamster.policy.views.inputs import Inputs
+from hamster.policy.views.cube import cell_to_local, to_view_axes
+from hamster.policy.views.inputs import ViewsInputs
 from hamster.policy.views.renderer import render
 
-FAR = 2.0  # a look is told positions up to so many halves of its cube away
-PICTURE = 10  # rgb, position in the cube, depth, is there anything, where in the view
+MAX_LOCAL = 2.0  # local positions are clamped to so many halves of the cube
+PICTURE_CHANNELS = 10  # rgb, position in the cube, depth, whether there is a point, pixel coordinates
+ROBOT_CHANNELS = 2  # tool now, tool at the previous call
 
 
 def layer_channels(config: ViewsConfig) -> dict[str, int]:
-    """The layers, and how many channels each has."""
-    conditioned = {"cloud": FEATURES + 3, "channels": CHANNELS}
-    return {"body": 2} | {name: count for name, count in conditioned.items() if name in config.conditioners}
-
-
-def picture(config: ViewsConfig, inputs: Inputs, centre: Tensor, half_m: float) -> Tensor:
-    """(B, V, S, S, PICTURE) of cubes around centres (B, 3), metres from the tool."""
-    local = (inputs.points - centre[:, None]) / half_m
-    drawn, hit = _render(config, local, inputs.point_on, torch.cat([inputs.rgb / 255.0 - 0.5, local], -1))
-    depth = torch.stack([seen(drawn[:, i, ..., 3:], (v,))[..., 0, 2] for i, v in enumerate(config.views)], 1)
-    middles = cell_to_local(torch.arange(config.view_px, device=local.device), config.view_px)
-    where = torch.stack(torch.meshgrid(middles, middles, indexing="ij"), -1).expand(*hit.shape, 2)
-    return torch.cat([drawn, depth[..., None], hit[..., None], where], -1)
-
-
-def layers(config: ViewsConfig, inputs: Inputs, centre: Tensor, half_m: float) -> dict[str, Tensor]:
-    """(B, V, S, S, C) each: where the tool is and was; the path's points; the path's channels, where points are."""
-    known = {
-        "body": lambda: _body(inputs),
-        "cloud": lambda: (inputs.waypoints, inputs.waypoint_on, inputs.waypoint_features),
-        "channels": lambda: (inputs.points, inputs.point_on, inputs.point_channels),
+    """Return the number of channels of each layer: the robot, then conditioners with points, then with channels."""
+    conditioners = {name: CONDITIONERS.get(name) for name in config.conditioners}
+    points = {
+        name: conditioner.n_features + 3
+        for name, conditioner in conditioners.items()
+        if isinstance(conditioner, PointConditioner) and name != "tokens"  # those are attended to
     }
+    channels = {
+        name: conditioner.n_channels
+        for name, conditioner in conditioners.items()
+        if isinstance(conditioner, ChannelConditioner)
+    }
+    return {"robot": ROBOT_CHANNELS} | points | channels
+
+
+def picture(config: ViewsConfig, inputs: ViewsInputs, centre: Tensor, half_m: float) -> Tensor:
+    """Render the points.
+
+    Args:
+        config: which views, and how large.
+        inputs: a batch.
+        centre: (B, 3) of the cubes, metres from the tool.
+        half_m: half the side of the cubes.
+
+    Returns:
+        (B, V, S, S, PICTURE_CHANNELS).
+    """
+    local = (inputs.points - centre[:, None]) / half_m
+    drawn, hit = _render(config, local, inputs.valid, torch.cat([inputs.rgb / 255.0 - 0.5, local], -1))
+    depth = torch.stack(
+        [to_view_axes(drawn[:, i, ..., 3:], (view,))[..., 0, 2] for i, view in enumerate(config.virtual_views)], 1
+    )
+    middles = cell_to_local(torch.arange(config.view_px, device=local.device), config.view_px)
+    pixel = torch.stack(torch.meshgrid(middles, middles, indexing="ij"), -1).expand(*hit.shape, 2)
+    return torch.cat([drawn, depth[..., None], hit[..., None], pixel], -1)
+
+
+def layers(config: ViewsConfig, inputs: ViewsInputs, centre: Tensor, half_m: float) -> dict[str, Tensor]:
+    """Render the layers, see `layer_channels`, of the same cubes as `picture`: (B, V, S, S, C) each."""
     drawn = {}
+    border = 1 - 1 / config.view_px  # local coordinate of the middle of a view's outermost pixels
     for name in layer_channels(config):
-        points, on, features = known[name]()
-        local = (points - centre[:, None]) / half_m
-        features = torch.cat([features, local.clamp(-FAR, FAR)], -1) if name == "cloud" else features
-        local = local if name == "channels" else local.clamp(-_border(config), _border(config))
-        drawn[name] = _render(config, local, on, features)[0]
+        if name in inputs.channels:
+            local = (inputs.points - centre[:, None]) / half_m
+            drawn[name] = _render(config, local, inputs.valid, inputs.channels[name])[0]
+            continue
+        points = _tool_points(inputs) if name == "robot" else inputs.path_points[name]
+        local = (points.positions - centre[:, None]) / half_m
+        features = points.features
+        if name != "robot":
+            features = torch.cat([features, local.clamp(-MAX_LOCAL, MAX_LOCAL)], -1)
+        drawn[name] = _render(config, local.clamp(-border, border), points.valid, features)[0]
     return drawn
 
 
-def _border(config: ViewsConfig) -> float:
-    """Local coordinate of the middle of a view's outermost pixels."""
-    return 1 - 1 / config.view_px
+def _tool_points(inputs: ViewsInputs) -> PointBatch:
+    """Return where the tool is now, and where it was at the previous call if there was one."""
+    previous, known = inputs.robot.previous_positions[:, 0], inputs.robot.previous_features[:, 0, 0] > 0
+    tool = torch.zeros_like(previous)
+    kind = torch.eye(ROBOT_CHANNELS, device=tool.device).expand(len(tool), ROBOT_CHANNELS, ROBOT_CHANNELS)
+    return PointBatch(torch.stack([tool, previous], 1), kind, torch.stack([torch.ones_like(known), known], 1))
 
 
-def _body(inputs: Inputs) -> tuple[Tensor, Tensor, Tensor]:
-    tool = torch.zeros_like(inputs.previous)
-    known = inputs.previous_features[:, 0] > 0
-    which = torch.eye(2, device=tool.device).expand(len(tool), 2, 2)
-    return torch.stack([tool, inputs.previous], 1), torch.stack([torch.ones_like(known), known], 1), which
-
-
-def _render(config: ViewsConfig, local: Tensor, on: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-    return render(local, on, features, config.views, config.view_px, config.splat_px)
+def _render(config: ViewsConfig, local: Tensor, valid: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+    return render(local, valid, features, config.virtual_views, config.view_px, config.splat_px)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hamster import __version__
-from hamster.policy.base import Policy, bundled
+from hamster.policy import Policy, find_policy
 from hamster.policy.config import ActorConfig
 from hamster.serving.policy.request import OBSERVATION, VIEW
 from hamster.serving.policy.session import COLUMNS
@@ -24,23 +24,26 @@ def about(policy: Policy, name: str) -> dict[str, Any]:
         "version": __version__,
         "policy": Path(name).name,
         "weights_sha256": _weights_sha256(name),
-        "family": config and config.family,
+        "family": config and config.type,
         "cameras": config and list(config.cameras),
         "needs_depth": config and config.needs_depth,
         "actions": {
             "columns": list(COLUMNS),
             "frame": "world",
-            "kind": config and config.head,
+            "kind": config and config.action_type,
             "horizon": config and config.horizon,
-            "executed": config and (config.executed or config.horizon),
-            "step_s": config.step_s if config and config.head == "chunk" else None,
+            "executed": config and (config.n_action_steps or config.horizon),
+            "step_s": config.step_s if config and config.action_type == "chunk" else None,
         },
         "observation": OBSERVATION | {"views/*": VIEW},
     }
 
 
 def _weights_sha256(name: str) -> str | None:
-    file = bundled().get(name, Path(name)) / "model.safetensors"
+    try:
+        file = find_policy(name) / "model.safetensors"
+    except ValueError:  # a policy object of somebody's own
+        return None
     if not file.is_file():
         return None
     with file.open("rb") as stream:

@@ -9,13 +9,13 @@ import numpy as np
 from hamster_client.errors import RequestError
 from hamster_client.wire import unpack
 
+from hamster.data import HALF_OPEN
 from hamster.geometry import quaternion_from_matrix
 from hamster.path import Path2D
 from hamster.path.settle import settled
-from hamster.policy.base import Motion, Policy, PolicyError
+from hamster.policy.base import ActionChunk, Policy, PolicyError
 from hamster.serving.policy.request import Request, read_request
 
-HALF_OPEN = 0.5
 COLUMNS = ("x", "y", "z", "qw", "qx", "qy", "qz", "gripper")
 
 
@@ -56,17 +56,17 @@ class Session:
         self._policy.reset()
         self._has_begun = True
 
-    def _act(self, request: Request) -> Motion:
+    def _act(self, request: Request) -> ActionChunk:
         assert request.observation is not None
         stated, path = self._standing(request)
         try:
-            motion = self._policy.act(request.observation, path, request.instruction)
+            chunk = self._policy.act(request.observation, path, request.instruction)
         except PolicyError as error:
             raise RequestError("not_finite", str(error)) from None
         except ValueError as error:
             raise RequestError("invalid", str(error)) from None
         self._stated, self._path, self._has_stated = stated, path, True
-        return motion
+        return chunk
 
     def _standing(self, request: Request) -> tuple[Path2D | None, Path2D | None]:
         if not (request.says_path or self._has_stated):
@@ -78,13 +78,13 @@ class Session:
         return path, settled(path) if path is not None and is_open else path
 
 
-def _actions(motion: Motion) -> dict[str, Any]:
+def _actions(chunk: ActionChunk) -> dict[str, Any]:
     """ "actions" (K, 8) in `COLUMNS`, "poses" (K, 4, 4), both in the world; and maybe "touches" (K,); no NaN."""
-    poses = np.asarray(motion.poses, np.float64)
-    gripper = np.asarray(motion.gripper_open, np.float64)
-    said = gripper if motion.touches is None else np.concatenate([gripper, motion.touches])
+    poses = np.asarray(chunk.poses, np.float64)
+    gripper = np.asarray(chunk.gripper_open, np.float64)
+    said = gripper if chunk.contact_prob is None else np.concatenate([gripper, chunk.contact_prob])
     if not (np.isfinite(poses).all() and np.isfinite(said).all()):
         raise RequestError("not_finite", "the policy's motion for this observation is not finite")
     actions = np.concatenate([poses[:, :3, 3], quaternion_from_matrix(poses[:, :3, :3]), gripper[:, None]], -1)
-    touches = {} if motion.touches is None else {"touches": np.asarray(motion.touches, np.float64)}
-    return {"actions": actions, "poses": poses, "step_s": motion.step_s, **touches}
+    touches = {} if chunk.contact_prob is None else {"touches": np.asarray(chunk.contact_prob, np.float64)}
+    return {"actions": actions, "poses": poses, "step_s": chunk.step_s, **touches}

@@ -9,15 +9,16 @@ from hamster.data import Observation, View
 from hamster.geometry import pose
 from hamster.path import Path2D
 from hamster.policy.actor import Target
-from hamster.policy.path_prompt import Guide
-from hamster.policy.scene import Body, Scene
+from hamster.policy.path_prompt import PathPrompt
+from hamster.policy.policy_input import PointBatch, PolicyInput, RobotState
 from hamster.policy.views.actor import ViewsActor
 from hamster.policy.views.config import NANO, RVT2, ViewsConfig
-from hamster.policy.views.inputs import Inputs
+from hamster.policy.views.inputs import ViewsInputs
 
 pytestmark = pytest.mark.slow
 
-Seen = tuple[Observation, Path2D]
+Moment = tuple[Observation, Path2D]
+Demonstration = tuple[list[PolicyInput], Target]
 SMALL = ViewsConfig(
     points_px=64,
     view_px=32,
@@ -32,8 +33,8 @@ SMALL = ViewsConfig(
 
 
 @pytest.fixture(scope="module")
-def episode() -> tuple[list[Scene], Target]:
-    """All keyposes of one demonstration: what is seen before each, and where it is."""
+def episode() -> Demonstration:
+    """All keyposes of one demonstration: what is moment before each, and where it is."""
     rng = np.random.default_rng(3)
     arrays, labels = synthetic.episode(synthetic.sample_scene(rng), "pick_place", rng, size=96, between=0)
     scenes, targets, before = [], [], None
@@ -42,10 +43,10 @@ def episode() -> tuple[list[Scene], Target]:
         view = View(arrays["rgb_front"][i], depth_m, synthetic.front_camera(96))
         tool, goal = arrays["tool_poses_world"][i], arrays["keyposes"][arrays["keypose_index"][i]]
         path = Path2D.from_json(labels["labels"][i]["path"])
-        body = Body(tool, float(arrays["gripper"][i]), True, before)
-        scenes.append(Scene({"front": view}, body, Guide(path, view)))
+        body = RobotState(tool, float(arrays["gripper"][i]), True, before)
+        scenes.append(PolicyInput({"front": view}, body, PathPrompt(path, view)))
         targets.append(_target(tool, goal, bool(arrays["keypose_open"][arrays["keypose_index"][i]])))
-        before = Body(tool, 0.0, False)
+        before = RobotState(tool, 0.0, False)
     return scenes, Target.stack(targets)
 
 
@@ -67,13 +68,13 @@ def _actor(config: ViewsConfig, loud: bool = True) -> ViewsActor:
     return actor
 
 
-def _inputs(actor: ViewsActor, *scenes: Scene) -> Inputs:
-    return Inputs.stack([actor.prepare(scene) for scene in scenes])
+def _inputs(actor: ViewsActor, *scenes: PolicyInput) -> ViewsInputs:
+    return ViewsInputs.stack([actor.preprocess(scene) for scene in scenes])
 
 
 @pytest.fixture(scope="module")
-def trained(episode: tuple[list[Scene], Target]) -> ViewsActor:
-    """Has seen one demonstration, again and again."""
+def trained(episode: Demonstration) -> ViewsActor:
+    """Has moment one demonstration, again and again."""
     scenes, target = episode
     actor = _actor(SMALL, loud=False).train()
     inputs, generator = _inputs(actor, *scenes), torch.Generator().manual_seed(0)
@@ -81,7 +82,7 @@ def trained(episode: tuple[list[Scene], Target]) -> ViewsActor:
     optimiser = torch.optim.AdamW(actor.parameters(), lr=3e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, steps)
     for _ in range(steps):
-        loss = torch.stack(list(actor.losses(inputs, target, generator).values())).sum()
+        loss = torch.stack(list(actor.compute_loss(inputs, target, generator).values())).sum()
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(actor.parameters(), 1.0)
@@ -90,23 +91,25 @@ def trained(episode: tuple[list[Scene], Target]) -> ViewsActor:
     return actor.eval()
 
 
+def _shifted(points: dict[str, PointBatch]) -> dict[str, PointBatch]:
+    return {name: PointBatch(p.positions + 5, p.features + 5, p.valid) for name, p in points.items()}
+
+
 @torch.inference_mode()
-def _predict(actor: ViewsActor, *scenes: Scene) -> dict[str, torch.Tensor]:
+def _predict(actor: ViewsActor, *scenes: PolicyInput) -> dict[str, torch.Tensor]:
     return vars(actor.predict(_inputs(actor, *scenes), torch.Generator()))
 
 
-def test_one_demonstration_is_learnt_to_a_centimetre(trained: ViewsActor, episode: tuple[list[Scene], Target]) -> None:
+def test_one_demonstration_is_learnt_to_a_centimetre(trained: ViewsActor, episode: Demonstration) -> None:
     scenes, target = episode
     found = _predict(trained, *scenes)
     assert (found["position"] - target.position).norm(dim=-1).max() < 0.01
     assert torch.equal(found["is_open"] > 0.5, target.is_open > 0.5)
-    assert torch.equal(found["touches"] > 0.5, target.touches > 0.5)
+    assert torch.equal(found["contact_prob"] > 0.5, target.contact > 0.5)
     assert (found["score"] > 0.5).all() and (found["done"] < 0.5).all()
 
 
-def test_moving_scene_path_and_tool_moves_the_action_with_them(
-    trained: ViewsActor, episode: tuple[list[Scene], Target]
-) -> None:
+def test_moving_scene_path_and_tool_moves_the_action_with_them(trained: ViewsActor, episode: Demonstration) -> None:
     scenes, _ = episode
     for by in ([0.31, -0.57, 0.22], [-3.0, 11.0, 0.001]):
         there = [scene.moved(pose(np.array(by), np.eye(3))) for scene in scenes]
@@ -114,9 +117,7 @@ def test_moving_scene_path_and_tool_moves_the_action_with_them(
             torch.testing.assert_close(_predict(trained, *there)[name], value, atol=1e-4, rtol=0)
 
 
-def test_bfloat16_moves_a_waypoint_by_less_than_a_millimetre(
-    trained: ViewsActor, episode: tuple[list[Scene], Target]
-) -> None:
+def test_bfloat16_moves_a_waypoint_by_less_than_a_millimetre(trained: ViewsActor, episode: Demonstration) -> None:
     scenes, _ = episode
     exact = _predict(trained, *scenes)["position"]
     with torch.autocast("cpu", torch.bfloat16):
@@ -124,19 +125,17 @@ def test_bfloat16_moves_a_waypoint_by_less_than_a_millimetre(
     assert 0 < (rough - exact).norm(dim=-1).max() < 1e-3
 
 
-def test_scenes_of_a_batch_do_not_see_each_other(trained: ViewsActor, episode: tuple[list[Scene], Target]) -> None:
+def test_scenes_of_a_batch_do_not_see_each_other(trained: ViewsActor, episode: Demonstration) -> None:
     scenes, _ = episode
     together, alone = _predict(trained, *scenes), _predict(trained, scenes[2])
     for name, value in alone.items():
         torch.testing.assert_close(together[name][2:3], value, atol=1e-4, rtol=1e-4)
 
 
-def test_the_path_decides_and_what_is_not_there_does_not(
-    trained: ViewsActor, episode: tuple[list[Scene], Target]
-) -> None:
-    without = replace(episode[0][0], guide=None)
+def test_the_path_decides_and_what_is_not_there_does_not(trained: ViewsActor, episode: Demonstration) -> None:
+    without = replace(episode[0][0], prompt=None)
     inputs = _inputs(trained, without)
-    nonsense = replace(inputs, waypoints=inputs.waypoints + 5, waypoint_features=inputs.waypoint_features + 5)
+    nonsense = replace(inputs, path_points=_shifted(inputs.path_points))
     with torch.inference_mode():
         expected = trained.predict(inputs, torch.Generator()).position
         assert torch.equal(trained.predict(nonsense, torch.Generator()).position, expected)
@@ -144,7 +143,7 @@ def test_the_path_decides_and_what_is_not_there_does_not(
 
 
 def test_a_checkpoint_without_paths_behaves_the_same_with_every_conditioner(
-    episode: tuple[list[Scene], Target],
+    episode: Demonstration,
 ) -> None:
     scene = episode[0][0]
     plain = _actor(replace(SMALL, conditioners=()), loud=False)
@@ -157,11 +156,11 @@ def test_a_checkpoint_without_paths_behaves_the_same_with_every_conditioner(
 
 
 @pytest.mark.parametrize("name", SMALL.conditioners)
-def test_each_conditioner_alone_shows_the_path(name: str, episode: tuple[list[Scene], Target]) -> None:
+def test_each_conditioner_alone_shows_the_path(name: str, episode: Demonstration) -> None:
     actor, scene = _actor(replace(SMALL, conditioners=(name,))), episode[0][0]
-    inputs, without = _inputs(actor, scene), _inputs(actor, replace(scene, guide=None))
-    target = Target.stack([_target(scene.body.tool_pose_world, scene.body.tool_pose_world, True)])
-    losses = [actor.losses(i, target, torch.Generator().manual_seed(0))["heat0"] for i in (inputs, without)]
+    inputs, without = _inputs(actor, scene), _inputs(actor, replace(scene, prompt=None))
+    target = Target.stack([_target(scene.robot.tool_pose_world, scene.robot.tool_pose_world, True)])
+    losses = [actor.compute_loss(i, target, torch.Generator().manual_seed(0))["heat0"] for i in (inputs, without)]
     assert losses[0] != losses[1]
 
 
@@ -170,14 +169,20 @@ def test_each_conditioner_alone_shows_the_path(name: str, episode: tuple[list[Sc
     [
         replace(SMALL, stages=1),
         replace(SMALL, stages=3, shared=True, rotation="six"),
-        replace(SMALL, views=("top", "front", "right", "left", "back"), stem=(8,), words=5, points_px=200),
+        replace(
+            SMALL,
+            virtual_views=("top", "front", "right", "left", "back"),
+            stem=(8,),
+            max_instruction_tokens=5,
+            points_px=200,
+        ),
     ],
 )
-def test_every_configuration_learns_and_predicts(config: ViewsConfig, episode: tuple[list[Scene], Target]) -> None:
+def test_every_configuration_learns_and_predicts(config: ViewsConfig, episode: Demonstration) -> None:
     scenes, target = episode
     actor = _actor(config)
     inputs = _inputs(actor, *(replace(scene, instruction="put it there") for scene in scenes))
-    losses = actor.losses(inputs, target, torch.Generator().manual_seed(0))
+    losses = actor.compute_loss(inputs, target, torch.Generator().manual_seed(0))
     torch.stack(list(losses.values())).sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in actor.parameters())
     found = actor.predict(inputs, torch.Generator())
@@ -193,13 +198,13 @@ def test_no_layer_keeps_statistics_of_batches() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"views": ("top", "below")}, "unknown virtual views below; there are: top, front"),
-        ({"views": ("top",)}, "do not see all three axes"),
+        ({"virtual_views": ("top", "below")}, "unknown virtual views below; there are: top, front"),
+        ({"virtual_views": ("top",)}, "do not show all three axes"),
         ({"view_px": 60}, "not a multiple of the patch, 8 px"),
-        ({"stages": 4}, "1 to 3 times, not 4"),
+        ({"stages": 4}, "1 to 3 stages, not 4"),
         ({"heads": 3}, "128 is not a multiple of the heads, 3"),
-        ({"conditioners": ("foveas",)}, "unknown conditioners foveas; views has overlay, channels, tokens, cloud"),
-        ({"head": "chunk", "horizon": 4}, "predicts keyposes"),
+        ({"conditioners": ("foveas",)}, "unknown conditioner 'foveas'"),
+        ({"action_type": "chunk", "horizon": 4}, "predicts keyposes"),
     ],
 )
 def test_impossible_configurations_are_refused(change: dict, message: str) -> None:
@@ -209,5 +214,5 @@ def test_impossible_configurations_are_refused(change: dict, message: str) -> No
 
 def test_the_published_sizes_are_as_published() -> None:
     assert len(RVT2.cameras) * RVT2.points_px**2 == 65536
-    assert len(RVT2.views) * (RVT2.view_px // RVT2.patch_px) ** 2 == 768 and RVT2.words == 77
+    assert len(RVT2.virtual_views) * (RVT2.view_px // RVT2.patch_px) ** 2 == 768 and RVT2.max_instruction_tokens == 77
     assert (RVT2.view_px, RVT2.width, RVT2.layers, RVT2.heads, RVT2.stages) == (224, 512, 8, 8, 2)

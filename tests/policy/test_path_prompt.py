@@ -6,9 +6,7 @@ import synthetic
 
 from hamster.data import View
 from hamster.path import Gripper, Path2D
-from hamster.policy.flow.glimpse import look
-from hamster.policy.flow.lift import LiftedPath, key_waypoints, lift
-from hamster.policy.path_prompt import Guide, surface_depth
+from hamster.policy.path_prompt import PathPoints, PathPrompt, key_waypoints, sample_waypoints, surface_depth
 
 CAMERA = synthetic.front_camera(128)
 
@@ -20,8 +18,8 @@ def _table_depth() -> np.ndarray:
     return np.where(rays[..., 2] < 0, -eye[2] / rays[..., 2], 0).astype(np.float32)
 
 
-def _lift(path: Path2D, depth_m: np.ndarray, keys: int, spaced: int) -> LiftedPath:
-    return lift(Guide(path, View(np.zeros((128, 128, 3), np.uint8), depth_m, CAMERA)), keys, spaced)
+def _lift(path: Path2D, depth_m: np.ndarray, keys: int, spaced: int) -> PathPoints:
+    return sample_waypoints(PathPrompt(path, View(np.zeros((128, 128, 3), np.uint8), depth_m, CAMERA)), keys, spaced)
 
 
 def _path(uv: list[tuple[float, float]], events: dict[int, Gripper] | None = None) -> Path2D:
@@ -36,9 +34,9 @@ def test_waypoints_land_on_the_table_where_they_were_drawn() -> None:
     uv = CAMERA.project(places)[0] / CAMERA.size_px
     lifted = _lift(Path2D(uv, np.full(3, -1)), _table_depth(), keys=2, spaced=5)
     # A pixel is about a centimetre deep on the table.
-    np.testing.assert_allclose(lifted.points_world[:2], places[1:], atol=0.008)
-    np.testing.assert_allclose(lifted.points_world[2:, 2], 0, atol=0.01)
-    np.testing.assert_allclose(np.linalg.norm(lifted.rays_world, axis=1), 1)
+    np.testing.assert_allclose(lifted.positions_world[:2], places[1:], atol=0.008)
+    np.testing.assert_allclose(lifted.positions_world[2:, 2], 0, atol=0.01)
+    np.testing.assert_allclose(np.linalg.norm(lifted.features[:, 5:], axis=1), 1)
 
 
 def test_depth_is_that_of_a_true_surface_also_at_edges_and_where_some_is_unknown() -> None:
@@ -46,13 +44,13 @@ def test_depth_is_that_of_a_true_surface_also_at_edges_and_where_some_is_unknown
     depth[:, 64:] = 2.0
     depth[::3] = np.nan
     depth[1::3] = 0
-    found = surface_depth(np.stack([np.linspace(0.4, 0.6, 50), np.full(50, 0.5)], -1), depth)
-    assert set(found.tolist()) == {1.0, 2.0}
+    depths = surface_depth(np.stack([np.linspace(0.4, 0.6, 50), np.full(50, 0.5)], -1), depth)
+    assert set(depths.tolist()) == {1.0, 2.0}
 
 
 def test_no_depth_at_all_still_gives_finite_points() -> None:
     lifted = _lift(_path([(0.2, 0.2), (0.8, 0.9)]), np.zeros((128, 128), np.float32), 4, 6)
-    assert np.isfinite(lifted.points_world).all()
+    assert np.isfinite(lifted.positions_world).all()
 
 
 def test_events_and_the_end_come_before_turns() -> None:
@@ -65,32 +63,15 @@ def test_events_and_the_end_come_before_turns() -> None:
 def test_features_tell_progress_state_and_events() -> None:
     path = _path([(0.1, 0.5), (0.5, 0.5), (0.9, 0.5)], {1: Gripper.CLOSED})
     lifted = _lift(path, _table_depth(), keys=2, spaced=5)
-    np.testing.assert_allclose(lifted.features[:2], [[0.5, 0, 1, 0, 1], [1, 0, 1, 0, 0]], atol=1e-9)
+    np.testing.assert_allclose(lifted.features[:2, :5], [[0.5, 0, 1, 0, 1], [1, 0, 1, 0, 0]], atol=1e-9)
     np.testing.assert_allclose(lifted.features[2:, 0], np.linspace(0, 1, 5))
     np.testing.assert_allclose(lifted.features[2:, 1], [1, 1, 0, 0, 0])
 
 
 def test_a_single_waypoint_is_a_path() -> None:
     lifted = _lift(_path([(0.5, 0.5)]), _table_depth(), keys=3, spaced=4)
-    assert lifted.on.tolist() == [True, False, False, True, True, True, True]
+    assert lifted.valid.tolist() == [True, False, False, True, True, True, True]
     assert np.isfinite(lifted.features).all()
-
-
-def test_glimpses_see_what_is_there() -> None:
-    depth = _table_depth()
-    rgb = np.random.default_rng(0).integers(0, 255, (128, 128, 3), np.uint8)
-    seen = look(
-        rgb,
-        depth,
-        CAMERA,
-        np.zeros((128, 128, 0), np.float32),
-        np.array([[0.5, 0.5], [0.99, 0.6]]),
-        np.array([1.0, 0.25]),
-        32,
-    )
-    np.testing.assert_array_equal(seen.rgb[1], rgb[61:93, 96:128])  # shifted inside
-    np.testing.assert_allclose(seen.points_world[1][..., 2], 0, atol=1e-6)
-    np.testing.assert_array_equal(seen.rgb[0], rgb[2::4, 2::4])
 
 
 @pytest.mark.parametrize("shape", [(16, 16_384), (16_384, 16)])
