@@ -107,9 +107,9 @@ def test_a_policys_checkpoint_gives_the_same_actions(name, written, without_poli
         np.testing.assert_array_equal(action.gripper_open, expected["gripper_open"])
         assert action.step_s == expected["step_s"]
         if expected["touches"] is None:
-            assert action.touches is None
+            assert action.contact_prob is None
         else:
-            np.testing.assert_allclose(action.touches, expected["touches"], atol=1e-4)
+            np.testing.assert_allclose(action.contact_prob, expected["touches"], atol=1e-4)
 
 
 @pytest.mark.parametrize("name", RECORDED["policies"])

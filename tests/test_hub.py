@@ -9,7 +9,7 @@ from hamster.data.registry import open_source
 from hamster.hub import HubId, fetch
 from hamster.planner.identity import planner_identity
 from hamster.planner.load import BUNDLED, resolve_checkpoint
-from hamster.policy.base import bundled, find_policy
+from hamster.policy import bundled_policies, find_policy
 from tests.data.lerobot_files import write_dataset
 from tests.local_hub import COMMIT, local_hub
 
@@ -29,7 +29,7 @@ def hub(folder, monkeypatch):
     (folder / "labels").mkdir()
     (folder / "labels" / "manifest.json").write_text("{}")
     repositories = {
-        "models/me/policy": next(iter(bundled().values())),
+        "models/me/policy": next(iter(bundled_policies().values())),
         "models/me/planner": BUNDLED / "nano",
         "models/me/mixed": folder / "robot",
         "datasets/me/robot": folder / "robot",

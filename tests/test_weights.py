@@ -16,7 +16,7 @@ from hamster.inspect_checkpoint import describe
 from hamster.planner import load_planner
 from hamster.planner.load import BUNDLED
 from hamster.policy import checkpoint, load_policy
-from hamster.policy.registry import build
+from hamster.policy.registry import build_actor
 from hamster.policy.training.presets import PRESETS
 from hamster.weights import check_finite
 
@@ -25,7 +25,7 @@ from hamster.weights import check_finite
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("policy")
     torch.manual_seed(0)
-    checkpoint.save(folder, build(PRESETS["debug"].actor))
+    checkpoint.save(folder, build_actor(PRESETS["debug"].actor))
     return folder
 
 

@@ -39,7 +39,7 @@ def _policy(folder: Path, config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     trained = upgrade_train_config(_object(info, "train", folder))
     first = ("cameras", "conditioners", "action_type", "horizon")
     policy_type = upgrade_config(config).get("type")
-    what = {"kind": "policy", "type": policy_type} | {name: architecture.pop(name, None) for name in first}
+    what = {"kind": "policy", "family": policy_type} | {name: architecture.pop(name, None) for name in first}
     train = {name: value for name, value in trained.items() if name not in ("actor", "type", "augment")}
     return {
         "policy": what | _weights(folder),

@@ -24,7 +24,7 @@ from hamster.evaluate.planner.run import evaluate_paths
 from hamster.evaluate.run import evaluate_config
 from hamster.evaluate.trials import short_name, trials
 from hamster.planner import PlannerConfigurationError, PlannerUnavailableError, load_planner
-from hamster.policy.base import bundled
+from hamster.policy import bundled_policies
 from hamster.rollout import BrokenEnvironmentError, rollout
 from hamster.stopped import RunStoppedError
 from tests.evaluate import fakes
@@ -251,7 +251,7 @@ def test_an_assumed_dialect_is_said_and_can_be_chosen(tmp_path, capsys):
 
 def test_other_weights_are_another_run(tmp_path):
     policy = tmp_path / "policy"
-    shutil.copytree(bundled()["nano"], policy)
+    shutil.copytree(bundled_policies()["flow-nano"], policy)
     config = EvalConfig(tmp_path / "out", planners=("none",), policy=str(policy), episodes=2, workers=1, videos=False)
     evaluate_config(config, load_worker=fakes.load_worker)
     assert evaluate_config(config, load_worker=fakes.load_worker)["meta"]["n_resumed"] == 2

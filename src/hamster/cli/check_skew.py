@@ -34,13 +34,14 @@ class Parity:
         from hamster.terminal import show_next, working
 
         with working("comparing what training and service see …"):
-            found = check_skew(load_policy(self.checkpoint, device=self.device).actor, self.data, self.frames)
-        for each in found.fields:
-            verdict = f"{each.differing} of {each.frames} frames differ" if each.differing else "identical"
-            sys.stdout.write(f"{each.field:20} largest difference {each.largest:.3g}  {verdict}\n")
-        moved = found.rounding_mm
+            report = check_skew(load_policy(self.checkpoint, device=self.device).actor, self.data, self.frames)
+        for difference in report.fields:
+            is_same = not difference.differing
+            verdict = "identical" if is_same else f"{difference.differing} of {difference.frames} frames differ"
+            sys.stdout.write(f"{difference.field:28} largest difference {difference.largest:.3g}  {verdict}\n")
+        moved = report.rounding_mm
         sys.stdout.write(f"bfloat16 moves a goal by {np.median(moved):.2f} mm (median), {moved.max():.2f} at most\n")
-        if any(each.differing for each in found.fields):
+        if any(difference.differing for difference in report.fields):
             raise SystemExit(1)
-        sys.stdout.write(f"{len(found.fields)} fields of {len(moved)} frames: training and service see the same\n")
+        sys.stdout.write(f"{len(report.fields)} fields of {len(moved)} frames: training and service see the same\n")
         show_next(f"hamster serve policy --policy {self.checkpoint}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, Suppress
 
 from hamster.cli.names import listed
 from hamster.extras import extra
@@ -34,17 +35,19 @@ class Train:
     out: Path | None = None
     """Where checkpoints and TensorBoard metrics go; outputs/train/planner or …/policy if not given."""
     conditioners: str | None = None
-    """Of a policy, how it sees the path: names separated by commas, or "none". The configuration's own if not given."""
+    """How a policy gets the path: names separated by commas, or "none"; the configuration's own if not given."""
     demonstrations: float | None = None
-    """Of a policy, the share of each family's demonstrations that it learns from."""
+    """Fraction of each family's demonstrations that a policy is trained on."""
     steps: int | None = None
     """Of the optimiser; the configuration's own if not given."""
     seconds: float | None = None
     """Of training the nano planner, in the place of steps; the time of all runs that continue it is added up."""
     seed: int | None = None
-    """Of all that is drawn in training."""
-    overfit_one_episode: bool = False
-    """Of a policy: learn by heart, undisturbed, one episode in a minute; what cannot do that has a fault."""
+    """Random seed."""
+    overfit: bool = False
+    """Overfit one episode without augmentation: a sanity check of a policy that takes a minute."""
+    by_heart: Annotated[bool, Suppress] = False
+    """The former name of --overfit; ends with version 0.3."""
     dialect: str | None = None
     """Of a fine-tuned planner, in which it learns to say paths, compact, say; the model's own if not given."""
     lr: float | None = None
@@ -69,7 +72,7 @@ class Train:
                 "a policy's; a planner has none",
                 conditioners=self.conditioners,
                 demonstrations=self.demonstrations,
-                overfit_one_episode=self.overfit_one_episode or None,
+                overfit=self.overfit or self.by_heart or None,
             )
             parts = [Part.parse(text) for text in data]
             parts = [replace(part, folder=self._label_set(part.folder)) for part in parts]
@@ -90,14 +93,18 @@ class Train:
             if len(data) != 1 or self.model:
                 raise ValueError("a policy is trained from nothing, on one label set: give one --data, and no --model")
             labels = self._label_set(Path(data[0]))
-            base = overfit_one_episode(policy_preset(config)) if self.overfit_one_episode else policy_preset(config)
+            base = policy_preset(config)
+            if self.by_heart:
+                sys.stderr.write("hamster: --by-heart is deprecated, use --overfit\n")
+            if self.overfit or self.by_heart:
+                base = overfit_one_episode(base)
             folder = train_policy(adapted(base, **self._changes), labels, out)
             _show_end(folder, f"hamster eval --policy {folder}", f"hamster serve policy --policy {folder}")
 
     @property
     def _changes(self) -> dict[str, Any]:
         ways = None if self.conditioners is None else listed(self.conditioners.replace("none", ""))
-        rest = {"demonstrations": self.demonstrations, "steps": self.steps, "seed": self.seed}
+        rest = {"data_fraction": self.demonstrations, "steps": self.steps, "seed": self.seed}
         return {"conditioners": ways, **rest}
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,6 +29,12 @@ class ActionChunk:
     gripper_open: NDArray[np.bool_]
     step_s: float | None = None
     contact_prob: NDArray[np.float64] | None = None
+
+    @property
+    def touches(self) -> NDArray[np.float64] | None:
+        """The former name of `contact_prob`; ends with version 0.3."""
+        warnings.warn("ActionChunk.touches is now contact_prob", DeprecationWarning, stacklevel=2)
+        return self.contact_prob
 
 
 class PolicyError(ValueError):

@@ -105,7 +105,73 @@ class PackedDataset:
 
     def _of_episodes(self, select: Callable[[Array], Array]) -> NDArray[np.bool_]:
         by_family = (self.meta["episode"][self.meta["family"] == family] for family in range(len(self.families)))
-        selected, left_out = list[list[int]](), Counter[str]()
+        selected = [select(np.unique(episodes)) for episodes in by_family]
+        return np.isin(self.meta["episode"], np.concatenate(selected))
+
+    def _view(self, row: int, name: str) -> View:
+        rgb = self.rgb[name][row]
+        depth_m = (self.depth[name][row] * DEPTH_UNIT_M).astype(np.float32) if name in self.depth else None
+        intrinsics, pose = (self.meta[f"{part}_{name}"][row] for part in CALIBRATION)
+        is_calibrated = not np.isnan(intrinsics).any()
+        return View(rgb, depth_m, Camera(intrinsics, pose, rgb.shape[1], rgb.shape[0]) if is_calibrated else None)
+
+
+def load_packed_dataset(data_dir: Path, config: ActorConfig, cache: Path, frames_between: int = 2) -> PackedDataset:
+    """Open the packed form of a label set, made in the folder `cache` if it is not there or of other data.
+
+    Args:
+        data_dir: the label set, of kind "episodes".
+        config: names the cameras, and whether depth is needed.
+        cache: folder of the packed form.
+        frames_between: frames kept between two keyposes, besides those at which one was reached; for chunks, which may
+            start anywhere, all frames are kept.
+
+    Raises:
+        ValueError: if the folder holds no label set of kind "episodes", no episode of a robot, or none with a view of
+            that name, or with depth where the policy needs it. Single episodes that lack these are left out, with a
+            line on standard error.
+    """
+    identity = {"shards": list(shards(data_dir)), "cameras": config.cameras, "between": frames_between}
+    identity |= {
+        "format": FORMAT,
+        "depth": config.needs_depth,
+        "chunks": config.action_type == "chunk",
+        "meta": META,
+        "tracks": TRACKS,
+    }
+    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+    stamp = cache / "stamp.txt"
+    if not (stamp.is_file() and stamp.read_text() == digest):
+        _write(data_dir, config, cache, frames_between)
+        stamp.write_text(digest)
+    return _open(cache, config.cameras)
+
+
+def _open(cache: Path, cameras: Sequence[str]) -> PackedDataset:
+    with np.load(cache / "meta.npz", allow_pickle=False) as stored:
+        meta = dict(stored)
+    with np.load(cache / "tracks.npz", allow_pickle=False) as stored:
+        tracks = dict(stored)
+    record = json.loads((cache / "words.json").read_text())
+    with_depth = [name for name in cameras if (cache / f"depth_{name}.npy").is_file()]
+    return PackedDataset(
+        rgb={name: np.load(cache / f"rgb_{name}.npy", mmap_mode="r") for name in cameras},
+        depth={name: np.load(cache / f"depth_{name}.npy", mmap_mode="r") for name in with_depth},
+        meta=meta,
+        tracks=tracks,
+        paths=[Path2D.from_json(path) for path in record["paths"]],
+        families=record["families"],
+        instructions=[[Instruction(*fields) for fields in episode] for episode in record["instructions"]],
+        sources=record["sources"],
+        left_out=record.get("left_out", {}),
+    )
+
+
+def _write(data_dir: Path, config: ActorConfig, cache: Path, frames_between: int) -> None:
+    cache.mkdir(parents=True, exist_ok=True)
+    for old in (file for pattern in ("stamp.txt", "*.npy") for file in cache.glob(pattern)):
+        old.unlink()
+    selected, left_out = list[list[int]](), Counter[str]()
     for demonstration in _of_robots(data_dir):
         if reason := missing_input(demonstration, config):
             left_out[reason] += 1
