@@ -29,7 +29,7 @@ def test_a_policy_says_what_it_is_and_where_it_comes_from(tmp_path: Path) -> Non
     about = describe(_policy(tmp_path))
     assert about["policy"]["parameters"] == 17 and about["policy"]["stored_as"] == ["F16", "F32"]
     assert about["policy"]["cameras"] == ["front"] and about["architecture"] == {"width": 8}
-    assert about["training"]["steps"] == 7 and about["augmentation"] == {"mirror": 0.5}
+    assert about["training"]["steps"] == 7 and about["augmentation"] == {"mirror_prob": 0.5}
     assert about["data"] == {"sources": ["tabletop:3"]} and about["units"] == {"position": "metres"}
     assert about["metrics"] == {"step": 7, "position_mm": 2.5} and about["provenance"]["git_commit"] == "abc"
 

@@ -63,6 +63,6 @@ def test_options_change_the_configuration_and_nothing_else(monkeypatch, labels, 
     )
     assert main(["train", "policy", "--config", "flow", "--data", str(labels), "--out", str(tmp_path / "o")]) == 0
     (changed, *_), (plain, *_) = seen
-    assert changed.actor.conditioners == ("tokens",) and changed.demonstrations == 0.5
+    assert changed.actor.conditioners == ("tokens",) and changed.data_fraction == 0.5
     assert (changed.steps, changed.seed, changed.augment) == (7, 3, preset("flow").augment)
     assert plain == preset("flow")

@@ -45,6 +45,8 @@ Command = (
     | Annotated[Bench, tyro.conf.subcommand("bench")]
 )
 
+OLD_OPTIONS = {"--by-heart": "--overfit"}  # they end with version 0.3
+
 # What a user can get wrong: values, names, files, packages. Anything else is our bug and keeps its traceback.
 USER_ERRORS = (ValueError, OSError, NotInstalledError)
 
@@ -59,6 +61,7 @@ def parse(argv: Sequence[str]) -> Command:
     args, modules = _imports(argv)
     for module in modules:
         import_plugin(module)
+    args = _renamed(args)
     if args[:2] == ["eval", "planner"]:
         args[:2] = ["eval-planner"]
     for option, value in pairwise(args):
@@ -77,6 +80,13 @@ def parse(argv: Sequence[str]) -> Command:
         config=(tyro.conf.OmitArgPrefixes,),
     )
     return command
+
+
+def _renamed(args: Sequence[str]) -> list[str]:
+    """Return the command line with the options of today for those of before, each with a line on standard error."""
+    for option in set(args) & set(OLD_OPTIONS):
+        sys.stderr.write(f"hamster: {option} is deprecated, use {OLD_OPTIONS[option]}\n")
+    return [OLD_OPTIONS.get(word, word) for word in args]
 
 
 def _imports(argv: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -44,15 +44,16 @@ def _printed(about: dict[str, dict[str, Any]]) -> str:
 def _folders(name: str) -> list[Path]:
     from hamster.hub import HubId, fetch
     from hamster.planner.load import BUNDLED, bundled_planners
-    from hamster.policy import bundled_policies as policies
+    from hamster.policy.load import bundled_policies, bundled_policy
 
     if (hub_id := HubId.parse(name)) is not None:
         return [fetch(hub_id, "model")]
-    found = [policies()[name]] if name in policies() else []
-    found += [BUNDLED / name] if name in bundled_planners() else []
-    if not found and not (Path(name) / "config.json").is_file():
-        names = ", ".join(sorted({*policies(), *bundled_planners()}))
+    policy = bundled_policy(name)
+    folders = [] if policy is None else [policy]
+    folders += [BUNDLED / name] if name in bundled_planners() else []
+    if not folders and not (Path(name) / "config.json").is_file():
+        names = ", ".join(sorted({*bundled_policies(), *bundled_planners()}))
         raise ValueError(
             f"no checkpoint {name!r}: neither bundled ({names}) nor a folder with config.json, nor a hub id"
         )
-    return found or [Path(name)]
+    return folders or [Path(name)]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from tyro.conf import Positional, Suppress
+from tyro.conf import Positional
 
 from hamster.cli.names import listed
 from hamster.extras import extra
@@ -46,8 +45,6 @@ class Train:
     """Random seed."""
     overfit: bool = False
     """Overfit one episode without augmentation: a sanity check of a policy that takes a minute."""
-    by_heart: Annotated[bool, Suppress] = False
-    """The former name of --overfit; ends with version 0.3."""
     dialect: str | None = None
     """Of a fine-tuned planner, in which it learns to say paths, compact, say; the model's own if not given."""
     lr: float | None = None
@@ -72,7 +69,7 @@ class Train:
                 "a policy's; a planner has none",
                 conditioners=self.conditioners,
                 demonstrations=self.demonstrations,
-                overfit=self.overfit or self.by_heart or None,
+                overfit=self.overfit or None,
             )
             parts = [Part.parse(text) for text in data]
             parts = [replace(part, folder=self._label_set(part.folder)) for part in parts]
@@ -94,9 +91,7 @@ class Train:
                 raise ValueError("a policy is trained from nothing, on one label set: give one --data, and no --model")
             labels = self._label_set(Path(data[0]))
             base = policy_preset(config)
-            if self.by_heart:
-                sys.stderr.write("hamster: --by-heart is deprecated, use --overfit\n")
-            if self.overfit or self.by_heart:
+            if self.overfit:
                 base = overfit_one_episode(base)
             folder = train_policy(adapted(base, **self._changes), labels, out)
             _show_end(folder, f"hamster eval --policy {folder}", f"hamster serve policy --policy {folder}")

@@ -155,10 +155,9 @@ def upgrade_tensor_name(policy_type: str, name: str) -> str:
 
 
 def renamed(values: Mapping[str, Value], names: Mapping[str, str]) -> dict[str, Value]:
-    """Return a record with some keys renamed; a key of today wins over an old one."""
+    """Return a record with some keys renamed, but for those whose new name is there already."""
     upgraded: dict[str, Value] = {}
     for name, value in values.items():
         new = names.get(name, name)
-        if new == name or new not in values:
-            upgraded[new] = value
+        upgraded[name if new in values else new] = value
     return upgraded

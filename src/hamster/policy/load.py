@@ -21,14 +21,18 @@ def bundled_policies() -> dict[str, Path]:
     return {file.parent.name: file.parent for file in sorted(root.glob("*/config.json"))}
 
 
+def bundled_policy(name: str) -> Path | None:
+    """Return the folder of the bundled policy of that name or former name; None if there is none."""
+    return bundled_policies().get(ALIASES.get(name, name))
+
+
 def find_policy(name_or_path: str | Path) -> Path:
     """Return the folder of a checkpoint, of a hub id fetched into the cache; ValueError if there is none."""
     if (hub_id := HubId.parse(name_or_path)) is not None:
         return fetch(hub_id, "model")
-    names = bundled_policies()
-    folder = names.get(ALIASES.get(str(name_or_path), str(name_or_path)), Path(name_or_path))
+    folder = bundled_policy(str(name_or_path)) or Path(name_or_path)
     if not (folder / "config.json").is_file():
-        listed = ", ".join(names) or "none"
+        listed = ", ".join(bundled_policies()) or "none"
         raise ValueError(
             f"no policy {str(name_or_path)!r}: neither bundled ({listed}) nor a folder with config.json, nor a hub id"
         )

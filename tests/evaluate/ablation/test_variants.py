@@ -27,19 +27,17 @@ def test_who_sees_no_path_is_one_variant_and_is_never_shown_one(tmp_path):
     assert set(by_name) == {"monolithic-100", "flow-none-100", "flow-tokens-100"}
     blind, sees = by_name["flow-none-100"], by_name["flow-tokens-100"]
     assert blind.augment.path_dropout_prob == 1.0 > sees.augment.path_dropout_prob
-    assert blind.actor.words > 0 == sees.actor.words  # told in words what the others see
+    assert blind.actor.max_instruction_tokens > 0 == sees.actor.max_instruction_tokens  # told in words what the others see
 
 
 def test_a_variant_is_done_when_its_folder_says_so(tmp_path):
     [variant], _ = variants(tmp_path, ["debug"], ["default"], [0.5], 10, 3)
-    assert variant.config.demonstrations == 0.5 and variant.config.steps == 10 and variant.config.seed == 3
+    assert variant.config.data_fraction == 0.5 and variant.config.steps == 10 and variant.config.seed == 3
     assert not variant.is_trained and seconds_left(variant, [variant]) > 0
-    from hamster.evaluate.ablation.variants import _plain
-
     variant.folder.mkdir()
-    (variant.folder / "train_info.json").write_text(json.dumps({"train": _plain(variant.config), "seconds": 20.0}))
+    (variant.folder / "train_info.json").write_text(json.dumps({"train": variant.config.to_json(), "seconds": 20.0}))
     assert variant.is_trained and seconds_left(variant, [variant]) == 0
-    before_muon = {name: value for name, value in _plain(variant.config).items() if name != "muon_lr"}
+    before_muon = {name: value for name, value in variant.config.to_json().items() if name != "muon_lr"}
     (variant.folder / "train_info.json").write_text(json.dumps({"train": before_muon, "seconds": 20.0}))
     assert variant.is_trained, "what has become an option since was its default then"
     [longer], _ = variants(tmp_path, ["debug"], ["default"], [0.5], 30, 3)
@@ -49,7 +47,7 @@ def test_a_variant_is_done_when_its_folder_says_so(tmp_path):
 
 
 def test_nothing_to_train_says_why(tmp_path):
-    with pytest.raises(ValueError, match="image policy has no conditioner"):
+    with pytest.raises(ValueError, match="image policy cannot use the conditioner"):
         names(tmp_path, ["image"], ["cloud"])
     with pytest.raises(ValueError, match="There are"):
         names(tmp_path, ["flaw"], ["tokens"])

@@ -63,7 +63,7 @@ def layers(config: ViewsConfig, inputs: ViewsInputs, centre: Tensor, half_m: flo
     """Render the layers, see `layer_channels`, of the same cubes as `picture`: (B, V, S, S, C) each."""
     drawn = {}
     border = 1 - 1 / config.view_px  # local coordinate of the middle of a view's outermost pixels
-    for name in layer_channels(config):
+    for name in ("robot", *(name for name in inputs.path_points if name != "tokens"), *inputs.channels):
         if name in inputs.channels:
             local = (inputs.points - centre[:, None]) / half_m
             drawn[name] = _render(config, local, inputs.valid, inputs.channels[name])[0]
