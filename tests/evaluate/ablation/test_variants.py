@@ -27,7 +27,7 @@ def test_who_sees_no_path_is_one_variant_and_is_never_shown_one(tmp_path):
     assert set(by_name) == {"monolithic-100", "flow-none-100", "flow-tokens-100"}
     blind, sees = by_name["flow-none-100"], by_name["flow-tokens-100"]
     assert blind.augment.path_dropout_prob == 1.0 > sees.augment.path_dropout_prob
-    assert blind.actor.max_instruction_tokens > 0 == sees.actor.max_instruction_tokens  # told in words what the others see
+    assert blind.actor.max_instruction_tokens > 0 == sees.actor.max_instruction_tokens
 
 
 def test_a_variant_is_done_when_its_folder_says_so(tmp_path):
