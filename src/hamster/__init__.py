@@ -30,12 +30,15 @@ if TYPE_CHECKING:
     from hamster.path import Gripper, NotInViewError, Path2D, PlanError
     from hamster.planner import Plan, Planner, load_planner
     from hamster.planner.registry import register_planner
-    from hamster.policy import Policy, PolicyError, load_policy
+    from hamster.policy import ActionChunk, Policy, PolicyError, load_policy
+    from hamster.policy.conditioning import register_conditioner
+    from hamster.policy.registry import register_policy
     from hamster.rollout import Environment, Rollout, SafetyFilter, UnsafeActionError, rollout
 
 __version__ = "0.1.0"
 
 _MODULES = {
+    "ActionChunk": "hamster.policy",
     "Camera": "hamster.geometry",
     "Environment": "hamster.rollout",
     "Episode": "hamster.data",
@@ -59,14 +62,17 @@ _MODULES = {
     "label": "hamster.label",
     "load_planner": "hamster.planner",
     "load_policy": "hamster.policy",
+    "register_conditioner": "hamster.policy.conditioning",
     "register_dialect": "hamster.dialects",
     "register_planner": "hamster.planner.registry",
+    "register_policy": "hamster.policy.registry",
     "register_source": "hamster.data.registry",
     "register_suite": "hamster.evaluate",
     "rollout": "hamster.rollout",
 }
 
 __all__ = [
+    "ActionChunk",
     "Camera",
     "Environment",
     "Episode",
@@ -90,8 +96,10 @@ __all__ = [
     "label",
     "load_planner",
     "load_policy",
+    "register_conditioner",
     "register_dialect",
     "register_planner",
+    "register_policy",
     "register_source",
     "register_suite",
     "rollout",

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, Field, fields
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
-from hamster.policy.actor import Actor, AnyActor
 from hamster.policy.config import ActorConfig
 from hamster.policy.legacy_names import upgrade_config
 from hamster.registry import Registry
+
+if TYPE_CHECKING:
+    from hamster.policy.actor import AnyActor
 
 MAX_SIZE = 1 << 16  # of a width, a number of layers, a side in pixels, metres or seconds
 
 
 def _actor_class(value: Any) -> type[AnyActor]:
+    from hamster.policy.actor import Actor
+
     if not (isinstance(value, type) and issubclass(value, Actor)):
         raise TypeError("it is no subclass of hamster.policy.actor.Actor")
     if not issubclass(getattr(value, "config_class", object), ActorConfig):

@@ -124,6 +124,8 @@ __all__ = [
     "ChannelConditioner",
     "Conditioner",
     "ImageConditioner",
+    "PathPoints",
+    "PathPrompt",
     "PointConditioner",
     "check_conditioners",
     "register_conditioner",
