@@ -125,6 +125,7 @@ def _checked(value: object) -> Dialect:
 DIALECTS: Registry[Dialect] = Registry("dialect", "hamster.dialects", _BUILT_IN, _checked)
 """The dialects by name; docs/dialects.md shows an example of each. `register_dialect("mine", Dialect(…))` adds one."""
 register_dialect = DIALECTS.register
+"""Add a dialect under a name: `register_dialect("mine", Dialect(…))`."""
 
 
 def parse(text: str, dialect: str = "hamster", image_size: Size | None = None) -> Path2D:

@@ -151,4 +151,6 @@ SUITES: Registry[Callable[[], Suite]] = Registry(
     },
     adapt=_suite_factory,
 )
+"""The suites by name; a value is called without arguments and returns a `Suite`."""
 register_suite = SUITES.register
+"""Add a suite under a name: `register_suite("mine", factory)`, or as a decorator of the factory."""

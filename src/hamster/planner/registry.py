@@ -33,6 +33,7 @@ def _same(planner: Planner) -> Planner:
 
 PLANNERS: Registry[PlannerFactory] = Registry("planner", "hamster.planners", adapt=_factory)
 register_planner = PLANNERS.register
+"""Add a planner under a name: `register_planner("mine", factory)`, or as a decorator of the factory."""
 
 
 def make_planner(name: str, device: str | None = None, dtype: str = "auto", **options: Any) -> Planner:
