@@ -70,7 +70,7 @@ def _train(config: TrainConfig, data_dir: Path, out_dir: Path, pack_dir: Path | 
         if accelerator.is_main_process:
             identity = {"data": content_digest(data_dir), **flat("config", config.to_json())}
             has_begun = (out_dir / STATE).is_file()
-            claim(out_dir, identity, has_begun, run_info(config.seed), upgrade_run_identity)
+            claim(out_dir, identity, has_begun, run_info(config.seed), upgrade=upgrade_run_identity)
         cache = pack_dir or out_dir / "pack"
         dataset = load_packed_dataset(data_dir, config.actor, cache, config.frames_between_keyposes)
     run = Run(config, dataset, out_dir, accelerator)
