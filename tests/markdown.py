@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-LANGUAGES = ("bash", "python", "json", "bibtex", "yaml", "text")
+LANGUAGES = ("bash", "python", "json", "bibtex", "yaml", "toml", "text")
 _FENCE = re.compile(r"^```([a-z]*)(?: title=\"([\w./]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _MARK = re.compile(r"<!-- not run: ([^>]+?) -->\s*\Z")
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 import textwrap
@@ -128,3 +129,42 @@ def test_what_to_do_next_names_the_same_imports(folder):
     script += "import_plugin('plugin_of_a_test.py'); show_next('hamster eval --suite mine')"
     done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=True)
     assert done.stderr == "next: hamster --import plugin_of_a_test.py eval --suite mine\n"
+
+
+DRAWN = """
+from dataclasses import dataclass
+import numpy as np
+import hamster
+from hamster.data import AnnotatedImage, Annotation, Provenance
+
+@hamster.register_source("dots", "N", has_images=True)
+@dataclass(frozen=True)
+class Dots:
+    count: int
+    seed: int
+    per_shard: int = 8
+
+    @property
+    def uri(self):
+        return f"dots:{self.count}"
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        uv = np.random.default_rng([self.seed, index]).uniform(0.2, 0.8, (2, 2))
+        path = hamster.Path2D(uv, np.array([0, 1]))
+        image = hamster.View(np.random.default_rng(index).integers(0, 255, (32, 32, 3), np.uint8))
+        return AnnotatedImage(image, [Annotation(f"go {index}", path)], Provenance(self.uri))
+"""
+
+
+def test_a_label_set_goes_on_with_the_same_code_only(tmp_path):
+    (tmp_path / "dots_of_a_test.py").write_text(DRAWN)
+    command = ("--import", "dots_of_a_test.py", "label", "dots:3", "-o", "out", "--workers", "1")
+    assert hamster(tmp_path, *command).returncode == 0
+    assert hamster(tmp_path, *command).returncode == 0
+    (tmp_path / "dots_of_a_test.py").write_text(DRAWN + "\n# changed\n")
+    done = hamster(tmp_path, *command)
+    assert done.returncode == 2 and "its code was" in done.stderr, done.stderr
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["counts"]["paths"] == 3
