@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from hamster.geometry import Camera
 from hamster.path import Path2D
 
-HALF_OPEN = 0.5  # of the gripper's opening: above, it counts as open, and holds nothing
+HALF_OPEN = 0.5
+"""The gripper's opening above which it counts as open, and holds nothing."""
 
 
 @dataclass(frozen=True, eq=False)

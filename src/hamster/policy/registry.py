@@ -36,7 +36,9 @@ POLICY_TYPES: Registry[type[AnyActor]] = Registry(
     },
     _actor_class,
 )
+"""The policy types by name: their actor classes."""
 register_policy = POLICY_TYPES.register
+"""Add a policy type under a name, as a decorator of its actor class."""
 
 
 def build_actor(config: ActorConfig) -> AnyActor:

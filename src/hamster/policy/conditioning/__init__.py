@@ -74,6 +74,7 @@ class PointConditioner(ABC):
 
 
 Conditioner: TypeAlias = ImageConditioner | ChannelConditioner | PointConditioner
+"""An object of one of the three kinds."""
 
 
 def _instance(value: Any) -> Conditioner:
@@ -94,7 +95,9 @@ CONDITIONERS: Registry[Conditioner] = Registry(
     },
     _instance,
 )
+"""The conditioners by name."""
 register_conditioner = CONDITIONERS.register
+"""Add a conditioner under a name, as a decorator of its class or as `register_conditioner("mine", conditioner)`."""
 
 
 def check_conditioners(
