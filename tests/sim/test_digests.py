@@ -32,8 +32,8 @@ PINNED = {
         "2a751b57190cf3d602fc56b8755d296abfee54be0fef21daa6e8fa118e120a18",
     ),
     "offdomain:6": Digests(
-        "e00b0f8aa1b67e0efa9c7485031aa86107d6419f2a2c6b57637bc037ef774235",
-        "79b62bac8b79f6600191e2d9147d86d05ac2d36b324bbacf9a44c2afb4988596",
+        "d2c1b84a554fe770b31a4281b7b47fa7fc32f1b07d6182170c3dc383eecc6aaf",
+        "8460dc649a2dccd379ecc3430eeba2e1c8b855b69166931de7dc3e9eae6aa934",
     ),
 }
 

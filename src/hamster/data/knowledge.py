@@ -35,6 +35,19 @@ COLOURS = {
 }
 # Completes "the thing that ..."; the canonical noun of a kind.
 KINDS = {
+    "apple": "grows on a tree and is eaten raw|cider is made from|fell beside Newton|"
+    "keeps the doctor away|teachers are given",
+    "board": "bread is cut on|one chops onions on|cheese is served on|"
+    "lies under the kitchen knife|is wooden and flat in kitchens",
+    "car": "drives on the road|has four wheels|one parks in a garage|runs on petrol|has a steering wheel",
+    "carrot": "rabbits nibble|grows under the ground with leaves above|is a snowman's nose|"
+    "is good for the eyes|horses get as a treat",
+    "domino": "falls and takes the next one along|has dots on both halves|is laid end to end in a game|"
+    "stands on its thin edge|comes in a set of twenty eight",
+    "dumbbell": "athletes lift|trains the arms|has two heavy ends|lies about in a gym|is heavy and held in one hand",
+    "pan": "eggs are fried in|pancakes are tossed in|stands on the stove|has a long handle and a rim|steak sizzles in",
+    "snowman": "children build in winter|melts in spring|wears a hat and has a nose of a vegetable|"
+    "stands in the garden when it is cold|is made of three big balls",
     "ball": "children kick|bounces|rolls in all directions|is thrown in games|goalkeepers catch|has no corners at all",
     "bin": "rubbish goes into|holds waste paper|"
     "stands under a desk for litter|is emptied by the dustmen|keeps toys tidy",

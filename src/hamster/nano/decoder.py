@@ -29,12 +29,18 @@ class RMSNorm(nn.Module):
         return F.rms_norm(x, x.shape[-1:], self.weight.to(x.dtype), 1e-5)
 
 
+START = 1.4  # of queries' and keys' weights
+
+
 class HeadNorm(nn.Module):
-    """Root-mean-square norm of each head's queries or keys, with weights of its own."""
+    """Root-mean-square norm of each head's queries or keys, with weights of its own.
+
+    They start above 1: with heads of 32, logits are cosines times 11, enough to pick one of 256 patches.
+    """
 
     def __init__(self, heads: int, size: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(heads, 1, size))
+        self.weight = nn.Parameter(torch.full((heads, 1, size), START))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, T, D) to the same."""

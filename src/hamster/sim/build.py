@@ -41,7 +41,7 @@ def build(scene: Scene) -> mujoco.MjModel:
     spec.option.enableflags |= mujoco.mjtEnableBit.mjENBL_MULTICCD
     spec.compiler.eulerseq = "XYZ"  # fixed axes: the rotation about z comes last
     spec.compiler.degree = False
-    _visuals(spec)
+    _visuals(spec, any(light.casts_shadow for light in scene.lights))
     _surroundings(spec, scene)
     ARMS[scene.arm].attach(spec, scene.arm_look)
     if ARMS[scene.arm].grasp == "weld":
@@ -55,8 +55,10 @@ def build(scene: Scene) -> mujoco.MjModel:
     return spec.compile()
 
 
-def _visuals(spec: mujoco.MjSpec) -> None:
-    # Off-screen cost is geometry, shadows and multi-sampling, not pixels: the last two stay off.
+def _visuals(spec: mujoco.MjSpec, shadows: bool) -> None:
+    # Off-screen cost is geometry, shadows and multi-sampling, not pixels: the last is off, shadows are where wanted.
+    if shadows:
+        spec.visual.quality.shadowsize = 1024
     spec.visual.quality.offsamples = 0
     spec.visual.quality.numslices, spec.visual.quality.numstacks, spec.visual.quality.numquads = 16, 10, 1
     spec.visual.global_.offwidth = spec.visual.global_.offheight = 1024
@@ -77,6 +79,11 @@ def _surroundings(spec: mujoco.MjSpec, scene: Scene) -> None:
         name="table", type=mujoco.mjtGeom.mjGEOM_BOX, size=[half_x, half_y, 0.02], pos=[0.35, 0, -0.02],
         material=table, friction=[1.0 * scene.dynamics.friction, 0.005, 0.0002], condim=4,
     )  # fmt: skip
+    for i, part in enumerate(scene.scenery):
+        spec.worldbody.add_geom(
+            name=f"scenery_{i}", type=GEOM_TYPES[part.shape], size=part.size, pos=part.pos, euler=part.euler,
+            contype=0, conaffinity=0, **_look(spec, f"scenery_{i}", part),
+        )  # fmt: skip
 
 
 def _surface_material(spec: mujoco.MjSpec, name: str, look: Surface) -> str:
@@ -111,19 +118,25 @@ def _add_thing(spec: mujoco.MjSpec, thing: Thing, scene: Scene) -> None:
 
 def _add_part(spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, part: Part, scene: Scene, conaffinity: int) -> None:
     """Parts of buttons (conaffinity 0) touch everything but each other: a cap slides into its housing."""
-    look: dict[str, Any] = {"rgba": part.rgba}
-    if part.texture is not None:
-        look = {"material": _material(spec, name, textures.mark(part.texture.removeprefix("mark:"), part.rgba[:3]))}
     body.add_geom(
         name=name, type=GEOM_TYPES[part.shape], size=part.size, pos=part.pos, euler=part.euler,
         density=part.density * scene.dynamics.mass, condim=6, conaffinity=conaffinity,
-        friction=[0.9 * scene.dynamics.friction, 0.01, 0.002 if part.shape == "sphere" else 0.0005], **look,
+        friction=[0.9 * scene.dynamics.friction, 0.01, 0.002 if part.shape == "sphere" else 0.0005],
+        **_look(spec, name, part),
     )  # fmt: skip
+
+
+def _look(spec: mujoco.MjSpec, name: str, part: Part) -> dict[str, Any]:
+    if part.texture is not None:
+        return {"material": _material(spec, name, textures.mark(part.texture.removeprefix("mark:"), part.rgba[:3]))}
+    if part.print is not None:
+        return {"material": _material(spec, name, textures.surface(part.print, 96))}
+    return {"rgba": part.rgba}
 
 
 def _add_light(spec: mujoco.MjSpec, light: Light) -> None:
     spec.worldbody.add_light(
-        dir=light.direction, pos=[0, 0, 3], directional=True, castshadow=False,
+        dir=light.direction, pos=[0, 0, 3], directional=True, castshadow=light.casts_shadow,
         diffuse=light.diffuse, ambient=light.ambient, specular=[0.1, 0.1, 0.1],
     )  # fmt: skip
 

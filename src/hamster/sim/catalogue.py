@@ -248,9 +248,119 @@ def button(
     return Thing(name, "button", colour, (width, width, height + rise), parts, movable=False, button=True)
 
 
+def apple(name: str, colour: str, rgb: Rgb, *, radius: float) -> Thing:
+    """A flattened sphere with a stalk."""
+    body = Part("ellipsoid", (radius, radius, radius * 0.9), (0, 0, radius * 0.9), rgba(rgb))
+    stalk = Part("capsule", (radius * 0.08, radius * 0.2, 0), (0, 0, radius * 1.85), (0.35, 0.22, 0.1, 1), density=20)
+    size = (2 * radius, 2 * radius, 2.1 * radius)
+    return Thing(name, "apple", colour, size, (body, stalk), graspable=True, grasp_height=radius)
+
+
+def carrot(name: str, colour: str, rgb: Rgb, *, radius: float, length: float) -> Thing:
+    """A body that tapers towards +x, lying, with green leaves at the other end."""
+    half = length / 2
+    parts = (
+        Part("capsule", (radius, half * 0.35, 0), (-half * 0.3, 0, radius), rgba(rgb), (0, pi / 2, 0)),
+        Part(
+            "capsule", (radius * 0.7, half * 0.35, 0), (half * 0.4, 0, radius * 0.75), rgba(rgb, 0.95), (0, pi / 2, 0)
+        ),
+        Part("ellipsoid", (half * 0.3, radius * 0.6, radius * 0.4), (-half * 0.85, 0, radius), (0.2, 0.5, 0.15, 1)),
+    )
+    size = (2 * length * 0.6, 2 * radius, 2 * radius)
+    return Thing(name, "carrot", colour, size, parts, graspable=True, grasp_height=radius)
+
+
+def car(name: str, colour: str, rgb: Rgb, *, length: float, width: float, height: float) -> Thing:
+    """A toy car: a body, a cabin with dark windows, four wheels."""
+    wheel = height * 0.25
+    wheels = tuple(
+        Part("cylinder", (wheel, width * 0.08, 0), (x, y, wheel), (0.08, 0.08, 0.08, 1), (pi / 2, 0, 0))
+        for x in (-length * 0.3, length * 0.3)
+        for y in (-width * 0.45, width * 0.45)
+    )
+    body = Part("box", (length / 2, width / 2, height * 0.22), (0, 0, height * 0.42), rgba(rgb))
+    cabin = Part(
+        "box", (length * 0.26, width * 0.42, height * 0.18), (-length * 0.05, 0, height * 0.8), (0.15, 0.17, 0.2, 1)
+    )
+    roof = Part("box", (length * 0.24, width * 0.42, height * 0.02), (-length * 0.05, 0, height * 0.98), rgba(rgb))
+    size = (length, width, height)
+    return Thing(name, "car", colour, size, (body, cabin, roof, *wheels), graspable=True, grasp_height=height * 0.5)
+
+
+def dumbbell(name: str, colour: str, rgb: Rgb, *, radius: float, length: float) -> Thing:
+    """Two weights on a thin bar along x; grasped at the bar."""
+    ends = tuple(
+        Part("cylinder", (radius, length * 0.14, 0), (side * length * 0.36, 0, radius), rgba(rgb), (0, pi / 2, 0))
+        for side in (-1, 1)
+    )
+    bar = Part("capsule", (radius * 0.4, length * 0.3, 0), (0, 0, radius), (0.6, 0.6, 0.62, 1), (0, pi / 2, 0))
+    size = (length, 2 * radius, 2 * radius)
+    return Thing(name, "dumbbell", colour, size, (*ends, bar), graspable=True, grasp_height=radius)
+
+
+def pan(name: str, colour: str, rgb: Rgb, *, radius: float, height: float, sides: int = 12) -> Thing:
+    """A round floor with a low rim, and a dark handle along +x."""
+    wall, base = 0.004, 0.005
+    rim = tuple(
+        Part(
+            "box",
+            (wall, radius * sin(pi / sides) * 1.05, height / 2),
+            (radius * cos(tau * i / sides), radius * sin(tau * i / sides), height / 2),
+            rgba(rgb),
+            euler=(0, 0, tau * i / sides),
+        )
+        for i in range(sides)
+    )
+    handle = Part("box", (radius * 0.35, 0.008, 0.005), (radius * 1.3, 0, height * 0.8), (0.12, 0.12, 0.12, 1))
+    parts = (_disc(radius, 0, base, rgba(rgb, 0.85)), *rim, handle)
+    size = (2 * radius, 2 * radius, height)
+    return Thing(name, "pan", colour, size, parts, movable=False, receives=True, rest_height=base)
+
+
+def board(name: str, colour: str, rgb: Rgb, *, length: float, width: float, height: float) -> Thing:
+    """A cutting board with a dark hole at one end."""
+    parts = (
+        Part("box", (length / 2, width / 2, height / 2), (0, 0, height / 2), rgba(rgb)),
+        Part("cylinder", (width * 0.1, 0.0006, 0), (length * 0.4, 0, height), (0.1, 0.1, 0.1, 1)),
+    )
+    size = (length, width, height)
+    return Thing(name, "board", colour, size, parts, movable=False, receives=True, rest_height=height)
+
+
+def domino(name: str, colour: str, rgb: Rgb, *, width: float, depth: float, height: float) -> Thing:
+    """A thin upright slab with pale dots; it topples."""
+    slab = Part("box", (depth / 2, width / 2, height / 2), (0, 0, height / 2), rgba(rgb), density=250)
+    spots = tuple(
+        Part(
+            "cylinder",
+            (width * 0.12, depth * 0.52, 0),
+            (0, y * width, z * height),
+            (0.95, 0.95, 0.9, 1),
+            (0, pi / 2, 0),
+        )
+        for y, z in ((-0.22, 0.7), (0.22, 0.85), (0.0, 0.3))
+    )
+    size = (depth, width, height)
+    return Thing(name, "domino", colour, size, (slab, *spots), graspable=True, grasp_height=height * 0.4, topples=True)
+
+
+def snowman(name: str, colour: str, rgb: Rgb, *, radius: float) -> Thing:
+    """Three balls one upon the other, with a dark hat; it topples."""
+    foot = _disc(radius * 0.8, 0, radius * 0.3, rgba(rgb), 300)
+    low = Part("sphere", (radius, 0, 0), (0, 0, radius), rgba(rgb), density=250)
+    middle = Part("sphere", (radius * 0.78, 0, 0), (0, 0, radius * 2.5), rgba(rgb, 0.97), density=150)
+    head = Part("sphere", (radius * 0.58, 0, 0), (0, 0, radius * 3.65), rgba(rgb, 1.03), density=100)
+    hat = _disc(radius * 0.5, radius * 4.1, radius * 4.7, (0.1, 0.1, 0.1, 1), 50)
+    size = (2 * radius, 2 * radius, 4.7 * radius)
+    parts = (foot, low, middle, head, hat)
+    return Thing(name, "snowman", colour, size, parts, graspable=True, grasp_height=radius * 2.0, topples=True)
+
+
 CATALOGUE: dict[str, Callable[..., Thing]] = {
+    "apple": apple,
     "ball": ball,
     "bin": bin_,
+    "board": board,
     "book": book,
     "bottle": bottle,
     "bowl": bowl,
@@ -258,13 +368,19 @@ CATALOGUE: dict[str, Callable[..., Thing]] = {
     "button": button,
     "can": can,
     "candle": candle,
+    "car": car,
+    "carrot": carrot,
     "cube": cube,
     "cup": cup,
     "cylinder": cylinder,
+    "domino": domino,
+    "dumbbell": dumbbell,
     "egg": egg,
     "hammer": hammer,
     "mushroom": mushroom,
+    "pan": pan,
     "plate": plate,
+    "snowman": snowman,
     "stick": stick,
     "tile": tile,
     "tower": tower,

@@ -24,7 +24,7 @@ class Renderer:
         self.model, self.height, self.width = model, height, width
         gl_context().make_current()
         self._scene = mujoco.MjvScene(model, maxgeom=400)
-        self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = bool(model.light_castshadow.any())
         self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
         self._option = mujoco.MjvOption()
         self._option.sitegroup[:] = 0

@@ -19,10 +19,23 @@ Rgba = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
+class Surface:
+    """How the table, the floor or a part looks: a procedural pattern of two colours."""
+
+    pattern: Literal[
+        "plain", "checker", "gradient", "stripes", "noise", "wood", "dots", "waves", "patches", "speckle", "lattice"
+    ]
+    rgb1: Vec3
+    rgb2: Vec3
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Part:
     """A convex primitive in its object's frame; `size` are MuJoCo's half sizes (radius, half height for cylinders).
 
-    `texture` names a procedural texture (letters, pictures, stripes) that is laid on the part; `rgba` tints it.
+    `texture` names a mark (a letter or picture) that is laid on the part; `rgba` tints it. `print` is a pattern all
+    over it instead of a plain colour.
     """
 
     shape: Shape
@@ -32,6 +45,7 @@ class Part:
     euler: Vec3 = (0.0, 0.0, 0.0)
     texture: str | None = None
     density: float = 400.0
+    print: Surface | None = None
 
 
 @dataclass(frozen=True)
@@ -72,11 +86,12 @@ class Thing:
 
 @dataclass(frozen=True)
 class Light:
-    """A directional light; colours in [0, 1]."""
+    """A directional light; colours in [0, 1]. Where no light casts shadows, none are computed."""
 
     direction: Vec3
     diffuse: Vec3 = (0.6, 0.6, 0.6)
     ambient: Vec3 = (0.35, 0.35, 0.35)
+    casts_shadow: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,16 +105,6 @@ class CameraSpec:
 
 
 @dataclass(frozen=True)
-class Surface:
-    """How the table or the floor looks: a procedural pattern of two colours."""
-
-    pattern: Literal["plain", "checker", "gradient", "stripes", "noise", "wood"]
-    rgb1: Vec3
-    rgb2: Vec3
-    seed: int = 0
-
-
-@dataclass(frozen=True)
 class Dynamics:
     """Scales on the nominal physics."""
 
@@ -109,7 +114,10 @@ class Dynamics:
 
 @dataclass(frozen=True)
 class Scene:
-    """What `build` needs. `arm` names one of `sim.arms.ARMS`; `start_tool` is where its tip starts: x, y, z, yaw."""
+    """What `build` needs. `arm` names one of `sim.arms.ARMS`; `start_tool` is where its tip starts: x, y, z, yaw.
+
+    `scenery` is what stands around, in the world's frame: it is seen, but not spoken of, and nothing touches it.
+    """
 
     arm: str
     things: tuple[Thing, ...]
@@ -121,6 +129,7 @@ class Scene:
     table_half_size: tuple[float, float] = (0.6, 0.7)
     dynamics: Dynamics = field(default_factory=Dynamics)
     arm_look: int = 0
+    scenery: tuple[Part, ...] = ()
 
     def thing(self, name: str) -> Thing:
         """The thing of that name; KeyError lists the names there are."""

@@ -65,6 +65,33 @@ def _wood(rng: np.random.Generator, x: Array, y: Array) -> Array:
     return np.asarray(np.clip(0.45 + grain + seam + 0.1 * np.sin(board * 12.9), 0, 1))
 
 
+def _dots(rng: np.random.Generator, x: Array, y: Array) -> Array:
+    n = int(rng.integers(4, 16))
+    across, along = (x * n) % 1 - 0.5, (y * n) % 1 - 0.5
+    return np.asarray((across**2 + along**2 < rng.uniform(0.03, 0.15)).astype(np.float64))
+
+
+def _waves(rng: np.random.Generator, x: Array, y: Array) -> Array:
+    rate, bend = rng.uniform(10, 60), rng.uniform(0.02, 0.1)
+    return np.asarray(0.5 + 0.5 * np.sin(rate * (y + bend * np.sin(x * rng.uniform(5, 25)))))
+
+
+def _patches(rng: np.random.Generator, x: Array, y: Array) -> Array:
+    """Cells around random points, each of its own mixture."""
+    centres, shades = rng.random((int(rng.integers(6, 30)), 2)), rng.random(30)
+    away = (x[..., None] - centres[:, 0]) ** 2 + (y[..., None] - centres[:, 1]) ** 2
+    return np.asarray(shades[away.argmin(-1)])
+
+
+def _speckle(rng: np.random.Generator, x: Array, y: Array) -> Array:
+    return np.asarray((rng.random(x.shape) < rng.uniform(0.02, 0.3)).astype(np.float64))
+
+
+def _lattice(rng: np.random.Generator, x: Array, y: Array) -> Array:
+    n, width = int(rng.integers(3, 14)), rng.uniform(0.05, 0.2)
+    return np.asarray((((x * n) % 1 < width) | ((y * n) % 1 < width)).astype(np.float64))
+
+
 PATTERNS: dict[str, Callable[[np.random.Generator, Array, Array], Array]] = {
     "plain": _plain,
     "checker": _checker,
@@ -72,6 +99,11 @@ PATTERNS: dict[str, Callable[[np.random.Generator, Array, Array], Array]] = {
     "stripes": _stripes,
     "noise": _noise,
     "wood": _wood,
+    "dots": _dots,
+    "waves": _waves,
+    "patches": _patches,
+    "speckle": _speckle,
+    "lattice": _lattice,
 }
 
 

@@ -19,6 +19,14 @@ PROPORTIONS = {
     "hammer": {"length": 0.1, "width": 0.025},
     "book": {"length": 0.14, "width": 0.1, "height": 0.02},
     "tray": {"length": 0.16, "width": 0.12, "height": 0.03},
+    "apple": {"radius": 0.027},
+    "board": {"length": 0.17, "width": 0.12, "height": 0.012},
+    "car": {"length": 0.085, "width": 0.04, "height": 0.042},
+    "carrot": {"radius": 0.014, "length": 0.1},
+    "domino": {"width": 0.047, "depth": 0.017, "height": 0.11},
+    "dumbbell": {"radius": 0.022, "length": 0.1},
+    "pan": {"radius": 0.07, "height": 0.025},
+    "snowman": {"radius": 0.025},
     "bin": {"length": 0.14, "width": 0.12, "height": 0.08},
 }
 INDOMAIN = ("cube", "cylinder", "ball", "bottle", "cup", "bowl", "plate", "button", "tile")

@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from hamster.sim.catalogue import CATALOGUE
 from hamster.sim.layout import image_layout
 from hamster.sim.offdomain.sample import ARM_NAMES, HSV, sample_scene, shade_of
 from hamster.sim.tabletop.sample import CAMERAS, PALETTE
 
-SCENES = [sample_scene(np.random.default_rng(seed)) for seed in range(60)]
+SCENES = [sample_scene(np.random.default_rng(seed)) for seed in range(120)]
 
 
 def test_no_panda_no_wood_no_camera_of_the_tabletop() -> None:
@@ -34,7 +35,7 @@ def test_colour_words_can_be_learned_for_all_in_domain_colours() -> None:
 
 def test_scenes_are_varied_and_in_view() -> None:
     assert {scene.arm for scene in SCENES} == set(ARM_NAMES)
-    assert len({thing.kind for scene in SCENES for thing in scene.things}) == 20
+    assert {thing.kind for scene in SCENES for thing in scene.things} == set(CATALOGUE)
     spots = [spot for scene in SCENES for spot in image_layout(scene).values()]
     inside = [0 < u < 1 and 0 < v < 1 for u, v, _ in spots]
     assert np.mean(inside) > 0.85

@@ -76,6 +76,15 @@ class Grammar:
         self._expand("say", rng, (f"_{family}", "_in" if inside else "_on", ""), words)
         return words
 
+    def alternatives(self, name: str, family: str, inside: bool) -> list[tuple[tuple[str, ...], float]]:
+        """The alternatives of a rule, in the variant for a family and goal, with their probabilities."""
+        for suffix in (f"_{family}", "_in" if inside else "_on", ""):
+            if name + suffix in self._parsed:
+                tokens, cumulative = self._parsed[name + suffix]
+                weights = [b - a for a, b in zip((0.0, *cumulative), cumulative, strict=False)]
+                return [(each, weight / cumulative[-1]) for each, weight in zip(tokens, weights, strict=True)]
+        raise KeyError(f"no rule {name!r} in the grammar {self.name!r}; there are {sorted(self.rules)}")
+
     def _expand(self, name: str, rng: Random, suffixes: tuple[str, ...], words: list[str]) -> None:
         for suffix in suffixes:
             found = self._parsed.get(name + suffix)

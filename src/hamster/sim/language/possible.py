@@ -9,10 +9,10 @@ from typing import NamedTuple
 from hamster.sim.scene import Scene, Thing
 
 FAMILIES = ("pick_place", "press", "knock", "stack", "push")
-CONTAINERS = frozenset({"bowl", "bin", "tray", "basket", "box"})
+CONTAINERS = frozenset({"bowl", "bin", "tray", "basket", "box", "pan"})
 """Kinds that things go into; they go onto all others."""
 BLOCKS = frozenset({"cube", "brick"})
-ROLLING = frozenset({"ball", "egg", "stick"})
+ROLLING = frozenset({"ball", "egg", "stick", "apple", "carrot"})
 CLEARANCE_M = 0.01
 LOW_M = 0.03
 """Things are pushed up to goals that are no higher."""

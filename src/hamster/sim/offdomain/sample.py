@@ -11,12 +11,12 @@ import numpy as np
 from hamster.sim.arms import ARMS
 from hamster.sim.catalogue import CATALOGUE
 from hamster.sim.layout import Bounds, scatter, world_camera
+from hamster.sim.offdomain.scenery import pale, scenery, surface
 from hamster.sim.scene import CameraSpec, Dynamics, Light, Scene, Surface, Thing, Vec3
 from hamster.sim.tabletop.sample import CAMERAS, PALETTE
 from hamster.sim.textures import LETTERS, PICTURES
 
 ARM_NAMES = tuple(name for name in ARMS if name != "panda")
-PATTERNS = ("plain", "checker", "gradient", "stripes", "noise")
 # Hue, saturation and value ranges of each colour word (hue in turns, may wrap below 0).
 HSV: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {
     "red": ((-0.025, 0.018), (0.8, 1.0), (0.55, 1.0)),
@@ -34,7 +34,15 @@ HSV: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, floa
 }
 # Half-open ranges of each kind's proportions, metres.
 PROPORTIONS: dict[str, dict[str, tuple[float, float]]] = {
+    "apple": {"radius": (0.022, 0.032)},
     "ball": {"radius": (0.016, 0.032)},
+    "board": {"length": (0.15, 0.2), "width": (0.1, 0.14), "height": (0.008, 0.018)},
+    "car": {"length": (0.07, 0.1), "width": (0.034, 0.048), "height": (0.035, 0.05)},
+    "carrot": {"radius": (0.011, 0.018), "length": (0.08, 0.12)},
+    "domino": {"width": (0.04, 0.055), "depth": (0.014, 0.02), "height": (0.09, 0.13)},
+    "dumbbell": {"radius": (0.018, 0.026), "length": (0.08, 0.12)},
+    "pan": {"radius": (0.06, 0.08), "height": (0.02, 0.03)},
+    "snowman": {"radius": (0.02, 0.03)},
     "bin": {"length": (0.11, 0.17), "width": (0.10, 0.15), "height": (0.04, 0.07)},
     "book": {"length": (0.12, 0.17), "width": (0.09, 0.13), "height": (0.014, 0.03)},
     "bottle": {"radius": (0.017, 0.03), "height": (0.11, 0.19)},
@@ -55,9 +63,11 @@ PROPORTIONS: dict[str, dict[str, tuple[float, float]]] = {
     "tower": {"width": (0.03, 0.042), "height": (0.12, 0.18)},
     "tray": {"length": (0.13, 0.19), "width": (0.1, 0.14), "height": (0.015, 0.028)},
 }
-RECEIVERS = ("plate", "bowl", "tile", "tray", "bin", "book")
-TOPPLES = ("bottle", "tower", "candle")
+RECEIVERS = ("plate", "bowl", "tile", "tray", "bin", "book", "board", "pan")
+TOPPLES = ("bottle", "tower", "candle", "domino", "snowman")
 TOYS = tuple(kind for kind in CATALOGUE if kind not in RECEIVERS and kind != "button")
+PRINTED = 0.3  # how often a thing without a mark has a pattern instead of a plain colour
+SHADOWS = 0.5  # how often the first light casts shadows
 # Frequencies: kinds that carry the tasks come often, the rest keep the vocabulary wide.
 COMMON = ("cube", "cylinder", "ball", "bottle", "cup")
 
@@ -94,7 +104,7 @@ def _theme(rng: np.random.Generator) -> list[str]:
     if draw < 0.28:
         kind = "button"
     elif draw < 0.46:
-        kind = str(rng.choice(TOPPLES, p=(0.6, 0.2, 0.2)))
+        kind = str(rng.choice(TOPPLES, p=(0.5, 0.15, 0.15, 0.1, 0.1)))
     elif draw < 0.8:
         kind = _toy(rng)
     else:
@@ -131,10 +141,22 @@ def _thing(name: str, kind: str, rng: np.random.Generator, colour: str | None = 
         options["mark"] = str(rng.choice(LETTERS + PICTURES))
     if kind == "button":
         options["housing"] = _grey_or_any(rng)
-    thing = CATALOGUE[kind](name, colour, shade_of(colour, rng), **options)
+    shade = shade_of(colour, rng)
+    thing = CATALOGUE[kind](name, colour, shade, **options)
+    if thing.mark is None and rng.random() < PRINTED:
+        thing = _printed(thing, shade, rng)
     # Marks are seen upright from the camera's side, give or take a tilt of the head.
     yaw = rng.normal(pi / 2, 0.3) if thing.mark else rng.uniform(-pi, pi)
     return replace(thing, yaw=float(yaw))
+
+
+def _printed(thing: Thing, shade: Vec3, rng: np.random.Generator) -> Thing:
+    """With a pattern of two shades of its colour, or a few pale spots, on the parts that have the colour."""
+    other = shade_of(thing.colour, rng) if rng.random() < 0.7 else pale(rng, 0.1)
+    sparse = ("dots", "speckle", "lattice") if other != shade and rng.random() < 0.5 else ("stripes", "noise", "waves")
+    look = Surface(str(rng.choice(sparse)), shade, other, int(rng.integers(1 << 30)))  # type: ignore[arg-type]
+    parts = [replace(part, print=look) if part.rgba[:3] == shade else part for part in thing.parts]
+    return replace(thing, parts=tuple(parts))
 
 
 def _distinct(things: list[Thing], theme: int) -> list[Thing]:
@@ -166,20 +188,9 @@ def _rgb(hue: float, saturation: float, value: float) -> Vec3:
     return (float(channels[0]), float(channels[1]), float(channels[2]))
 
 
-def _any_rgb(rng: np.random.Generator) -> Vec3:
-    return _rgb(rng.random(), rng.random() * 0.8, rng.uniform(0.15, 1.0))
-
-
 def _grey_or_any(rng: np.random.Generator) -> Vec3:
     grey = rng.uniform(0.1, 0.9)
-    return (grey, grey, grey) if rng.random() < 0.7 else _any_rgb(rng)
-
-
-def _surface(rng: np.random.Generator) -> Surface:
-    base = np.array(_any_rgb(rng))
-    other = np.clip(base + rng.normal(0, 0.12, 3), 0, 1) if rng.random() < 0.7 else np.array(_any_rgb(rng))
-    one, two = (float(base[0]), float(base[1]), float(base[2])), (float(other[0]), float(other[1]), float(other[2]))
-    return Surface(str(rng.choice(PATTERNS)), one, two, int(rng.integers(1 << 30)))  # type: ignore[arg-type]
+    return (grey, grey, grey) if rng.random() < 0.7 else pale(rng, 0.8)
 
 
 def _around(things: tuple[Thing, ...], bounds: Bounds, rng: np.random.Generator) -> Scene:
@@ -192,12 +203,13 @@ def _around(things: tuple[Thing, ...], bounds: Bounds, rng: np.random.Generator)
         arm_look=int(rng.integers(1 << 30)),
         things=things,
         cameras={"front": view},
-        table=_surface(rng),
-        floor=_surface(rng),
+        table=surface(rng),
+        floor=surface(rng),
         lights=_lights(rng),
         start_tool=start,
         table_half_size=(float(rng.uniform(0.45, 0.9)), float(rng.uniform(0.45, 1.1))),
         dynamics=Dynamics(*(float(v) for v in rng.uniform(0.7, 1.4, 2))),
+        scenery=scenery(bounds, rng),
     )
 
 
@@ -205,14 +217,14 @@ def camera(bounds: Bounds, rng: np.random.Generator) -> CameraSpec:
     """Anywhere before the table that the things can be seen from, but not where the tabletop's own camera stands."""
     centre = np.array([(bounds[0] + bounds[1]) / 2, (bounds[2] + bounds[3]) / 2, 0.03])
     while True:
-        azimuth = rng.normal(0.0, 0.35) if rng.random() < 0.75 else rng.uniform(-1.3, 1.3)
-        elevation, distance = rng.uniform(0.45, 1.25), rng.uniform(0.7, 1.3)
+        azimuth = rng.normal(0.0, 0.35) if rng.random() < 0.7 else rng.uniform(-1.5, 1.5)
+        elevation, distance = rng.uniform(0.38, 1.35), rng.uniform(0.6, 1.6)
         direction = np.array([cos(azimuth) * cos(elevation), sin(azimuth) * cos(elevation), sin(elevation)])
-        eye, target = centre + distance * direction, centre + rng.normal(0, 0.03, 3)
+        eye, target = centre + distance * direction, centre + rng.normal(0, 0.035, 3)
         own = np.array(CAMERAS["front"].eye)
         if np.linalg.norm(eye - own) > 0.08:
             # The things' half diagonal fills most of the image.
-            fovy = np.degrees(2 * np.arctan(rng.uniform(0.25, 0.36) / distance))
+            fovy = np.degrees(2 * np.arctan(rng.uniform(0.24, 0.4) / distance))
             return CameraSpec(_vec3(eye), _vec3(target), float(fovy))
 
 
@@ -229,11 +241,15 @@ def _start(view: CameraSpec, rng: np.random.Generator) -> tuple[float, float, fl
 def _lights(rng: np.random.Generator) -> tuple[Light, ...]:
     lights = []
     for _ in range(rng.integers(1, 4)):
-        tint = np.clip(rng.normal(1, 0.08, 3), 0.7, 1.2)
+        tint = np.clip(rng.normal(1, 0.1, 3), 0.7, 1.25)
         direction = (*rng.normal(0, 0.5, 2), -1.0)
         lights.append((_vec3(direction), tint))
-    power, ambient = rng.uniform(0.5, 0.95) / len(lights), rng.uniform(0.2, 0.5) / len(lights)
-    return tuple(Light(d, _vec3(power * tint), _vec3(ambient * tint)) for d, tint in lights)
+    power, ambient = rng.uniform(0.4, 1.05) / len(lights), rng.uniform(0.15, 0.55) / len(lights)
+    shadows = rng.random() < SHADOWS
+    return tuple(
+        Light(d, _vec3(power * tint), _vec3(ambient * tint), casts_shadow=shadows and i == 0)
+        for i, (d, tint) in enumerate(lights)
+    )
 
 
 def _vec3(values: object) -> Vec3:

@@ -23,6 +23,14 @@ NOUNS = {
     "tower": ("tower", "pillar", "column", "post"),
     "mushroom": ("mushroom", "toadstool"),
     "hammer": ("hammer", "mallet", "tool"),
+    "apple": ("apple", "toy apple"),
+    "board": ("board", "cutting board", "chopping board"),
+    "car": ("car", "toy car", "vehicle"),
+    "carrot": ("carrot", "toy carrot"),
+    "domino": ("domino", "domino stone"),
+    "dumbbell": ("dumbbell", "weight"),
+    "pan": ("pan", "frying pan", "skillet"),
+    "snowman": ("snowman", "toy snowman"),
 }
 
 COLOURS = {
