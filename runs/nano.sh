@@ -1,8 +1,12 @@
 #!/usr/bin/env bash
 # From nothing to the two bundled checkpoints and the demo's table. Every stage goes on where it was interrupted, so the
-# same command again continues. Takes a few hours on two cores; what it took, on which hardware: docs/log.md.
+# same command again continues. Takes many hours on two cores; what it took, on which hardware: docs/log.md.
 #
 #   runs/nano.sh [OUT]     default: outputs/nano
+#
+# The planner's budget, which must stay the same when a run is continued:
+#   PLANNER_IMAGES=24000   off-domain images
+#   PLANNER_STEPS=20000    steps of 16 images; or PLANNER_SECONDS=28800, training time of all runs added up
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out="${1:-outputs/nano}"
@@ -12,17 +16,24 @@ stage() { printf '\n\033[1m[%s] %s\033[0m\n' "$(date +%H:%M:%S)" "$*"; }
 
 # The planner sees off-domain images only: other arms, cameras, tables, objects and words than the tabletop's.
 stage "planner: off-domain images"
-hamster label offdomain:13888 --seed 0 -o "$out/labels/planner"
+hamster label "offdomain:${PLANNER_IMAGES:-24000}" --seed 0 -o "$out/labels/planner"
 stage "planner: training"
 # A process for each GPU, or for each of at most four cores: the gradients are those of one batch.
+budget=(--steps "${PLANNER_STEPS:-20000}")
+[ -z "${PLANNER_SECONDS:-}" ] || budget=(--seconds "$PLANNER_SECONDS")
 processes="$(.venv/bin/python -c 'import os, torch; print(torch.cuda.device_count() or min(4, os.cpu_count()))')"
 .venv/bin/torchrun --nproc-per-node "$processes" -m hamster train planner --config nano \
-    --data "$out/labels/planner" --out "$out/train/planner"
+    --data "$out/labels/planner" --out "$out/train/planner" "${budget[@]}"
 
-# Three numbers of the scores and one of the refusals are fitted on the tabletop: the planner itself learns nothing there.
+# Nothing of the tabletop touches the planner: scores and refusals are fitted on off-domain images, too, of which three in
+# ten are from the middle of a task.
 stage "planner: what its scores mean, when it refuses"
-hamster eval planner tabletop-images:500 --seed 2000 --planner "$out/train/planner/model" --calibrate \
-    --out "$out/eval-planner"
+hamster eval planner offdomain:800 --seed 2000 --planner "$out/train/planner/model" --calibrate \
+    --out "$out/eval-calibration"
+stage "planner: 18 ways of telling one of three like things, 200 each; off-domain; the tabletop"
+for source in tabletop-language:3600 offdomain:500 tabletop-images:500; do
+    hamster eval planner "$source" --seed 1000 --planner "$out/train/planner/model" --out "$out/eval-${source%%:*}"
+done
 
 # The policy sees 320 demonstrations of the tabletop, the paper's budget: 220 pick and place, 50 press, 50 knock down.
 stage "policy: demonstrations"

@@ -32,8 +32,8 @@ PINNED = {
         "2a751b57190cf3d602fc56b8755d296abfee54be0fef21daa6e8fa118e120a18",
     ),
     "offdomain:6": Digests(
-        "d2c1b84a554fe770b31a4281b7b47fa7fc32f1b07d6182170c3dc383eecc6aaf",
-        "8460dc649a2dccd379ecc3430eeba2e1c8b855b69166931de7dc3e9eae6aa934",
+        "87aed0c6271d1dc828d377e776d43de338883906b2375b8ef39a28a733957919",
+        "418b396793b491cdd89d915667b907833e7d9c65f9fe5683f9a31413d34eb2f3",
     ),
 }
 

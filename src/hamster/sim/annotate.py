@@ -49,7 +49,9 @@ def annotate(
     names = [thing.name for thing in world.scene.things]
     layout, visible = appearance(segmentation, image_layout(world.scene, camera), names)
     held = world.held_thing()
-    if held in layout:  # between the fingers it is hidden in part, and yet everybody knows that it is there
+    if (
+        held is not None and held in layout
+    ):  # between the fingers it is hidden in part, and yet everybody knows that it is there
         visible[held] = 1.0
     if held is not None and among is None:
         among = [task for task in tasks(world.scene) if task.target == held and task.goal]

@@ -27,7 +27,7 @@ def test_scenery_is_varied_and_keeps_off_the_place_of_the_things() -> None:
 
 def test_scenery_changes_pictures_but_not_the_physics_or_what_masks_are_of() -> None:
     changed = []
-    for scene in [s for s in map(sample_scene, map(np.random.default_rng, range(50))) if len(s.scenery) > 2][:4]:
+    for scene in [s for s in map(sample_scene, map(np.random.default_rng, range(50))) if len(s.scenery) > 2][:6]:
         states, pictures, masks = [], [], []
         for each in (scene, replace(scene, scenery=())):
             world = World(each)

@@ -10,10 +10,11 @@ from math import cos, pi, sin
 import numpy as np
 
 from hamster.sim.layout import Bounds
-from hamster.sim.scene import Part, Rgba, Surface, Vec3
+from hamster.sim.scene import Part, Rgba, Shape, Surface, Vec3
 
 PATTERNS = ("plain", "checker", "gradient", "stripes", "noise", "dots", "waves", "patches", "speckle", "lattice")
-WALL, CLOTH, CLUTTER, IDLE_ARM = 0.5, 0.4, 0.5, 0.25  # how often there is one, or some
+SHAPES: tuple[Shape, ...] = ("box", "box", "cylinder", "sphere", "capsule")
+WALL, CLOTH, CLUTTER, IDLE_ARM = 0.5, 0.45, 0.65, 0.25  # how often there is one, or some
 
 
 def surface(rng: np.random.Generator, saturation: float = 0.8) -> Surface:
@@ -68,26 +69,25 @@ def _clutter(bounds: Bounds, rng: np.random.Generator) -> Part:
     """A box, a roll or a ball beyond the things, on the side of the robot or beside them."""
     side = rng.choice((-1, 1))
     if rng.random() < 0.5:
-        x, y = rng.uniform(-0.1, bounds[0] - 0.1), rng.uniform(bounds[2] - 0.2, bounds[3] + 0.2)
+        x, y = bounds[0] - rng.uniform(0.08, 0.3), rng.uniform(bounds[2] - 0.1, bounds[3] + 0.1)
     else:
         x = rng.uniform(bounds[0] - 0.1, bounds[1])
-        y = rng.uniform(0.13, 0.35) * side + (bounds[3] if side > 0 else bounds[2])
-    shape = str(rng.choice(("box", "box", "cylinder", "sphere", "capsule")))
+        y = rng.uniform(0.08, 0.25) * side + (bounds[3] if side > 0 else bounds[2])
+    shape = SHAPES[int(rng.integers(len(SHAPES)))]
     a, b, c = (float(v) for v in rng.uniform(0.015, 0.07, 3))
-    sizes = {"box": (a, b, c), "cylinder": (a, c, 0.0), "sphere": (a, 0.0, 0.0), "capsule": (a, c, 0.0)}
+    rounded = (a, 0.0 if shape == "sphere" else c, 0.0)
     height = {"box": c, "cylinder": c, "sphere": a, "capsule": a + c}[shape]
     colour: Rgba = (*pale(rng, 0.3), 1.0)
     look = surface(rng, 0.3) if rng.random() < 0.4 else None
-    return Part(
-        shape, sizes[shape], (float(x), float(y), height), colour, (0, 0, float(rng.uniform(-pi, pi))), print=look
-    )  # type: ignore[arg-type]
+    size, turned = (a, b, c) if shape == "box" else rounded, (0.0, 0.0, float(rng.uniform(-pi, pi)))
+    return Part(shape, size, (float(x), float(y), height), colour, turned, print=look)
 
 
 def _idle_arm(bounds: Bounds, rng: np.random.Generator) -> list[Part]:
     """A chain of links beside the table's things, as of a second robot that does nothing."""
     side = float(rng.choice((-1, 1)))
     x = float(rng.uniform(-0.1, bounds[1]))
-    y = (bounds[3] if side > 0 else bounds[2]) + side * float(rng.uniform(0.25, 0.45))
+    y = (bounds[3] if side > 0 else bounds[2]) + side * float(rng.uniform(0.15, 0.35))
     radius, colour = float(rng.uniform(0.025, 0.055)), (*pale(rng, 0.5 if rng.random() < 0.3 else 0.05), 1.0)
     parts = [Part("cylinder", (radius * 1.5, 0.05, 0.0), (x, y, 0.05), colour)]
     point, tilt, turn = np.array([x, y, 0.1]), float(rng.uniform(-0.3, 0.3)), float(rng.uniform(-pi, pi))
