@@ -14,7 +14,7 @@ scripts/setup.sh run
 hamster() { .venv/bin/python -m hamster "$@"; }
 stage() { printf '\n\033[1m[%s] %s\033[0m\n' "$(date +%H:%M:%S)" "$*"; }
 
-# The planner sees off-domain images only: other arms, cameras, tables, objects and words than the tabletop's.
+# The planner sees off-domain images only. What they share with the tabletop: docs/overlap.md.
 stage "planner: off-domain images"
 hamster label "offdomain:${PLANNER_IMAGES:-24000}" --seed 0 -o "$out/labels/planner"
 stage "planner: training"
