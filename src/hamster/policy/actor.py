@@ -108,3 +108,5 @@ class Actor(nn.Module, ABC, Generic[Config, Inputs]):
 
 
 AnyActor: TypeAlias = Actor[Any, Any]
+
+__all__ = ["Actor", "ActorConfig", "AnyActor", "PolicyInput", "Prediction", "Target", "TensorBatch"]

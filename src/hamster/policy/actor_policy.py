@@ -93,7 +93,7 @@ class ActorPolicy:
         precision = nullcontext() if half is None else torch.autocast(device.type, half)
         with torch.inference_mode(), precision:
             batch = type(inputs).stack([inputs]).to(device)
-            prediction: Prediction = self.actor.predict(batch, self._generator).to(torch.device("cpu"))
+            prediction: Prediction = self.actor.predict(batch, self._generator).detach().to(torch.device("cpu"))
         values = vars(prediction)
         if prediction.contact_prob.isnan().all():  # it is not predicted
             values = {name: value for name, value in values.items() if name != "contact_prob"}

@@ -135,6 +135,10 @@ class TensorBatch:
         """Return the same on another device."""
         return self._map(lambda tensor: tensor.to(device))
 
+    def detach(self) -> Self:
+        """Return the same without gradients."""
+        return self._map(lambda tensor: tensor.detach())
+
     @classmethod
     def stack(cls, samples: Sequence[Self]) -> Self:
         """Return a batch of samples of the same structure."""

@@ -20,7 +20,8 @@ def _actor_class(value: Any) -> type[AnyActor]:
 
     if not (isinstance(value, type) and issubclass(value, Actor)):
         raise TypeError("it is no subclass of hamster.policy.actor.Actor")
-    if not issubclass(getattr(value, "config_class", object), ActorConfig):
+    config_class = getattr(value, "config_class", None)
+    if not (isinstance(config_class, type) and issubclass(config_class, ActorConfig)):
         raise TypeError("it needs `config_class`, a dataclass derived from hamster.policy.config.ActorConfig")
     return value
 

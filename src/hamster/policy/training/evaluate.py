@@ -45,7 +45,7 @@ def _errors(samples: Samples, rows: NDArray[np.int64]) -> NDArray[Any]:
     device = next(samples.actor.parameters()).device
     with torch.inference_mode():
         prediction = samples.actor.predict(inputs.to(device), torch.Generator().manual_seed(0))
-    prediction = prediction.to(torch.device("cpu"))
+    prediction = prediction.detach().to(torch.device("cpu"))
     mm = (prediction.position - target.position)[:, -1].norm(dim=-1) * 1000
     degrees = angle_between(prediction.rotation, target.rotation)[:, -1].rad2deg()
     is_correct = (prediction.is_open > 0.5) == (target.is_open > 0.5)
