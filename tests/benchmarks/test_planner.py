@@ -5,7 +5,7 @@ import pytest
 from hamster.benchmarks import planner as bench
 from hamster.cli import main
 from hamster.planner import load_planner
-from hamster.planner.backend import Answer
+from hamster.planner.backend import Completion
 
 
 @pytest.fixture
@@ -43,8 +43,8 @@ def test_a_model_behind_an_endpoint_is_timed_otherwise():
     class Elsewhere:
         name = "elsewhere"
 
-        def answer(self, questions, sampling):
-            return [[Answer("")] for _ in questions]
+        def generate(self, requests, sampling, on_token=None):
+            return [[Completion("")] for _ in requests]
 
     from dataclasses import replace
 

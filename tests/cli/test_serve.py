@@ -13,7 +13,6 @@ from contextlib import contextmanager
 import pytest
 
 from hamster.cli import main
-from hamster.cli.listen import is_loopback
 from tests.serving.policy.fakes import foreign_client, observation, view
 
 pytestmark = pytest.mark.slow
@@ -59,14 +58,6 @@ def test_others_are_let_in_with_a_key_only(capsys, monkeypatch):
     monkeypatch.delenv("HAMSTER_API_KEY", raising=False)
     assert main(["serve", "policy", "--host", "0.0.0.0", "--port", "0"]) == 2
     assert "HAMSTER_API_KEY" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("host", "loopback"), [
-    ("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True),
-    ("0.0.0.0", False), ("::", False), ("192.168.0.7", False), ("robot.lan", False), ("", False),
-])  # fmt: skip
-def test_which_addresses_are_this_machines_own(host, loopback):
-    assert is_loopback(host) is loopback
 
 
 @pytest.mark.parametrize(

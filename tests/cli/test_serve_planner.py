@@ -15,8 +15,8 @@ import pytest
 
 from hamster.benchmarks.serve import plan_request
 from hamster.cli import main
-from hamster.cli.serve_planner import _name_of
 from hamster.path import Path2D
+from hamster.serving.planner.serve import _name_of
 from tests.planner.tiny import tiny
 
 pytestmark = pytest.mark.slow

@@ -82,7 +82,7 @@ def serving(fails=lambda number: 200, port=0):
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
     """Asked again once, at once."""
-    monkeypatch.setattr(endpoint, "PAUSES_S", (0.01,))
+    monkeypatch.setattr(endpoint, "RETRY_PAUSES_S", (0.01,))
 
 
 def load_worker(config):

@@ -5,9 +5,9 @@ from PIL import Image, ImageDraw
 
 from hamster.nano import HamsterNanoConfig, HamsterNanoForConditionalGeneration, build_processor
 from hamster.nano.grammar import AnswerGrammar
-from hamster.path import PlanError
-from hamster.planner import load_planner
-from hamster.planner.backend import Answer
+from hamster.path import Path2D, PlanError
+from hamster.planner import Plan, load_planner
+from hamster.planner.backend import Completion
 
 IMAGE = np.zeros((30, 40, 3), np.uint8)
 
@@ -63,7 +63,7 @@ def test_bad_images_are_refused(planner, image):
 
 
 def test_an_answer_that_is_no_path_is_an_error_with_its_text(planner, monkeypatch):
-    monkeypatch.setattr(planner.backend, "answer", lambda questions, sampling: [[Answer("<ans><p:1:1>")]])
+    monkeypatch.setattr(planner.backend, "generate", lambda *_: [[Completion("<ans><p:1:1>")]])
     with pytest.raises(PlanError) as caught:
         planner.plan(IMAGE, "press the button")
     assert caught.value.raw_text == "<ans><p:1:1>"
@@ -105,3 +105,15 @@ def test_it_answers_what_plain_transformers_does(planner):
         )  # fmt: skip
         said = planner.backend.processor.tokenizer.decode(out[0, length:])
         assert plan.raw_text == planner.plan(image, words).raw_text == said
+
+
+def test_a_plan_takes_a_path_several_paths_or_waypoints():
+    path = Path2D([[0.1, 0.2], [0.3, 0.4]], [-1, 0])
+    assert Plan(path).paths == (path,) and Plan([path, path]).paths == (path, path)
+    for waypoints in ([[0.1, 0.2], [0.3, 0.4]], np.array([[0.1, 0.2], [0.3, 0.4]]), [(0.1, 0.2), (0.3, 0.4)]):
+        plan = Plan(waypoints)
+        assert plan.path.uv.tolist() == path.uv.tolist() and not plan.path.events and plan.raw_text == ""
+    with pytest.raises(PlanError, match="at least one path"):
+        Plan([])
+    with pytest.raises(ValueError, match="uv"):
+        Plan([[0.1, 0.2], [0.3, 1.4]])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hamster.planner.calibration import FILE, Calibration, fit, threshold
+from hamster.planner.calibration import FILE, Calibration, fit, refusal_threshold
 
 
 def _sampled(n: int, seed: int, truth: Calibration) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +65,7 @@ def test_a_malformed_file_is_refused_in_one_line(tmp_path, text) -> None:
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=200), st.floats(0, 0.5))
 def test_no_more_is_falsely_refused_than_was_asked_for(in_view: list[float], share: float) -> None:
-    above = threshold(in_view, share)
+    above = refusal_threshold(in_view, share)
     assert sum(p > above for p in in_view) <= share * len(in_view)
     lower = [p for p in in_view if p < above]
     assert not lower or sum(p > max(lower) for p in in_view) > share * len(in_view)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hamster.planner.detokenize import pieces_of
+from hamster.planner.detokenize import token_strings
 from hamster.planner.load_model import load_processor
 from tests.planner.tiny import tiny
 
@@ -18,7 +18,7 @@ def tokenizer(tmp_path_factory):
 @pytest.mark.parametrize("text", SAID)
 def test_together_they_are_the_text(tokenizer, text):
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    pieces = pieces_of(ids, tokenizer.decode)
+    pieces = token_strings(ids, tokenizer.decode)
     assert len(pieces) == len(ids) and "".join(pieces) == text
     if text.isascii():
         assert list(pieces) == [tokenizer.decode([i]) for i in ids]
@@ -26,16 +26,16 @@ def test_together_they_are_the_text(tokenizer, text):
 
 def test_a_character_of_several_tokens_is_said_by_the_last(tokenizer):
     ids = tokenizer("a🤖b", add_special_tokens=False)["input_ids"]
-    assert pieces_of(ids, tokenizer.decode) == ("a", "", "", "", "🤖", "b")
+    assert token_strings(ids, tokenizer.decode) == ("a", "", "", "", "🤖", "b")
 
 
 def test_whatever_is_said_nothing_gets_lost(tokenizer):
     rng = np.random.default_rng(0)
     for _ in range(200):
         ids = rng.integers(0, len(tokenizer), 12).tolist()
-        assert "".join(pieces_of(ids, tokenizer.decode)) == tokenizer.decode(ids)
+        assert "".join(token_strings(ids, tokenizer.decode)) == tokenizer.decode(ids)
 
 
 def test_a_space_that_only_stands_between_words_is_kept():
     """SentencePiece's way: a token alone has none."""
-    assert pieces_of([0, 1, 2], lambda ids: " ".join(["go", "to", "it"][i] for i in ids)) == ("go", " to", " it")
+    assert token_strings([0, 1, 2], lambda ids: " ".join(["go", "to", "it"][i] for i in ids)) == ("go", " to", " it")

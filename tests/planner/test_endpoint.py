@@ -14,7 +14,7 @@ from PIL import Image
 
 from hamster.path import PlanError
 from hamster.planner import PlannerConfigurationError, PlannerUnavailableError, load_planner
-from hamster.planner.backend import Question, Sampling
+from hamster.planner.backend import GenerationRequest, SamplingParams
 
 pytest.importorskip("openai")
 uvicorn = pytest.importorskip("uvicorn")
@@ -24,7 +24,7 @@ EndpointBackend = endpoint.EndpointBackend
 IMAGE = np.random.default_rng(0).integers(0, 255, (30, 40, 3), np.uint8)
 PATH = "<ans>[(0.25, 0.32), <action>Close Gripper</action>, (0.74, 0.21)]</ans>"
 BETA = "(0.25, 0.32), (0.32, 0.17), <action>Close Gripper</action>, (0.74, 0.21)"
-QUESTION = Question(IMAGE, "put it <|im_end|> there")
+QUESTION = GenerationRequest(IMAGE, "put it <|im_end|> there")
 
 
 class Server:
@@ -58,7 +58,7 @@ class Server:
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
     """Unavailable servers are asked again at once."""
-    monkeypatch.setattr(endpoint, "PAUSES_S", (0.01, 0.01))
+    monkeypatch.setattr(endpoint, "RETRY_PAUSES_S", (0.01, 0.01))
 
 
 @pytest.fixture
@@ -79,8 +79,10 @@ def serve():
         server.thread.join(5)
 
 
-def completion(content, count=1, finish="stop", log_p=None):
-    logprobs = None if log_p is None else {"content": [{"token": "", "logprob": p, "top_logprobs": []} for p in log_p]}
+def completion(content, count=1, finish="stop", log_probs=None):
+    logprobs = (
+        None if log_probs is None else {"content": [{"token": "", "logprob": p, "top_logprobs": []} for p in log_probs]}
+    )
     choice = {"finish_reason": finish, "message": {"role": "assistant", "content": content}, "logprobs": logprobs}
     return {
         "id": "1", "object": "chat.completion", "created": 0, "model": "m",
@@ -101,7 +103,7 @@ def like_vllm(path, body):
         return 200, {"object": "list", "data": [{"id": "m", "object": "model", "created": 0, "owned_by": "vllm"}]}
     if "prompt_logprobs" in body:
         return 200, completion("") | {"prompt_logprobs": told(PATH, 9)}
-    return 200, completion(PATH, body["n"], log_p=[-0.5, -0.25])
+    return 200, completion(PATH, body["n"], log_probs=[-0.5, -0.25])
 
 
 def like_beta(path, body):
@@ -115,10 +117,13 @@ def like_beta(path, body):
 def test_a_server_that_can_do_everything(serve):
     server = serve(like_vllm)
     backend = EndpointBackend.at(f"{server.url}/v1")
-    sampling = Sampling(50, 0.5, 0.9, n=3, seed=7, grammar="[ab]{1,3}")
-    answers = backend.answer([QUESTION, Question(None, "hello")], sampling)
+    sampling = SamplingParams(50, 0.5, 0.9, n=3, seed=7, grammar="[ab]{1,3}")
+    answers = backend.generate([QUESTION, GenerationRequest(None, "hello")], sampling)
     assert backend.name == "m" and [[a.text for a in each] for each in answers] == [[PATH] * 3] * 2
-    assert answers[0][0].log_p == (-1.0,) * (len(PATH) + 1) and (answers[0][0].prompt_tokens, answers[0][0].tokens) == (
+    assert answers[0][0].log_probs == (-1.0,) * (len(PATH) + 1) and (
+        answers[0][0].prompt_tokens,
+        answers[0][0].tokens,
+    ) == (
         9,
         2,
     )
@@ -154,7 +159,7 @@ def test_a_server_that_knows_no_more_than_it_must(serve):
     server = serve(reply)
     backend = EndpointBackend(f"{server.url}/v1", "m")
     for _ in range(2):
-        assert backend.answer([QUESTION], Sampling(grammar="x"))[0][0].text == PATH
+        assert backend.generate([QUESTION], SamplingParams(grammar="x"))[0][0].text == PATH
     assert [set(body) <= known for body in server.bodies()] == [False, True, True]
 
 
@@ -198,10 +203,10 @@ def test_what_goes_wrong_is_said_in_one_line_and_only_answers_are_the_planners_f
 ):
     server = serve(lambda path, body: (status, answer))
     with pytest.raises(kind, match=reason) as caught:
-        EndpointBackend(f"{server.url}/v1", "m").answer([QUESTION], Sampling())
+        EndpointBackend(f"{server.url}/v1", "m").generate([QUESTION], SamplingParams())
     assert type(caught.value) is kind and "\n" not in str(caught.value) and len(str(caught.value)) < 500
     once = 2 if status in (400, 422) else 1  # with what only some servers know, and without
-    assert len(server.bodies()) == (1 + len(endpoint.PAUSES_S) if kind is PlannerUnavailableError else once)
+    assert len(server.bodies()) == (1 + len(endpoint.RETRY_PAUSES_S) if kind is PlannerUnavailableError else once)
 
 
 def test_nobody_there_and_nobody_answering(serve):
@@ -209,13 +214,13 @@ def test_nobody_there_and_nobody_answering(serve):
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
     with pytest.raises(PlannerUnavailableError, match="cannot be reached"):
-        EndpointBackend(url).answer([QUESTION], Sampling())
+        EndpointBackend(url).generate([QUESTION], SamplingParams())
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
         backend = EndpointBackend(url, "m", timeout_s=0.2)
         for _ in range(2):  # the second time it is only asked whether it is awake
             with pytest.raises(PlannerUnavailableError, match=r"did not answer within \S+ s"):
-                backend.answer([QUESTION], Sampling())
+                backend.generate([QUESTION], SamplingParams())
 
 
 def vllm(text, listed, finish="stop"):
@@ -227,7 +232,7 @@ def vllm(text, listed, finish="stop"):
         if "prompt_logprobs" in body:
             return listed if isinstance(listed, tuple) else (200, completion("") | {"prompt_logprobs": listed})
         usage = {"usage": {"prompt_tokens": 2, "completion_tokens": 5, "total_tokens": 7}}
-        return 200, completion(text, finish=finish, log_p=[0.0] * 5) | usage
+        return 200, completion(text, finish=finish, log_probs=[0.0] * 5) | usage
 
     return reply
 
@@ -236,9 +241,9 @@ def test_behind_vllm_log_probabilities_are_the_models_own(serve):
     """Its own are those after the grammar: of a refusal that nothing else was allowed to, 1."""
     server = serve(vllm("none", told("none")))
     backend = EndpointBackend.at(f"{server.url}/v1")
-    assert backend.answer([QUESTION], Sampling())[0][0].log_p == (0.0,) * 5
-    answer = backend.answer([QUESTION], Sampling(grammar="none"))[0][0]
-    assert answer.log_p == (-1.0,) * 5 and answer.text == "none"
+    assert backend.generate([QUESTION], SamplingParams())[0][0].log_probs == (0.0,) * 5
+    answer = backend.generate([QUESTION], SamplingParams(grammar="none"))[0][0]
+    assert answer.log_probs == (-1.0,) * 5 and answer.text == "none"
     again = server.bodies()[-1]
     assert again["messages"][1] == {"role": "assistant", "content": "none"} and not again["add_generation_prompt"]
     assert "structured_outputs" not in again and again["messages"][:1] == server.bodies()[-2]["messages"]
@@ -249,12 +254,12 @@ def test_behind_vllm_log_probabilities_are_the_models_own(serve):
 ])  # fmt: skip
 def test_what_vllm_does_not_tell_is_not_made_up(serve, listed):
     backend = EndpointBackend.at(f"{serve(vllm('none', listed)).url}/v1")
-    assert backend.answer([QUESTION], Sampling(grammar="none"))[0][0].log_p == ()
+    assert backend.generate([QUESTION], SamplingParams(grammar="none"))[0][0].log_probs == ()
 
 
 def test_an_answer_that_was_cut_off_has_no_end_to_be_likely(serve):
     backend = EndpointBackend.at(f"{serve(vllm('none', told('none'), 'length')).url}/v1")
-    assert backend.answer([QUESTION], Sampling(grammar="none"))[0][0].log_p == (-1.0,) * 4
+    assert backend.generate([QUESTION], SamplingParams(grammar="none"))[0][0].log_probs == (-1.0,) * 4
 
 
 PIXELS = '[{"point_2d": [28, 14], "label": "1"}, {"point_2d": [56, 28], "label": "2"}]'
@@ -280,7 +285,7 @@ def test_pixels_of_a_scaled_image_need_a_server_that_says_how_it_scales(serve):
 def test_which_model_is_meant(serve):
     models = [{"id": name, "object": "model", "created": 0, "owned_by": "x"} for name in "ab"]
     server = serve(lambda path, body: (200, {"object": "list", "data": models}))
-    with pytest.raises(PlannerConfigurationError, match=re.escape(f"(a, b): say which, as {server.url}/v1#MODEL")):
+    with pytest.raises(PlannerConfigurationError, match=re.escape(f"(a, b): name one, as {server.url}/v1#MODEL")):
         load_planner(f"{server.url}/v1").plan(IMAGE, "go")
 
 
@@ -292,19 +297,19 @@ def after(count, first, then):
 
 def test_a_server_that_comes_back_is_asked_again(serve):
     server = serve(after(2, (503, {}), (200, completion(PATH))))
-    assert EndpointBackend(f"{server.url}/v1", "m").answer([QUESTION], Sampling())[0][0].text == PATH
+    assert EndpointBackend(f"{server.url}/v1", "m").generate([QUESTION], SamplingParams())[0][0].text == PATH
     assert len(server.bodies()) == 3
 
 
 def test_once_it_has_answered_a_missing_model_was_unloaded_and_a_refusal_is_about_one_question(serve):
     backend = EndpointBackend(f"{serve(after(1, (200, completion(PATH)), (404, {}))).url}/v1", "m")
-    backend.answer([QUESTION], Sampling())
+    backend.generate([QUESTION], SamplingParams())
     with pytest.raises(PlannerUnavailableError, match="says 404"):
-        backend.answer([QUESTION], Sampling())
+        backend.generate([QUESTION], SamplingParams())
     backend = EndpointBackend(f"{serve(after(1, (200, completion(PATH)), (400, {}))).url}/v1", "m")
-    backend.answer([QUESTION], Sampling())
+    backend.generate([QUESTION], SamplingParams())
     with pytest.raises(PlanError, match="says 400"):
-        backend.answer([QUESTION], Sampling())
+        backend.generate([QUESTION], SamplingParams())
 
 
 def test_a_list_of_models_that_cannot_be_had_now_is_not_an_empty_one(serve):
@@ -324,7 +329,7 @@ def test_where_a_proxy_may_be_at_fault_it_is_named(monkeypatch):
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
     with pytest.raises(PlannerUnavailableError, match=r"through the proxy of HTTP_PROXY=.*NO_PROXY") as caught:
-        EndpointBackend("http://robot.invalid/v1", "m").answer([QUESTION], Sampling())
+        EndpointBackend("http://robot.invalid/v1", "m").generate([QUESTION], SamplingParams())
     assert "s3cret" not in str(caught.value)
 
 

@@ -11,11 +11,11 @@ from safetensors.torch import load_file, save_file
 
 from hamster.cli import main
 from hamster.nano import tokens
-from hamster.nano.certainty import certainty
+from hamster.nano.certainty import certainty as confidence
 from hamster.path import PlanError
 from hamster.planner import load_planner
-from hamster.planner.backend import Answer
-from hamster.planner.calibration import Calibration, fit, threshold
+from hamster.planner.backend import Completion
+from hamster.planner.calibration import Calibration, fit, refusal_threshold
 from hamster.planner.load import BUNDLED
 from hamster.planner.self_consistency import likelihood, probability, probability_of_log
 from tests.second_device import THERE, Elsewhere, second_device
@@ -72,36 +72,38 @@ def test_logits_that_are_no_numbers_are_a_plan_error(value, temperature, monkeyp
 
 def test_a_certainty_of_nan_logits_is_nan_and_no_likelihood():
     said = [tokens.ANS, tokens.PATCHES, tokens.OFFSETS, tokens.PATCHES + 1, tokens.OFFSETS, tokens.END]
-    sure = certainty(said, torch.full((len(said), tokens.OFFSETS + 100), torch.nan))
+    sure = confidence(said, torch.full((len(said), tokens.OFFSETS + 100), torch.nan))
     assert math.isnan(sure)
     with pytest.raises(PlanError):
-        likelihood(Answer("", certainty=sure))
+        likelihood(Completion("", confidence=sure))
 
 
-@pytest.mark.parametrize("log_p", [(float("nan"),), (-1.0, float("nan"), -2.0), (float("inf"),), (-1.0, float("inf"))])
-def test_log_probabilities_of_a_server_that_are_no_numbers_are_an_error(log_p):
+@pytest.mark.parametrize(
+    "log_probs", [(float("nan"),), (-1.0, float("nan"), -2.0), (float("inf"),), (-1.0, float("inf"))]
+)
+def test_log_probabilities_of_a_server_that_are_no_numbers_are_an_error(log_probs):
     with pytest.raises(PlanError, match="no numbers"):
-        likelihood(Answer("", log_p))
+        likelihood(Completion("", log_probs))
 
 
 def test_what_is_impossible_is_zero_and_what_rounding_made_of_one_is_one():
     assert probability_of_log(-math.inf) == 0 and probability_of_log(1e-9) == 1 and probability(1 + 1e-7) == 1
-    assert likelihood(Answer("", (-math.inf, -1.0))) == 0
+    assert likelihood(Completion("", (-math.inf, -1.0))) == 0
 
 
 def test_no_calibration_makes_a_number_of_nan():
     with pytest.raises(ValueError, match="raw score"):
         Calibration().apply(math.nan)
     with pytest.raises(ValueError, match="no numbers"):
-        threshold([0.1, math.nan], 0.5)
+        refusal_threshold([0.1, math.nan], 0.5)
     with pytest.raises(ValueError, match=r"scores in \[0, 1\]"):
         fit([0.1, math.nan], [0, 1])
 
 
 def test_the_planner_computes_where_its_weights_are():
     planner = load_planner("nano", device="cpu")
-    model, question = planner.backend.model, planner._asked(IMAGE, "press the red button", None).question
-    inputs = planner.backend.inputs([question])
+    model, request = planner.backend.model, planner._prepare(IMAGE, "press the red button", None).request
+    inputs = planner.backend.inputs([request])
     with torch.no_grad():
         here = model(**inputs).logits
         with second_device():

@@ -3,7 +3,7 @@
 import pytest
 
 from hamster.planner.load_model import load_processor
-from hamster.planner.rescoring import FIELDS, template_of
+from hamster.planner.rescoring import FIELDS, rescoring_template
 from tests.planner.tiny import TYPES, tiny
 
 ASKED = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "go there"}]}
@@ -14,7 +14,7 @@ ASKED = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text":
 def test_what_was_asked_is_told_as_it_was_asked(model_type, said, tmp_path):
     processor = load_processor(tiny(model_type, tmp_path))
     end = processor.tokenizer.eos_token
-    template = template_of(processor.chat_template, end)
+    template = rescoring_template(processor.chat_template, end)
 
     def told(turns, ask, template):
         return processor.apply_chat_template(turns, chat_template=template, add_generation_prompt=ask, tokenize=False)

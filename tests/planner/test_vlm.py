@@ -8,10 +8,10 @@ import pytest
 
 from hamster.dialects import refusal, render
 from hamster.path import NotInViewError, Path2D, PlanError
-from hamster.planner.backend import Answer, Sampling
+from hamster.planner.backend import Completion, SamplingParams
 from hamster.planner.calibration import Calibration
-from hamster.planner.prompts import Speech
-from hamster.planner.self_consistency import agree, likelihood, ranked
+from hamster.planner.prompts import PromptConfig
+from hamster.planner.self_consistency import are_consistent, likelihood, rank_by_agreement
 from hamster.planner.vlm import VlmPlanner
 
 IMAGE = np.zeros((30, 40, 3), np.uint8)
@@ -28,22 +28,22 @@ class Said:
     def __init__(self, *answers, absent=None):
         self.answers, self.absent, self.asked = answers, absent, []
 
-    def answer(self, questions, sampling):
-        self.asked.append((list(questions), sampling))
+    def generate(self, requests, sampling, on_token=None):
+        self.asked.append((list(requests), sampling))
         if self.absent is not None and sampling.grammar == refusal("compact"):
-            return [[Answer(refusal("compact"), (math.log(self.absent), 0.0))] for _ in questions]
-        return [[self.said(answer) for answer in self.answers] for _ in questions]
+            return [[Completion(refusal("compact"), (math.log(self.absent), 0.0))] for _ in requests]
+        return [[self.said(answer) for answer in self.answers] for _ in requests]
 
     def said(self, answer):
-        if isinstance(answer, Answer):
+        if isinstance(answer, Completion):
             return answer
         path, probability = answer if isinstance(answer, tuple) else (answer, 1.0)
-        return Answer(path if isinstance(path, str) else render(path, "compact"), (math.log(probability),) * 3)
+        return Completion(path if isinstance(path, str) else render(path, "compact"), (math.log(probability),) * 3)
 
 
 def planner(*answers, absent=None, **options):
-    speech = options.pop("speech", Speech("compact"))
-    return VlmPlanner(Said(*answers, absent=absent), speech, samples=len(answers), **options)
+    prompt_config = options.pop("prompt_config", PromptConfig("compact"))
+    return VlmPlanner(Said(*answers, absent=absent), prompt_config, samples=len(answers), **options)
 
 
 def test_samples_are_grouped_and_scored():
@@ -53,8 +53,8 @@ def test_samples_are_grouped_and_scored():
 
 
 def test_agreement_wants_the_same_events():
-    assert agree(LEFT, NEARLY) and not agree(LEFT, RIGHT)
-    assert not agree(LEFT, Path2D(LEFT.uv, [1, 0])) and not agree(LEFT, Path2D(LEFT.uv, [-1, -1]))
+    assert are_consistent(LEFT, NEARLY) and not are_consistent(LEFT, RIGHT)
+    assert not are_consistent(LEFT, Path2D(LEFT.uv, [1, 0])) and not are_consistent(LEFT, Path2D(LEFT.uv, [-1, -1]))
 
 
 def test_scores_are_shares():
@@ -62,11 +62,11 @@ def test_scores_are_shares():
     for _ in range(6):
         paths = [Path2D(rng.random((3, 2)) * rng.choice([0.05, 1]), [-1] * 3) for _ in range(6)]
         likelihoods = rng.random(6).tolist()
-        order = ranked(paths, likelihoods, 8)
+        order = rank_by_agreement(paths, likelihoods, 8)
         scores = [score for _, score in order]
         assert scores == sorted(scores, reverse=True) and sum(scores) == pytest.approx(sum(likelihoods) / 8)
         assert len({i for i, _ in order}) == len(order)
-    assert likelihood(Answer("x")) == 1 and likelihood(Answer("x", (math.log(0.25), 0.0))) == pytest.approx(0.5)
+    assert likelihood(Completion("x")) == 1 and likelihood(Completion("x", (math.log(0.25), 0.0))) == pytest.approx(0.5)
 
 
 def test_scores_are_calibrated():
@@ -95,8 +95,8 @@ def test_a_refusal_is_an_error_of_its_own():
 
 @pytest.mark.parametrize(("absent", "threshold", "refused"), [(0.6, 0.5, True), (0.6, 0.7, False), (0.2, 0.1, True)])
 def test_who_was_taught_to_abstain_does_so_from_a_threshold_on(absent, threshold, refused):
-    speech = Speech("compact", abstains=True)
-    asked = planner(LEFT, absent=absent, speech=speech, calibration=Calibration(refuse_above=threshold))
+    prompt_config = PromptConfig("compact", abstains=True)
+    asked = planner(LEFT, absent=absent, prompt_config=prompt_config, calibration=Calibration(refuse_above=threshold))
     if refused:
         with pytest.raises(NotInViewError, match="not in view"):
             asked.plan(IMAGE, "go")
@@ -106,7 +106,7 @@ def test_who_was_taught_to_abstain_does_so_from_a_threshold_on(absent, threshold
 
 
 def test_without_probabilities_a_refusal_is_one_of_the_answers():
-    asked = planner(Answer("not in view"), speech=Speech("compact", abstains=True))
+    asked = planner(Completion("not in view"), prompt_config=PromptConfig("compact", abstains=True))
     with pytest.raises(NotInViewError):
         asked.plan(IMAGE, "go")
     assert re.fullmatch(asked.backend.asked[-1][1].grammar, refusal("compact"))
@@ -127,7 +127,7 @@ def test_many_at_once_with_their_errors():
 
 
 def test_images_of_different_sizes_have_grammars_of_their_own_in_pixels():
-    asked = VlmPlanner(Said("x"), Speech("qwen2.5-vl"))
+    asked = VlmPlanner(Said("x"), PromptConfig("qwen2.5-vl"))
     asked.plan_many([IMAGE, np.zeros((280, 280, 3), np.uint8), IMAGE], ["a", "b", "c"])
     assert [[question.text[-1:] for question in questions] for questions, _ in asked.backend.asked]
     assert [len(questions) for questions, _ in asked.backend.asked] == [2, 1]
@@ -144,12 +144,12 @@ def test_no_path_at_all_is_the_first_error():
 )
 def test_an_answer_that_lost_its_tags_is_read(text):
     """The released checkpoint, asked without an empty turn of its own, drops brackets and tags."""
-    plan = VlmPlanner(Said(text), Speech("hamster")).plan(IMAGE, "go")
+    plan = VlmPlanner(Said(text), PromptConfig("hamster")).plan(IMAGE, "go")
     assert plan.path.uv.tolist() == [[0.25, 0.32], [0.32, 0.17]] and plan.raw_text == text
     with pytest.raises(PlanError, match="<ans>"):
-        VlmPlanner(Said("I go to (0.25, 0.32)"), Speech("hamster")).plan(IMAGE, "go")
+        VlmPlanner(Said("I go to (0.25, 0.32)"), PromptConfig("hamster")).plan(IMAGE, "go")
 
 
 def test_samplings_that_make_no_sense():
     with pytest.raises(ValueError, match="temperature"):
-        Sampling(n=2)
+        SamplingParams(n=2)

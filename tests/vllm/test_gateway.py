@@ -22,11 +22,11 @@ from PIL import Image
 
 from hamster.benchmarks.serve import served
 from hamster.planner import load_planner
-from hamster.planner.backend import Question, Sampling
+from hamster.planner.backend import GenerationRequest, SamplingParams
 from hamster.planner.families import family_of
-from hamster.planner.prompts import Speech, prompt_of
+from hamster.planner.prompts import PromptConfig, default_prompt
 from hamster.planner.vlm import VlmPlanner
-from hamster.serving.planner import Limits, Served
+from hamster.serving.planner import ModelHandle, PlannerLimits
 from tests.planner.tiny import TYPES, tiny
 from tests.serving.planner.fakes import serving_as
 
@@ -105,7 +105,7 @@ def run(request, tmp_path_factory):
 def near(run):
     """The address of our gateway before transformers."""
     with serving_as(
-        Served(run.folder.name, run.here, run.here.backend, run.here.dialect), Limits(deadline_s=600)
+        ModelHandle(run.folder.name, run.here, run.here.backend, run.here.dialect), PlannerLimits(deadline_s=600)
     ) as url:
         yield url
 
@@ -113,7 +113,7 @@ def near(run):
 def checkpoint(kind: str, folder: Path) -> Path:
     """One that was taught when to refuse, with the files that published ones have and vLLM wants."""
     tiny(kind, folder)
-    Speech(family_of(kind).dialect, prompt_of(family_of(kind).dialect, True), abstains=True).save(folder)
+    PromptConfig(family_of(kind).dialect, default_prompt(family_of(kind).dialect, True), abstains=True).save(folder)
     video = json.loads((folder / "preprocessor_config.json").read_text())
     if "temporal_patch_size" in video:
         video["video_processor_type"] = "Qwen2VLVideoProcessor" if kind == "qwen2_5_vl" else "Qwen3VLVideoProcessor"
@@ -130,7 +130,7 @@ def whole(text: str) -> str:
 def own_score(planner: VlmPlanner, rgb: np.ndarray, question: str, said: str) -> float:
     """The geometric mean of the model's own probabilities of an answer's tokens, by a plain forward pass."""
     backend = planner.backend
-    inputs = backend.inputs([Question(rgb, question)])
+    inputs = backend.inputs([GenerationRequest(rgb, question)])
     ids = backend.processor.tokenizer(said, add_special_tokens=False)["input_ids"] + backend.ends[:1]
     answer = torch.tensor([ids])
     for name, fill in (("attention_mask", 1), ("mm_token_type_ids", 0), ("token_type_ids", 1)):
@@ -140,20 +140,22 @@ def own_score(planner: VlmPlanner, rgb: np.ndarray, question: str, said: str) ->
     inputs["input_ids"] = torch.cat([inputs["input_ids"], answer], 1)
     inputs.pop("labels", None)
     with torch.inference_mode():
-        log_p = backend.model(**inputs).logits[0, length - 1 : -1].float().log_softmax(-1)
-    return float(log_p.gather(1, answer.T).mean().exp())
+        log_probs = backend.model(**inputs).logits[0, length - 1 : -1].float().log_softmax(-1)
+    return float(log_probs.gather(1, answer.T).mean().exp())
 
 
 def test_greedy_answers_are_transformers_answers(run):
     for text in WORDS:
-        expected = run.here.backend.answer([Question(run.rgb, text)], Sampling(24))[0][0]
+        expected = run.here.backend.generate([GenerationRequest(run.rgb, text)], SamplingParams(24))[0][0]
         answer = run.ask(run.url, text)
         assert whole(answer.choices[0].message.content) == whole(expected.text) and len(expected.text) > 5
         assert answer.usage.prompt_tokens == expected.prompt_tokens
 
 
 def test_constrained_answers_are_too_wherever_they_come_from(run, near):
-    expected = run.here.backend.answer([Question(run.rgb, "go")], Sampling(200, grammar=REGEX))[0][0].text
+    expected = run.here.backend.generate([GenerationRequest(run.rgb, "go")], SamplingParams(200, grammar=REGEX))[0][
+        0
+    ].text
     assert re.fullmatch(REGEX, expected)
     for url in (near, run.url):
         answer = run.ask(url, "go", extra_body={"structured_outputs": {"regex": REGEX}, "max_tokens": 200})
@@ -172,7 +174,7 @@ def test_the_path_is_the_same_from_all_three(run, near):
 def test_scores_are_the_models_own_and_it_is_not_made_to_refuse(run):
     """Whatever the grammar left it to say: else each path would be sure, and each refusal that is only tried, too."""
     plan = run.plan(run.url, WORDS[0])
-    expected = own_score(run.here, run.rgb, run.here.speech.question(WORDS[0]), plan["raw_text"])
+    expected = own_score(run.here, run.rgb, run.here.prompt_config.format_prompt(WORDS[0]), plan["raw_text"])
     assert plan["score"] == pytest.approx(expected, rel=0.02) and 0 < expected < 0.5
 
 
@@ -188,7 +190,7 @@ def test_a_planner_elsewhere_draws_the_same_path(run, near):
     expected = run.here.plan(run.rgb, WORDS[0])
     for url in (near, run.url):
         there = load_planner(f"{url}/v1#{run.folder.name}", dialect=run.here.dialect, abstains=True)
-        there = replace(there, speech=run.here.speech)
+        there = replace(there, prompt_config=run.here.prompt_config)
         assert there.plan(run.rgb, WORDS[0]).path.uv.tolist() == expected.path.uv.tolist()
 
 

@@ -19,7 +19,7 @@ from transformers import LogitsProcessor
 
 from hamster.benchmarks.clock import now, wall_ms
 from hamster.evaluate.stats import quantile
-from hamster.planner.backend import Answer, Question, Sampling
+from hamster.planner.backend import Completion, GenerationRequest, SamplingParams, TokenCallback
 from hamster.planner.transformers_backend import TransformersBackend
 from hamster.planner.vlm import VlmPlanner
 
@@ -46,16 +46,16 @@ def bench_planner(
         raise ValueError("only a model in this process can be timed; for one behind an endpoint: hamster bench serve")
     image = scene()
     planner.plan_many([image], [INSTRUCTION])  # the first call sets things up
-    question, sampling = asking(planner, image)
-    (answer,) = backend.answer([question], sampling)[0]
-    yield {"prompt_tokens": answer.prompt_tokens, "tokens": answer.tokens}
-    first = [wall_ms(lambda: backend.answer([question], replace(sampling, max_new_tokens=1))) for _ in range(asked)]
+    request, sampling = request_of(planner, image)
+    (completion,) = backend.generate([request], sampling)[0]
+    yield {"prompt_tokens": completion.prompt_tokens, "tokens": completion.tokens}
+    first = [wall_ms(lambda: backend.generate([request], replace(sampling, max_new_tokens=1))) for _ in range(asked)]
     whole = [wall_ms(lambda: planner.plan_many([image], [INSTRUCTION])) for _ in range(asked)]
     percentiles = {f"p{p}_ms": round(quantile(whole, p / 100), 1) for p in (50, 95, 99)}
     yield {"first_token_ms": round(median(first), 1), **percentiles}
     backend.batch = max(batches)
     yield {"paths_per_s": {str(n): _throughput(planner, image, n, seconds) for n in batches}}
-    yield {"grammar": grammar_cost(backend, question, sampling)}
+    yield {"grammar": grammar_cost(backend, request, sampling)}
     yield _memory()
 
 
@@ -67,30 +67,32 @@ def scene() -> NDArray[np.uint8]:
     return image
 
 
-def asking(planner: VlmPlanner, image: NDArray[np.uint8]) -> tuple[Question, Sampling]:
-    """What a planner asks its backend about an image, without refusals."""
-    heard: list[tuple[Question, Sampling]] = []
+def request_of(planner: VlmPlanner, image: NDArray[np.uint8]) -> tuple[GenerationRequest, SamplingParams]:
+    """Return what a planner sends to its backend for a path on an image, without the check for refusals."""
+    sent: list[tuple[GenerationRequest, SamplingParams]] = []
 
-    class Listening:
+    class RecordingBackend:
         name = ""
 
-        def answer(self, questions: Sequence[Question], sampling: Sampling) -> list[list[Answer]]:
-            heard.extend((question, sampling) for question in questions)
-            return [[Answer("")] for _ in questions]
+        def generate(
+            self, requests: Sequence[GenerationRequest], sampling: SamplingParams, on_token: TokenCallback | None = None
+        ) -> list[list[Completion]]:
+            sent.extend((request, sampling) for request in requests)
+            return [[Completion("")] for _ in requests]
 
-    replace(planner, backend=Listening()).plan_many([image], [INSTRUCTION])
-    return heard[-1]
+    replace(planner, backend=RecordingBackend()).plan_many([image], [INSTRUCTION])
+    return sent[-1]
 
 
 def grammar_cost(
-    backend: TransformersBackend, question: Question, sampling: Sampling, turns: int = 7
+    backend: TransformersBackend, request: GenerationRequest, sampling: SamplingParams, turns: int = 7
 ) -> dict[str, Any]:
     """Milliseconds a token without its grammar and with it (medians), and what share of the former the grammar adds."""
-    watched = _Watched(backend.model, backend.processor, backend.name)
+    timing = _TimedBackend(backend.model, backend.processor, backend.name)
     for _ in range(turns):
-        watched.answer([question], sampling)
-    whole = [b - a for timed in watched.timed for (a, _), (b, _) in pairwise(timed.spans)]
-    grammar = [end - start for timed in watched.timed for start, end in timed.spans[1:]]
+        timing.generate([request], sampling)
+    whole = [b - a for timed in timing.timed for (a, _), (b, _) in pairwise(timed.spans)]
+    grammar = [end - start for timed in timing.timed for start, end in timed.spans[1:]]
     if not whole:
         return {"free_ms": None, "bound_ms": None, "cost": None}
     bound, cost = 1000 * median(whole), 1000 * median(grammar)
@@ -112,17 +114,17 @@ class _Timed(LogitsProcessor):  # type: ignore[misc]  # transformers is untyped
         return bound
 
 
-class _Watched(TransformersBackend):
-    """Times its grammars."""
+class _TimedBackend(TransformersBackend):
+    """A backend that times its logits processors."""
 
     def __init__(self, model: Any, processor: Any, name: str) -> None:
         super().__init__(model, processor, name)
         self.timed: list[_Timed] = []
 
-    def _constraints(self, sampling: Sampling, length: int) -> list[Any]:
-        found = [_Timed(grammar) for grammar in super()._constraints(sampling, length)]
-        self.timed += found
-        return found
+    def _logits_processors(self, sampling: SamplingParams, length: int) -> list[Any]:
+        timed = [_Timed(grammar) for grammar in super()._logits_processors(sampling, length)]
+        self.timed += timed
+        return timed
 
 
 def _throughput(planner: VlmPlanner, image: NDArray[np.uint8], n: int, seconds: float) -> float:

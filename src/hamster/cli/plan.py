@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from tyro.conf import Positional
 
 from hamster.cli.compute import Compute
+
+SAMPLE = Path(__file__).parents[1] / "samples" / "table.png"  # "put the red cube on the blue plate"
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,29 @@ class Plan(Compute):
     """Where path.json and drawn.png go."""
 
     def run(self) -> None:
-        """Plans, writes both files, prints where they are."""
-        from hamster.cli.plan_image import plan_image
-        from hamster.terminal import show_next
+        """Plan, write both files, print where they are."""
+        from PIL import Image
 
-        abstains = None if self.refusals else False
-        options = {"dialect": self.dialect, "abstains": abstains, **self.computed}
-        for file in plan_image(self.image, self.instruction, self.planner, self.out, options):
-            print(file)  # noqa: T201
+        from hamster.cli.planners import say_assumed_dialects
+        from hamster.data.images import read_image
+        from hamster.path.draw import draw
+        from hamster.planner import load_planner
+        from hamster.planner.base import validate_instruction
+        from hamster.terminal import show_next, working
+
+        instruction = validate_instruction(self.instruction)
+        try:
+            rgb = read_image(self.image)
+        except FileNotFoundError:
+            raise ValueError(f"{self.image}: No such file or directory; to try, take {SAMPLE}") from None
+        with working(f"asking {self.planner} …"):
+            say_assumed_dialects([self.planner], self.dialect)
+            abstains = None if self.refusals else False
+            planner = load_planner(self.planner, dialect=self.dialect, abstains=abstains, **self.computed)
+            path = planner.plan(rgb, instruction).path
+        self.out.mkdir(parents=True, exist_ok=True)
+        path_json, drawn_png = self.out / "path.json", self.out / "drawn.png"
+        path_json.write_text(json.dumps(path.to_json(), indent=2) + "\n")
+        Image.fromarray(draw(rgb, path)).save(drawn_png)
+        print(path_json, drawn_png, sep="\n")  # noqa: T201
         show_next(f"hamster eval planner --planner {self.planner}")

@@ -26,7 +26,7 @@ def say_assumed_dialects(planners: Iterable[str], dialect: str | None) -> None:
     from hamster.planner.load import ASSUMED_DIALECT, connect
 
     for address in addresses:
-        if connect(address).speech is None:
+        if connect(address).prompt_config is None:
             known = ", ".join(DIALECTS)
             sys.stderr.write(
                 f"hamster: {address} does not say in which dialect it answers; {ASSUMED_DIALECT} is assumed. "

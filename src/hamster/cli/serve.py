@@ -33,18 +33,17 @@ class ServePolicy(Compute):
     """Log every request."""
 
     def run(self) -> None:
-        """Serves; the first line on standard output says where."""
+        """Serve; the first line on standard output says where."""
         with extra("serve"):
-            from hamster.cli.serve_policy import serve_policy
-        from hamster.serving.policy import Limits
-
+            from hamster.serving.policy import PolicyLimits
+            from hamster.serving.policy.serve import serve_policy
         if not (self.deadline_s > 0 and self.inference_s > 0 and self.clients > 0 and self.message_mib > 0):
             raise ValueError("deadline-s, inference-s, clients and message-mib must be > 0")
-        limits = Limits(
-            message_bytes=self.message_mib << 20, clients=self.clients, deadline_s=self.deadline_s,
+        limits = PolicyLimits(
+            body_bytes=self.message_mib << 20, connections=self.clients, deadline_s=self.deadline_s,
             inference_s=self.inference_s,
         )  # fmt: skip
-        serve_policy(self, limits)
+        serve_policy(self.policy, self.host, self.port, limits, self.verbose, **self.computed)
 
 
 @dataclass(frozen=True)
@@ -83,15 +82,22 @@ class ServePlanner(Compute):
     """More arguments for vLLM, in one text: --vllm-arguments="--dtype bfloat16 --max-model-len 4096"."""
 
     def run(self) -> None:
-        """Serves; the first line on standard output says where, once the model is warm."""
+        """Serve; the first line on standard output says where, once the model is warm."""
         with extra("serve"):
-            from hamster.cli.serve_planner import serve_planner
-            from hamster.serving.planner import Limits
-        limits = Limits(
+            from hamster.serving.planner import PlannerLimits
+            from hamster.serving.planner.serve import PlannerSource, serve_planner
+        from hamster.cli.planners import say_assumed_dialects
+
+        limits = PlannerLimits(
             body_bytes=self.body_mib << 20, batch=self.batch, queue=self.queue, deadline_s=self.deadline_s,
             drain_s=self.drain_s,
         )  # fmt: skip
-        serve_planner(self, limits)
+        source = PlannerSource(
+            self.model, self.backend, self.dialect, None if self.refusals else False, self.name, self.computed,
+            self.vllm_python, self.vllm_arguments,
+        )  # fmt: skip
+        say_assumed_dialects([self.model], self.dialect)
+        serve_planner(source, self.host, self.port, limits)
 
 
 @dataclass(frozen=True)
@@ -104,5 +110,5 @@ class Serve:
     )
 
     def run(self) -> None:
-        """Serves what was chosen."""
+        """Serve what was chosen."""
         self.what.run()

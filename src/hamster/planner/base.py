@@ -89,7 +89,7 @@ def validate_image(image: NDArray[np.uint8] | Image) -> NDArray[np.uint8]:
 def _as_paths(paths: Any) -> tuple[Path2D, ...]:
     if isinstance(paths, Path2D):
         return (paths,)
-    candidates: Any = paths if isinstance(paths, np.ndarray) else tuple(paths)
+    candidates = tuple(paths)
     if len(candidates) and all(isinstance(candidate, Path2D) for candidate in candidates):
         return tuple(candidates)
     if not len(candidates):

@@ -1,4 +1,4 @@
-"""What a planner's numbers mean: how likely a path is right, and from when on it says that nothing is in view.
+"""Calibration of a planner: from raw scores to probabilities, and the threshold above which it refuses.
 
 A checkpoint's folder may hold `calibration.json`, which `hamster eval planner --calibrate` writes.
 """
@@ -17,9 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 
 FILE = "calibration.json"
 FORMAT = 1
-EDGE = 1e-6  # raw scores are kept so far from 0 and 1
-PRIOR = 1.0  # how strongly a fit is held back, in answers
-STEPS = 100
+MARGIN = 1e-6  # raw scores are clipped to this distance from 0 and 1
+RIDGE = 1.0  # weight of the penalty on the slopes, in answers
+MAX_STEPS = 100
 
 Array = NDArray[np.float64]
 
@@ -59,13 +59,13 @@ class Calibration:
         return float(_sigmoid(_features([raw]) @ np.array([self.a, self.b, self.c]))[0])
 
     def save(self, folder: Path) -> None:
-        """Writes it beside a checkpoint."""
+        """Write `calibration.json` beside a checkpoint."""
         record = {"format": FORMAT, **asdict(self), "about": dict(self.about)}
         (folder / FILE).write_text(json.dumps(record, indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> Calibration:
-        """That of a checkpoint, or one that changes nothing where there is none.
+        """Load that of a checkpoint, or one that changes nothing where there is none.
 
         Raises:
             ValueError: if it is malformed, or of another format.
@@ -77,51 +77,60 @@ class Calibration:
             record = json.loads(file.read_text())
             if not isinstance(record, dict) or record.pop("format", None) != FORMAT:
                 raise ValueError(f"only format {FORMAT} is read")
-            if unknown := set(record) - {each.name for each in fields(cls)}:
-                raise ValueError(f"nobody knows {', '.join(sorted(unknown))}")
+            if unknown := set(record) - {known.name for known in fields(cls)}:
+                raise ValueError(f"unknown fields: {', '.join(sorted(unknown))}")
             return cls(**record)
         except (ValueError, TypeError, RecursionError) as error:
             raise ValueError(f"{file} is no calibration: {error}; fit it again, or remove it") from None
 
 
-def fit(raw: ArrayLike, right: ArrayLike) -> tuple[float, float, float]:
-    """a, b, c of the map that makes these outcomes most likely, held back a little towards the rate of all.
+def fit(raw: ArrayLike, is_right: ArrayLike) -> tuple[float, float, float]:
+    """Fit a, b, c of the map by penalised maximum likelihood.
 
     Args:
-        raw: (N,) scores in [0, 1]. right: (N,) whether each path was.
+        raw: (N,) scores in [0, 1].
+        is_right: (N,) whether each path was right.
 
     Raises:
         ValueError: if there are fewer than two, or a score is out of range.
     """
-    score, truth = np.asarray(raw, np.float64), np.asarray(right, np.float64)
+    score, truth = np.asarray(raw, np.float64), np.asarray(is_right, np.float64)
     if score.shape != truth.shape or score.size < 2 or not ((score >= 0) & (score <= 1)).all():
         raise ValueError("a fit needs at least two scores in [0, 1], and whether each path was right")
     for kept in ([0, 1, 2], [0, 2], [1, 2], [2]):  # a negative slope is left out
-        found = np.zeros(3)
-        found[kept] = _newton(_features(score)[:, kept], truth)
-        if (found[:2] >= 0).all():
+        abc = np.zeros(3)
+        abc[kept] = _newton(_features(score)[:, kept], truth)
+        if (abc[:2] >= 0).all():
             break
-    return float(found[0]), float(found[1]), float(found[2])
+    return float(abc[0]), float(abc[1]), float(abc[2])
 
 
-def threshold(in_view: Sequence[float], false_refusals: float) -> float:
-    """The lowest threshold on P("not in view") at which no more than this share of what is in view is refused."""
-    ordered = np.sort(np.asarray(in_view, np.float64))
+def refusal_threshold(p_not_in_view: Sequence[float], max_false_refusal_rate: float) -> float:
+    """Return the lowest threshold on P("not in view") that keeps the false refusal rate within a maximum.
+
+    Args:
+        p_not_in_view: the probabilities for things that are in view.
+        max_false_refusal_rate: in [0, 1].
+
+    Raises:
+        ValueError: if there are none, or some are not finite.
+    """
+    ordered = np.sort(np.asarray(p_not_in_view, np.float64))
     if not np.isfinite(ordered).all():
         raise ValueError(
             'some probabilities of "not in view" are no numbers: the model\'s weights or dtype are at fault'
         )
     if not ordered.size:
         raise ValueError("a threshold needs answers about what is in view")
-    allowed = int(false_refusals * ordered.size)
+    allowed = int(max_false_refusal_rate * ordered.size)
     return float(ordered[ordered.size - 1 - allowed])
 
 
 def _newton(features: Array, truth: Array) -> Array:
-    """Logistic regression by Newton's method, with a ridge on the slopes."""
-    ridge = np.diag([PRIOR] * (features.shape[1] - 1) + [1e-9])
+    """Fit a logistic regression by Newton's method, with a ridge penalty on the slopes."""
+    ridge = np.diag([RIDGE] * (features.shape[1] - 1) + [1e-9])
     weights = np.zeros(features.shape[1])
-    for _ in range(STEPS):
+    for _ in range(MAX_STEPS):
         p = _sigmoid(features @ weights)
         gradient = features.T @ (p - truth) + ridge @ weights
         curvature = (features * (p * (1 - p) + 1e-9)[:, None]).T @ features + ridge
@@ -133,8 +142,8 @@ def _newton(features: Array, truth: Array) -> Array:
 
 
 def _features(raw: ArrayLike) -> Array:
-    """(N, 3): ln s, -ln(1 - s), 1."""
-    score = np.clip(np.asarray(raw, np.float64), EDGE, 1 - EDGE)
+    """Return (N, 3): ln s, -ln(1 - s), 1."""
+    score = np.clip(np.asarray(raw, np.float64), MARGIN, 1 - MARGIN)
     return np.stack([np.log(score), -np.log1p(-score), np.ones_like(score)], -1)
 
 

@@ -1,12 +1,12 @@
-"""The errors of asking a planner that say nothing about its paths; those about paths are `hamster.path.PlanError`s."""
+"""Errors of a planner's server or configuration; those about paths are `hamster.path.PlanError`."""
 
 from __future__ import annotations
 
 
 class PlannerUnavailableError(ConnectionError):
-    """The planner could not be asked now: no connection, a time-out, a server's failure, a rate limit.
+    """The planner cannot be reached now: no connection, a time-out, a server's failure, a rate limit.
 
-    It says nothing about the planner, so nothing is counted from it; the same question may be answered later.
+    It is not a result of the planner, so evaluations do not count it; the same request may succeed later.
 
     Attributes:
         reason: one line.
@@ -20,4 +20,4 @@ class PlannerUnavailableError(ConnectionError):
 
 
 class PlannerConfigurationError(ValueError):
-    """The planner is asked in a way in which it will never answer: a wrong key, no such model, no way to read it."""
+    """The planner will never answer requests of this kind: a wrong key, no such model, an unreadable configuration."""

@@ -1,7 +1,8 @@
-"""What differs between vision-language models: the one table of how each is asked, what it sees, and what it can mean.
+"""Families of vision-language models: how each is prompted, what its processor does to an image, and which dialects it
+can answer in.
 
-A dialect that counts in what a model does not see is read without a complaint and points anywhere, so every pairing of
-a model with a dialect goes through `check_pairing`.
+A dialect that counts in coordinates that a model does not see parses but yields wrong places, so every pairing of a
+model with a dialect goes through `check_dialect`.
 """
 
 from __future__ import annotations
@@ -16,26 +17,35 @@ from PIL import Image
 
 from hamster.dialects import DIALECTS, Frame, ScaledSize, Size, parse, render, smart_resize
 from hamster.path import Path2D, PlanError
+from hamster.registry import Registry, unknown_name
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Resize: TypeAlias = Literal["scaled by 28", "scaled by 32", "squeezed", "cropped", "tiled", "nano"]
+ResizeMode: TypeAlias = Literal["multiple_of_28", "multiple_of_32", "stretch", "center_crop", "tiles", "patches"]
 """What a family's processor does to an image.
 
-- scaled by N: its sides become multiples of N, its proportions stay, within limits that each checkpoint states.
-- squeezed: it becomes a square, its proportions are lost.
-- cropped: a square is cut out of its middle. `prepared` squeezes it before, so that nothing is cut away.
-- tiled: it is cut into squares, after scaling, which are shown beside a small whole.
-- nano: squeezed, into 16 x 16 patches.
+- multiple_of_N: its sides become multiples of N, its proportions stay, within limits that each checkpoint states.
+- stretch: it becomes a square, its proportions are lost.
+- center_crop: a square is cut out of its middle; `without_center_crop` stretches the image before that.
+- tiles: after scaling it is cut into squares, which are shown beside a small version of the whole.
+- patches: stretched, into 16 x 16 patches, which the answers count in (the nano planner).
 """
-_FRAMES: Mapping[Resize, frozenset[Frame]] = {
-    "scaled by 28": frozenset({"relative", "image's pixels", "scaled image's pixels"}),
-    "scaled by 32": frozenset({"relative", "image's pixels"}),
-    "squeezed": frozenset({"relative"}),
-    "cropped": frozenset({"relative"}),
-    "tiled": frozenset({"relative"}),
-    "nano": frozenset({"patches"}),
+_RESIZE_IN_WORDS: Mapping[ResizeMode, str] = {
+    "multiple_of_28": "scaled to multiples of 28",
+    "multiple_of_32": "scaled to multiples of 32",
+    "stretch": "stretched to a square",
+    "center_crop": "cropped to a square",
+    "tiles": "cut into tiles",
+    "patches": "stretched into 16 x 16 patches",
+}
+_FRAMES: Mapping[ResizeMode, frozenset[Frame]] = {
+    "multiple_of_28": frozenset({"relative", "image's pixels", "scaled image's pixels"}),
+    "multiple_of_32": frozenset({"relative", "image's pixels"}),
+    "stretch": frozenset({"relative"}),
+    "center_crop": frozenset({"relative"}),
+    "tiles": frozenset({"relative"}),
+    "patches": frozenset({"patches"}),
 }
 _LANGUAGE = r".*\.(?:language_model|text_model)\.layers\.[0-9]+\..*(?:_proj|in_proj_qkv|in_proj_z)"
 _VISION = (
@@ -50,112 +60,130 @@ def _answer_grammar(prompt_length: int, refuse_above: float) -> list[Any]:
     return [AnswerGrammar(prompt_length, refuse_above=refuse_above)]
 
 
-def _certainty(said: list[int], logits: Tensor) -> float:
+def _confidence(ids: list[int], logits: Tensor) -> float:
     from hamster.nano.certainty import certainty
 
-    return certainty(said, logits)
+    return certainty(ids, logits)
 
 
 @dataclass(frozen=True)
 class Family:
-    """All checkpoints of one model type.
+    """What all checkpoints of one model type have in common.
 
     Attributes:
         dialect: in which they answer as published.
         resize: what their processor does to an image.
         max_new_tokens: after which an answer is cut off.
-        constraints: from the prompt's length in tokens, and the probability of "not in view" above which that is the
-            answer, to transformers' logits processors, where a grammar over text will not do; None for those that take
-            regular expressions.
-        certainty: from an answer's tokens and the logits (N, V) that each was chosen from to how sure the model is;
-            None where the tokens' probabilities say it.
-        ends_in_text: whether the mark that ends an answer is a part of its text.
+        logits_processors: for families whose answers no regular expression over text describes, else None: from the
+            prompt's length in tokens, and the probability of "not in view" above which that is the answer, to
+            transformers' logits processors.
+        confidence: from an answer's token ids (N,) and the logits (N, V) that each was chosen from to the model's own
+            estimate that the answer is right; None where the tokens' probabilities are the estimate.
+        ends_in_text: whether the token that ends an answer is a part of its text.
         lora_language, lora_vision: regular expressions of the modules to adapt, for PEFT's `target_modules`.
     """
 
     dialect: str = "hamster"
-    resize: Resize = "squeezed"
+    resize: ResizeMode = "stretch"
     max_new_tokens: int = 256
-    constraints: Callable[[int, float], list[Any]] | None = None
-    certainty: Callable[[list[int], Tensor], float] | None = None
+    logits_processors: Callable[[int, float], list[Any]] | None = None
+    confidence: Callable[[list[int], Tensor], float] | None = None
     ends_in_text: bool = False
     lora_language: str = _LANGUAGE
     lora_vision: str = _VISION
 
     @property
     def frames(self) -> frozenset[Frame]:
-        """In what the coordinates of a dialect may count, so that the model sees what it counts in."""
+        """The frames of coordinates that the model can see, and so answer in."""
         return _FRAMES[self.resize]
 
 
-FAMILIES: Mapping[str, Family] = {
-    "hamster_nano": Family(
-        "nano", "nano", 32, _answer_grammar, _certainty, ends_in_text=True, lora_language="", lora_vision=""
-    ),
-    # Qwen2-VL was taught thousandths, in a form of its own; it sees what Qwen2.5-VL sees.
-    "qwen2_vl": Family("hamster-1000", "scaled by 28"),
-    "qwen2_5_vl": Family("qwen2.5-vl", "scaled by 28"),
-    "qwen3_vl": Family("qwen3-vl", "scaled by 32"),
-    "qwen3_5": Family("qwen3-vl", "scaled by 32"),
-    "smolvlm": Family(resize="tiled"),
-    "idefics3": Family(resize="tiled"),
-    "paligemma": Family("paligemma", "squeezed"),
-    "llava": Family(resize="cropped"),
-    "llava_next": Family(resize="tiled"),
-    "llava_onevision": Family(resize="tiled"),
-    "gemma3": Family(resize="squeezed"),
-    "internvl": Family("hamster-1000", "tiled"),
-}
+FAMILIES: Registry[Family] = Registry(
+    "VLM family",
+    "hamster.vlm_families",
+    {
+        "hamster_nano": Family(
+            "nano", "patches", 32, _answer_grammar, _confidence, ends_in_text=True, lora_language="", lora_vision=""
+        ),
+        # Qwen2-VL was taught thousandths, in a form of its own; it sees what Qwen2.5-VL sees.
+        "qwen2_vl": Family("hamster-1000", "multiple_of_28"),
+        "qwen2_5_vl": Family("qwen2.5-vl", "multiple_of_28"),
+        "qwen3_vl": Family("qwen3-vl", "multiple_of_32"),
+        "qwen3_5": Family("qwen3-vl", "multiple_of_32"),
+        "smolvlm": Family(resize="tiles"),
+        "idefics3": Family(resize="tiles"),
+        "paligemma": Family("paligemma", "stretch"),
+        "llava": Family(resize="center_crop"),
+        "llava_next": Family(resize="tiles"),
+        "llava_onevision": Family(resize="tiles"),
+        "gemma3": Family(resize="stretch"),
+        "internvl": Family("hamster-1000", "tiles"),
+    },
+)
 """By transformers' model type."""
 
 
 def family_of(model_type: str) -> Family:
-    """The family of a model type; one that is not in the table is asked and answers in HAMSTER's own text."""
-    return FAMILIES.get(model_type, Family())
+    """Return the family of a model type of transformers.
+
+    Raises:
+        ValueError: if it is not registered: what its processor does to images would be a guess, and so would all paths.
+    """
+    if model_type not in FAMILIES:
+        raise ValueError(
+            f"{unknown_name('VLM family', model_type, FAMILIES.names())} To add it, state in which dialect it answers "
+            f'and what its processor does to an image: hamster.register_vlm_family("{model_type}", '
+            "hamster.planner.families.Family(dialect=…, resize=…))"
+        )
+    return FAMILIES.get(model_type)
 
 
-def check_pairing(model_type: str, dialect: str, taught: bool = False) -> None:
-    """Whether models of this type can answer in this dialect.
+def check_dialect(model_type: str, dialect: str, is_trained: bool = False) -> None:
+    """Check that models of this type can answer in this dialect.
 
     Args:
         model_type: of transformers.
         dialect: of `hamster.dialects`.
-        taught: whether the model is, or was, fine-tuned on this dialect; as published, it must not be asked in one
-            that would read its own answers as other places.
+        is_trained: whether the model is, or was, fine-tuned on this dialect; as published, it must not be used with one
+            that would parse its own answers as other places.
 
     Raises:
         ValueError: if not; names the dialects that go with it.
     """
-    if dialect in (allowed := dialects_of(model_type, taught)):
+    if dialect in (allowed := dialects_of(model_type, is_trained)):
         return
     if dialect not in DIALECTS:
         raise ValueError(f"unknown dialect {dialect!r}; {model_type} goes with {', '.join(allowed)}")
     family, frame = family_of(model_type), DIALECTS[dialect].frame
     if frame in family.frames:
-        why = f"reads {family.dialect}, which {model_type} answers in as published, as other places"
+        reason = f"reads {family.dialect}, which {model_type} answers in as published, as other places"
     else:
         counts = "in relative coordinates" if frame == "relative" else f"in the {frame}"
-        why = f"counts {counts}, which {model_type} cannot mean: its image is {family.resize}"
-    raise ValueError(f"{dialect} {why}; {model_type} goes with {', '.join(allowed)}")
+        resized = _RESIZE_IN_WORDS[family.resize]
+        reason = f"counts {counts}, which {model_type} does not see: its image is {resized}"
+    raise ValueError(f"{dialect} {reason}; {model_type} goes with {', '.join(allowed)}")
 
 
-def dialects_of(model_type: str, taught: bool = False) -> list[str]:
-    """All that `check_pairing` lets pass."""
+def dialects_of(model_type: str, is_trained: bool = False) -> list[str]:
+    """Return the names of all dialects that `check_dialect` accepts."""
     family = family_of(model_type)
-    seen = [name for name, dialect in DIALECTS.items() if dialect.frame in family.frames]
-    return [name for name in seen if taught or not _misreads(name, family.dialect)]
+    visible = [name for name, dialect in DIALECTS.items() if dialect.frame in family.frames]
+    return [name for name in visible if is_trained or not _misreads(name, family.dialect)]
 
 
 @dataclass(frozen=True)
-class Scaling:
-    """How a model's processor scales images: from a size to that which the model sees, for dialects that count pixels.
+class ImageScaling:
+    """How a processor scales images: from a size to the size that the model sees, for dialects that count pixels.
 
     Attributes:
-        factor: what both sides become multiples of.
+        factor: both sides become multiples of it.
         min_pixels, max_pixels: between which the area stays.
 
     Raises:
         ValueError: for limits that no processor has.
+
+    >>> ImageScaling(28, 3136, 1_003_520)((640, 480))
+    ScaledSize(width=644, height=476)
     """
 
     factor: int
@@ -167,43 +195,44 @@ class Scaling:
             raise ValueError("need factor >= 1 and 1 <= min_pixels <= max_pixels")
 
     def __call__(self, size: Size) -> Size:
-        """The size that the model sees; ValueError for an image that is too narrow for it."""
+        """Return the size that the model sees; ValueError for an image that is too narrow for it."""
         return ScaledSize(*smart_resize(size, self.factor, self.min_pixels, self.max_pixels))
 
 
-def scaling_of(processor: Any) -> Callable[[Size], Size]:
-    """From an image's size to its size as the model sees it: a `Scaling` for those that keep proportions."""
-    images = processor.image_processor
-    merge = getattr(images, "merge_size", None)
-    if merge is None:
-        return _as_it_is
-    limits = dict(images.size)
-    return Scaling(images.patch_size * merge, limits["shortest_edge"], limits["longest_edge"])
+def image_scaling(processor: Any) -> Callable[[Size], Size]:
+    """Return the map from an image's size to the size the model sees: an `ImageScaling` if proportions are kept."""
+    image_processor = processor.image_processor
+    merge_size = getattr(image_processor, "merge_size", None)
+    if merge_size is None:
+        return unscaled
+    limits = dict(image_processor.size)
+    return ImageScaling(image_processor.patch_size * merge_size, limits["shortest_edge"], limits["longest_edge"])
 
 
-def crops(processor: Any) -> bool:
-    """Whether a processor would cut an image's sides away, so that it must be `prepared`."""
+def unscaled(size: Size) -> Size:
+    """Return the size as it is: for dialects of relative coordinates the scaled size does not matter."""
+    return size
+
+
+def does_center_crop(processor: Any) -> bool:
+    """Return whether a processor would cut an image's sides away."""
     return bool(getattr(processor.image_processor, "do_center_crop", False))
 
 
-def prepared(image: Image.Image, processor: Any) -> Image.Image:
-    """The image for a processor that would cut its sides away: squeezed, as relative coordinates do not mind."""
-    if not crops(processor):
+def without_center_crop(image: Image.Image, processor: Any) -> Image.Image:
+    """Return the image stretched to the crop's size if the processor crops; relative coordinates stay what they are."""
+    if not does_center_crop(processor):
         return image
     crop = dict(processor.image_processor.crop_size)
     return image.resize((crop["width"], crop["height"]), Image.Resampling.BICUBIC)
 
 
-def _as_it_is(size: Size) -> Size:
-    return size
-
-
 @cache
 def _misreads(dialect: str, native: str) -> bool:
-    """Whether it takes an answer in the native dialect for a path through other places."""
+    """Return whether a dialect parses an answer in the native dialect as a path through other places."""
     path, size = Path2D(np.array([[0.2, 0.1], [0.05, 0.15]]), np.full(2, -1, np.int8)), ScaledSize(640, 480)
     try:
-        read = parse(render(path, native, size), dialect, size)
+        parsed = parse(render(path, native, size), dialect, size)
     except PlanError:
         return False
-    return bool(abs(read.uv - path.uv).max() > 0.01)
+    return bool(abs(parsed.uv - path.uv).max() > 0.01)

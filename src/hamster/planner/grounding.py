@@ -1,4 +1,4 @@
-"""Does a path go to the right object and end at the right goal?"""
+"""Judge whether a path goes to the right object and ends at the right goal."""
 
 from __future__ import annotations
 

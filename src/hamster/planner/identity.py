@@ -1,4 +1,4 @@
-"""Which planner a name stands for today."""
+"""What identifies a planner: the digest of its weights, or what its server states."""
 
 from __future__ import annotations
 

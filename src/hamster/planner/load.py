@@ -84,41 +84,43 @@ def from_checkpoint(
 ) -> VlmPlanner:
     """Load a planner from a folder or a hub id; arguments as for `load_planner`."""
     from hamster.planner.calibration import Calibration
-    from hamster.planner.families import check_pairing, scaling_of
-    from hamster.planner.prompts import Speech, speech_of
+    from hamster.planner.families import check_dialect, image_scaling
+    from hamster.planner.prompts import PromptConfig, load_prompt_config
     from hamster.planner.transformers_backend import TransformersBackend  # transformers takes seconds to import
     from hamster.planner.vlm import VlmPlanner
 
     calibration = Calibration.load(Path(name))
     backend = TransformersBackend.load(name, device, dtype, refuse_above=calibration.refuse_above)
-    speech = speech_of(name, backend.model_type)
-    if dialect is not None and dialect != speech.dialect:
-        check_pairing(backend.model_type, dialect)
-        speech = Speech(dialect)
-    defaults = {"max_new_tokens": backend.family.max_new_tokens, "calibration": calibration}
-    defaults["may_refuse"] = abstains is not False
-    return VlmPlanner(
-        backend, speech.abstaining(abstains), seen=scaling_of(backend.processor),
-        **{**defaults, **options},
-    )  # fmt: skip
+    prompt_config = load_prompt_config(name, backend.model_type)
+    if dialect is not None and dialect != prompt_config.dialect:
+        check_dialect(backend.model_type, dialect)
+        prompt_config = PromptConfig(dialect)
+    defaults = {
+        "max_new_tokens": backend.family.max_new_tokens,
+        "image_scaling": image_scaling(backend.processor),
+        "calibration": calibration,
+        "may_refuse": abstains is not False,
+    }
+    return VlmPlanner(backend, prompt_config.with_abstention(abstains), **{**defaults, **options})
 
 
 def from_endpoint(address: str, dialect: str | None, abstains: bool | None, options: Mapping[str, Any]) -> VlmPlanner:
     """Load a planner over http://HOST:PORT/v1#MODEL; arguments as for `load_planner`."""
     from hamster.dialects import DIALECTS
-    from hamster.planner.prompts import Speech
+    from hamster.planner.prompts import PromptConfig
     from hamster.planner.vlm import VlmPlanner
 
     backend = connect(address)
-    stated = backend.speech
-    speech = stated if stated is not None and dialect in (None, stated.dialect) else Speech(dialect or ASSUMED_DIALECT)
     defaults: dict[str, Any] = {"may_refuse": abstains is not False}
-    if speech is stated:
-        defaults["calibration"] = backend.calibration
-    speech = speech.abstaining(abstains)
-    if DIALECTS[speech.dialect].needs_size:
-        defaults["seen"] = lambda size: backend.seen(size, speech.dialect)
-    return VlmPlanner(backend, speech, **{**defaults, **options})
+    stated = backend.prompt_config
+    if stated is not None and dialect in (None, stated.dialect):
+        prompt_config, defaults["calibration"] = stated, backend.calibration
+    else:
+        prompt_config = PromptConfig(dialect or ASSUMED_DIALECT)
+    prompt_config = prompt_config.with_abstention(abstains)
+    if DIALECTS[prompt_config.dialect].needs_size:
+        defaults["image_scaling"] = lambda size: backend.scaled_size(size, prompt_config.dialect)
+    return VlmPlanner(backend, prompt_config, **{**defaults, **options})
 
 
 def connect(address: str) -> EndpointBackend:

@@ -1,4 +1,4 @@
-"""Checkpoints of vision-language models, from a folder or the hub, on a machine that need not have torchvision."""
+"""Load checkpoints of vision-language models, from a folder or the hub; torchvision is not needed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from typing import Any
 
 from hamster.devices import check_dtype, choose_device
 from hamster.inspect_checkpoint import DAMAGED, read_header, read_json, weight_files
-from hamster.planner.quiet import quiet
 from hamster.proxies import client_options
 from hamster.weights import bounded, check_finite, check_finite_files
 
@@ -28,7 +27,7 @@ _TEMPLATES = {
 
 
 def load_model(name: Path | str, device: str | None = None, dtype: str = "auto") -> tuple[Any, Any]:
-    """A model, ready to be asked, and its processor, which pads on the left.
+    """Load a model in evaluation mode, and its processor, which pads on the left.
 
     Args:
         name: a folder, which is only read, or a hub id, which transformers may fetch.
@@ -94,7 +93,7 @@ def read_model(
     Raises:
         ValueError: as `load_model`.
     """
-    with _no_larger_than_its_files(name), quiet():
+    with _no_larger_than_its_files(name), no_progress_bars():
         if are_packed:
             check_finite_files(weight_files(_folder(name)))
         model, about = _read(kind.from_pretrained, name, use_safetensors=True, output_loading_info=True, **options)
@@ -121,6 +120,20 @@ def _folder(name: Path | str) -> Path:
 
 
 @contextmanager
+def no_progress_bars() -> Iterator[None]:
+    """Hide transformers' progress bars while a checkpoint is read or written."""
+    from transformers.utils import logging
+
+    was_enabled = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            logging.enable_progress_bar()
+
+
+@contextmanager
 def _no_larger_than_its_files(name: Path | str) -> Iterator[None]:
     """Look at a folder's files before transformers does; a hub id's come from a cache that transformers checks."""
     folder = Path(name)
@@ -134,7 +147,7 @@ def _no_larger_than_its_files(name: Path | str) -> Iterator[None]:
 
 
 def load_processor(name: Path | str) -> Any:
-    """The processor of a checkpoint, for images; ValueError as `load_model`."""
+    """Load the image-and-text processor of a checkpoint; ValueError as `load_model`."""
     from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 
     import hamster.nano  # noqa: F401
@@ -153,7 +166,7 @@ def load_processor(name: Path | str) -> Any:
 
 
 def _read(load: Any, name: Path | str, **options: Any) -> Any:
-    """What transformers makes of a folder or a hub id; never code from there."""
+    """Read a folder or a hub id with transformers; code that comes with a checkpoint is never run."""
     try:
         return load(str(name), local_files_only=Path(name).is_dir(), trust_remote_code=False, **options)
     except Exception as error:  # the one place that isolates a stranger's checkpoint: tokenizers raises bare Exceptions
@@ -169,7 +182,7 @@ def _no_model(name: Path | str, error: Exception) -> ValueError:
 
 @cache
 def _for_images(model_type: str) -> Any:
-    """The type's own processor without its part for videos, which wants torchvision; None where it has none."""
+    """Return the type's own processor without its part for videos, which needs torchvision; None if it has none."""
     from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES, processor_class_from_name
     from transformers.processing_utils import ProcessorMixin
 
@@ -190,15 +203,15 @@ def _for_images(model_type: str) -> Any:
 
         @staticmethod
         def validate_init_kwargs(processor_config: Any, valid_kwargs: Any) -> Any:
-            """What the original takes."""
+            """Accept what the original accepts."""
             return ProcessorMixin.validate_init_kwargs(processor_config, list(signature.parameters))
 
         def to_dict(self) -> dict[str, Any]:
-            """Leaves room for the part for videos, so that what is saved here loads where there is torchvision."""
+            """Keep an entry for the part for videos, so that what is saved here loads where there is torchvision."""
             return {**super().to_dict(), "video_processor": {}}
 
         def __reduce__(self) -> Any:
-            """For processes that are not forks: a class made here cannot be found by its name."""
+            """Support pickling to spawned processes: a class made here cannot be found by its name."""
             return _blank, (model_type,), self.__dict__
 
     signature = inspect.signature(original.__init__)

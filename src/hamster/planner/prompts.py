@@ -1,4 +1,4 @@
-"""What a model is asked, and how it answers: the prompt of every dialect, and `hamster.json` beside a fine-tune."""
+"""Prompts: the default one of every dialect, and `hamster.json` beside a fine-tuned checkpoint."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 from hamster.dialects import DIALECTS, ScaledSize, Size, hamster, refusal, render
 from hamster.dialects.formats import SURFACES
 from hamster.path import Gripper, Path2D
-from hamster.planner.families import check_pairing, family_of
+from hamster.planner.families import check_dialect, family_of
 
-RECORD = "hamster.json"
+FILENAME = "hamster.json"
 FORMAT = 1
-_LARGEST_RECORD = 1 << 16
+_MAX_BYTES = 1 << 16
 _HEAD = """In the image, please execute the command described in <quest>{instruction}</quest>.
 Provide a sequence of points denoting the trajectory of a robot gripper to achieve the goal.
 """
@@ -28,16 +28,19 @@ _EXAMPLE = Path2D(
 
 
 @dataclass(frozen=True)
-class Speech:
-    """How one checkpoint is asked and answers.
+class PromptConfig:
+    """The prompt of a checkpoint, and the dialect of its answers.
 
     Attributes:
         dialect: of its answers.
-        prompt: with a place for `{instruction}`.
-        abstains: whether it was taught to say that what the instruction speaks of is not in view.
+        prompt: with the placeholder `{instruction}`; "" takes `default_prompt`.
+        abstains: whether it was trained to answer that what the instruction names is not in view.
 
     Raises:
-        ValueError: for an unknown dialect, or a prompt without that place.
+        ValueError: for an unknown dialect, or a prompt without the placeholder.
+
+    >>> PromptConfig("compact").format_prompt("stack the cubes")
+    'path: stack the cubes'
     """
 
     dialect: str
@@ -47,19 +50,19 @@ class Speech:
     def __post_init__(self) -> None:
         if self.dialect not in DIALECTS:
             raise ValueError(f"unknown dialect {self.dialect!r}; there are {', '.join(DIALECTS)}")
-        object.__setattr__(self, "prompt", self.prompt or prompt_of(self.dialect))
+        object.__setattr__(self, "prompt", self.prompt or default_prompt(self.dialect))
         if "{instruction}" not in self.prompt:
-            raise ValueError("a prompt needs a place for {instruction}")
+            raise ValueError("a prompt needs the placeholder {instruction}")
 
-    def question(
+    def format_prompt(
         self, instruction: str, gripper_uv: tuple[float, float] | None = None, size: Size | None = None
     ) -> str:
-        """The user's turn; where the gripper is, if that is given, is said in the dialect's own coordinates.
+        """Return the text of the user's turn.
 
         Args:
             instruction: what the robot should do.
-            gripper_uv: the gripper's place on the image, relative.
-            size: of the image as the model sees it, for dialects that count pixels.
+            gripper_uv: the gripper's relative place on the image, stated in the dialect's own coordinates if given.
+            size: width and height in pixels of the image as the model sees it, for dialects that count pixels.
         """
         # Not str.format: prompts come with checkpoints, and a format string can reach into objects.
         text = self.prompt.replace("{instruction}", instruction)
@@ -67,25 +70,27 @@ class Speech:
             return text
         return f"{text}\n{_GRIPPER.format(DIALECTS[self.dialect].place(gripper_uv, size))}"
 
-    def abstaining(self, abstains: bool | None) -> Speech:
-        """The same with or without refusals (None: as it is); a prompt of the checkpoint's own stays."""
+    def with_abstention(self, abstains: bool | None) -> PromptConfig:
+        """Return the same with or without refusals (None: as it is); a prompt of the checkpoint's own stays."""
         if abstains is None or abstains == self.abstains:
             return self
-        is_ours = self.prompt == prompt_of(self.dialect, self.abstains)
-        return Speech(self.dialect, prompt_of(self.dialect, abstains) if is_ours else self.prompt, abstains)
+        is_default = self.prompt == default_prompt(self.dialect, self.abstains)
+        return PromptConfig(
+            self.dialect, default_prompt(self.dialect, abstains) if is_default else self.prompt, abstains
+        )
 
     def save(self, folder: Path | str) -> None:
         """Write `hamster.json` beside the checkpoint."""
         record = {"format": FORMAT, "dialect": self.dialect, "prompt": self.prompt, "abstains": self.abstains}
-        (Path(folder) / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        (Path(folder) / FILENAME).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def prompt_of(dialect: str, abstains: bool = False) -> str:
-    """What to ask so that a model answers in this dialect: the published words for HAMSTER's own, else an example.
+def default_prompt(dialect: str, abstains: bool = False) -> str:
+    """Return a prompt for answers in this dialect: the published one for HAMSTER's own, else one with an example.
 
     Args:
         dialect: of the answer.
-        abstains: whether to say how to answer when what the command speaks of is not in the image.
+        abstains: whether the prompt says how to answer when what the instruction names is not in the image.
     """
     prompt = _SHORT.get(dialect) or (hamster.PROMPT if dialect == "hamster" else _with_example(dialect))
     if not abstains or dialect in _SHORT:
@@ -93,35 +98,39 @@ def prompt_of(dialect: str, abstains: bool = False) -> str:
     return f"{prompt}\nIf what the command speaks of is not in the image, answer only: {refusal(dialect)}"
 
 
-def speech_of(name: Path | str, model_type: str) -> Speech:
-    """How the checkpoint in a folder, or under a hub id, is asked: by its `hamster.json`, else as its family.
+def load_prompt_config(name: Path | str, model_type: str) -> PromptConfig:
+    """Load the prompt of a checkpoint: its `hamster.json`, else the default of its family.
+
+    Args:
+        name: a folder, or a hub id.
+        model_type: of transformers.
 
     Raises:
         ValueError: if the record is damaged, or its dialect does not go with the family.
     """
     from transformers.utils import cached_file
 
-    found = cached_file(
-        str(name), RECORD, local_files_only=Path(name).is_dir(), _raise_exceptions_for_missing_entries=False
+    file = cached_file(
+        str(name), FILENAME, local_files_only=Path(name).is_dir(), _raise_exceptions_for_missing_entries=False
     )
-    if found is None:
-        return Speech(family_of(model_type).dialect)
-    speech = _read(Path(found))
-    check_pairing(model_type, speech.dialect, taught=True)
-    return speech
+    if file is None:
+        return PromptConfig(family_of(model_type).dialect)
+    prompt_config = _read(Path(file))
+    check_dialect(model_type, prompt_config.dialect, is_trained=True)
+    return prompt_config
 
 
-def _read(file: Path) -> Speech:
+def _read(file: Path) -> PromptConfig:
     try:
-        if file.stat().st_size > _LARGEST_RECORD:
-            raise ValueError(f"is larger than {_LARGEST_RECORD} bytes")
+        if file.stat().st_size > _MAX_BYTES:
+            raise ValueError(f"is larger than {_MAX_BYTES} bytes")
         record: Any = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(record, dict) or record.get("format") != FORMAT:
             raise ValueError(f"is not of format {FORMAT}")
         dialect, prompt, abstains = record["dialect"], record.get("prompt", ""), record.get("abstains", False)
         if not (isinstance(dialect, str) and isinstance(prompt, str) and isinstance(abstains, bool)):
-            raise ValueError("wants dialect and prompt as text, abstains as true or false")
-        return Speech(dialect, prompt, abstains)
+            raise ValueError("needs dialect and prompt as text, abstains as true or false")
+        return PromptConfig(dialect, prompt, abstains)
     except (ValueError, KeyError, OSError, RecursionError) as error:
         raise ValueError(f"{file} cannot be used: {error}") from None
 

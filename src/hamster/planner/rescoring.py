@@ -1,8 +1,8 @@
-"""What a model behind vLLM thinks of an answer that a grammar held it to.
+"""Unconstrained log-probabilities of a grammar-constrained vLLM answer.
 
-vLLM forbids tokens before it takes logarithms, in every `--logprobs-mode`: what it says of a constrained answer is how
-likely that was among what was allowed. Of the tokens of a prompt it says what the model thinks. So the answer is sent
-again, as if it had been said before, and its tokens are looked up there: one more reading, no more writing.
+vLLM masks tokens before it takes logarithms, in every `--logprobs-mode`: its log-probabilities of a constrained answer
+are relative to what the grammar allowed. Its `prompt_logprobs` are the model's own. So the answer is sent again as part
+of the prompt, and its tokens are looked up there: one more prefill, no more decoding.
 """
 
 from __future__ import annotations
@@ -20,37 +20,41 @@ _BEFORE = (
 _AFTER = "{%%- if said is defined -%%}{{ (said if said is string else said[0].text) + %s }}{%%- endif -%%}"
 
 
-def template_of(template: str, end: str) -> str:
-    """A chat template that tells a conversation with its last answer as the model had it: what it was asked, as it was
-    asked, then its words and the mark that ends them. Many say past turns in another way, with a space or less thought.
+def rescoring_template(template: str, end: str) -> str:
+    """Return a chat template that renders a last answer exactly as it was generated: prompt, answer, end mark.
+
+    Many templates render past turns in another way, with another space or without the reasoning.
 
     Args:
         template: the checkpoint's own.
-        end: the mark.
+        end: the mark that ends an answer.
     """
     return _BEFORE + template + _AFTER % json.dumps(end)
 
 
-def log_p_of(listed: object, prompt_tokens: int, text: str, is_ended: bool) -> tuple[float, ...]:
-    """The natural logarithm of each of an answer's tokens' probability, its end mark's last; () if it is not there.
+def answer_log_probs(prompt_logprobs: object, prompt_tokens: int, text: str, is_ended: bool) -> tuple[float, ...]:
+    """Find the log-probabilities of an answer's tokens, its end mark's last.
 
     Args:
-        listed: `prompt_logprobs` of the conversation with the answer.
-        prompt_tokens: in the question alone.
+        prompt_logprobs: vLLM's, of the conversation with the answer.
+        prompt_tokens: in the prompt alone.
         text: the answer.
         is_ended: whether the model ended it, rather than running out of tokens.
+
+    Returns:
+        Natural logarithms; () if the tokens after the prompt do not spell the answer.
     """
-    said, found = "", list[float]()
-    for token in listed[prompt_tokens:] if isinstance(listed, Sequence) else ():
+    spelt, log_probs = "", list[float]()
+    for token in prompt_logprobs[prompt_tokens:] if isinstance(prompt_logprobs, Sequence) else ():
         entries = list(token.values()) if isinstance(token, Mapping) else []
         if len(entries) != 1 or not isinstance(entries[0], Mapping):
             return ()
-        if said == text and not is_ended:
-            return tuple(found)
-        found.append(float(entries[0].get("logprob", "nan")))
-        if said == text:
-            return tuple(found)
-        said += str(entries[0].get("decoded_token"))
-        if not text.startswith(said):
+        if spelt == text and not is_ended:
+            return tuple(log_probs)
+        log_probs.append(float(entries[0].get("logprob", "nan")))
+        if spelt == text:
+            return tuple(log_probs)
+        spelt += str(entries[0].get("decoded_token"))
+        if not text.startswith(spelt):
             return ()
-    return tuple(found) if said == text and not is_ended else ()
+    return tuple(log_probs) if spelt == text and not is_ended else ()

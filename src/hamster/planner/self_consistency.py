@@ -1,4 +1,7 @@
-"""How sure a planner is of a path, before calibration: how likely its tokens were, and how many samples agree."""
+"""Scores of paths before calibration: the likelihood of their tokens, and how many samples agree.
+
+Self-consistency: Wang et al., "Self-Consistency Improves Chain of Thought Reasoning in Language Models", ICLR 2023.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +10,28 @@ from collections.abc import Sequence
 
 from hamster.path import Path2D, PlanError
 from hamster.path.metrics import frechet
-from hamster.planner.backend import Answer
+from hamster.planner.backend import Completion
 
-NEAR = 0.1  # Fréchet distance within which two paths are the same plan
-SAMPLES = 32
+MAX_DISTANCE = 0.1  # Fréchet distance within which two paths are the same plan
+FRECHET_POINTS = 32
 
 
-def likelihood(answer: Answer) -> float:
-    """Return its certainty, else the geometric mean of its tokens' probabilities; 1 where the backend does not say.
+def likelihood(completion: Completion) -> float:
+    """Return the model's confidence, else the geometric mean of its tokens' probabilities, else 1.
 
     Raises:
         PlanError: if that is no number.
     """
-    if answer.certainty is not None:
-        return probability(answer.certainty, answer.text)
-    return probability_of_log(sum(answer.log_p) / len(answer.log_p), answer.text) if answer.log_p else 1.0
+    if completion.confidence is not None:
+        return probability(completion.confidence, completion.text)
+    if not completion.log_probs:  # the backend has none
+        return 1.0
+    return probability_of_log(sum(completion.log_probs) / len(completion.log_probs), completion.text)
 
 
 def probability(value: float, text: str = "") -> float:
-    """Return a model's number as a probability, 1 where rounding went beyond; PlanError if it is none."""
-    if not 0 <= value < math.inf:  # NaN slips through min and max, and through no such comparison
+    """Return a model's number as a probability, 1 where rounding went beyond; PlanError if it is not one."""
+    if not 0 <= value < math.inf:  # also refuses NaN: comparisons with it are false
         raise PlanError(
             f"the model's probabilities are no numbers ({value}): its weights or its dtype are at fault", text
         )
@@ -38,29 +43,32 @@ def probability_of_log(value: float, text: str = "") -> float:
     return probability(math.exp(min(0.0, value)) if value < math.inf else value, text)
 
 
-def agree(a: Path2D, b: Path2D) -> bool:
-    """Whether two paths are the same plan: near each other all along, with the same gripper events in order."""
+def are_consistent(a: Path2D, b: Path2D) -> bool:
+    """Return whether two paths are the same plan: within a Fréchet distance of 0.1, with the same gripper events."""
     events = [[state for _, state in path.events] for path in (a, b)]
-    return events[0] == events[1] and frechet(a, b, SAMPLES) <= NEAR
+    return events[0] == events[1] and frechet(a, b, FRECHET_POINTS) <= MAX_DISTANCE
 
 
-def ranked(paths: Sequence[Path2D], likelihoods: Sequence[float], asked: int) -> list[tuple[int, float]]:
-    """For each group of samples that agree: which sample stands for it, and its raw score, the best first.
+def rank_by_agreement(paths: Sequence[Path2D], likelihoods: Sequence[float], n_samples: int) -> list[tuple[int, float]]:
+    """Group samples that are consistent, and rank the groups.
 
     A group forms around the sample with which most others agree; its score is its share of all samples times the mean
-    likelihood in it, so that the scores of all groups are at most 1 together.
+    likelihood in it, so that the scores of all groups sum to at most 1.
 
     Args:
         paths: the samples that were paths, at least one.
         likelihoods: of each, in [0, 1].
-        asked: how many samples there were, with those that were no path.
+        n_samples: how many samples there were, with those that were no path.
+
+    Returns:
+        For each group the index of its central sample, and its raw score; the best first.
     """
-    near = [[i == j or agree(a, b) for j, b in enumerate(paths)] for i, a in enumerate(paths)]
-    left = set(range(len(paths)))
-    found = []
-    while left:
-        middle = max(left, key=lambda i: (sum(near[i][j] for j in left), likelihoods[i], -i))
-        group = [j for j in left if near[middle][j]]
-        found.append((middle, min(1.0, sum(likelihoods[j] for j in group) / asked)))  # rounding may go beyond
-        left -= set(group)
-    return sorted(found, key=lambda each: -each[1])
+    consistent = [[i == j or are_consistent(a, b) for j, b in enumerate(paths)] for i, a in enumerate(paths)]
+    ungrouped = set(range(len(paths)))
+    groups = []
+    while ungrouped:
+        center = max(ungrouped, key=lambda i: (sum(consistent[i][j] for j in ungrouped), likelihoods[i], -i))
+        members = [j for j in ungrouped if consistent[center][j]]
+        groups.append((center, min(1.0, sum(likelihoods[j] for j in members) / n_samples)))  # rounding may go beyond
+        ungrouped -= set(members)
+    return sorted(groups, key=lambda group: -group[1])

@@ -1,39 +1,40 @@
-"""Looking on while a backend generates: what has been said so far, and who no longer needs an answer."""
+"""A `TokenCallback` inside transformers' `generate`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
-Watcher = Callable[[Callable[[int], str], Sequence[int]], Sequence[bool]]
-"""Called after each token with `said`, which decodes what answer i says so far, and for each answer the number of its
-question among those that the backend was given; returns for each answer whether it need not go on."""
+import torch
+from torch import Tensor
+from transformers import StoppingCriteria
 
-_watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
-
-
-@contextmanager
-def watched_by(watcher: Watcher) -> Iterator[None]:
-    """Whatever a backend generates in this block, in this thread, is watched by `watcher`."""
-    token = _watcher.set(watcher)
-    try:
-        yield
-    finally:
-        _watcher.reset(token)
+from hamster.planner.backend import TokenCallback
 
 
-@contextmanager
-def numbered(numbers: Sequence[int]) -> Iterator[None]:
-    """In this block a backend is given only some of the questions that are watched: those of these numbers."""
-    outer = _watcher.get()
-    if outer is None:
-        yield
-        return
-    with watched_by(lambda said, owners: outer(said, [numbers[owner] for owner in owners])):
-        yield
+class CallbackStoppingCriteria(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped
+    """Calls a `TokenCallback` after each token, and stops the rows for which it returns True.
 
+    Args:
+        on_token: the callback.
+        request_of_row: for each row of the batch the index of its request.
+        prompt_length: in tokens.
+        decode: from a row's generated token ids to their text.
+    """
 
-def watcher() -> Watcher | None:
-    """Who looks on here, or None. A backend that generates token by token asks this; others need not."""
-    return _watcher.get()
+    def __init__(
+        self,
+        on_token: TokenCallback,
+        request_of_row: Sequence[int],
+        prompt_length: int,
+        decode: Callable[[list[int]], str],
+    ) -> None:
+        self._on_token, self._request_of_row = on_token, request_of_row
+        self._prompt_length, self._decode = prompt_length, decode
+
+    def __call__(self, input_ids: Tensor, scores: Tensor, **_: Any) -> Tensor:
+        """Return (B,) bool: which rows of `input_ids` (B, T) are done."""
+        stops = self._on_token(
+            lambda row: self._decode(input_ids[row, self._prompt_length :].tolist()), self._request_of_row
+        )
+        return torch.tensor(list(stops), device=input_ids.device)

@@ -17,22 +17,21 @@ from transformers import GenerationConfig
 
 from hamster.dialects import closed
 from hamster.path import PlanError
-from hamster.planner.backend import Answer, Question, Sampling
-from hamster.planner.detokenize import pieces_of
-from hamster.planner.families import family_of, prepared
+from hamster.planner.backend import Completion, GenerationRequest, SamplingParams, TokenCallback, for_subset
+from hamster.planner.detokenize import token_strings
+from hamster.planner.families import family_of, without_center_crop
+from hamster.planner.finite_logits import FiniteLogitsCheck
 from hamster.planner.load_model import load_model
-from hamster.planner.sound import SoundLogits
-from hamster.planner.token_callback import watcher
-from hamster.planner.watched import Watched
+from hamster.planner.token_callback import CallbackStoppingCriteria
 
 if TYPE_CHECKING:
-    from hamster.planner.constraint import Vocabulary
+    from hamster.planner.constrained_decoding import GrammarVocabulary
 
 NEVER = 1.0  # no probability is above
 
 
 class TransformersBackend:
-    """Asks a checkpoint on this machine."""
+    """Generates with a checkpoint on this machine."""
 
     def __init__(self, model: Any, processor: Any, name: str = "", batch: int = 16, refuse_above: float = 0.5) -> None:
         """Take what `load_model` returns.
@@ -48,136 +47,146 @@ class TransformersBackend:
         self.processor = processor
         self.name = name
         self.batch = batch
+        self.refuse_above = refuse_above
         self.model_type = str(model.config.model_type)
         self.family = family_of(self.model_type)
-        self.refuse_above = refuse_above
-        marks = processor.tokenizer.get_added_vocab()
-        self._marks = re.compile("|".join(map(re.escape, sorted(marks, key=len, reverse=True)))) if marks else None
+        special_tokens = sorted(processor.tokenizer.get_added_vocab(), key=len, reverse=True)
+        self._special_tokens = re.compile("|".join(map(re.escape, special_tokens))) if special_tokens else None
 
     @classmethod
     def load(
         cls, name: Path | str, device: str | None = None, dtype: str = "auto", refuse_above: float = 0.5
     ) -> TransformersBackend:
-        """A checkpoint from a folder or the hub; ValueError as `load_model`."""
+        """Load a checkpoint from a folder or the hub; arguments and ValueError as `load_model`."""
         return cls(*load_model(name, device, dtype), name=str(name), refuse_above=refuse_above)
 
     def with_refuse_above(self, refuse_above: float) -> TransformersBackend:
         """Return a backend over the same model with another threshold."""
         return TransformersBackend(self.model, self.processor, self.name, self.batch, refuse_above)
 
-    def answer(self, questions: Sequence[Question], sampling: Sampling) -> list[list[Answer]]:
-        """See `Backend.answer`. Log-probabilities are the model's own, whatever grammar and temperature did to them."""
-        found: dict[int, list[Answer]] = {}
+    def generate(
+        self, requests: Sequence[GenerationRequest], sampling: SamplingParams, on_token: TokenCallback | None = None
+    ) -> list[list[Completion]]:
+        """See `Backend.generate`. Log-probabilities are the model's own, before grammar and temperature."""
+        completions: dict[int, list[Completion]] = {}
         with _seeded(sampling.seed):
-            for part in self._batches(questions, sampling.n):
-                answers = self._answer([questions[i] for i in part], sampling, part)
-                found.update(zip(part, answers, strict=True))
-        return [found[i] for i in range(len(questions))]
+            for batch in self._batches(requests, sampling.n):
+                generated = self._generate([requests[i] for i in batch], sampling, for_subset(on_token, batch))
+                completions.update(zip(batch, generated, strict=True))
+        return [completions[i] for i in range(len(requests))]
 
-    def inputs(self, questions: Sequence[Question]) -> Any:
-        """What the model is given: tensors padded on the left; either all questions have an image, or none has."""
-        talks = [[{"role": "user", "content": self._content(question)}] for question in questions]
+    def inputs(self, requests: Sequence[GenerationRequest]) -> Any:
+        """Return the model's input tensors, padded on the left; either all requests have an image, or none has."""
+        conversations = [[{"role": "user", "content": self._content(request)}] for request in requests]
         return self.processor.apply_chat_template(
-            talks, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
+            conversations, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
             processor_kwargs={"padding": True},
         )  # fmt: skip
 
-    def _batches(self, questions: Sequence[Question], n: int) -> Iterator[list[int]]:
-        """Questions by number: few enough, and with or without image."""
-        for seen in (True, False):
-            group = [i for i, question in enumerate(questions) if (question.image is not None) is seen]
+    def _batches(self, requests: Sequence[GenerationRequest], n: int) -> Iterator[list[int]]:
+        """Yield indices of requests: batches that fit in memory, each either all with or all without image."""
+        for has_image in (True, False):
+            group = [i for i, request in enumerate(requests) if (request.image is not None) is has_image]
             step = max(1, self.batch // n)
             yield from (group[i : i + step] for i in range(0, len(group), step))
 
-    def _content(self, question: Question) -> list[dict[str, Any]]:
-        text = {"type": "text", "text": self._harmless(question.text)}
-        if question.image is None:
+    def _content(self, request: GenerationRequest) -> list[dict[str, Any]]:
+        text = {"type": "text", "text": self._without_special_tokens(request.text)}
+        if request.image is None:
             return [text]
-        image = prepared(Image.fromarray(question.image), self.processor)
+        image = without_center_crop(Image.fromarray(request.image), self.processor)
         return [{"type": "image", "image": image}, text]
 
-    def _harmless(self, text: str) -> str:
-        """What looks like one of the model's own marks is only text in a question."""
-        return text if self._marks is None else self._marks.sub(lambda mark: " ".join(mark.group()), text)
+    def _without_special_tokens(self, text: str) -> str:
+        """Spell out what looks like one of the model's special tokens: in a prompt it is only text."""
+        return text if self._special_tokens is None else self._special_tokens.sub(lambda m: " ".join(m.group()), text)
 
     @torch.inference_mode()
-    def _answer(self, questions: Sequence[Question], sampling: Sampling, numbers: Sequence[int]) -> list[list[Answer]]:
-        inputs = self.inputs(questions)
+    def _generate(
+        self, requests: Sequence[GenerationRequest], sampling: SamplingParams, on_token: TokenCallback | None
+    ) -> list[list[Completion]]:
+        inputs = self.inputs(requests)
         inputs.pop("labels", None)  # PaliGemma's processor is made for training
         length = inputs["input_ids"].shape[1]
-        self._check_room(length, sampling.max_new_tokens)
-        # Said in full: generate() would fill in the checkpoint's own taste.
-        out = self.model.generate(
+        self._check_length(length, sampling.max_new_tokens)
+        stopping = []
+        if on_token is not None:
+            request_of_row = [i for i in range(len(requests)) for _ in range(sampling.n)]
+            stopping = [CallbackStoppingCriteria(on_token, request_of_row, length, self._decode)]
+        output = self.model.generate(
             **inputs.to(self.model.device),
-            generation_config=self._generation(sampling),
-            logits_processor=[SoundLogits(), *self._constraints(sampling, length)],
-            stopping_criteria=self._watched([number for number in numbers for _ in range(sampling.n)], length),
+            generation_config=self._generation_config(sampling),
+            logits_processor=[FiniteLogitsCheck(), *self._logits_processors(sampling, length)],
+            stopping_criteria=stopping,
         )
         prompt_tokens = inputs["attention_mask"].sum(1).repeat_interleave(sampling.n).tolist()
-        flat = [
-            self._read(out.sequences[row, length:], [step[row] for step in out.logits], prompt_tokens[row], sampling)
-            for row in range(len(out.sequences))
+        completions = [
+            self._completion(
+                output.sequences[row, length:], [step[row] for step in output.logits], prompt_tokens[row], sampling
+            )
+            for row in range(len(output.sequences))
         ]
-        return [flat[i : i + sampling.n] for i in range(0, len(flat), sampling.n)]
+        return [completions[i : i + sampling.n] for i in range(0, len(completions), sampling.n)]
 
-    def _read(self, said: Tensor, logits: list[Tensor], prompt_tokens: int, sampling: Sampling) -> Answer:
-        """One answer: its tokens up to the end."""
-        ids = said.tolist()
+    def _completion(
+        self, generated: Tensor, logits: list[Tensor], prompt_tokens: int, sampling: SamplingParams
+    ) -> Completion:
+        """Read one row of generated ids (T,), up to its end, and the logits (V,) of each step."""
+        ids = generated.tolist()
         stop = next((i for i, token in enumerate(ids) if token in self.ends), None)
         count = len(ids) if stop is None else stop + 1
-        taken = torch.stack(logits[:count])
-        chosen = taken.float().log_softmax(-1).gather(1, said[:count, None])[:, 0]
-        certainty = None if self.family.certainty is None else self.family.certainty(ids[:count], taken)
-        text = self._text(ids[:count] if stop is None or self.family.ends_in_text else ids[:stop])
-        pieces = self._pieces(ids[:count], stop is not None) if sampling.pieces else ()
-        answer = Answer(text, tuple(chosen.tolist()), "stop", prompt_tokens, count, certainty, pieces)
-        return answer if stop is not None else _cut_off(answer, sampling)
+        logits_used = torch.stack(logits[:count])
+        log_probs = logits_used.float().log_softmax(-1).gather(1, generated[:count, None])[:, 0]
+        confidence = None if self.family.confidence is None else self.family.confidence(ids[:count], logits_used)
+        text = self._decode(ids[:count] if stop is None or self.family.ends_in_text else ids[:stop])
+        strings = self._token_strings(ids[:count], stop is not None) if sampling.return_token_strings else ()
+        completion = Completion(text, tuple(log_probs.tolist()), "stop", prompt_tokens, count, confidence, strings)
+        return completion if stop is not None else _cut_off(completion, sampling)
 
-    def _text(self, ids: list[int]) -> str:
+    def _decode(self, ids: list[int]) -> str:
         return str(self.processor.tokenizer.decode(ids, skip_special_tokens=not self.family.ends_in_text))
 
-    def _pieces(self, ids: list[int], is_ended: bool) -> tuple[str, ...]:
-        """What each token says; the last one's name where it ended the answer."""
+    def _token_strings(self, ids: list[int], is_ended: bool) -> tuple[str, ...]:
+        """Return each token's text; of the token that ended the answer its name."""
         end = self.processor.tokenizer.convert_ids_to_tokens(ids[-1:]) if is_ended else []
-        return (*pieces_of(ids[: len(ids) - len(end)], self._text), *end)
+        return (*token_strings(ids[: len(ids) - len(end)], self._decode), *end)
 
-    def _check_room(self, length: int, new: int) -> None:
+    def _check_length(self, length: int, max_new_tokens: int) -> None:
         config = self.model.config
-        text = config.get_text_config()
-        room = getattr(config, "max_prompt_tokens", None) or (getattr(text, "max_position_embeddings", 1 << 30) - new)
-        if length > room:
+        text_config = config.get_text_config()
+        longest = getattr(config, "max_prompt_tokens", None) or (
+            getattr(text_config, "max_position_embeddings", 1 << 30) - max_new_tokens
+        )
+        if length > longest:
             raise PlanError(
-                f"the question is too long for this model: with its image it has {length} tokens, {room} are allowed; "
-                "say it shorter"
+                f"the question is too long for this model: with its image it has {length} tokens, {longest} are "
+                "allowed; say it shorter"
             )
 
-    def _generation(self, sampling: Sampling) -> GenerationConfig:
-        drawn: dict[str, Any] = {"do_sample": False}
+    def _generation_config(self, sampling: SamplingParams) -> GenerationConfig:
+        # Stated in full: generate() would fill in the defaults of the checkpoint's own generation_config.json.
+        how: dict[str, Any] = {"do_sample": False}
         if sampling.temperature > 0:
-            drawn = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+            how = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
         return GenerationConfig(
-            max_new_tokens=sampling.max_new_tokens, num_return_sequences=sampling.n, **drawn,
+            max_new_tokens=sampling.max_new_tokens, num_return_sequences=sampling.n, **how,
             repetition_penalty=1.0, no_repeat_ngram_size=0,
             eos_token_id=self.ends, pad_token_id=self._padding, bos_token_id=self.processor.tokenizer.bos_token_id,
             return_dict_in_generate=True, output_logits=True,
         )  # fmt: skip
 
-    def _watched(self, owners: Sequence[int], length: int) -> list[Any]:
-        look = watcher()
-        return [] if look is None else [Watched(look, owners, length, self._text)]
-
-    def _constraints(self, sampling: Sampling, length: int) -> list[Any]:
-        if self.family.constraints is not None:
-            return self.family.constraints(length, self.refuse_above if sampling.may_refuse else NEVER)
+    def _logits_processors(self, sampling: SamplingParams, length: int) -> list[Any]:
+        if self.family.logits_processors is not None:
+            return self.family.logits_processors(length, self.refuse_above if sampling.may_refuse else NEVER)
         if not sampling.grammar:
             return []
-        from hamster.planner.constraint import Constraint
+        from hamster.planner.constrained_decoding import GrammarLogitsProcessor
 
-        return [Constraint(self._vocabulary, sampling.grammar, length)]
+        return [GrammarLogitsProcessor(self._vocabulary, sampling.grammar, length)]
 
     @cached_property
     def ends(self) -> list[int]:
-        """The tokens after which there is nothing more."""
+        """The tokens that end a completion."""
         ids = self.model.generation_config.eos_token_id
         ids = self.processor.tokenizer.eos_token_id if ids is None else ids
         return [ids] if isinstance(ids, int) else list(ids)
@@ -188,23 +197,25 @@ class TransformersBackend:
         return self.ends[0] if ids is None else int(ids)
 
     @cached_property
-    def _vocabulary(self) -> Vocabulary:
-        from hamster.planner.constraint import Vocabulary
+    def _vocabulary(self) -> GrammarVocabulary:
+        from hamster.planner.constrained_decoding import GrammarVocabulary
 
-        return Vocabulary(self.processor.tokenizer, self.model.get_output_embeddings().weight.shape[0], self.ends)
+        return GrammarVocabulary(
+            self.processor.tokenizer, self.model.get_output_embeddings().weight.shape[0], self.ends
+        )
 
 
-def _cut_off(answer: Answer, sampling: Sampling) -> Answer:
-    """An answer that ran out of tokens: ended after its last whole waypoint where the grammar says how."""
+def _cut_off(completion: Completion, sampling: SamplingParams) -> Completion:
+    """Return a completion that ran out of tokens, ended after its last whole waypoint if the grammar says how."""
     if sampling.grammar and sampling.closing:
-        text = closed(answer.text, sampling.grammar, sampling.closing) or answer.text
-        answer = replace(answer, text=text)
-    return replace(answer, finish="length")
+        text = closed(completion.text, sampling.grammar, sampling.closing) or completion.text
+        completion = replace(completion, text=text)
+    return replace(completion, finish_reason="length")
 
 
 @contextlib.contextmanager
 def _seeded(seed: int | None) -> Iterator[None]:
-    """Random numbers from a seed, without touching anybody else's."""
+    """Seed torch's random numbers in this block, and restore their state after it."""
     if seed is None:
         yield
         return

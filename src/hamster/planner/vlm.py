@@ -1,4 +1,4 @@
-"""A planner over any vision-language model: questions in, samples out, and what they agree on."""
+"""A planner over any vision-language model: prompts in, sampled answers out, and the paths they agree on."""
 
 from __future__ import annotations
 
@@ -13,25 +13,36 @@ from PIL import Image
 from hamster.dialects import DIALECTS, Size, grammar, hamster, parse, refusal
 from hamster.dialects.regex import quoted
 from hamster.path import NotInViewError, Path2D, PlanError
-from hamster.planner.backend import Answer, Backend, Question, Sampling
+from hamster.planner.backend import Backend, Completion, GenerationRequest, SamplingParams, TokenCallback, for_subset
 from hamster.planner.base import Plan, validate_image, validate_instruction
 from hamster.planner.calibration import Calibration
 from hamster.planner.error import PlannerConfigurationError
-from hamster.planner.prompts import Speech
-from hamster.planner.self_consistency import likelihood, probability_of_log, ranked
-from hamster.planner.token_callback import numbered
+from hamster.planner.families import unscaled
+from hamster.planner.prompts import PromptConfig
+from hamster.planner.self_consistency import likelihood, probability_of_log, rank_by_agreement
 
-Place = tuple[float, float]
+UV = tuple[float, float]
 REFUSAL_TOKENS = 32
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A question, and the size of its image as the model sees it; pixels only matter where the dialect counts them."""
+class PreparedRequest:
+    """A request, the size of its image as the model sees it, and the grammar of its answer ("" for none).
 
-    question: Question
+    Pixels only matter where the dialect counts them.
+    """
+
+    request: GenerationRequest
     size: Size
     grammar: str
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The sampled completions of one request, and the probability that nothing is in view where it is known."""
+
+    completions: list[Completion]
+    p_not_in_view: float | None
 
 
 @dataclass(frozen=True)
@@ -39,47 +50,50 @@ class VlmPlanner:
     """Draws paths with a vision-language model.
 
     Attributes:
-        backend: that answers.
-        speech: in which words it is asked, and in which dialect it answers.
-        samples: answers to each question; more than one are drawn at `temperature` and grouped by agreement.
+        backend: runs the model.
+        prompt_config: the prompt, and the dialect of the answers.
+        samples: completions of each prompt; if more than one, they are drawn at `temperature` and grouped by agreement.
         max_new_tokens: after which an answer is cut off.
         constrained: whether only well-formed answers can be given, where the backend can do that.
         seed: of the samples.
-        seen: from an image's size to its size as the model sees it.
-        calibration: what scores mean, and from when on the planner says that nothing is in view.
-        may_refuse: whether a model that decides that by itself, as the bundled one, may say that nothing is in view.
+        image_scaling: from an image's size to its size as the model sees it.
+        calibration: of the scores, and the threshold above which the planner refuses.
+        may_refuse: whether a model that decides by itself that nothing is in view, as the bundled one, may say so.
     """
 
     backend: Backend
-    speech: Speech
+    prompt_config: PromptConfig
     samples: int = 1
     temperature: float = 0.7
     max_new_tokens: int = 256
     constrained: bool = True
     seed: int | None = 0
-    seen: Callable[[Size], Size] = lambda size: size
+    image_scaling: Callable[[Size], Size] = unscaled
     calibration: Calibration = field(default_factory=Calibration)
     may_refuse: bool = True
 
     @property
     def dialect(self) -> str:
-        """In which the model answers."""
-        return self.speech.dialect
+        """The dialect of the answers."""
+        return self.prompt_config.dialect
 
-    def always_drawing(self) -> VlmPlanner:
-        """The same planner, which is never told, nor free, to say that nothing is in view."""
-        return replace(self, speech=self.speech.abstaining(False), may_refuse=False)
+    def without_refusals(self) -> VlmPlanner:
+        """Return the same planner, which always draws a path and never answers that nothing is in view."""
+        return replace(self, prompt_config=self.prompt_config.with_abstention(False), may_refuse=False)
 
-    def plan(
-        self, image: NDArray[np.uint8] | Image.Image, instruction: str, *, gripper_uv: Place | None = None
-    ) -> Plan:
-        """See `Planner.plan`; `gripper_uv` is where the gripper is on the image, relative, if the model shall know.
+    def plan(self, image: NDArray[np.uint8] | Image.Image, instruction: str, *, gripper_uv: UV | None = None) -> Plan:
+        """Draw the path of an instruction.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, or a PIL image.
+            instruction: what the robot should do.
+            gripper_uv: where the gripper is on the image, relative, if the prompt shall say it.
 
         Raises:
-            NotInViewError: if the model says that what the instruction speaks of is not in the image.
-            PlanError: if no path can be had.
-            PlannerUnavailableError: if the model cannot be asked now, which says nothing about it.
-            PlannerConfigurationError: if it will never answer as it is asked.
+            NotInViewError: if the model answers that what the instruction names is not in the image.
+            PlanError: if there is no path in the answer.
+            PlannerUnavailableError: if the model cannot be reached now.
+            PlannerConfigurationError: if it will never answer requests of this kind.
         """
         plan = self.plan_many([image], [instruction], [gripper_uv])[0]
         if isinstance(plan, PlanError):
@@ -90,31 +104,45 @@ class VlmPlanner:
         self,
         images: Sequence[NDArray[np.uint8] | Image.Image],
         instructions: Sequence[str],
-        gripper_uv: Sequence[Place | None] | None = None,
+        gripper_uv: Sequence[UV | None] | None = None,
+        on_token: TokenCallback | None = None,
     ) -> list[Plan | PlanError]:
-        """Plans for many images at once, in order; where there is none, the error that says why.
+        """Draw the paths of many instructions, in batches.
 
-        Raises as `plan` does where the model cannot be asked.
+        Args:
+            images: each (H, W, 3) uint8 RGB, or a PIL image.
+            instructions: one for each image.
+            gripper_uv: for each where the gripper is on its image, relative, or None.
+            on_token: see `Backend.generate`.
+
+        Returns:
+            In order, the plan, or the error that says why there is none.
+
+        Raises:
+            PlannerUnavailableError, PlannerConfigurationError: as `plan`.
         """
-        began = time.perf_counter()
-        places = gripper_uv or [None] * len(images)
-        asked = [self._asked(*each) for each in zip(images, instructions, places, strict=True)]
-        prepared_s = time.perf_counter() - began
-        answers = self._answers(asked)
-        generated_s = time.perf_counter() - began - prepared_s
-        timings = {"prepare_s": prepared_s, "generate_s": generated_s}
-        return [self._plan(e, answers[i], timings) if isinstance(e, Asked) else e for i, e in enumerate(asked)]
+        start = time.perf_counter()
+        grippers = gripper_uv or [None] * len(images)
+        prepared = [self._prepare(*inputs) for inputs in zip(images, instructions, grippers, strict=True)]
+        prepare_s = time.perf_counter() - start
+        answers = self._generate(prepared, on_token)
+        timings = {"prepare_s": prepare_s, "generate_s": time.perf_counter() - start - prepare_s}
+        return [
+            self._plan(request, answers[i], timings) if isinstance(request, PreparedRequest) else request
+            for i, request in enumerate(prepared)
+        ]
 
-    def _asked(
-        self, image: NDArray[np.uint8] | Image.Image, instruction: str, gripper_uv: Place | None
-    ) -> Asked | PlanError:
+    def _prepare(
+        self, image: NDArray[np.uint8] | Image.Image, instruction: str, gripper_uv: UV | None
+    ) -> PreparedRequest | PlanError:
         try:
-            words, pixels = validate_instruction(instruction), validate_image(image)
+            instruction, pixels = validate_instruction(instruction), validate_image(image)
             if gripper_uv is not None and not all(0 <= value <= 1 for value in gripper_uv):
                 raise PlanError(f"the gripper's place {gripper_uv} is not on the image: two numbers from 0 to 1")
-            size = self.seen((pixels.shape[1], pixels.shape[0]))
-            text = self.speech.question(words, gripper_uv, size)
-            return Asked(Question(pixels, text), size, grammar(self.dialect, size) if self.constrained else "")
+            size = self.image_scaling((pixels.shape[1], pixels.shape[0]))
+            text = self.prompt_config.format_prompt(instruction, gripper_uv, size)
+            pattern = grammar(self.dialect, size) if self.constrained else ""
+            return PreparedRequest(GenerationRequest(pixels, text), size, pattern)
         except PlanError as error:
             return error
         except PlannerConfigurationError:
@@ -122,60 +150,70 @@ class VlmPlanner:
         except ValueError as error:  # the image's shape is one that the model cannot take
             return PlanError(str(error))
 
-    def _answers(self, asked: Sequence[Asked | PlanError]) -> dict[int, tuple[list[Answer], float | None]]:
-        """By number: a question's samples, and how likely it is that nothing is in view, where that is known."""
-        found: dict[int, tuple[list[Answer], float | None]] = {}
-        good = {i: each for i, each in enumerate(asked) if isinstance(each, Asked)}
-        for pattern in dict.fromkeys(each.grammar for each in good.values()):
-            same = [i for i, each in good.items() if each.grammar == pattern]
-            with numbered(same):
-                found.update(zip(same, self._same(pattern, [good[i].question for i in same]), strict=True))
-        return found
+    def _generate(
+        self, prepared: Sequence[PreparedRequest | PlanError], on_token: TokenCallback | None
+    ) -> dict[int, Answers]:
+        """Return the answers by index of the request; those of one grammar are generated together."""
+        valid = {i: request for i, request in enumerate(prepared) if isinstance(request, PreparedRequest)}
+        answers: dict[int, Answers] = {}
+        for pattern in dict.fromkeys(request.grammar for request in valid.values()):
+            indices = [i for i, request in valid.items() if request.grammar == pattern]
+            requests, callback = [valid[i].request for i in indices], for_subset(on_token, indices)
+            p_not_in_view = self.p_not_in_view(requests, callback)
+            allowed = pattern
+            if self.prompt_config.abstains and pattern and None in p_not_in_view:
+                allowed = f"(?:{pattern}|{quoted(refusal(self.dialect))})"
+            completions = self.backend.generate(requests, self._sampling(allowed), callback)
+            answers.update(zip(indices, map(Answers, completions, p_not_in_view), strict=True))
+        return answers
 
-    def _same(self, pattern: str, questions: Sequence[Question]) -> list[tuple[list[Answer], float | None]]:
-        """`_answers` to questions whose answers match the same expression."""
-        absent = self.p_not_in_view(questions)
-        if self.speech.abstains and pattern and None in absent:
-            pattern = f"(?:{pattern}|{quoted(refusal(self.dialect))})"
-        return list(zip(self.backend.answer(questions, self._sampling(pattern)), absent, strict=True))
+    def p_not_in_view(
+        self, requests: Sequence[GenerationRequest], on_token: TokenCallback | None = None
+    ) -> list[float | None]:
+        """Return the probability of a refusal, from its own tokens; None where model or backend cannot tell."""
+        if not (self.prompt_config.abstains and self.constrained):
+            return [None] * len(requests)
+        text = refusal(self.dialect)
+        sampling = SamplingParams(REFUSAL_TOKENS, grammar=quoted(text))
+        return [
+            probability_of_log(sum(refused.log_probs)) if refused.log_probs and refused.text.strip() == text else None
+            for (refused,) in self.backend.generate(requests, sampling, on_token)
+        ]
 
-    def p_not_in_view(self, questions: Sequence[Question]) -> list[float | None]:
-        """The probability of a refusal, from its own tokens; None where the model or its backend cannot tell."""
-        if not (self.speech.abstains and self.constrained):
-            return [None] * len(questions)
-        said = refusal(self.dialect)
-        answers = self.backend.answer(questions, Sampling(REFUSAL_TOKENS, grammar=quoted(said)))
-        return [probability_of_log(sum(a.log_p)) if a.log_p and a.text.strip() == said else None for (a,) in answers]
-
-    def _sampling(self, pattern: str) -> Sampling:
-        closing = DIALECTS[self.dialect].closing
+    def _sampling(self, pattern: str) -> SamplingParams:
+        greedy = SamplingParams(
+            self.max_new_tokens, grammar=pattern, closing=DIALECTS[self.dialect].closing, may_refuse=self.may_refuse
+        )
         if self.samples == 1:
-            return Sampling(self.max_new_tokens, grammar=pattern, closing=closing, may_refuse=self.may_refuse)
-        return Sampling(
-            self.max_new_tokens, self.temperature, 1.0, self.samples, self.seed, pattern, closing,
-            may_refuse=self.may_refuse,
-        )  # fmt: skip
+            return greedy
+        return replace(greedy, temperature=self.temperature, n=self.samples, seed=self.seed)
 
-    def _plan(
-        self, asked: Asked, answered: tuple[list[Answer], float | None], timings: dict[str, float]
-    ) -> Plan | PlanError:
-        answers, absent = answered
-        read = [self._read(answer.text, asked.size) for answer in answers]
-        if absent is None:
-            absent = sum(isinstance(each, NotInViewError) for each in read) / len(read)
-        if absent > self.calibration.refuse_above:
-            return _not_in_view(next((e.raw_text for e in read if isinstance(e, NotInViewError)), answers[0].text))
-        good = [(each, answer) for each, answer in zip(read, answers, strict=True) if isinstance(each, Path2D)]
-        if not good:
-            return next(each for each in read if isinstance(each, PlanError))
+    def _plan(self, prepared: PreparedRequest, answers: Answers, timings: dict[str, float]) -> Plan | PlanError:
+        completions = answers.completions
+        parsed = [self._parse(completion.text, prepared.size) for completion in completions]
+        p_not_in_view = answers.p_not_in_view
+        if p_not_in_view is None:
+            p_not_in_view = sum(isinstance(path, NotInViewError) for path in parsed) / len(parsed)
+        if p_not_in_view > self.calibration.refuse_above:
+            refusals = [error.raw_text for error in parsed if isinstance(error, NotInViewError)]
+            return _not_in_view([*refusals, completions[0].text][0])
+        candidates = [
+            (path, completion) for path, completion in zip(parsed, completions, strict=True) if isinstance(path, Path2D)
+        ]
+        if not candidates:
+            return next(error for error in parsed if isinstance(error, PlanError))
         try:
-            order = ranked([path for path, _ in good], [likelihood(answer) for _, answer in good], len(read))
+            groups = rank_by_agreement(
+                [path for path, _ in candidates],
+                [likelihood(completion) for _, completion in candidates],
+                len(completions),
+            )
         except PlanError as error:  # probabilities that are no numbers, from a server say
             return error
-        best = (replace(good[i][0], score=self.calibration.apply(raw)) for i, raw in order)
-        return Plan(tuple(best), good[order[0][0]][1].text, timings)
+        paths = [replace(candidates[i][0], score=self.calibration.apply(raw_score)) for i, raw_score in groups]
+        return Plan(paths, candidates[groups[0][0]][1].text, timings)
 
-    def _read(self, text: str, size: Size) -> Path2D | PlanError:
+    def _parse(self, text: str, size: Size) -> Path2D | PlanError:
         try:
             return parse(hamster.restored(text) if self.dialect == "hamster" else text, self.dialect, size)
         except PlanError as error:

@@ -8,9 +8,9 @@ from hamster.data import AnnotatedImage, Annotation, ImageObject, Provenance, Vi
 from hamster.dialects import refusal, render
 from hamster.evaluate.planner.calibrate import FALSE_REFUSALS, calibrate
 from hamster.path import Path2D
-from hamster.planner.backend import Answer
+from hamster.planner.backend import Completion
 from hamster.planner.calibration import Calibration
-from hamster.planner.prompts import Speech
+from hamster.planner.prompts import PromptConfig
 from hamster.planner.vlm import VlmPlanner
 
 RIGHT = Path2D(np.array([[0.5, 0.5]]), np.array([-1]))
@@ -22,8 +22,8 @@ class Half:
 
     name = "half"
 
-    def answer(self, questions, sampling):
-        return [[self._one(question.text, sampling)] for question in questions]
+    def generate(self, requests, sampling, on_token=None):
+        return [[self._one(request.text, sampling)] for request in requests]
 
     def _one(self, text, sampling):
         number = int(text.split("#")[1].split("<")[0])
@@ -31,8 +31,8 @@ class Half:
         sure, right = draw.uniform(0.3, 1.0), draw.random()
         if "not in" in sampling.grammar or sampling.max_new_tokens == 32:
             p = draw.beta(8, 2) if "vain" in text else draw.beta(2, 8)
-            return Answer(refusal("hamster"), (float(np.log(p)),))
-        return Answer(render(RIGHT if right < sure / 2 else WRONG, "hamster"), certainty=sure)
+            return Completion(refusal("hamster"), (float(np.log(p)),))
+        return Completion(render(RIGHT if right < sure / 2 else WRONG, "hamster"), confidence=sure)
 
 
 def image(i: int) -> AnnotatedImage:
@@ -46,7 +46,7 @@ def as_they_come(records, done, n):
 
 
 def test_scores_come_to_mean_what_they_say_on_other_images(tmp_path):
-    planner = VlmPlanner(Half(), Speech("hamster", abstains=True), calibration=Calibration(5.0, 0.1, 2.0, 0.01))
+    planner = VlmPlanner(Half(), PromptConfig("hamster", abstains=True), calibration=Calibration(5.0, 0.1, 2.0, 0.01))
     found = calibrate({"made": [image(i) for i in range(400)]}, planner, None, 0, as_they_come)
     found.save(tmp_path)
     tuned = replace(planner, calibration=replace(Calibration.load(tmp_path), refuse_above=1.0))
@@ -59,11 +59,11 @@ def test_scores_come_to_mean_what_they_say_on_other_images(tmp_path):
 
 
 def test_without_negatives_nothing_is_refused():
-    planner = VlmPlanner(Half(), Speech("hamster", abstains=True))
+    planner = VlmPlanner(Half(), PromptConfig("hamster", abstains=True))
     images = [replace(image(i), absent=()) for i in range(20)]
     assert calibrate({"made": images}, planner, None, 0, as_they_come).refuse_above == 1.0
 
 
 def test_too_few_answers_are_an_error():
     with pytest.raises(ValueError, match="at least two"):
-        calibrate({"made": [image(0)]}, VlmPlanner(Half(), Speech("hamster")), None, 0, as_they_come)
+        calibrate({"made": [image(0)]}, VlmPlanner(Half(), PromptConfig("hamster")), None, 0, as_they_come)

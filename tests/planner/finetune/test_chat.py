@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from hamster.planner.backend import Question
-from hamster.planner.families import scaling_of
+from hamster.planner.backend import GenerationRequest
+from hamster.planner.families import image_scaling
 from hamster.planner.finetune.chat import IGNORED, Chat
 from hamster.planner.finetune.prepare import prepare_run
 from hamster.planner.finetune.presets import PRESETS
@@ -46,8 +46,10 @@ def test_a_question_is_learned_token_by_token_as_it_will_be_asked(asked):
     for index in np.flatnonzero(run.samples.is_asked)[:2].tolist():
         row = run.samples.row(index)
         image = np.asarray(row["images"][0])
-        text = run.speech.question(run.samples.instruction(index), None, scaling_of(run.chat.processor)((64, 64)))
-        ask, batch = backend.inputs([Question(image, text)]), run.chat([row])
+        text = run.prompt_config.format_prompt(
+            run.samples.instruction(index), None, image_scaling(run.chat.processor)((64, 64))
+        )
+        ask, batch = backend.inputs([GenerationRequest(image, text)]), run.chat([row])
         length = ask["input_ids"].shape[1]
         assert torch.equal(ask["input_ids"], batch["input_ids"][:, :length])
         assert torch.equal(ask["pixel_values"], batch["pixel_values"])

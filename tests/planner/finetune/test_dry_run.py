@@ -77,7 +77,7 @@ def test_the_command_line_explains_what_is_missing(base, data, tmp_path, capsys,
         (["--config", "nano", "--dry-run"], "--dry-run can be set where another model is fine-tuned"),
         (["--config", "lora", "--model", "nano"], "own recipe: --config finetune"),
         (["--config", "lora", "--model", "nowhere"], "no planner 'nowhere'"),
-        ([*vlm, "--dialect", "qwen2.5-vl", "--dry-run"], "which qwen3_vl cannot mean"),
+        ([*vlm, "--dialect", "qwen2.5-vl", "--dry-run"], "which qwen3_vl does not see"),
         (["--conditioners", "none"], "--conditioners: a policy's; a planner has none"),
     ):
         assert main([*given, *extra]) == 2

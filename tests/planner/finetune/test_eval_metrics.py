@@ -6,7 +6,7 @@ from PIL import Image
 
 from hamster.dialects import refusal
 from hamster.label.export.examples import published
-from hamster.planner.backend import Answer
+from hamster.planner.backend import Completion
 from hamster.planner.finetune.eval_metrics import ask, choose, picture, shared, summary
 from hamster.planner.finetune.samples import Samples
 from hamster.planner.nano_training.pictures import Part
@@ -24,9 +24,9 @@ class Said:
     def __init__(self, answers):
         self.answers = answers
 
-    def answer(self, questions, sampling):
+    def generate(self, requests, sampling, on_token=None):
         assert sampling.max_new_tokens > 2 and sampling.grammar == ""
-        return [[Answer(text)] for text in self.answers]
+        return [[Completion(text)] for text in self.answers]
 
 
 @pytest.fixture(scope="module")

@@ -17,15 +17,14 @@ from PIL import Image
 
 from hamster.path import NotInViewError, Path2D, PlanError
 from hamster.planner import Plan
-from hamster.planner.backend import Answer
-from hamster.planner.token_callback import watcher
-from hamster.serving.planner import Limits, Served, create_app
-from hamster.serving.planner.run import Server, address, bound
+from hamster.planner.backend import Completion
+from hamster.serving.planner import ModelHandle, PlannerLimits, create_app
+from hamster.serving.planner.server import PlannerServer, bind_socket, socket_url
 
 # One for all, as making one takes longer than most requests.
 HTTP = httpx.Client(timeout=30, trust_env=False, verify=False, limits=httpx.Limits(max_keepalive_connections=0))
 # Generous, as machines are busy; what is about a limit sets its own.
-QUICK = Limits(read_s=20, deadline_s=30, gather_s=0.01, drain_s=10)
+QUICK = PlannerLimits(read_s=20, deadline_s=30, gather_s=0.01, drain_s=10)
 IMPATIENT = replace(QUICK, read_s=0.5, write_s=0.5)
 
 
@@ -54,28 +53,27 @@ class FakeModel:
     def __post_init__(self):
         self.hold.set()
 
-    def answer(self, questions, sampling):
+    def generate(self, requests, sampling, on_token=None):
         self.entered += 1
-        if any(self.slow_word in question.text for question in questions):
+        if any(self.slow_word in question.text for question in requests):
             assert self.hold.wait(30)
-        self.batches.append(len(questions))
-        self.seen += [(question, sampling) for question in questions]
-        if any("trouble" in question.text for question in questions):
+        self.batches.append(len(requests))
+        self.seen += [(question, sampling) for question in requests]
+        if any("trouble" in question.text for question in requests):
             raise RuntimeError("trouble, with secrets in its traceback")
-        if any("too long" in question.text for question in questions):
+        if any("too long" in question.text for question in requests):
             raise PlanError("the question is too long for this model")
-        words = [question.text.split()[: sampling.max_new_tokens] for question in questions for _ in range(sampling.n)]
-        owners = [i for i in range(len(questions)) for _ in range(sampling.n)]
-        longest, look = max(map(len, words)), watcher()
-        for step in range(1, longest + 1):
+        words = [question.text.split()[: sampling.max_new_tokens] for question in requests for _ in range(sampling.n)]
+        owners = [i for i in range(len(requests)) for _ in range(sampling.n)]
+        for step in range(1, max(map(len, words)) + 1):
             time.sleep(self.token_s)
             self.said += 1
-            if look is not None and all(look(lambda i, step=step: " ".join(words[i][:step]), owners)):
+            if on_token and all(on_token(lambda i, step=step: " ".join(words[i][:step]), owners)):
                 break
-        answers = [Answer(" ".join(w), (-0.5,) * len(w), "stop", 7, len(w)) for w in words]
+        answers = [Completion(" ".join(w), (-0.5,) * len(w), "stop", 7, len(w)) for w in words]
         return [answers[i : i + sampling.n] for i in range(0, len(answers), sampling.n)]
 
-    def plan_many(self, images, instructions, gripper_uv):
+    def plan_many(self, images, instructions, gripper_uv, on_token=None):
         assert self.hold.wait(30)
         time.sleep(self.token_s)
         return [self._plan(*each) for each in zip(images, instructions, gripper_uv, strict=True)]
@@ -98,7 +96,7 @@ class FakeModel:
 def serving(model=None, limits=QUICK, api_key=None, threads=1, wait=True):
     """(address, model, server) of a server in a thread; on leaving it drains."""
     model = model or FakeModel()
-    with _running(Served(model.name, model, model, "hamster"), limits, api_key, threads, wait, model.hold) as (
+    with _running(ModelHandle(model.name, model, model, "hamster"), limits, api_key, threads, wait, model.hold) as (
         url,
         server,
     ):
@@ -114,9 +112,9 @@ def serving_as(served, limits=QUICK, threads=1):
 
 @contextmanager
 def _running(served, limits, api_key, threads, wait, hold):
-    listener = bound("127.0.0.1", 0)
+    listener = bind_socket("127.0.0.1", 0)
     app = create_app(served, limits, api_key, threads)
-    server, ready, failed = Server(app, limits), threading.Event(), []
+    server, ready, failed = PlannerServer(app, limits), threading.Event(), []
 
     def run():
         try:
@@ -128,7 +126,7 @@ def _running(served, limits, api_key, threads, wait, hold):
     thread.start()
     assert not wait or ready.wait(30), failed
     try:
-        yield address(listener), server
+        yield socket_url(listener), server
     finally:
         hold.set()
         if thread.is_alive():

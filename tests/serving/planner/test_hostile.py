@@ -65,8 +65,10 @@ def bomb(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize(("image", "status", "expected"), [
-    ("http://127.0.0.1:1/a.png", 400, "image_by_address"), ("https://example.org/a.png", 400, "image_by_address"),
-    ("file:///etc/passwd", 400, "image_by_address"), (" FTP://x/y", 400, "image_by_address"),
+    ("http://127.0.0.1:1/a.png", 400, "image_url_unsupported"),
+    ("https://example.org/a.png", 400, "image_url_unsupported"),
+    ("file:///etc/passwd", 400, "image_url_unsupported"),
+    (" FTP://x/y", 400, "image_url_unsupported"),
     ("data:image/svg+xml;utf8,<svg/>", 400, "unsupported_image"),
     ("data:image/png;base64,@@@", 400, "unsupported_image"),
     ("", 400, "unsupported_image"), ("data:image/png;base64,", 400, "unsupported_image"),
@@ -179,7 +181,7 @@ def test_damaged_chunks_in_a_body_are_an_error(url):
 
 def test_web_pages_are_turned_away(url):
     response = HTTP.post(url + "/v1/plan", json=plan_body(), headers={"origin": "http://evil.example"})
-    assert response.status_code == 403 and code(response) == "web_page"
+    assert response.status_code == 403 and code(response) == "browser_origin_forbidden"
 
 
 def test_a_key_is_asked_for_everywhere_but_at_health():

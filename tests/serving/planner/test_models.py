@@ -10,9 +10,9 @@ from openai import OpenAI
 from hamster.dialects import DIALECTS, grammar
 from hamster.path import PlanError
 from hamster.planner import load_planner
-from hamster.planner.backend import Question, Sampling
+from hamster.planner.backend import GenerationRequest, SamplingParams
 from hamster.planner.families import dialects_of
-from hamster.serving.planner import Limits, Served
+from hamster.serving.planner import ModelHandle, PlannerLimits
 from tests.planner.tiny import TYPES, tiny
 from tests.serving.planner.fakes import HTTP, chat_body, data_uri, png, serving_as
 
@@ -42,7 +42,7 @@ def path_of(planner) -> dict | str:
 
 
 def served(here):
-    return serving_as(Served("tiny", here, here.backend, here.dialect), Limits(gather_s=0.001))
+    return serving_as(ModelHandle("tiny", here, here.backend, here.dialect), PlannerLimits(gather_s=0.001))
 
 
 def same(one: dict | str, other: dict | str) -> bool:
@@ -69,7 +69,9 @@ def test_a_served_model_draws_the_same_path(model_type, dialect, folder):
 def test_openais_client_gets_the_same_tokens(model_type, folder):
     here = load_planner(folder(model_type), device="cpu")
     regex = grammar("compact", None, 2)
-    (expected,) = here.backend.answer([Question(RGB, TEXT)], Sampling(60, grammar=regex, pieces=True))[0]
+    (expected,) = here.backend.generate(
+        [GenerationRequest(RGB, TEXT)], SamplingParams(60, grammar=regex, return_token_strings=True)
+    )[0]
     with served(here) as url:
         client = OpenAI(base_url=url + "/v1", api_key="any", max_retries=0)
         more = {"model": "tiny", "max_tokens": 60, "logprobs": True}
@@ -77,8 +79,8 @@ def test_openais_client_gets_the_same_tokens(model_type, folder):
         choice = client.chat.completions.create(**asked).choices[0]
         said = choice.logprobs.content
         assert choice.message.content == expected.text
-        assert [token.logprob for token in said] == pytest.approx(expected.log_p, abs=1e-3)
-        assert tuple(token.token for token in said) == expected.pieces
+        assert [token.logprob for token in said] == pytest.approx(expected.log_probs, abs=1e-3)
+        assert tuple(token.token for token in said) == expected.token_strings
         assert b"".join(bytes(token.bytes) for token in said[:-1]).decode() == expected.text
         assert said[-1].token in here.backend.processor.tokenizer.get_added_vocab()  # the mark that ends it
         streamed = [chunk.choices[0] for chunk in client.chat.completions.create(**asked, stream=True)]

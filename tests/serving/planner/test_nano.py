@@ -7,7 +7,7 @@ import pytest
 
 from hamster.path import NotInViewError, PlanError
 from hamster.planner import load_planner
-from hamster.serving.planner import Limits, Served
+from hamster.serving.planner import ModelHandle, PlannerLimits
 from tests.serving.planner.fakes import HTTP, data_uri, png, serving_as
 
 pytest.importorskip("openai")
@@ -24,8 +24,8 @@ def here():
 
 @pytest.fixture(scope="module")
 def url(here):
-    served = Served("nano", here, here.backend, here.dialect, takes_regex=False, identity={"weights": "abc"})
-    with serving_as(served, Limits(gather_s=0.001)) as url:
+    served = ModelHandle("nano", here, here.backend, here.dialect, takes_regex=False, identity={"weights": "abc"})
+    with serving_as(served, PlannerLimits(gather_s=0.001)) as url:
         yield url
 
 
@@ -38,7 +38,11 @@ def refusing(here, monkeypatch):
 def test_it_is_asked_as_it_says(here, url, monkeypatch):
     monkeypatch.setattr(here.backend, "refuse_above", 1.0)
     there = load_planner(f"{url}/v1#nano")
-    assert there.dialect == "nano" and there.speech == here.speech and there.calibration.a == here.calibration.a
+    assert (
+        there.dialect == "nano"
+        and there.prompt_config == here.prompt_config
+        and there.calibration.a == here.calibration.a
+    )
     one, other = (planner.plan(RGB, TEXT).path for planner in (here, there))
     assert np.allclose(one.uv, other.uv) and one.score == pytest.approx(other.score, abs=1e-6)
     [entry] = HTTP.get(f"{url}/v1/models").json()["data"]
@@ -49,7 +53,7 @@ def test_refusals_can_be_switched_off_here_and_there(here, url, refusing):
     for planner in (here, load_planner(f"{url}/v1#nano")):
         with pytest.raises(NotInViewError):
             planner.plan(RGB, TEXT)
-    for planner in (here.always_drawing(), load_planner(f"{url}/v1#nano", abstains=False)):
+    for planner in (here.without_refusals(), load_planner(f"{url}/v1#nano", abstains=False)):
         assert len(planner.plan(RGB, TEXT).path)
     asked = {"image": PICTURE, "instruction": TEXT}
     assert HTTP.post(f"{url}/v1/plan", json=asked).status_code == 422
@@ -60,7 +64,7 @@ def test_refusals_can_be_switched_off_here_and_there(here, url, refusing):
 
 
 def test_a_question_in_anothers_words_is_told_how_this_one_is_asked(url):
-    with pytest.raises(PlanError, match=r"says 422: the question is too long .* dialect nano, as '\{instruction\}'"):
+    with pytest.raises(PlanError, match=r"says 422: the question is too long .* dialect nano to the prompt '\{inst"):
         load_planner(f"{url}/v1#nano", dialect="hamster").plan(RGB, TEXT)
 
 
@@ -68,13 +72,13 @@ def test_what_cannot_be_asked_elsewhere_is_no_422(here):
     class Gone:
         name = "gone"
 
-        def answer(self, questions, sampling):
+        def generate(self, requests, sampling, on_token=None):
             from hamster.planner import PlannerUnavailableError
 
             raise PlannerUnavailableError("http://secret.example cannot be reached")
 
     planner = replace(here, backend=Gone())
-    with serving_as(Served("nano", planner, planner.backend, "nano"), Limits(gather_s=0.001)) as url:
+    with serving_as(ModelHandle("nano", planner, planner.backend, "nano"), PlannerLimits(gather_s=0.001)) as url:
         response = HTTP.post(f"{url}/v1/plan", json={"image": PICTURE, "instruction": TEXT})
-        assert response.status_code == 502 and response.json()["error"]["code"] == "upstream_lost"
+        assert response.status_code == 502 and response.json()["error"]["code"] == "upstream_unavailable"
         assert "secret" not in response.text

@@ -5,8 +5,10 @@ import pytest
 from openai import NotFoundError, OpenAI, UnprocessableEntityError
 
 from hamster.dialects import hamster, parse
-from hamster.path import Path2D
-from tests.serving.planner.fakes import HTTP, chat, chat_body, code, data_uri, metric, plan, png, serving
+from hamster.path import NotInViewError, Path2D
+from hamster.planner import Plan
+from hamster.serving.planner import ModelHandle
+from tests.serving.planner.fakes import HTTP, chat, chat_body, code, data_uri, metric, plan, png, serving, serving_as
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +140,19 @@ def test_everything_is_counted():
 def test_the_same_body_can_be_bare_base64(url):
     bare = data_uri().split(",")[1]
     assert plan(url, image=bare).json()["path"] == plan(url).json()["path"]
+
+
+def test_any_planner_object_is_served_and_has_no_chat():
+    class Straight:
+        def plan(self, image, instruction):
+            if "absent" in instruction:
+                raise NotInViewError("nothing of that kind", "none")
+            return Plan([[0.1, 0.1], [0.9, 0.9]])
+
+    with serving_as(ModelHandle("straight", Straight(), None, "hamster")) as url:
+        assert plan(url).json()["path"]["uv"] == [[0.1, 0.1], [0.9, 0.9]]
+        assert code(plan(url, "absent")) == "not_in_view"
+        assert code(plan(url, gripper_uv=[0.5, 0.5])) == "planning_failed"
+        assert code(plan(url, abstains=False)) == "unsupported"
+        assert code(chat(url, model="straight")) == "unsupported"
+        assert HTTP.get(url + "/v1/models").json()["data"][0]["id"] == "straight"

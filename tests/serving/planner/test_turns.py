@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from hamster.serving.planner.batcher import PATIENCE, Batcher, Job
+from hamster.serving.planner.batcher import MAX_PASSED_OVER, Batcher, Job
 from hamster.serving.planner.engine import Caller, Engine
 from hamster.serving.planner.metrics import Metrics
 from tests.serving.planner.fakes import QUICK
@@ -21,7 +21,7 @@ class Model:
         self.order, self.go = [], threading.Event()
 
     def work(self, name):
-        def answer(items):
+        def answer(items, on_token):
             assert self.go.wait(20)
             self.order.append(name)
             return items
@@ -39,7 +39,7 @@ def test_who_comes_is_next_however_many_connections_another_client_has(newcomer)
 
         def ask(name, client):
             caller = Caller(client, time.perf_counter())
-            return asyncio.ensure_future(engine.ask(model.work(name), lambda rgb: rgb, None, caller))
+            return asyncio.ensure_future(engine.submit(model.work(name), lambda rgb: rgb, None, caller))
 
         model.go.set()
         await asyncio.gather(*(ask("before", ("10.0.0.1", port)) for port in range(20)))
@@ -67,7 +67,7 @@ def test_nobody_is_passed_over_for_ever():
         last = [asyncio.ensure_future(batcher.do(Job(model.work("last"), 0, rank=lambda: (1.0,))))]
         others = [
             asyncio.ensure_future(batcher.do(Job(model.work("other"), 0, rank=lambda: (0.0,))))
-            for _ in range(3 * PATIENCE)
+            for _ in range(3 * MAX_PASSED_OVER)
         ]
         await asyncio.sleep(0.1)
         model.go.set()
@@ -75,4 +75,4 @@ def test_nobody_is_passed_over_for_ever():
         assert batcher.close(5)
 
     asyncio.run(main())
-    assert model.order.index("last") == PATIENCE + 1
+    assert model.order.index("last") == MAX_PASSED_OVER + 1

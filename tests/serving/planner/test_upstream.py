@@ -10,11 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from hamster.serving.limits import PlannerLimits
 from hamster.serving.planner.chat_schema import ChatRequest
-from hamster.serving.planner.limits import Limits
-from hamster.serving.planner.service import Served
-from hamster.serving.planner.upstream import Upstream, checked
-from hamster.serving.planner.vllm import MODULE, Vllm
+from hamster.serving.planner.service import ModelHandle
+from hamster.serving.planner.upstream import Upstream, forwarded_body
+from hamster.serving.planner.vllm import MODULE, VllmServer
 from tests.serving.planner import fakes
 from tests.serving.planner.fakes import HTTP, FakeModel, chat, chat_body, code, data_uri, png
 
@@ -54,7 +54,7 @@ def behind():
 def gateway(url: str):
     model = FakeModel()
     with fakes.serving_as(
-        Served("fake", model, model, "hamster", Upstream(url, "s3cret", "inside")), threads=4
+        ModelHandle("fake", model, model, "hamster", Upstream(url, "s3cret", "inside")), threads=4
     ) as gate:
         yield gate
 
@@ -74,7 +74,7 @@ def test_chats_pass_with_another_key_and_nothing_that_was_not_looked_at():
 
 
 @pytest.mark.parametrize(("more", "expected"), [
-    ({"image": "http://127.0.0.1/x.png"}, "image_by_address"), ({"mm_processor_kwargs": {}}, "unknown_field"),
+    ({"image": "http://127.0.0.1/x.png"}, "image_url_unsupported"), ({"mm_processor_kwargs": {}}, "unknown_field"),
     ({"chat_template": "{{ 1 }}"}, "unknown_field"), ({"max_tokens": 10**9}, "invalid_field"),
     ({"n": 99}, "invalid_field"),
 ])  # fmt: skip
@@ -97,7 +97,7 @@ def test_without_it_there_is_an_error_and_other_routes_do_not_exist():
         pass
     with gateway(url) as gate:
         response = chat(gate)
-        assert response.status_code == 502 and code(response) == "upstream_lost"
+        assert response.status_code == 502 and code(response) == "upstream_unavailable"
         for route in (
             "/v1/completions",
             "/v1/embeddings",
@@ -111,7 +111,7 @@ def test_without_it_there_is_an_error_and_other_routes_do_not_exist():
 
 def test_an_image_is_sent_on_as_it_was_looked_at():
     odd = data_uri(png(), "jpeg").replace("data:image/jpeg", "data:image/gif;name=x")
-    body = checked(ChatRequest(**chat_body(image=odd)), Limits())
+    body = forwarded_body(ChatRequest(**chat_body(image=odd)), PlannerLimits())
     assert body["messages"][0]["content"][0]["image_url"]["url"] == data_uri()
 
 
@@ -142,7 +142,7 @@ def vllm_here(tmp_path, monkeypatch):
 
 
 def test_vllm_listens_on_this_machine_with_a_key_that_nobody_sees(vllm_here):
-    with Vllm("folder", "mine", sys.executable, ["--dtype", "bfloat16"], "{{ ä }}") as vllm:
+    with VllmServer("folder", "mine", sys.executable, ["--dtype", "bfloat16"], "{{ ä }}") as vllm:
         said = HTTP.get(vllm.url).json()
         template = Path(said["argv"][said["argv"].index("--chat-template") + 1])
         said["argv"] = said["argv"][:2] + said["argv"][4:]
@@ -156,5 +156,5 @@ def test_vllm_listens_on_this_machine_with_a_key_that_nobody_sees(vllm_here):
 
 
 def test_vllm_that_does_not_start_says_why(vllm_here):
-    with pytest.raises(ValueError, match="no such thing"), Vllm("folder", "mine", sys.executable, ["--fail"]):
+    with pytest.raises(ValueError, match="no such thing"), VllmServer("folder", "mine", sys.executable, ["--fail"]):
         pass

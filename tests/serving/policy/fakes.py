@@ -13,7 +13,7 @@ from websockets.sync.client import connect
 
 from hamster.geometry import look_at, pose
 from hamster.policy import ActionChunk
-from hamster.serving.policy import Limits, PolicyServer
+from hamster.serving.policy import PolicyLimits, PolicyServer
 
 TOOL = pose((0.4, 0.1, 0.3), np.diag([1.0, -1.0, -1.0]))
 PATH = {"uv": np.array([[0.1, 0.2], [0.5, 0.6]]), "gripper": ["closed", "open"]}
@@ -73,7 +73,7 @@ def serving(policy=None, api_key=None, **limits):
 
     async def run():
         server = PolicyServer(
-            lambda: FakePolicy(shared), {"policy": "fake"}, port=0, api_key=api_key, limits=Limits(**limits)
+            lambda: FakePolicy(shared), {"policy": "fake"}, port=0, api_key=api_key, limits=PolicyLimits(**limits)
         )
         loop = asyncio.get_running_loop()
         stops.append(lambda: loop.call_soon_threadsafe(server.stop))

@@ -8,7 +8,7 @@ import numpy as np
 from hamster_client.wire import pack
 
 from hamster.policy import load_policy
-from hamster.serving.policy import about
+from hamster.serving.policy import server_metadata
 from hamster.serving.policy.request import read_request
 from hamster.serving.policy.session import Session
 from tests.serving.policy.fakes import PATH, TOOL, observation, view
@@ -44,7 +44,7 @@ def test_what_is_served_is_what_the_policy_does():
 
 
 def test_metadata_is_plain():
-    said = about(load_policy(), "nano")
+    said = server_metadata(load_policy(), "nano")
     assert pack(said) and said["policy"] == "nano" and said["cameras"] and said["family"]
     assert said["actions"]["executed"] == 1 and said["actions"]["step_s"] is None
-    assert about(object(), "elsewhere")["weights_sha256"] is None
+    assert server_metadata(object(), "elsewhere")["weights_sha256"] is None

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hamster.geometry import matrix_from_quaternion
-from hamster.serving.policy import Limits
+from hamster.serving.policy import PolicyLimits
 from tests.serving.policy.fakes import PATH, TOOL, FakePolicy, foreign_client, observation, serving, view
 
 pytestmark = pytest.mark.filterwarnings("ignore:connect.. must be used:DeprecationWarning")  # openpi's client
@@ -21,7 +21,7 @@ def policy():
 
 @pytest.fixture(scope="module")
 def port(policy):
-    with serving(policy, message_bytes=4 << 20) as port:
+    with serving(policy, body_bytes=4 << 20) as port:
         yield port
 
 
@@ -140,4 +140,4 @@ def test_a_refused_path_is_not_followed_later(port, policy):
 
 
 def test_defaults_are_modest():
-    assert Limits().message_bytes <= 64 << 20 and Limits().clients <= 16
+    assert PolicyLimits().body_bytes <= 64 << 20 and PolicyLimits().connections <= 16

@@ -105,7 +105,7 @@ def test_a_wrong_field_is_named(message, type, word):
 def test_the_smallest_observation_has_one_image():
     request = read_request({"views": {"front": {"rgb": view()["rgb"]}}})
     assert request.observation.views["front"].camera is None and request.observation.tool_pose_world is None
-    assert not request.says_path and request.instruction == ""
+    assert not request.states_path and request.instruction == ""
 
 
 def test_numbers_may_come_as_lists_and_scalars_as_arrays():

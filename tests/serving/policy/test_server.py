@@ -39,7 +39,7 @@ def is_well(port) -> bool:
 
 @pytest.fixture(scope="module")
 def port():
-    with serving(message_bytes=1 << 20) as port:
+    with serving(body_bytes=1 << 20) as port:
         yield port
 
 
@@ -121,7 +121,7 @@ def test_a_motion_that_is_not_finite_is_no_action():
 
 
 def test_an_idle_client_makes_room():
-    with serving(idle_s=1.0, clients=1) as port, foreign_client(port) as ask:
+    with serving(idle_s=1.0, connections=1) as port, foreign_client(port) as ask:
         assert kind(ask.socket.recv(timeout=5)) == "idle"
         with pytest.raises(ConnectionClosed):
             ask.socket.recv(timeout=5)
@@ -140,7 +140,7 @@ def wait_for_a_place(port: int) -> None:
 
 
 def test_too_many_clients_are_turned_away_but_health_is_answered():
-    with serving(clients=2) as port:
+    with serving(connections=2) as port:
         with foreign_client(port), foreign_client(port):
             with pytest.raises(InvalidStatus) as refused, foreign_client(port):
                 pass
@@ -153,6 +153,16 @@ def test_web_pages_are_not_robots(port):
     with pytest.raises(InvalidStatus) as refused, foreign_client(port, origin="http://evil.example"):
         pass
     assert refused.value.response.status_code == 403
+    assert kind(refused.value.response.body) == "browser_origin_forbidden"
+
+
+def test_a_name_that_was_rebound_to_this_machine_is_refused_without_a_key(port):
+    request = b"GET / HTTP/1.1\r\nHost: evil.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    request += b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+        connection.sendall(request)
+        response = connection.recv(4096)
+    assert b" 403 " in response.partition(b"\r\n")[0] and b"unknown_host" in response
 
 
 def test_text_is_refused_and_the_connection_stays(port):
@@ -222,7 +232,7 @@ def test_raw_bytes_harm_nobody(port, data):
 
 def test_a_client_that_never_reads_is_sent_away_while_others_are_served():
     policy = FakePolicy({"horizon": 20_000})  # answers of 4 MB, more than the network's buffers hold
-    with serving(policy, send_s=1.0) as port:
+    with serving(policy, write_s=1.0) as port:
         client = socket.socket()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", port))
@@ -238,7 +248,7 @@ def test_a_client_that_never_reads_is_sent_away_while_others_are_served():
 
 def test_clients_that_leave_in_the_middle_leave_nothing_behind(slow):
     policy, began, go_on = slow
-    with serving(policy, clients=4) as port:
+    with serving(policy, connections=4) as port:
         for _ in range(4):
             client = send(port)
             assert began.wait(5)

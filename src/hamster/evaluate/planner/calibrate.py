@@ -17,8 +17,8 @@ from hamster.evaluate.planner.answers import judge, questions, scores_and_outcom
 from hamster.evaluate.planner.reliability import reliability
 from hamster.evaluate.planner.run import Progress
 from hamster.nano.refusal import p_not_in_view
-from hamster.planner.backend import Question
-from hamster.planner.calibration import Calibration, fit, threshold
+from hamster.planner.backend import GenerationRequest
+from hamster.planner.calibration import Calibration, fit, refusal_threshold
 from hamster.planner.transformers_backend import TransformersBackend
 from hamster.planner.vlm import VlmPlanner
 from hamster.provenance import git_commit
@@ -64,17 +64,17 @@ def calibrate(
     scores, right = scores_and_outcomes(raw.records)
     a, b, c = fit(scores, right)
     refuse_above = _refuse_above(raw)
-    found = Calibration(a, b, c, refuse_above)
-    fitted = reliability([found.apply(score) for score in scores], right)
-    return replace(found, about=_about(list(sources), seed, raw, fitted["ece"], refuse_above))
+    calibration = Calibration(a, b, c, refuse_above)
+    fitted = reliability([calibration.apply(score) for score in scores], right)
+    return replace(calibration, about=_about(list(sources), seed, raw, fitted["ece"], refuse_above))
 
 
 def _refuse_above(raw: Raw) -> float:
     """1, never, for a planner that cannot tell."""
     if not (raw.in_view and raw.absent):
         return 1.0
-    found = threshold(raw.in_view, FALSE_REFUSALS)
-    return found if float(np.mean(np.array(raw.absent) > found)) >= WORTH else 1.0
+    threshold = refusal_threshold(raw.in_view, FALSE_REFUSALS)
+    return threshold if float(np.mean(np.array(raw.absent) > threshold)) >= WORTH else 1.0
 
 
 def _bare(planner: VlmPlanner) -> VlmPlanner:
@@ -98,10 +98,11 @@ def _asked(
 
 
 def _p(planner: VlmPlanner, rgb: NDArray[np.uint8], instruction: str) -> list[float]:
-    question, backend = Question(rgb, planner.speech.question(instruction)), planner.backend
+    request = GenerationRequest(rgb, planner.prompt_config.format_prompt(instruction))
+    backend = planner.backend
     if isinstance(backend, TransformersBackend) and backend.model_type == "hamster_nano":
-        return [float(p) for p in p_not_in_view(backend.model, backend.inputs([question]))]
-    return [p for p in planner.p_not_in_view([question]) if p is not None]
+        return [float(p) for p in p_not_in_view(backend.model, backend.inputs([request]))]
+    return [p for p in planner.p_not_in_view([request]) if p is not None]
 
 
 def _about(sources: list[str], seed: int, raw: Raw, ece: float | None, refuse_above: float) -> dict[str, Any]:

@@ -30,8 +30,12 @@ def card(run: Prepared, model: Any, metrics: dict[str, float]) -> str:
         f"# A planner of HAMSTER, from {run.name}",
         "Draws a 2D path on an image for an instruction. Fine-tuned with `hamster train planner`.",
         _USE,
-        f"It answers in the dialect `{run.speech.dialect}` (hamster.json), "
-        + ("and says so when what is asked for is not in view." if run.speech.abstains else "always with a path."),
+        f"It answers in the dialect `{run.prompt_config.dialect}` (hamster.json), "
+        + (
+            "and says so when what is asked for is not in view."
+            if run.prompt_config.abstains
+            else "always with a path."
+        ),
         "## Data\n\n" + _data(run),
         "## Training\n\n" + _training(run, model),
         "## Metrics on held-out samples\n\n" + _table(("metric", "value"), measured),

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hamster.planner.families import prepared
+from hamster.planner.families import without_center_crop
 from hamster.planner.finetune.dataset import Row
 from hamster.planner.finetune.samples import Message
 
@@ -103,7 +103,7 @@ class Chat:
         for message in self._harmless(messages):
             parts = message["content"]
             shown = [
-                part | {"image": prepared(next(left), self.processor)} if part["type"] == "image" else part
+                part | {"image": without_center_crop(next(left), self.processor)} if part["type"] == "image" else part
                 for part in parts
             ]
             filled.append({**message, "content": shown})

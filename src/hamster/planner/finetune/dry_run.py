@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hamster.path.draw import draw
-from hamster.planner.families import prepared
+from hamster.planner.families import without_center_crop
 from hamster.planner.finetune import model_loading
 from hamster.planner.finetune.memory import Memory, estimate, shape_of
 from hamster.planner.finetune.prepare import Prepared, accumulated, prepare_run
@@ -39,7 +39,7 @@ def show(name: str, config: SftConfig, parts: Sequence[Part], out: Path, dialect
         processes: estimate(shape_of(model), config, longest, _image_tokens(run), processes) for processes in (1, 8)
     }
     found = {
-        "model": name, "dialect": run.speech.dialect, "steps": run.steps, "batch": config.batch,
+        "model": name, "dialect": run.prompt_config.dialect, "steps": run.steps, "batch": config.batch,
         "accumulated": accumulated(config, 1), "samples": len(tokens), "epoch": run.epoch,
         "left_out": {**run.fit.left_out, "no picture or path": run.samples.left_out},
         "tokens": {"min": int(tokens.min()), "median": float(np.median(tokens)), "max": longest},
@@ -69,7 +69,7 @@ def _example(run: Prepared, index: int, number: int, folder: Path) -> dict[str, 
     answers = "".join(text for text, learned in run.chat.answers(row) if learned)
     found = {"prompt": run.chat.asked(row), "completion": answers, "picture": ""}
     if row["images"]:
-        seen = np.asarray(prepared(row["images"][0], run.chat.processor))
+        seen = np.asarray(without_center_crop(row["images"][0], run.chat.processor))
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / f"sample-{number}.png"
         Image.fromarray(draw(seen, path) if path else seen).save(file)

@@ -16,7 +16,7 @@ from hamster.label.contact_sheet import contact_sheet
 from hamster.path import NotInViewError, Path2D, PlanError
 from hamster.path.draw import draw
 from hamster.path.metrics import medians, path_errors
-from hamster.planner.backend import Question, Sampling
+from hamster.planner.backend import GenerationRequest, SamplingParams
 from hamster.planner.finetune.dataset import Indices, Row
 from hamster.planner.finetune.samples import Samples
 from hamster.planner.transformers_backend import TransformersBackend
@@ -55,9 +55,9 @@ def choose(samples: Samples, which: NDArray[np.bool_], each: int) -> Indices:
 def ask(backend: TransformersBackend, samples: Samples, chosen: Indices, dialect: str, seen: Any) -> list[Judged]:
     """The model's greedy answers, judged; decoding is free, so that what is read shows what was learned."""
     rows = [samples.row(index) for index in chosen.tolist()]
-    questions = [Question(np.asarray(row["images"][0]), _text(row["prompt"])) for row in rows]
+    questions = [GenerationRequest(np.asarray(row["images"][0]), _text(row["prompt"])) for row in rows]
     longest = max((len(backend.processor.tokenizer(_text(row["completion"]))["input_ids"]) for row in rows), default=1)
-    answers = backend.answer(questions, Sampling(max_new_tokens=2 * longest + 8)) if rows else []
+    answers = backend.generate(questions, SamplingParams(max_new_tokens=2 * longest + 8)) if rows else []
     found = []
     for index, question, (answer,) in zip(chosen.tolist(), questions, answers, strict=True):
         assert question.image is not None

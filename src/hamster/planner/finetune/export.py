@@ -8,8 +8,7 @@ from typing import Any
 from hamster.files import set_usual_mode
 from hamster.planner.finetune.card import card
 from hamster.planner.finetune.prepare import Prepared
-from hamster.planner.load_model import load_model
-from hamster.planner.quiet import quiet
+from hamster.planner.load_model import load_model, no_progress_bars
 
 MODEL, ADAPTER = "model", "adapter"
 
@@ -26,7 +25,7 @@ def export(trainer: Any, run: Prepared, out: Path, metrics: dict[str, float]) ->
             raise RuntimeError(f"the trained weights are not those of {run.name}: {missing[:3]} {unknown[:3]}")
     else:
         adapted = trainer.accelerator.unwrap_model(trainer.model)
-        with quiet():
+        with no_progress_bars():
             adapted.save_pretrained(out / ADAPTER, state_dict=state, save_embedding_layers=False)
         set_usual_mode(out / ADAPTER)
         model, processor = merged(run.name, out / ADAPTER)
@@ -44,8 +43,8 @@ def merged(name: str, adapter: Path) -> tuple[Any, Any]:
 
 def save(model: Any, processor: Any, run: Prepared, folder: Path) -> None:
     """Safetensors, processor and hamster.json."""
-    with quiet():
+    with no_progress_bars():
         model.save_pretrained(folder)
     processor.save_pretrained(folder)
-    run.speech.save(folder)
+    run.prompt_config.save(folder)
     set_usual_mode(folder)

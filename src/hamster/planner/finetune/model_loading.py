@@ -10,8 +10,7 @@ from typing import Any
 from hamster.extras import NotInstalledError, install, needs
 from hamster.planner.families import family_of
 from hamster.planner.finetune.presets import SftConfig
-from hamster.planner.load_model import load_in_four_bits, load_model, load_processor
-from hamster.planner.quiet import quiet
+from hamster.planner.load_model import load_in_four_bits, load_model, load_processor, no_progress_bars
 
 
 def load(name: str, config: SftConfig) -> tuple[Any, Any]:
@@ -85,7 +84,7 @@ def empty(name: str, config: SftConfig) -> Any:
 
     import hamster.nano  # noqa: F401
 
-    with quiet(), torch.device("meta"):
+    with no_progress_bars(), torch.device("meta"):
         about = AutoConfig.from_pretrained(name, local_files_only=Path(name).is_dir(), trust_remote_code=False)
         model = AutoModelForImageTextToText.from_config(about)
         adapters = prepare(model, config)

@@ -14,12 +14,12 @@ from hamster.planner.finetune.chat import Chat
 from hamster.planner.finetune.dataset import Indices
 from hamster.planner.finetune.eval_metrics import choose
 from hamster.planner.finetune.presets import SftConfig
-from hamster.planner.finetune.prompt_config import speech_for, words_of
+from hamster.planner.finetune.prompt_config import prompt_config_for_training, words_of
 from hamster.planner.finetune.sampler import epoch_length, order
 from hamster.planner.finetune.samples import Samples
 from hamster.planner.finetune.token_lengths import Fit, context_of, counted, fit
 from hamster.planner.nano_training.pictures import Part
-from hamster.planner.prompts import Speech
+from hamster.planner.prompts import PromptConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Prepared:
 
     name: str
     config: SftConfig
-    speech: Speech
+    prompt_config: PromptConfig
     chat: Chat
     samples: Samples
     fit: Fit
@@ -63,8 +63,8 @@ def prepare_run(
     Raises:
         ValueError: for data without anything to learn from, or a dialect that the model cannot mean.
     """
-    speech = speech_for(name, model.config.model_type, dialect, parts)
-    words, about = words_of(speech, processor, config.gripper)
+    prompt_config = prompt_config_for_training(name, model.config.model_type, dialect, parts)
+    words, about = words_of(prompt_config, processor, config.gripper)
     samples = Samples(parts, config.frames, words, cache, about)
     chat = Chat(processor, model)
     found = fit(samples, counted(samples, chat, cache), chat, context_of(model), pictured)
@@ -76,7 +76,7 @@ def prepare_run(
     learned = np.concatenate(pools)[order(sizes, weights, steps * config.batch, config.seed)]
     usable = found.fits & held
     spare, asked = (choose(samples, which, config.evaluate_on) for which in (usable, usable & samples.is_asked))
-    return Prepared(name, config, speech, chat, samples, found, learned, spare, asked, steps, epoch)
+    return Prepared(name, config, prompt_config, chat, samples, found, learned, spare, asked, steps, epoch)
 
 
 def accumulated(config: SftConfig, processes: int) -> int:

@@ -9,12 +9,12 @@ from typing import Any
 from hamster.dialects import Size
 from hamster.label.dataset import kinds_of, shards_of
 from hamster.label.export.examples import Place, Words
-from hamster.planner.families import check_pairing, family_of, scaling_of
+from hamster.planner.families import check_dialect, family_of, image_scaling
 from hamster.planner.nano_training.pictures import Part
-from hamster.planner.prompts import Speech, prompt_of, speech_of
+from hamster.planner.prompts import PromptConfig, default_prompt, load_prompt_config
 
 
-def speech_for(name: str, model_type: str, dialect: str | None, parts: Sequence[Part]) -> Speech:
+def prompt_config_for_training(name: str, model_type: str, dialect: str | None, parts: Sequence[Part]) -> PromptConfig:
     """What the model will be asked, and how it will answer.
 
     Args:
@@ -26,25 +26,30 @@ def speech_for(name: str, model_type: str, dialect: str | None, parts: Sequence[
     Raises:
         ValueError: if models of this type cannot mean that dialect; names those that go with it.
     """
-    known = speech_of(name, model_type)
+    known = load_prompt_config(name, model_type)
     taught = dialect or known.dialect
-    check_pairing(model_type, taught, taught=True)
+    check_dialect(model_type, taught, is_trained=True)
     abstains = any(tells_absence(part) for part in parts)
     if taught == known.dialect and (known.abstains or not abstains):
         return known
-    return Speech(taught, prompt_of(taught, abstains), abstains)
+    return PromptConfig(taught, default_prompt(taught, abstains), abstains)
 
 
-def words_of(speech: Speech, processor: Any, gripper: float) -> tuple[Words, str]:
+def words_of(prompt_config: PromptConfig, processor: Any, gripper: float) -> tuple[Words, str]:
     """For `examples`, and a text that changes with them; a share `gripper` of the questions says where that is."""
     told = _share(gripper)
 
     def ask(instruction: str, gripper_uv: Place | None, size: Size) -> str:
         text = " ".join(instruction.split())  # as a planner does before it asks
-        return speech.question(text, gripper_uv if told() else None, size)
+        return prompt_config.format_prompt(text, gripper_uv if told() else None, size)
 
-    about = [speech.prompt, speech.abstains, gripper, json.loads(processor.image_processor.to_json_string())]
-    return Words(speech.dialect, ask, scaling_of(processor)), json.dumps(about)
+    about = [
+        prompt_config.prompt,
+        prompt_config.abstains,
+        gripper,
+        json.loads(processor.image_processor.to_json_string()),
+    ]
+    return Words(prompt_config.dialect, ask, image_scaling(processor)), json.dumps(about)
 
 
 def longest_answer(model_type: str) -> int:

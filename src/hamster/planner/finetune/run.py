@@ -120,7 +120,7 @@ def _trainer(run: Prepared, model: Any, out: Path, processes: int) -> Any:
 
 def _measured(trainer: Any, run: Prepared, out: Path, step: int) -> dict[str, float]:
     """Path metrics in all processes, and a picture from the first."""
-    from hamster.planner.families import scaling_of
+    from hamster.planner.families import image_scaling
     from hamster.planner.finetune import eval_metrics
     from hamster.planner.transformers_backend import TransformersBackend
 
@@ -128,7 +128,7 @@ def _measured(trainer: Any, run: Prepared, out: Path, step: int) -> dict[str, fl
     backend = TransformersBackend(trainer.accelerator.unwrap_model(trainer.model), processor)
 
     def judge(chosen: Any) -> list[eval_metrics.Judged]:
-        return eval_metrics.ask(backend, run.samples, chosen, run.speech.dialect, scaling_of(processor))
+        return eval_metrics.ask(backend, run.samples, chosen, run.prompt_config.dialect, image_scaling(processor))
 
     judged = eval_metrics.shared(judge, run.asked, trainer.accelerator)
     if trainer.is_world_process_zero():

@@ -36,7 +36,7 @@ from hamster.accelerator import start_accelerator
 from hamster.files import lock_folder, set_usual_mode
 from hamster.identity import checkpoint_digest, claim, flat
 from hamster.label.dataset import content_digest
-from hamster.planner.load_model import load_processor, read_model
+from hamster.planner.load_model import load_processor, no_progress_bars, read_model
 from hamster.planner.nano_training import batches, corpus, optimisers
 from hamster.planner.nano_training.batches import Batch, Share
 from hamster.planner.nano_training.config import TrainConfig
@@ -44,7 +44,6 @@ from hamster.planner.nano_training.facts import Facts, FactTable, fact_texts
 from hamster.planner.nano_training.held_out import evaluate
 from hamster.planner.nano_training.losses import build_probes, losses, presence_loss
 from hamster.planner.nano_training.pictures import Part
-from hamster.planner.quiet import quiet
 from hamster.provenance import run_info
 
 WEIGHTS = {"answer": 1.0, "refusal": 1.0}
@@ -231,7 +230,7 @@ class _Run:
         """Write the model, to be used, and the state, to be resumed."""
         if not self.leads:
             return
-        with quiet():
+        with no_progress_bars():
             self.model.save_pretrained(self.out / "model")
         set_usual_mode(self.out / "model")
         (self.out / "config.json").write_text(json.dumps(asdict(self.config), indent=1))

@@ -1,4 +1,4 @@
-"""A chat request as OpenAI's clients, vLLM's and HAMSTER_beta's send it; what is not listed here is refused by name."""
+"""Chat requests of OpenAI's, vLLM's and HAMSTER_beta's clients; fields that are not listed here are refused by name."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from hamster.serving.planner.errors import ServeError, invalid
 
 
-class Strict(BaseModel):
-    """Takes the fields that it knows, of the types that it names."""
+class StrictModel(BaseModel):
+    """A model that refuses unknown fields and other types."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class ImageUrl(Strict):
+class ImageUrl(StrictModel):
     """`url` is a data URI; `detail` changes nothing, as images are always seen as the model was trained."""
 
     url: str
     detail: Literal["auto", "low", "high"] | None = None
 
 
-class ImagePart(Strict):
+class ImagePart(StrictModel):
     """An image in a message."""
 
     type: Literal["image_url"]
     image_url: ImageUrl
 
 
-class TextPart(Strict):
-    """Words in a message."""
+class TextPart(StrictModel):
+    """Text in a message."""
 
     type: Literal["text"]
     text: str
@@ -63,8 +63,8 @@ Content = Annotated[
 ]
 
 
-class Turn(Strict):
-    """What somebody said."""
+class ChatMessage(StrictModel):
+    """One message of a conversation."""
 
     role: Literal["system", "developer", "user", "assistant"]
     content: Content
@@ -72,7 +72,7 @@ class Turn(Strict):
 
     @property
     def text(self) -> str:
-        """All of its words."""
+        """All of its text."""
         if isinstance(self.content, str):
             return self.content
         return "".join(part.text for part in self.content if isinstance(part, TextPart))
@@ -85,34 +85,34 @@ class Turn(Strict):
         return [part.image_url.url for part in self.content if isinstance(part, ImagePart)]
 
 
-class StructuredOutputs(Strict):
+class StructuredOutputs(StrictModel):
     """vLLM's name for constrained decoding."""
 
     regex: Annotated[str, Field(max_length=4000)]
 
 
-class ResponseFormat(Strict):
+class ResponseFormat(StrictModel):
     """OpenAI's name for it; only text can be had here."""
 
     type: str
     json_schema: dict[str, Any] | None = None
 
 
-class StreamOptions(Strict):
+class StreamOptions(StrictModel):
     """`include_usage`: one more chunk says how many tokens there were."""
 
     include_usage: bool = False
     include_obfuscation: bool = False
 
 
-class ChatRequest(Strict):
+class ChatRequest(StrictModel):
     """The body of a chat request. `user` and `metadata` are for whoever reads logs; the rest is honoured or refused.
 
     `abstains` is ours: false keeps a model that decides by itself that nothing is in view from saying so.
     """
 
     model: str
-    messages: Annotated[list[Turn], Field(min_length=1, max_length=64)]
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=64)]
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
@@ -139,17 +139,17 @@ class ChatRequest(Strict):
 
     @property
     def limit(self) -> int | None:
-        """Tokens of an answer, by its new name or the old one."""
+        """The most tokens of an answer, by the field's new name or its old one."""
         return self.max_completion_tokens or self.max_tokens
 
     @property
     def regex(self) -> str:
-        """That answers must match, "" for any."""
+        """What answers must match, "" for none."""
         return self.structured_outputs.regex if self.structured_outputs else self.guided_regex or ""
 
 
 def read_chat(body: bytes) -> ChatRequest:
-    """A request's body; ServeError that names the field at fault."""
+    """Parse a request's body; ServeError that names the field at fault."""
     try:
         return ChatRequest.model_validate_json(body)
     except ValidationError as error:
@@ -157,11 +157,11 @@ def read_chat(body: bytes) -> ChatRequest:
 
 
 def invalid_field(error: ValidationError) -> ServeError:
-    """The first thing that is wrong with a body, without the body."""
+    """Return an error for the first invalid field, without the body."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    where = ".".join(str(part) for part in first["loc"] if not str(part).startswith("<"))[:100]
+    field = ".".join(str(part) for part in first["loc"] if not str(part).startswith("<"))[:100]
     message = "unknown or unsupported field" if first["type"] == "extra_forbidden" else first["msg"]
-    return invalid(f"{where}: {message}" if where else message, where or None, _code(first["type"]))
+    return invalid(f"{field}: {message}" if field else message, field or None, _code(first["type"]))
 
 
 def _code(kind: str) -> str:

@@ -1,11 +1,12 @@
-"""What is said to a client that cannot be served: OpenAI's shape, a type and a code to decide on, never a traceback."""
+"""Errors of the planner's server, in OpenAI's form: a type and a code to decide on, never a traceback."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-MAX_MESSAGE = 500  # characters
+MAX_MESSAGE_CHARS = 500
+PLANNING_FAILED, UPSTREAM_UNAVAILABLE = "planning_failed", "upstream_unavailable"
 TYPES = {
     401: "authentication_error",
     403: "permission_error",
@@ -25,10 +26,10 @@ class ServeError(Exception):
 
     Attributes:
         status: of HTTP.
-        code: what to decide on; docs/serving.md lists them.
+        code: for programs; docs/serving.md lists them.
         message: one line for people.
         param: which field is at fault, or None.
-        retry_after_s: when to come again, or None.
+        retry_after_s: when to try again, or None.
         more: further fields of the error, such as the model's raw text.
     """
 
@@ -42,12 +43,12 @@ class ServeError(Exception):
         more: Mapping[str, Any] | None = None,
     ) -> None:
         self.status, self.code, self.param, self.retry_after_s = status, code, param, retry_after_s
-        self.message = " ".join(message.split())[:MAX_MESSAGE]
+        self.message = " ".join(message.split())[:MAX_MESSAGE_CHARS]
         self.more = dict(more or {})
         super().__init__(f"{code}: {self.message}")
 
     def with_hint(self, hint: str) -> ServeError:
-        """The same error that also says what may be behind it."""
+        """Return the same error with a hint at its cause."""
         return ServeError(self.status, self.code, f"{self.message}; {hint}", self.param, self.retry_after_s, self.more)
 
     @property
@@ -57,16 +58,16 @@ class ServeError(Exception):
 
     def to_json(self) -> dict[str, Any]:
         """{"error": {"message", "type", "code", "param", …}}."""
-        known = {"message": self.message, "type": self.type, "code": self.code, "param": self.param}
-        return {"error": self.more | known}
+        fields = {"message": self.message, "type": self.type, "code": self.code, "param": self.param}
+        return {"error": self.more | fields}
 
     @property
     def headers(self) -> dict[str, str]:
-        """What HTTP wants to be said besides."""
+        """Headers that HTTP requires with this status."""
         headers = {} if self.retry_after_s is None else {"retry-after": str(self.retry_after_s)}
         return headers | ({"www-authenticate": "Bearer"} if self.status == 401 else {})
 
 
 def invalid(message: str, param: str | None = None, code: str = "invalid_request") -> ServeError:
-    """A request that will never be served as it is."""
+    """Return the error (400) of a request that is wrong in itself."""
     return ServeError(400, code, message, param)

@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
-Client = tuple[str, int]  # address and port: who it is, and which of its connections
-CREDIT_S = 2.0  # of service that whoever comes may have before those who are there already
+Client = tuple[str, int]  # address and port: the client, and which of its connections
+CREDIT_S = 2.0  # of service that a new client may have before those who are there already
 MAX_REMEMBERED = 4096
-TURN_IN_ORDER = 8  # every how manyth slot goes to whoever has been without one for longest
+OLDEST_FIRST_EVERY = 8  # slots: one of so many goes to the client that has been without one for longest
 
 
 @dataclass(eq=False)
@@ -94,8 +94,8 @@ class FairSlots:
     def _grant(self) -> None:
         while self._free and self._waiting:
             self._grants += 1
-            in_order = self._grants % TURN_IN_ORDER == 0
-            turn = min(self._waiting, key=self._longest_without if in_order else self.rank)
+            is_oldest_first = self._grants % OLDEST_FIRST_EVERY == 0
+            turn = min(self._waiting, key=self._longest_without if is_oldest_first else self.rank)
             self._waiting.remove(turn)
             self._free -= 1
             turn.started, turn.estimate_s = self._connections.used[turn.client], self._estimate_s

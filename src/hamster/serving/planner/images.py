@@ -1,4 +1,4 @@
-"""Images that strangers send: bytes only, never fetched, their size read from the header before a pixel is decoded."""
+"""Images from clients: bytes only, never fetched; the size is read from the header before a pixel is decoded."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hamster.data.images import FORMATS, FORMATS_TEXT, MAX_SIDE_PX, NotColourError, has_sane_structure, to_rgb
+from hamster.serving.limits import PlannerLimits
 from hamster.serving.planner.errors import ServeError, invalid
-from hamster.serving.planner.limits import Limits
 
 _DATA = re.compile(r"data:(?P<kind>[a-z0-9.+/-]*)(?:;[a-z0-9=-]+)*?(?P<base64>;base64)?,", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
-    """An image whose header is fine: still encoded, so that a long queue of them stays small."""
+class EncodedImage:
+    """An image whose header was checked; still encoded, so that a long queue of them stays small."""
 
     data: bytes
     format: str
 
     @property
     def data_uri(self) -> str:
-        """As other servers take it."""
+        """The image as a data URI."""
         return f"data:image/{self.format.lower()};base64,{base64.b64encode(self.data).decode()}"
 
     def rgb(self) -> NDArray[np.uint8]:
-        """(H, W, 3), upright; ServeError if it is cut off or damaged."""
+        """Decode to (H, W, 3) uint8, upright; ServeError if it is cut off or damaged."""
         try:
             with Image.open(io.BytesIO(self.data), formats=FORMATS) as image:
                 return to_rgb(image, MAX_SIDE_PX)
@@ -42,8 +42,13 @@ class Picture:
             raise invalid("the image is cut off or damaged", "image", "damaged_image") from None
 
 
-def picture(data: bytes, limits: Limits, param: str = "image") -> Picture:
-    """The image in a file's bytes.
+def encoded_image(data: bytes, limits: PlannerLimits, param: str = "image") -> EncodedImage:
+    """Check the header of an image file.
+
+    Args:
+        data: the file's bytes.
+        limits: on its size.
+        param: the request's field, for errors.
 
     Raises:
         ServeError: if it is too long, no PNG, JPEG or WebP, or has too many pixels.
@@ -62,28 +67,33 @@ def picture(data: bytes, limits: Limits, param: str = "image") -> Picture:
         raise invalid(f"the image is no readable {FORMATS_TEXT}", param, "unsupported_image") from None
     if width * height > limits.pixels:
         raise _too_large(f"{width} x {height}: {too_many}", param)
-    return Picture(data, format)
+    return EncodedImage(data, format)
 
 
-def picture_from_text(text: str, limits: Limits, param: str = "image") -> Picture:
-    """The image in a data URI, or in bare base64.
+def encoded_image_from_text(text: str, limits: PlannerLimits, param: str = "image") -> EncodedImage:
+    """Check the header of an image in a data URI, or in bare base64.
+
+    Args:
+        text: the data URI or base64.
+        limits: on its size.
+        param: the request's field, for errors.
 
     Raises:
-        ServeError: as `picture`; and for any address, as nothing is fetched.
+        ServeError: as `encoded_image`; and for any address, as nothing is fetched.
     """
     text = text.lstrip()
     head = text[:200].lower()
     if re.match(r"[a-z][a-z0-9+.-]*://|file:", head):
         message = "images are not fetched by address; send the image itself, as data:image/png;base64,…"
-        raise invalid(message, param, "image_by_address")
-    found = _DATA.match(text, 0, 200)
-    if found and not found["base64"]:
+        raise invalid(message, param, "image_url_unsupported")
+    header = _DATA.match(text, 0, 200)
+    if header and not header["base64"]:
         raise invalid("a data URI must be in base64: data:image/png;base64,…", param, "unsupported_image")
-    encoded = "".join(text[found.end() if found else 0 :].split())  # MIME breaks base64 into lines
+    encoded = "".join(text[header.end() if header else 0 :].split())  # MIME breaks base64 into lines
     if len(encoded) * 3 // 4 > limits.image_bytes + 3:
         raise _too_large(f"the image has more than {limits.image_bytes >> 10} KiB", param)
     try:
-        return picture(base64.b64decode(encoded, validate=True), limits, param)
+        return encoded_image(base64.b64decode(encoded, validate=True), limits, param)
     except (binascii.Error, ValueError):
         raise invalid("the image is neither a data URI nor base64", param, "unsupported_image") from None
 

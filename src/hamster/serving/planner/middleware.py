@@ -1,24 +1,21 @@
-"""What every request passes before the application sees it: key, size, patience; and who leaves is noticed."""
+"""ASGI middleware: checks key, origin, size and time of every request, and cancels it when its client disconnects."""
 
 from __future__ import annotations
 
 import asyncio
-import hmac
-import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.responses import JSONResponse
 
+from hamster.serving.auth import is_authorized, is_local_name
+from hamster.serving.errors import BROWSER_ORIGIN, INTERNAL, UNKNOWN_HOST, unauthorized
+from hamster.serving.limits import PlannerLimits
+from hamster.serving.log import log
 from hamster.serving.planner.errors import ServeError
-from hamster.serving.planner.limits import Limits
 from hamster.serving.planner.metrics import Metrics
 from hamster.serving.planner.service import Service
-
-log = logging.getLogger("hamster.serve")
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -26,13 +23,15 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
-class Gate:
-    """Wraps an ASGI application, which then gets whole bodies of bounded size from clients who may ask.
+class RequestMiddleware:
+    """Wraps an ASGI application, which then gets whole bodies of bounded size from authorized clients.
 
     Args:
-        app: inside.
-        service: what `app` serves, for whoever runs it.
-        api_key: what clients must send as `Authorization: Bearer …`, except to `open_routes`; None: all may.
+        app: the application inside.
+        service: what `app` serves.
+        limits: on bodies and times.
+        metrics: to record in.
+        api_key: what clients must send as `Authorization: Bearer …`, except to `open_routes`; None: no key is needed.
         open_routes: that need no key.
         routes: that are counted by name.
     """
@@ -41,7 +40,7 @@ class Gate:
         self,
         app: App,
         service: Service,
-        limits: Limits,
+        limits: PlannerLimits,
         metrics: Metrics,
         api_key: str | None,
         open_routes: frozenset[str],
@@ -52,42 +51,42 @@ class Gate:
         self._open_routes, self._routes = open_routes, routes
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(send)
+        response = _StatusRecorder(send)
         scope["arrived"] = time.perf_counter()
         try:
             check_caller(scope, self._api_key, scope["path"] in self._open_routes)
             body = await read_body(scope, receive, self._limits)
-            if not await serve_while_wanted(self._app, scope, body, receive, answer.send):
+            if not await serve_while_connected(self._app, scope, body, receive, response.send):
                 self._metrics.cancelled.inc()
-                answer.status = 499
+                response.status = 499
         except ClientLeftError:
-            answer.status = 499
+            response.status = 499
         except ServeError as error:
             self._metrics.errors.labels(error.code).inc()
-            await error_response(error, close=True)(scope, receive, answer.send)
+            await error_response(error, close=True)(scope, receive, response.send)
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"])
             self._metrics.errors.labels("internal").inc()
-            if not answer.status:
-                await error_response(internal())(scope, receive, answer.send)
+            if not response.status:
+                await error_response(internal_error())(scope, receive, response.send)
         finally:
-            self._note(scope, answer.status)
+            self._record(scope, response.status)
 
-    def _note(self, scope: Message, status: int) -> None:
+    def _record(self, scope: Message, status: int) -> None:
         route = scope["path"] if scope["path"] in self._routes else "other"
         self._metrics.requests.labels(route, str(status)).inc()
         self._metrics.latency.labels(route).observe(time.perf_counter() - scope["arrived"])
 
 
 class ClientLeftError(Exception):
-    """Before its request was whole."""
+    """The client disconnected before its request was complete."""
 
 
-class _Answer:
+class _StatusRecorder:
     """Remembers the status that was sent."""
 
     def __init__(self, send: Send) -> None:
@@ -100,18 +99,18 @@ class _Answer:
 
 
 def error_response(error: ServeError, close: bool = False) -> JSONResponse:
-    """An error as it goes over the wire; `close`: nothing else is read from this connection."""
+    """Return the response to an error; `close`: nothing else is read from this connection."""
     headers = error.headers | ({"connection": "close"} if close and error.status == 408 else {})
     return JSONResponse(error.to_json(), error.status, headers)
 
 
-def internal() -> ServeError:
-    """What is said when it is our fault."""
-    return ServeError(500, "internal", "the server failed; its log says why")
+def internal_error() -> ServeError:
+    """Return the error (500) of an unexpected exception."""
+    return ServeError(500, *INTERNAL)
 
 
 def check_caller(scope: Message, api_key: str | None, is_open: bool) -> None:
-    """Raise ServeError unless the request comes from a program that may ask.
+    """Raise ServeError unless the request comes from an authorized program.
 
     Web pages may not: those of other sites send an Origin, and those whose name was rebound to this machine's address
     (DNS rebinding) send that name as Host. With a key, which no page knows, the server may have any name.
@@ -123,34 +122,27 @@ def check_caller(scope: Message, api_key: str | None, is_open: bool) -> None:
     """
     headers = [(name.lower(), value) for name, value in scope["headers"]]
     if any(name == b"origin" for name, _ in headers):
-        raise ServeError(403, "web_page", "requests of web pages are not served")
+        raise ServeError(403, *BROWSER_ORIGIN)
     if api_key is None:
         hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
         if not all(is_local_name(host) for host in hosts):
-            raise ServeError(403, "unknown_host", "ask by an IP address or as localhost; other names need a key")
+            raise ServeError(403, *UNKNOWN_HOST)
     elif not is_open:
-        credentials = [value for name, value in headers if name == b"authorization"]
-        scheme, _, key = credentials[0].partition(b" ") if len(credentials) == 1 else (b"", b"", b"")
-        same_key = hmac.compare_digest(key.strip(), api_key.encode())
-        if not (same_key and scheme.lower() == b"bearer"):  # scheme names have no case (RFC 9110)
-            raise ServeError(401, "unauthorized", "send the server's key once, as Authorization: Bearer …")
+        sent = [value.decode(errors="surrogateescape") for name, value in headers if name == b"authorization"]
+        if not is_authorized(sent, "Bearer", api_key):
+            raise ServeError(401, *unauthorized("Bearer"))
 
 
-def is_local_name(host: str) -> bool:
-    """Return whether a Host header is an IP address or localhost, with or without a port."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-        return name == "localhost" or name.endswith(".localhost") or bool(ip_address(name))
-    except ValueError:
-        return False
+async def read_body(scope: Message, receive: Receive, limits: PlannerLimits) -> bytes:
+    """Read the whole body, within the limits on its size and time.
 
-
-async def read_body(scope: Message, receive: Receive, limits: Limits) -> bytes:
-    """The whole body; what is too long is not kept, what is too slow is not waited for.
+    Args:
+        scope, receive: of ASGI.
+        limits: `body_bytes` and `read_s`.
 
     Raises:
         ServeError: 413 or 408.
-        ClientLeftError: if the client does not stay that long.
+        ClientLeftError: if the client disconnects before.
     """
     too_large = ServeError(413, "body_too_large", f"a request has at most {limits.body_bytes >> 10} KiB")
     declared = dict(scope["headers"]).get(b"content-length", b"0")
@@ -172,27 +164,36 @@ async def read_body(scope: Message, receive: Receive, limits: Limits) -> bytes:
         raise ServeError(408, "slow_request", f"the request took longer than {limits.read_s:g} s to arrive") from None
 
 
-async def serve_while_wanted(app: App, scope: Message, body: bytes, receive: Receive, send: Send) -> bool:
-    """Runs the application until it is done, or its client has left: then it is cancelled, and the result is False."""
+async def serve_while_connected(app: App, scope: Message, body: bytes, receive: Receive, send: Send) -> bool:
+    """Run the application, and cancel it if its client disconnects.
+
+    Args:
+        app: of ASGI.
+        scope, receive, send: of ASGI.
+        body: the whole body, which was read from `receive`.
+
+    Returns:
+        Whether the application ended by itself.
+    """
     forever = asyncio.Event()
-    told = False
+    is_replayed = False
 
     async def replay() -> Message:
-        nonlocal told
-        if told:
+        nonlocal is_replayed
+        if is_replayed:
             await forever.wait()
-        told = True
+        is_replayed = True
         return {"type": "http.request", "body": body, "more_body": False}
 
-    work = asyncio.ensure_future(app(scope, replay, send))
-    gone = asyncio.ensure_future(receive())  # the body was all: what else comes is that the client left
+    response = asyncio.ensure_future(app(scope, replay, send))
+    disconnect = asyncio.ensure_future(receive())  # the body is complete: only a disconnect can follow
     try:
-        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
+        await asyncio.wait({response, disconnect}, return_when=asyncio.FIRST_COMPLETED)
+        if not response.done():
             return False
-        work.result()
+        response.result()
         return True
     finally:
-        for task in (work, gone):
+        for task in (response, disconnect):
             task.cancel()
-        await asyncio.gather(work, gone, return_exceptions=True)
+        await asyncio.gather(response, disconnect, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""An answer while it is being written, as server-sent events."""
+"""Streamed responses: a completion while it is generated, as server-sent events."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from hamster.planner.backend import Answer
-from hamster.serving.planner.chat import Chunks, event
+from hamster.planner.backend import Completion
+from hamster.serving.planner.chat import CompletionChunks, event
 from hamster.serving.planner.errors import ServeError
 
 OnText = Callable[[list[str]], None]
@@ -38,60 +38,67 @@ class StreamResponse(Response):
 
 @asynccontextmanager
 async def completion_events(
-    ask: Callable[[OnText], Awaitable[list[Answer]]], chunks: Chunks, with_usage: bool, log_p: bool
+    generate: Callable[[OnText], Awaitable[list[Completion]]],
+    chunks: CompletionChunks,
+    with_usage: bool,
+    with_logprobs: bool,
 ) -> AsyncIterator[tuple[str, AsyncIterator[bytes]]]:
-    """Stream the events of one completion; it is open once the first token is there, or the whole answer.
+    """Stream the events of one completion; the stream opens with the first token, or the whole completion.
 
     Args:
-        ask: has the question answered, and tells what has been said so far, from any thread.
-        chunks: writes the events.
-        with_usage, log_p: what the end says besides.
+        generate: returns the completions, and calls its argument with the texts so far, from any thread.
+        chunks: formats the events.
+        with_usage, with_logprobs: whether the end states them.
 
     Raises:
-        ServeError: if there is no first token; what goes wrong later is an event.
+        ServeError: if there is no first token; a later error is an event.
     """
-    latest = Latest()
-    asking = asyncio.ensure_future(ask(latest.put))
+    buffer = StreamBuffer()
+    generation = asyncio.ensure_future(generate(buffer.put))
     try:
-        await latest.next_or(asking)
-        if asking.done():
-            asking.result()
-        yield "text/event-stream", _events(asking, latest, chunks, with_usage, log_p)
+        await buffer.next_or(generation)
+        if generation.done():
+            generation.result()
+        yield "text/event-stream", _events(generation, buffer, chunks, with_usage, with_logprobs)
     finally:
-        asking.cancel()
-        await asyncio.gather(asking, return_exceptions=True)
+        generation.cancel()
+        await asyncio.gather(generation, return_exceptions=True)
 
 
 async def _events(
-    asking: asyncio.Future[list[Answer]], latest: Latest, chunks: Chunks, with_usage: bool, log_p: bool
+    generation: asyncio.Future[list[Completion]],
+    buffer: StreamBuffer,
+    chunks: CompletionChunks,
+    with_usage: bool,
+    with_logprobs: bool,
 ) -> AsyncIterator[bytes]:
     try:
         for chunk in chunks.begin():
             yield chunk
-        while not asking.done():
-            for chunk in chunks.more(latest.texts):
+        while not generation.done():
+            for chunk in chunks.more(buffer.texts):
                 yield chunk
-            await latest.next_or(asking)
-        for chunk in chunks.end(asking.result(), with_usage, log_p):
+            await buffer.next_or(generation)
+        for chunk in chunks.end(generation.result(), with_usage, with_logprobs):
             yield chunk
     except ServeError as error:
         yield event(error.to_json())
 
 
-class Latest:
-    """The newest texts; a reader that is slow misses what was overtaken, and nothing piles up."""
+class StreamBuffer:
+    """Holds the newest texts only: a slow reader skips older ones, and nothing piles up."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
         self._loop, self._new = asyncio.get_running_loop(), asyncio.Event()
 
     def put(self, texts: list[str]) -> None:
-        """From any thread."""
+        """Replace the texts; may be called from any thread."""
         self.texts = texts
         self._loop.call_soon_threadsafe(self._new.set)
 
-    async def next_or(self, done: asyncio.Future[list[Answer]]) -> None:
-        """Returns when there are new texts, or there will be none."""
+    async def next_or(self, done: asyncio.Future[list[Completion]]) -> None:
+        """Return when there are new texts, or there will be none."""
         new = asyncio.ensure_future(self._new.wait())
         both: set[asyncio.Future[Any]] = {new, done}
         try:

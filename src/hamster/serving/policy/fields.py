@@ -17,7 +17,7 @@ RIGID = 1e-3
 
 
 def mapping(value: Any, known: Iterable[str], where: str) -> dict[str, Any]:
-    """A map with no keys but these."""
+    """Return a map with no keys but the known ones."""
     if not isinstance(value, dict):
         raise RequestError("malformed", f"{where} must be a map, not {_kind(value)}")
     if unknown := [key for key in value if key not in known]:
@@ -28,14 +28,14 @@ def mapping(value: Any, known: Iterable[str], where: str) -> dict[str, Any]:
 
 
 def choice(value: Any, where: str) -> bool:
-    """True or False."""
+    """Return True or False."""
     if not isinstance(value, bool | np.bool_):
         raise RequestError("malformed", f"{where} must be True or False, not {_kind(value)}")
     return bool(value)
 
 
 def text(value: Any, where: str, most: int) -> str:
-    """A string of at most so many characters."""
+    """Return a string of at most `most` characters."""
     if not isinstance(value, str):
         raise RequestError("malformed", f"{where} must be a string, not {_kind(value)}")
     if len(value) > most:
@@ -44,40 +44,48 @@ def text(value: Any, where: str, most: int) -> str:
 
 
 def number(value: Any, where: str, low: float, high: float) -> float:
-    """A finite number (or an array of one) between two bounds."""
-    found = float(matrix(np.reshape(value, -1) if isinstance(value, np.ndarray) else [value], where, (1,))[0])
-    if not low <= found <= high:
-        raise RequestError("malformed", f"{where} must be {low:g} to {high:g}, got {found:g}")
-    return found
+    """Return a finite number (or that in an array of one) between two bounds."""
+    bounded = float(matrix(np.reshape(value, -1) if isinstance(value, np.ndarray) else [value], where, (1,))[0])
+    if not low <= bounded <= high:
+        raise RequestError("malformed", f"{where} must be {low:g} to {high:g}, got {bounded:g}")
+    return bounded
 
 
 def matrix(value: Any, where: str, shape: Shape) -> NDArray[np.float64]:
-    """Finite numbers of this shape, from an array or from lists."""
+    """Return finite numbers of this shape, from an array or from lists."""
     try:
-        found = np.asarray(value)
+        array = np.asarray(value)
     except ValueError:  # lists of unequal lengths
-        found = np.asarray(None)
-    if found.dtype.kind not in "iuf":
-        raise RequestError("malformed", f"{where} must be numbers {_said(shape)}, not {_kind(value)}")
-    _check_shape(found, where, shape)
-    _check_finite(found, where)
-    return found.astype(np.float64)
+        array = np.asarray(None)
+    if array.dtype.kind not in "iuf":
+        raise RequestError("malformed", f"{where} must be numbers {_shape_text(shape)}, not {_kind(value)}")
+    _check_shape(array, where, shape)
+    _check_finite(array, where)
+    return array.astype(np.float64)
 
 
 def rigid(value: Any, where: str) -> NDArray[np.float64]:
-    """A (4, 4) transform without scale or reflection."""
-    found = matrix(value, where, (4, 4))
-    rotation = found[:3, :3]
+    """Return a (4, 4) transform without scale or reflection."""
+    transform = matrix(value, where, (4, 4))
+    rotation = transform[:3, :3]
     whole = np.allclose(rotation @ rotation.T, np.eye(3), atol=RIGID) and np.linalg.det(rotation) > 0
-    if not whole or not np.allclose(found[3], [0, 0, 0, 1], atol=RIGID):
+    if not whole or not np.allclose(transform[3], [0, 0, 0, 1], atol=RIGID):
         raise RequestError("malformed", f"{where} must be rigid: a rotation, a translation, and 0 0 0 1 below")
-    return found
+    return transform
 
 
 def image(value: Any, where: str, dtype: str, shape: Shape, most_px: int) -> NDArray[Any]:
-    """An image (H, W, …) of exactly this type: a copy, which can be written to as those of a data set can."""
+    """Return a copy of an image (H, W, …) of exactly this type.
+
+    Args:
+        value: from the message.
+        where: the field, for errors.
+        dtype: of numpy, by name.
+        shape: None for any size.
+        most_px: pixels, at most.
+    """
     if not isinstance(value, np.ndarray) or value.dtype != dtype:
-        raise RequestError("malformed", f"{where} must be a {dtype} array {_said(shape)}, not {_kind(value)}")
+        raise RequestError("malformed", f"{where} must be a {dtype} array {_shape_text(shape)}, not {_kind(value)}")
     _check_shape(value, where, shape)
     height, width = value.shape[:2]
     if height * width > most_px:
@@ -96,18 +104,18 @@ def image(value: Any, where: str, dtype: str, shape: Shape, most_px: int) -> NDA
     return value.copy()
 
 
-def _check_shape(found: NDArray[Any], where: str, shape: Shape) -> None:
-    fits = found.ndim == len(shape) and all(s is None or s == n for s, n in zip(shape, found.shape, strict=True))
+def _check_shape(array: NDArray[Any], where: str, shape: Shape) -> None:
+    fits = array.ndim == len(shape) and all(s is None or s == n for s, n in zip(shape, array.shape, strict=True))
     if not fits:
-        raise RequestError("malformed", f"{where} must have shape {_said(shape)}, got {found.shape}")
+        raise RequestError("malformed", f"{where} must have shape {_shape_text(shape)}, got {array.shape}")
 
 
-def _check_finite(found: NDArray[Any], where: str) -> None:
-    if not np.isfinite(found).all():
+def _check_finite(array: NDArray[Any], where: str) -> None:
+    if not np.isfinite(array).all():
         raise RequestError("not_finite", f"{where} holds NaN or infinity")
 
 
-def _said(shape: Shape) -> str:
+def _shape_text(shape: Shape) -> str:
     names = iter("HW" if len(shape) > 2 else "N")
     return f"({', '.join(next(names) if n is None else str(n) for n in shape)}{',' if len(shape) == 1 else ''})"
 

@@ -1,4 +1,4 @@
-"""An observation as it comes over the wire -> our records. Everything in it may be wrong."""
+"""Parse an observation that came over the wire; everything in it may be wrong."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from hamster.data import Observation, View
 from hamster.geometry import Camera
 from hamster.path import Path2D
+from hamster.planner.base import MAX_INSTRUCTION_CHARS
 from hamster.serving.policy.fields import choice, image, mapping, matrix, number, rigid, text
 from hamster.serving.policy.stated_path import read_path
 
 MAX_CAMERAS = 8
 MAX_PIXELS = 1 << 22  # of one image
 MAX_TOTAL_PIXELS = 1 << 23  # of all views together
-MAX_PROMPT = 2000  # characters
 
 OBSERVATION = {
     "views": "{camera: {rgb, depth_m, intrinsics, world_from_camera}}",
@@ -43,19 +43,19 @@ class Request:
 
     Attributes:
         observation: None where the client only begins a new episode.
-        says_path: whether the message has anything to say about the path; if not, the last one stands.
-        path: None if the client says that there is none.
+        states_path: whether the message states a path or None; if not, the last one stands.
+        path: None if the client states that there is none.
     """
 
     reset: bool
     observation: Observation | None
     instruction: str = ""
-    says_path: bool = False
+    states_path: bool = False
     path: Path2D | None = None
 
 
 def read_request(message: Any) -> Request:
-    """What a client wants.
+    """Parse a client's message.
 
     Raises:
         RequestError: "malformed", "oversized" or "not_finite", with one line that names the field.
@@ -66,7 +66,9 @@ def read_request(message: Any) -> Request:
         return Request(reset, None)
     observation = _observation(fields)
     path = read_path(fields.get("path"), observation)
-    return Request(reset, observation, text(fields.get("prompt", ""), "prompt", MAX_PROMPT), "path" in fields, path)
+    return Request(
+        reset, observation, text(fields.get("prompt", ""), "prompt", MAX_INSTRUCTION_CHARS), "path" in fields, path
+    )
 
 
 def _observation(fields: dict[str, Any]) -> Observation:
@@ -76,13 +78,13 @@ def _observation(fields: dict[str, Any]) -> Observation:
     if len(views) > MAX_CAMERAS:
         raise RequestError("oversized", f"an observation has at most {MAX_CAMERAS} views, not {len(views)}")
     tool, gripper = fields.get("tool_pose_world"), fields.get("gripper")
-    read: dict[str, View] = {}
+    parsed: dict[str, View] = {}
     for name, view in views.items():
-        read[name] = _view(view, f"views/{name[:40]}")
-        if sum(v.rgb.shape[0] * v.rgb.shape[1] for v in read.values()) > MAX_TOTAL_PIXELS:
+        parsed[name] = _view(view, f"views/{name[:40]}")
+        if sum(v.rgb.shape[0] * v.rgb.shape[1] for v in parsed.values()) > MAX_TOTAL_PIXELS:
             raise RequestError("oversized", f"the views have more than {MAX_TOTAL_PIXELS} pixels together")
     return Observation(
-        read,
+        parsed,
         None if tool is None else rigid(tool, "tool_pose_world"),
         None if gripper is None else number(gripper, "gripper", 0, 1),
         number(fields.get("time_s", 0.0), "time_s", 0, 1e9),

@@ -1,4 +1,4 @@
-"""The websocket server: connections, time-outs and limits. It knows nothing of observations.
+"""The policy's websocket server: connections, time-outs and limits; what observations hold is `session`'s matter.
 
 The protocol is openpi's (`openpi_client.websocket_client_policy`): the server speaks first and sends its metadata, then
 each observation is answered by actions; text instead of bytes is an error.
@@ -7,11 +7,9 @@ each observation is answered by actions; text instead of bytes is an error.
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -24,37 +22,17 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from hamster.policy.base import Policy
+from hamster.serving.auth import is_authorized, is_local_name
+from hamster.serving.errors import BROWSER_ORIGIN, INTERNAL, UNKNOWN_HOST, Refusal, unauthorized
+from hamster.serving.limits import PolicyLimits
+from hamster.serving.log import log
 from hamster.serving.policy.connection import Connection
 from hamster.serving.policy.session import Session
 from hamster.serving.policy.worker import OverloadedError, Worker
 
-log = logging.getLogger("hamster.serve")
-# What strangers do to a port is not worth a traceback each.
+# Malformed handshakes are not worth a traceback each.
 _transport_log = logging.getLogger("hamster.serve.transport")
 _transport_log.setLevel(logging.CRITICAL)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one server bears.
-
-    Attributes:
-        message_bytes: of one observation.
-        clients: at a time; each has at most one observation in work, so this also bounds the queue.
-        deadline_s: from an observation's arrival to its actions, waiting for others included.
-        inference_s: for one observation once it is its turn, so that none starves the other clients.
-        idle_s: without a whole message, before a client is sent away.
-        send_s: for a client to take its answer.
-        drain_s: for what is in work when the server is told to stop.
-    """
-
-    message_bytes: int = 32 << 20
-    clients: int = 8
-    deadline_s: float = 30.0
-    inference_s: float = 10.0
-    idle_s: float = 600.0
-    send_s: float = 10.0
-    drain_s: float = 30.0
 
 
 class PolicyServer:
@@ -62,9 +40,10 @@ class PolicyServer:
 
     Args:
         new_policy: called once per connection; the policies may share their weights, not their episode.
-        metadata: sent first, see `about`.
+        metadata: sent first, see `server_metadata`.
         host, port: 0 lets the system choose a port.
         api_key: if any, what clients must send as `Authorization: Api-Key …`.
+        limits: on what clients can ask for.
     """
 
     def __init__(
@@ -74,29 +53,28 @@ class PolicyServer:
         host: str = "127.0.0.1",
         port: int = 8000,
         api_key: str | None = None,
-        limits: Limits | None = None,
+        limits: PolicyLimits | None = None,
     ) -> None:
         self._new_policy, self._metadata = new_policy, pack(dict(metadata))
-        self._host, self._port, self._api_key, self._limits = host, port, api_key, limits or Limits()
+        self._host, self._port, self._api_key, self._limits = host, port, api_key, limits or PolicyLimits()
         self._worker = Worker(self._limits.inference_s)
         self._clients: set[ServerConnection] = set()
         self._at_work: set[ServerConnection] = set()
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
-        """Lets what is in work be answered, then ends `run`. To be called in the event loop."""
+        """Let observations in work be answered, then end `run`; to be called in the event loop."""
         self._stop.set()
 
     async def run(self, ready: Callable[[int], None]) -> None:
-        """Serves until `stop`; calls `ready` with the port once it listens. OSError if the port is taken."""
+        """Serve until `stop`; call `ready` with the port once it listens. OSError if the port is taken."""
         server = await serve(
             self._handle,
             self._host,
             self._port,
-            origins=[None],  # robots have none; a web page that found our port does
             compression=None,
             process_request=self._http,
-            max_size=self._limits.message_bytes,
+            max_size=self._limits.body_bytes,
             max_queue=1,
             close_timeout=2,
             logger=_transport_log,
@@ -115,21 +93,32 @@ class PolicyServer:
             server.close()
 
     def _http(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Plain HTTP before a connection becomes a websocket."""
+        """Answer or refuse plain HTTP, before a connection becomes a websocket."""
         if request.path == "/healthz":
             return connection.respond(HTTPStatus.OK, "OK\n")
-        if self._api_key and not _is_authorized(request.headers.get_all("Authorization"), self._api_key):
-            error = RequestError("unauthorized", "send the server's key once, as Authorization: Api-Key …")
-            return connection.respond(HTTPStatus.UNAUTHORIZED, error.to_text())
-        if len(self._clients) >= self._limits.clients:
-            error = RequestError("busy", f"{self._limits.clients} clients are connected already; try again later")
+        status, refusal = self._refusal_of(request)
+        if refusal is not None:
+            return connection.respond(status, RequestError(*refusal).to_text())
+        if len(self._clients) >= self._limits.connections:
+            error = RequestError("busy", f"{self._limits.connections} clients are connected already; try again later")
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, error.to_text())
         return None
+
+    def _refusal_of(self, request: Request) -> tuple[HTTPStatus, Refusal | None]:
+        headers = request.headers
+        if headers.get_all("Origin"):  # robots send none, web pages do
+            return HTTPStatus.FORBIDDEN, BROWSER_ORIGIN
+        if self._api_key is None:
+            if not all(is_local_name(host) for host in headers.get_all("Host")):
+                return HTTPStatus.FORBIDDEN, UNKNOWN_HOST
+        elif not is_authorized(headers.get_all("Authorization"), "Api-Key", self._api_key):
+            return HTTPStatus.UNAUTHORIZED, unauthorized("Api-Key")
+        return HTTPStatus.OK, None
 
     async def _handle(self, connection: ServerConnection) -> None:
         self._clients.add(connection)
         try:
-            async with asyncio.timeout(self._limits.send_s):
+            async with asyncio.timeout(self._limits.write_s):
                 await connection.send(self._metadata)
             await self._converse(connection)
         except ConnectionClosed:
@@ -151,7 +140,7 @@ class PolicyServer:
             self._at_work.add(connection)
             started = time.perf_counter()
             reply, stays = await self._reply(session, message, started, previous_ms)
-            async with asyncio.timeout(self._limits.send_s):
+            async with asyncio.timeout(self._limits.write_s):
                 await connection.send(reply)
             previous_ms = (time.perf_counter() - started) * 1e3
             log.debug("%d bytes in, %d out, %.1f ms", len(message), len(reply), previous_ms)
@@ -166,41 +155,32 @@ class PolicyServer:
                 return await connection.recv()
         except TimeoutError:
             error = RequestError("idle", f"no observation for {self._limits.idle_s:g} s; connect again")
-            async with asyncio.timeout(self._limits.send_s):
+            async with asyncio.timeout(self._limits.write_s):
                 await connection.send(error.to_text())
             return None
 
     async def _reply(
         self, session: Session, message: bytes | str, arrived: float, previous_ms: float | None
     ) -> tuple[bytes | str, bool]:
-        """What to say to a message, and whether the episode can go on after it."""
+        """Return the reply to a message, and whether the episode can go on after it."""
         try:
             if isinstance(message, str):
                 raise RequestError("malformed", "an observation is a binary message, not text")
             job = partial(_answer, session, message, arrived, previous_ms)
             async with asyncio.timeout(self._limits.deadline_s):
                 return await self._worker.call(job), True
-        except RequestError as refused:
-            return refused.to_text(), True
+        except RequestError as error:
+            return error.to_text(), True
         except TimeoutError:
             limits = self._limits
             within = f"{limits.inference_s:g} s of computing or {limits.deadline_s:g} s in all"
-            error = RequestError("deadline", f"no actions within {within}; connect again")
+            fatal = RequestError("deadline", f"no actions within {within}; connect again")
         except OverloadedError as overloaded:
-            error = RequestError("busy", f"{overloaded}; try again later")
+            fatal = RequestError("busy", f"{overloaded}; try again later")
         except Exception:
             log.exception("the policy failed")
-            error = RequestError("internal", "the policy failed; the server's log says why. Connect again")
-        return error.to_text(), False
-
-
-def _is_authorized(headers: Sequence[str], api_key: str) -> bool:
-    """Return whether there is exactly one Authorization header, with the key; scheme names have no case (RFC 9110)."""
-    if len(headers) != 1:
-        return False
-    scheme, _, key = headers[0].partition(" ")
-    same_key = hmac.compare_digest(key.strip().encode(errors="replace"), api_key.encode())
-    return same_key and scheme.lower() == "api-key"
+            fatal = RequestError(INTERNAL.code, f"{INTERNAL.message}. Connect again")
+        return fatal.to_text(), False
 
 
 def _answer(session: Session, message: bytes, arrived: float, previous_ms: float | None) -> bytes:

@@ -20,23 +20,23 @@ COLUMNS = ("x", "y", "z", "qw", "qx", "qy", "qz", "gripper")
 
 
 class Session:
-    """Keeps the path that the client stated last: it stands until another one comes.
+    """One client's episode; the path that it stated last stands until another one comes.
 
     A policy puts a path into the world with the observation that the path first comes with, so a client that repeats
     the same path with every observation still means the same one.
 
     Args:
-        policy: this client's own; it is reset before it is asked.
+        policy: this client's own; it is reset before its first observation.
     """
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._has_begun = self._has_stated = False
-        self._stated: Path2D | None = None  # in the client's words
-        self._path: Path2D | None = None  # what the policy is given
+        self._stated: Path2D | None = None  # as the client stated it
+        self._path: Path2D | None = None  # as the policy gets it
 
     def answer(self, data: bytes) -> dict[str, Any]:
-        """The actions for an observation, both as messages.
+        """Return the actions for an observation, both as messages.
 
         Raises:
             RequestError: if the message is refused; the episode goes on as if it had not come, unless it says `reset`.
@@ -47,8 +47,8 @@ class Session:
         if request.observation is None:
             return {"reset": True}
         started = time.perf_counter()
-        answer = _actions(self._act(request))
-        return answer | {"policy_timing": {"infer_ms": (time.perf_counter() - started) * 1e3}}
+        actions = _actions(self._act(request))
+        return actions | {"policy_timing": {"infer_ms": (time.perf_counter() - started) * 1e3}}
 
     def _begin(self) -> None:
         self._stated = self._path = None
@@ -69,9 +69,9 @@ class Session:
         return chunk
 
     def _standing(self, request: Request) -> tuple[Path2D | None, Path2D | None]:
-        if not (request.says_path or self._has_stated):
+        if not (request.states_path or self._has_stated):
             raise RequestError("no_path", "an episode's first observation must say its path, or that it is None")
-        if not request.says_path or (self._has_stated and request.path == self._stated):
+        if not request.states_path or (self._has_stated and request.path == self._stated):
             return self._stated, self._path
         path, gripper = request.path, request.observation.gripper if request.observation else None
         is_open = gripper is not None and gripper > HALF_OPEN
@@ -82,8 +82,8 @@ def _actions(chunk: ActionChunk) -> dict[str, Any]:
     """ "actions" (K, 8) in `COLUMNS`, "poses" (K, 4, 4), both in the world; and maybe "touches" (K,); no NaN."""
     poses = np.asarray(chunk.poses, np.float64)
     gripper = np.asarray(chunk.gripper_open, np.float64)
-    said = gripper if chunk.contact_prob is None else np.concatenate([gripper, chunk.contact_prob])
-    if not (np.isfinite(poses).all() and np.isfinite(said).all()):
+    numbers = gripper if chunk.contact_prob is None else np.concatenate([gripper, chunk.contact_prob])
+    if not (np.isfinite(poses).all() and np.isfinite(numbers).all()):
         raise RequestError("not_finite", "the policy's motion for this observation is not finite")
     actions = np.concatenate([poses[:, :3, 3], quaternion_from_matrix(poses[:, :3, :3]), gripper[:, None]], -1)
     touches = {} if chunk.contact_prob is None else {"touches": np.asarray(chunk.contact_prob, np.float64)}

@@ -1,4 +1,4 @@
-"""What a message says about the path: points, a planner's text, or that there is none."""
+"""The path in a message: points, a planner's text, or None."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEXT = ("text", "dialect", "image_size")
 
 
 def read_path(value: Any, observation: Observation) -> Path2D | None:
-    """The path in a message; texts that count pixels count those of the first view, unless they say of what.
+    """Parse the path in a message; texts that count pixels count those of the first view, unless they state a size.
 
     Raises:
         RequestError: "malformed", "oversized", "not_finite", or "invalid_path" for a text that is no path.
@@ -58,7 +58,7 @@ def _from_points(fields: dict[str, Any]) -> Path2D:
 
 
 def _gripper(value: Any, count: int) -> NDArray[np.int8]:
-    """States by name or number, one for each waypoint; unknown throughout if the message has none."""
+    """Return states (N,) by name or number, one for each waypoint; all unknown if the message has none."""
     if value is None:
         return np.full(count, Gripper.UNKNOWN, np.int8)
     names = {state.name.lower(): int(state) for state in Gripper}

@@ -1,9 +1,8 @@
-"""One thread that infers, so that the event loop goes on answering; a job that overruns its budget loses the thread."""
+"""One thread that infers, beside the event loop; a job that overruns its budget is abandoned with its thread."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -11,13 +10,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from hamster.serving.log import log
+
 T = TypeVar("T")
 MAX_ABANDONED = 4  # threads that still compute what nobody waits for
-log = logging.getLogger("hamster.serve")
 
 
 class OverloadedError(RuntimeError):
-    """Too many jobs overran their budget and still compute."""
+    """Too many jobs overran their budget and still run."""
 
 
 @dataclass(eq=False)

@@ -1,4 +1,4 @@
-"""A model whose numbers are none says nothing: NaN among its logits ends the answer with an error."""
+"""A check that a model's logits are numbers: NaN among them ends the generation with an error."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from transformers import LogitsProcessor
 from hamster.path import PlanError
 
 
-class SoundLogits(LogitsProcessor):  # type: ignore[misc]  # transformers is untyped
-    """Look at every token's logits before anything is chosen, forbidden or drawn: argmax of NaN is a token, too."""
+class FiniteLogitsCheck(LogitsProcessor):  # type: ignore[misc]  # transformers is untyped
+    """Checks the logits of every token before any is masked or sampled: argmax of NaN would be a token, too."""
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Return the scores (B, V) as they are.

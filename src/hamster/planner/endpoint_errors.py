@@ -1,4 +1,4 @@
-"""What a failed request to a model's server means: it cannot be asked now, it is asked wrongly, or it has no path."""
+"""Translate errors of OpenAI's client: the server is unavailable, the request is wrong, or there is no path."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from hamster.path import PlanError
 from hamster.planner.error import PlannerConfigurationError, PlannerUnavailableError
 from hamster.proxies import proxy_of
 
-LONGEST_REASON = 300
-NOT_NOW = frozenset({408, 409, 423, 425, 429})  # and all of 500 and above
-ABOUT_THE_QUESTION = frozenset({400, 413, 415, 422})
+MAX_REASON_CHARS = 300
+RETRYABLE = frozenset({408, 409, 423, 425, 429})  # and all of 500 and above
+ABOUT_THE_REQUEST = frozenset({400, 413, 415, 422})
 TOO_LONG = ("context length", "context_length", "too long", "too many tokens", "too many words", "too large")
 
 
-def failure(url: str, error: openai.APIError, timeout_s: float, has_answered: bool) -> Exception:
-    """Return what to raise for an error of OpenAI's client.
+def translate_error(url: str, error: openai.APIError, timeout_s: float, has_answered: bool) -> Exception:
+    """Return the exception to raise for an error of OpenAI's client.
 
     Args:
         url: of the API, for the message.
         error: as the client raised it.
         timeout_s: after which it gave up, for the message.
-        has_answered: whether the server has answered a question before. Until then, what it refuses is how it is
-            asked; from then on a refusal is about one question, and a model that is not there was unloaded.
+        has_answered: whether the server has answered a request before. Until then, a refusal is about the
+            configuration; from then on it is about one request, and a model that is missing was unloaded.
 
     Returns:
         A `PlannerUnavailableError`, a `PlannerConfigurationError` or a `PlanError`; one line each.
@@ -35,28 +35,28 @@ def failure(url: str, error: openai.APIError, timeout_s: float, has_answered: bo
     if isinstance(error, openai.APIConnectionError):
         return PlannerUnavailableError(f"{url} cannot be reached{_through(url)}: {line(error.__cause__ or error)}")
     if not isinstance(error, openai.APIStatusError):
-        return no_answer(url)
+        return not_openai_reply(url)
     status, body = error.status_code, error.body if isinstance(error.body, dict) else {}
     reason = f"{url} says {status}{_through(url)}: {line(_message(error, body))}"
-    if status in NOT_NOW or status >= 500 or (status == 404 and has_answered):
+    if status in RETRYABLE or status >= 500 or (status == 404 and has_answered):
         return PlannerUnavailableError(reason, _retry_after_s(error))
-    if status in ABOUT_THE_QUESTION and (has_answered or _is_about_the_question(status, body, reason)):
+    if status in ABOUT_THE_REQUEST and (has_answered or _is_about_the_request(status, body, reason)):
         return PlanError(reason)
     return PlannerConfigurationError(reason)
 
 
-def no_answer(url: str) -> PlannerUnavailableError:
-    """Return the error for a reply that is not what the protocol says, a proxy's page for example."""
+def not_openai_reply(url: str) -> PlannerUnavailableError:
+    """Return the error for a reply that is not of OpenAI's protocol, a proxy's page for example."""
     return PlannerUnavailableError(f"{url} gave no answer{_through(url)}: is it an API of OpenAI's kind?")
 
 
 def line(text: object) -> str:
     """Return the text as one line that is not too long."""
-    return " ".join(str(text).split())[:LONGEST_REASON] or type(text).__name__
+    return " ".join(str(text).split())[:MAX_REASON_CHARS] or type(text).__name__
 
 
-def _is_about_the_question(status: int, body: dict[str, Any], reason: str) -> bool:
-    """Whether another question would do better; the type is what our own server says."""
+def _is_about_the_request(status: int, body: dict[str, Any], reason: str) -> bool:
+    """Return whether another request could succeed; the type is that of our own server."""
     return status == 413 or body.get("type") == "plan_error" or any(words in reason.lower() for words in TOO_LONG)
 
 

@@ -1,4 +1,4 @@
-"""Constrained decoding: only tokens that keep an answer on its way through a regular expression (llguidance)."""
+"""Constrained decoding by a regular expression, with llguidance."""
 
 from __future__ import annotations
 
@@ -22,11 +22,17 @@ _PIECE = re.compile(
 )
 
 
-class Vocabulary:
-    """A model's tokens as llguidance wants them; building one takes a second for 150,000 tokens."""
+class GrammarVocabulary:
+    """A model's tokens in llguidance's form; building it takes a second for 150,000 tokens."""
 
     def __init__(self, tokenizer: Any, size: int, ends: Sequence[int]) -> None:
-        """Take `tokenizer`, the number of logits, and the tokens that end an answer."""
+        """Build it.
+
+        Args:
+            tokenizer: of transformers.
+            size: the number of logits.
+            ends: the tokens that end an answer.
+        """
         self.size = size
         self.ends = list(ends)
         self.tokens = from_tokenizer(tokenizer, n_vocab=size, eos_token=self.ends)
@@ -34,7 +40,7 @@ class Vocabulary:
         self.places = f"<[{ids[0]}-{ids[1]}]>" if ids[1] - ids[0] == len(_PLACES) - 1 else ""
 
     def matcher(self, grammar: str) -> llguidance.LLMatcher:
-        """A fresh walk through a regular expression; ValueError if it is not one."""
+        """Return a new matcher of a regular expression; ValueError if it is not one."""
         rules = llguidance.LLMatcher.grammar_from_regex(grammar)
         if self.places and _PLACE.search(grammar):
             rules = llguidance.LLMatcher.grammar_from_lark(f"start: {_lark(grammar)}\nplace: {self.places}")
@@ -44,10 +50,10 @@ class Vocabulary:
         return matcher
 
 
-class Constraint(LogitsProcessor):  # type: ignore[misc]  # transformers is untyped
-    """Forbids every token after which an answer could no longer match the grammar whole."""
+class GrammarLogitsProcessor(LogitsProcessor):  # type: ignore[misc]  # transformers is untyped
+    """Masks every token after which the answer could no longer match the grammar as a whole."""
 
-    def __init__(self, vocabulary: Vocabulary, grammar: str, prompt_length: int) -> None:
+    def __init__(self, vocabulary: GrammarVocabulary, grammar: str, prompt_length: int) -> None:
         self.vocabulary = vocabulary
         self.grammar = grammar
         self.prompt_length = prompt_length
@@ -55,10 +61,10 @@ class Constraint(LogitsProcessor):  # type: ignore[misc]  # transformers is unty
         self._masks = np.zeros((0, 0), np.int32)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """(B, T) tokens so far, (B, V) logits of the next; the forbidden become -inf."""
+        """Return the logits (B, V) after the tokens (B, T), with those of forbidden tokens at -inf."""
         if not self._matchers:
-            first = self.vocabulary.matcher(self.grammar)
-            self._matchers = [first.deep_copy() for _ in range(len(input_ids))]
+            matcher = self.vocabulary.matcher(self.grammar)
+            self._matchers = [matcher.deep_copy() for _ in range(len(input_ids))]
             self._masks = allocate_token_bitmask(len(input_ids), scores.shape[1])
         last = input_ids[:, -1].tolist() if input_ids.shape[1] > self.prompt_length else [None] * len(input_ids)
         for row, (matcher, token) in enumerate(zip(self._matchers, last, strict=True)):
@@ -68,7 +74,7 @@ class Constraint(LogitsProcessor):  # type: ignore[misc]  # transformers is unty
         return torch.where(allowed, scores, -torch.inf)
 
     def _step(self, row: int, matcher: llguidance.LLMatcher, token: int | None) -> None:
-        """Take in the token that was chosen, and note what may follow: after the end, only the end."""
+        """Advance a row's matcher by the token that was chosen, and set the row's mask: after the end, only the end."""
         if token is not None and not matcher.is_stopped():
             matcher.consume_token(token)
         if not matcher.is_stopped():
@@ -80,10 +86,10 @@ class Constraint(LogitsProcessor):  # type: ignore[misc]  # transformers is unty
 
 
 def _lark(grammar: str) -> str:
-    """The same as a Lark rule with places as tokens, for llguidance never spells what looks like a special token."""
-    pieces = _PIECE.finditer(_PLACE.sub("~", grammar))
-    return " ".join(_said(str(piece.lastgroup), piece[str(piece.lastgroup)]) for piece in pieces)
+    """Return the same as a Lark rule with places as tokens: llguidance never spells what looks like a special token."""
+    parts = _PIECE.finditer(_PLACE.sub("~", grammar))
+    return " ".join(_lark_symbol(str(part.lastgroup), part[str(part.lastgroup)]) for part in parts)
 
 
-def _said(kind: str, text: str) -> str:
+def _lark_symbol(kind: str, text: str) -> str:
     return {"place": "place", "open": "(", "class": f"/{text}/", "literal": json.dumps(text)}.get(kind, text)

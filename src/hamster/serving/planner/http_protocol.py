@@ -1,4 +1,4 @@
-"""HTTP connections that do not wait for ever: for a slow request, or for a client that does not read its answer."""
+"""HTTP connections with time-outs for slow requests and for clients that do not read their response."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from hamster.serving.limits import PlannerLimits
 from hamster.serving.planner.errors import invalid
-from hamster.serving.planner.limits import Limits
 
-GRACE_S = 2.0  # the application says it first, in words
+GRACE_S = 2.0  # in which the application can send a typed error first
 
 
-def patient_protocol(limits: Limits) -> type[H11Protocol]:
-    """uvicorn's protocol with the time-outs that it lacks."""
+def http_protocol(limits: PlannerLimits) -> type[H11Protocol]:
+    """Return uvicorn's protocol with the time-outs that it lacks."""
 
-    class PatientProtocol(H11Protocol):
+    class TimeoutProtocol(H11Protocol):
         """Cuts a connection whose request takes longer than `read_s`, or that takes nothing for `write_s`."""
 
         def connection_made(self, transport: Any) -> None:
@@ -50,16 +50,16 @@ def patient_protocol(limits: Limits) -> type[H11Protocol]:
             super().connection_lost(exc)
 
         def send_400_response(self, msg: str) -> None:
-            """What is no HTTP gets a typed error too, as long as nothing else was said."""
+            """Answer malformed HTTP with a typed error, unless a response has begun."""
             if self.cycle is not None and not self.cycle.response_complete:  # its body turned out to be none
                 self.cycle.disconnected = True
                 self.cycle.message_event.set()
             if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-                self._say(invalid("this is no HTTP request", code="malformed_http").to_json())
+                self._send_error(invalid("this is no HTTP request", code="malformed_http").to_json())
             self.transport.close()
 
         def _expect_request(self) -> None:
-            """From a connection's start, or a request's first byte, `read_s` until the request is whole."""
+            """Time a request from the connection's start, or its first byte, until it is complete."""
             is_whole = self.conn.their_state in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED, h11.ERROR)
             # Between requests, uvicorn's own keep-alive time-out counts.
             is_idle = self.conn.their_state is h11.IDLE and self.cycle is not None and not self.conn.trailing_data[0]
@@ -68,18 +68,18 @@ def patient_protocol(limits: Limits) -> type[H11Protocol]:
             else:
                 self._reading.start()
 
-        def _say(self, error: dict[str, Any]) -> None:
+        def _send_error(self, error: dict[str, Any]) -> None:
             body = json.dumps(error).encode()
             headers = {"content-type": "application/json", "content-length": str(len(body)), "connection": "close"}
             response = h11.Response(status_code=400, headers=[*headers.items()])
             for event in (response, h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
 
-    return PatientProtocol
+    return TimeoutProtocol
 
 
 class _Timer:
-    """Does something, `delay_s` after it was started first, unless it is stopped."""
+    """Calls a function `delay_s` after the first start, unless it is stopped."""
 
     def __init__(self, delay_s: float, act: Callable[[], object]) -> None:
         self._delay_s, self._act = delay_s, act

@@ -1,4 +1,4 @@
-"""A planner on a port: ready once warm, away once everybody is answered."""
+"""The planner's HTTP server: ready once warm; drains when it is stopped."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ from types import FrameType
 
 import uvicorn
 
-from hamster.serving.planner.limits import Limits
-from hamster.serving.planner.middleware import Gate
-from hamster.serving.planner.protocol import patient_protocol
+from hamster.serving.limits import PlannerLimits
+from hamster.serving.planner.http_protocol import http_protocol
+from hamster.serving.planner.middleware import RequestMiddleware
 
 
-class Server(uvicorn.Server):
-    """uvicorn's, except for how it ends: after the first signal it answers what it took, refuses the rest with 503, and
-    still says how it is; after the second it ends at once."""
+class PlannerServer(uvicorn.Server):
+    """uvicorn's server with another shutdown.
 
-    def __init__(self, gate: Gate, limits: Limits) -> None:
-        self._gate = gate
+    After the first signal it answers what it has taken, refuses the rest with 503, and still serves /health; after the
+    second it ends at once.
+    """
+
+    def __init__(self, app: RequestMiddleware, limits: PlannerLimits) -> None:
+        self._app = app
         self._ending: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         super().__init__(
             uvicorn.Config(
-                gate,
-                http=patient_protocol(limits),
+                app,
+                http=http_protocol(limits),
                 ws="none",
                 lifespan="off",
                 log_level="error",
@@ -38,7 +41,7 @@ class Server(uvicorn.Server):
         )
 
     async def run_on(self, listener: socket.socket, ready: Callable[[], None]) -> None:
-        """Serves on a bound socket until a signal or `stop`; calls `ready` once it is warm."""
+        """Serve on a bound socket until a signal or `stop`; call `ready` once the model is warm."""
         self._loop = asyncio.get_running_loop()
         warming = asyncio.ensure_future(self._warm_up(ready))
         try:
@@ -49,11 +52,11 @@ class Server(uvicorn.Server):
             warming.result()
 
     def stop(self) -> None:
-        """Begins to end; to be called in the event loop."""
+        """Begin to shut down; to be called in the event loop."""
         self._ending = self._ending or asyncio.ensure_future(self._end())
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """What a signal does."""
+        """Handle a signal."""
         if self._ending is not None or self._loop is None:
             self.should_exit = self.force_exit = True
             return
@@ -61,31 +64,31 @@ class Server(uvicorn.Server):
 
     async def _warm_up(self, ready: Callable[[], None]) -> None:
         try:
-            await self._gate.service.warm_up()
+            await self._app.service.warm_up()
             ready()
         except BaseException:
             self.should_exit = True
             raise
 
     async def _end(self) -> None:
-        await self._gate.service.engine.drain()
+        await self._app.service.engine.drain()
         self.should_exit = True
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """A socket with an address, on which nobody listens yet; OSError if the port is taken."""
-    (family, kind, protocol, _, place), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+def bind_socket(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound but does not listen yet; OSError if the port is taken."""
+    (family, kind, protocol, _, socket_address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     listener = socket.socket(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind(place)
+        listener.bind(socket_address)
     except OSError:
         listener.close()
         raise
     return listener
 
 
-def address(listener: socket.socket) -> str:
-    """Where it is, as http://…"""
+def socket_url(listener: socket.socket) -> str:
+    """Return the URL of a bound socket, http://HOST:PORT."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,4 +1,4 @@
-"""What a server says of itself before anything else."""
+"""The metadata message of the policy's server, which it sends first."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hamster.serving.policy.request import OBSERVATION, VIEW
 from hamster.serving.policy.session import COLUMNS
 
 
-def about(policy: Policy, name: str) -> dict[str, Any]:
-    """The metadata message of a policy that was loaded by this name: plain values, for msgpack.
+def server_metadata(policy: Policy, name: str) -> dict[str, Any]:
+    """Return the metadata message of a policy that was loaded by this name: plain values, for msgpack.
 
     What only an actor's configuration knows (its family, cameras, head) is None for a policy that has none.
     """
