@@ -25,8 +25,8 @@ from hamster.planner.nano_training.augment import Augmentation
 from hamster.planner.nano_training.config import TrainConfig
 from hamster.planner.nano_training.train import train_planner
 from hamster.policy import load_policy
-from hamster.serving.planner import Limits, Served
-from hamster.serving.policy import about
+from hamster.serving.planner import ModelHandle, PlannerLimits
+from hamster.serving.policy import server_metadata
 from hamster.serving.policy.session import Session
 from tests.planner.tiny import tiny
 from tests.serving.planner.fakes import HTTP, serving_as
@@ -272,16 +272,18 @@ def lacking(expected, value, where="answer"):
 def test_a_robots_client_finds_the_keys_that_it_knows(written):
     expected = RECORDED["servers"]["policy"]
     policy = load_policy("policies/views", device="cpu")
-    assert not list(lacking(expected["metadata"], about(policy, "policies/views")))
+    assert not list(lacking(expected["metadata"], server_metadata(policy, "policies/views")))
     assert not list(lacking(expected["answer"], Session(policy).answer(pack(request()))))
 
 
 def test_a_planners_clients_find_the_keys_that_they_know(written):
     expected = RECORDED["servers"]
     planner = load_planner("training/planner/model", device="cpu")
-    served = Served("tiny", planner, planner.backend, planner.dialect, takes_regex=False, identity={"weights": "abc"})
+    served = ModelHandle(
+        "tiny", planner, planner.backend, planner.dialect, takes_regex=False, identity={"weights": "abc"}
+    )
     png = FilePath("sources/sketch/lift the block.png").read_bytes()
-    with serving_as(served, Limits(gather_s=0.001)) as url:
+    with serving_as(served, PlannerLimits(gather_s=0.001)) as url:
         answer = HTTP.post(f"{url}/v1/plan", data={"instruction": INSTRUCTION}, files={"image": png}).json()
         models, health = (HTTP.get(f"{url}/{route}").json() for route in ("v1/models", "health"))
         errors = [HTTP.post(f"{url}/v1/plan", json=body) for body in WRONG]
