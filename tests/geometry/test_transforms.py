@@ -5,7 +5,9 @@ from hamster.geometry import (
     apply,
     inverse,
     look_at,
+    matrix_from_euler_xyz,
     matrix_from_quaternion,
+    matrix_from_rotation_vector,
     quaternion_from_matrix,
     rotation_z,
 )
@@ -57,3 +59,18 @@ def test_look_at_puts_the_target_ahead_and_up_above():
     target, above = apply(inverse(world_from_camera), [[0, 0, 0], [0, 0, 0.5]])
     assert np.allclose(target[:2], 0) and target[2] > 0
     assert np.isclose(above[0], 0) and above[1] < 0  # y points down
+
+
+def test_euler_angles_and_rotation_vectors_of_a_quarter_turn():
+    quarter = np.array([[0, 0, np.pi / 2]])
+    for matrix in (matrix_from_euler_xyz(quarter), matrix_from_rotation_vector(quarter)):
+        assert np.allclose(matrix[0], rotation_z(np.pi / 2))
+    roll_then_yaw = matrix_from_euler_xyz([np.pi / 2, 0, np.pi / 2])
+    assert np.allclose(roll_then_yaw @ [0, 0, 1], rotation_z(np.pi / 2) @ [0, -1, 0])
+    assert np.allclose(matrix_from_rotation_vector(np.zeros(3)), np.eye(3))
+
+
+@given(vectors())
+def test_a_rotation_vector_is_its_own_axis(vector):
+    rotation = matrix_from_rotation_vector(vector)
+    assert np.allclose(rotation @ vector, vector, atol=1e-9) and np.isclose(np.linalg.det(rotation), 1)

@@ -75,6 +75,25 @@ def quaternion_from_matrix(rotation: ArrayLike) -> Array:
     return np.asarray(np.where(q[..., :1] < 0, -q, q))
 
 
+def matrix_from_euler_xyz(angles_rad: ArrayLike) -> Array:
+    """Return rotations (..., 3, 3) of angles (..., 3) about the fixed axes x, y, z, in that order: Rz Ry Rx."""
+    angles = np.asarray(angles_rad, np.float64)
+    (sx, sy, sz), (cx, cy, cz) = np.moveaxis(np.sin(angles), -1, 0), np.moveaxis(np.cos(angles), -1, 0)
+    rows = [
+        [cz * cy, cz * sy * sx - sz * cx, cz * sy * cx + sz * sx],
+        [sz * cy, sz * sy * sx + cz * cx, sz * sy * cx - cz * sx],
+        [-sy, cy * sx, cy * cx],
+    ]
+    return np.stack([np.stack(row, -1) for row in rows], -2)
+
+
+def matrix_from_rotation_vector(vectors: ArrayLike) -> Array:
+    """Return rotations (..., 3, 3) of rotation vectors (..., 3): axis times angle in radians."""
+    vectors = np.asarray(vectors, np.float64)
+    half = np.linalg.norm(vectors, axis=-1, keepdims=True) / 2
+    return matrix_from_quaternion(np.concatenate([np.cos(half), vectors * np.sinc(half / np.pi) / 2], -1))
+
+
 def rotation_z(angle_rad: float) -> Array:
     """(3, 3) rotation about z."""
     c, s = np.cos(angle_rad), np.sin(angle_rad)

@@ -71,7 +71,11 @@ class ActorPolicy:
         )
 
     def make_input(self, observation: Observation, path: Path2D | None, instruction: str = "") -> PolicyInput:
-        """Return what the actor is given: views, robot state, and the path with the view that it first came with."""
+        """Return what the actor is given: views, robot state, and the path with the view that it first came with.
+
+        Args:
+            observation, path, instruction: as of `Policy.act`.
+        """
         views = self._views(observation)
         if path is None:
             self._path = self._prompt = None

@@ -195,7 +195,18 @@ class EncoderBlock(nn.Module):
         context_rotary: RotaryEmbedding,
         valid: Tensor | None = None,
     ) -> Tensor:
-        """Attend from (B, N, width) to the valid (B, M) tokens of a context (B, M, width); returns (B, N, width)."""
+        """Attend from tokens to a context.
+
+        Args:
+            x: (B, N, width).
+            rotary: of their positions.
+            context: (B, M, width), which may be or contain x.
+            context_rotary: of its positions.
+            valid: (B, M) False for tokens of the context that are masked.
+
+        Returns:
+            (B, N, width).
+        """
         keys_values = self.attention.keys_values(self.norm1(context), context_rotary)
         x = x + self.attention(self.norm1(x), keys_values, valid, rotary)
         return x + torch.as_tensor(self.mlp(self.norm2(x)))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data.robots import PANDA_OPEN_M, RECORDED_FROM_TOOL, GripperScale
-from hamster.geometry import matrix_from_quaternion
+from hamster.geometry import matrix_from_euler_xyz, matrix_from_quaternion, matrix_from_rotation_vector
 
 Array = NDArray[np.float64]
 
@@ -65,23 +65,6 @@ class Robot:
         return self.scale.opening(signal)
 
 
-def matrix_from_euler(xyz: Array) -> Array:
-    """Angles (T, 3) about the fixed axes x, y, z, in that order -> (T, 3, 3)."""
-    (sx, sy, sz), (cx, cy, cz) = np.sin(xyz).T, np.cos(xyz).T
-    rows = [
-        [cz * cy, cz * sy * sx - sz * cx, cz * sy * cx + sz * sx],
-        [sz * cy, sz * sy * sx + cz * cx, sz * sy * cx - cz * sx],
-        [-sy, cy * sx, cy * cx],
-    ]
-    return np.stack([np.stack(row, -1) for row in rows], -2)
-
-
-def matrix_from_rotation_vector(vectors: Array) -> Array:
-    """Axis times angle (T, 3) -> (T, 3, 3)."""
-    half = np.linalg.norm(vectors, axis=-1, keepdims=True) / 2
-    return matrix_from_quaternion(np.concatenate([np.cos(half), vectors * np.sinc(half / np.pi) / 2], -1))
-
-
 def matrix_from_xyzw(quaternions: Array) -> Array:
     """(T, 4), the scalar last -> (T, 3, 3)."""
     norm = np.linalg.norm(quaternions, axis=-1, keepdims=True)
@@ -100,7 +83,7 @@ BRIDGE = Robot(
     fps=5,
     position=("state", slice(0, 3)),
     rotation=("state", slice(3, 6)),
-    matrix=matrix_from_euler,
+    matrix=matrix_from_euler_xyz,
     gripper=partial(_column, "state", 6),
     scale=GripperScale(closed=0, open=1),
     recorded_from_tool=RECORDED_FROM_TOOL["bridge"],
@@ -109,7 +92,7 @@ DROID = Robot(
     fps=15,
     position=("cartesian_position", slice(0, 3)),
     rotation=("cartesian_position", slice(3, 6)),
-    matrix=matrix_from_euler,
+    matrix=matrix_from_euler_xyz,
     gripper=partial(_column, "gripper_position", 0),
     scale=GripperScale(closed=1, open=0),
     recorded_from_tool=RECORDED_FROM_TOOL["droid"],

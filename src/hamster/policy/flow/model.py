@@ -211,7 +211,16 @@ class FlowActor(Actor[FlowConfig, FlowInputs]):
         return in_float32(self.velocity_out, in_float32(self.velocity_norm, x)).view_as(noisy)
 
     def sample_actions(self, noise: Tensor, encoding: SceneEncoding, generator: torch.Generator) -> Tensor:
-        """Integrate noise (B, S, K, 9) to actions; only DDPM draws from the generator."""
+        """Integrate noise to actions.
+
+        Args:
+            noise: (B, S, K, 9).
+            encoding: of the scene.
+            generator: of further noise, on the CPU; only DDPM draws from it.
+
+        Returns:
+            (B, S, K, 9).
+        """
 
         def network(noisy: Tensor, time: Tensor) -> Tensor:
             return self.predict_velocity(noisy, time, encoding)
@@ -245,7 +254,7 @@ class FlowActor(Actor[FlowConfig, FlowInputs]):
         return visual.with_features(x)
 
     def _self_attend(self, kept: Tokens, prunable: Tokens, n_prompt: int) -> Tokens:
-        """Self-attention among all kept tokens and a part of the prunable ones; the rest stays as it is.
+        """Apply self-attention among all kept tokens and a part of the prunable ones; the rest stays as it is.
 
         Args:
             kept: the prompt's tokens, then others.
@@ -303,7 +312,7 @@ def self_attend(
     n_prompt: int,
     n_visual_layers: int,
 ) -> Tensor:
-    """Self-attention over a context whose first tokens are the prompt's.
+    """Apply self-attention to a context whose first tokens are the prompt's.
 
     Args:
         blocks: its layers.

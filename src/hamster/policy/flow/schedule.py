@@ -35,7 +35,7 @@ class Schedule(ABC):
 
     @abstractmethod
     def target(self, action: Tensor, noise: Tensor, time: Tensor) -> Tensor:
-        """Return what the network is to predict of `add_noise(action, noise, time)`."""
+        """Return what the network is to predict of `add_noise(action, noise, time)`; arguments as of that."""
 
     @abstractmethod
     def sample(self, noise: Tensor, network: Network, steps: int, generator: torch.Generator) -> Tensor:

@@ -38,5 +38,11 @@ def gather_tokens(x: Tensor, index: Tensor) -> Tensor:
 
 
 def scatter_tokens(x: Tensor, index: Tensor, values: Tensor) -> Tensor:
-    """Return (B, N, width) with the rows at indices (B, M) replaced by values (B, M, width)."""
+    """Return tokens with some rows replaced: the inverse of `gather_tokens`.
+
+    Args:
+        x: (B, N, width).
+        index: (B, M) of the rows.
+        values: (B, M, width).
+    """
     return x.scatter(1, index[..., None].expand_as(values), values.to(x.dtype))

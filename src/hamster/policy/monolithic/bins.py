@@ -43,7 +43,13 @@ class Bins(nn.Module):
         self.high.copy_(high + pad)
 
     def values(self, position: Tensor, rotation: Tensor, is_open: Tensor) -> Tensor:
-        """Return the values (..., 7) of positions (..., 3), rotations (..., 3, 3) and gripper states (...)."""
+        """Return poses as values (..., 7): position, angles, gripper.
+
+        Args:
+            position: (..., 3) metres.
+            rotation: (..., 3, 3).
+            is_open: (...) 0 or 1.
+        """
         angles = euler_from_matrix(self.reference.T @ rotation)
         return torch.cat([position, angles, is_open[..., None]], -1).float()
 

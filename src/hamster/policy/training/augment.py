@@ -95,7 +95,7 @@ def augment(
 
 
 def augment_view(view: View, config: AugmentConfig, rng: np.random.Generator) -> View:
-    """Return a view under other light, with a depth sensor's noise and holes."""
+    """Return a view under other light, with a depth sensor's noise and holes; arguments as of `augment`."""
     rgb, depth_m = view.rgb, view.depth_m
     if config.color_jitter:
         gain = rng.uniform(1 - config.color_jitter, 1 + config.color_jitter, 3)
@@ -111,6 +111,11 @@ def augment_depth(depth_m: NDArray[np.float32], config: AugmentConfig, rng: np.r
     """Return depth (H, W) with noise and holes.
 
     A byte per pixel decides: drawing 256 levels of each costs a fifth of drawing floats.
+
+    Args:
+        depth_m: metres, 0 where unknown.
+        config: how much.
+        rng: of all randomness.
     """
     levels = rng.uniform(0, config.max_depth_noise_std_m) * GAUSSIAN
     holes = round(256 * rng.uniform(0, config.max_depth_dropout))
@@ -122,7 +127,13 @@ def augment_depth(depth_m: NDArray[np.float32], config: AugmentConfig, rng: np.r
 
 
 def augment_path(path: Path2D, config: AugmentConfig, rng: np.random.Generator) -> Path2D:
-    """Return a path as a model might draw it: waypoints omitted, displaced one by one and by a drift."""
+    """Return a path as a model might draw it: waypoints omitted, displaced one by one and by a drift.
+
+    Args:
+        path: of a label.
+        config: how much.
+        rng: of all randomness.
+    """
     ends_and_events = {0, len(path) - 1, *(i for i, _ in path.events)}
     keep = [i for i in range(len(path)) if i in ends_and_events or rng.random() > config.omit_waypoint_prob]
     start, end = rng.normal(0, config.path_drift_std, (2, 2))
@@ -136,7 +147,13 @@ def augment_path(path: Path2D, config: AugmentConfig, rng: np.random.Generator) 
 
 
 def augment_tool_pose(tool_pose_world: Array, config: AugmentConfig, rng: np.random.Generator) -> Array:
-    """Return a tool pose (4, 4) a little off, rotated a little about the vertical."""
+    """Return a tool pose a little off, rotated a little about the vertical.
+
+    Args:
+        tool_pose_world: (4, 4) metres.
+        config: how much.
+        rng: of all randomness.
+    """
     pose_world = np.array(tool_pose_world, np.float64)
     pose_world[:3, 3] += rng.normal(0, config.tool_noise_std_m, 3)
     pose_world[:3, :3] = rotation_z(rng.normal(0, config.tool_noise_std_rad)) @ pose_world[:3, :3]

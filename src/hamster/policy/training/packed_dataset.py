@@ -76,7 +76,13 @@ class PackedDataset:
         return [instruction.text for instruction in instructions if instruction.first <= frame < instruction.stop]
 
     def goal(self, row: int, config: ActorConfig, done: bool = False) -> Goal:
-        """Return what came after a row, as an actor of this configuration predicts it."""
+        """Return what came after a row, as an actor of this configuration predicts it.
+
+        Args:
+            row: of the dataset.
+            config: of the actor.
+            done: whether the goal is marked as reached already.
+        """
         if config.action_type == "keypose":
             target, target_open, contact = (self.meta[name][row][None] for name in ("target", "target_open", "contact"))
             return Goal(target, target_open, contact, done)
