@@ -4,9 +4,7 @@
 #
 #   runs/nano.sh [OUT]     default: outputs/nano
 #
-# The planner's budget, which must stay the same when a run is continued:
-#   PLANNER_IMAGES=24000   off-domain images
-#   PLANNER_STEPS=20000    steps of 16 images; or PLANNER_SECONDS=28800, training time of all runs added up
+# The planner's budget is --steps below; --seconds is one of time. It must stay the same when a run is continued.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out="${1:-outputs/nano}"
@@ -16,14 +14,12 @@ stage() { printf '\n\033[1m[%s] %s\033[0m\n' "$(date +%H:%M:%S)" "$*"; }
 
 # The planner sees off-domain images only. What they share with the tabletop: docs/overlap.md.
 stage "planner: off-domain images"
-hamster label "offdomain:${PLANNER_IMAGES:-24000}" --seed 0 -o "$out/labels/planner"
+hamster label offdomain:24000 --seed 0 -o "$out/labels/planner"
 stage "planner: training"
 # A process for each GPU, or for each of at most four cores: the gradients are those of one batch.
-budget=(--steps "${PLANNER_STEPS:-20000}")
-[ -z "${PLANNER_SECONDS:-}" ] || budget=(--seconds "$PLANNER_SECONDS")
 processes="$(.venv/bin/python -c 'import os, torch; print(torch.cuda.device_count() or min(4, os.cpu_count()))')"
 .venv/bin/torchrun --nproc-per-node "$processes" -m hamster train planner --config nano \
-    --data "$out/labels/planner" --out "$out/train/planner" "${budget[@]}"
+    --data "$out/labels/planner" --out "$out/train/planner" --steps 20000
 
 # Nothing of the tabletop touches the planner: scores and refusals are fitted on off-domain images, too, of which three in
 # ten are from the middle of a task.
