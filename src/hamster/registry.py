@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -185,6 +186,30 @@ class Registry(Generic[T]):
             return self._adapt(value)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{self.kind} {name!r} ({_origin(value)}): {error}") from None
+
+
+def call_factory(kind: str, name: str, factory: Callable[..., T], computed: Mapping[str, Any], **options: Any) -> T:
+    """Return what a registered class or function makes.
+
+    Args:
+        kind: what that is, for messages.
+        name: under which it is registered.
+        factory: the class or function.
+        computed: keywords that are passed on only if it takes them: device and dtype.
+        options: keywords that it has to take.
+
+    Raises:
+        ValueError: if it does not take one of the options, or needs another one.
+    """
+    signature = inspect.signature(factory)
+    takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in signature.parameters.values())
+    keywords = options | {key: value for key, value in computed.items() if takes_any or key in signature.parameters}
+    try:
+        signature.bind(**keywords)
+    except TypeError as error:
+        given = ", ".join(keywords) or "no options"
+        raise ValueError(f"the {kind} {name!r} cannot be made with {given}: {error}") from None
+    return factory(**keywords)
 
 
 def unknown_name(kind: str, name: str, names: Iterable[str]) -> ValueError:

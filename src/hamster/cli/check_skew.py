@@ -29,12 +29,12 @@ class Parity:
         """Prints a line per field, and one for bfloat16."""
         import numpy as np
 
-        from hamster.policy import load_policy
+        from hamster.policy.load import load_actor_policy
         from hamster.policy.training.skew import check_skew
         from hamster.terminal import show_next, working
 
         with working("comparing what training and service see …"):
-            report = check_skew(load_policy(self.checkpoint, device=self.device).actor, self.data, self.frames)
+            report = check_skew(load_actor_policy(self.checkpoint, device=self.device).actor, self.data, self.frames)
         for difference in report.fields:
             is_same = not difference.differing
             verdict = "identical" if is_same else f"{difference.differing} of {difference.frames} frames differ"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from hamster.cli.compute import Compute
-from hamster.cli.names import DIALECTS, PLANNERS, SUITES, listed
+from hamster.cli.names import DIALECTS, PLANNERS, POLICIES, SUITES, listed
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Eval(Compute):
     a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL for a server that speaks OpenAI's protocol."""
     dialect: Annotated[str | None, DIALECTS] = None
     """In which the planners answer that are not bundled; by default as their checkpoint or server says."""
-    policy: str = "nano"
-    """Name of a bundled policy, or a checkpoint's folder."""
+    policy: Annotated[str, POLICIES] = "nano"
+    """A policy by name, a checkpoint folder, or a hub id OWNER/NAME."""
     episodes: int = 60
     """Scenes per condition, shared by all conditions, dealt to the families in turn."""
     seed: int = 0

@@ -37,6 +37,7 @@ def _listing(names: str) -> object:
 
 
 PLANNERS = _listing("hamster.planner.load:planner_names")
+POLICIES = _listing("hamster.policy.load:policy_names")
 DIALECTS = _listing("hamster.dialects:DIALECTS")
 SUITES = _listing("hamster.evaluate.suites:SUITES")
 SOURCES = _listing("hamster.data.registry:usages")

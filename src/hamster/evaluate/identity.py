@@ -11,6 +11,7 @@ from hamster.identity import checkpoint_digest, code_digests, flat, object_ident
 from hamster.planner.identity import planner_identity
 from hamster.planner.load import bundled_planners
 from hamster.policy import find_policy
+from hamster.policy.registry import POLICY_TYPES, checked_type, is_ready, policy_code
 from hamster.rollout.baselines import BASELINES
 
 
@@ -45,7 +46,13 @@ def _suite_definitions(config: EvalConfig) -> list[Any]:
 def _policy_identity(config: EvalConfig) -> dict[str, Any]:
     if config.objects.policy is not None:
         return flat("policy", object_identity(config.objects.policy))
-    return {"policy weights": checkpoint_digest(find_policy(config.policy))}
+    if is_ready(config.policy):
+        return {"policy code": plugin_digest(POLICY_TYPES.get(config.policy))}
+    from hamster.policy.checkpoint import read_config  # which needs torch
+
+    folder = find_policy(config.policy)
+    code = policy_code(checked_type(read_config(folder)["type"], folder / "config.json"))
+    return {"policy weights": checkpoint_digest(folder), **({"policy code": code} if code else {})}
 
 
 def conditions_of(config: EvalConfig) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from hamster.evaluate.trials import Trial
 from hamster.evaluate.worker import EvalWorker
 from hamster.parallel import each
 from hamster.planner.registry import PLANNERS
+from hamster.policy.registry import POLICY_TYPES
 from hamster.provenance import usable_cores
 
 LoadWorker = Callable[[EvalConfig], EvalWorker]
@@ -31,6 +32,8 @@ def why_here(config: EvalConfig) -> str:
     """Return why an evaluation can only run in this process: what of it no other process would have; "" if it can."""
     if config.objects.suite is None and SUITES.is_of_script(config.suite):
         return f"the suite {config.suite!r} is registered by the script that is running"
+    if config.objects.policy is None and POLICY_TYPES.is_of_script(config.policy):
+        return f"the policy {config.policy!r} is registered by the script that is running"
     for name in config.planners:
         if name not in config.objects.planners and PLANNERS.is_of_script(name):
             return f"the planner {name!r} is registered by the script that is running"

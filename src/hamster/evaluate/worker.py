@@ -121,7 +121,7 @@ def load_worker(config: EvalConfig) -> EvalWorker:
     return EvalWorker(
         suite=suite_of(config),
         planners=planners,
-        policy=config.objects.policy or load_policy(config.policy, **computed),
+        policy=load_policy(config.policy, **computed) if config.objects.policy is None else config.objects.policy,
         replan=config.replan,
         out=config.out,
         videos=config.videos,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hamster.registry import Registry
+from hamster.registry import Registry, call_factory
 
 if TYPE_CHECKING:
     from hamster.planner.base import Planner
@@ -48,17 +47,8 @@ def make_planner(name: str, device: str | None = None, dtype: str = "auto", **op
     Raises:
         ValueError: if its factory does not take one of the options, or what it returns cannot plan.
     """
-    factory = PLANNERS.get(name)
-    parameters = inspect.signature(factory).parameters
-    takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
     computed = {"device": device, "dtype": dtype}
-    options |= {key: value for key, value in computed.items() if takes_any or key in parameters}
-    try:
-        inspect.signature(factory).bind(**options)
-    except TypeError as error:
-        given = ", ".join(options) or "no options"
-        raise ValueError(f"the planner {name!r} cannot be made with {given}: {error}") from None
-    planner = factory(**options)
+    planner = call_factory("planner", name, PLANNERS.get(name), computed, **options)
     if not callable(getattr(planner, "plan", None)):
         raise ValueError(
             f"the planner {name!r} has no method plan(image, instruction): it is a {type(planner).__name__}"

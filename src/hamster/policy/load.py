@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hamster.hub import HubId, fetch
+from hamster.policy.registry import POLICY_TYPES, is_ready, make_policy, ready_policies
 
 if TYPE_CHECKING:
     from hamster.policy.actor_policy import ActorPolicy
+    from hamster.policy.base import Policy
 
 DEFAULT = "flow-nano"
 ALIASES = {"nano": DEFAULT}
@@ -30,26 +32,50 @@ def find_policy(name_or_path: str | Path) -> Path:
     """Return the folder of a checkpoint, of a hub id fetched into the cache; ValueError if there is none."""
     if (hub_id := HubId.parse(name_or_path)) is not None:
         return fetch(hub_id, "model")
+    if is_ready(name := str(name_or_path)):
+        raise ValueError(f"the policy {name!r} is registered code: it has no checkpoint, as is needed here")
     folder = bundled_policy(str(name_or_path)) or Path(name_or_path)
     if not (folder / "config.json").is_file():
-        listed = ", ".join(bundled_policies()) or "none"
+        if name in POLICY_TYPES:
+            raise ValueError(
+                f"{name!r} is a policy type: train one (hamster train policy --config {name}) and name its folder"
+            )
+        listed = ", ".join(policy_names()) or "none"
         raise ValueError(
-            f"no policy {str(name_or_path)!r}: neither bundled ({listed}) nor a folder with config.json, nor a hub id"
+            f"no policy {name!r}: neither bundled or registered ({listed}) nor a folder with config.json, nor a hub id"
         )
     return folder
 
 
-def load_policy(name_or_path: str | Path = DEFAULT, *, device: str | None = None, dtype: str = "auto") -> ActorPolicy:
-    """Load a policy: a bundled one, one from a folder that `hamster train policy` wrote, or one from the hub.
+def policy_names() -> list[str]:
+    """Return the names of bundled policies, and of registered ones that need no checkpoint."""
+    return [*bundled_policies(), *ready_policies()]
+
+
+def load_policy(name_or_path: str | Path = DEFAULT, *, device: str | None = None, dtype: str = "auto") -> Policy:
+    """Load a policy: a registered or bundled one, one that `hamster train policy` wrote, or one from the hub.
 
     Args:
-        name_or_path: of the checkpoint; OWNER/NAME or OWNER/NAME@REVISION on the hub.
+        name_or_path: a registered or bundled name, a checkpoint's folder, or OWNER/NAME or OWNER/NAME@REVISION on the
+            hub.
         device: where its network computes; by default on a GPU where there is one, as planners do.
         dtype: in which it computes: "auto" is that of the weights, float32; or "float32", "bfloat16", "float16".
 
+    Returns:
+        An `ActorPolicy`, unless the name is that of a registered policy.
+
     Raises:
-        ValueError: if there is no such checkpoint or device, or the checkpoint is damaged; one line that says which.
+        ValueError: if there is no such policy or device, or the checkpoint is damaged; one line that says which.
     """
+    if is_ready(name := str(name_or_path)):
+        return make_policy(name, device, dtype)
+    return load_actor_policy(name_or_path, device=device, dtype=dtype)
+
+
+def load_actor_policy(
+    name_or_path: str | Path = DEFAULT, *, device: str | None = None, dtype: str = "auto"
+) -> ActorPolicy:
+    """Load a policy from a checkpoint; arguments and errors as for `load_policy`."""
     from hamster.devices import check_dtype, choose_device
     from hamster.policy.actor_policy import ActorPolicy
     from hamster.policy.checkpoint import load

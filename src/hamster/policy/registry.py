@@ -1,32 +1,61 @@
-"""The registry of policy types: by name, an actor class and the class of its configuration."""
+"""The registry of policies: types that are trained (an actor and its configuration), and policies ready as they are."""
 
 from __future__ import annotations
 
-from dataclasses import MISSING, Field, fields
+import sys
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
+from hamster.identity import plugin_digest
 from hamster.policy.config import ActorConfig
 from hamster.policy.legacy_names import upgrade_config
-from hamster.registry import Registry
+from hamster.registry import Registry, call_factory
 
 if TYPE_CHECKING:
     from hamster.policy.actor import AnyActor
+    from hamster.policy.base import Policy
 
 MAX_SIZE = 1 << 16  # of a width, a number of layers, a side in pixels, metres or seconds
 
 
-def _actor_class(value: Any) -> type[AnyActor]:
-    from hamster.policy.actor import Actor
+@dataclass(frozen=True)
+class PolicyFactory:
+    """A registered policy that is ready as it is, not a type that is trained.
 
-    if not (isinstance(value, type) and issubclass(value, Actor)):
-        raise TypeError("it is no subclass of hamster.policy.actor.Actor")
-    config_class = getattr(value, "config_class", None)
-    if not (isinstance(config_class, type) and issubclass(config_class, ActorConfig)):
-        raise TypeError("it needs `config_class`, a dataclass derived from hamster.policy.config.ActorConfig")
-    return value
+    Attributes:
+        implementation: a class or function that returns an object with `act` and `reset` (`hamster.Policy`). It is
+            called with `device` and `dtype` if it takes them.
+    """
+
+    implementation: Callable[..., Policy]
 
 
-POLICY_TYPES: Registry[type[AnyActor]] = Registry(
+def _policy_type(value: Any) -> type[AnyActor] | PolicyFactory:
+    if _is_actor(value):
+        config_class = getattr(value, "config_class", None)
+        if not (isinstance(config_class, type) and issubclass(config_class, ActorConfig)):
+            raise TypeError("it needs `config_class`, a dataclass derived from hamster.policy.config.ActorConfig")
+        actor: type[AnyActor] = value
+        return actor
+    acts = all(callable(getattr(value, name, None)) for name in ("act", "reset"))
+    if not acts and (isinstance(value, type) or not callable(value)):
+        raise TypeError("it is no subclass of hamster.policy.actor.Actor, and has no act() and reset()")
+    return PolicyFactory(value if isinstance(value, type) or not acts else partial(_same, value))
+
+
+def _is_actor(value: Any) -> bool:
+    """Return whether it is a subclass of `Actor`, without importing torch for what cannot be one."""
+    actor = sys.modules.get("hamster.policy.actor")
+    return actor is not None and isinstance(value, type) and issubclass(value, actor.Actor)
+
+
+def _same(policy: Policy) -> Policy:
+    return policy
+
+
+POLICY_TYPES: Registry[type[AnyActor] | PolicyFactory] = Registry(
     "policy type",
     "hamster.policies",
     {
@@ -35,16 +64,70 @@ POLICY_TYPES: Registry[type[AnyActor]] = Registry(
         "image": "hamster.policy.image.actor:ImageActor",
         "monolithic": "hamster.policy.monolithic.actor:MonolithicActor",
     },
-    _actor_class,
+    _policy_type,
 )
 """The policy types by name: their actor classes."""
 register_policy = POLICY_TYPES.register
 """Add a policy type under a name, as a decorator of its actor class."""
 
 
+def actor_class(name: str) -> type[AnyActor]:
+    """Return the actor of a policy type; ValueError if it is unknown, or a policy that is not trained."""
+    value = POLICY_TYPES.get(name)
+    if isinstance(value, PolicyFactory):
+        raise ValueError(f"the policy {name!r} is ready as it is: it is no type that can be trained or loaded")
+    return value
+
+
+def checked_type(name: object, where: object) -> str:
+    """Return the name of a policy type; ValueError, with the way out, if it is unknown where it is named."""
+    if not isinstance(name, str) or name not in POLICY_TYPES:
+        raise ValueError(
+            f"unknown policy type {name!r} in {where}; there are: {', '.join(POLICY_TYPES)}. "
+            "Import the code that registers it: --import FILE.py"
+        )
+    return name
+
+
+def policy_code(name: str) -> str | None:
+    """Return the digest of a policy type's source code; None for this package's own."""
+    return None if POLICY_TYPES.is_builtin(name) else plugin_digest(POLICY_TYPES.get(name))
+
+
+def is_ready(name: str) -> bool:
+    """Return whether a name is that of a registered policy that needs no checkpoint."""
+    return (
+        name in POLICY_TYPES and not POLICY_TYPES.is_builtin(name) and isinstance(POLICY_TYPES.get(name), PolicyFactory)
+    )
+
+
+def ready_policies() -> list[str]:
+    """Return the names of registered policies that need no checkpoint; those of packages are not imported for it."""
+    return [name for name in POLICY_TYPES if POLICY_TYPES.is_known(name) and is_ready(name)]
+
+
+def make_policy(name: str, device: str | None = None, dtype: str = "auto") -> Policy:
+    """Return the ready policy that is registered under a name.
+
+    Args:
+        name: in `POLICY_TYPES`.
+        device: where it computes; passed on to factories that take it.
+        dtype: in which numbers; likewise.
+
+    Raises:
+        ValueError: if its factory needs more, or what it returns has no `act` and `reset`.
+    """
+    factory = POLICY_TYPES.get(name)
+    assert isinstance(factory, PolicyFactory)
+    policy = call_factory("policy", name, factory.implementation, {"device": device, "dtype": dtype})
+    if lacking := [member for member in ("act", "reset") if not callable(getattr(policy, member, None))]:
+        raise ValueError(f"the policy {name!r}, a {type(policy).__name__}, has no method {' and no '.join(lacking)}")
+    return policy
+
+
 def build_actor(config: ActorConfig) -> AnyActor:
     """Return an untrained actor of a configuration."""
-    return POLICY_TYPES.get(config.type)(config)
+    return actor_class(config.type)(config)
 
 
 def config_from_json(record: dict[str, Any], where: object) -> ActorConfig:
@@ -54,11 +137,8 @@ def config_from_json(record: dict[str, Any], where: object) -> ActorConfig:
         ValueError: if the type is unknown, or a field is unknown, of the wrong kind or size; it says where.
     """
     record = upgrade_config(record)
-    policy_type, values = record.get("type"), record.get("actor")
-    if not isinstance(policy_type, str) or policy_type not in POLICY_TYPES:
-        listed = ", ".join(POLICY_TYPES.names())
-        raise ValueError(f"unknown policy type {policy_type!r} in {where}; there are: {listed}")
-    config_class: type[Any] = POLICY_TYPES.get(policy_type).config_class
+    policy_type, values = checked_type(record.get("type"), where), record.get("actor")
+    config_class: type[Any] = actor_class(policy_type).config_class
     known = {field.name: field for field in fields(config_class)}
     if not isinstance(values, dict) or (unknown := sorted(set(values) - set(known))):
         raise ValueError(f"{where}: unknown fields {unknown}; {config_class.__name__} has {', '.join(known)}")

@@ -185,10 +185,10 @@ def preset(name: str) -> TrainConfig:
     """
     if name in PRESETS:
         return PRESETS[name]
-    from hamster.policy.registry import POLICY_TYPES
+    from hamster.policy.registry import POLICY_TYPES, actor_class
 
     if name in POLICY_TYPES and not POLICY_TYPES.is_builtin(name):
-        return TrainConfig(actor=POLICY_TYPES.get(name).config_class())
+        return TrainConfig(actor=actor_class(name).config_class())
     raise unknown_name("policy configuration", name, preset_names())
 
 

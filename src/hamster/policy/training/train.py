@@ -33,7 +33,7 @@ from hamster.policy import checkpoint
 from hamster.policy.actor import AnyActor, Target
 from hamster.policy.legacy_names import upgrade_run_identity, upgrade_tensor_name, upgrade_train_config
 from hamster.policy.policy_input import TensorBatch, as_float
-from hamster.policy.registry import build_actor
+from hamster.policy.registry import build_actor, policy_code
 from hamster.policy.training.evaluate import evaluate
 from hamster.policy.training.optimisers import build_optimisers, build_schedulers
 from hamster.policy.training.packed_dataset import PackedDataset, load_packed_dataset
@@ -69,6 +69,8 @@ def _train(config: TrainConfig, data_dir: Path, out_dir: Path, pack_dir: Path | 
     with accelerator.main_process_first():
         if accelerator.is_main_process:
             identity = {"data": content_digest(data_dir), **flat("config", config.to_json())}
+            if (code := policy_code(config.actor.type)) is not None:  # of a type that is not this package's own
+                identity["policy code"] = code
             has_begun = (out_dir / STATE).is_file()
             claim(out_dir, identity, has_begun, run_info(config.seed), upgrade=upgrade_run_identity)
         cache = pack_dir or out_dir / "pack"
