@@ -33,7 +33,7 @@ def moment() -> tuple[Observation, Path2D]:
 
 @pytest.fixture
 def actor() -> FlowActor:
-    """An untrained small actor in which nothing is silent: every weight is random."""
+    """An untrained small actor with all weights random, also those that start at zero."""
     torch.manual_seed(0)
     config = PRESETS["debug"].actor
     assert isinstance(config, FlowConfig)

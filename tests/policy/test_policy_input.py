@@ -29,16 +29,19 @@ def _cloud(scene: PolicyInput) -> np.ndarray:
     return view.camera.points_world(view.depth_m)
 
 
+def _path_and_previous(world: PolicyInput) -> np.ndarray:
+    """Points of the path, and the tool at the previous call, relative to the tool."""
+    assert world.prompt is not None and world.robot.previous is not None
+    points = [*world.prompt.points_world(AT), world.robot.previous.tool_pose_world[:3, 3]]
+    return _from_tool(world, np.array(points))
+
+
 def test_a_moved_world_looks_the_same_from_the_tool(moment: Moment) -> None:
     scene = _scene(moment)
     moved = scene.moved(pose([0.3, -1.0, 0.2], rotation_z(0.7)))
     np.testing.assert_allclose(_from_tool(moved, _cloud(moved)), _from_tool(scene, _cloud(scene)), atol=1e-9)
-    for each in (scene, moved):
-        assert each.prompt is not None and each.robot.previous is not None
-    here, there = (_from_tool(each, each.prompt.points_world(AT)) for each in (scene, moved) if each.prompt)
+    here, there = (_path_and_previous(world) for world in (scene, moved))
     np.testing.assert_allclose(there, here, atol=1e-9)
-    before = [_from_tool(each, each.robot.previous.tool_pose_world[:3, 3]) for each in (scene, moved)]
-    np.testing.assert_allclose(before[0], before[1], atol=1e-9)
 
 
 def test_the_mirror_flips_the_y_axis_and_the_picture(moment: Moment) -> None:

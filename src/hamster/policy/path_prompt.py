@@ -148,7 +148,12 @@ def sample_waypoints(prompt: PathPrompt | None, n_key: int, n_even: int) -> Path
 
 
 def key_waypoints(path: Path2D, count: int) -> NDArray[np.int64]:
-    """Return indices, in order, of at most `count` waypoints: gripper events, the end, then the sharpest turns."""
+    """Return indices, in order, of at most `count` waypoints: gripper events, the end, then the sharpest turns.
+
+    >>> closes_at_the_corner = Path2D([[0.1, 0.1], [0.3, 0.1], [0.5, 0.1], [0.5, 0.5]], [-1, -1, 0, 0])
+    >>> key_waypoints(closes_at_the_corner, 2).tolist()
+    [2, 3]
+    """
     last = len(path) - 1
     turns = sorted(range(1, last), key=lambda i: _straightness(path.uv[i - 1 : i + 2]))
     ranked = dict.fromkeys([*(i for i, _ in path.events), last, *turns])

@@ -18,6 +18,9 @@ def hashed_word_embeddings(instruction: str, max_words: int, width: int) -> NDAr
 
     Returns:
         (max_words, width).
+
+    >>> hashed_word_embeddings("press the button", 4, 8).any(-1).tolist()
+    [True, True, True, False]
     """
     embeddings = np.zeros((max_words, width))
     for i, word in enumerate(instruction.lower().split()[:max_words]):

@@ -45,8 +45,8 @@ FORMS = {
 }
 
 
-def _loud(config: FlowConfig) -> FlowActor:
-    """An untrained actor in which nothing is silent: every weight is random."""
+def _random_actor(config: FlowConfig) -> FlowActor:
+    """An untrained actor with all weights random, also those that start at zero."""
     torch.manual_seed(0)
     actor = FlowActor(config).eval()
     with torch.no_grad():
@@ -58,7 +58,7 @@ def _loud(config: FlowConfig) -> FlowActor:
 
 
 def _both_views(observation: Observation, by: np.ndarray) -> Observation:
-    """Moment by two cameras, the second one a little aside; all of it moved."""
+    """Seen by two cameras, the second one a little aside; all of it moved."""
     view, tool = observation.views["front"], np.array(observation.tool_pose_world)
     views = {}
     for name, aside in (("front", 0.0), ("side", 0.1)):
@@ -77,13 +77,13 @@ def _inputs(actor: FlowActor, moment: Moment) -> FlowInputs:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_moving_scene_path_and_tool_moves_all_poses_with_them(form: str, moment: Moment) -> None:
-    actor, by = _loud(FORMS[form]), np.array([0.31, -0.57, 0.22])
-    found = []
+    actor, by = _random_actor(FORMS[form]), np.array([0.31, -0.57, 0.22])
+    chunks = []
     for moved in (np.zeros(3), by):
         policy = ActorPolicy(actor)
         policy.act(_both_views(moment[0], moved), moment[1], "put it down")
-        found.append(policy.act(_both_views(moment[0], moved + np.array([0.02, 0, 0])), moment[1], "put it down"))
-    here, there = found
+        chunks.append(policy.act(_both_views(moment[0], moved + np.array([0.02, 0, 0])), moment[1], "put it down"))
+    here, there = chunks
     assert len(here.poses) == actor.config.horizon
     np.testing.assert_allclose(there.poses[:, :3, 3], here.poses[:, :3, 3] + by, atol=1e-4)
     np.testing.assert_allclose(there.poses[:, :3, :3], here.poses[:, :3, :3], atol=1e-3)
@@ -93,7 +93,7 @@ def test_moving_scene_path_and_tool_moves_all_poses_with_them(form: str, moment:
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_learns_with_every_weight(form: str, moment: Moment) -> None:
     """A gradient reaches whatever is there, but for the ages and words of a past that is not, and frozen backbones."""
-    actor, horizon = _loud(FORMS[form]).train(), FORMS[form].horizon
+    actor, horizon = _random_actor(FORMS[form]).train(), FORMS[form].horizon
     inputs = _inputs(actor, moment)
     eye = torch.eye(3).expand(1, horizon, 3, 3)
     target = Target(
@@ -107,7 +107,7 @@ def test_every_form_learns_with_every_weight(form: str, moment: Moment) -> None:
 
 @pytest.mark.parametrize("form", ["dense", "trajectory"])
 def test_cached_keys_and_values_are_those_of_encoding_anew_in_every_step(form: str, moment: Moment) -> None:
-    actor = _loud(FORMS[form])
+    actor = _random_actor(FORMS[form])
     inputs, steps = _inputs(actor, moment), actor.config.steps
     noise = torch.randn(1, 3, actor.config.horizon, 9)
     with torch.inference_mode():
@@ -118,7 +118,7 @@ def test_cached_keys_and_values_are_those_of_encoding_anew_in_every_step(form: s
 
 
 def test_poses_of_a_trajectory_see_each_other_but_samples_do_not(moment: Moment) -> None:
-    actor = _loud(FORMS["trajectory"])
+    actor = _random_actor(FORMS["trajectory"])
     noise, time = torch.randn(1, 3, 5, 9), torch.full((1, 3), 0.5)
     with torch.inference_mode():
         encoded = actor.encode(_inputs(actor, moment))
@@ -156,7 +156,7 @@ def test_attention_is_the_same_fused_and_written_out() -> None:
 
 
 def test_the_order_of_cameras_and_words_matters_and_idle_words_do_not(moment: Moment) -> None:
-    actor = _loud(FORMS["dense"])
+    actor = _random_actor(FORMS["dense"])
     observation = _both_views(moment[0], np.zeros(3))
 
     def anchor(words: str) -> torch.Tensor:
@@ -173,12 +173,12 @@ def test_the_order_of_cameras_and_words_matters_and_idle_words_do_not(moment: Mo
 def test_a_conditioner_is_silent_until_it_has_learned(name: str, moment: Moment) -> None:
     torch.manual_seed(0)
     plain = FlowActor(replace(DENSE, conditioners=())).eval()
-    told = FlowActor(replace(DENSE, conditioners=(name,))).eval()
-    missing = told.load_state_dict(plain.state_dict(), strict=False).missing_keys
+    conditioned = FlowActor(replace(DENSE, conditioners=(name,))).eval()
+    missing = conditioned.load_state_dict(plain.state_dict(), strict=False).missing_keys
     assert all(key.startswith("conditioners.") for key in missing)
     with torch.inference_mode():
-        added = [told.conditioners[name].image_features(_inputs(told, moment))]
-        tokens = told.conditioners[name].tokens(_inputs(told, moment))
+        added = [conditioned.conditioners[name].image_features(_inputs(conditioned, moment))]
+        tokens = conditioned.conditioners[name].tokens(_inputs(conditioned, moment))
     added += [] if tokens is None else [tokens.features]
     assert all(part is None or not part.any() for part in added)
 
@@ -187,10 +187,11 @@ def test_a_conditioner_is_silent_until_it_has_learned(name: str, moment: Moment)
 def test_whoever_has_no_conditioner_cannot_tell_one_path_from_another(form: str, moment: Moment) -> None:
     observation, path = moment
     other = Path2D(path.uv[::-1], path.gripper)
-    blind, told = _loud(replace(FORMS[form], conditioners=())), _loud(FORMS[form])
+    blind, conditioned = _random_actor(replace(FORMS[form], conditioners=())), _random_actor(FORMS[form])
     with torch.inference_mode():
         ways = [
-            [actor.encode(_inputs(actor, (observation, p))).anchor for p in (path, other)] for actor in (blind, told)
+            [actor.encode(_inputs(actor, (observation, p))).anchor for p in (path, other)]
+            for actor in (blind, conditioned)
         ]
     assert torch.equal(*ways[0]) and not torch.equal(*ways[1])
 
@@ -199,11 +200,11 @@ def test_whoever_has_no_conditioner_cannot_tell_one_path_from_another(form: str,
 def test_an_episode_is_learned_by_heart(case: str) -> None:
     actor, inputs, target = overfitted(case)
     with torch.inference_mode():
-        found = actor.predict(inputs, torch.Generator().manual_seed(1))
-    apart = (found.position - target.position).norm(dim=-1)
-    assert apart.median() < 0.01 and apart.max() < 0.03
-    assert angle_between(found.rotation, target.rotation).median() < 0.2
-    assert torch.equal(found.is_open > 0.5, target.is_open > 0.5)
+        prediction = actor.predict(inputs, torch.Generator().manual_seed(1))
+    distance = (prediction.position - target.position).norm(dim=-1)
+    assert distance.median() < 0.01 and distance.max() < 0.03
+    assert angle_between(prediction.rotation, target.rotation).median() < 0.2
+    assert torch.equal(prediction.is_open > 0.5, target.is_open > 0.5)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -80,8 +80,8 @@ def test_conditioners_are_silent_at_first(moment: Moment) -> None:
     inputs = _inputs(actor, moment)
     tokens = actor.conditioners["tokens"].tokens(inputs)
     assert tokens is not None and not tokens.features.any()
-    told = actor.conditioners["foveas"].crop_features(inputs)
-    assert told is not None and not told.any()
+    features = actor.conditioners["foveas"].crop_features(inputs)
+    assert features is not None and not features.any()
 
 
 @pytest.mark.parametrize("outlier", [0, 3])

@@ -63,7 +63,7 @@ def test_the_last_command_is_the_last_that_was_executed(moment: Moment, monkeypa
 def test_neither_depth_nor_calibration_are_needed_or_looked_at(moment: Moment) -> None:
     actor, (observation, path) = _actor(conditioners=("overlay", "channels", "tokens")), moment
     bare = replace(observation, views={"front": View(observation.views["front"].rgb)})
-    with_all, without = (_inputs(actor, each, path) for each in (observation, bare))
+    with_all, without = (_inputs(actor, observed, path) for observed in (observation, bare))
     assert all(torch.equal(*pair) for pair in zip(with_all.flatten().values(), without.flatten().values(), strict=True))
     assert np.isfinite(ActorPolicy(actor).act(bare, path).poses).all()
 
@@ -71,15 +71,15 @@ def test_neither_depth_nor_calibration_are_needed_or_looked_at(moment: Moment) -
 @pytest.mark.parametrize("conditioner", ["overlay", "channels", "tokens"])
 def test_the_path_gets_in_and_learned_conditioners_are_silent_at_first(moment: Moment, conditioner: str) -> None:
     actor, (observation, path) = _actor(conditioners=(conditioner,)), moment
-    inputs = [_inputs(actor, observation, each) for each in (path, None)]
-    told, untold = (_answer(actor, each) for each in inputs)
+    inputs = [_inputs(actor, observation, drawn) for drawn in (path, None)]
+    with_path, without = (_answer(actor, batch) for batch in inputs)
     if conditioner != "overlay":
-        torch.testing.assert_close(told, untold, atol=1e-6, rtol=0)
+        torch.testing.assert_close(with_path, without, atol=1e-6, rtol=0)
         with torch.no_grad():
             for parameter in actor.conditioners.parameters():
                 parameter.normal_(0, 0.1)
-        told, untold = (_answer(actor, each) for each in inputs)
-    assert (told - untold).abs().max() > 1e-5
+        with_path, without = (_answer(actor, batch) for batch in inputs)
+    assert (with_path - without).abs().max() > 1e-5
 
 
 def test_a_checkpoint_loads_in_a_process_that_has_loaded_a_planner(tmp_path: Path) -> None:
@@ -93,9 +93,9 @@ def test_a_checkpoint_loads_in_a_process_that_has_loaded_a_planner(tmp_path: Pat
 def test_a_checkpoint_without_paths_loads_with_every_conditioner(moment: Moment, tmp_path: Path) -> None:
     plain = _actor(conditioners=())
     save(tmp_path, plain)
-    told = load(tmp_path, conditioners=("channels", "tokens"))
-    assert isinstance(told, ImageActor) and set(told.conditioners) == {"channels", "tokens"}
-    answers = [_answer(actor, _inputs(actor, *moment)) for actor in (plain, told)]
+    conditioned = load(tmp_path, conditioners=("channels", "tokens"))
+    assert isinstance(conditioned, ImageActor) and set(conditioned.conditioners) == {"channels", "tokens"}
+    answers = [_answer(actor, _inputs(actor, *moment)) for actor in (plain, conditioned)]
     torch.testing.assert_close(*answers, atol=1e-6, rtol=0)
 
 
@@ -113,8 +113,14 @@ def test_where_it_goes_itself_there_is_nothing_to_learn(moment: Moment) -> None:
     actor = _actor()
     inputs = _inputs(actor, *moment)
     with torch.inference_mode():
-        found = actor.predict(inputs, torch.Generator())
-        target = Target(found.position, found.rotation, (found.is_open > 0.5).float(), found.done, found.contact_prob)
+        prediction = actor.predict(inputs, torch.Generator())
+        target = Target(
+            prediction.position,
+            prediction.rotation,
+            (prediction.is_open > 0.5).float(),
+            prediction.done,
+            prediction.contact_prob,
+        )
         losses = actor.compute_loss(inputs, target, torch.Generator())
     assert losses["position"] < 1e-5 and losses["gripper"] > 0
 

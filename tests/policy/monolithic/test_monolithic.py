@@ -49,15 +49,15 @@ def test_it_needs_neither_depth_nor_calibration_nor_a_path(small, scene, without
 
 
 def test_it_learns_to_point_where_the_goal_is_in_the_image(small, scene, without_depth):
-    """As far as calibration tells where that is; more of it is not asked for."""
+    """As far as calibration tells where that is; elsewhere there is no loss."""
     there, view = goal(0.1), scene.views["front"]
     px, _ = view.camera.project(scene.robot.tool_pose_world[:3, 3] + np.array([0.1, -0.1, -0.2]))
-    asked = {}
-    small.pointer.pointing_loss = lambda logits, uv: asked.setdefault(len(asked), uv).sum() * 0
-    for each in (scene, without_depth):
-        small.compute_loss(batch(small.preprocess(each)), there, torch.Generator())
-    assert np.allclose(asked[0][0], px / view.camera.size_px, atol=1e-4)
-    assert torch.isnan(asked[1]).all()
+    targets = []
+    small.pointer.pointing_loss = lambda logits, uv: targets.append(uv) or logits.sum() * 0
+    for policy_input in (scene, without_depth):
+        small.compute_loss(batch(small.preprocess(policy_input)), there, torch.Generator())
+    assert np.allclose(targets[0][0], px / view.camera.size_px, atol=1e-4)
+    assert torch.isnan(targets[1]).all()
 
 
 def test_it_needs_words(small, without_depth):
@@ -78,12 +78,12 @@ def test_a_checkpoint_needs_nothing_but_itself(small, planner, without_depth, tm
 
 def test_a_number_is_said_before_the_ones_that_follow(small, without_depth):
     inputs = batch(small.preprocess(without_depth))
-    said = torch.full((1, 7), 100)
-    later = said.clone()
+    action = torch.full((1, 7), 100)
+    later = action.clone()
     later[:, 4:] = 7
     one, other = (
         small.predict_bins(small.encode_image(inputs), small._with_action(inputs, bins), inputs.n_words)[0]
-        for bins in (said, later)
+        for bins in (action, later)
     )
     assert torch.allclose(one[:, :5], other[:, :5], atol=1e-5) and not torch.allclose(
         one[:, 5:], other[:, 5:], atol=1e-3
@@ -96,7 +96,7 @@ def test_a_batch_is_its_members(small, without_depth):
     with torch.inference_mode():
         together = small.predict(batch(*both), torch.Generator())
     alone = [ask(small, scene) for scene in (without_depth, shorter)]
-    assert torch.allclose(together.position, torch.cat([each.position for each in alone]), atol=1e-5)
+    assert torch.allclose(together.position, torch.cat([prediction.position for prediction in alone]), atol=1e-5)
 
 
 def test_it_learns_that_words_say_where_to(small, without_depth):
@@ -110,9 +110,9 @@ def test_it_learns_that_words_say_where_to(small, without_depth):
         torch.stack(list(small.compute_loss(inputs, target, torch.Generator()).values())).sum().backward()
         optimiser.step()
     with torch.inference_mode():
-        found = small.eval().predict(inputs, torch.Generator())
-    assert (found.position - target.position).abs().max() < 0.01
-    assert (found.is_open > 0.5).tolist() == [[True], [False]]
+        prediction = small.eval().predict(inputs, torch.Generator())
+    assert (prediction.position - target.position).abs().max() < 0.01
+    assert (prediction.is_open > 0.5).tolist() == [[True], [False]]
 
 
 def test_unknown_planners_and_heads_are_one_line(planner, tmp_path):

@@ -25,7 +25,7 @@ def test_it_is_silent_at_first(pointer):
 
 
 def test_where_something_is_can_be_learnt(pointer):
-    """One patch looks unlike the others, anywhere; its column is to be told."""
+    """One patch looks unlike the others, anywhere; its column is to be predicted."""
     rng = torch.Generator().manual_seed(2)
     states, tool = torch.ones(64, 1, 32), torch.zeros(64, 3, 32)
     place = torch.randint(256, (64,), generator=rng)
@@ -34,8 +34,8 @@ def test_where_something_is_can_be_learnt(pointer):
     learner = torch.optim.AdamW(pointer.parameters(), lr=3e-3)
     losses = []
     for _ in range(300):
-        told = pointer(states, features, tool)[0][:, 0, 0]
-        loss = (told - (place % 16) / 16).square().mean()
+        output = pointer(states, features, tool)[0][:, 0, 0]
+        loss = (output - (place % 16) / 16).square().mean()
         learner.zero_grad()
         loss.backward()
         learner.step()

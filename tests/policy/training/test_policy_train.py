@@ -215,7 +215,7 @@ def test_at_the_end_of_the_last_motion_all_is_done(demonstrations: Path, tmp_pat
     done = target.done > 0
     np.testing.assert_array_equal(done, pack.meta["last"][rows])
     assert target.position[done].norm(dim=-1).max() < 1e-6  # the tool is already there
-    assert inputs.robot.previous_positions[done].norm(dim=-1).min() > 0.05  # and came from where it was asked last
+    assert inputs.robot.previous_positions[done].norm(dim=-1).min() > 0.05  # and came from the previous call
 
 
 def test_a_transplanted_path_keeps_its_keyposes(demonstrations: Path, tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_turning_keeps_the_target_where_it_was_in_the_scene(demonstrations: Path
     inputs, target = _gather(pack, rows, DEBUG, NONE)
     moved, new = _gather(pack, rows, DEBUG, replace(NONE, yaw_range_rad=1.0))
     here, there = (
-        each.crops.points - goal.position[:, :, None, None] for each, goal in ((inputs, target), (moved, new))
+        sample.crops.points - goal.position[:, :, None, None] for sample, goal in ((inputs, target), (moved, new))
     )
     assert not torch.allclose(here, there, atol=0.05)
     torch.testing.assert_close(there.norm(dim=-1), here.norm(dim=-1), atol=1e-4, rtol=0)

@@ -28,11 +28,11 @@ def demonstrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("config", [FLOW, IMAGE, VIEWS], ids=lambda config: config.type)
 def test_training_and_service_see_the_same(demonstrations: Path, config: ActorConfig) -> None:
     torch.manual_seed(0)
-    found = check_skew(build_actor(config), demonstrations, 12)
-    assert {each.field for each in found.fields} & {"robot.gripper", "gripper"}
-    assert all((each.differing, each.largest) == (0, 0.0) and each.frames > 6 for each in found.fields)
-    assert len(found.rounding_mm) == found.fields[0].frames
-    assert 0 < found.rounding_mm.max() < 500  # not the same arithmetic; these weights are random
+    report = check_skew(build_actor(config), demonstrations, 12)
+    assert {difference.field for difference in report.fields} & {"robot.gripper", "gripper"}
+    assert all(d.differing == 0 == d.largest and d.frames > 6 for d in report.fields)
+    assert len(report.rounding_mm) == report.fields[0].frames
+    assert 0 < report.rounding_mm.max() < 500  # not the same arithmetic; these weights are random
 
 
 def test_a_difference_is_found_and_is_an_exit_code(

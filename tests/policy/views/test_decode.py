@@ -16,9 +16,9 @@ def _brute(planes: Planes, k: int) -> tuple[Tensor, Tensor]:
     """All cells, sorted."""
     size = planes.xy.shape[-1]
     scores = (planes.xy[:, :, :, None] + planes.xz[:, :, None, :]) + planes.yz[:, None, :, :]
-    found, order = scores.flatten(1).sort(dim=-1, descending=True, stable=True)
+    ordered, order = scores.flatten(1).sort(dim=-1, descending=True, stable=True)
     order = order[:, :k]
-    return torch.stack([order // size**2, order // size % size, order % size], -1), found[:, :k]
+    return torch.stack([order // size**2, order // size % size, order % size], -1), ordered[:, :k]
 
 
 def _maps(kind: str, size: int, views: int, seed: int) -> Tensor:
@@ -80,15 +80,15 @@ def _bells(local: Tensor, views: tuple[str, ...], size: int, sigma_px: float = 1
 def test_a_point_is_found_where_it_was_drawn_to_a_hundredth_of_a_cell(views: tuple[str, ...]) -> None:
     local = torch.rand(20, 3, generator=torch.Generator().manual_seed(0)) * 1.6 - 0.8
     planes = Planes.of(_bells(local, views, 64), views)
-    found = cell_to_local(refine(planes, best_cells(planes)[0][:, 0]), 64)
-    assert (found - local).abs().max() < 0.01 * 2 / 64
+    point = cell_to_local(refine(planes, best_cells(planes)[0][:, 0]), 64)
+    assert (point - local).abs().max() < 0.01 * 2 / 64
 
 
 def test_at_the_edge_of_the_cube_the_waypoint_stays_inside() -> None:
     local = torch.tensor([[0.999, -0.999, 0.0]])
     planes = Planes.of(_bells(local, THREE, 32), THREE)
-    found = cell_to_local(refine(planes, best_cells(planes)[0][:, 0]), 32)
-    assert (found.abs() < 1).all() and (found - local).abs().max() < 2 * 2 / 32
+    point = cell_to_local(refine(planes, best_cells(planes)[0][:, 0]), 32)
+    assert (point.abs() < 1).all() and (point - local).abs().max() < 2 * 2 / 32
 
 
 def test_the_best_heat_map_is_the_gaussian_and_all_views_agree_with_it() -> None:

@@ -34,7 +34,7 @@ SMALL = ViewsConfig(
 
 @pytest.fixture(scope="module")
 def episode() -> Demonstration:
-    """All keyposes of one demonstration: what is moment before each, and where it is."""
+    """All keyposes of one demonstration: the input before it, and where it is."""
     rng = np.random.default_rng(3)
     arrays, labels = synthetic.episode(synthetic.sample_scene(rng), "pick_place", rng, size=96, between=0)
     scenes, targets, before = [], [], None
@@ -58,12 +58,12 @@ def _target(tool: np.ndarray, goal: np.ndarray, is_open: bool) -> Target:
     )
 
 
-def _actor(config: ViewsConfig, loud: bool = True) -> ViewsActor:
-    """Untrained; `loud` if nothing in it is silent."""
+def _actor(config: ViewsConfig, all_random: bool = True) -> ViewsActor:
+    """Untrained; `all_random` if also weights that start at zero are random."""
     torch.manual_seed(0)
     actor = ViewsActor(config).eval()
     for parameter in actor.parameters():
-        if loud and not parameter.any():
+        if all_random and not parameter.any():
             torch.nn.init.normal_(parameter, 0, 0.05)
     return actor
 
@@ -76,7 +76,7 @@ def _inputs(actor: ViewsActor, *scenes: PolicyInput) -> ViewsInputs:
 def trained(episode: Demonstration) -> ViewsActor:
     """Has moment one demonstration, again and again."""
     scenes, target = episode
-    actor = _actor(SMALL, loud=False).train()
+    actor = _actor(SMALL, all_random=False).train()
     inputs, generator = _inputs(actor, *scenes), torch.Generator().manual_seed(0)
     steps = 200
     optimiser = torch.optim.AdamW(actor.parameters(), lr=3e-3)
@@ -102,11 +102,11 @@ def _predict(actor: ViewsActor, *scenes: PolicyInput) -> dict[str, torch.Tensor]
 
 def test_one_demonstration_is_learnt_to_a_centimetre(trained: ViewsActor, episode: Demonstration) -> None:
     scenes, target = episode
-    found = _predict(trained, *scenes)
-    assert (found["position"] - target.position).norm(dim=-1).max() < 0.01
-    assert torch.equal(found["is_open"] > 0.5, target.is_open > 0.5)
-    assert torch.equal(found["contact_prob"] > 0.5, target.contact > 0.5)
-    assert (found["score"] > 0.5).all() and (found["done"] < 0.5).all()
+    prediction = _predict(trained, *scenes)
+    assert (prediction["position"] - target.position).norm(dim=-1).max() < 0.01
+    assert torch.equal(prediction["is_open"] > 0.5, target.is_open > 0.5)
+    assert torch.equal(prediction["contact_prob"] > 0.5, target.contact > 0.5)
+    assert (prediction["score"] > 0.5).all() and (prediction["done"] < 0.5).all()
 
 
 def test_moving_scene_path_and_tool_moves_the_action_with_them(trained: ViewsActor, episode: Demonstration) -> None:
@@ -146,8 +146,8 @@ def test_a_checkpoint_without_paths_behaves_the_same_with_every_conditioner(
     episode: Demonstration,
 ) -> None:
     scene = episode[0][0]
-    plain = _actor(replace(SMALL, conditioners=()), loud=False)
-    conditioned = _actor(replace(SMALL, conditioners=("cloud", "tokens", "channels")), loud=False)
+    plain = _actor(replace(SMALL, conditioners=()), all_random=False)
+    conditioned = _actor(replace(SMALL, conditioners=("cloud", "tokens", "channels")), all_random=False)
     missing = conditioned.load_state_dict(plain.state_dict(), strict=False)
     assert missing.missing_keys and not missing.unexpected_keys
     expected = _predict(plain, scene)
@@ -185,10 +185,10 @@ def test_every_configuration_learns_and_predicts(config: ViewsConfig, episode: D
     losses = actor.compute_loss(inputs, target, torch.Generator().manual_seed(0))
     torch.stack(list(losses.values())).sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in actor.parameters())
-    found = actor.predict(inputs, torch.Generator())
-    assert found.position.shape == (len(scenes), 1, 3) and found.rotation.shape == (len(scenes), 1, 3, 3)
-    assert found.position.abs().max() <= config.half_m * sum(config.zoom**-s for s in range(config.stages))
-    assert ((found.score >= 0) & (found.score <= 1)).all()
+    prediction = actor.predict(inputs, torch.Generator())
+    assert prediction.position.shape == (len(scenes), 1, 3) and prediction.rotation.shape == (len(scenes), 1, 3, 3)
+    assert prediction.position.abs().max() <= config.half_m * sum(config.zoom**-s for s in range(config.stages))
+    assert ((prediction.score >= 0) & (prediction.score <= 1)).all()
 
 
 def test_no_layer_keeps_statistics_of_batches() -> None:

@@ -117,7 +117,11 @@ SCHEDULES: dict[str, Schedule] = {"flow": RectifiedFlow(), "ddim": Diffusion(0.0
 
 
 def alpha_bar(time: Tensor) -> Tensor:
-    """Return the action's part of the variance at times (...): next to nothing at time 0, and all of it at 1."""
+    """Return the action's part of the variance at times (...): next to nothing at time 0, and all of it at 1.
+
+    >>> [round(float(part), 3) for part in alpha_bar(torch.tensor([0.0, 0.5, 1.0]))]
+    [0.0, 0.494, 1.0]
+    """
     angles = ((1 - time.double()) + COSINE_OFFSET) / (1 + COSINE_OFFSET) * pi / 2
     part = angles.cos() ** 2 / cos(COSINE_OFFSET / (1 + COSINE_OFFSET) * pi / 2) ** 2
     return part.clamp(1e-4, 1).float()
