@@ -2,18 +2,21 @@
 
 import importlib
 import multiprocessing
+import os
 import socket
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
+from pathlib import Path
 
-TRAININGS = (
-    "hamster.planner.finetune.trainer", "hamster.planner.nano_training.train", "hamster.policy.training.train",
+EVERYTHING = (
+    "hamster.cli", "hamster.evaluate", "hamster.planner.transformers_backend", "hamster.planner.finetune.trainer",
+    "hamster.planner.nano_training.train", "hamster.policy.training.train",
 )  # fmt: skip
 
 
-def run(function, members, timeout_s=120, imported=TRAININGS, without=()):
-    """Call a function in processes of their own, at the same time.
+def run(function, members, timeout_s=120, imported=EVERYTHING, without=(), prints=None):
+    """Call a function in processes of their own, at the same time, in this one's folder and environment.
 
     The process that they are forked from has imported, and done nothing else: a fork of one whose OpenMP threads have
     worked waits for them for ever. It is not multiprocessing's fork server, of which there is one only, the labellers'.
@@ -24,11 +27,19 @@ def run(function, members, timeout_s=120, imported=TRAININGS, without=()):
         timeout_s: after which a process is killed.
         imported: modules that they need not import.
         without: modules that are not there for them.
+        prints: a folder that gets what they print, in out and err.
 
     Returns:
         Their exit codes.
     """
-    return _parent(tuple(imported), tuple(without)).submit(_fork, function, members, timeout_s).result()
+    place = Path.cwd(), dict(os.environ), prints
+    return _parent(tuple(imported), tuple(without)).submit(_fork, place, function, members, timeout_s).result()
+
+
+def output(function, argument, folder, **options):
+    """Exit code of a function in a process of its own, what it printed to stdout, and what to stderr."""
+    (code,) = run(function, [(argument,)], prints=folder, **options)
+    return code, (folder / "out").read_text(), (folder / "err").read_text()
 
 
 @cache
@@ -44,8 +55,8 @@ def _prepare(imported, without):
     multiprocessing.set_start_method("fork", force=True)  # of loaders' workers too, as where a user trains
 
 
-def _fork(function, members, timeout_s):
-    processes = [multiprocessing.Process(target=function, args=member) for member in members]
+def _fork(place, function, members, timeout_s):
+    processes = [multiprocessing.Process(target=_member, args=(place, function, member)) for member in members]
     for process in processes:
         process.start()
     for process in processes:
@@ -54,6 +65,17 @@ def _fork(function, members, timeout_s):
     for process in processes:
         process.kill()
     return codes
+
+
+def _member(place, function, arguments):
+    folder, variables, prints = place
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(variables)
+    if prints:
+        for stream, name in ((1, "out"), (2, "err")):
+            os.dup2(os.open(prints / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), stream)
+    function(*arguments)
 
 
 def environment(rank, processes, port):

@@ -10,7 +10,7 @@ from hamster import extras
 from hamster.cli import main
 from hamster.extras import MODULES, NotInstalledError, explain, extra, install, install_extra
 from tests import forks
-from tests.bare import command
+from tests.commands import run_hamster
 from tests.label.export.made import images
 
 pytestmark = pytest.mark.slow
@@ -112,10 +112,8 @@ def bare(tmp_path):
     """Runs a command where no extra is installed: its exit code, and what it printed to stdout and to stderr."""
 
     def run(*argv):
-        (code,) = forks.run(
-            command, [(argv, tmp_path)], imported=("torch", "transformers", "hamster.cli"), without=BARE
-        )
-        return code, (tmp_path / "out").read_text(), (tmp_path / "err").read_text()
+        modules = ("hamster.cli", "hamster.planner.transformers_backend")
+        return forks.output(run_hamster, argv, tmp_path, imported=modules, without=BARE)
 
     return run
 

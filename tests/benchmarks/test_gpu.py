@@ -11,7 +11,7 @@ from hamster.policy.training.presets import PRESETS
 from hamster.policy.views.actor import ViewsActor
 from hamster.policy.views.config import ViewsConfig
 
-VIEWS = ViewsConfig(points_px=32, view_px=16, width=32, heads=2, layers=2)
+VIEWS = ViewsConfig(points_px=32, view_px=16, width=32, heads=2, layers=2, stages=1)
 
 
 def _eagerly(predict):

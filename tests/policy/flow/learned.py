@@ -22,7 +22,7 @@ from hamster.policy.training.samples import Samples, collate
 
 SMALL = FlowConfig(width=32, heads=2, crop_px=0, image_px=32, conditioners=("tokens",), path_waypoints=6)
 CASES = {"keypose": SMALL, "trajectory": replace(SMALL, action_type="trajectory", horizon=4, position_scale_m=0.05)}
-STEPS, LR = 300, 4e-3
+STEPS, LR = 200, 5e-3
 
 
 @cache

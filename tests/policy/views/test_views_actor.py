@@ -22,11 +22,11 @@ Demonstration = tuple[list[PolicyInput], Target]
 SMALL = ViewsConfig(
     points_px=64,
     view_px=32,
-    stem_width=16,
-    width=64,
+    stem_width=8,
+    width=32,
     heads=2,
     layers=2,
-    head_width=64,
+    head_width=32,
     jitter=0.04,
     conditioners=("cloud", "tokens", "channels", "overlay"),
 )
@@ -78,9 +78,9 @@ def trained(episode: Demonstration) -> ViewsActor:
     scenes, target = episode
     actor = _actor(SMALL, all_random=False).train()
     inputs, generator = _inputs(actor, *scenes), torch.Generator().manual_seed(0)
-    steps = 200
-    optimiser = torch.optim.AdamW(actor.parameters(), lr=3e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, steps)
+    steps = 100
+    optimiser = torch.optim.AdamW(actor.parameters(), lr=4e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, steps)
     for _ in range(steps):
         loss = torch.stack(list(actor.compute_loss(inputs, target, generator).values())).sum()
         optimiser.zero_grad()
