@@ -51,7 +51,7 @@ def _policy_identity(config: EvalConfig) -> dict[str, Any]:
     from hamster.policy.checkpoint import read_config  # which needs torch
 
     folder = find_policy(config.policy)
-    code = policy_code(checked_type(read_config(folder)["type"], folder / "config.json"))
+    code = policy_code(checked_type(read_config(folder).get("type"), folder / "config.json"))
     return {"policy weights": checkpoint_digest(folder), **({"policy code": code} if code else {})}
 
 

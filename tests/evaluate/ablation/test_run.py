@@ -126,7 +126,8 @@ def test_a_cell_that_holds_more_episodes_counts_those_asked_for(config):
 
 def test_cells_of_other_code_or_weights_are_refused_or_measured_anew(config, monkeypatch):
     ablate(config, load_worker=fakes.load_worker)
-    (Path(config.policies[1]) / "config.json").write_text(json.dumps({"actor": {"conditioners": [], "width": 9}}))
+    record = {"type": "flow", "actor": {"conditioners": [], "width": 9}}
+    (Path(config.policies[1]) / "config.json").write_text(json.dumps(record))
     with pytest.raises(ValueError, match=r"blind-training holds another run \(policy weights was \w{12}, is \w{12}\)"):
         ablate(config, load_worker=fakes.load_worker)
     asked = []
