@@ -6,7 +6,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from hamster.cli import main
-from hamster.inspect_checkpoint import describe
+from hamster.inspect_checkpoint import inspect_checkpoint
 
 
 def _policy(folder: Path) -> Path:
@@ -26,7 +26,7 @@ def _policy(folder: Path) -> Path:
 
 
 def test_a_policy_says_what_it_is_and_where_it_comes_from(tmp_path: Path) -> None:
-    about = describe(_policy(tmp_path))
+    about = inspect_checkpoint(_policy(tmp_path))
     assert about["policy"]["parameters"] == 17 and about["policy"]["stored_as"] == ["F16", "F32"]
     assert about["policy"]["cameras"] == ["front"] and about["architecture"] == {"width": 8}
     assert about["training"]["steps"] == 7 and about["augmentation"] == {"mirror_prob": 0.5}
@@ -70,4 +70,4 @@ def test_what_is_missing_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["info", str(tmp_path)]) == 2 and "nano" in capsys.readouterr().err
     (_policy(tmp_path) / "model.safetensors").unlink()
     with pytest.raises(ValueError, match="no weights"):
-        describe(tmp_path)
+        inspect_checkpoint(tmp_path)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from hamster.parallel import Limits, WorkerDiedError, at_step, each, isolated
+from hamster.parallel import Limits, WorkerDiedError, at_step, isolated, parallel_map_unordered
 
 LIMITS = Limits(20.0, None)
 
@@ -62,20 +62,20 @@ def outlives_an_external_kill(place, given_up):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_each_gives_all_results_in_any_order(workers):
-    assert sorted(each(square, range(10), workers)) == [n * n for n in range(10)]
-    assert list(each(square, [], workers)) == []
+    assert sorted(parallel_map_unordered(square, range(10), workers)) == [n * n for n in range(10)]
+    assert list(parallel_map_unordered(square, [], workers)) == []
 
 
 def test_each_raises_what_its_work_raises_with_the_place_where():
     with pytest.raises(KeyError, match="three") as info:
-        list(each(raises, range(6), 2))
+        list(parallel_map_unordered(raises, range(6), 2))
     assert "in raises" in "".join(info.value.__notes__)
 
 
 def test_each_does_again_what_a_killed_worker_did_but_not_for_ever(tmp_path):
-    assert list(each(killed_once, [str(tmp_path / "a"), str(tmp_path / "b")], 2)) == ["done"] * 2
+    assert list(parallel_map_unordered(killed_once, [str(tmp_path / "a"), str(tmp_path / "b")], 2)) == ["done"] * 2
     with pytest.raises(WorkerDiedError, match="killed by signal 9"):
-        list(each(killed, range(3), 2))
+        list(parallel_map_unordered(killed, range(3), 2))
 
 
 @pytest.mark.parametrize("workers", [1, 2])

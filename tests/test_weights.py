@@ -12,7 +12,7 @@ from torch import nn
 from torch.optim import AdamW
 
 from hamster import training_state
-from hamster.inspect_checkpoint import describe
+from hamster.inspect_checkpoint import inspect_checkpoint
 from hamster.planner import load_planner
 from hamster.planner.load import BUNDLED
 from hamster.policy import checkpoint, load_policy
@@ -47,7 +47,7 @@ def test_a_cut_file_of_weights_is_named(share, folder):
     file = folder / "model.safetensors"
     data = file.read_bytes()
     file.write_bytes(data[: int(share * len(data))])
-    for load in (load_policy, describe):
+    for load in (load_policy, inspect_checkpoint):
         assert str(file) in refused(load, folder)
 
 
@@ -97,14 +97,14 @@ def test_weights_in_other_floating_point_formats_are_taken(folder, whole):
 @pytest.mark.parametrize("text", ["[" * 10_000 + "]" * 10_000, '{"a":' * 10_000 + "1" + "}" * 10_000])
 def test_a_configuration_nested_ten_thousand_deep_is_a_line(text, folder):
     (folder / "config.json").write_text(text)
-    for load in (load_policy, describe, load_planner):
+    for load in (load_policy, inspect_checkpoint, load_planner):
         assert "config.json" in refused(load, folder)
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "3", "{", '"text"', "\xff", '{"actor": 5, "family": "flow"}'])
 def test_a_file_that_is_no_configuration_is_a_line(text, folder):
     (folder / "config.json").write_bytes(text.encode("latin-1"))
-    for load in (load_policy, describe):
+    for load in (load_policy, inspect_checkpoint):
         refused(load, folder)
 
 

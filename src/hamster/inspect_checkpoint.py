@@ -16,7 +16,7 @@ LONGEST_JSON = 32 << 20  # a model's configuration is a few thousand bytes; the 
 DAMAGED = "copy it again from where it came from, or name another checkpoint"
 
 
-def describe(folder: Path) -> dict[str, dict[str, Any]]:
+def inspect_checkpoint(folder: Path) -> dict[str, dict[str, Any]]:
     """Sections of facts: what it is, its architecture, units or normalisation, training, metrics.
 
     Args:

@@ -57,7 +57,7 @@ class Limits:
     memory_bytes: int | None = None
 
 
-def each(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[R]:
+def parallel_map_unordered(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[R]:
     """Yield `work(item)` for every item as they finish, in any order.
 
     With one worker everything happens in this process. A worker that is killed, by the kernel for want of memory say,

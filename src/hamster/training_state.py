@@ -17,18 +17,27 @@ from hamster.files import replacing
 from hamster.inspect_checkpoint import read_header
 from hamster.weights import check_finite, load_weights, read_tensors
 
+METADATA_KEY = "facts"  # its name in the files, since version 0.1
+
 
 def save(
-    file: Path, modules: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer], known: Mapping[str, Any]
+    file: Path, modules: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer], metadata: Mapping[str, Any]
 ) -> None:
-    """Write modules, optimisers and plain facts; an interrupted write leaves the former file as it was."""
+    """Write a training's state; an interrupted write leaves the former file as it was.
+
+    Args:
+        file: to write.
+        modules: by the name that `load` finds them under.
+        optimisers: likewise.
+        metadata: plain JSON values: the step, the configuration and such.
+    """
     tensors = {f"{name}/{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
     for name, optimiser in optimisers.items():
         for i, state in optimiser.state_dict()["state"].items():
             tensors.update({f"{name}/{i}/{key}": torch.as_tensor(value) for key, value in state.items()})
     own = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
     with replacing(file) as part:
-        save_file(own, part, {"facts": json.dumps(known)})
+        save_file(own, part, {METADATA_KEY: json.dumps(metadata)})
 
 
 def load(
@@ -39,23 +48,24 @@ def load(
     needs: Collection[str] = (),
     rename: Callable[[str], str] = str,
 ) -> dict[str, Any]:
-    """Restore what `save` wrote into the same modules and optimisers; returns the facts.
+    """Restore what `save` wrote into the same modules and optimisers; return its metadata.
 
     Args:
         file: that `save` wrote.
-        modules, optimisers: to fill.
-        may_grow: modules that may have got parameters since, which stay as they are.
-        needs: names of facts that must be there.
-        rename: translates the names of a module's tensors, of which a former version wrote others.
+        modules: to fill.
+        optimisers: to fill.
+        may_grow: modules that may have gained parameters since; the new ones keep their values.
+        needs: keys that the metadata must have.
+        rename: maps the tensor names of a former version to those of today.
 
     Raises:
-        ValueError: if the file is damaged, belongs to another training or holds numbers that are none; it says what is
-            lost, and what is not.
+        ValueError: if the file is damaged, belongs to another training or holds values that are not finite; it says
+            what is lost, and what is not.
     """
-    known = facts(file)
+    metadata = read_metadata(file)
     try:
-        if lacking := [name for name in needs if name not in known]:
-            raise ValueError(f"it does not say {', '.join(lacking)}")
+        if lacking := [name for name in needs if name not in metadata]:
+            raise ValueError(f"its metadata lacks {', '.join(lacking)}")
         tensors = read_tensors(file)
         for name, module in modules.items():
             own = {rename(k.removeprefix(f"{name}/")): v for k, v in tensors.items() if k.startswith(f"{name}/")}
@@ -68,29 +78,29 @@ def load(
             optimiser.load_state_dict({**optimiser.state_dict(), "state": _states(name, tensors)})
     except (LookupError, RuntimeError, TypeError, ValueError) as error:
         raise _lost(file, error) from None
-    return known
+    return metadata
 
 
-def facts(file: Path) -> dict[str, Any]:
-    """Return the plain facts alone; ValueError as `load`."""
+def read_metadata(file: Path) -> dict[str, Any]:
+    """Return the metadata alone; ValueError as `load`."""
     try:
         with safe_open(file, "pt") as saved:
-            known = json.loads((saved.metadata() or {})["facts"])
-        if not isinstance(known, dict):
-            raise ValueError("its facts are no JSON object")
+            metadata = json.loads((saved.metadata() or {})[METADATA_KEY])
+        if not isinstance(metadata, dict):
+            raise ValueError("its metadata is no JSON object")
     except (SafetensorError, OSError, LookupError, RecursionError, ValueError) as error:
         raise _lost(file, error) from None
-    return known
+    return metadata
 
 
 def _lost(file: Path, error: Exception) -> ValueError:
-    """What somebody needs to know whose training cannot be gone on with."""
+    """Return the error for a training that cannot be resumed, with what is left of it."""
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     models = [folder for folder in (file.parent / "model", file.parent) if _is_whole(folder / "model.safetensors")]
     kept = f"; the weights of the last save are whole, in {models[0]}" if models else ""
     return ValueError(
-        f"{file} is damaged, this training cannot go on ({reason}): its step, its optimisers and the weights in it are "
-        f"lost{kept}. To begin anew, remove {file.name}, or give another --out"
+        f"{file} is damaged, this training cannot be resumed ({reason}): its step, optimisers and the weights in it "
+        f"are lost{kept}. To start again, remove {file.name}, or give another --out"
     )
 
 

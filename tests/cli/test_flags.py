@@ -9,9 +9,9 @@ from hamster.cli.app import Command, main, parse
 
 # Each command, with what it cannot be called without.
 LINES = [
-    "demo", "plan a.png go", "convert -", "eval", "eval-planner", "ablate", "train policy", "info nano", "parity nano",
-    "serve policy", "serve planner", "label tabletop:1 -o x", "data show x", "data export x -o y --format trl",
-    "check-cameras tabletop:1", "bench label",
+    "demo", "plan a.png go", "convert -", "eval", "eval-planner", "ablate", "train policy", "info nano",
+    "check-skew nano", "serve policy", "serve planner", "label tabletop:1 -o x", "data show x",
+    "data export x -o y --format trl", "check-cameras tabletop:1", "bench label",
 ]  # fmt: skip
 
 
@@ -47,3 +47,8 @@ def test_a_flag_with_a_value_is_one_line_that_says_how(capsys):
     assert capsys.readouterr().err == "hamster: --rerun is a flag and takes no value: --rerun\n"
     assert main(["label", "tabletop:1", "-o", "x", "--strict", "False"]) == 2
     assert capsys.readouterr().err == "hamster: --strict is a flag and takes no value: --no-strict\n"
+
+
+def test_a_former_command_still_works_with_one_line(capsys):
+    assert parse(["parity", "nano", "--frames", "3"]) == parse(["check-skew", "nano", "--frames", "3"])
+    assert capsys.readouterr().err == "hamster: parity is deprecated, use check-skew\n"

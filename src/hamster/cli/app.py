@@ -13,7 +13,7 @@ import tyro
 from hamster.cli.ablate import Ablate
 from hamster.cli.bench import Bench
 from hamster.cli.check_cameras import CheckCameras
-from hamster.cli.check_skew import Parity
+from hamster.cli.check_skew import CheckSkew
 from hamster.cli.convert import Convert
 from hamster.cli.data import Data
 from hamster.cli.demo import Demo
@@ -37,7 +37,7 @@ Command = (
     | Annotated[Ablate, tyro.conf.subcommand("ablate")]
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Info, tyro.conf.subcommand("info")]
-    | Annotated[Parity, tyro.conf.subcommand("parity")]
+    | Annotated[CheckSkew, tyro.conf.subcommand("check-skew")]
     | Annotated[Serve, tyro.conf.subcommand("serve")]
     | Annotated[Label, tyro.conf.subcommand("label")]
     | Annotated[Data, tyro.conf.subcommand("data")]
@@ -45,7 +45,8 @@ Command = (
     | Annotated[Bench, tyro.conf.subcommand("bench")]
 )
 
-OLD_OPTIONS = {"--by-heart": "--overfit"}  # they end with version 0.3
+OLD_OPTIONS = {"--by-heart": "--overfit"}  # until version 0.3
+OLD_COMMANDS = {"parity": "check-skew"}  # until version 0.3
 
 # What a user can get wrong: values, names, files, packages. Anything else is our bug and keeps its traceback.
 USER_ERRORS = (ValueError, OSError, NotInstalledError)
@@ -83,10 +84,14 @@ def parse(argv: Sequence[str]) -> Command:
 
 
 def _renamed(args: Sequence[str]) -> list[str]:
-    """Return the command line with the options of today for those of before, each with a line on standard error."""
-    for option in set(args) & set(OLD_OPTIONS):
-        sys.stderr.write(f"hamster: {option} is deprecated, use {OLD_OPTIONS[option]}\n")
-    return [OLD_OPTIONS.get(word, word) for word in args]
+    """Replace deprecated commands and options by those of today, each with a warning on standard error."""
+    renamed = list(args)
+    for i, word in enumerate(args):
+        names = OLD_COMMANDS if i == 0 else OLD_OPTIONS
+        if word in names:
+            renamed[i] = names[word]
+            sys.stderr.write(f"hamster: {word} is deprecated, use {names[word]}\n")
+    return renamed
 
 
 def _imports(argv: Sequence[str]) -> tuple[list[str], list[str]]:

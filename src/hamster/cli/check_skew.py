@@ -1,4 +1,4 @@
-"""`hamster parity`: is a policy served what it was trained on, and what does bfloat16 cost it?"""
+"""`hamster check-skew`: does a policy get the same inputs in service as in training?"""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from tyro.conf import Positional
 
 
 @dataclass(frozen=True)
-class Parity:
-    """Compare the inputs that training and service make of the same frames, bit for bit; exit code 1 if any differ.
+class CheckSkew:
+    """Check a policy for train/serve skew: compare its inputs in both, bit for bit; exit code 1 if any differ.
 
-    Also says how far bfloat16 moves the answers.
+    Also prints how far bfloat16 moves its actions.
     """
 
     checkpoint: Positional[str]
-    """Name of a bundled policy, or a checkpoint's folder."""
+    """Name of a bundled policy, a checkpoint folder or a hub id OWNER/NAME."""
     data: Path = Path("outputs/labels/policy")
-    """A label set of demonstrations. It is packed anew, into a temporary folder."""
+    """Label set of demonstrations; packed again, into a temporary folder."""
     frames: int = 64
     """Frames to compare, spread evenly over the label set."""
     device: str | None = None
-    """Where the policy computes, in both; on a GPU where there is one if not given."""
+    """Torch device of the policy, e.g. cpu or cuda:0 (default: the GPU if there is one)."""
 
     def run(self) -> None:
-        """Prints a line per field, and one for bfloat16."""
+        """Print a line per input field, and one for bfloat16."""
         import numpy as np
 
         from hamster.policy.load import load_actor_policy

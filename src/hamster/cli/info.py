@@ -22,11 +22,11 @@ class Info:
 
     def run(self) -> None:
         """Prints its sections."""
-        from hamster.inspect_checkpoint import describe
+        from hamster.inspect_checkpoint import inspect_checkpoint
         from hamster.terminal import show_next
 
         for folder in _folders(self.checkpoint):
-            about = describe(folder)
+            about = inspect_checkpoint(folder)
             sys.stdout.write(json.dumps(about) + "\n" if self.json else _printed(about))
             kind, name = next(iter(about)), self.checkpoint
             show_next(f"hamster eval --policy {name}" if kind == "policy" else f"hamster eval planner --planner {name}")

@@ -11,7 +11,7 @@ from hamster.evaluate.journal import Record
 from hamster.evaluate.suites import SUITES
 from hamster.evaluate.trials import Trial
 from hamster.evaluate.worker import EvalWorker
-from hamster.parallel import each
+from hamster.parallel import parallel_map_unordered
 from hamster.planner.registry import PLANNERS
 from hamster.policy.registry import POLICY_TYPES
 from hamster.provenance import usable_cores
@@ -55,7 +55,7 @@ def run_trials(
     todo: Sequence[tuple[int, Trial]], configs: Sequence[EvalConfig], load_worker: LoadWorker
 ) -> Iterator[tuple[int, Record]]:
     """Runs trials, each of the table with that number, and yields their records as they finish, in any order."""
-    return each(_Work(tuple(configs), load_worker), todo, n_workers(configs[0], len(todo)))
+    return parallel_map_unordered(_Work(tuple(configs), load_worker), todo, n_workers(configs[0], len(todo)))
 
 
 @dataclass(frozen=True)

@@ -33,14 +33,6 @@ class Ik:
         self._site = model.site("tool").id
         self._jacobian = np.zeros((2, 3, model.nv))
 
-    def tool_pose(self, q: ArrayLike) -> Array:
-        """Forward kinematics: joint positions (n,) -> tool_pose_world (4, 4)."""
-        self._move_to(np.asarray(q, np.float64))
-        out = np.eye(4)
-        out[:3, :3] = self._data.site_xmat[self._site].reshape(3, 3)
-        out[:3, 3] = self._data.site_xpos[self._site]
-        return out
-
     def solve(self, tool_pose_world: ArrayLike, start: ArrayLike, iterations: int = 30) -> Array:
         """Joint positions (n,) within limits whose tool is nearest to the (4, 4) target, searched from `start`."""
         target, q = np.asarray(tool_pose_world, np.float64), np.array(start, np.float64)

@@ -181,7 +181,7 @@ def test_a_full_disk_stops_a_training_that_goes_on_later(
     with pytest.raises(RunStoppedError, match="the disk is full"):
         train_policy(config, demonstrations, tmp_path / "out")
     assert not list((tmp_path / "out").rglob("*.part"))
-    assert training_state.facts(saves[0].parent / "state.safetensors")["step"] == 1
+    assert training_state.read_metadata(saves[0].parent / "state.safetensors")["step"] == 1
     train_policy(config, demonstrations, tmp_path / "out")
     assert len(saves) == 3  # it went on from the first step
 

@@ -39,7 +39,7 @@ def test_a_difference_is_found_and_is_an_exit_code(
     demonstrations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save(tmp_path / "ckpt", build_actor(FLOW))
-    command = ["parity", str(tmp_path / "ckpt"), "--data", str(demonstrations), "--frames", "5"]
+    command = ["check-skew", str(tmp_path / "ckpt"), "--data", str(demonstrations), "--frames", "5"]
     assert main(command) == 0 and "training and service see the same" in capsys.readouterr().out
     monkeypatch.setattr(frames, "HALF_OPEN", 2.0)  # training now believes that the gripper is closed at the start
     with pytest.raises(SystemExit) as exit_:

@@ -209,7 +209,7 @@ class Run:
         return inputs.to(self.accelerator.device), target.to(self.accelerator.device)
 
     def _resume(self) -> None:
-        before = training_state.facts(self.file).get("config")
+        before = training_state.read_metadata(self.file).get("config")
         if not isinstance(before, dict) or upgrade_train_config(before) != self.config.to_json():
             raise ValueError(f"{self.out_dir} holds a run of another configuration; give another --out, or remove it")
         state = training_state.load(
