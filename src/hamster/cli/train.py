@@ -63,7 +63,7 @@ class Train:
         config = self.config or FIRST[self.what]
         if self.what == "planner":
             from hamster.cli.train_planner import train_planner
-            from hamster.planner.nano_training.pictures import Part
+            from hamster.planner.nano_training.pictures import WeightedDataset
 
             self._refuse(
                 "a policy's; a planner has none",
@@ -71,7 +71,7 @@ class Train:
                 demonstrations=self.demonstrations,
                 overfit=self.overfit or None,
             )
-            parts = [Part.parse(text) for text in data]
+            parts = [WeightedDataset.parse(text) for text in data]
             parts = [replace(part, folder=self._label_set(part.folder)) for part in parts]
             changes = {**self._tuned, "steps": self.steps, "seconds": self.seconds, "seed": self.seed}
             train_planner(config, parts, self.model, out, self.dry_run, changes)

@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from hamster.extras import extra
-from hamster.planner.nano_training.pictures import Part
+from hamster.planner.nano_training.pictures import WeightedDataset
 
 OWN = ("steps", "seconds", "batch", "seed")  # what the nano planner's configurations let one change
+FINETUNE_NAMES = {"batch": "batch_size", "micro_batch": "micro_batch_size", "lr": "learning_rate"}  # by option
 FROM_NANO = ("finetune", "refusal")  # those that tune a trained planner
 
 
-def train_planner(config: str, parts: list[Part], model: str | None, out: Path, dry: bool, changes: Any) -> None:
-    """Trains to the end of the configuration, or, if `dry`, says what that will take.
+def train_planner(
+    config: str, parts: list[WeightedDataset], model: str | None, out: Path, dry: bool, changes: Any
+) -> None:
+    """Train to the end of the configuration, or, if `dry`, show what that will take.
 
     Args:
         config: its name.
@@ -27,13 +30,22 @@ def train_planner(config: str, parts: list[Part], model: str | None, out: Path, 
     Raises:
         ValueError: for what the configuration cannot use, by name.
     """
-    from hamster.planner.finetune.presets import SftConfig
+    from hamster.planner.finetune.presets import FinetuneConfig
     from hamster.planner.presets import preset
 
     chosen, changes = preset(config), {key: value for key, value in changes.items() if value is not None}
-    if isinstance(chosen, SftConfig):
+    if isinstance(chosen, FinetuneConfig):
         dialect = changes.pop("dialect", None)
-        _fine_tune(config, replace(chosen, **changes), parts, model, out, dry, dialect)
+        settings = {FINETUNE_NAMES.get(option, option): value for option, value in changes.items()}
+        _fine_tune(
+            config,
+            replace(chosen, **settings),
+            parts,
+            model,
+            out,
+            dry,
+            dialect,
+        )
         return
     others = [
         f"--{key.replace('_', '-')}" for key in {**changes, **({"dry_run": dry} if dry else {})} if key not in OWN
@@ -58,7 +70,7 @@ def train_planner(config: str, parts: list[Part], model: str | None, out: Path, 
 
 
 def _fine_tune(
-    name: str, config: Any, parts: list[Part], model: str | None, out: Path, dry: bool, dialect: str | None
+    name: str, config: Any, parts: list[WeightedDataset], model: str | None, out: Path, dry: bool, dialect: str | None
 ) -> None:
     if model is None:
         raise ValueError(f"--config {name} fine-tunes a model: give --model, a folder or a hub id (OWNER/NAME)")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import difflib
 
 from hamster.planner.finetune.presets import PRESETS as SFT
-from hamster.planner.finetune.presets import SftConfig
+from hamster.planner.finetune.presets import FinetuneConfig
 from hamster.planner.nano_training.config import PRESETS as NANO
 from hamster.planner.nano_training.config import TrainConfig
 
-PRESETS: dict[str, TrainConfig | SftConfig] = {**NANO, **SFT}
+PRESETS: dict[str, TrainConfig | FinetuneConfig] = {**NANO, **SFT}
 
 
-def preset(name: str) -> TrainConfig | SftConfig:
+def preset(name: str) -> TrainConfig | FinetuneConfig:
     """The configuration of that name; ValueError lists the names there are, the likeliest one first."""
     if name in PRESETS:
         return PRESETS[name]

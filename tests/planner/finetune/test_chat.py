@@ -8,12 +8,12 @@ import torch
 
 from hamster.planner.backend import GenerationRequest
 from hamster.planner.families import image_scaling
-from hamster.planner.finetune.chat import IGNORED, Chat
+from hamster.planner.finetune.chat import IGNORED, ChatCollator
 from hamster.planner.finetune.prepare import prepare_run
 from hamster.planner.finetune.presets import PRESETS
-from hamster.planner.finetune.token_lengths import context_of, count, fit
+from hamster.planner.finetune.token_lengths import context_of, select_fitting, token_counts
 from hamster.planner.load_model import load_model
-from hamster.planner.nano_training.pictures import Part
+from hamster.planner.nano_training.pictures import WeightedDataset
 from hamster.planner.transformers_backend import TransformersBackend
 from tests.planner.finetune import made
 from tests.planner.tiny import TYPES, tiny
@@ -24,7 +24,10 @@ CONFIG = replace(PRESETS["debug-lora"], steps=2)
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
-    return [Part(made.paths(folder / "paths", 3, absent=1)), Part(made.talks(folder / "talks", 2))]
+    return [
+        WeightedDataset(made.paths(folder / "paths", 3, absent=1)),
+        WeightedDataset(made.talks(folder / "talks", 2)),
+    ]
 
 
 @pytest.fixture(scope="module", params=TYPES)
@@ -43,7 +46,7 @@ def _image_id(run):
 def test_a_question_is_learned_token_by_token_as_it_will_be_asked(asked):
     model, run = asked
     backend = TransformersBackend(model, run.chat.processor)
-    for index in np.flatnonzero(run.samples.is_asked)[:2].tolist():
+    for index in np.flatnonzero(run.samples.is_instruction)[:2].tolist():
         row = run.samples.row(index)
         image = np.asarray(row["images"][0])
         text = run.prompt_config.format_prompt(
@@ -82,22 +85,22 @@ def test_tokens_are_counted_exactly_without_reading_an_image(asked):
 
 def test_what_is_too_long_for_the_model_is_left_out_counted_and_never_cut(asked):
     model, run = asked
-    tokens = count(run.samples, np.arange(len(run.samples)), run.chat)
+    tokens = token_counts(run.samples, np.arange(len(run.samples)), run.chat)
     limit = int(np.median(tokens))
-    found = fit(run.samples, tokens, run.chat, limit, pictured=False)
+    found = select_fitting(run.samples, tokens, run.chat, limit, need_image=False)
     too_long = found.left_out[f"longer than the model's context of {limit} tokens"]
     assert too_long == (tokens > limit).sum() > 0 and not found.fits[tokens > limit].any()
     assert context_of(model) == 4096 >= tokens.max()
-    with pytest.raises(ValueError, match=r"none of .* can be learned from.*context of 5 tokens"):
-        fit(run.samples, tokens, run.chat, 5, pictured=False)
+    with pytest.raises(ValueError, match=r"none of .* can be used.*context of 5 tokens"):
+        select_fitting(run.samples, tokens, run.chat, 5, need_image=False)
 
 
 def test_samples_without_a_picture_are_left_out_where_one_is_needed(asked):
     model, run = asked
     tokens = np.ones(len(run.samples), np.int32)
-    needed = fit(run.samples, tokens, run.chat, None, pictured=True)
+    needed = select_fitting(run.samples, tokens, run.chat, None, need_image=True)
     assert needed.left_out == {"without a picture, which this model or FSDP needs": 1}
-    assert fit(run.samples, tokens, run.chat, None, pictured=False).fits.all() != (
+    assert select_fitting(run.samples, tokens, run.chat, None, need_image=False).fits.all() != (
         model.config.model_type == "paligemma"
     )
 
@@ -106,18 +109,18 @@ def test_marks_of_the_model_in_data_are_only_text(asked):
     _, run = asked
     mark = run.chat.tokenizer.convert_ids_to_tokens(_image_id(run))
     end = run.chat.ends[0]
-    row = run.samples.row(int(run.learned[0]))
+    row = run.samples.row(int(run.train_samples[0]))
     row["prompt"][0]["content"][-1]["text"] += mark
     row["completion"][-1]["content"][0]["text"] += end + mark
     ids, _ = run.chat.tokens(row)
     assert ids.count(run.chat.tokenizer.convert_tokens_to_ids(end)) == 1 and _image_id(run) not in ids
-    assert run.chat.asked(row).count(mark) == 1
+    assert run.chat.prompt_text(row).count(mark) == 1
 
 
 def test_a_template_that_rewrites_the_past_is_refused(asked):
     _, run = asked
-    chat = Chat(run.chat.processor, asked[0])
-    row = run.samples.row(int(run.learned[0]))
+    chat = ChatCollator(run.chat.processor, asked[0])
+    row = run.samples.row(int(run.train_samples[0]))
     chat._text = lambda messages, ask: f"{len(messages)}"
-    with pytest.raises(ValueError, match="changes what was said before"):
+    with pytest.raises(ValueError, match="changes earlier turns"):
         chat.tokens(row)

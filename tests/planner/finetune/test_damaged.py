@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 pytest.importorskip("trl")
 
-from hamster.planner.finetune.trainer import WHOLE, last_whole
+from hamster.planner.finetune.trainer import COMPLETE_MARK, last_complete_checkpoint
 
 
 @pytest.fixture
@@ -22,15 +22,15 @@ def state(tmp_path):
         torch.save({"step": step}, folder / "optimizer.pt")
         torch.save({"rng": step}, folder / "rng_state.pth")
         (folder / "trainer_state.json").write_text("{}")
-        (folder / WHOLE).touch()
+        (folder / COMPLETE_MARK).touch()
     return tmp_path
 
 
 def test_the_newest_that_is_whole_is_taken(state):
-    assert last_whole(state).name == "checkpoint-12"
-    (state / "checkpoint-12" / WHOLE).unlink()
-    assert last_whole(state).name == "checkpoint-8"
-    assert last_whole(state / "gone") is None
+    assert last_complete_checkpoint(state).name == "checkpoint-12"
+    (state / "checkpoint-12" / COMPLETE_MARK).unlink()
+    assert last_complete_checkpoint(state).name == "checkpoint-8"
+    assert last_complete_checkpoint(state / "gone") is None
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.pt", "rng_state.pth", "trainer_state.json"])
@@ -40,8 +40,8 @@ def test_a_cut_file_sends_it_back_to_the_checkpoint_before(name, state, caplog):
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
         if left is None:
             with pytest.raises(ValueError, match="lost; remove"):
-                last_whole(state)
+                last_complete_checkpoint(state)
         else:
             with caplog.at_level(logging.WARNING):
-                assert last_whole(state).name == left
+                assert last_complete_checkpoint(state).name == left
             assert str(file) in caplog.text and "goes on from checkpoint-8" in caplog.text

@@ -7,9 +7,9 @@ from PIL import Image
 from hamster.dialects import refusal
 from hamster.label.export.examples import published
 from hamster.planner.backend import Completion
-from hamster.planner.finetune.eval_metrics import ask, choose, picture, shared, summary
+from hamster.planner.finetune.eval_metrics import across_processes, choose, evaluate, save_sheet, summary
 from hamster.planner.finetune.samples import Samples
-from hamster.planner.nano_training.pictures import Part
+from hamster.planner.nano_training.pictures import WeightedDataset
 from tests.planner.finetune import made
 
 
@@ -32,7 +32,7 @@ class Said:
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sets")
-    parts = [Part(made.paths(folder / "near", 3, absent=1)), Part(made.paths(folder / "far", 2))]
+    parts = [WeightedDataset(made.paths(folder / "near", 3, absent=1)), WeightedDataset(made.paths(folder / "far", 2))]
     return Samples(parts, 2, published("hamster"), folder / "cache")
 
 
@@ -41,7 +41,7 @@ def _truths(samples, chosen):
 
 
 def _judged(samples, chosen, answers):
-    return ask(Said(answers), samples, chosen, "hamster", lambda size: size)
+    return evaluate(Said(answers), samples, chosen, "hamster", lambda size: size)
 
 
 def test_right_answers_have_no_errors(samples, tmp_path):
@@ -51,7 +51,7 @@ def test_right_answers_have_no_errors(samples, tmp_path):
     assert found["n"] == 10 and found["parse_rate"] == found["event_f1"] == found["refused"] == 1
     assert found["falsely_refused"] == 0 and max(found[name] for name in ("start", "end", "frechet")) < 0.01
     assert found["near/n"] == 6 and found["far/n"] == 4 and "far/refused" not in found
-    picture(samples, judged, tmp_path / "new" / "sheet.png")
+    save_sheet(samples, judged, tmp_path / "new" / "sheet.png")
     assert Image.open(tmp_path / "new" / "sheet.png").size[0] > 1000
 
 
@@ -64,7 +64,7 @@ def test_wrong_unreadable_and_refused_answers_are_told_apart(samples):
 
 
 def test_the_same_few_of_each_set_are_chosen(samples):
-    which = samples.is_asked
+    which = samples.is_instruction
     first, again = choose(samples, which, 2), choose(samples, which, 2)
     assert first.tolist() == again.tolist() and np.bincount(samples.set_of[first]).tolist() == [2, 2]
     assert len(choose(samples, which & False, 2)) == 0
@@ -75,7 +75,7 @@ def test_sharded_models_are_asked_everything_in_step_by_all(samples):
         num_processes, distributed_type, process_index = 2, "DistributedType.FSDP", 1
 
     asked = []
-    shared(lambda chosen: asked.append(chosen) or [], np.arange(5), Alone)
+    across_processes(lambda chosen: asked.append(chosen) or [], np.arange(5), Alone)
     assert asked[0].tolist() == [0, 1, 2, 3, 4]
 
 

@@ -9,11 +9,11 @@ import pytest
 import transformers
 from safetensors.torch import load_file, save_file
 
-from hamster.planner.finetune.model_loading import load
-from hamster.planner.finetune.presets import SftConfig
+from hamster.planner.finetune.model_loading import load_for_training
+from hamster.planner.finetune.presets import FinetuneConfig
 from tests.planner.tiny import tiny
 
-QLORA = replace(SftConfig(), adapt="qlora")
+QLORA = replace(FinetuneConfig(), method="qlora")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def change(folder, how):
 
 def test_a_whole_model_is_packed_on_its_own_gpu(model):
     folder, options = model
-    loaded, processor = load(str(folder), QLORA)
+    loaded, processor = load_for_training(str(folder), QLORA)
     assert options["four_bits"] and options["device_map"] == {"": 3}
     assert loaded.num_parameters() > 0 and processor.chat_template
 
@@ -61,7 +61,7 @@ def test_weights_that_are_no_numbers_are_refused_before_they_are_packed(model, v
 
     change(folder, spoil)
     with pytest.raises(ValueError, match="no finite numbers") as caught:
-        load(str(folder), QLORA)
+        load_for_training(str(folder), QLORA)
     assert not options and "\n" not in str(caught.value)
 
 
@@ -69,7 +69,7 @@ def test_missing_weights_are_refused(model):
     folder, _ = model
     change(folder, lambda weights, name: weights.pop(name))
     with pytest.raises(ValueError, match="lacks 1 weights"):
-        load(str(folder), QLORA)
+        load_for_training(str(folder), QLORA)
 
 
 def test_a_configuration_far_larger_than_its_weights_is_refused(model):
@@ -78,7 +78,7 @@ def test_a_configuration_far_larger_than_its_weights_is_refused(model):
     config["text_config"]["intermediate_size"] = 1 << 34
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match="far larger than its weights"):
-        load(str(folder), QLORA)
+        load_for_training(str(folder), QLORA)
 
 
 def test_a_cut_file_and_a_missing_model_are_one_line(model):
@@ -87,5 +87,5 @@ def test_a_cut_file_and_a_missing_model_are_one_line(model):
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     for name in (folder, folder / "gone"):
         with pytest.raises(ValueError) as caught:
-            load(str(name), QLORA)
+            load_for_training(str(name), QLORA)
         assert "\n" not in str(caught.value)

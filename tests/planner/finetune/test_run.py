@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 from hamster.path import Path2D, PlanError
 from hamster.planner import load_planner
 from hamster.planner.finetune.presets import PRESETS
-from hamster.planner.finetune.run import fine_tune
+from hamster.planner.finetune.run import _about, fine_tune
 from hamster.planner.load_model import load_model
-from hamster.planner.nano_training.pictures import Part
+from hamster.planner.nano_training.pictures import WeightedDataset
 from tests.modes import unusual
 from tests.planner.finetune import made
 from tests.planner.finetune.processes import FSDP2, together
@@ -23,7 +23,7 @@ from tests.planner.tiny import TYPES, tiny
 
 pytestmark = pytest.mark.slow
 
-CONFIG = replace(PRESETS["debug-lora"], steps=3, save_every=1, evaluate_every=3, evaluate_on=2)
+CONFIG = replace(PRESETS["debug-lora"], steps=3, save_every=1, eval_every=3, eval_samples=2)
 ALL = [(kind, adapt) for kind in TYPES for adapt in ("lora", "full")]
 SOME = [("smolvlm", "lora"), ("qwen2_5_vl", "full")]
 CASES = ALL if os.environ.get("HAMSTER_FINETUNE") else SOME
@@ -33,7 +33,10 @@ CLOSE = 1e-5  # of a loss, in float32: sums are taken in another order
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
-    return [Part(made.paths(folder / "paths", 6, absent=1)), Part(made.talks(folder / "talks", 4, bare=False), 0.5)]
+    return [
+        WeightedDataset(made.paths(folder / "paths", 6, absent=1)),
+        WeightedDataset(made.talks(folder / "talks", 4, bare=False), 0.5),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,7 @@ def trained(data, tmp_path_factory):
     def once(kind, adapt):
         if (kind, adapt) not in done:
             folder = tmp_path_factory.mktemp(f"{kind}-{adapt}")
-            base, config = str(tiny(kind, folder / "base")), replace(CONFIG, adapt=adapt)
+            base, config = str(tiny(kind, folder / "base")), replace(CONFIG, method=adapt)
             fine_tune(base, config, data, folder / "out", "compact")
             done[kind, adapt] = base, config, folder / "out"
         return done[kind, adapt]
@@ -128,7 +131,7 @@ def test_a_finished_training_only_reports_and_another_is_not_mixed_up_with_it(tr
     assert fine_tune(base, config, data, out, "compact") == json.loads((out / "metrics.json").read_text())
     assert (out / "log.jsonl").read_bytes() == before
     with pytest.raises(ValueError, match=r"holds another training \(config\.lr was "):
-        fine_tune(base, replace(config, lr=1.0), data, out, "compact")
+        fine_tune(base, replace(config, learning_rate=1.0), data, out, "compact")
     with pytest.raises(
         ValueError, match=r"holds another training \(dialect was compact, is hamster, data .* is not noted\)"
     ):
@@ -142,20 +145,20 @@ def test_two_processes_learn_what_one_does(env, adapt, trained, data, tmp_path):
     if not os.environ.get("HAMSTER_FINETUNE") and adapt == "lora":
         pytest.skip("make test-finetune")
     base, config, out = trained("qwen2_5_vl", adapt)
-    config = replace(config, micro_batch=1)  # two of them accumulated in each process
+    config = replace(config, micro_batch_size=1)  # two of them accumulated in each process
     assert together(2, base, config, data, tmp_path, "compact", env=env) == [0, 0]
     assert np.abs(np.array(_steps(tmp_path)) / _steps(out) - 1).max() < CLOSE
     sharded = list(tmp_path.glob("state/checkpoint-3/pytorch_model_fsdp_0/*.distcp"))
     assert len(sharded) == (2 if env else 0)
     ours, theirs = (load_file(folder / "model" / "model.safetensors") for folder in (tmp_path, out))
     assert ours.keys() == theirs.keys()
-    assert max((ours[name] - theirs[name]).abs().max() for name in theirs) < 2 * config.lr
+    assert max((ours[name] - theirs[name]).abs().max() for name in theirs) < 2 * config.learning_rate
 
 
 @pytest.mark.parametrize(("kind", "adapt"), CASES if os.environ.get("HAMSTER_FINETUNE") else CASES[:1])
 def test_activations_computed_again_and_batches_made_elsewhere_change_nothing(kind, adapt, trained, data, tmp_path):
     base, config, out = trained(kind, adapt)
-    config = replace(config, checkpointing=True, workers=1)
+    config = replace(config, gradient_checkpointing=True, dataloader_workers=1)
     assert together(1, base, config, data, tmp_path, "compact") == [0]
     assert np.abs(np.array(_steps(tmp_path)) / _steps(out) - 1).max() < CLOSE
 
@@ -164,7 +167,7 @@ def test_activations_computed_again_and_batches_made_elsewhere_change_nothing(ki
 @pytest.mark.parametrize("env", [{}, FSDP2], ids=["ddp", "fsdp2"])
 def test_several_processes_go_on_after_a_kill_too(env, trained, data, tmp_path):
     base, config, _ = trained("qwen2_5_vl", "full")
-    config = replace(config, micro_batch=1)
+    config = replace(config, micro_batch_size=1)
     whole, killed = ((base, config, data, tmp_path / name, "compact") for name in ("whole", "killed"))
     assert together(2, *whole, env=env) == [0, 0]
     assert together(2, *killed, env=env, killed_at=3) == [-9, -9]
@@ -175,11 +178,20 @@ def test_several_processes_go_on_after_a_kill_too(env, trained, data, tmp_path):
 def test_a_batch_that_cannot_be_divided_is_refused(trained, data, tmp_path):
     base, config, _ = trained("smolvlm", "lora")
     with pytest.raises(ValueError, match="a batch of 4 cannot be divided among 1 process"):
-        fine_tune(base, replace(config, micro_batch=3), data, tmp_path)
+        fine_tune(base, replace(config, micro_batch_size=3), data, tmp_path)
 
 
 def test_four_bits_need_a_gpu(trained, data, tmp_path):
     if torch.cuda.is_available():
         pytest.skip("there is one")
     with pytest.raises(ValueError, match="qlora needs a GPU"):
-        fine_tune("anything", replace(CONFIG, adapt="qlora"), data, tmp_path)
+        fine_tune("anything", replace(CONFIG, method="qlora"), data, tmp_path)
+
+
+def test_run_json_keeps_the_names_by_which_an_earlier_versions_run_is_resumed(data, tmp_path):
+    base = str(tiny("smolvlm", tmp_path / "base"))
+    names = {name for name in _about(base, CONFIG, data, None) if name.startswith("config.")}
+    assert names == {f"config.{name}" for name in (
+        "adapt", "vision", "batch", "epochs", "steps", "lr", "warmup", "weight_decay", "clip", "rank", "alpha",
+        "dropout", "checkpointing", "frames", "held_out", "gripper", "seed",
+    )}  # fmt: skip

@@ -4,7 +4,7 @@ import pytest
 from hamster.dialects import parse, refusal
 from hamster.label.export.examples import published
 from hamster.planner.finetune.samples import Samples
-from hamster.planner.nano_training.pictures import Part
+from hamster.planner.nano_training.pictures import WeightedDataset
 from tests.label.export import made as label_sets
 from tests.planner.finetune import made
 
@@ -15,13 +15,16 @@ WORDS = published("hamster")
 def samples(tmp_path_factory):
     """Paths, an absent thing each, and talks, one of them without a picture."""
     folder = tmp_path_factory.mktemp("sets")
-    parts = [Part(made.paths(folder / "paths", 5, absent=1)), Part(made.talks(folder / "talks", 3))]
+    parts = [
+        WeightedDataset(made.paths(folder / "paths", 5, absent=1)),
+        WeightedDataset(made.talks(folder / "talks", 3)),
+    ]
     return Samples(parts, 2, WORDS, folder / "cache")
 
 
 def test_every_question_is_a_sample_of_its_own(samples):
     assert samples.sizes == (15, 4) and len(samples) == 19
-    assert samples.is_path.sum() == 10 and samples.is_asked.sum() == 15
+    assert samples.is_path.sum() == 10 and samples.is_instruction.sum() == 15
     assert (samples.pixels()[:15] == 64).all() and samples.pixels()[15:].tolist() == [[30, 20]] * 3 + [[0, 0]]
 
 
@@ -60,13 +63,13 @@ def test_whole_images_are_held_out_never_some_of_their_questions(samples):
 
 
 def test_frames_of_an_episode_are_held_out_together(tmp_path):
-    found = Samples([Part(label_sets.episodes(tmp_path))], 3, WORDS, tmp_path / "cache")
+    found = Samples([WeightedDataset(label_sets.episodes(tmp_path))], 3, WORDS, tmp_path / "cache")
     held = found.held_out(0.5)
     assert len(found) == 6 and held.sum() == 3 and held[3:].all()
 
 
 def test_what_was_read_once_is_mapped_again_and_other_words_are_not_taken_for_it(samples, tmp_path, monkeypatch):
-    parts = [Part(made.paths(tmp_path / "paths", 2))]
+    parts = [WeightedDataset(made.paths(tmp_path / "paths", 2))]
     first = Samples(parts, 2, WORDS, tmp_path / "cache")
     other = Samples(parts, 2, WORDS, tmp_path / "cache", about="another prompt")
     assert other.key != first.key
@@ -78,7 +81,7 @@ def test_a_damaged_label_set_is_one_line(tmp_path):
     folder = made.paths(tmp_path / "paths", 2)
     next(folder.glob("*.npz")).write_bytes(b"torn")
     with pytest.raises(ValueError, match="is not what the manifest says"):
-        Samples([Part(folder)], 2, WORDS, tmp_path / "cache")
+        Samples([WeightedDataset(folder)], 2, WORDS, tmp_path / "cache")
 
 
 def test_licences_are_known(samples):

@@ -9,7 +9,7 @@ from hamster.nano import build_processor, tokens
 from hamster.planner.nano_training import batches, corpus
 from hamster.planner.nano_training.augment import NONE, Augmentation
 from hamster.planner.nano_training.batches import Share
-from hamster.planner.nano_training.pictures import Part, shards
+from hamster.planner.nano_training.pictures import WeightedDataset, shards
 from tests.label_sets import write_manifest
 from tests.planner import drawn
 from tests.policy import synthetic
@@ -22,12 +22,12 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tokenizer(data):
-    return build_processor(*corpus.texts([Part(data)])).tokenizer
+    return build_processor(*corpus.texts([WeightedDataset(data)])).tokenizer
 
 
 @pytest.fixture(scope="module")
 def labels(data, tokenizer, tmp_path_factory):
-    return corpus.load([Part(data)], tmp_path_factory.mktemp("cache"), tokenizer)
+    return corpus.load([WeightedDataset(data)], tmp_path_factory.mktemp("cache"), tokenizer)
 
 
 def _lines(data):
@@ -60,14 +60,16 @@ def test_mentions_lie_on_their_words(data, tokenizer, labels):
 
 
 def test_a_second_load_is_the_same(data, tokenizer, labels, tmp_path):
-    first, second = (corpus.load([Part(data)], tmp_path, tokenizer) for _ in range(2))
+    first, second = (corpus.load([WeightedDataset(data)], tmp_path, tokenizer) for _ in range(2))
     for one in (first, second):
         np.testing.assert_array_equal(one.ids, labels.ids)
         np.testing.assert_array_equal(one.images(np.arange(12))[0], labels.images(np.arange(12))[0])
 
 
 def test_larger_images_are_scaled(tokenizer, tmp_path):
-    big = corpus.load([Part(drawn.write(tmp_path / "big", 2, seed=1, each=3, side=256))], tmp_path / "cache", tokenizer)
+    big = corpus.load(
+        [WeightedDataset(drawn.write(tmp_path / "big", 2, seed=1, each=3, side=256))], tmp_path / "cache", tokenizer
+    )
     rgb, masks = big.images(np.arange(2))
     assert rgb.shape == (2, 192, 192, 3) and masks.shape == (2, 192, 192)
 
@@ -138,7 +140,7 @@ def test_images_are_seen_as_often_as_their_weight_says():
 
 def test_episodes_and_images_are_mixed(data, tokenizer, tmp_path):
     demos = synthetic.write(tmp_path / "demos", {"press": 2}, size=48)
-    mixed = corpus.load([Part(data), Part(demos, 3.0)], tmp_path / "cache", tokenizer)
+    mixed = corpus.load([WeightedDataset(data), WeightedDataset(demos, 3.0)], tmp_path / "cache", tokenizer)
     assert mixed.sizes[0] == 12 and mixed.sizes[1] == len(mixed) - 12 > 2
     record = json.loads((demos / "ep-00000.json").read_text())["labels"][0]["path"]
     first = int(mixed.first[12])
@@ -150,15 +152,15 @@ def test_episodes_and_images_are_mixed(data, tokenizer, tmp_path):
 
 @pytest.mark.parametrize(("text", "weight"), [("labels", 1.0), ("labels:2.5", 2.5), ("a/b:3", 3.0)])
 def test_a_weight_follows_the_folder(text, weight):
-    part = Part.parse(text)
+    part = WeightedDataset.parse(text)
     assert part.weight == weight and str(part.folder) == text.partition(":")[0]
     for wrong in ("labels:many", "labels:-1", "labels:nan"):
         with pytest.raises(ValueError, match="weight"):
-            Part.parse(wrong)
+            WeightedDataset.parse(wrong)
 
 
 def test_what_is_asked_for_in_vain_is_an_annotation_without_waypoints(tmp_path):
-    part = Part(drawn.write(tmp_path / "vain", 12, seed=5, each=6, absent=3))
+    part = WeightedDataset(drawn.write(tmp_path / "vain", 12, seed=5, each=6, absent=3))
     tokenizer = build_processor(*corpus.texts([part])).tokenizer
     labels = corpus.load([part], tmp_path / "cache", tokenizer)
     in_vain = np.flatnonzero(labels.count == 0)
@@ -198,8 +200,8 @@ def test_mirror_images_have_mirrored_words_and_the_words_point_at_the_same_thing
     texts = ["touch the left one", "touch the right one", "touch the leftmost one", "touch it"]
     change = lambda i, a: {**a, "instruction": texts[i % 4], "mentions": []}  # noqa: E731
     folder = _rewritten(drawn.write(tmp_path / "sides", 12, seed=5, each=8), change)
-    tokenizer = build_processor(*corpus.texts([Part(folder)]), fewest=1).tokenizer
-    labels = corpus.load([Part(folder)], tmp_path / "cache", tokenizer)
+    tokenizer = build_processor(*corpus.texts([WeightedDataset(folder)]), fewest=1).tokenizer
+    labels = corpus.load([WeightedDataset(folder)], tmp_path / "cache", tokenizer)
     # "rightmost" is in no instruction, so it is spelt: one that is longer when mirrored keeps its image as it is.
     assert labels.mirrors.sum() == len(labels.mirrors) * 3 // 4
     chosen = np.array([[first, first + 1, first + 3] for first in labels.first[:4]])
@@ -217,8 +219,8 @@ def test_long_instructions_are_drawn_as_often_as_others(tmp_path):
     filler = " and then stop and do nothing more until I say so"
     change = lambda i, a: {**a, "instruction": a["instruction"] + filler * (i == 0)}  # noqa: E731
     folder = _rewritten(drawn.write(tmp_path / "long", 12, seed=5, each=8), change)
-    tokenizer = build_processor(*corpus.texts([Part(folder)])).tokenizer
-    labels = corpus.load([Part(folder)], tmp_path / "cache", tokenizer)
+    tokenizer = build_processor(*corpus.texts([WeightedDataset(folder)])).tokenizer
+    labels = corpus.load([WeightedDataset(folder)], tmp_path / "cache", tokenizer)
     lengths = []
     for step in range(200):
         batch = batches.sample(labels, [Share(np.arange(12))], step, 4, 4, 0, NONE, "cpu")
@@ -233,8 +235,8 @@ def test_the_last_word_of_a_landmark_has_two_targets(tmp_path):
         return {**a, "mentions": [*a["mentions"][:-1], [start, end, [0]], [start, end, [1]]]}
 
     folder = _rewritten(drawn.write(tmp_path / "landmarks", 12, seed=5, each=6), change)
-    tokenizer = build_processor(*corpus.texts([Part(folder)])).tokenizer
-    labels = corpus.load([Part(folder)], tmp_path / "cache", tokenizer)
+    tokenizer = build_processor(*corpus.texts([WeightedDataset(folder)])).tokenizer
+    labels = corpus.load([WeightedDataset(folder)], tmp_path / "cache", tokenizer)
     assert (labels.landmark.sum(1) == 1).all() and (labels.means[labels.landmark] == 1).all()
     batch = batches.sample(labels, [Share(np.arange(12))], 0, 4, 4, 0, NONE, "cpu")
     shared = set(batch.landmark.tolist()) & set(batch.mention.tolist())

@@ -7,7 +7,7 @@ from hamster.planner.nano_training import batches, corpus
 from hamster.planner.nano_training.augment import NONE
 from hamster.planner.nano_training.batches import Share
 from hamster.planner.nano_training.losses import build_probes, losses, presence_loss
-from hamster.planner.nano_training.pictures import Part
+from hamster.planner.nano_training.pictures import WeightedDataset
 from tests.planner import drawn
 from tests.policy import synthetic
 
@@ -15,7 +15,9 @@ SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "i
          "tower_channels": [8, 16, 32], "tower_blocks": [0, 1]}  # fmt: skip
 
 
-def _learned(parts: list[Part], images: np.ndarray, tmp_path) -> tuple[dict[str, torch.Tensor], torch.nn.ModuleList]:
+def _learned(
+    parts: list[WeightedDataset], images: np.ndarray, tmp_path
+) -> tuple[dict[str, torch.Tensor], torch.nn.ModuleList]:
     tokenizer = nano.build_processor(*corpus.texts(parts)).tokenizer
     labels = corpus.load(parts, tmp_path / "cache", tokenizer)
     torch.manual_seed(0)
@@ -27,14 +29,14 @@ def _learned(parts: list[Part], images: np.ndarray, tmp_path) -> tuple[dict[str,
 
 
 def test_episodes_alone_teach_paths_and_nothing_else(tmp_path) -> None:
-    demos = Part(synthetic.write(tmp_path / "demos", {"press": 2}, size=48))
+    demos = WeightedDataset(synthetic.write(tmp_path / "demos", {"press": 2}, size=48))
     found, _ = _learned([demos], np.arange(4), tmp_path)
     assert float(found["answer"]) > 0.5 and not {"colour", "kind", "mention"} & set(found)
 
 
 def test_pictures_whose_objects_nobody_named_are_not_taken_for_empty(tmp_path) -> None:
-    images = Part(drawn.write(tmp_path / "drawn", 6, seed=5, each=6))
-    demos = Part(synthetic.write(tmp_path / "demos", {"press": 2}, size=48))
+    images = WeightedDataset(drawn.write(tmp_path / "drawn", 6, seed=5, each=6))
+    demos = WeightedDataset(synthetic.write(tmp_path / "demos", {"press": 2}, size=48))
     _, probes = _learned([images, demos], np.arange(6, 10), tmp_path)  # a batch of episodes only
     gradients = [float(p.grad.abs().max()) for probe in probes[:2] for p in probe.parameters() if p.grad is not None]
     assert max(gradients, default=0.0) == 0.0
@@ -44,7 +46,7 @@ def test_pictures_whose_objects_nobody_named_are_not_taken_for_empty(tmp_path) -
 
 @pytest.mark.parametrize("heads", [0, 4])
 def test_refusing_is_a_loss_of_its_own(tmp_path, heads) -> None:
-    part = Part(drawn.write(tmp_path / "drawn", 6, seed=5, each=6, absent=4))
+    part = WeightedDataset(drawn.write(tmp_path / "drawn", 6, seed=5, each=6, absent=4))
     tokenizer = nano.build_processor(*corpus.texts([part])).tokenizer
     labels = corpus.load([part], tmp_path / "cache", tokenizer)
     torch.manual_seed(0)

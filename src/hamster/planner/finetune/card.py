@@ -1,4 +1,4 @@
-"""README.md beside a fine-tuned model: what it is, what it learned from, how well it does, whose data that was."""
+"""The model card (README.md) of a fine-tuned model: its data and their licences, training and metrics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ plan.path  # relative to the image
 
 
 def card(run: Prepared, model: Any, metrics: dict[str, float]) -> str:
-    """Markdown, with the head that model hubs read."""
+    """Return Markdown, with the metadata header that model hubs read.
+
+    Args:
+        run: that was trained.
+        model: the exported one.
+        metrics: on held-out samples.
+    """
     info = run_info(run.config.seed)
     head = {"base_model": run.name, "library_name": "transformers", "pipeline_tag": "image-text-to-text"}
     versions = ", ".join(f"{name} {version}" for name, version in info["versions"].items())
@@ -54,23 +60,25 @@ def _data(run: Prepared) -> str:
         sources, licences = ", ".join(manifest.get("sources", [])), _counted(run.samples.licences(number))
         digest = str(manifest.get("digest", ""))[:12]
         rows.append((part.folder.name, f"{part.weight:g}", size, sources, licences, digest))
-    learned = Counter(run.samples.set_of[run.learned].tolist())
-    shares = ", ".join(f"{run.samples.parts[n].folder.name} {k / len(run.learned):.1%}" for n, k in learned.items())
+    counts = Counter(run.samples.set_of[run.train_samples].tolist())
+    shares = ", ".join(
+        f"{run.samples.parts[n].folder.name} {k / len(run.train_samples):.1%}" for n, k in counts.items()
+    )
     left_out = "; ".join(f"{count} {reason}" for reason, count in run.fit.left_out.items()) or "none"
     table = _table(("label set", "weight", "samples", "sources", "licences", "digest"), rows)
     return (
-        f"{table}\n\nMixture as learned: {shares}. Left out: {left_out}; items without a picture or a path that can be "
-        f"said: {run.samples.left_out}."
+        f"{table}\n\nMixture as trained: {shares}. Left out: {left_out}; items without an image or a path that the "
+        f"dialect can express: {run.samples.left_out}."
     )
 
 
 def _training(run: Prepared, model: Any) -> str:
     config = run.config
-    passes = run.steps * config.batch / max(1, run.epoch)
-    named = {name: value for name, value in vars(config).items() if name in ("adapt", "vision", "lr", "batch", "seed")}
-    said = ", ".join(f"{name} {value}" for name, value in named.items())
+    passes = run.steps * config.batch_size / max(1, run.epoch)
+    shown = ("method", "train_vision", "learning_rate", "batch_size", "seed")
+    settings = ", ".join(f"{name} {getattr(config, name)}" for name in shown)
     return (
-        f"{run.steps} steps of {config.batch} samples, {passes:.2f} passes over the mixture; {said}; "
+        f"{run.steps} steps of {config.batch_size} samples, {passes:.2f} passes over the mixture; {settings}; "
         f"{model.num_parameters():,} parameters, stored as {str(model.dtype).removeprefix('torch.')}."
     )
 

@@ -1,4 +1,4 @@
-"""Conversations as tokens: the prompt exactly as a planner asks it, then the answers, which alone carry loss."""
+"""Tokenise conversations: the prompt exactly as a planner sends it, then the answers, which alone carry loss."""
 
 from __future__ import annotations
 
@@ -14,96 +14,98 @@ from hamster.planner.finetune.dataset import Row
 from hamster.planner.finetune.samples import Message
 
 IGNORED = -100
-Said = list[tuple[str, bool]]
+Segments = list[tuple[str, bool]]
 
 
-class Chat:
-    """A model's processor and chat template.
+class ChatCollator:
+    """A data collator with a model's processor and chat template.
 
     Attributes:
-        ends: the marks of which one stands at the end of every answer.
+        ends: the tokens of which one ends every answer.
     """
 
     def __init__(self, processor: Any, model: Any) -> None:
-        """Of a model and its processor, which pads on the left."""
+        """Take a model and its processor, which pads on the left."""
         self.processor, self.tokenizer = processor, processor.tokenizer
         self.model_type: str = model.config.model_type
         ids = getattr(model.generation_config, "eos_token_id", None)
-        known = [ids] if isinstance(ids, int) else list(ids or [])
-        known += [self.tokenizer.eos_token_id] if self.tokenizer.eos_token_id is not None else []
-        self.ends: tuple[str, ...] = tuple(self.tokenizer.convert_ids_to_tokens(i) for i in dict.fromkeys(known))
-        # What is asked has none of the model's marks; an answer may have those that are not special, as <loc0512>.
+        end_ids = [ids] if isinstance(ids, int) else list(ids or [])
+        end_ids += [self.tokenizer.eos_token_id] if self.tokenizer.eos_token_id is not None else []
+        self.ends: tuple[str, ...] = tuple(self.tokenizer.convert_ids_to_tokens(i) for i in dict.fromkeys(end_ids))
+        # A prompt has none of the model's added tokens; an answer may have those that are not special, as <loc0512>.
         self._marks = {
             "user": _pattern(self.tokenizer.get_added_vocab()),
             "assistant": _pattern(str(mark) for mark in self.tokenizer.added_tokens_decoder.values() if mark.special),
         }
 
     def prompts(self, rows: Sequence[Row]) -> Mapping[str, Tensor]:
-        """What the model is asked, as tensors, padded on the left; rows as from `Samples.row`."""
-        asked = [self._with_images(row["prompt"], row["images"]) for row in rows]
-        found: Mapping[str, Tensor] = self.processor.apply_chat_template(
-            asked, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
+        """Return the prompts as tensors, padded on the left; rows as from `Samples.row`."""
+        conversations = [self._with_images(row["prompt"], row["images"]) for row in rows]
+        inputs: Mapping[str, Tensor] = self.processor.apply_chat_template(
+            conversations, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
             processor_kwargs={"padding": True},
         )  # fmt: skip
-        return found
+        return inputs
 
-    def asked(self, row: Row) -> str:
-        """The prompt's text, an image being one mark."""
+    def prompt_text(self, row: Row) -> str:
+        """Return the prompt's text, an image being one mark."""
         return self._text(row["prompt"], True)
 
-    def answers(self, row: Row) -> Said:
-        """What follows the prompt, piece by piece, and whether it is the model's to say.
+    def answers(self, row: Row) -> Segments:
+        """Return the text after the prompt in segments, and for each whether the model generates it.
 
         Raises:
-            ValueError: if the model's template says the beginning of a conversation in another way once it goes on.
+            ValueError: if the chat template renders earlier turns differently once a conversation goes on.
         """
-        said, text, pieces = list(row["prompt"]), self.asked(row), Said()
+        messages, text, segments = list(row["prompt"]), self.prompt_text(row), Segments()
         for message in row["completion"]:
-            said.append(message)
+            messages.append(message)
             is_answer = message["role"] == "assistant"
-            now = self._text(said, not is_answer)
+            now = self._text(messages, not is_answer)
             if not now.startswith(text):
-                raise ValueError("the chat template changes what was said before: its answers cannot be learned")
-            pieces.append((now[len(text) :], is_answer))
+                raise ValueError("the chat template changes earlier turns: answers cannot be trained on")
+            segments.append((now[len(text) :], is_answer))
             text = now
-        if not any(end in pieces[-1][0] for end in self.ends):  # PaliGemma's says nothing after an answer
-            pieces[-1] = (pieces[-1][0] + self.tokenizer.eos_token, True)
-        return pieces
+        if not any(end in segments[-1][0] for end in self.ends):  # PaliGemma's template adds nothing after an answer
+            segments[-1] = (segments[-1][0] + self.tokenizer.eos_token, True)
+        return segments
 
     def tokens(self, row: Row) -> tuple[list[int], list[int]]:
-        """Token ids of the answers, and as labels: `IGNORED` where they are not the model's to say."""
+        """Return token ids of the answers, and the labels: `IGNORED` where the model does not generate them."""
         ids, labels = list[int](), list[int]()
         for text, is_answer in self.answers(row):
-            piece = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-            ids += piece
-            labels += piece if is_answer else [IGNORED] * len(piece)
+            segment = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+            ids += segment
+            labels += segment if is_answer else [IGNORED] * len(segment)
         return ids, labels
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Tensor]:
-        """A batch, padded on the right, with `labels`: what TRL calls a data collator."""
+        """Return a batch, padded on the right, with `labels`."""
         batch = dict(self.prompts(rows))
         mask = batch["attention_mask"].bool()
-        said = [self.tokens(row) for row in rows]
-        lengths = [int(kept.sum()) + len(ids) for kept, (ids, _) in zip(mask, said, strict=True)]
+        answers = [self.tokens(row) for row in rows]
+        lengths = [int(kept.sum()) + len(ids) for kept, (ids, _) in zip(mask, answers, strict=True)]
         aligned = [name for name, value in batch.items() if value.shape == mask.shape]
         fills = {"input_ids": self.tokenizer.pad_token_id, "labels": IGNORED}
-        ours = {"input_ids": [ids for ids, _ in said], "attention_mask": [[1] * len(ids) for ids, _ in said]}
-        if self.model_type == "paligemma":  # what was asked is read both ways, the answer from left to right
-            ours["token_type_ids"] = ours["attention_mask"]
+        appended = {"input_ids": [ids for ids, _ in answers], "attention_mask": [[1] * len(ids) for ids, _ in answers]}
+        if self.model_type == "paligemma":  # bidirectional attention over the prompt, causal over the answer
+            appended["token_type_ids"] = appended["attention_mask"]
         for name in aligned:
-            rest = ours.get(name, [[0] * len(ids) for ids, _ in said])
+            rest = appended.get(name, [[0] * len(ids) for ids, _ in answers])
             batch[name] = _joined(batch[name], mask, rest, max(lengths), fills.get(name, 0))
         nothing = torch.full_like(mask, IGNORED, dtype=torch.long)
-        batch["labels"] = _joined(nothing, mask, [labels for _, labels in said], max(lengths), IGNORED)
+        batch["labels"] = _joined(nothing, mask, [labels for _, labels in answers], max(lengths), IGNORED)
         return batch
 
     def _with_images(self, messages: Sequence[Message], images: Sequence[Any]) -> list[Message]:
-        left = iter(images)
+        remaining = iter(images)
         filled = []
-        for message in self._harmless(messages):
+        for message in self._without_special_tokens(messages):
             parts = message["content"]
             shown = [
-                part | {"image": without_center_crop(next(left), self.processor)} if part["type"] == "image" else part
+                part | {"image": without_center_crop(next(remaining), self.processor)}
+                if part["type"] == "image"
+                else part
                 for part in parts
             ]
             filled.append({**message, "content": shown})
@@ -111,12 +113,12 @@ class Chat:
 
     def _text(self, messages: Sequence[Message], ask: bool) -> str:
         text: str = self.processor.apply_chat_template(
-            self._harmless(messages), add_generation_prompt=ask, tokenize=False
+            self._without_special_tokens(messages), add_generation_prompt=ask, tokenize=False
         )
         return text
 
-    def _harmless(self, messages: Sequence[Message]) -> list[Message]:
-        """What looks like one of the model's own marks is only text in data."""
+    def _without_special_tokens(self, messages: Sequence[Message]) -> list[Message]:
+        """Spell out what looks like one of the model's own tokens: in data it is only text."""
         return [
             {**message, "content": [self._plain(part, message["role"]) for part in message["content"]]}
             for message in messages
@@ -134,10 +136,10 @@ def _pattern(marks: Iterable[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
 
-def _joined(asked: Tensor, mask: Tensor, rest: Sequence[Sequence[int]], length: int, fill: int) -> Tensor:
-    """Rows of `asked` without their padding, followed by `rest`, padded on the right to `length`."""
-    out = torch.full((len(rest), length), fill, dtype=asked.dtype)
-    for row, (values, kept, more) in enumerate(zip(asked, mask, rest, strict=True)):
-        both = torch.cat([values[kept], torch.tensor(more, dtype=asked.dtype)])
+def _joined(prompts: Tensor, mask: Tensor, rest: Sequence[Sequence[int]], length: int, fill: int) -> Tensor:
+    """Return rows of `prompts` without their padding, followed by `rest`, padded on the right to `length`."""
+    out = torch.full((len(rest), length), fill, dtype=prompts.dtype)
+    for row, (values, kept, more) in enumerate(zip(prompts, mask, rest, strict=True)):
+        both = torch.cat([values[kept], torch.tensor(more, dtype=prompts.dtype)])
         out[row, : len(both)] = both
     return out

@@ -1,4 +1,4 @@
-"""Label sets on the disk as what is asked and answered: Arrow files, written once, that are mapped into memory."""
+"""Label sets converted to conversations: Arrow files, written once, that are mapped into memory."""
 
 from __future__ import annotations
 
@@ -20,9 +20,16 @@ VERSION = 1
 
 
 def read_table(folder: Path, frames: int, words: Words, cache: Path, about: str) -> Any:
-    """A `datasets.Dataset` with a row per example; one that was left out has no talks.
+    """Return a `datasets.Dataset` with a row per example; one that was left out has no talks.
 
     What was written for the same files, `frames`, dialect and `about` is read again.
+
+    Args:
+        folder: of the label set.
+        frames: of each episode.
+        words: how examples are phrased.
+        cache: a folder for the Arrow files.
+        about: identifies `words`.
     """
     from datasets import Dataset, Features, List, Value, disable_progress_bars
     from datasets.exceptions import DatasetGenerationError
@@ -34,8 +41,8 @@ def read_table(folder: Path, frames: int, words: Words, cache: Path, about: str)
     sizes = dict.fromkeys(("width", "height"), Value("int32"))
     features = Features({"image": Value("large_binary"), **texts, **sizes, "item": Value("int64"), "talks": List(talk)})
     files = [file["sha256"] for shard in shards(folder) for file in shard["files"]]
-    said = [VERSION, str(folder.resolve()), files, frames, words.dialect, about]
-    key = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
+    identity = [VERSION, str(folder.resolve()), files, frames, words.dialect, about]
+    key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
 
     def rows(of: str) -> Iterator[Row]:
         yield from map(_record, examples(folder, frames, words))
@@ -43,7 +50,7 @@ def read_table(folder: Path, frames: int, words: Words, cache: Path, about: str)
     try:
         return Dataset.from_generator(rows, features, str(cache), gen_kwargs={"of": key}, fingerprint=key)
     except DatasetGenerationError as error:
-        raise error.__cause__ or error from None  # what was wrong with the label set
+        raise error.__cause__ or error from None  # the cause is the label set's own error
 
 
 def _record(example: Example | None) -> Row:
@@ -72,17 +79,20 @@ def _record(example: Example | None) -> Row:
 
 
 def talks_of(table: Any) -> Iterator[list[Row]]:
-    """Of each row what is said."""
+    """Yield the conversations of each row."""
     for batch in table.data.select(["talks"]).to_batches(max_chunksize=1000):
         yield from batch.column(0).to_pylist()
 
 
 def index_of(table: Any) -> tuple[Indices, Indices, NDArray[np.bool_], NDArray[np.bool_]]:
-    """Of each sample its row, which of the row's talks it is, whether something is to be done, whether it is a path."""
-    rows, talks, asked, paths = list[int](), list[int](), list[bool](), list[bool]()
-    for row, said in enumerate(talks_of(table)):
-        rows += [row] * len(said)
-        talks += range(len(said))
-        asked += [bool(talk["instruction"]) for talk in said]
-        paths += [bool(talk["path"]) for talk in said]
-    return np.array(rows, np.int64), np.array(talks, np.int64), np.array(asked, np.bool_), np.array(paths, np.bool_)
+    """Return, each (N,), a sample's row, its conversation in the row, whether it is an instruction, whether a path."""
+    rows, numbers, is_instruction, is_path = list[int](), list[int](), list[bool](), list[bool]()
+    for row, talks in enumerate(talks_of(table)):
+        rows += [row] * len(talks)
+        numbers += range(len(talks))
+        is_instruction += [bool(talk["instruction"]) for talk in talks]
+        is_path += [bool(talk["path"]) for talk in talks]
+    return (
+        np.array(rows, np.int64), np.array(numbers, np.int64), np.array(is_instruction, np.bool_),
+        np.array(is_path, np.bool_),
+    )  # fmt: skip

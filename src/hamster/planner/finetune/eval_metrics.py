@@ -1,4 +1,4 @@
-"""Paths on held-out samples while a model learns: errors, and a sheet of drawings."""
+"""Path metrics on held-out samples during training, and a contact sheet of drawn paths."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hamster.dialects import parse
+from hamster.dialects import Size, parse
 from hamster.label.contact_sheet import contact_sheet
 from hamster.path import NotInViewError, Path2D, PlanError
 from hamster.path.draw import draw
@@ -21,19 +21,20 @@ from hamster.planner.finetune.dataset import Indices, Row
 from hamster.planner.finetune.samples import Samples
 from hamster.planner.transformers_backend import TransformersBackend
 
-SHOWN = 24
-DRAWN_PX = 384
+SHEET_SAMPLES = 24
+TILE_PX = 384
 
 
 @dataclass(frozen=True)
-class Judged:
-    """One held-out sample, asked.
+class EvalSample:
+    """The model's answer to one held-out sample.
 
     Attributes:
-        sample: its index. text: the model's answer.
-        path: what that draws, None if it cannot be read, or refuses.
-        refused: whether it says that what is asked for is not in view.
-        errors: of the path, where there is one and ought to be one.
+        sample: its index.
+        text: the answer.
+        path: in the answer, None if it cannot be parsed, or is a refusal.
+        refused: whether the answer is that nothing is in view.
+        errors: of the path, if the sample has one, too.
     """
 
     sample: int
@@ -43,83 +44,116 @@ class Judged:
     errors: dict[str, float] | None
 
 
-def choose(samples: Samples, which: NDArray[np.bool_], each: int) -> Indices:
-    """At most so many of these samples from each set, always the same ones."""
-    asked = np.flatnonzero(which)
-    sets = samples.set_of[asked]
-    shuffled = np.random.default_rng(0).permutation(len(asked))
-    chosen = [asked[shuffled[sets[shuffled] == n][:each]] for n in range(len(samples.parts))]
+def choose(samples: Samples, mask: NDArray[np.bool_], per_set: int) -> Indices:
+    """Choose samples for an evaluation, always the same ones.
+
+    Args:
+        samples: N of them.
+        mask: (N,) those to choose from.
+        per_set: of each label set, at most.
+
+    Returns:
+        Sorted indices.
+    """
+    candidates = np.flatnonzero(mask)
+    sets = samples.set_of[candidates]
+    shuffled = np.random.default_rng(0).permutation(len(candidates))
+    chosen = [candidates[shuffled[sets[shuffled] == n][:per_set]] for n in range(len(samples.parts))]
     return np.sort(np.concatenate(chosen))
 
 
-def ask(backend: TransformersBackend, samples: Samples, chosen: Indices, dialect: str, seen: Any) -> list[Judged]:
-    """The model's greedy answers, judged; decoding is free, so that what is read shows what was learned."""
-    rows = [samples.row(index) for index in chosen.tolist()]
-    questions = [GenerationRequest(np.asarray(row["images"][0]), _text(row["prompt"])) for row in rows]
+def evaluate(
+    backend: TransformersBackend,
+    samples: Samples,
+    indices: Indices,
+    dialect: str,
+    scaled_size: Callable[[Size], Size],
+) -> list[EvalSample]:
+    """Generate greedy answers to samples, and compare their paths; decoding is not constrained by a grammar.
+
+    Args:
+        backend: the model as it is now.
+        samples: to evaluate on.
+        indices: of those.
+        dialect: of the answers.
+        scaled_size: from an image's size to its size as the model sees it.
+    """
+    rows = [samples.row(index) for index in indices.tolist()]
+    requests = [GenerationRequest(np.asarray(row["images"][0]), _text(row["prompt"])) for row in rows]
     longest = max((len(backend.processor.tokenizer(_text(row["completion"]))["input_ids"]) for row in rows), default=1)
-    answers = backend.generate(questions, SamplingParams(max_new_tokens=2 * longest + 8)) if rows else []
-    found = []
-    for index, question, (answer,) in zip(chosen.tolist(), questions, answers, strict=True):
-        assert question.image is not None
-        size = question.image.shape[1], question.image.shape[0]
-        found.append(_judged(index, answer.text, samples.path(index), dialect, seen(size)))
-    return found
+    sampling = SamplingParams(max_new_tokens=2 * longest + 8)
+    completions = backend.generate(requests, sampling) if rows else []
+    evaluated = []
+    for index, request, (completion,) in zip(indices.tolist(), requests, completions, strict=True):
+        assert request.image is not None
+        size = scaled_size((request.image.shape[1], request.image.shape[0]))
+        evaluated.append(_evaluated(index, completion.text, samples.path(index), dialect, size))
+    return evaluated
 
 
-def summary(samples: Samples, judged: list[Judged]) -> dict[str, float]:
-    """Metrics of all, and where there are several sets of each by its folder's name."""
-    found = _metrics(samples, judged)
+def summary(samples: Samples, evaluated: list[EvalSample]) -> dict[str, float]:
+    """Return metrics over all, and if there are several label sets, of each by its folder's name."""
+    metrics = _metrics(samples, evaluated)
     for number, part in enumerate(samples.parts if len(samples.parts) > 1 else ()):
-        some = [each for each in judged if samples.set_of[each.sample] == number]
-        found |= {f"{part.folder.name}/{name}": value for name, value in _metrics(samples, some).items() if some}
-    return found
+        of_part = [answer for answer in evaluated if samples.set_of[answer.sample] == number]
+        if of_part:
+            metrics |= {f"{part.folder.name}/{name}": value for name, value in _metrics(samples, of_part).items()}
+    return metrics
 
 
-def picture(samples: Samples, judged: list[Judged], file: Path) -> None:
-    """The first answers, drawn, as one PNG."""
-    tiles = [_tile(samples, each) for each in judged[:SHOWN]]
+def save_sheet(samples: Samples, evaluated: list[EvalSample], file: Path) -> None:
+    """Write a contact sheet of the first answers, drawn, as a PNG."""
+    tiles = [_tile(samples, answer) for answer in evaluated[:SHEET_SAMPLES]]
     if tiles:
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(contact_sheet(tiles)).save(file)
 
 
-def shared(judge: Callable[[Indices], list[Judged]], chosen: Indices, accelerator: Any) -> list[Judged]:
-    """All answers in every process: each asks its part, or, where the model is sharded, all ask all in step."""
+def across_processes(
+    evaluate_some: Callable[[Indices], list[EvalSample]], indices: Indices, accelerator: Any
+) -> list[EvalSample]:
+    """Evaluate in all processes, and return all answers in each of them.
+
+    Args:
+        evaluate_some: evaluates the samples of these indices.
+        indices: of all samples. Each process takes a part of them; where the model is sharded, all of them, in step.
+        accelerator: of Accelerate.
+    """
     if accelerator.num_processes == 1 or "FSDP" in str(accelerator.distributed_type):
-        return judge(chosen)
+        return evaluate_some(indices)
     from accelerate.utils import gather_object
 
-    mine = judge(chosen[accelerator.process_index :: accelerator.num_processes])
-    return sorted(gather_object(mine), key=lambda each: each.sample)
+    own = evaluate_some(indices[accelerator.process_index :: accelerator.num_processes])
+    return sorted(gather_object(own), key=lambda answer: answer.sample)
 
 
-def _judged(index: int, text: str, truth: Path2D | None, dialect: str, size: Any) -> Judged:
+def _evaluated(index: int, text: str, truth: Path2D | None, dialect: str, size: Size) -> EvalSample:
     try:
         path = parse(text, dialect, size)
     except NotInViewError:
-        return Judged(index, text, None, True, None)
+        return EvalSample(index, text, None, True, None)
     except PlanError:
-        return Judged(index, text, None, False, None)
-    return Judged(index, text, path, False, path_errors(path, truth) if truth else None)
+        return EvalSample(index, text, None, False, None)
+    return EvalSample(index, text, path, False, path_errors(path, truth) if truth else None)
 
 
-def _metrics(samples: Samples, judged: list[Judged]) -> dict[str, float]:
-    """Of paths as `medians`; of what is not in view the share that was refused, and of paths that wrongly were."""
-    paths = [each for each in judged if samples.is_path[each.sample]]
-    absent = [each for each in judged if not samples.is_path[each.sample]]
-    found = medians([each.errors for each in paths]) if paths else {}
+def _metrics(samples: Samples, evaluated: list[EvalSample]) -> dict[str, float]:
+    """Return `medians` over paths, the true refusal rate ("refused") and the false one ("falsely_refused")."""
+    in_view = [answer for answer in evaluated if samples.is_path[answer.sample]]
+    absent = [answer for answer in evaluated if not samples.is_path[answer.sample]]
+    metrics = medians([answer.errors for answer in in_view]) if in_view else {}
     if absent:
-        found["refused"] = float(np.mean([each.refused for each in absent]))
-        found["falsely_refused"] = float(np.mean([each.refused for each in paths])) if paths else 0.0
-    return found
+        metrics["refused"] = float(np.mean([answer.refused for answer in absent]))
+        metrics["falsely_refused"] = float(np.mean([answer.refused for answer in in_view])) if in_view else 0.0
+    return metrics
 
 
-def _tile(samples: Samples, judged: Judged) -> tuple[NDArray[np.uint8], str]:
-    row = samples.row(judged.sample)
-    rgb = np.asarray(row["images"][0].resize((DRAWN_PX, DRAWN_PX), Image.Resampling.BICUBIC))
-    how = "refused" if judged.refused else "unreadable" if judged.path is None else ""
-    how = f"{judged.errors['frechet']:.2f}" if judged.errors else how
-    return rgb if judged.path is None else draw(rgb, judged.path), f"[{how}] {samples.instruction(judged.sample)}"
+def _tile(samples: Samples, answer: EvalSample) -> tuple[NDArray[np.uint8], str]:
+    row = samples.row(answer.sample)
+    rgb = np.asarray(row["images"][0].resize((TILE_PX, TILE_PX), Image.Resampling.BICUBIC))
+    label = "refused" if answer.refused else "unreadable" if answer.path is None else ""
+    label = f"{answer.errors['frechet']:.2f}" if answer.errors else label
+    return rgb if answer.path is None else draw(rgb, answer.path), f"[{label}] {samples.instruction(answer.sample)}"
 
 
 def _text(messages: list[Row]) -> str:

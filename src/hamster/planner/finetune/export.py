@@ -1,4 +1,4 @@
-"""The finished model: adapters merged, in the type it came in, with its processor, its words and a card."""
+"""Export the finished model: adapters merged, in its original dtype, with processor, hamster.json and model card."""
 
 from __future__ import annotations
 
@@ -14,11 +14,18 @@ MODEL, ADAPTER = "model", "adapter"
 
 
 def export(trainer: Any, run: Prepared, out: Path, metrics: dict[str, float]) -> None:
-    """Leaves `out`/model, which `load_planner` takes, and `out`/adapter; called in all processes at once."""
+    """Write `out`/model, which `load_planner` takes, and `out`/adapter; called in all processes at once.
+
+    Args:
+        trainer: that has trained.
+        run: what was trained.
+        out: the run's folder.
+        metrics: for the model card.
+    """
     state = trainer.accelerator.get_state_dict(trainer.model_wrapped)
     if not trainer.is_world_process_zero():
         return
-    if run.config.adapt == "full":
+    if run.config.method == "full":
         model, processor = load_model(run.name, "cpu")
         missing, unknown = model.load_state_dict(state, strict=False)
         if unknown or set(missing) - set(model.all_tied_weights_keys):  # tied weights may be there once
@@ -34,7 +41,7 @@ def export(trainer: Any, run: Prepared, out: Path, metrics: dict[str, float]) ->
 
 
 def merged(name: str, adapter: Path) -> tuple[Any, Any]:
-    """A model with adapters worked into its weights, and its processor, on the CPU; in 16 bits after QLoRA, too."""
+    """Return a model with adapters merged into its weights, and its processor, on the CPU; not quantised."""
     from peft import PeftModel
 
     model, processor = load_model(name, "cpu")
@@ -42,7 +49,7 @@ def merged(name: str, adapter: Path) -> tuple[Any, Any]:
 
 
 def save(model: Any, processor: Any, run: Prepared, folder: Path) -> None:
-    """Safetensors, processor and hamster.json."""
+    """Write safetensors, processor and hamster.json."""
     with no_progress_bars():
         model.save_pretrained(folder)
     processor.save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""What a run will learn, in which order, settled before anything is trained: the same in a dry run and in earnest."""
+"""Prepare a run: which samples are trained on, in which order; the same in a dry run and in a training."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from hamster.planner.finetune.chat import Chat
+from hamster.planner.finetune.chat import ChatCollator
 from hamster.planner.finetune.dataset import Indices
 from hamster.planner.finetune.eval_metrics import choose
-from hamster.planner.finetune.presets import SftConfig
-from hamster.planner.finetune.prompt_config import prompt_config_for_training, words_of
-from hamster.planner.finetune.sampler import epoch_length, order
+from hamster.planner.finetune.presets import FinetuneConfig
+from hamster.planner.finetune.prompt_config import prompt_config_for_training, words_for
+from hamster.planner.finetune.sampler import epoch_length, sample_order
 from hamster.planner.finetune.samples import Samples
-from hamster.planner.finetune.token_lengths import Fit, context_of, counted, fit
-from hamster.planner.nano_training.pictures import Part
+from hamster.planner.finetune.token_lengths import SampleFit, cached_token_counts, context_of, select_fitting
+from hamster.planner.nano_training.pictures import WeightedDataset
 from hamster.planner.prompts import PromptConfig
 
 
@@ -27,64 +27,76 @@ class Prepared:
     """A run before it starts.
 
     Attributes:
-        name: of the model. speech: what it is taught to say.
-        fit: how long samples are, and which are learned from. learned: (steps x batch,) samples in order.
-        spare: held-out samples for the loss. asked: held-out samples for paths.
+        name: of the model.
+        config: of the run.
+        prompt_config: the prompt and dialect to train.
+        chat: tokenises samples.
+        samples: of all label sets.
+        fit: lengths of the samples, and which of them fit the model.
+        train_samples: (steps x batch_size,) indices of samples, in training order.
+        loss_samples: indices of held-out samples for the loss.
+        path_samples: indices of held-out samples for path metrics.
+        steps: of the optimiser.
+        epoch: samples in an epoch.
     """
 
     name: str
-    config: SftConfig
+    config: FinetuneConfig
     prompt_config: PromptConfig
-    chat: Chat
+    chat: ChatCollator
     samples: Samples
-    fit: Fit
-    learned: Indices
-    spare: Indices
-    asked: Indices
+    fit: SampleFit
+    train_samples: Indices
+    loss_samples: Indices
+    path_samples: Indices
     steps: int
     epoch: int
 
 
 def prepare_run(
-    name: str, model: Any, processor: Any, config: SftConfig, parts: Sequence[Part], cache: Path, dialect: str | None,
-    pictured: bool = False,
+    name: str, model: Any, processor: Any, config: FinetuneConfig, parts: Sequence[WeightedDataset], cache: Path,
+    dialect: str | None, need_image: bool = False,
 ) -> Prepared:  # fmt: skip
-    """Reads the data once, and draws the order of the samples.
+    """Read the data once, and draw the order of the samples.
 
     Args:
-        name: of the model, a folder or hub id. model: itself, or one without weights.
+        name: of the model, a folder or hub id.
+        model: itself, or one without weights.
         processor: of the model.
         config: of the run.
         parts: label sets with their weights.
-        cache: a folder for what was read, and counted.
-        dialect: to teach, None for the model's own.
-        pictured: whether every sample must have a picture: FSDP waits forever for a part that not all processes use.
+        cache: a folder for converted samples and their token counts.
+        dialect: to train, None for the model's own.
+        need_image: whether every sample must have an image: FSDP waits forever for a module that not all processes use.
 
     Raises:
-        ValueError: for data without anything to learn from, or a dialect that the model cannot mean.
+        ValueError: for data without a usable sample, or a dialect that the model cannot answer in.
     """
     prompt_config = prompt_config_for_training(name, model.config.model_type, dialect, parts)
-    words, about = words_of(prompt_config, processor, config.gripper)
-    samples = Samples(parts, config.frames, words, cache, about)
-    chat = Chat(processor, model)
-    found = fit(samples, counted(samples, chat, cache), chat, context_of(model), pictured)
-    held = samples.held_out(config.held_out)
-    pools = [np.flatnonzero(found.fits & ~held & (samples.set_of == n)) for n in range(len(parts))]
+    words, about = words_for(prompt_config, processor, config.gripper_prompt_fraction)
+    samples = Samples(parts, config.frames_per_episode, words, cache, about)
+    chat = ChatCollator(processor, model)
+    fit = select_fitting(samples, cached_token_counts(samples, chat, cache), chat, context_of(model), need_image)
+    is_held_out = samples.held_out(config.held_out_fraction)
+    pools = [np.flatnonzero(fit.fits & ~is_held_out & (samples.set_of == n)) for n in range(len(parts))]
     sizes, weights = [len(pool) for pool in pools], [part.weight for part in parts]
     epoch = epoch_length(sizes, weights)
-    steps = config.steps or max(1, math.ceil(config.epochs * epoch / config.batch))
-    learned = np.concatenate(pools)[order(sizes, weights, steps * config.batch, config.seed)]
-    usable = found.fits & held
-    spare, asked = (choose(samples, which, config.evaluate_on) for which in (usable, usable & samples.is_asked))
-    return Prepared(name, config, prompt_config, chat, samples, found, learned, spare, asked, steps, epoch)
+    steps = config.steps or max(1, math.ceil(config.epochs * epoch / config.batch_size))
+    train_samples = np.concatenate(pools)[sample_order(sizes, weights, steps * config.batch_size, config.seed)]
+    usable = fit.fits & is_held_out
+    loss_samples = choose(samples, usable, config.eval_samples)
+    path_samples = choose(samples, usable & samples.is_instruction, config.eval_samples)
+    return Prepared(
+        name, config, prompt_config, chat, samples, fit, train_samples, loss_samples, path_samples, steps, epoch
+    )
 
 
-def accumulated(config: SftConfig, processes: int) -> int:
-    """Batches of `micro_batch` that each process adds up to a step; ValueError if that is no whole number."""
-    at_once = config.micro_batch * processes
-    if config.batch % at_once:
+def accumulation_steps(config: FinetuneConfig, processes: int) -> int:
+    """Return how many micro-batches each process accumulates for a step; ValueError if it is not a whole number."""
+    at_once = config.micro_batch_size * processes
+    if config.batch_size % at_once:
         raise ValueError(
-            f"a batch of {config.batch} cannot be divided among {processes} process(es) that take {config.micro_batch} "
-            "at once: change --micro-batch, or the number of processes"
+            f"a batch of {config.batch_size} cannot be divided among {processes} process(es) that take "
+            f"{config.micro_batch_size} at once: change --micro-batch, or the number of processes"
         )
-    return config.batch // at_once
+    return config.batch_size // at_once

@@ -1,4 +1,4 @@
-"""In which words a model is taught: its dialect, its prompt, and whether it learns to say that something is absent."""
+"""The prompt and dialect that a model is fine-tuned on, and whether it learns to refuse."""
 
 from __future__ import annotations
 
@@ -9,56 +9,59 @@ from typing import Any
 from hamster.dialects import Size
 from hamster.label.dataset import kinds_of, shards_of
 from hamster.label.export.examples import Place, Words
-from hamster.planner.families import check_dialect, family_of, image_scaling
-from hamster.planner.nano_training.pictures import Part
+from hamster.planner.families import check_dialect, image_scaling
+from hamster.planner.nano_training.pictures import WeightedDataset
 from hamster.planner.prompts import PromptConfig, default_prompt, load_prompt_config
 
 
-def prompt_config_for_training(name: str, model_type: str, dialect: str | None, parts: Sequence[Part]) -> PromptConfig:
-    """What the model will be asked, and how it will answer.
+def prompt_config_for_training(
+    name: str, model_type: str, dialect: str | None, parts: Sequence[WeightedDataset]
+) -> PromptConfig:
+    """Return the prompt and dialect to train.
 
     Args:
-        name: of the model; what an earlier fine-tune taught it stays, unless `dialect` is given.
+        name: of the model; those of an earlier fine-tuning stay, unless `dialect` is given.
         model_type: of transformers.
-        dialect: to teach, None for its own.
-        parts: label sets; if they tell what is not in view, it learns to abstain.
+        dialect: to train, None for its own.
+        parts: label sets; if they have instructions for what is not in view, the model learns to refuse.
 
     Raises:
-        ValueError: if models of this type cannot mean that dialect; names those that go with it.
+        ValueError: if models of this type cannot answer in that dialect; names those that go with it.
     """
-    known = load_prompt_config(name, model_type)
-    taught = dialect or known.dialect
-    check_dialect(model_type, taught, is_trained=True)
-    abstains = any(tells_absence(part) for part in parts)
-    if taught == known.dialect and (known.abstains or not abstains):
-        return known
-    return PromptConfig(taught, default_prompt(taught, abstains), abstains)
+    own = load_prompt_config(name, model_type)
+    trained = dialect or own.dialect
+    check_dialect(model_type, trained, is_trained=True)
+    abstains = any(has_absent_instructions(part) for part in parts)
+    if trained == own.dialect and (own.abstains or not abstains):
+        return own
+    return PromptConfig(trained, default_prompt(trained, abstains), abstains)
 
 
-def words_of(prompt_config: PromptConfig, processor: Any, gripper: float) -> tuple[Words, str]:
-    """For `examples`, and a text that changes with them; a share `gripper` of the questions says where that is."""
-    told = _share(gripper)
+def words_for(prompt_config: PromptConfig, processor: Any, gripper_fraction: float) -> tuple[Words, str]:
+    """Return how `examples` are phrased, and a text that identifies it, for the cache.
+
+    Args:
+        prompt_config: prompt and dialect.
+        processor: of the model.
+        gripper_fraction: of the prompts state where the gripper is.
+    """
+    states_gripper = _evenly(gripper_fraction)
 
     def ask(instruction: str, gripper_uv: Place | None, size: Size) -> str:
         text = " ".join(instruction.split())  # as a planner does before it asks
-        return prompt_config.format_prompt(text, gripper_uv if told() else None, size)
+        return prompt_config.format_prompt(text, gripper_uv if states_gripper() else None, size)
 
     about = [
         prompt_config.prompt,
         prompt_config.abstains,
-        gripper,
+        gripper_fraction,
         json.loads(processor.image_processor.to_json_string()),
     ]
     return Words(prompt_config.dialect, ask, image_scaling(processor)), json.dumps(about)
 
 
-def longest_answer(model_type: str) -> int:
-    """Tokens after which an answer is cut off."""
-    return family_of(model_type).max_new_tokens
-
-
-def tells_absence(part: Part) -> bool:
-    """Whether a label set has instructions that cannot be carried out on its images."""
+def has_absent_instructions(part: WeightedDataset) -> bool:
+    """Return whether a label set has instructions that cannot be carried out on its images."""
     if "annotated" not in kinds_of(part.folder):
         return False
     files = (name for names in shards_of(part.folder, "annotated") for name in names if name.endswith(".jsonl"))
@@ -66,13 +69,13 @@ def tells_absence(part: Part) -> bool:
     return any(json.loads(line).get("absent") for line in lines)
 
 
-def _share(share: float) -> Callable[[], bool]:
-    """A function that is true that often, evenly."""
+def _evenly(fraction: float) -> Callable[[], bool]:
+    """Return a function that returns True in this fraction of its calls, evenly spaced."""
     calls = 0
 
     def now() -> bool:
         nonlocal calls
         calls += 1
-        return int(calls * share) > int((calls - 1) * share)
+        return int(calls * fraction) > int((calls - 1) * fraction)
 
     return now

@@ -1,4 +1,4 @@
-"""Which sample is learned from when: settled before training starts, whatever the number of processes."""
+"""The order of training samples, drawn before training starts, independent of the number of processes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,20 @@ from numpy.typing import NDArray
 Indices = NDArray[np.int64]
 
 
-def order(sizes: Sequence[int], weights: Sequence[float], total: int, seed: int) -> Indices:
-    """The first `total` samples of a mixture, as indices into all sets, one set after the other.
+def sample_order(sizes: Sequence[int], weights: Sequence[float], total: int, seed: int) -> Indices:
+    """Draw the first `total` samples of a mixture.
 
-    A weight says how often each sample of a set is seen in an epoch: with 1 for all, every sample once, in random order
-    (uniform sampling, as the paper's mixture). Of a set with 0.5 each epoch sees the other half.
+    With a weight of 1 an epoch has every sample of a set once, in random order (uniform sampling, as the paper's
+    mixture); with 0.5 one half, and the next epoch the other half.
+
+    Args:
+        sizes: samples of each set.
+        weights: of each set.
+        total: samples to draw.
+        seed: of the order.
+
+    Returns:
+        (total,) indices into all sets, concatenated.
 
     Raises:
         ValueError: if there is nothing to draw from.
@@ -23,9 +32,9 @@ def order(sizes: Sequence[int], weights: Sequence[float], total: int, seed: int)
     if sum(int(n * w) for n, w in zip(sizes, weights, strict=True)) == 0:
         raise ValueError("there is nothing to learn from: no set has a sample for every epoch")
     starts = np.cumsum([0, *sizes])
-    epochs, found = list[Indices](), 0
+    epochs, drawn = list[Indices](), 0
     for epoch in count():
-        if found >= total:
+        if drawn >= total:
             break
         parts = [
             start + _stretch(n, int(epoch * n * weight), int((epoch + 1) * n * weight), (seed, which))
@@ -33,17 +42,17 @@ def order(sizes: Sequence[int], weights: Sequence[float], total: int, seed: int)
         ]
         mixed = np.random.default_rng((seed, len(sizes), epoch)).permutation(np.concatenate(parts))
         epochs.append(mixed)
-        found += len(mixed)
+        drawn += len(mixed)
     return np.concatenate([np.zeros(0, np.int64), *epochs])[:total]
 
 
 def epoch_length(sizes: Sequence[int], weights: Sequence[float]) -> int:
-    """Samples in the first epoch."""
+    """Return the number of samples in the first epoch."""
     return sum(int(n * weight) for n, weight in zip(sizes, weights, strict=True))
 
 
 def _stretch(n: int, start: int, stop: int, seed: tuple[int, int]) -> Indices:
-    """Entries `start` to `stop` of an endless sequence: all of 0 … n - 1 shuffled, then all of them shuffled anew …"""
+    """Return entries `start` to `stop` of an endless sequence: 0 … n - 1 shuffled, then shuffled again, and so on."""
     if stop <= start:
         return np.zeros(0, np.int64)
     laps = range(start // n, -(-stop // n))

@@ -1,6 +1,6 @@
 """Label sets as a table of samples that is read from the disk as it is needed.
 
-What `examples` yields is written once, as Arrow files that are mapped into memory; a sample is a place in them.
+The examples are converted once, to Arrow files that are mapped into memory; a sample is a conversation in them.
 """
 
 from __future__ import annotations
@@ -20,33 +20,38 @@ from hamster.data.images import to_rgb
 from hamster.label.export.examples import Words
 from hamster.path import Path2D
 from hamster.planner.finetune.dataset import Indices, Row, index_of, read_table, talks_of
-from hamster.planner.nano_training.pictures import Part
+from hamster.planner.nano_training.pictures import WeightedDataset
 
 Message = dict[str, Any]
 
 
 class Samples:
-    """Questions with answers about images, of several label sets, one after the other.
+    """Prompts with answers about images, of several label sets, one after the other.
 
     Attributes:
-        sizes: how many samples each set has. left_out: items without a picture, or a path the dialect cannot say.
-        set_of: (N,) which set each is from. is_asked: (N,) whether something is to be done. is_path: (N,) whether the
-            answer is a path: neither for other questions, only the first for what is not in view. key: changes with
-            the content.
+        parts: the label sets.
+        sizes: samples of each set.
+        left_out: items without an image, or with a path that the dialect cannot express.
+        set_of: (N,) the set of each sample.
+        is_instruction: (N,) whether the prompt is an instruction for the robot.
+        is_path: (N,) whether the answer is a path; it is not for instructions about what is not in view.
+        key: changes with the content.
     """
 
-    def __init__(self, parts: Sequence[Part], frames: int, words: Words, cache: Path, about: str = "") -> None:
-        """Reads label sets, or what a former call of the same words left in `cache`.
+    def __init__(
+        self, parts: Sequence[WeightedDataset], frames: int, words: Words, cache: Path, about: str = ""
+    ) -> None:
+        """Convert label sets, or read what an earlier call with the same arguments left in `cache`.
 
         Args:
             parts: the label sets.
             frames: of each of their episodes.
-            words: in which they are said.
+            words: how examples are phrased.
             cache: a folder.
-            about: names the words: what was made of others is not taken for it.
+            about: identifies `words` in the cache.
 
         Raises:
-            ValueError: if one of them has nothing to learn from.
+            ValueError: if one of them has no samples.
         """
         self.parts = tuple(parts)
         self._tables = [read_table(part.folder, frames, words, cache, about) for part in parts]
@@ -57,8 +62,8 @@ class Samples:
             if not size:
                 raise ValueError(f"{part.folder} has nothing to learn from: no picture, or no path that can be said")
         self.set_of = np.repeat(np.arange(len(parts)), self.sizes)
-        self._row, self._talk, self.is_asked, self.is_path = (
-            np.concatenate(each) for each in zip(*indices, strict=True)
+        self._row, self._talk, self.is_instruction, self.is_path = (
+            np.concatenate(columns) for columns in zip(*indices, strict=True)
         )
         self.left_out = sum(sum(not talks for talks in talks_of(table)) for table in self._tables)
 
@@ -66,70 +71,70 @@ class Samples:
         return len(self._row)
 
     def held_out(self, share: float) -> NDArray[np.bool_]:
-        """(N,) the samples of every so many-th episode, image or conversation; a set of one item keeps it."""
-        held = []
+        """Return (N,) whether a sample is held out: those of every 1 / share-th item; a set of one item keeps it."""
+        masks = []
         for which, table in enumerate(self._tables):
             item = np.asarray(table.data.column("item").to_numpy())
             items = int(item.max()) + 1
             every = min(round(1 / share), items) if share and items > 1 else items + 1
-            held.append(item[self._row[self.set_of == which]] % every == every - 1)
-        return np.concatenate(held)
+            masks.append(item[self._row[self.set_of == which]] % every == every - 1)
+        return np.concatenate(masks)
 
     def pixels(self) -> NDArray[np.int32]:
-        """(N, 2) width and height of the samples' images, 0 without one."""
-        found = np.zeros((len(self), 2), np.int32)
+        """Return (N, 2): width and height of the samples' images in pixels, 0 without one."""
+        sizes = np.zeros((len(self), 2), np.int32)
         for which, table in enumerate(self._tables):
             size = np.stack([table.data.column(side).to_numpy() for side in ("width", "height")], 1)
-            found[self.set_of == which] = size[self._row[self.set_of == which]]
-        return found
+            sizes[self.set_of == which] = size[self._row[self.set_of == which]]
+        return sizes
 
     def licences(self, which: int) -> Counter[str]:
-        """Of the pictures and texts of a set, with how often each is stated."""
+        """Count the licences that the images and texts of a set state."""
         return Counter(self._tables[which].data.column("licence").to_pylist())
 
     def row(self, index: int) -> Row:
-        """{"images", "prompt", "completion"} as TRL takes them; the completion begins with the first answer."""
-        found = self._at(index)
-        return {"images": _images(found), **_split(_messages(found, self._talk[index]))}
+        """Return {"images", "prompt", "completion"} as TRL takes them; the completion begins with the first answer."""
+        row = self._at(index)
+        return {"images": _images(row), **_split(_messages(row, self._talk[index]))}
 
-    def words_of(self, index: int) -> Row:
-        """The same without reading the image; there is a place for it in the prompt."""
+    def row_without_image(self, index: int) -> Row:
+        """Return the same without reading the image; its placeholder stays in the prompt."""
         return {"images": [], **_split(_messages(self._at(index, ["talks", "width"]), self._talk[index]))}
 
     def instruction(self, index: int) -> str:
-        """What is to be done."""
+        """Return the instruction, "" if the prompt is another question."""
         return str(self._at(index, ["talks"])["talks"][self._talk[index]]["instruction"])
 
     def path(self, index: int) -> Path2D | None:
-        """What the answer draws."""
+        """Return the path of the answer, None if it has none."""
         text = self._at(index, ["talks"])["talks"][self._talk[index]]["path"]
         return Path2D.from_json(json.loads(text)) if text else None
 
     def lazily(self, indices: Indices) -> Any:
-        """A `datasets.Dataset` of these samples, read when they are asked for."""
+        """Return a `datasets.Dataset` of these samples, which are read on access."""
         from datasets import Dataset
 
         return Dataset.from_dict({"sample": indices}).with_transform(self._rows)
 
     def _rows(self, batch: dict[str, list[int]]) -> dict[str, list[Any]]:
-        found = [self.row(index) for index in batch["sample"]]
-        return {name: [row[name] for row in found] for name in ("images", "prompt", "completion")}
+        rows = [self.row(index) for index in batch["sample"]]
+        return {name: [row[name] for row in rows] for name in ("images", "prompt", "completion")}
 
     def _at(self, index: int, columns: Sequence[str] | None = None) -> Row:
         table = self._tables[self.set_of[index]]
-        found: Row = (table.select_columns(list(columns)) if columns else table)[int(self._row[index])]
-        return found
+        row: Row = (table.select_columns(list(columns)) if columns else table)[int(self._row[index])]
+        return row
 
 
 def _messages(row: Row, talk: int) -> list[Message]:
-    said = [
+    messages = [
         {"role": turn["role"], "content": [{"type": "text", "text": turn["text"]}]}
         for turn in row["talks"][talk]["turns"]
     ]
     if row["width"]:
-        first = next((message for message in said if message["role"] == "user"), said[0])
+        first = next((message for message in messages if message["role"] == "user"), messages[0])
         first["content"].insert(0, {"type": "image"})
-    return said
+    return messages
 
 
 def _split(messages: list[Message]) -> Row:

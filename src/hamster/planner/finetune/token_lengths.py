@@ -1,4 +1,4 @@
-"""How many tokens samples have, image tokens included, before anything is trained: nothing is ever cut off."""
+"""Count the tokens of samples, image tokens included, before training: samples are never truncated."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hamster.planner.finetune.chat import Chat
+from hamster.planner.finetune.chat import ChatCollator
 from hamster.planner.finetune.dataset import Indices, Row
 from hamster.planner.finetune.samples import Samples
 
-UNSAYABLE = -1
+NOT_EXPRESSIBLE = -1
 
 
 @dataclass(frozen=True)
-class Fit:
-    """Which samples a model can learn from.
+class SampleFit:
+    """Which samples a model can be trained on.
 
     Attributes:
-        tokens: (N,) of each sample, 0 where it cannot be said.
-        fits: (N,) whether it is learned from.
+        tokens: (N,) of each sample, 0 where the chat template cannot express it.
+        fits: (N,) whether it is used.
         left_out: how many are not, by reason.
     """
 
@@ -36,83 +36,95 @@ class Fit:
 
 
 def context_of(model: Any) -> int | None:
-    """The longest conversation a model was made for, in tokens."""
+    """Return the model's context length in tokens, None if its configuration has none."""
     longest: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     return longest
 
 
-def fit(samples: Samples, tokens: NDArray[np.int32], chat: Chat, context: int | None, pictured: bool) -> Fit:
-    """Sorts out what is longer than `context`, what the template cannot say, and what has no picture.
+def select_fitting(
+    samples: Samples, tokens: NDArray[np.int32], chat: ChatCollator, context: int | None, need_image: bool
+) -> SampleFit:
+    """Select samples that are not longer than `context`, that the template can express, and with an image if needed.
 
     Args:
         samples: N of them.
-        tokens: (N,) as `count` gives them.
+        tokens: (N,) as `token_counts` returns them.
         chat: of the model.
-        context: in tokens, None where nobody knows.
-        pictured: whether every sample must have a picture.
+        context: in tokens, None if unknown.
+        need_image: whether every sample must have an image.
 
     Raises:
         ValueError: if nothing is left.
     """
-    bare = samples.pixels()[:, 0] == 0
-    pictured = pictured or bool(bare.any() and not _takes_text_alone(chat, samples.row(int(np.argmax(bare)))))
-    long = tokens > context if context else np.zeros(len(tokens), np.bool_)
+    text_only = samples.pixels()[:, 0] == 0
+    need_image = need_image or bool(
+        text_only.any() and not _takes_text_alone(chat, samples.row(int(np.argmax(text_only))))
+    )
+    is_long = tokens > context if context else np.zeros(len(tokens), np.bool_)
     reasons = {
-        f"longer than the model's context of {context} tokens": long,
-        "said by the chat template in another way once a conversation goes on": tokens == UNSAYABLE,
-        "without a picture, which this model or FSDP needs": bare & pictured,
+        f"longer than the model's context of {context} tokens": is_long,
+        "rendered differently by the chat template once a conversation goes on": tokens == NOT_EXPRESSIBLE,
+        "without a picture, which this model or FSDP needs": text_only & need_image,
     }
     fits = ~np.logical_or.reduce(list(reasons.values()))
     left_out = {reason: int(which.sum()) for reason, which in reasons.items() if which.any()}
     if not fits.any():
-        raise ValueError(f"none of {len(tokens)} samples can be learned from: {left_out}")
-    return Fit(np.maximum(tokens, 0), fits, left_out)
+        raise ValueError(f"none of {len(tokens)} samples can be used: {left_out}")
+    return SampleFit(np.maximum(tokens, 0), fits, left_out)
 
 
-def count(samples: Samples, indices: Indices, chat: Chat) -> NDArray[np.int32]:
-    """Tokens of each of these samples, exactly as in training; `UNSAYABLE` where the chat template cannot say one.
+def token_counts(samples: Samples, indices: Indices, chat: ChatCollator) -> NDArray[np.int32]:
+    """Count the tokens of samples, exactly as in training.
 
-    Text is tokenised; how many tokens an image takes follows from its size, and is measured once for each size.
+    Text is tokenised; the tokens of an image depend on its size only, and are counted once for each size.
+
+    Args:
+        samples: to count in.
+        indices: (N,) of those to count.
+        chat: of the model.
+
+    Returns:
+        (N,) tokens; `NOT_EXPRESSIBLE` where the chat template cannot express a sample.
     """
-    pixels, extra = samples.pixels(), dict[tuple[int, int], int]()
-    found = np.zeros(len(indices), np.int32)
+    pixels, image_tokens = samples.pixels(), dict[tuple[int, int], int]()
+    counts = np.zeros(len(indices), np.int32)
     for place, index in enumerate(indices.tolist()):
-        row = samples.words_of(index)
+        row = samples.row_without_image(index)
         size = (int(pixels[index, 0]), int(pixels[index, 1]))
         try:
-            text = _plain(row, chat) + len(chat.tokens(row)[0])
+            text_tokens = _text_tokens(row, chat) + len(chat.tokens(row)[0])
         except ValueError:
-            found[place] = UNSAYABLE
+            counts[place] = NOT_EXPRESSIBLE
             continue
-        if size[0] and size not in extra:
-            extra[size] = _expanded(row, size, chat) - _plain(row, chat)
-        found[place] = text + extra.get(size, 0)
-    return found
+        if size[0] and size not in image_tokens:
+            image_tokens[size] = _tokens_with_image(row, size, chat) - _text_tokens(row, chat)
+        counts[place] = text_tokens + image_tokens.get(size, 0)
+    return counts
 
 
-def counted(samples: Samples, chat: Chat, cache: Path) -> NDArray[np.int32]:
-    """`count` of all samples, kept in `cache` for the next time."""
+def cached_token_counts(samples: Samples, chat: ChatCollator, cache: Path) -> NDArray[np.int32]:
+    """Return `token_counts` of all samples, from `cache` if they were counted before."""
     about = json.dumps([samples.key, chat.model_type, chat.tokenizer.chat_template, chat.processor.to_json_string()])
     file = cache / f"tokens-{hashlib.sha256(about.encode()).hexdigest()[:16]}.npy"
     if not file.is_file():
         part = file.with_suffix(".part.npy")
-        np.save(part, count(samples, np.arange(len(samples)), chat))
+        np.save(part, token_counts(samples, np.arange(len(samples)), chat))
         part.replace(file)
-    found: NDArray[np.int32] = np.load(file)
-    return found
+    counts: NDArray[np.int32] = np.load(file)
+    return counts
 
 
-def _plain(row: Row, chat: Chat) -> int:
-    """Tokens of the prompt, an image being one mark."""
-    return len(chat.tokenizer(chat.asked(row), add_special_tokens=False)["input_ids"])
+def _text_tokens(row: Row, chat: ChatCollator) -> int:
+    """Count the tokens of the prompt, an image being one mark."""
+    return len(chat.tokenizer(chat.prompt_text(row), add_special_tokens=False)["input_ids"])
 
 
-def _expanded(row: Row, size: tuple[int, int], chat: Chat) -> int:
-    """Tokens of the prompt with an image of this size."""
+def _tokens_with_image(row: Row, size: tuple[int, int], chat: ChatCollator) -> int:
+    """Count the tokens of the prompt with an image of this size."""
     return int(chat.prompts([{**row, "images": [Image.new("RGB", size)]}])["input_ids"].shape[1])
 
 
-def _takes_text_alone(chat: Chat, row: Row) -> bool:
+def _takes_text_alone(chat: ChatCollator, row: Row) -> bool:
     try:
         chat.prompts([row])
     except ValueError:

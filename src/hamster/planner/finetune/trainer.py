@@ -1,4 +1,4 @@
-"""TRL's trainer, with what it lacks for planners: a settled order, path metrics, FSDP2 that is right everywhere."""
+"""TRL's trainer with what planners need besides: a fixed order, path metrics, and corrections of FSDP2."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from hamster.inspect_checkpoint import read_header, read_json
 from hamster.planner.load_model import load_model
 
 log = logging.getLogger("hamster.train")
-WHOLE = "whole"  # a file in a checkpoint that is complete
-Measure = Callable[[int], dict[str, float]]
+COMPLETE_MARK = "whole"  # an empty file in a checkpoint that was written to its end
+EvaluatePaths = Callable[[int], dict[str, float]]
 
 
 class PathTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is untyped
-    """Learns samples in the order they come in, and measures paths whenever it measures the loss."""
+    """Trains on samples in the given order, and evaluates paths whenever it evaluates the loss."""
 
-    measure: Measure | None = None
+    evaluate_paths: EvaluatePaths | None = None
     """From a step to metrics on held-out samples; called in all processes at once."""
 
     def __init__(self, **options: Any) -> None:
@@ -41,9 +41,9 @@ class PathTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is untyped
         """As transformers', and then FSDP2 as it was asked for."""
         super().create_accelerator_and_postprocess()
         state = self.accelerator.state
-        asked = os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
-        if asked and state.distributed_type == DistributedType.MULTI_CPU:
-            # Accelerate shards on accelerators only, and on a CPU would train unsharded without a word.
+        use_fsdp = os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
+        if use_fsdp and state.distributed_type == DistributedType.MULTI_CPU:
+            # Accelerate shards on accelerators only, and on a CPU would silently train unsharded.
             PartialState._shared_state["distributed_type"] = state.distributed_type = DistributedType.FSDP
             state.fsdp_plugin = FullyShardedDataParallelPlugin()
             self.is_fsdp_enabled = True
@@ -68,7 +68,7 @@ class PathTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is untyped
         if self.is_world_process_zero():
             checkpoint = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
             set_usual_mode(checkpoint)
-            (checkpoint / WHOLE).touch()
+            (checkpoint / COMPLETE_MARK).touch()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         """As transformers', which finds no weight of a model that is saved under older names, and starts anew."""
@@ -79,14 +79,14 @@ class PathTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is untyped
         (model or self.model).load_state_dict(saved.state_dict())
 
     def create_model_card(self, *arguments: Any, **options: Any) -> None:
-        """None beside checkpoints: ours goes beside the model."""
+        """Write none beside checkpoints: ours is written beside the exported model."""
 
     def evaluate(self, *arguments: Any, **options: Any) -> dict[str, float]:
-        """The loss, and the paths."""
+        """Evaluate the loss, and the paths."""
         metrics: dict[str, float] = super().evaluate(*arguments, **options)
-        if self.measure is not None:
+        if self.evaluate_paths is not None:
             self.model.eval()
-            paths = {f"eval_{name}": value for name, value in self.measure(self.state.global_step).items()}
+            paths = {f"eval_{name}": value for name, value in self.evaluate_paths(self.state.global_step).items()}
             self.log(paths)
             metrics |= paths
         return metrics
@@ -120,22 +120,22 @@ class Log(TrainerCallback):  # type: ignore[misc]
 def _tensorboard(folder: Path, step: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
-    except ImportError:  # log.jsonl says the same
+    except ImportError:  # log.jsonl has the same values
         return None
     return SummaryWriter(str(folder), purge_step=step + 1)
 
 
-def last_whole(folder: Path) -> Path | None:
-    """Return the newest checkpoint that was written to its end and can be read still; None where there is none.
+def last_complete_checkpoint(folder: Path) -> Path | None:
+    """Return the newest checkpoint that is complete and readable; None if there is none.
 
-    A damaged one is named in the log, and the one before it is gone on from.
+    A damaged one is named in the log, and the one before it is used.
 
     Raises:
         ValueError: if all that there are are damaged.
     """
-    ended = [each for each in folder.glob("checkpoint-*") if (each / WHOLE).is_file()]
+    complete = [checkpoint for checkpoint in folder.glob("checkpoint-*") if (checkpoint / COMPLETE_MARK).is_file()]
     damaged: list[str] = []
-    for checkpoint in sorted(ended, key=lambda each: int(each.name.rpartition("-")[2]), reverse=True):
+    for checkpoint in sorted(complete, key=lambda folder: int(folder.name.rpartition("-")[2]), reverse=True):
         if not (reason := _damage(checkpoint)):
             for line in damaged:
                 log.warning("%s; goes on from %s instead, and does the steps after it again", line, checkpoint.name)
@@ -147,7 +147,7 @@ def last_whole(folder: Path) -> Path | None:
 
 
 def _damage(checkpoint: Path) -> str:
-    """What is wrong with a checkpoint's files: "" if nothing is. Numbers are not read, only whether all are there."""
+    """Return what is wrong with a checkpoint's files, "" if nothing; weights are not read, only their sizes checked."""
     try:
         read_json(checkpoint / "trainer_state.json", finite=False)
         for file in checkpoint.glob("*.safetensors"):
@@ -158,6 +158,6 @@ def _damage(checkpoint: Path) -> str:
     return f"{torn[0]} is damaged" if torn else ""
 
 
-def unfinished(folder: Path) -> Sequence[Path]:
-    """Checkpoints that something interrupted."""
-    return [each for each in folder.glob("checkpoint-*") if not (each / WHOLE).is_file()]
+def incomplete_checkpoints(folder: Path) -> Sequence[Path]:
+    """Return checkpoints whose writing was interrupted."""
+    return [checkpoint for checkpoint in folder.glob("checkpoint-*") if not (checkpoint / COMPLETE_MARK).is_file()]

@@ -14,7 +14,7 @@ from PIL import Image
 from hamster.data.mirror import mirrored
 from hamster.nano import tokens
 from hamster.path import Gripper, Path2D
-from hamster.planner.nano_training.pictures import Part, Shard, shards
+from hamster.planner.nano_training.pictures import Shard, WeightedDataset, shards
 
 NO_OBJECT = 255
 ABSENT = "absent"
@@ -84,7 +84,7 @@ class Corpus:
         return Path2D(self.uv[annotation, :count].clip(0, 1), np.array(gripper, np.int8))
 
 
-def texts(parts: Sequence[Part]) -> tuple[list[str], list[str]]:
+def texts(parts: Sequence[WeightedDataset]) -> tuple[list[str], list[str]]:
     """All instructions of some sets, and all words that name colours and kinds."""
     instructions, words = dict[str, None](), dict[str, None]()
     for line in (line for part in parts for shard in shards(part.folder) for line in shard.lines()):
@@ -93,7 +93,7 @@ def texts(parts: Sequence[Part]) -> tuple[list[str], list[str]]:
     return list(instructions), list(words)
 
 
-def load(parts: Sequence[Part], cache: Path, tokenizer: Any) -> Corpus:
+def load(parts: Sequence[WeightedDataset], cache: Path, tokenizer: Any) -> Corpus:
     """Read label sets; scaled images and tokens are kept in `cache`, so that the next time is quick.
 
     Raises:

@@ -22,14 +22,14 @@ Mask: TypeAlias = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Part:
+class WeightedDataset:
     """A label set in a mixture: `weight` says how often each of its images is seen in an epoch."""
 
     folder: Path
     weight: float = 1.0
 
     @classmethod
-    def parse(cls, text: str) -> Part:
+    def parse(cls, text: str) -> WeightedDataset:
         """DIR or DIR:weight, as on the command line; ValueError for a weight that is none."""
         folder, colon, weight = text.rpartition(":")
         if not colon or Path(text).exists():

@@ -43,7 +43,7 @@ from hamster.planner.nano_training.config import TrainConfig
 from hamster.planner.nano_training.facts import Facts, FactTable, fact_texts
 from hamster.planner.nano_training.held_out import evaluate
 from hamster.planner.nano_training.losses import build_probes, losses, presence_loss
-from hamster.planner.nano_training.pictures import Part
+from hamster.planner.nano_training.pictures import WeightedDataset
 from hamster.provenance import run_info
 
 WEIGHTS = {"answer": 1.0, "refusal": 1.0}
@@ -54,7 +54,7 @@ COMMON = 5000  # a word that is used less than once in so many instructions is s
 
 
 def train_planner(
-    config: TrainConfig, data: Sequence[Part | Path], out_dir: Path, start: Path | None = None
+    config: TrainConfig, data: Sequence[WeightedDataset | Path], out_dir: Path, start: Path | None = None
 ) -> dict[str, float]:
     """Train, or go on where an interrupted training in `out_dir` stopped.
 
@@ -73,7 +73,7 @@ def train_planner(
     """
     if (config.steps is None) == (config.seconds is None):
         raise ValueError("a training needs a budget: set either steps or seconds")
-    parts = [each if isinstance(each, Part) else Part(each) for each in data]
+    parts = [each if isinstance(each, WeightedDataset) else WeightedDataset(each) for each in data]
     # A batch may name nothing, or have no role, and leaves weights untouched.
     accelerator = start_accelerator(True, DistributedDataParallelKwargs(find_unused_parameters=True))
     with lock_folder(out_dir) if accelerator.is_main_process else nullcontext():
@@ -83,7 +83,7 @@ def train_planner(
         return _Run(config, parts, out_dir, start, accelerator).run()
 
 
-def _identity(config: TrainConfig, parts: Sequence[Part], start: Path | None) -> dict[str, Any]:
+def _identity(config: TrainConfig, parts: Sequence[WeightedDataset], start: Path | None) -> dict[str, Any]:
     """What must be the same for a training to go on; how often it saves and measures is free."""
     free = ("save_every_s", "log_every", "watch_every", "evaluate_every", "evaluate_on")
     kept = {name: value for name, value in asdict(config).items() if name not in free}
@@ -100,7 +100,12 @@ class _Run:
     """A training's state."""
 
     def __init__(
-        self, config: TrainConfig, parts: Sequence[Part], out: Path, start: Path | None, accelerator: Accelerator
+        self,
+        config: TrainConfig,
+        parts: Sequence[WeightedDataset],
+        out: Path,
+        start: Path | None,
+        accelerator: Accelerator,
     ) -> None:
         self.config, self.out, self.parts, self.accelerator = config, out, parts, accelerator
         self.device, self.leads = str(self.accelerator.device), bool(self.accelerator.is_main_process)
@@ -274,14 +279,14 @@ def _agreed(value: float) -> float:
     return agreed
 
 
-def _new_processor(parts: Sequence[Part], more: Sequence[str]) -> Any:
+def _new_processor(parts: Sequence[WeightedDataset], more: Sequence[str]) -> Any:
     """A processor whose vocabulary are the common words of the instructions, all names, and all words of `more`."""
     instructions, names = corpus.texts(parts)
     return nano.build_processor(instructions, [*names, *more], fewest=1 + len(instructions) // COMMON)
 
 
 def _divided(
-    labels: corpus.Corpus, parts: Sequence[Part], held_out: float
+    labels: corpus.Corpus, parts: Sequence[WeightedDataset], held_out: float
 ) -> tuple[list[Share], list[NDArray[np.int64]]]:
     """Of each label set the images to learn from, and the last ones, which are only asked about."""
     shares, spare, first = [], [], 0
