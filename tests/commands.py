@@ -12,5 +12,6 @@ def run_hamster(argv):
 
 
 def run_python(script):
-    """Run a file of Python."""
+    """Run a file of Python, which finds modules in the working folder."""
+    sys.path.insert(0, "")
     runpy.run_path(script, run_name="__main__")
