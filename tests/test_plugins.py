@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -168,3 +169,29 @@ def test_a_label_set_goes_on_with_the_same_code_only(tmp_path):
     done = hamster(tmp_path, *command)
     assert done.returncode == 2 and "its code was" in done.stderr, done.stderr
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["counts"]["paths"] == 3
+
+
+def test_an_installed_package_needs_no_import(folder):
+    info = folder / "theirs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[hamster.sources]\nmine = plugin_of_a_test:Mine\n[hamster.planners]\nbad = no_such_module:X\n"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
+    command = [sys.executable, "-m", "hamster"]
+    done = subprocess.run(
+        [*command, "label", "mine:in", "-o", "out", "--workers", "1"],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2 and "0.npz: read by the plugin" in done.stderr, done.stderr
+    done = subprocess.run([*command, "plan", "--help"], env=env, capture_output=True, text=True, check=True)
+    assert "nano, bad" in " ".join(done.stdout.split())
+    done = subprocess.run(
+        [*command, "eval", "--planner", "bad", "--out", "o"], cwd=folder, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert "planner 'bad' of no_such_module:X (distribution theirs 1.0) cannot be imported" in done.stderr

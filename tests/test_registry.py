@@ -71,6 +71,15 @@ def test_names_that_a_command_line_could_not_give_are_refused(name: str) -> None
         registry.register(name, 1)
 
 
+def test_a_text_is_taken_for_the_place_of_a_value_only() -> None:
+    registry: Registry[type] = Registry("thing", "hamster.test_none")
+    registry.register("later", "decimal:Decimal")
+    assert registry.get("later").__name__ == "Decimal"
+    for text in ("decimal", "decimal:", ":Decimal"):
+        with pytest.raises(ValueError, match='is no "module:attribute"'):
+            registry.register("odd", text)
+
+
 def test_what_is_no_value_of_the_kind_is_refused_when_it_is_registered() -> None:
     def positive(value: int) -> int:
         if value <= 0:

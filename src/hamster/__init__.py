@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hamster.label import LabelResult, label
     from hamster.path import Gripper, NotInViewError, Path2D, PlanError
     from hamster.planner import Plan, Planner, load_planner
+    from hamster.planner.families import register_vlm_family
     from hamster.planner.registry import register_planner
     from hamster.policy import ActionChunk, Policy, PolicyError, load_policy
     from hamster.policy.conditioning import register_conditioner
@@ -68,6 +69,7 @@ _MODULES = {
     "register_policy": "hamster.policy.registry",
     "register_source": "hamster.data.registry",
     "register_suite": "hamster.evaluate",
+    "register_vlm_family": "hamster.planner.families",
     "rollout": "hamster.rollout",
 }
 
@@ -102,6 +104,7 @@ __all__ = [
     "register_policy",
     "register_source",
     "register_suite",
+    "register_vlm_family",
     "rollout",
 ]
 

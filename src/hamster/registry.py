@@ -88,7 +88,10 @@ class Registry(Generic[T]):
             return partial(self.register, name)
         if not name or name != name.strip() or set(name) & set(",:/"):
             raise ValueError(f"{name!r} cannot name a {self.kind}: no spaces around it, none of , : /")
-        entry = _Entry(value, _origin(value), _calling_module())
+        if isinstance(value, str) and not all(value.partition(":")):
+            raise ValueError(f'{self.kind} {name!r}: {value!r} is no "module:attribute", nor a value')
+        registrant = _calling_module()
+        entry = _Entry(value, _origin(value, registrant), registrant)
         holder = self._entries.get(name)
         if holder is not None and (name in self._builtin or holder.origin != entry.origin):
             raise ValueError(f"{self.kind} {name!r} is registered twice: by {holder.origin} and by {entry.origin}")
@@ -245,8 +248,8 @@ def _package(origin: str) -> str:
     return origin.partition(":")[0].partition(".")[0]
 
 
-def _origin(value: Any) -> str:
-    """Return "module:name" of where a class or function is defined; of any other object, where its class is.
+def _origin(value: Any, registrant: str = "") -> str:
+    """Return "module:name" of where a class or function is defined; of any other object, who registers it.
 
     A record that stands for a class or function, and says so by an attribute `implementation`, has that one's origin.
     """
@@ -254,5 +257,6 @@ def _origin(value: Any) -> str:
         value = value.func if isinstance(value, partial) else value.implementation
     if isinstance(value, str):
         return value
-    named = value if hasattr(value, "__qualname__") else type(value)
-    return f"{named.__module__}:{named.__qualname__}"
+    if hasattr(value, "__qualname__"):
+        return f"{value.__module__}:{value.__qualname__}"
+    return f"{registrant or type(value).__module__}:{type(value).__qualname__}"

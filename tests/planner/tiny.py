@@ -66,7 +66,7 @@ def tiny(model_type: str, folder: Path | str, seed: int = 0) -> Path:
     ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     model.generation_config = GenerationConfig(**ends, pad_token_id=tokenizer.pad_token_id)
     model.save_pretrained(folder)
-    if model_type in ("llava", "paligemma"):
+    if model_type in ("llava", "vipllava", "paligemma"):
         _name_as_published(folder / "model.safetensors")
     return folder
 
@@ -230,9 +230,17 @@ def _llava() -> Recipe:
     return tokenizer, config, processor, _LLAVA
 
 
+def _vipllava() -> Recipe:
+    """A type that `families.FAMILIES` does not have, for tests of registered families."""
+    tokenizer, config, processor, template = _llava()
+    del config["vision_feature_select_strategy"], config["vision_feature_layer"]
+    return tokenizer, {**config, "vision_feature_layers": [-2, -1]}, processor, template
+
+
 _RECIPES = {
     **{name: (lambda name=name: _qwen(name)) for name in ("qwen2_5_vl", "qwen3_vl", "qwen3_5")},
     "smolvlm": _smolvlm,
     "paligemma": _paligemma,
     "llava": _llava,
+    "vipllava": _vipllava,
 }

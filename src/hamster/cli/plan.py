@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from tyro.conf import Positional
 
 from hamster.cli.compute import Compute
+from hamster.cli.names import DIALECTS, PLANNERS
 
 SAMPLE = Path(__file__).parents[1] / "samples" / "table.png"  # "put the red cube on the blue plate"
 
@@ -22,10 +24,10 @@ class Plan(Compute):
     repository): "put the red cube on the blue plate"."""
     instruction: Positional[str]
     """What the robot should do, in plain English."""
-    planner: str = "nano"
-    """Name of a bundled planner, a checkpoint's folder, a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL for a server
+    planner: Annotated[str, PLANNERS] = "nano"
+    """Name of a planner, a checkpoint's folder, a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL for a server
     that speaks OpenAI's protocol, as `hamster serve planner` (without /v1 for HAMSTER_beta's)."""
-    dialect: str | None = None
+    dialect: Annotated[str | None, DIALECTS] = None
     """In which the planner answers; by default as its checkpoint or server says."""
     refusals: bool = True
     """Let the planner say that what it is asked for is not in view, if it can; without, it always draws."""

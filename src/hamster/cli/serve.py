@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from tyro.conf import subcommand
 
 from hamster.cli.compute import Compute
+from hamster.cli.names import DIALECTS, PLANNERS, POLICIES
 from hamster.extras import extra
 
 
@@ -15,8 +16,8 @@ from hamster.extras import extra
 class ServePolicy(Compute):
     """Serve a policy over openpi's websocket protocol until Ctrl-C or SIGTERM; `/healthz` on the same port."""
 
-    policy: str = "nano"
-    """Name of a bundled policy, or a checkpoint's folder."""
+    policy: Annotated[str, POLICIES] = "nano"
+    """A policy by name, a checkpoint folder, or a hub id OWNER/NAME."""
     host: str = "127.0.0.1"
     """Address to listen on. One that others can reach needs a key in the environment variable HAMSTER_API_KEY."""
     port: int = 8000
@@ -51,11 +52,11 @@ class ServePlanner(Compute):
     """Serve a planner over HTTP until Ctrl-C or SIGTERM: /v1/plan, /v1/chat/completions, /chat/completions as
     HAMSTER_beta's server has it, /v1/models, /health, /metrics."""
 
-    model: str = "nano"
-    """Name of a bundled planner, a checkpoint's folder or hub id, or http://HOST:PORT/v1#MODEL for one elsewhere."""
+    model: Annotated[str, PLANNERS] = "nano"
+    """Name of a planner, a checkpoint's folder or hub id, or http://HOST:PORT/v1#MODEL for one elsewhere."""
     backend: Literal["transformers", "vllm"] = "transformers"
     """What runs the model. vllm starts a server of its own behind this one, or with an address uses that one."""
-    dialect: str | None = None
+    dialect: Annotated[str | None, DIALECTS] = None
     """In which the model answers; by default as its checkpoint or its own server says. Not for a vllm of its own."""
     refusals: bool = True
     """Let the planner say that what it is asked for is not in view, if it can; without, it always draws."""

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from hamster.dialects import DIALECTS, Frame, ScaledSize, Size, parse, render, smart_resize
+from hamster.identity import plugin_digest
 from hamster.path import Path2D, PlanError
 from hamster.registry import Registry, unknown_name
 
@@ -80,6 +81,7 @@ class Family:
         confidence: from an answer's token ids (N,) and the logits (N, V) that each was chosen from to the model's own
             estimate that the answer is right; None where the tokens' probabilities are the estimate.
         ends_in_text: whether the token that ends an answer is a part of its text.
+        prompt: what its checkpoints are asked, with a place for `{instruction}`; "" for the dialect's default prompt.
         lora_language, lora_vision: regular expressions of the modules to adapt, for PEFT's `target_modules`.
     """
 
@@ -89,6 +91,7 @@ class Family:
     logits_processors: Callable[[int, float], list[Any]] | None = None
     confidence: Callable[[list[int], Tensor], float] | None = None
     ends_in_text: bool = False
+    prompt: str = ""
     lora_language: str = _LANGUAGE
     lora_vision: str = _VISION
 
@@ -96,6 +99,19 @@ class Family:
     def frames(self) -> frozenset[Frame]:
         """The frames of coordinates that the model can see, and so answer in."""
         return _FRAMES[self.resize]
+
+
+def _family(value: Any) -> Family:
+    if not isinstance(value, Family):
+        raise TypeError("it is no hamster.planner.families.Family")
+    if value.resize not in _FRAMES:
+        raise ValueError(f"resize is {value.resize!r}; there are: {', '.join(_FRAMES)}")
+    if value.dialect not in DIALECTS:
+        raise unknown_name("dialect", value.dialect, DIALECTS)
+    if DIALECTS[value.dialect].frame not in value.frames:
+        seen = " or ".join(sorted(value.frames))
+        raise ValueError(f"{value.dialect} does not count in what such a model sees, which is {seen}")
+    return value
 
 
 FAMILIES: Registry[Family] = Registry(
@@ -119,8 +135,11 @@ FAMILIES: Registry[Family] = Registry(
         "gemma3": Family(resize="stretch"),
         "internvl": Family("hamster-1000", "tiles"),
     },
+    _family,
 )
-"""By transformers' model type."""
+"""By transformers' model type. `register_vlm_family("my_type", Family(…))` adds one."""
+register_vlm_family = FAMILIES.register
+"""Register the family of a model type of transformers; called as `Registry.register`."""
 
 
 def family_of(model_type: str) -> Family:
@@ -136,6 +155,16 @@ def family_of(model_type: str) -> Family:
             "hamster.planner.families.Family(dialect=…, resize=…))"
         )
     return FAMILIES.get(model_type)
+
+
+def family_identity(model_type: str) -> dict[str, Any]:
+    """Return what tells a registered family from another one of that name; {} of built-in and unknown ones."""
+    if model_type not in FAMILIES or FAMILIES.is_builtin(model_type):
+        return {}
+    family = FAMILIES.get(model_type)
+    code = [function for function in (family.logits_processors, family.confidence) if function is not None]
+    facts = {name: value for name, value in vars(family).items() if value not in code}
+    return {"family": {**facts, "code": plugin_digest(*code)}}
 
 
 def check_dialect(model_type: str, dialect: str, is_trained: bool = False) -> None:

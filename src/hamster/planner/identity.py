@@ -7,6 +7,8 @@ from typing import Any
 
 from hamster.hub import HubId
 from hamster.identity import checkpoint_digest, plugin_digest
+from hamster.inspect_checkpoint import read_json
+from hamster.planner.families import family_identity
 from hamster.planner.load import is_address, resolve_checkpoint
 from hamster.planner.registry import PLANNERS
 
@@ -40,5 +42,10 @@ def planner_identity(name: str, dialect: str | None = None) -> dict[str, Any]:
         }
     folder = Path(resolve_checkpoint(name))
     if HubId.parse(name) is not None:
-        return {"revision": folder.name, "dialect": dialect}
-    return {"weights": checkpoint_digest(folder), "dialect": dialect}
+        return {"revision": folder.name, "dialect": dialect, **family_identity(_model_type(folder))}
+    return {"weights": checkpoint_digest(folder), "dialect": dialect, **family_identity(_model_type(folder))}
+
+
+def _model_type(folder: Path) -> str:
+    record = read_json(folder / "config.json", finite=False)
+    return str(record.get("model_type"))

@@ -92,7 +92,8 @@ def default_prompt(dialect: str, abstains: bool = False) -> str:
         dialect: of the answer.
         abstains: whether the prompt says how to answer when what the instruction names is not in the image.
     """
-    prompt = _SHORT.get(dialect) or (hamster.PROMPT if dialect == "hamster" else _with_example(dialect))
+    own = _SHORT.get(dialect) or DIALECTS[dialect].prompt
+    prompt = own or (hamster.PROMPT if dialect == "hamster" else _with_example(dialect))
     if not abstains or dialect in _SHORT:
         return prompt
     return f"{prompt}\nIf what the command speaks of is not in the image, answer only: {refusal(dialect)}"
@@ -114,7 +115,7 @@ def load_prompt_config(name: Path | str, model_type: str) -> PromptConfig:
         str(name), FILENAME, local_files_only=Path(name).is_dir(), _raise_exceptions_for_missing_entries=False
     )
     if file is None:
-        return PromptConfig(family_of(model_type).dialect)
+        return PromptConfig(family_of(model_type).dialect, family_of(model_type).prompt)
     prompt_config = _read(Path(file))
     check_dialect(model_type, prompt_config.dialect, is_trained=True)
     return prompt_config
@@ -136,6 +137,8 @@ def _read(file: Path) -> PromptConfig:
 
 
 def _with_example(dialect: str) -> str:
+    if dialect not in SURFACES:  # a registered one
+        raise ValueError(f"the dialect {dialect!r} has no prompt: give Dialect(prompt=…), or a prompt in {FILENAME}")
     surface = SURFACES[dialect]
     example = render(_EXAMPLE, dialect, ScaledSize(640, 480))
     order = "x, then y" if surface.order == "xy" else "y, then x"
