@@ -49,7 +49,7 @@ class Video:
         """Write the frames, with the path drawn on each, as an mp4.
 
         Args:
-            file: ends in .mp4.
+            file: ends in .mp4; folders on the way are created.
             side_px: width and height of the video; even.
 
         Returns:
@@ -63,6 +63,7 @@ class Video:
             raise ValueError(f"a video is written as .mp4, not as {file.name!r}")
         if not len(self.frames):
             raise ValueError("this rollout recorded no frames: run it with video_every > 0")
+        file.parent.mkdir(parents=True, exist_ok=True)
         encode(file, self.drawn(side_px), self.fps)
         return file
 
