@@ -12,7 +12,7 @@ from pathlib import Path
 import hamster
 from hamster.label.export import export
 from hamster.planner.load import find_planner
-from hamster.planner.nano_training.pictures import Part
+from hamster.planner.nano_training.pictures import WeightedDataset
 from hamster.planner.nano_training.train import train_planner
 from hamster.planner.presets import preset
 
@@ -30,7 +30,7 @@ def main(dataset: str | None = None, steps: int = 4) -> None:
     print(f"labelled {result.n_labelled} of {result.n_items} episodes, skipped {result.n_skipped}, failed {result.n_failed}")
 
     config = replace(preset("finetune"), steps=steps, batch=4)
-    metrics = train_planner(config, [Part(OUT / "labels")], OUT / "planner", find_planner("nano"))
+    metrics = train_planner(config, [WeightedDataset(OUT / "labels")], OUT / "planner", find_planner("nano"))
     print({name: round(value, 3) for name, value in metrics.items()})
 
     planner = hamster.load_planner(OUT / "planner" / "model")
