@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hamster.cli.app import main
 from hamster.data.registry import open_source
 from hamster.hub import HubId, fetch
 from hamster.planner.identity import planner_identity
-from hamster.planner.load import BUNDLED, resolve_checkpoint
+from hamster.planner.load import BUNDLED, load_planner, resolve_checkpoint
+from hamster.planner.prompts import load_prompt_config
 from hamster.policy import bundled_policies, find_policy
 from tests.data.lerobot_files import write_dataset
 from tests.local_hub import COMMIT, local_hub
@@ -71,6 +73,8 @@ def test_a_policy_and_a_planner_are_fetched(hub):
     assert found.name == COMMIT and (found / "config.json").is_file() and (found / "model.safetensors").is_file()
     assert resolve_checkpoint("me/planner@v1").endswith(COMMIT)
     assert planner_identity("me/planner")["revision"] == COMMIT
+    assert load_prompt_config("me/planner@v1", "hamster_nano").dialect.startswith("nano")
+    assert load_planner("me/planner@v1", device="cpu").plan(np.zeros((64, 64, 3), np.uint8) + 99, "go").path
 
 
 def test_of_a_model_nothing_is_fetched_that_is_neither_weights_nor_configuration(hub):

@@ -51,7 +51,9 @@ def _policy_identity(config: EvalConfig) -> dict[str, Any]:
     from hamster.policy.checkpoint import read_config  # which needs torch
 
     folder = find_policy(config.policy)
-    code = policy_code(checked_type(read_config(folder).get("type"), folder / "config.json"))
+    record = read_config(folder)
+    policy_type = checked_type(record.get("type"), folder / "config.json")
+    code = policy_code(policy_type, record["actor"].get("conditioners", ()))
     return {"policy weights": checkpoint_digest(folder), **({"policy code": code} if code else {})}
 
 

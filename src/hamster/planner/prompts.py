@@ -109,14 +109,12 @@ def load_prompt_config(name: Path | str, model_type: str) -> PromptConfig:
     Raises:
         ValueError: if the record is damaged, or its dialect does not go with the family.
     """
-    from transformers.utils import cached_file
+    from hamster.planner.load import resolve_checkpoint
 
-    file = cached_file(
-        str(name), FILENAME, local_files_only=Path(name).is_dir(), _raise_exceptions_for_missing_entries=False
-    )
-    if file is None:
+    file = Path(resolve_checkpoint(name)) / FILENAME
+    if not file.is_file():
         return PromptConfig(family_of(model_type).dialect, family_of(model_type).prompt)
-    prompt_config = _read(Path(file))
+    prompt_config = _read(file)
     check_dialect(model_type, prompt_config.dialect, is_trained=True)
     return prompt_config
 

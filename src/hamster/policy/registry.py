@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field, dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from hamster.identity import plugin_digest
+from hamster.policy.conditioning import CONDITIONERS
 from hamster.policy.config import ActorConfig
 from hamster.policy.legacy_names import upgrade_config
 from hamster.registry import Registry, call_factory
@@ -89,9 +90,20 @@ def checked_type(name: object, where: object) -> str:
     return name
 
 
-def policy_code(name: str) -> str | None:
-    """Return the digest of a policy type's source code; None for this package's own."""
-    return None if POLICY_TYPES.is_builtin(name) else plugin_digest(POLICY_TYPES.get(name))
+def policy_code(name: str, conditioners: Iterable[str] = ()) -> str | None:
+    """Return the digest of the source code of a policy type and its conditioners; None if all are this package's own.
+
+    Args:
+        name: of the policy type.
+        conditioners: names in a configuration; those that are the type's own are its code.
+    """
+    registered: list[object] = [] if POLICY_TYPES.is_builtin(name) else [POLICY_TYPES.get(name)]
+    registered += [
+        CONDITIONERS.get(conditioner)
+        for conditioner in conditioners
+        if conditioner in CONDITIONERS and not CONDITIONERS.is_builtin(conditioner)
+    ]
+    return plugin_digest(*registered)
 
 
 def is_ready(name: str) -> bool:

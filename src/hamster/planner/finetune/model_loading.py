@@ -10,6 +10,7 @@ from typing import Any
 from hamster.extras import NotInstalledError, install, needs
 from hamster.planner.families import family_of
 from hamster.planner.finetune.presets import FinetuneConfig
+from hamster.planner.load import resolve_checkpoint
 from hamster.planner.load_model import load_in_four_bits, load_model, load_processor, no_progress_bars
 
 
@@ -21,6 +22,7 @@ def load_for_training(name: str, config: FinetuneConfig) -> tuple[Any, Any]:
     """
     import torch
 
+    name = resolve_checkpoint(name)
     if config.method == "qlora":
         processor = load_processor(name)
         return load_in_four_bits(name, int(os.environ.get("LOCAL_RANK", "0"))), processor
@@ -84,6 +86,7 @@ def load_without_weights(name: str, config: FinetuneConfig) -> Any:
 
     import hamster.nano  # noqa: F401
 
+    name = resolve_checkpoint(name)
     with no_progress_bars(), torch.device("meta"):
         about = AutoConfig.from_pretrained(name, local_files_only=Path(name).is_dir(), trust_remote_code=False)
         model = AutoModelForImageTextToText.from_config(about)

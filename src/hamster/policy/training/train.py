@@ -69,7 +69,7 @@ def _train(config: TrainConfig, data_dir: Path, out_dir: Path, pack_dir: Path | 
     with accelerator.main_process_first():
         if accelerator.is_main_process:
             identity = {"data": content_digest(data_dir), **flat("config", config.to_json())}
-            if (code := policy_code(config.actor.type)) is not None:  # of a type that is not this package's own
+            if (code := policy_code(config.actor.type, config.actor.conditioners)) is not None:  # of users
                 identity["policy code"] = code
             has_begun = (out_dir / STATE).is_file()
             claim(out_dir, identity, has_begun, run_info(config.seed), upgrade=upgrade_run_identity)
