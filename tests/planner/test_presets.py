@@ -11,7 +11,7 @@ def test_names_lead_to_both_kinds_of_training():
 
 
 def test_an_unknown_name_is_met_with_the_likeliest_and_all_others():
-    with pytest.raises(ValueError, match=r"did you mean 'qlora'.*nano, finetune, .*paper, full, lora, qlora"):
+    with pytest.raises(ValueError, match=r"Did you mean 'qlora'.*nano, finetune, .*paper, full, lora, qlora"):
         preset("qlorra")
 
 

@@ -1,4 +1,4 @@
-"""How fast a planner in this process is: tokens, latency, throughput, memory, and what a grammar costs."""
+"""Benchmark of a planner in this process: tokens, latency, throughput, memory, and the cost of a grammar."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SIDE_PX = 256
 def bench_planner(
     planner: VlmPlanner, batches: tuple[int, ...] = BATCHES, asked: int = ASKED, seconds: float = SECONDS
 ) -> Iterator[dict[str, Any]]:
-    """Measurements, as they are made, each a part of the record:
+    """Yield measurements, as they are made, each a part of the record:
 
     {"prompt_tokens", "tokens"}, {"first_token_ms", "p50_ms", "p95_ms", "p99_ms"}, {"paths_per_s": {"1": …}},
     {"grammar": {"free_ms", "bound_ms", "cost"}} a token, {"memory_mb", "gpu_mb"}.
@@ -60,7 +60,7 @@ def bench_planner(
 
 
 def scene() -> NDArray[np.uint8]:
-    """Coloured blocks on a grey table (256, 256, 3)."""
+    """Draw coloured blocks on a grey table, (256, 256, 3) uint8."""
     image = np.full((SIDE_PX, SIDE_PX, 3), 140, np.uint8)
     for x, y, rgb in ((70, 150, (200, 30, 30)), (150, 180, (40, 60, 200)), (190, 110, (40, 150, 60))):
         image[y : y + 24, x : x + 24] = rgb
@@ -87,7 +87,14 @@ def request_of(planner: VlmPlanner, image: NDArray[np.uint8]) -> tuple[Generatio
 def grammar_cost(
     backend: TransformersBackend, request: GenerationRequest, sampling: SamplingParams, turns: int = 7
 ) -> dict[str, Any]:
-    """Milliseconds a token without its grammar and with it (medians), and what share of the former the grammar adds."""
+    """Measure median milliseconds a token without a grammar and with it, and the relative cost of the grammar.
+
+    Args:
+        backend: to time.
+        request: to generate for.
+        sampling: with the grammar.
+        turns: repetitions.
+    """
     timing = _TimedBackend(backend.model, backend.processor, backend.name)
     for _ in range(turns):
         timing.generate([request], sampling)
@@ -95,23 +102,27 @@ def grammar_cost(
     grammar = [end - start for timed in timing.timed for start, end in timed.spans[1:]]
     if not whole:
         return {"free_ms": None, "bound_ms": None, "cost": None}
-    bound, cost = 1000 * median(whole), 1000 * median(grammar)
-    return {"free_ms": round(bound - cost, 3), "bound_ms": round(bound, 3), "cost": round(cost / (bound - cost), 4)}
+    constrained, cost = 1000 * median(whole), 1000 * median(grammar)
+    return {
+        "free_ms": round(constrained - cost, 3),
+        "bound_ms": round(constrained, 3),
+        "cost": round(cost / (constrained - cost), 4),
+    }
 
 
 class _Timed(LogitsProcessor):  # type: ignore[misc]  # transformers is untyped
-    """Notes when a grammar begins and ends its work on each token."""
+    """A logits processor that notes when a grammar begins and ends its work on each token."""
 
     def __init__(self, grammar: Any) -> None:
         self.grammar = grammar
         self.spans: list[tuple[float, float]] = []
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """What the grammar makes of them."""
+        """Apply the grammar, and note the time."""
         start = now()
-        bound: Tensor = self.grammar(input_ids, scores)
+        masked: Tensor = self.grammar(input_ids, scores)
         self.spans.append((start, now()))
-        return bound
+        return masked
 
 
 class _TimedBackend(TransformersBackend):
@@ -128,15 +139,15 @@ class _TimedBackend(TransformersBackend):
 
 
 def _throughput(planner: VlmPlanner, image: NDArray[np.uint8], n: int, seconds: float) -> float:
-    began, done = time.perf_counter(), 0
-    while done == 0 or time.perf_counter() - began < seconds:
+    start, done = time.perf_counter(), 0
+    while done == 0 or time.perf_counter() - start < seconds:
         planner.plan_many([image] * n, [INSTRUCTION] * n)
         done += n
-    return round(done / (time.perf_counter() - began), 2)
+    return round(done / (time.perf_counter() - start), 2)
 
 
 def _memory() -> dict[str, float]:
-    """The most that this process has used so far; on Linux the unit is a KiB, on macOS a byte."""
+    """Return the peak memory of this process; on Linux the unit is a KiB, on macOS a byte."""
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     gpu = {"gpu_mb": round(torch.cuda.max_memory_allocated() / 1e6, 1)} if torch.cuda.is_available() else {}
     return {"memory_mb": round(most / 1e6, 1), **gpu}

@@ -78,7 +78,7 @@ class EndpointBackend:
 
     @classmethod
     def at(cls, address: str, **options: Any) -> EndpointBackend:
-        """From http://HOST:PORT/v1#MODEL."""
+        """Create a backend from http://HOST:PORT/v1#MODEL."""
         url, _, model = address.partition("#")
         return cls(url.rstrip("/"), model, **options)
 

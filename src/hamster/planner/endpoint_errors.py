@@ -71,6 +71,6 @@ def _retry_after_s(error: openai.APIStatusError) -> float | None:
 
 
 def _through(url: str) -> str:
-    """Which proxy the request took, if any: it may be the proxy's fault."""
+    """Name the proxy that the request took, if any: the fault may be the proxy's."""
     proxy = proxy_of(url)
     return "" if proxy is None else f" through the proxy of {proxy} (NO_PROXY lists what is asked without one)"

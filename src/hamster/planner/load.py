@@ -82,7 +82,13 @@ def load_vlm_planner(
 def from_checkpoint(
     name: str, device: str | None, dtype: str, dialect: str | None, abstains: bool | None, options: Mapping[str, Any]
 ) -> VlmPlanner:
-    """Load a planner from a folder or a hub id; arguments as for `load_planner`."""
+    """Load a planner from a folder or a hub id.
+
+    Args:
+        name: of the folder, or the hub id.
+        device, dtype, dialect, abstains: as for `load_planner`.
+        options: of `VlmPlanner`.
+    """
     from hamster.planner.calibration import Calibration
     from hamster.planner.families import check_dialect, image_scaling
     from hamster.planner.prompts import PromptConfig, load_prompt_config
@@ -105,7 +111,13 @@ def from_checkpoint(
 
 
 def from_endpoint(address: str, dialect: str | None, abstains: bool | None, options: Mapping[str, Any]) -> VlmPlanner:
-    """Load a planner over http://HOST:PORT/v1#MODEL; arguments as for `load_planner`."""
+    """Load a planner over a server.
+
+    Args:
+        address: http://HOST:PORT/v1#MODEL.
+        dialect, abstains: as for `load_planner`.
+        options: of `VlmPlanner`.
+    """
     from hamster.dialects import DIALECTS
     from hamster.planner.prompts import PromptConfig
     from hamster.planner.vlm import VlmPlanner

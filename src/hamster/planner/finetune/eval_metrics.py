@@ -102,7 +102,13 @@ def summary(samples: Samples, evaluated: list[EvalSample]) -> dict[str, float]:
 
 
 def save_sheet(samples: Samples, evaluated: list[EvalSample], file: Path) -> None:
-    """Write a contact sheet of the first answers, drawn, as a PNG."""
+    """Write a contact sheet of the first answers, drawn, as a PNG.
+
+    Args:
+        samples: the images and instructions.
+        evaluated: the answers.
+        file: to write; its folder is created.
+    """
     tiles = [_tile(samples, answer) for answer in evaluated[:SHEET_SAMPLES]]
     if tiles:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -49,7 +49,13 @@ def merged(name: str, adapter: Path) -> tuple[Any, Any]:
 
 
 def save(model: Any, processor: Any, run: Prepared, folder: Path) -> None:
-    """Write safetensors, processor and hamster.json."""
+    """Write safetensors, processor and hamster.json.
+
+    Args:
+        model, processor: of transformers.
+        run: with the prompt and dialect.
+        folder: to write to.
+    """
     with no_progress_bars():
         model.save_pretrained(folder)
     processor.save_pretrained(folder)

@@ -133,7 +133,12 @@ TYPICAL: Mapping[str, ModelSize] = {  # close to Qwen3-VL-2B, -4B, -8B and VILA-
 
 
 def needed(config: FinetuneConfig, tokens: int = 700, image_tokens: int = 400) -> dict[str, float]:
-    """Estimate GiB on one device for models of several sizes, for samples of HAMSTER's prompt with an image."""
+    """Estimate GiB on one device for models of several sizes.
+
+    Args:
+        config: of the run.
+        tokens, image_tokens: of a sample; the defaults are those of HAMSTER's prompt with an image.
+    """
     gib = {}
     for name, shape in TYPICAL.items():
         adapted = shape.linear * config.lora_rank * 2 / shape.width  # rank x (in + out) of every matrix, near enough

@@ -103,7 +103,13 @@ def token_counts(samples: Samples, indices: Indices, chat: ChatCollator) -> NDAr
 
 
 def cached_token_counts(samples: Samples, chat: ChatCollator, cache: Path) -> NDArray[np.int32]:
-    """Return `token_counts` of all samples, from `cache` if they were counted before."""
+    """Return `token_counts` of all samples.
+
+    Args:
+        samples: to count.
+        chat: of the model.
+        cache: a folder, where counts of an earlier call are read.
+    """
     about = json.dumps([samples.key, chat.model_type, chat.tokenizer.chat_template, chat.processor.to_json_string()])
     file = cache / f"tokens-{hashlib.sha256(about.encode()).hexdigest()[:16]}.npy"
     if not file.is_file():

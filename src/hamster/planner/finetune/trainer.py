@@ -31,14 +31,14 @@ class PathTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is untyped
     """From a step to metrics on held-out samples; called in all processes at once."""
 
     def __init__(self, **options: Any) -> None:
-        """As TRL's."""
+        """Take what TRL's trainer takes."""
         super().__init__(**options)
         # Half of the families say that they cannot weigh a loss by the tokens of all accumulated batches; TRL can, and
         # without it the loss would depend on how a batch is divided among processes.
         self.model_accepts_loss_kwargs = True
 
     def create_accelerator_and_postprocess(self) -> None:
-        """As transformers', and then FSDP2 as it was asked for."""
+        """Create the accelerator, then correct its FSDP2 settings."""
         super().create_accelerator_and_postprocess()
         state = self.accelerator.state
         use_fsdp = os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
@@ -49,11 +49,11 @@ class PathTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is untyped
             self.is_fsdp_enabled = True
         if self.is_fsdp_enabled and not state.fsdp_plugin.transformer_cls_names_to_wrap:
             # transformers lists layers of parts that a model may not have, which Accelerate does not forgive.
-            there = {type(module).__name__ for module in self.model.modules()}
-            state.fsdp_plugin.transformer_cls_names_to_wrap = sorted(there & set(self.model._no_split_modules))
+            present = {type(module).__name__ for module in self.model.modules()}
+            state.fsdp_plugin.transformer_cls_names_to_wrap = sorted(present & set(self.model._no_split_modules))
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *more: Any, **options: Any) -> Any:
-        """As TRL's, whose fused head takes its weight's gradient from one process alone if FSDP2 has it sharded."""
+        """Unshard the head before TRL's fused loss, which would else take its gradient from one process alone."""
         from torch.distributed.fsdp import FSDPModule
 
         head: Any = model.get_output_embeddings() if self.is_fsdp_enabled else None
@@ -62,7 +62,7 @@ class PathTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is untyped
         return super().compute_loss(model, inputs, *more, **options)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """As transformers', and a mark once all processes are done: what a kill left behind has none."""
+        """Save a checkpoint, and mark it complete once all processes are done."""
         super()._save_checkpoint(model, trial)
         self.accelerator.wait_for_everyone()
         if self.is_world_process_zero():
@@ -71,7 +71,7 @@ class PathTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is untyped
             (checkpoint / COMPLETE_MARK).touch()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        """As transformers', which finds no weight of a model that is saved under older names, and starts anew."""
+        """Load the weights ourselves: transformers finds none of a model that is saved under older names."""
         if self.is_fsdp_enabled or is_peft_model(self.model):
             super()._load_from_checkpoint(resume_from_checkpoint, model)
             return
@@ -100,14 +100,14 @@ class Log(TrainerCallback):  # type: ignore[misc]
         self.writer: Any = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        """Writes what was logged up to the checkpoint."""
+        """Write what was logged up to the checkpoint."""
         if state.is_world_process_zero:
             lines = "".join(json.dumps(line) + "\n" for line in state.log_history)
             (self.out / "log.jsonl").write_text(lines)
             self.writer = _tensorboard(self.out / "tensorboard", state.global_step)
 
     def on_log(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        """Writes the newest line."""
+        """Write the newest line."""
         if state.is_world_process_zero and state.log_history:
             line = state.log_history[-1]
             with (self.out / "log.jsonl").open("a") as log:

@@ -45,7 +45,7 @@ NONE = Augmentation(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1)
 def frame(
     low: NDArray[np.float64], high: NDArray[np.float64], config: Augmentation, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A random cut-out of each image that keeps its waypoints inside.
+    """Draw a random crop of each image that keeps its waypoints inside.
 
     Args:
         low, high: (B, 2) bounding box of all waypoints of each image, in [0, 1].
@@ -66,7 +66,13 @@ def frame(
 
 
 def cut(rgb: Tensor, segmentation: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-    """Resample (B, 3, H, W) float images and (B, H, W) uint8 masks into the frames of `frame`."""
+    """Resample images and masks into the crops of `frame`.
+
+    Args:
+        rgb: (B, 3, H, W) float.
+        segmentation: (B, H, W) uint8 object numbers.
+        scale, shift: (B, 2), see `frame`.
+    """
     height, width = rgb.shape[-2:]
     y, x = ((torch.arange(n, device=rgb.device) + 0.5) / n for n in (height, width))
     u = x[None] * scale[:, :1] + shift[:, :1]
@@ -81,7 +87,13 @@ def cut(rgb: Tensor, segmentation: Tensor, scale: Tensor, shift: Tensor) -> tupl
 
 
 def colours(rgb: Tensor, config: Augmentation, rng: np.random.Generator) -> Tensor:
-    """Change light, contrast, saturation, tint and sharpness of (B, 3, H, W) images in [0, 1]."""
+    """Change light, contrast, saturation, tint and sharpness.
+
+    Args:
+        rgb: (B, 3, H, W) in [0, 1].
+        config: the strength.
+        rng: the randomness.
+    """
     batch = len(rgb)
     on = rng.random((batch, 1, 1, 1)) >= config.untouched
 
@@ -105,7 +117,15 @@ def colours(rgb: Tensor, config: Augmentation, rng: np.random.Generator) -> Tens
 def cut_out(
     rgb: Tensor, segmentation: Tensor, tip: NDArray[np.float64], config: Augmentation, rng: np.random.Generator
 ) -> Tensor:
-    """Paint a rectangle of background in a random colour; objects and the gripper at `tip` (B, 2) stay as they are."""
+    """Paint a rectangle of background in a random colour; objects and the gripper stay as they are.
+
+    Args:
+        rgb: (B, 3, H, W) in [0, 1], changed in place.
+        segmentation: (B, H, W) uint8, 255 for background.
+        tip: (B, 2) the gripper's place, relative.
+        config: the probability.
+        rng: the randomness.
+    """
     height, width = rgb.shape[-2:]
     for i in np.flatnonzero(rng.random(len(rgb)) < config.cutout):
         low, size = rng.uniform(0, 0.8, 2), rng.uniform(0.1, 0.35, 2)

@@ -53,9 +53,19 @@ def sample(
     corpus: Corpus, shares: Sequence[Share], step: int, batch: int, each: int, seed: int, augmentation: Augmentation,
     device: str, rank: int = 0, processes: int = 1,
 ) -> Batch:  # fmt: skip
-    """The batch of a step: `batch` images from these shares, `each` instructions for each of them.
+    """Draw the batch of a step; it depends on the seed and the step only.
 
-    Of several processes each gets its share of the images.
+    Args:
+        corpus: all images and annotations.
+        shares: the images of each label set, with weights.
+        step: of the training.
+        batch: images, of all processes together.
+        each: instructions for each image.
+        seed: of the training.
+        augmentation: of the images.
+        device: of the tensors.
+        rank: number of this process.
+        processes: how many there are.
     """
     rng = np.random.default_rng([seed, step, rank])
     index = _order(shares, step, batch, seed)[rank::processes]
@@ -78,12 +88,12 @@ class Share:
 
     @property
     def seen(self) -> int:
-        """How many images an epoch has from here."""
+        """Number of images that an epoch has from this set."""
         return max(1, round(self.weight * len(self.images)))
 
 
 def _order(shares: Sequence[Share], step: int, batch: int, seed: int) -> NDArray[np.int64]:
-    """Image numbers of a step: every image as often per epoch as its weight says."""
+    """Return the image numbers of a step: every image as often per epoch as its weight says."""
     total = sum(share.seen for share in shares)
     places = step * batch + np.arange(batch)
     epochs = {int(e): np.random.default_rng([seed, int(e), 1]).permutation(total) for e in set(places // total)}
@@ -101,7 +111,7 @@ def _image(shares: Sequence[Share], epoch: int, place: int) -> int:
 def _choose(
     corpus: Corpus, image: int, each: int, wanted: NDArray[np.bool_], rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """`each` annotations of an image, first those with a path."""
+    """Choose `each` annotations of an image, first those with a path."""
     pool = np.arange(corpus.first[image], corpus.first[image + 1])
     in_vain, possible = (pool[corpus.count[pool] == 0], pool[corpus.count[pool] > 0])
     n = int(IN_VAIN * each + rng.random()) if len(in_vain) else 0
@@ -124,7 +134,17 @@ def assemble(
     rng: np.random.Generator,
     device: str,
 ) -> Batch:
-    """Images `index` (B,) with annotations `chosen` (B, K), image and words mirrored where `flip` (B,) says so."""
+    """Assemble a batch.
+
+    Args:
+        corpus: all images and annotations.
+        index: (B,) images.
+        chosen: (B, K) annotations of them.
+        flip: (B,) whether image and words are mirrored.
+        augmentation: of the images.
+        rng: the randomness.
+        device: of the tensors.
+    """
     uv = corpus.uv[chosen].astype(np.float64)
     real = np.arange(tokens.MAX_WAYPOINTS) < corpus.count[chosen][..., None]
     uv[..., 0] = np.where(flip[:, None, None], 1 - uv[..., 0], uv[..., 0])
@@ -173,9 +193,9 @@ def _text(
     nudge: NDArray[np.float32],
 ) -> tuple[Tensor, Tensor]:
     flat = chosen.ravel()
-    said = np.where(np.repeat(flip, chosen.shape[1])[:, None], corpus.mirrored[flat], corpus.ids[flat])
+    instruction_ids = np.where(np.repeat(flip, chosen.shape[1])[:, None], corpus.mirrored[flat], corpus.ids[flat])
     slots, used = tokens.answer_tokens(uv.reshape(-1, *uv.shape[2:]), corpus.event[flat], corpus.count[flat], nudge)
-    words = np.concatenate([said.astype(np.int64), slots], 1)
+    words = np.concatenate([instruction_ids.astype(np.int64), slots], 1)
     known = np.arange(corpus.ids.shape[1]) < corpus.length[flat][:, None]
     ids, length = tokens.pack(words, np.concatenate([known, used], 1))
     place = np.arange(ids.shape[1])
@@ -185,7 +205,7 @@ def _text(
 
 
 def _coverage(masks: Tensor, objects: int) -> Tensor:
-    """(B, 192, 192) masks to (B, O, 256): the share of each patch that each object covers."""
+    """Return (B, O, 256), the share of each patch that each object covers, from masks (B, 192, 192)."""
     patches = masks.reshape(-1, tokens.GRID, PATCH_PX, tokens.GRID, PATCH_PX)
     patches = patches.permute(0, 1, 3, 2, 4).flatten(3).flatten(1, 2)
     which = torch.arange(objects, device=masks.device, dtype=torch.uint8)
@@ -196,7 +216,7 @@ def _coverage(masks: Tensor, objects: int) -> Tensor:
 def _mentions(
     corpus: Corpus, chosen: NDArray[np.int64], length: int, coverage: Tensor, of_landmarks: bool
 ) -> tuple[Tensor, Tensor]:
-    """Which tokens mention something that can be seen, and its patches; each object counts the same."""
+    """Return the tokens that mention something visible, and its patches; each object counts the same."""
     flat = chosen.ravel()
     row, slot = np.nonzero((corpus.mention[flat] >= 0) & (corpus.landmark[flat] == of_landmarks))
     token = row * length + corpus.mention[flat[row], slot]
@@ -205,6 +225,6 @@ def _mentions(
     share = coverage / coverage.sum(-1, keepdim=True).clamp(min=1e-6)
     image = torch.from_numpy(row // chosen.shape[1]).to(coverage.device)
     means = torch.einsum("mo,mop->mp", members, share[image])
-    seen = means.sum(-1) > 0
-    means = means[seen] / means[seen].sum(-1, keepdim=True)
-    return torch.from_numpy(token).to(coverage.device)[seen], means
+    is_visible = means.sum(-1) > 0
+    means = means[is_visible] / means[is_visible].sum(-1, keepdim=True)
+    return torch.from_numpy(token).to(coverage.device)[is_visible], means

@@ -68,14 +68,14 @@ class Corpus:
         return len(self.first) - 1
 
     def images(self, index: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """rgb (B, 192, 192, 3) and segmentation (B, 192, 192) of some images."""
+        """Return rgb (B, 192, 192, 3) and segmentation (B, 192, 192) of some images."""
         shard = np.searchsorted(self.starts, index, side="right") - 1
         within = index - self.starts[shard]
         rgb = np.stack([self.rgb[s][i] for s, i in zip(shard, within, strict=True)])
         return rgb, np.stack([self.segmentation[s][i] for s, i in zip(shard, within, strict=True)])
 
     def path(self, annotation: int) -> Path2D:
-        """The true path of an annotation."""
+        """Return the true path of an annotation."""
         count = int(self.count[annotation])
         gripper, state = [], Gripper.UNKNOWN
         for event in self.event[annotation, :count]:
@@ -85,7 +85,7 @@ class Corpus:
 
 
 def texts(parts: Sequence[WeightedDataset]) -> tuple[list[str], list[str]]:
-    """All instructions of some sets, and all words that name colours and kinds."""
+    """Return all instructions of some sets, and all words that name colours and kinds."""
     instructions, words = dict[str, None](), dict[str, None]()
     for line in (line for part in parts for shard in shards(part.folder) for line in shard.lines()):
         instructions.update((a["instruction"], None) for a in (*line["annotations"], *_in_vain(line)))
@@ -95,6 +95,11 @@ def texts(parts: Sequence[WeightedDataset]) -> tuple[list[str], list[str]]:
 
 def load(parts: Sequence[WeightedDataset], cache: Path, tokenizer: Any) -> Corpus:
     """Read label sets; scaled images and tokens are kept in `cache`, so that the next time is quick.
+
+    Args:
+        parts: label sets with weights.
+        cache: a folder.
+        tokenizer: of the model.
 
     Raises:
         ValueError: if one of them is no label set, or has nothing to learn from.
@@ -111,7 +116,7 @@ def load(parts: Sequence[WeightedDataset], cache: Path, tokenizer: Any) -> Corpu
             sizes[-1] += len(images[0])
         if not sizes[-1]:
             raise ValueError(f"{part.folder} has no images to learn from")
-    starts = np.cumsum([0, *[len(each) for each in rgb]])[:-1]
+    starts = np.cumsum([0, *[len(images) for images in rgb]])[:-1]
     return Corpus(rgb, segmentation, starts, tuple(sizes), **_joined(tables))
 
 
@@ -136,7 +141,7 @@ def _table(shard: Shard, cache: Path, tokenizer: Any) -> dict[str, NDArray[Any]]
 
 
 def _joined(tables: list[dict[str, NDArray[Any]]]) -> dict[str, Any]:
-    """Tables of shards, one after the other."""
+    """Concatenate tables of shards."""
     widest = max(table["ids"].shape[1] for table in tables)
     for table in tables:
         for key in ("ids", "mirrored"):

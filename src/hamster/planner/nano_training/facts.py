@@ -18,7 +18,7 @@ SPLITS = ("images", "text")  # those of "never" are kept for measuring
 
 
 def fact_texts() -> list[str]:
-    """All texts that are taught."""
+    """Return all texts that are trained on."""
     return [fact.text for split in SPLITS for fact in facts(split)]
 
 
@@ -33,7 +33,7 @@ class FactTable:
 
     @classmethod
     def of(cls, tokenizer: Any) -> FactTable:
-        """Those whose meaning is one word of the vocabulary."""
+        """Tokenise the facts whose meaning is one word of the vocabulary."""
         rows, meanings = [], []
         for fact in (fact for split in SPLITS for fact in facts(split)):
             meaning = tokenizer(fact.meaning, add_special_tokens=False)["input_ids"]
@@ -58,7 +58,7 @@ class Facts:
 
     @classmethod
     def draw(cls, table: FactTable, n: int, rng: np.random.Generator, device: str) -> Facts:
-        """Draw n of a table's texts."""
+        """Draw n of a table's texts, as tensors on a device."""
         chosen = rng.choice(len(table.ids), n)
         longest = int(table.length[chosen].max())
         arrays = (table.ids[chosen, :longest], table.length[chosen] - 1, table.answer[chosen])
@@ -78,10 +78,10 @@ class FactProbe(nn.Module):
         self.project = nn.Linear(width, width)
         self.register_buffer("names", names)
 
-    def forward(self, model: HamsterNanoForConditionalGeneration, pixel_values: Tensor, said: Facts) -> Tensor:
-        """Logits (F, N) of the names; an image (1, 3, 192, 192) stands before the texts, and does not matter."""
-        states = model.read_blocks(pixel_values, said.ids[None]).early_states[0]
-        last = states[torch.arange(len(said.ids), device=states.device), said.last]
+    def forward(self, model: HamsterNanoForConditionalGeneration, pixel_values: Tensor, facts: Facts) -> Tensor:
+        """Return logits (F, N) of the names; an image (1, 3, 192, 192) precedes the texts, and has no influence."""
+        states = model.read_blocks(pixel_values, facts.ids[None]).early_states[0]
+        last = states[torch.arange(len(facts.ids), device=states.device), facts.last]
         table = model.words.token.weight[self.names]
         logits: Tensor = self.project(last) @ table.to(last.dtype).T / table.shape[1] ** 0.5
         return logits.float()

@@ -1,4 +1,4 @@
-"""How well the planner in training grounds images that it does not learn from."""
+"""Evaluate the planner in training on held-out images."""
 
 from __future__ import annotations
 
@@ -22,30 +22,34 @@ REFUSAL = "<ans></ans>"
 def evaluate(
     model: HamsterNanoForConditionalGeneration, corpus: Corpus, chosen: NDArray[np.int64], device: str
 ) -> dict[str, float]:
-    """Shares of annotations `chosen` whose path starts right, ends right, and both, over all and by task.
+    """Return the shares of paths that start right, end right, and both, over all and by task, and refusal rates.
 
-    And how many of what is asked for in vain is refused, and of what is not.
+    Args:
+        model: to evaluate.
+        corpus: all images and annotations.
+        chosen: (N,) sorted annotations.
+        device: of the model.
     """
-    found: dict[str, list[bool]] = defaultdict(list)
+    outcomes: dict[str, list[bool]] = defaultdict(list)
     image = np.searchsorted(corpus.first, chosen, side="right") - 1
     model.eval()
     for start in range(0, len(chosen), AT_ONCE):
         part, where = chosen[start : start + AT_ONCE], image[start : start + AT_ONCE]
         rgb, masks = corpus.images(where)
-        for said, annotation, mask in zip(_answers(model, corpus, part, rgb, device), part, masks, strict=True):
+        for answer, annotation, mask in zip(_answers(model, corpus, part, rgb, device), part, masks, strict=True):
             task = corpus.tasks[corpus.task[annotation]]
-            found["refused" if task == ABSENT else "falsely_refused"].append(said == REFUSAL)
+            outcomes["refused" if task == ABSENT else "falsely_refused"].append(answer == REFUSAL)
             if task == ABSENT:
                 continue
             target, goal = (_mask(mask, int(o[annotation])) for o in (corpus.target, corpus.goal))
             marks = dict.fromkeys(("start", "end", "path"), False)
-            if said != REFUSAL:
-                marks = grounding(parse(said, "nano"), corpus.path(int(annotation)), target, goal, task)
+            if answer != REFUSAL:
+                marks = grounding(parse(answer, "nano"), corpus.path(int(annotation)), target, goal, task)
             for name, right in marks.items():
-                found[name].append(right)
-            found[f"path/{task}"].append(marks["path"])
+                outcomes[name].append(right)
+            outcomes[f"path/{task}"].append(marks["path"])
     model.train()
-    return {name: float(np.mean(values)) for name, values in found.items()}
+    return {name: float(np.mean(values)) for name, values in outcomes.items()}
 
 
 def _mask(mask: NDArray[np.uint8], which: int) -> NDArray[np.bool_] | None:
@@ -61,13 +65,15 @@ def _answers(
     device: str,
 ) -> list[str]:
     longest = int(corpus.length[part].max())
-    rows = [[tokens.PAD] * (longest - n) + [tokens.IMAGE] * tokens.GRID**2 + row[:n].tolist() for row, n in
+    prompts = [[tokens.PAD] * (longest - n) + [tokens.IMAGE] * tokens.GRID**2 + row[:n].tolist() for row, n in
             zip(corpus.ids[part], corpus.length[part], strict=True)]  # fmt: skip
-    ids = torch.tensor(rows, device=device)
+    ids = torch.tensor(prompts, device=device)
     pixels = torch.from_numpy(rgb).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
-    said = model.generate(
+    generated = model.generate(
         input_ids=ids, attention_mask=(ids != tokens.PAD).long(), pixel_values=pixels, do_sample=False,
         max_new_tokens=tokens.MAX_ANSWER, logits_processor=[AnswerGrammar(ids.shape[1])],
     )  # fmt: skip
     names = tokens.special_tokens()
-    return ["".join(names[t] for t in row[: row.index(tokens.END) + 1]) for row in said[:, ids.shape[1] :].tolist()]
+    return [
+        "".join(names[t] for t in row[: row.index(tokens.END) + 1]) for row in generated[:, ids.shape[1] :].tolist()
+    ]

@@ -30,41 +30,56 @@ class Probe(nn.Module):
     names: Tensor
 
     def forward(self, features: Tensor, words: Tensor) -> Tensor:
-        """(B, P, C) features to logits (B, P, 1 + names) by the table of word embeddings (V, D)."""
+        """Return logits (B, P, 1 + names) of features (B, P, C), by the table of word embeddings (V, D)."""
         table = torch.cat([self.nothing, words[self.names]])
         logits: Tensor = self.project(features) @ table.to(features.dtype).T / words.shape[1] ** 0.5
         return logits
 
 
 def losses(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleList, batch: Batch) -> dict[str, Tensor]:
-    """The answer's loss, that of refusing, the mention loss, and the dense losses of colour and kind."""
+    """Compute all losses of a batch, by name.
+
+    Args:
+        model: the planner.
+        probes: of `build_probes`.
+        batch: of this step.
+
+    Returns:
+        The answer's loss, that of refusing, the mention losses, and the dense losses of colour and kind.
+    """
     read = model.read_blocks(batch.pixel_values, batch.ids)
-    found = {"answer": answer_loss(read.logits.flatten(0, 1)[:, :-1], batch.labels.flatten(0, 1)[:, 1:])}
-    found["refusal"] = _refusal(read.logits, batch.labels)
+    values = {"answer": answer_loss(read.logits.flatten(0, 1)[:, :-1], batch.labels.flatten(0, 1)[:, 1:])}
+    values["refusal"] = _refusal(read.logits, batch.labels)
     if len(batch.mention):
         # The answer reads a word's referent from the states before the last layer, so they, too, must know it.
-        for name, each in (("early_mention", read.early_pointers), ("mention", read.pointers)):
-            found[name] = _pointing(each, batch.mention, batch.means)
+        for name, pointers in (("early_mention", read.early_pointers), ("mention", read.pointers)):
+            values[name] = _pointing(pointers, batch.mention, batch.means)
     if len(batch.landmark):  # first where the landmark is, then, a layer later, what stands left of it
-        found["landmark"] = _pointing(read.landmark_pointers, batch.landmark, batch.landmark_means)
-    found["roles"] = _roles(model, cast(nn.ModuleList, probes[2]), read, batch)
+        values["landmark"] = _pointing(read.landmark_pointers, batch.landmark, batch.landmark_means)
+    values["roles"] = _roles(model, cast(nn.ModuleList, probes[2]), read, batch)
     if batch.facts is not None:
         logits = cast(FactProbe, probes[3])(model, batch.pixel_values[:1], batch.facts)
-        found["fact"] = F.cross_entropy(logits, batch.facts.answer)
+        values["fact"] = F.cross_entropy(logits, batch.facts.answer)
     cover, owner = batch.coverage.max(1)
     for i, name in enumerate(("colour", "kind")):
         if len(probes[i].names):  # type: ignore[arg-type]  # a buffer; empty where no image names its objects
-            found[name] = _dense(probes[i], read.features, model.words.token.weight, batch.looks[..., i], owner, cover)
-    return found
+            values[name] = _dense(probes[i], read.features, model.words.token.weight, batch.looks[..., i], owner, cover)
+    return values
 
 
 def _pointing(pointers: Tensor, at_tokens: Tensor, means: Tensor) -> Tensor:
-    """Mean cross-entropy of pointers (B, K, T, 256) at some of the B * K * T tokens (M,) against `means` (M, 256)."""
+    """Return the mean cross-entropy of pointers (B, K, T, 256) at some tokens (M,) against `means` (M, 256)."""
     return -(means * pointers.flatten(0, 2)[at_tokens].log_softmax(-1)).sum(-1).mean()
 
 
 def presence_loss(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleList, batch: Batch) -> dict[str, Tensor]:
-    """Only the loss of refusing, for `model.presence` alone."""
+    """Compute the loss of refusing only, for training `model.presence` alone.
+
+    Args:
+        model: the planner.
+        probes: not used.
+        batch: of this step.
+    """
     refused = ((batch.labels == tokens.END).any(-1) & ~(batch.labels >= tokens.PATCHES).any(-1)).float()
     longest = int((batch.ids >= tokens.BYTES).sum(-1).max())  # answers come after the words, which cannot see them
     log_odds = model.read_presence(batch.pixel_values, batch.ids[..., :longest])
@@ -72,7 +87,7 @@ def presence_loss(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleL
 
 
 def _refusal(logits: Tensor, labels: Tensor) -> Tensor:
-    """Whether what is asked for is in view is said by one token of an answer, and counts as much as all of a path."""
+    """Return the loss of the one token that decides on a refusal; it counts as much as all of a path."""
     begins = labels[..., :-1] == tokens.ANS
     refused = (labels[..., 1:] == tokens.END)[begins]
     log_odds = refusal_log_odds(logits[..., :-1, :][begins])
@@ -80,7 +95,7 @@ def _refusal(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def _roles(model: HamsterNanoForConditionalGeneration, queries: nn.ModuleList, read: Reading, batch: Batch) -> Tensor:
-    """While it answers, the planner knows what it goes to and where it ends up: it can point at both all the time."""
+    """Return the loss of pointing at target and goal from every token of an answer."""
     share = batch.coverage / batch.coverage.sum(-1, keepdim=True).clamp(min=1e-6)
     answering = batch.labels >= 0
     total, number = read.logits.new_zeros(()), 0
@@ -89,8 +104,8 @@ def _roles(model: HamsterNanoForConditionalGeneration, queries: nn.ModuleList, r
         target = share.gather(1, which.clamp(min=0)[..., None].expand(-1, -1, share.shape[-1]))
         counts = answering & ((which >= 0) & (target.sum(-1) > 0))[..., None]
         logits = model.answer.match(query(read.early_states.flatten(1, 2)), read.features).reshape(*counts.shape, -1)
-        each = -(target[:, :, None] * logits.float().log_softmax(-1)).sum(-1)
-        total, number = total + each[counts].sum(), number + int(counts.sum())
+        token_losses = -(target[:, :, None] * logits.float().log_softmax(-1)).sum(-1)
+        total, number = total + token_losses[counts].sum(), number + int(counts.sum())
     return total / max(number, 1)
 
 
@@ -101,8 +116,8 @@ def _dense(probe: nn.Module, features: Tensor, words: Tensor, looks: Tensor, own
     target = torch.where(shown > 0, target + 1, 0)
     annotated = (looks > 0).any(1, keepdim=True)  # of a photograph nobody says what is in it, not that nothing is
     weight = torch.where(shown > 0, cover, NOTHING_WEIGHT * (cover == 0)) * annotated
-    each = F.cross_entropy(probe(features, words).float().flatten(0, 1), target.flatten(), reduction="none")
-    return (each * weight.flatten()).sum() / weight.sum().clamp(min=1)
+    patch_losses = F.cross_entropy(probe(features, words).float().flatten(0, 1), target.flatten(), reduction="none")
+    return (patch_losses * weight.flatten()).sum() / weight.sum().clamp(min=1)
 
 
 def build_probes(
@@ -120,7 +135,7 @@ def build_probes(
     """
     width = model.config.hidden_size
     names = [torch.unique(looks[..., i]) for i in range(2)]
-    probes = [Probe(model.config.tower_channels[-1], width, found[found > 0]) for found in names]
+    probes = [Probe(model.config.tower_channels[-1], width, ids[ids > 0]) for ids in names]
     roles = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(2))
     facts = [] if fact_names is None else [FactProbe(width, fact_names)]
     return nn.ModuleList([*probes, roles, *facts])

@@ -14,9 +14,15 @@ from hamster.muon import Muon
 def build(
     model: nn.Module, probes: nn.Module, muon_lr: float, adamw_lr: float, weight_decay: float
 ) -> dict[str, torch.optim.Optimizer]:
-    """Muon for the decoder's matrices and the tower's kernels, AdamW for all else that is not frozen.
+    """Build Muon for the decoder's matrices and the tower's kernels, AdamW for all else that is not frozen.
 
     Vectors, most of which are the weights of norms, do not decay.
+
+    Args:
+        model: the planner.
+        probes: heads that are used in training only.
+        muon_lr, adamw_lr: learning rates.
+        weight_decay: of both.
     """
     named = {name: p for name, p in model.named_parameters() if p.requires_grad}
     inner = [p for name, p in named.items() if (name.startswith("layers.") and p.ndim == 2) or p.ndim == 4]

@@ -23,14 +23,14 @@ Mask: TypeAlias = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class WeightedDataset:
-    """A label set in a mixture: `weight` says how often each of its images is seen in an epoch."""
+    """A label set in a mixture; `weight` is how often each of its images is seen in an epoch."""
 
     folder: Path
     weight: float = 1.0
 
     @classmethod
     def parse(cls, text: str) -> WeightedDataset:
-        """DIR or DIR:weight, as on the command line; ValueError for a weight that is none."""
+        """Parse DIR or DIR:weight, as on the command line; ValueError for a weight that is no number > 0."""
         folder, colon, weight = text.rpartition(":")
         if not colon or Path(text).exists():
             return cls(Path(text))
@@ -58,14 +58,14 @@ class Shard:
         return hashlib.sha256("".join(self.digests).encode()).hexdigest()[:32]
 
     def pictures(self) -> tuple[Sequence[Rgb], Sequence[Mask]]:
-        """Images (H, W, 3) and masks (H, W) of objects, all `NO_OBJECT` where nobody knows any."""
+        """Return images (H, W, 3) and masks (H, W) of objects, all `NO_OBJECT` where none are known."""
         if self.kind == "annotated":
             return annotated.read_pictures(self.folder / self._file(".npz"))
         rgb = [image.view.rgb for image in self._stills()]
-        return rgb, [np.full(each.shape[:2], annotated.NO_OBJECT, np.uint8) for each in rgb]
+        return rgb, [np.full(image.shape[:2], annotated.NO_OBJECT, np.uint8) for image in rgb]
 
     def lines(self) -> list[dict[str, Any]]:
-        """For each image its `objects` and its `annotations`, as in the shards of annotated images."""
+        """Return for each image its `objects` and its `annotations`, as in the shards of annotated images."""
         if self.kind == "annotated":
             with (self.folder / self._file(".jsonl")).open(encoding="utf-8") as lines:
                 return [json.loads(line) for line in lines]
@@ -79,7 +79,7 @@ class Shard:
 
 
 def shards(folder: Path) -> Iterator[Shard]:
-    """Those of a label set that have pictures with paths; ValueError if there are none."""
+    """Yield the shards of a label set that have images with paths; ValueError if there are none."""
     kinds = kinds_of(folder) & {"annotated", "episodes"}
     if not kinds:
         raise ValueError(f"{folder} holds neither episodes nor annotated images: nothing that a planner learns from")

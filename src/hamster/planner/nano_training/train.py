@@ -73,7 +73,7 @@ def train_planner(
     """
     if (config.steps is None) == (config.seconds is None):
         raise ValueError("a training needs a budget: set either steps or seconds")
-    parts = [each if isinstance(each, WeightedDataset) else WeightedDataset(each) for each in data]
+    parts = [part if isinstance(part, WeightedDataset) else WeightedDataset(part) for part in data]
     # A batch may name nothing, or have no role, and leaves weights untouched.
     accelerator = start_accelerator(True, DistributedDataParallelKwargs(find_unused_parameters=True))
     with lock_folder(out_dir) if accelerator.is_main_process else nullcontext():
@@ -84,7 +84,7 @@ def train_planner(
 
 
 def _identity(config: TrainConfig, parts: Sequence[WeightedDataset], start: Path | None) -> dict[str, Any]:
-    """What must be the same for a training to go on; how often it saves and measures is free."""
+    """Return what must be the same for a training to go on; how often it saves and evaluates is free."""
     free = ("save_every_s", "log_every", "watch_every", "evaluate_every", "evaluate_on")
     kept = {name: value for name, value in asdict(config).items() if name not in free}
     data = {f"data {part.folder}": f"{content_digest(part.folder)} x {part.weight:g}" for part in parts}
@@ -130,7 +130,7 @@ class _Run:
         self.probes = build_probes(self.model, torch.from_numpy(self.corpus.looks), fact_names).to(self.device)
         self.losses = self.accelerator.prepare(_Losses(self.model, self.probes, config.presence_only))
         made = optimisers.build(self.model, self.probes, config.muon_lr, config.adamw_lr, config.weight_decay)
-        self.optimisers = {name: self.accelerator.prepare(each) for name, each in made.items()}
+        self.optimisers = {name: self.accelerator.prepare(optimiser) for name, optimiser in made.items()}
         self.step, self.elapsed, self.scores = 0, 0.0, dict[str, float]()
         self.modules: dict[str, nn.Module] = {"model": self.model, "probes": self.probes}
         if (out / STATE).is_file():
@@ -183,8 +183,8 @@ class _Run:
             batch = replace(batch, facts=Facts.draw(self.facts, config.facts, rng, self.device))
         rate = _rate(self.progress, config)
         with self.accelerator.autocast():
-            found = self.losses(batch)
-        total = sum((WEIGHTS[name] * value for name, value in found.items()), torch.zeros((), device=self.device))
+            losses = self.losses(batch)
+        total = sum((WEIGHTS[name] * value for name, value in losses.items()), torch.zeros((), device=self.device))
         self.accelerator.backward(total)
         groups = self.optimisers["adamw"].param_groups
         self.accelerator.clip_grad_norm_([weight for group in groups for weight in group["params"]], 1.0)
@@ -195,7 +195,7 @@ class _Run:
             optimiser.zero_grad(set_to_none=True)
         if self.leads and self.step % config.watch_every == 0:
             self._log(self._ranges(batch), "ranges")
-        values = {name: float(value.detach()) for name, value in found.items()}
+        values = {name: float(value.detach()) for name, value in losses.items()}
         if bad := [name for name, value in values.items() if not math.isfinite(value)]:
             raise ValueError(
                 f"the loss {bad[0]} is not finite at step {self.step}: the training diverged. What {self.out} holds "
@@ -204,10 +204,10 @@ class _Run:
         return values
 
     def _ranges(self, batch: Batch) -> dict[str, float]:
-        """Norms of the text's states and how sharp attention is, layer by layer, on a few images of a batch."""
+        """Return norms of the text's states and how sharp attention is, layer by layer, on a few images of a batch."""
         with self.accelerator.autocast():
             layers = self.model.ranges(batch.pixel_values[:4], batch.ids[:4])
-        return {f"layer{i}/{name}": value for i, each in enumerate(layers, 1) for name, value in asdict(each).items()}
+        return {f"layer{i}/{name}": value for i, layer in enumerate(layers, 1) for name, value in asdict(layer).items()}
 
     def evaluate(self) -> None:
         if not self.leads:
@@ -274,13 +274,13 @@ class _Losses(nn.Module):
 
 
 def _agreed(value: float) -> float:
-    """The value that the first process has: clocks differ."""
+    """Return the value that the first process has: clocks differ."""
     agreed: float = broadcast_object_list([value])[0]
     return agreed
 
 
 def _new_processor(parts: Sequence[WeightedDataset], more: Sequence[str]) -> Any:
-    """A processor whose vocabulary are the common words of the instructions, all names, and all words of `more`."""
+    """Build a processor whose vocabulary are the common words of the instructions, all names, and those of `more`."""
     instructions, names = corpus.texts(parts)
     return nano.build_processor(instructions, [*names, *more], fewest=1 + len(instructions) // COMMON)
 
@@ -288,7 +288,7 @@ def _new_processor(parts: Sequence[WeightedDataset], more: Sequence[str]) -> Any
 def _divided(
     labels: corpus.Corpus, parts: Sequence[WeightedDataset], held_out: float
 ) -> tuple[list[Share], list[NDArray[np.int64]]]:
-    """Of each label set the images to learn from, and the last ones, which are only asked about."""
+    """Split each label set into the images to train on, and the last ones, which are held out."""
     shares, spare, first = [], [], 0
     for size, part in zip(labels.sizes, parts, strict=True):
         images = first + np.flatnonzero(np.diff(labels.first)[first : first + size])  # those with an annotation

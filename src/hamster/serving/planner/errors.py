@@ -69,5 +69,11 @@ class ServeError(Exception):
 
 
 def invalid(message: str, param: str | None = None, code: str = "invalid_request") -> ServeError:
-    """Return the error (400) of a request that is wrong in itself."""
+    """Return the error (400) of a request that is wrong in itself.
+
+    Args:
+        message: one line for people.
+        param: the field at fault.
+        code: for programs.
+    """
     return ServeError(400, code, message, param)

@@ -44,7 +44,13 @@ class Upstream:
         )
 
     async def chat(self, request: ChatRequest, engine: Engine, caller: Caller) -> Response:
-        """Forward a request, and stream the response; ServeError for what is refused here, and for 429, 502 and 504."""
+        """Forward a request, and stream the response; ServeError for what is refused here, and for 429, 502 and 504.
+
+        Args:
+            request: of the client.
+            engine: with the limits and the queue.
+            caller: who sent it, and when.
+        """
         body = await engine.run_in_thread(lambda: forwarded_body(request, engine.limits)) | {"model": self._model}
         engine.check_ready()
         if (preprocess := self._preprocess) is not None:
@@ -96,7 +102,13 @@ def forwarded_body(request: ChatRequest, limits: PlannerLimits) -> dict[str, Any
 
 
 def preprocess_images(body: dict[str, Any], preprocess: Preprocess, limits: PlannerLimits) -> None:
-    """Preprocess the images of a checked request in place; ServeError if one is damaged."""
+    """Preprocess the images of a checked request in place; ServeError if one is damaged.
+
+    Args:
+        body: of the request.
+        preprocess: applied to each image.
+        limits: on images.
+    """
     for part in _images(body):
         file = io.BytesIO()
         preprocess(Image.fromarray(encoded_image_from_text(part["url"], limits, "messages").rgb())).save(file, "PNG")

@@ -1,4 +1,7 @@
-"""Single fields of a message: the right type, shape and size, and finite, or a `RequestError` that names the field."""
+"""Single fields of a message: the right type, shape and size, and finite, or a `RequestError` that names the field.
+
+In all functions `value` comes from the message, and `where` is the field's name for the error.
+"""
 
 from __future__ import annotations
 
