@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import GenerationConfig
+from transformers import GenerationConfig, LogitsProcessor
 
 from hamster.dialects import closed
 from hamster.path import PlanError
 from hamster.planner.backend import Completion, GenerationRequest, SamplingParams, TokenCallback, for_subset
 from hamster.planner.detokenize import token_strings
 from hamster.planner.families import family_of, without_center_crop
-from hamster.planner.finite_logits import FiniteLogitsCheck
 from hamster.planner.load_model import load_model
 from hamster.planner.token_callback import CallbackStoppingCriteria
 
@@ -203,6 +202,23 @@ class TransformersBackend:
         return GrammarVocabulary(
             self.processor.tokenizer, self.model.get_output_embeddings().weight.shape[0], self.ends
         )
+
+
+class FiniteLogitsCheck(LogitsProcessor):  # type: ignore[misc]  # transformers is untyped
+    """Checks the logits of every token before any is masked or sampled: argmax of NaN would be a token, too."""
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Return the scores (B, V) as they are.
+
+        Raises:
+            PlanError: if a row of them holds NaN or plus infinity, or allows no token at all.
+        """
+        if not torch.isfinite(scores.amax(-1)).all():
+            raise PlanError(
+                "the model's logits are no numbers: its weights are at fault, or numbers that its dtype cannot hold; "
+                "try dtype float32, or another checkpoint"
+            )
+        return scores
 
 
 def _cut_off(completion: Completion, sampling: SamplingParams) -> Completion:
