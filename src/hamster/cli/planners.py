@@ -48,8 +48,8 @@ def check_measured(info: Mapping[str, Any]) -> None:
     if not info["unavailable"]:
         return
     conditions = "; ".join(
-        f"{condition}: {found['n']} ({next(iter(found['reasons']))})"
-        for condition, found in info["unavailable"].items()
+        f"{condition}: {outage['n']} ({next(iter(outage['reasons']))})"
+        for condition, outage in info["unavailable"].items()
     )
     raise RunStoppedError(
         f"not measured and not counted, because the planner could not be asked or the environment broke down: "
