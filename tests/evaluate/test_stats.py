@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 from itertools import product
-from math import comb, isnan
+from math import comb
+from statistics import mean
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hamster.evaluate.stats import Z95, mcnemar, quantile, wilson
+from hamster.evaluate.stats import Z95, bootstrap, mcnemar, wilson
 
 counts = st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -71,10 +72,13 @@ def test_mcnemar_is_exact():
     assert sum(comb(n, k) / 2**n for k, p in enumerate(outcomes) if p <= 0.05) <= 0.05
 
 
-@given(st.lists(st.floats(0, 10), min_size=1, max_size=20), st.floats(0, 1))
-def test_quantile_is_numpys(values, q):
-    assert quantile(values, q) == pytest.approx(np.quantile(values, q))
+def test_the_bootstraps_interval_covers_the_true_mean_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    intervals = [bootstrap(rng.normal(3, 1, 40).tolist(), mean, resamples=200, seed=i) for i in range(200)]
+    assert 0.88 < np.mean([low <= 3 <= high for low, high in intervals]) < 0.99
 
 
-def test_quantile_of_nothing():
-    assert isnan(quantile([], 0.5))
+def test_the_bootstrap_of_equal_values_is_that_value_and_of_none_an_error():
+    assert bootstrap([2.5] * 4, mean) == (2.5, 2.5)
+    with pytest.raises(ValueError, match="at least one"):
+        bootstrap([], mean)

@@ -18,7 +18,6 @@ from torch import Tensor
 from transformers import LogitsProcessor
 
 from hamster.benchmarks.clock import now, wall_ms
-from hamster.evaluate.stats import quantile
 from hamster.planner.backend import Completion, GenerationRequest, SamplingParams, TokenCallback
 from hamster.planner.transformers_backend import TransformersBackend
 from hamster.planner.vlm import VlmPlanner
@@ -51,7 +50,7 @@ def bench_planner(
     yield {"prompt_tokens": completion.prompt_tokens, "tokens": completion.tokens}
     first = [wall_ms(lambda: backend.generate([request], replace(sampling, max_new_tokens=1))) for _ in range(asked)]
     whole = [wall_ms(lambda: planner.plan_many([image], [INSTRUCTION])) for _ in range(asked)]
-    percentiles = {f"p{p}_ms": round(quantile(whole, p / 100), 1) for p in (50, 95, 99)}
+    percentiles = {f"p{p}_ms": round(float(np.percentile(whole, p)), 1) for p in (50, 95, 99)}
     yield {"first_token_ms": round(median(first), 1), **percentiles}
     backend.batch = max(batches)
     yield {"paths_per_s": {str(n): _throughput(planner, image, n, seconds) for n in batches}}

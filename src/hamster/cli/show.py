@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from hamster.evaluate.journal import Record
-from hamster.evaluate.report_parts import in_words
+from hamster.evaluate.report_parts import format_rate
 from hamster.evaluate.trials import short_name
 from hamster.rollout.result import UNMEASURED
 from hamster.terminal import counting, show_table
@@ -44,7 +44,7 @@ def show_summary(info: Mapping[str, Any], to_look_at: Path) -> None:
     for name, condition in info["conditions"].items():
         if "scenes" in condition:
             console.print(
-                f"all tasks of a scene done, {short_name(name)}: {in_words(condition['scenes'])}", soft_wrap=True
+                f"all tasks of a scene done, {short_name(name)}: {format_rate(condition['scenes'])}", soft_wrap=True
             )
     meta = info["meta"]
     latency = _latency(info["conditions"].values())

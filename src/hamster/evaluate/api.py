@@ -13,7 +13,7 @@ from typing import Any
 from hamster.evaluate.config import DEFAULT_CONDITIONS, EvalConfig, EvalObjects
 from hamster.evaluate.eval_result import EvalResult
 from hamster.evaluate.journal import read_records
-from hamster.evaluate.pool import why_here
+from hamster.evaluate.pool import single_process_reason
 from hamster.evaluate.run import Progress, evaluate_config
 from hamster.evaluate.suites import Suite
 from hamster.rollout.environment import Environment
@@ -52,24 +52,24 @@ def evaluate(
         episodes: scenes per condition, dealt to the families in turn.
         seed: scene i is a function of (seed, i) alone, so a longer run contains a shorter one.
         families: task families of the suite; () for those it is evaluated on by default.
-        replan: keyposes from one question to the planner to the next; 0 asks once.
+        replan: keyposes between two calls of the planner; 0 plans once.
         max_steps: control steps after which an episode of `env` has timed out; a suite has its own.
         out: result folder, in which an interrupted run is continued; None keeps nothing but what is returned.
         videos: keep a video, stills and a report in `out`; by default if there is an `out`.
-        restart: throw away what a finished run, or one of other weights or code, left in `out`.
-        workers: processes, one per core if None; no result depends on it. What cannot be sent to another process runs
-            in this one, with a warning.
-        dialect: in which planners that are not bundled are asked to answer; None: each in its own.
-        device: where planners and policies that are given by name compute, as in `load_planner`.
-        dtype: in which numbers they compute.
-        progress: wraps the records as they come, given how many are done already and how many there will be.
+        restart: delete what a finished run, or one of other weights or code, left in `out`.
+        workers: number of processes, one per core if None; no result depends on it. What cannot be pickled runs in
+            this process, with a warning.
+        dialect: answer format of planners that are not bundled; None: each planner's own.
+        device: torch device of planners and policies that are given by name, as in `load_planner`.
+        dtype: number format they compute in, as in `load_planner`.
+        progress: wraps the stream of records; called with the records, how many are done already and the total.
 
     Raises:
         ValueError: if a name is unknown, the folder holds another run, or a condition needs an expert's path and the
             environment has none.
-        PlannerUnavailableError: if a planner's server cannot even be asked what it serves.
-        RunStoppedError: if a few episodes of a condition in a row could not be measured; the same call with an `out`
-            goes on.
+        PlannerUnavailableError: if a planner's server does not respond at the start.
+        RunStoppedError: if several episodes of a condition in a row could not be measured; the same call with an
+            `out` continues.
 
     >>> result = evaluate("none", "nano", episodes=1, workers=1)  # doctest: +SKIP
     >>> result.success_rate  # doctest: +SKIP
@@ -105,7 +105,7 @@ def evaluate(
                 suite_object if isinstance(suite_object, Suite) else None,
             ),
         )
-        if workers != 1 and (reason := why_here(config)):
+        if workers != 1 and (reason := single_process_reason(config)):
             warnings.warn(f"evaluating in this process alone: {reason}", stacklevel=2)
         with _same_number_of_threads():
             info = evaluate_config(config, progress)
@@ -119,21 +119,21 @@ def _conditions(planner: Any) -> tuple[tuple[str, ...], dict[str, PlannerLike]]:
     if isinstance(planner, Mapping):
         named = dict(planner)
     else:
-        many = [planner] if isinstance(planner, str) or hasattr(planner, "plan") else list(planner)
+        planners = [planner] if isinstance(planner, str) or hasattr(planner, "plan") else list(planner)
         named = {}
-        for one in many:
-            name = one if isinstance(one, str) else _name(one)
+        for item in planners:
+            name = item if isinstance(item, str) else _name(item)
             if name in named:
                 raise ValueError(f"two planners are called {name!r}: give a mapping of names to planners")
-            named[name] = one
-    for name, one in named.items():
-        if not isinstance(one, str) and not callable(getattr(one, "plan", None)):
+            named[name] = item
+    for name, item in named.items():
+        if not isinstance(item, str) and not callable(getattr(item, "plan", None)):
             raise ValueError(
-                f"the planner {name!r} has no method plan(image, instruction): it is a {type(one).__name__}"
+                f"the planner {name!r} has no method plan(image, instruction): it is a {type(item).__name__}"
             )
-        if isinstance(one, str) and one != name:
-            raise ValueError(f"the planner {name!r} is a name, {one!r}: give it as that, or load it by load_planner")
-    return tuple(named), {name: one for name, one in named.items() if not isinstance(one, str)}
+        if isinstance(item, str) and item != name:
+            raise ValueError(f"the planner {name!r} is a name, {item!r}: give it as that, or load it by load_planner")
+    return tuple(named), {name: item for name, item in named.items() if not isinstance(item, str)}
 
 
 def _name(value: Any) -> str:
@@ -151,11 +151,11 @@ def _folder(out: Path | str | None) -> Iterator[Path]:
 
 @contextmanager
 def _same_number_of_threads() -> Iterator[None]:
-    """Leave torch's number of threads as it was, which an evaluation in this process sets to one."""
+    """Restore torch's number of threads, which an evaluation in this process sets to one."""
     torch = sys.modules.get("torch")
-    before = None if torch is None else torch.get_num_threads()
+    n_threads = None if torch is None else torch.get_num_threads()
     try:
         yield
     finally:
-        if torch is not None and before is not None:
-            torch.set_num_threads(before)
+        if torch is not None and n_threads is not None:
+            torch.set_num_threads(n_threads)

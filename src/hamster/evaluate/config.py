@@ -1,4 +1,4 @@
-"""What to measure."""
+"""The settings of an evaluation."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ DEFAULT_CONDITIONS = ("oracle", "nano", "shuffled", "none")
 
 @dataclass(frozen=True, eq=False)
 class EvalObjects:
-    """What was passed as objects instead of by name.
+    """Planners, policy and suite that were passed as objects instead of by name.
 
     Attributes:
         planners: by the name of their condition, which `EvalConfig.planners` lists.
-        policy: in place of the one that `EvalConfig.policy` names.
-        suite: in place of the one that `EvalConfig.suite` names.
+        policy: replaces the one that `EvalConfig.policy` names.
+        suite: replaces the one that `EvalConfig.suite` names.
     """
 
     planners: Mapping[str, PlannerLike] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class EvalObjects:
 
 @dataclass(frozen=True)
 class EvalConfig:
-    """One table: some conditions, one policy, the same scenes for every condition.
+    """The settings of one table: conditions, one policy, the same scenes for every condition.
 
     Attributes:
         out: result folder.
@@ -47,13 +47,14 @@ class EvalConfig:
         episodes: scenes per condition, dealt to the families in turn.
         seed: scene i is a function of (seed, i) alone, so a longer run contains a shorter one.
         families: task families; () for those that the suite is evaluated on by default.
-        replan: keyposes from one question to the planner to the next; 0 asks once.
-        workers: processes, one per usable core if None. No result depends on it.
-        videos: keep a video, two stills and a report; without, an episode takes two thirds of the time.
-        restart: throw away what a finished run, or one of another kind, left in `out`; an unfinished one of the same
-            kind is continued all the same.
-        device, dtype: where planners and the policy compute, and in which numbers; as in `load_planner`.
-        dialect: in which planners that are not bundled are asked to answer; None: each in its own.
+        replan: keyposes between two calls of the planner; 0 plans once.
+        workers: number of processes, one per usable core if None. No result depends on it.
+        videos: write a video and two stills per episode, and a report; without, an episode takes two thirds as long.
+        restart: delete what a finished run, or one of another identity, left in `out`; an unfinished one of the same
+            identity is continued.
+        device: torch device of planners and policy, as in `load_planner`.
+        dtype: number format they compute in, as in `load_planner`.
+        dialect: answer format of planners that are not bundled; None: each planner's own.
         objects: planners, policy and suite that were passed as objects; their names are in the fields above.
 
     Raises:
@@ -85,14 +86,14 @@ class EvalConfig:
             choose_device(self.device)
         if self.workers is not None and self.workers < 1:
             raise ValueError(f"workers must be >= 1, got {self.workers}")
-        if taken := [name for name in self.objects.planners if name in BASELINES]:
-            raise ValueError(f"{taken[0]!r} is the name of a baseline; give the planner another one")
+        if reserved := [name for name in self.objects.planners if name in BASELINES]:
+            raise ValueError(f"{reserved[0]!r} is the name of a baseline; give the planner another one")
         if not self.families:
             from hamster.evaluate.suites import suite_of
 
             suite = suite_of(self)
             object.__setattr__(self, "families", suite.default_families or suite.families)
         for name in ("planners", "families"):
-            listed = getattr(self, name)
-            if not listed or len(set(listed)) != len(listed):
-                raise ValueError(f"{name} must be at least one name, each only once, got {', '.join(listed) or 'none'}")
+            names = getattr(self, name)
+            if not names or len(set(names)) != len(names):
+                raise ValueError(f"{name} must be at least one name, each only once, got {', '.join(names) or 'none'}")

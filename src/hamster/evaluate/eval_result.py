@@ -46,7 +46,7 @@ class ConditionResult(SuccessRate):
         per_task: the same by task family.
         outcomes: episodes by how they ended, see `hamster.rollout.Outcome`.
         scenes: scenes all of whose tasks were done, in suites with several tasks a scene; else None.
-        latency_ms: {"p50", "p95"} of "planner" and "policy"; None for who was never asked.
+        latency_ms: {"p50", "p95"} of "planner" and "policy"; None for a model that was never called.
     """
 
     condition: str = ""
@@ -79,12 +79,12 @@ class PairedTest:
 
 @dataclass(frozen=True, eq=False)
 class EvalResult:
-    """What `evaluate` measured.
+    """The result of `evaluate`.
 
     Attributes:
         info: the content of eval_info.json: all numbers, settings, versions and digests, as plain JSON values.
         episodes: one record per episode, as in rollouts.jsonl: condition, scene, seed, outcome, paths, latencies.
-        out: the result folder, None where nothing was kept.
+        out: the result folder; None if nothing was written.
     """
 
     info: Mapping[str, Any]
@@ -106,7 +106,7 @@ class EvalResult:
 
     @property
     def unavailable(self) -> Mapping[str, Any]:
-        """Episodes that could not be measured, by condition: {"n", "reasons"}; they are in no rate."""
+        """Episodes that could not be measured, by condition: {"n", "reasons"}; they count in no rate."""
         unavailable: Mapping[str, Any] = self.info["unavailable"]
         return unavailable
 
@@ -138,7 +138,7 @@ class EvalResult:
         """Write eval_info.json and rollouts.jsonl into a folder, with videos and report where there are any.
 
         Args:
-            folder: made if need be.
+            folder: created if missing.
 
         Returns:
             The folder.

@@ -1,4 +1,4 @@
-"""What a table is a table of: a folder's episodes are only continued by a run of the same."""
+"""The identity of a run (scenes, weights, code, device): a result folder is only continued by a run of the same."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run_identity(config: EvalConfig) -> dict[str, Any]:
             "policy": config.policy,
             **_policy_identity(config),
             **code_digests(),
-            "device": device(config.device),
+            "device": device_name(config.device),
             "dtype": config.dtype,
         }
     )
@@ -58,11 +58,11 @@ def _policy_identity(config: EvalConfig) -> dict[str, Any]:
 
 
 def conditions_of(config: EvalConfig) -> dict[str, Any]:
-    """Return by condition which planner that is today; the baselines are code.
+    """Return the identity of each condition's planner today; baselines are covered by the code digests.
 
     Raises:
         ValueError: if there is no such planner.
-        PlannerUnavailableError: if a planner's server cannot be asked now.
+        PlannerUnavailableError: if a planner's server does not respond.
     """
     objects = config.objects.planners
     return plain(
@@ -77,13 +77,13 @@ def conditions_of(config: EvalConfig) -> dict[str, Any]:
 
 
 def dialect_for(name: str, dialect: str | None) -> str | None:
-    """Return the dialect that a planner is asked in: bundled ones keep their own."""
+    """Return the dialect that a planner answers in: bundled ones keep their own."""
     return None if name in bundled_planners() else dialect
 
 
-def device(name: str | None = None) -> str:
-    """Return where models run, or would by default; results differ from one to the other."""
+def device_name(name: str | None = None) -> str:
+    """Return the name of the device that models run on, or would by default; results differ between devices."""
     import torch
 
-    place = choose_device(name)
-    return torch.cuda.get_device_name(place) if place.type == "cuda" else place.type
+    device = choose_device(name)
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -12,7 +12,7 @@ from hamster.files import write_atomic
 from hamster.identity import differences, plain
 
 Record = dict[str, Any]
-HEAD = "conditions.json"
+IDENTITY_FILE = "conditions.json"
 RENAMED = {"arm": "condition", "arms": "conditions", "film": "video"}  # keys of version 0.1
 RENAMED_OUTCOMES = {"motion_refused": "unsafe_action"}
 
@@ -22,12 +22,12 @@ class Journal:
 
     Args:
         folder: of the run.
-        identity: what all the episodes have in common. A folder holds the episodes of one identity only.
-        conditions: by name what may be added to a folder later, but not change: planners, sources of images.
-        name: of the file.
+        identity: what all episodes have in common. A folder holds the episodes of one identity only.
+        conditions: by name, what may be added to a folder later but not change: planners, sources of images.
+        name: name of the file.
 
     Raises:
-        ValueError: if the folder holds episodes of another identity; says what differs.
+        ValueError: if the folder holds episodes of another identity; the message says what differs.
     """
 
     def __init__(
@@ -38,24 +38,25 @@ class Journal:
         name: str = "rollouts.jsonl",
     ) -> None:
         self._file = folder / name
-        now, conditions_now = plain(identity), plain(conditions or {})
-        before = held_identity(folder)
-        conditions_before = before.pop("conditions", {})
+        identity, conditions = plain(identity), plain(conditions or {})
+        stored = read_identity(folder)
+        stored_conditions = stored.pop("conditions", {})
         if self.records():
-            shared = {name: conditions_before[name] for name in conditions_now if name in conditions_before}
-            both_now = {name: conditions_now[name] for name in shared}
-            if other := differences(before | _named(shared), now | _named(both_now)):
-                raise ValueError(f"{folder} holds another run ({other}); name another --out, or give --restart")
-            conditions_now = conditions_before | conditions_now
+            shared = [name for name in conditions if name in stored_conditions]
+            before = stored | _flat({name: stored_conditions[name] for name in shared})
+            now = identity | _flat({name: conditions[name] for name in shared})
+            if changes := differences(before, now):
+                raise ValueError(f"{folder} holds another run ({changes}); name another --out, or give --restart")
+            conditions = stored_conditions | conditions
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / HEAD, json.dumps({**now, "conditions": conditions_now}, indent=2))
+        write_atomic(folder / IDENTITY_FILE, json.dumps({**identity, "conditions": conditions}, indent=2))
 
     def records(self) -> dict[str, Record]:
-        """Finished episodes by key. A last line that was cut off is no episode."""
+        """Return the finished episodes by key; a last line that was cut off is ignored."""
         return read_records(self._file)
 
     def append(self, record: Record) -> None:
-        """Adds an episode and waits until it is on disk."""
+        """Append an episode and wait until it is on disk."""
         torn = self._file.exists() and not self._file.read_bytes().endswith(b"\n")
         with self._file.open("a") as stream:
             stream.write(("\n" if torn else "") + json.dumps(record) + "\n")
@@ -63,7 +64,7 @@ class Journal:
             os.fsync(stream.fileno())
 
     def sort(self, keys: Iterable[str]) -> None:
-        """Rewrites the file in this order, so that it does not depend on who finished first."""
+        """Rewrite the file in this order, so that it does not depend on which episode finished first."""
         records = self.records()
         order = [key for key in keys if key in records]
         order += [key for key in records if key not in set(order)]
@@ -84,27 +85,27 @@ def read_records(file: Path) -> dict[str, Record]:
     return records
 
 
-def held_identity(folder: Path) -> dict[str, Any]:
-    """Return the identity of the run that a folder holds, with its "conditions"; empty if nobody noted it."""
+def read_identity(folder: Path) -> dict[str, Any]:
+    """Return the identity of the run that a folder holds, with its "conditions"; empty if there is none."""
     try:
-        held = json.loads((folder / HEAD).read_text())
+        stored = json.loads((folder / IDENTITY_FILE).read_text())
     except (OSError, ValueError):
         return {}
-    return _current_names(held) if isinstance(held, dict) else {}
+    return _current_names(stored) if isinstance(stored, dict) else {}
 
 
 def _current_names(record: dict[str, Any]) -> dict[str, Any]:
-    """Return a record under today's names, in its own order; version 0.1 wrote others."""
+    """Return a record with today's names, in its own order; version 0.1 wrote others."""
     return {
         RENAMED.get(key, key): RENAMED_OUTCOMES.get(str(value), value) if key == "outcome" else value
         for key, value in record.items()
     }
 
 
-def _named(conditions: Mapping[str, Any]) -> dict[str, Any]:
-    """Return facts about conditions, each under a name of its own, so that a message can say which one changed."""
+def _flat(conditions: Mapping[str, Any]) -> dict[str, Any]:
+    """Flatten the properties of conditions, each under a name of its own, so that a message can say which changed."""
     return {
-        f"{name}'s {fact}": value
-        for name, facts in conditions.items()
-        for fact, value in (facts if isinstance(facts, dict) else {"content": facts}).items()
+        f"{name}'s {key}": value
+        for name, properties in conditions.items()
+        for key, value in (properties if isinstance(properties, dict) else {"content": properties}).items()
     }

@@ -1,4 +1,4 @@
-"""Trials on several processes; what comes out does not depend on how many."""
+"""Trials on several processes; the results do not depend on how many."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ MAX_WORKERS = 16  # each holds its own models: about 0.7 GB
 
 
 def n_workers(config: EvalConfig, n_trials: int) -> int:
-    """Return how many processes to start for so many trials; 1 is this one."""
-    if why_here(config):
+    """Return the number of processes for so many trials; 1 means this process."""
+    if single_process_reason(config):
         return 1
-    wanted = config.workers or min(usable_cores(), MAX_WORKERS)
-    return max(1, min(wanted, n_trials))
+    limit = config.workers or min(usable_cores(), MAX_WORKERS)
+    return max(1, min(limit, n_trials))
 
 
-def why_here(config: EvalConfig) -> str:
-    """Return why an evaluation can only run in this process: what of it no other process would have; "" if it can."""
+def single_process_reason(config: EvalConfig) -> str:
+    """Return why an evaluation can only run in this process (a part that cannot be pickled); "" if it can in others."""
     if config.objects.suite is None and SUITES.is_of_script(config.suite):
         return f"the suite {config.suite!r} is registered by the script that is running"
     if config.objects.policy is None and POLICY_TYPES.is_of_script(config.policy):
@@ -39,12 +39,12 @@ def why_here(config: EvalConfig) -> str:
             return f"the planner {name!r} is registered by the script that is running"
     if not config.objects:
         return ""
-    parts: dict[str, object] = {"the policy": config.objects.policy, "the suite": config.objects.suite}
-    parts |= {f"the planner {name}": planner for name, planner in config.objects.planners.items()}
-    for name, part in parts.items():
+    objects: dict[str, object] = {"the policy": config.objects.policy, "the suite": config.objects.suite}
+    objects |= {f"the planner {name}": planner for name, planner in config.objects.planners.items()}
+    for name, value in objects.items():
         try:
-            content = pickle.dumps(part)
-        except Exception as error:  # whatever somebody's __reduce__ raises
+            content = pickle.dumps(value)
+        except Exception as error:  # a user's __reduce__ may raise anything
             return f"{name} cannot be pickled ({type(error).__name__}: {error})"
         if b"__main__" in content:
             return f"the class of {name} is defined by the script that is running"
@@ -54,7 +54,16 @@ def why_here(config: EvalConfig) -> str:
 def run_trials(
     todo: Sequence[tuple[int, Trial]], configs: Sequence[EvalConfig], load_worker: LoadWorker
 ) -> Iterator[tuple[int, Record]]:
-    """Runs trials, each of the table with that number, and yields their records as they finish, in any order."""
+    """Run trials and yield their records as they finish, in any order.
+
+    Args:
+        todo: (index of its table, trial).
+        configs: one per table.
+        load_worker: loads the models of a table, in each process once.
+
+    Yields:
+        (index of the table, record).
+    """
     return parallel_map_unordered(_Work(tuple(configs), load_worker), todo, n_workers(configs[0], len(todo)))
 
 
@@ -62,11 +71,11 @@ def run_trials(
 class _Work:
     configs: tuple[EvalConfig, ...]
     load_worker: LoadWorker
-    opened: dict[int, EvalWorker] = field(default_factory=dict)  # the models of the table that is at work, no more
+    loaded: dict[int, EvalWorker] = field(default_factory=dict)  # of the current table only, to save memory
 
     def __call__(self, item: tuple[int, Trial]) -> tuple[int, Record]:
-        number, trial = item
-        if number not in self.opened:
-            self.opened.clear()
-            self.opened[number] = self.load_worker(self.configs[number])
-        return number, self.opened[number].run(trial)
+        table, trial = item
+        if table not in self.loaded:
+            self.loaded.clear()
+            self.loaded[table] = self.load_worker(self.configs[table])
+        return table, self.loaded[table].run(trial)

@@ -1,4 +1,4 @@
-"""`report.html`: one page that needs nothing else, to be looked at rather than read."""
+"""`report.html`: a self-contained page with the table, videos and stills of an evaluation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from hamster.evaluate.report_parts import Tag, episode_card, film_card, in_words, kind, percent, tag
+from hamster.evaluate.report_parts import Tag, episode_card, format_rate, kind, percent, tag, video_card
 from hamster.evaluate.trials import short_name
 
 Record = Mapping[str, Any]
@@ -24,15 +24,15 @@ ABOUT = {
 
 
 def report(info: Mapping[str, Any], records: Sequence[Record], folder: Path) -> str:
-    """The page.
+    """Return the page as HTML.
 
     Args:
         info: the content of eval_info.json.
         records: episodes, scene by scene.
-        folder: where the pictures that the records name are; they are copied into the page.
+        folder: of the images that the records name, which are embedded in the page.
     """
     scenes = [list(episodes) for _, episodes in groupby(records, key=lambda r: r["scene"])]
-    parts = [_header(info, len(scenes)), "<main>", _table(info), _films(scenes, folder)]
+    parts = [_header(info, len(scenes)), "<main>", _table(info), _videos(scenes, folder)]
     parts += ['<div class="pair">', _paired(info), _speed(info), "</div>"]
     parts += [_gallery(scenes[:MAX_SCENES], len(scenes), folder), "</main>", _footer(info)]
     return _page("\n".join(parts))
@@ -46,7 +46,7 @@ def _page(body: str) -> str:
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>HAMSTER: does the path steer?</title>
+<title>HAMSTER: does the policy follow the path?</title>
 <style>{style}</style>
 </head>
 <body>
@@ -69,7 +69,7 @@ policy; only the path differs.</p>
 
 
 def _headline(info: Mapping[str, Any]) -> str:
-    """The result in one sentence: the best planner against no path, or whatever there is."""
+    """Return the result in one sentence: the best planner against no path, or the first condition."""
     conditions = info["conditions"]
     planners = sorted(
         (name for name in conditions if kind(name) == "planner"), key=lambda name: -conditions[name]["pc_success"]
@@ -95,20 +95,20 @@ def _table(info: Mapping[str, Any]) -> str:
 
 
 def _unavailable(info: Mapping[str, Any]) -> str:
-    """What is missing in the table, and why."""
-    said = "; ".join(
-        f"{escape(short_name(condition))} {found['n']} ({escape(next(iter(found['reasons'])))})"
-        for condition, found in info.get("unavailable", {}).items()
+    """Return a paragraph on the episodes that are missing in the table."""
+    outages = "; ".join(
+        f"{escape(short_name(condition))} {outage['n']} ({escape(next(iter(outage['reasons'])))})"
+        for condition, outage in info.get("unavailable", {}).items()
     )
-    return f'<p class="why">Not measured and not counted: {said}.</p>' if said else ""
+    return f'<p class="why">Not measured and not counted: {outages}.</p>' if outages else ""
 
 
 def _whole_scenes(info: Mapping[str, Any]) -> str:
-    """In how many scenes all tasks were done, where scenes have several."""
+    """Return a paragraph on scenes all of whose tasks were done, if scenes have several tasks."""
     several = {name: condition["scenes"] for name, condition in info["conditions"].items() if "scenes" in condition}
-    said = "; ".join(f"{escape(short_name(name))} {in_words(rate)}" for name, rate in several.items())
+    rates = "; ".join(f"{escape(short_name(name))} {format_rate(rate)}" for name, rate in several.items())
     n = info["meta"].get("tasks_per_scene", 1)
-    return f'<p class="soft">Scenes whose {n} tasks were all done: {said}.</p>' if several else ""
+    return f'<p class="soft">Scenes whose {n} tasks were all done: {rates}.</p>' if several else ""
 
 
 def _condition_row(name: str, condition: Mapping[str, Any], families: Sequence[str]) -> str:
@@ -130,7 +130,7 @@ def _family_cell(rate: Mapping[str, Any] | None) -> str:
 
 
 def _paired(info: Mapping[str, Any]) -> str:
-    """What the differences are worth, scene by scene."""
+    """Return the McNemar tests of the planners."""
     lines = []
     for pair in info["paired"]:
         if "planner" in (kind(pair["a"]), kind(pair["b"])):
@@ -175,15 +175,15 @@ def _latency(latency: Mapping[str, float] | None) -> str:
     return f'{latency["p50"]:.0f} ms <span class="soft">/ {latency["p95"]:.0f} ms</span>'
 
 
-def _films(scenes: Sequence[Sequence[Record]], folder: Path) -> str:
-    """The first scene of each family as videos that play in the page."""
-    chosen: dict[str, Sequence[Record]] = {}
+def _videos(scenes: Sequence[Sequence[Record]], folder: Path) -> str:
+    """Return videos of the first scene of each family."""
+    first_of_family: dict[str, Sequence[Record]] = {}
     for episodes in scenes:
-        chosen.setdefault(episodes[0]["family"], episodes)
+        first_of_family.setdefault(episodes[0]["family"], episodes)
     rows = [
         f'<h3 style="margin-top:28px">“{escape(episodes[0]["instruction"])}”{tag(episodes[0]["family"])}</h3>'
-        f'<div class="row">{"".join(film_card(r, folder) for r in episodes)}</div>'
-        for episodes in chosen.values()
+        f'<div class="row">{"".join(video_card(r, folder) for r in episodes)}</div>'
+        for episodes in first_of_family.values()
     ]
     return f"<h2>Watch</h2><p class='soft'>One scene of each family, once per condition.</p>{''.join(rows)}"
 

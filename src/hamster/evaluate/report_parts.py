@@ -17,34 +17,34 @@ MIME = {".webp": "image/webp", ".mp4": "video/mp4"}
 
 
 def kind(condition: str) -> str:
-    """A control's own name, or "planner"."""
+    """Return a baseline's own name, or "planner"."""
     return condition if condition in BASELINES else "planner"
 
 
 def percent(rate: Mapping[str, Any]) -> str:
-    """A success rate as people say it."""
+    """Format a success rate as whole per cent."""
     return f"{rate['pc_success']:.0f}\u00a0%"
 
 
-def in_words(rate: Mapping[str, Any]) -> str:
-    """A success rate with its interval: "28 of 30, 93 % [79, 98]"."""
+def format_rate(rate: Mapping[str, Any]) -> str:
+    """Format a success rate with its interval: "28 of 30, 93 % [79, 98]"."""
     low, high = rate["pc_success_ci95"]
     return f"{rate['n_success']} of {rate['n_episodes']}, {percent(rate)} [{low:.0f}, {high:.0f}]"
 
 
 def tag(text: str) -> str:
-    """A chip."""
+    """Return a label chip."""
     return f'<span class="tag">{escape(text.replace("_", " "))}</span>'
 
 
 def data_uri(file: Path) -> str:
-    """A picture or a video, written into the page."""
+    """Return an image or a video as a data URI."""
     return f"data:{MIME[file.suffix]};base64,{b64encode(file.read_bytes()).decode()}"
 
 
-def film_card(record: Record, folder: Path) -> str:
-    """A video that plays in the page."""
-    label = escape(f"Film: {_words(record)}", quote=True)
+def video_card(record: Record, folder: Path) -> str:
+    """Return a card with a video that plays in the page."""
+    label = escape(f"Video: {_words(record)}", quote=True)
     video = (
         f'<video src="{data_uri(folder / record["video"])}" loop muted playsinline controls preload="metadata" '
         f'aria-label="{label}"></video>'
@@ -89,7 +89,7 @@ class Tag:
 
     @staticmethod
     def of(scenes: Sequence[Sequence[Record]]) -> list[Tag]:
-        """All scenes; those of each family; those that a condition which should succeed has failed."""
+        """Return the filters: all scenes, each family, scenes that the oracle or a planner failed."""
         tags = [Tag("all", "all", lambda _: True)]
         for family in dict.fromkeys(episodes[0]["family"] for episodes in scenes):
             tags.append(Tag(f"family-{family}", family.replace("_", " "), _in_family(family)))

@@ -13,7 +13,7 @@ from typing import Any
 
 from hamster.evaluate.config import EvalConfig
 from hamster.evaluate.identity import conditions_of, run_identity
-from hamster.evaluate.journal import Journal, Record, held_identity
+from hamster.evaluate.journal import Journal, Record, read_identity
 from hamster.evaluate.outages import AGAIN, IN_A_ROW, Outages
 from hamster.evaluate.pool import LoadWorker, n_workers, run_trials
 from hamster.evaluate.report import report
@@ -32,22 +32,21 @@ Progress = Callable[[Iterable[Record], int, int], Iterable[Record]]
 def evaluate_config(
     config: EvalConfig, progress: Progress | None = None, load_worker: LoadWorker = load_real_worker
 ) -> dict[str, Any]:
-    """Run what is not done yet and write rollouts.jsonl, eval_info.json, report.html, videos and stills.
+    """Run the remaining trials and write rollouts.jsonl, eval_info.json, report.html, videos and stills.
 
     Args:
         config: what to measure.
-        progress: wraps the records as they come, given how many are done already and how many there will be.
+        progress: wraps the stream of records; called with the records, how many are done already and the total.
         load_worker: loads the models, in each process once.
 
     Returns:
-        The content of eval_info.json. Episodes in which a planner's server could not be asked, or robot or simulator
-        broke down, are not in it, but named
-        under "unavailable", and run again by the next call.
+        The content of eval_info.json. Episodes in which a planner's server did not respond, or robot or simulator broke
+        down, do not count; they are listed under "unavailable", and run again by the next call.
 
     Raises:
         ValueError: if a name is unknown, the folder holds another run, or another process is at work in it.
-        PlannerUnavailableError: if a planner's server cannot even be asked what it serves.
-        RunStoppedError: if a few episodes of a condition in a row could not be measured; the next call goes on.
+        PlannerUnavailableError: if a planner's server does not respond at the start.
+        RunStoppedError: if several episodes of a condition in a row could not be measured; the next call continues.
     """
     return evaluate_all([config], progress, load_worker)[0]
 
@@ -55,7 +54,7 @@ def evaluate_config(
 def evaluate_all(
     configs: Sequence[EvalConfig], progress: Progress | None = None, load_worker: LoadWorker = load_real_worker
 ) -> list[dict[str, Any]]:
-    """As `evaluate_config`, many tables on the same processes, one table after the other."""
+    """Run several tables on the same processes, one after the other; see `evaluate_config`."""
     for config in configs:
         _check(config)
     with ExitStack() as stack:
@@ -71,12 +70,12 @@ def _evaluate_all(
     info, start = run_info(configs[0].seed), time.perf_counter()
     journals = [_open_journal(*table) for table in zip(configs, planned, strict=True)]
     done = [journal.records() for journal in journals]
-    todo = [(i, trial) for i, listed in enumerate(planned) for trial in listed if trial.key not in done[i]]
+    todo = [(i, trial) for i, table in enumerate(planned) for trial in table if trial.key not in done[i]]
     n_all, outages = sum(map(len, planned)), [Outages() for _ in configs]
-    found = _kept(run_trials(todo, configs, load_worker), journals, outages)
-    for _ in progress(found, n_all - len(todo), n_all) if progress else found:
+    records = _journaled(run_trials(todo, configs, load_worker), journals, outages)
+    for _ in progress(records, n_all - len(todo), n_all) if progress else records:
         pass
-    out = []
+    results = []
     for i, (config, journal) in enumerate(zip(configs, journals, strict=True)):
         journal.sort(trial.key for trial in planned[i])
         new = sum(number == i for number, _ in todo)
@@ -90,18 +89,18 @@ def _evaluate_all(
             "tasks_per_scene": suite_of(config).tasks,
             "policy": config.policy,
             "replan": config.replan,
-            "identity": held_identity(config.out),
+            "identity": read_identity(config.out),
         }
-        out.append(_write_results(config, planned[i], journal.records(), meta, outages[i]))
-    return out
+        results.append(_write_results(config, planned[i], journal.records(), meta, outages[i]))
+    return results
 
 
-def _kept(
-    found: Iterable[tuple[int, Record]], journals: Sequence[Journal], outages: Sequence[Outages]
+def _journaled(
+    records: Iterable[tuple[int, Record]], journals: Sequence[Journal], outages: Sequence[Outages]
 ) -> Iterable[Record]:
-    """The records, once they are on disk; those that an outage or a broken environment cut off are noted, not kept."""
+    """Yield records once they are on disk; those cut off by an outage are counted as such and not written."""
     n_kept = 0
-    for number, record in found:
+    for number, record in records:
         condition = record["condition"]
         if record["outcome"] not in UNMEASURED:
             journals[number].append(record)
@@ -110,10 +109,10 @@ def _kept(
         else:
             outages[number].note(condition, _why_unmeasured(record))
         yield record
-        if outages[number].has_gone(condition):
+        if outages[number].is_down(condition):
             raise RunStoppedError(
                 f"stopped after {IN_A_ROW} outages of {condition} in a row ({_why_unmeasured(record)}); {n_kept} new "
-                f"episodes are kept, and none is counted that could not be measured: {AGAIN}"
+                f"episodes are kept, and those that could not be measured do not count: {AGAIN}"
             )
 
 
@@ -131,7 +130,7 @@ def _write_results(
 ) -> dict[str, Any]:
     ordered = [records[trial.key] for trial in planned if trial.key in records]
     if not ordered:
-        raise RunStoppedError(f"nothing could be measured ({outages.in_words()}); {AGAIN}")
+        raise RunStoppedError(f"nothing could be measured ({outages.summary()}); {AGAIN}")
     summary = {**summarize(ordered, config.planners, meta), "unavailable": outages.to_json()}
     write_atomic(config.out / "eval_info.json", json.dumps(summary, indent=2) + "\n")
     if config.videos:
@@ -147,7 +146,7 @@ def _open_journal(config: EvalConfig, planned: Sequence[Trial]) -> Journal:
 
 
 def _is_over(out: Path, identity: dict[str, Any], conditions: dict[str, Any], planned: Sequence[Trial]) -> bool:
-    """Return whether there is nothing in the folder that a run of this identity could go on with."""
+    """Return whether the folder holds nothing that a run of this identity could continue."""
     try:
         done = Journal(out, identity, conditions).records()
     except ValueError:
@@ -156,7 +155,7 @@ def _is_over(out: Path, identity: dict[str, Any], conditions: dict[str, Any], pl
 
 
 def clear(out: Path) -> None:
-    """Removes what a run left in its folder, and nothing else."""
+    """Remove the files of a run from its folder, and nothing else."""
     for name in ("rollouts.jsonl", "conditions.json", "eval_info.json", "report.html"):
         (out / name).unlink(missing_ok=True)
     for name in ("videos", "stills"):
@@ -167,8 +166,8 @@ def _check(config: EvalConfig) -> None:
     suite = suite_of(config)
     for family in config.families:
         if family not in suite.families:
-            known = ", ".join(suite.families)
-            raise ValueError(f"unknown family {family!r} of suite {config.suite}; there are: {known}")
+            names = ", ".join(suite.families)
+            raise ValueError(f"unknown family {family!r} of suite {config.suite}; there are: {names}")
     if config.episodes % suite.tasks:
         raise ValueError(f"a scene of {config.suite} has {suite.tasks} tasks: make episodes a multiple of that")
     check_expert(config, scene_seed(config.seed, 0))

@@ -1,4 +1,4 @@
-"""How sure one can be of a success rate, and of a difference between two conditions on the same scenes."""
+"""Confidence intervals of rates and statistics, and the McNemar test of two conditions on the same scenes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ from collections.abc import Callable, Sequence
 from math import comb, sqrt
 from random import Random
 
+import numpy as np
+
 Z95 = 1.959963984540054  # the standard normal's 97.5 % point
 
 
 def wilson(n_success: int, n: int, z: float = Z95) -> tuple[float, float]:
-    """Wilson's score interval for a rate, as (low, high) in [0, 1] (E. B. Wilson, 1927).
+    """Return Wilson's score interval of a rate, (low, high) in [0, 1] (E. B. Wilson, 1927).
 
-    Unlike mean ± 2σ it stays inside [0, 1] and says something sensible at 0 of n and n of n.
+    Unlike mean ± 2σ it stays inside [0, 1] and is sensible at 0 of n and n of n.
+
+    Args:
+        n_success: number of successes.
+        n: number of trials.
+        z: quantile of the standard normal; the default gives a 95 % interval.
 
     Raises:
         ValueError: if not 0 <= n_success <= n, n >= 1.
@@ -30,13 +37,13 @@ def wilson(n_success: int, n: int, z: float = Z95) -> tuple[float, float]:
 
 
 def mcnemar(successes_a: Sequence[bool], successes_b: Sequence[bool]) -> tuple[int, int, float]:
-    """The exact, two-sided McNemar test of two conditions on the same scenes, in the same order.
+    """Compute the exact, two-sided McNemar test of two conditions on the same scenes, in the same order.
 
-    Scenes on which both agree say nothing about the difference; of the others, each would win half if both conditions
-    were equally good.
+    Scenes on which both agree carry no information about the difference; under the null hypothesis each condition
+    solves half of the others.
 
     Returns:
-        scenes that only a solved, scenes that only b solved, p-value.
+        number of scenes that only a solved, number that only b solved, p-value.
     """
     pairs = list(zip(successes_a, successes_b, strict=True))
     only_a = sum(a and not b for a, b in pairs)
@@ -49,24 +56,20 @@ def mcnemar(successes_a: Sequence[bool], successes_b: Sequence[bool]) -> tuple[i
 def bootstrap(
     values: Sequence[float], statistic: Callable[[Sequence[float]], float], resamples: int = 500, seed: int = 0
 ) -> tuple[float, float]:
-    """The percentile interval of a statistic, 95 % (B. Efron, 1979): it is computed again on samples of the sample.
+    """Return the 95 % percentile bootstrap interval of a statistic (B. Efron, 1979).
+
+    Args:
+        values: the sample.
+        statistic: of a sample of the same size.
+        resamples: number of samples drawn with replacement.
+        seed: of the draws.
 
     Raises:
-        ValueError: of nothing.
+        ValueError: if there are no values.
     """
     if not values:
         raise ValueError("a bootstrap needs at least one value")
-    draw = Random(seed)
-    found = [statistic(draw.choices(values, k=len(values))) for _ in range(resamples)]
-    return quantile(found, 0.025), quantile(found, 0.975)
-
-
-def quantile(values: Sequence[float], q: float) -> float:
-    """The q-quantile, 0 <= q <= 1, interpolated; NaN of nothing."""
-    if not values:
-        return float("nan")
-    ordered = sorted(values)
-    at = q * (len(ordered) - 1)
-    low = int(at)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (at - low) * (ordered[high] - ordered[low])
+    rng = Random(seed)
+    estimates = [statistic(rng.choices(values, k=len(values))) for _ in range(resamples)]
+    low, high = np.quantile(estimates, (0.025, 0.975)).tolist()
+    return low, high

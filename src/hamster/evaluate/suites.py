@@ -28,9 +28,9 @@ class Suite:
             `close()`, which is called at its end, and `expert_path()`, which only the conditions "oracle" and
             "shuffled" need.
         max_steps: control steps after which an episode has timed out.
-        tasks: how many in each scene. With more than one, those of a scene have consecutive seeds, and the scene counts
-            as right if all of them are done.
-        default_families: those that are evaluated if none are named; None for all.
+        tasks: tasks per scene. With more than one, those of a scene have consecutive seeds, and the scene is a success
+            if all of them are done.
+        default_families: evaluated if none are named; None for all.
     """
 
     families: tuple[str, ...]
@@ -41,7 +41,7 @@ class Suite:
 
     @property
     def implementation(self) -> Callable[[str, int], Environment]:
-        """What makes its environments."""
+        """The function that makes its environments."""
         return self.make
 
     @classmethod
@@ -93,7 +93,7 @@ def check_expert(config: EvalConfig, seed: int) -> None:
 
     Args:
         config: of the evaluation.
-        seed: of a scene, of which an environment is made to look at; not of built-in suites, which have experts.
+        seed: of a scene whose environment is made and checked; built-in suites are not, since they have experts.
     """
     conditions = [name for name in config.planners if name in NEED_EXPERT]
     if not conditions or (config.objects.suite is None and SUITES.is_builtin(config.suite)):
@@ -112,13 +112,13 @@ def check_expert(config: EvalConfig, seed: int) -> None:
 
 
 def close(env: Environment) -> None:
-    """Free what an environment holds, if it says how."""
-    if callable(end := getattr(env, "close", None)):
-        end()
+    """Call the environment's `close()`, if it has one."""
+    if callable(close_env := getattr(env, "close", None)):
+        close_env()
 
 
 def expert_of(env: Environment) -> ExpertEnvironment:
-    """Return the same environment, which `check_expert` has found to know its expert's path."""
+    """Cast an environment to one with `expert_path()`, which `check_expert` has verified."""
     return cast(ExpertEnvironment, env)
 
 
@@ -139,8 +139,8 @@ def _counterfactual() -> Suite:
     return Suite(FAMILIES, counterfactual, MAX_STEPS, tasks=2, default_families=DEFAULT_FAMILIES)
 
 
-# The same scenes through a camera that stands elsewhere; and scenes with two tasks in the same words, so that only the
-# expert's path says which is meant.
+# tabletop-moved: the same scenes, seen by a camera at another place. counterfactual: scenes with two tasks and the same
+# instruction, so that only the expert's path tells which one is meant.
 SUITES: Registry[Callable[[], Suite]] = Registry(
     "suite",
     "hamster.suites",

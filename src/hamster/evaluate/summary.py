@@ -1,4 +1,4 @@
-"""From episodes to `eval_info.json`: every number of the report, and nothing that the episodes do not say."""
+"""From episodes to `eval_info.json`: every number of the report is computed from the episodes' records."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hamster.evaluate.stats import mcnemar, quantile, wilson
+import numpy as np
+
+from hamster.evaluate.stats import mcnemar, wilson
 
 Record = Mapping[str, Any]
 
 
 def summarize(records: Sequence[Record], conditions: Sequence[str], meta: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of `eval_info.json`; the names inside a condition are LeRobot's.
+    """Return the content of `eval_info.json`; the names inside a condition are LeRobot's.
 
     Args:
         records: finished episodes, of any conditions.
@@ -46,7 +48,7 @@ def _condition(episodes: Sequence[Record], tasks: int) -> dict[str, Any]:
 
 
 def _scenes(episodes: Sequence[Record], tasks: int) -> list[Record]:
-    """One record per scene all of whose tasks were tried: were all of them done?"""
+    """Return one record per scene all of whose tasks were tried: a success if all were done."""
     by_scene: dict[int, list[bool]] = {}
     for r in episodes:
         by_scene.setdefault(r["scene"] // tasks, []).append(bool(r["success"]))
@@ -67,7 +69,7 @@ def _rate(episodes: Sequence[Record]) -> dict[str, Any]:
 def _latency(seconds: Sequence[float]) -> dict[str, float] | None:
     if not seconds:
         return None
-    return {name: round(1000 * quantile(seconds, q), 1) for name, q in (("p50", 0.5), ("p95", 0.95))}
+    return {f"p{q}": round(1000 * float(np.percentile(seconds, q)), 1) for q in (50, 95)}
 
 
 def _pair(a: str, b: str, by_condition: Mapping[str, Sequence[Record]]) -> dict[str, Any]:

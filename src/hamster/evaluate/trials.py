@@ -1,4 +1,4 @@
-"""Which episodes a table consists of."""
+"""The episodes of a table: each condition on each scene."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ class Trial:
     """One condition on one scene.
 
     Attributes:
-        scene: number of the scene in this run, the same for all conditions.
-        family, seed: make the scene.
-        other_family, other_seed: make another scene, from which the shuffled condition takes its path.
+        scene: index of the scene in this run, the same for all conditions.
+        condition: name of the planner or baseline.
+        family: task family of the scene.
+        seed: of the scene.
+        other_family: task family of another scene, from which the condition "shuffled" takes its path.
+        other_seed: seed of that scene.
     """
 
     scene: int
@@ -32,21 +35,21 @@ class Trial:
 
     @property
     def key(self) -> str:
-        """Identifies the trial within a run, and names its files."""
+        """Key of the trial within a run, and stem of its file names."""
         return f"{self.scene:04d}-{file_name(self.condition)}"
 
 
 def trials(config: EvalConfig) -> list[Trial]:
-    """All trials, conditions interleaved: an interrupted run has its conditions on the same scenes still."""
-    out, tasks = [], suite_of(config).tasks
+    """Return all trials, conditions interleaved: an interrupted run still has its conditions on the same scenes."""
+    listed, tasks = [], suite_of(config).tasks
     for scene in range(config.episodes):
-        here, there = (_scene(config, number, tasks) for number in (scene, scene + tasks))
-        out += [Trial(scene, condition, *here, *there) for condition in config.planners]
-    return out
+        family_seed, other_family_seed = (_scene(config, number, tasks) for number in (scene, scene + tasks))
+        listed += [Trial(scene, condition, *family_seed, *other_family_seed) for condition in config.planners]
+    return listed
 
 
 def scene_seed(seed: int, scene: int) -> int:
-    """A seed of 62 bits for scene number `scene` of a run: no two scenes, of any runs, share one."""
+    """Return a 62-bit seed for scene number `scene` of a run, which no other scene of any run shares."""
     [bits] = np.random.SeedSequence([seed, scene]).generate_state(1, np.uint64)
     return int(bits >> 2)
 
@@ -57,7 +60,7 @@ def _scene(config: EvalConfig, number: int, tasks: int) -> tuple[str, int]:
 
 
 def short_name(condition: str) -> str:
-    """Return what people call a condition: a checkpoint folder's name instead of its path, HOST:PORT#MODEL."""
+    """Return a short name of a condition: the checkpoint folder's name without its path, or HOST:PORT#MODEL."""
     if is_address(condition):
         url, mark, model = condition.partition("#")
         return f"{urlsplit(url).netloc}{mark}{model}"
@@ -66,5 +69,5 @@ def short_name(condition: str) -> str:
 
 
 def file_name(condition: str) -> str:
-    """What files of a condition, or of a policy, may be called."""
+    """Return the name of a condition or policy with only characters that are safe in file names."""
     return "".join(c if c.isalnum() or c in "-_" else "_" for c in condition).strip("_")[-60:]

@@ -1,4 +1,4 @@
-"""A rollout as a video that anything plays: H.264 in mp4, the path drawn on every frame, a caption below."""
+"""A rollout as an mp4 (H.264): the path drawn on every frame, a caption below."""
 
 from __future__ import annotations
 
@@ -22,7 +22,17 @@ GREEN, RED = (92, 190, 120), (226, 104, 92)
 
 
 def caption(rollout: Rollout, condition: str, width_px: int, ended: bool) -> Rgb:
-    """(CAPTION_PX, width, 3): the instruction, the condition and, once it has ended, the outcome."""
+    """Draw a caption with the instruction, the condition and, on the last frame, the outcome.
+
+    Args:
+        rollout: that is captioned.
+        condition: its name.
+        width_px: width of the caption.
+        ended: whether to add the outcome.
+
+    Returns:
+        (CAPTION_PX, width_px, 3) uint8.
+    """
     strip = Image.new("RGB", (width_px, CAPTION_PX), BACK)
     pen = ImageDraw.Draw(strip)
     pen.text((10, 6), _fitting(pen, rollout.instruction, width_px - 20), INK, _font(15))
@@ -35,7 +45,14 @@ def caption(rollout: Rollout, condition: str, width_px: int, ended: bool) -> Rgb
 
 
 def write_rollout_video(file: Path, rollout: Rollout, condition: str, frames: list[Rgb]) -> None:
-    """Writes the mp4; the last frame, which carries the outcome, stays for a second."""
+    """Write the mp4; the last frame, with the outcome, is held for a second.
+
+    Args:
+        file: to write.
+        rollout: for caption and frame rate.
+        condition: its name.
+        frames: (H, W, 3) each, with the path drawn.
+    """
     running, ended = (caption(rollout, condition, frames[0].shape[1], end) for end in (False, True))
     hold = max(1, round(rollout.video.fps))
     pictures = [np.concatenate([frame, running]) for frame in frames[:-1]]
@@ -44,16 +61,26 @@ def write_rollout_video(file: Path, rollout: Rollout, condition: str, frames: li
 
 
 def webp(rgb: Rgb, quality: int = 72) -> bytes:
-    """An image (H, W, 3) as WebP."""
+    """Encode an image (H, W, 3) as WebP."""
     buffer = BytesIO()
     Image.fromarray(rgb).save(buffer, "WEBP", quality=quality, method=4)
     return buffer.getvalue()
 
 
 def filmstrip(frames: list[Rgb], n: int = 6, columns: int = 3, side_px: int = 144) -> Rgb:
-    """n frames, evenly spaced from first to last, row by row: (n / columns * side, columns * side, 3)."""
-    chosen = np.linspace(0, len(frames) - 1, n).round().astype(int)
-    tiles = [np.asarray(Image.fromarray(frames[i]).resize((side_px, side_px), _SMOOTH)) for i in chosen]
+    """Tile n frames, evenly spaced from first to last, row by row.
+
+    Args:
+        frames: (H, W, 3) each.
+        n: number of tiles, a multiple of `columns`.
+        columns: tiles per row.
+        side_px: width and height of a tile.
+
+    Returns:
+        (n / columns * side_px, columns * side_px, 3) uint8.
+    """
+    indices = np.linspace(0, len(frames) - 1, n).round().astype(int)
+    tiles = [np.asarray(Image.fromarray(frames[i]).resize((side_px, side_px), _SMOOTH)) for i in indices]
     return np.concatenate([np.concatenate(tiles[i : i + columns], 1) for i in range(0, n, columns)])
 
 

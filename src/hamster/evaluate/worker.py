@@ -1,4 +1,4 @@
-"""One process's share of the work: models loaded once, trials run one after the other."""
+"""A process of an evaluation: models loaded once, trials run one after the other."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ VIDEO_EVERY = 4  # control steps
 
 @dataclass(frozen=True)
 class EvalWorker:
-    """Everything that a trial needs, ready to use.
+    """Suite, planners and policy, loaded and ready to run trials.
 
     Attributes:
         suite: makes scenes.
-        planners: by condition; the baselines are made per scene.
-        policy: the one that all conditions share.
-        replan: keyposes from one question to the planner to the next; 0 asks once.
+        planners: by condition; baselines are made per scene.
+        policy: shared by all conditions.
+        replan: keyposes between two calls of the planner; 0 plans once.
         out: result folder.
-        videos: whether videos and stills are kept.
+        videos: whether videos and stills are written.
         seed_everything: called with the trial's seed, so that a trial's result is a function of the trial.
     """
 
@@ -50,7 +50,7 @@ class EvalWorker:
     videos: bool = True
 
     def run(self, trial: Trial) -> Record:
-        """Runs one trial, writes its video and stills, and returns its record."""
+        """Run one trial, write its video and stills, and return its record."""
         start = time.perf_counter()
         self.seed_everything(trial.seed)
         try:
@@ -82,7 +82,7 @@ class EvalWorker:
         return self.planners[trial.condition]
 
     def _shuffled(self, trial: Trial) -> ShuffledPlanner:
-        """The next scene's path; where that leaves the image, another one's of its kind."""
+        """Return the path of the next scene; if that leaves the image, of another scene of the same family."""
         for seed in range(trial.other_seed, trial.other_seed + 20):
             other = self.suite.make(trial.other_family, seed)
             try:
@@ -106,7 +106,7 @@ class EvalWorker:
 
 
 def load_worker(config: EvalConfig) -> EvalWorker:
-    """Load the models that an evaluation needs; those that were passed as objects are there already."""
+    """Load the models that an evaluation needs; what was passed as objects is used as it is."""
     import torch
 
     from hamster.planner import load_planner

@@ -1,4 +1,4 @@
-"""Gripper events that do nothing, known only to who knows the gripper."""
+"""Gripper events that have no effect, given the state of the gripper."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from hamster.path.path import Gripper, Path2D
 IDLE = [Gripper.CLOSED, Gripper.OPEN, Gripper.CLOSED]
 
 
-def settled(path: Path2D) -> Path2D:
-    """The path of a gripper that is open, without a first close that is undone before the next one.
+def drop_redundant_close(path: Path2D) -> Path2D:
+    """Return the path without a first close event that is undone before the next one; for a gripper that is open.
 
-    Whether a gripper is closed is hard to see in an image, so planners may say that it is, and that it opens before it
-    grasps. A robot whose gripper is open holds nothing, and knows better. Waypoints stay.
+    Whether a gripper is closed is hard to see in an image, so a planner may start a path with a closed gripper that
+    opens before it grasps. A robot knows that its gripper is open and holds nothing. Waypoints are kept.
     """
     events = path.events
     if not events or events[0][0] > 0 or [state for _, state in events[:3]] != IDLE:

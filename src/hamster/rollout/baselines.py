@@ -1,4 +1,4 @@
-"""The baselines: paths that prove, or disprove, that it is the path that steers."""
+"""The baselines oracle, shuffled and none, which show whether the policy follows the path."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ BASELINES = ("oracle", "shuffled", "none")
 
 
 class ExpertEnvironment(Environment, Protocol):
-    """An environment that knows how its task is done."""
+    """An environment with a scripted expert."""
 
     def expert_path(self) -> Path2D:
-        """The expert's path from here to the end, in the camera "front"; PlanError where it leaves the image."""
+        """Return the expert's path in the camera "front"; PlanError if it leaves the image."""
 
 
 @dataclass(frozen=True, eq=False)
 class BaselinePlan:
-    """What a baseline draws; no model printed anything."""
+    """A plan of a baseline, without a model's text."""
 
     paths: tuple[Path2D, ...]
     raw_text: str = ""
 
 
 class OraclePlanner:
-    """Knows the scene: draws the path that the expert would take from here. The ceiling of what a planner can do."""
+    """Draws the expert's path from the present state: the upper bound of any planner."""
 
     def __init__(self, env: ExpertEnvironment) -> None:
         self._env = env
 
     def plan(self, image: NDArray[np.uint8], instruction: str) -> BaselinePlan:
-        """The expert's path from the present state."""
-        del image, instruction  # It sees the state instead.
+        """Return the expert's path from the present state."""
+        del image, instruction  # the expert uses the state
         return BaselinePlan((self._env.expert_path(),))
 
 
 class ShuffledPlanner:
-    """Draws the oracle path of another scene: a fine path, in the wrong place. Who ignores paths will not mind."""
+    """Draws the oracle path of another scene: a valid path in the wrong place, which a policy should fail with."""
 
     def __init__(self, other: ExpertEnvironment) -> None:
         self._path = other.expert_path()
 
     def plan(self, image: NDArray[np.uint8], instruction: str) -> BaselinePlan:
-        """The same path, whatever is asked."""
-        del image, instruction  # It looks at neither.
+        """Return the same path for every image and instruction."""
+        del image, instruction
         return BaselinePlan((self._path,))

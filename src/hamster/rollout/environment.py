@@ -1,4 +1,4 @@
-"""What the closed loop needs of a robot, simulated or real."""
+"""The interface of a robot, simulated or real, to the closed loop."""
 
 from __future__ import annotations
 
@@ -13,31 +13,35 @@ Array = NDArray[np.float64]
 
 
 class BrokenEnvironmentError(RuntimeError):
-    """The robot or its simulator broke down: the episode says nothing about the policy."""
+    """The robot or its simulator broke down: the episode is no measurement of the policy."""
 
 
 class Environment(Protocol):
-    """A robot in front of a task. The loop asks it for little, so that a real one can take the simulator's place."""
+    """A robot with a task, simulated or real."""
 
     @property
     def instruction(self) -> str:
-        """What a person asks for."""
+        """The instruction of the task, in plain English."""
 
     @property
     def dt_s(self) -> float:
         """Seconds from one `step` to the next."""
 
     def observe(self) -> Observation:
-        """Everything sensed now, at the resolution that the policy wants."""
+        """Return all sensor readings now, images at the resolution of the policy."""
 
     def tool_pose_world(self) -> Array:
-        """(4, 4) pose of the tool's tip, cheap to ask for."""
+        """Return the measured pose (4, 4) of the tool's tip in the world; cheap."""
 
     def front_image(self) -> NDArray[np.uint8]:
-        """(H, W, 3) from the camera "front", now: what the planner draws on and what the video shows."""
+        """Return an image (H, W, 3) uint8 of the camera "front", for the planner and the video."""
 
     def step(self, tool_pose_world: Array, gripper_open: bool) -> bool:
-        """Commands a tool pose and the gripper for one period; returns whether the task is done.
+        """Command a tool pose and the gripper for one period; return whether the task is done.
+
+        Args:
+            tool_pose_world: (4, 4), metres.
+            gripper_open: commanded state of the gripper.
 
         Raises:
             BrokenEnvironmentError: if the simulation diverged or the robot stopped answering.

@@ -1,4 +1,4 @@
-"""Keyposes become control steps, with the same motion generator that the expert's demonstrations were made with."""
+"""Execute keyposes as control steps, with the motion generator that the expert's demonstrations were made with."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 class Executor:
     """Moves one robot from keypose to keypose.
 
-    It goes on from what was commanded last, not from what was measured: a lagging arm would otherwise fall further
+    Each motion starts at the last commanded pose, not at the measured one: a lagging arm would otherwise fall further
     behind with each keypose.
 
     Args:
@@ -30,20 +30,25 @@ class Executor:
 
     @property
     def commanded_tool_pose_world(self) -> Array:
-        """(4, 4) commanded last; at first, measured."""
+        """The last commanded tool pose (4, 4); before the first command, the measured one."""
         return self._pose_world
 
     def move(self, pose_world: Array, gripper_open: bool, step_s: float | None = None) -> Iterator[bool]:
-        """Goes to a tool pose (4, 4), then commands the gripper; yields after each step whether the task is done.
+        """Move to a tool pose, then command the gripper; yield after each control step whether the task is done.
 
-        A keypose is settled at; one of a stream of poses, `step_s` apart, is only passed. The caller may stop at any
-        step: nothing is commanded ahead.
+        The arm comes to rest at a keypose, and passes through the poses of a stream. The caller may stop at any step:
+        nothing is commanded ahead.
+
+        Args:
+            pose_world: (4, 4) target of the tool, metres.
+            gripper_open: commanded once the pose is reached.
+            step_s: seconds to the next pose of a stream; None for a keypose.
         """
-        before = self._pose_world, self._gripper_open
+        start = self._pose_world, self._gripper_open
         if step_s is None:
-            poses, openings = keypose_steps(*before, pose_world, gripper_open)
+            poses, openings = keypose_steps(*start, pose_world, gripper_open)
         else:
-            poses, openings = stream_steps(*before, pose_world, gripper_open, step_s)
+            poses, openings = stream_steps(*start, pose_world, gripper_open, step_s)
         for pose, opening in zip(poses, openings, strict=True):
             self._pose_world, self._gripper_open = pose, bool(opening > 0.5)
             yield self._env.step(pose, self._gripper_open)

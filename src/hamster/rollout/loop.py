@@ -1,4 +1,4 @@
-"""The closed loop: plan, act, (replan), act, until it is done."""
+"""The closed loop: plan, act, optionally replan, until the task is done."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hamster.data import HALF_OPEN, Observation
 from hamster.path import NotInViewError, Path2D, PlanError
-from hamster.path.settle import settled
+from hamster.path.settle import drop_redundant_close
 from hamster.planner.error import PlannerUnavailableError
 from hamster.policy import PolicyError
 from hamster.rollout.environment import BrokenEnvironmentError, Environment
@@ -23,7 +23,7 @@ _NEVER = 1 << 60
 
 
 class PlanLike(Protocol):
-    """What the loop reads of a plan."""
+    """The part of a plan that the loop uses."""
 
     @property
     def paths(self) -> tuple[Path2D, ...]:
@@ -31,18 +31,18 @@ class PlanLike(Protocol):
 
     @property
     def raw_text(self) -> str:
-        """What the model printed."""
+        """The text of the model's answer; "" if there is none."""
 
 
 class PlannerLike(Protocol):
-    """Draws paths."""
+    """Anything that draws paths."""
 
     def plan(self, image: NDArray[np.uint8], instruction: str) -> PlanLike:
-        """A plan for an image (H, W, 3); PlanError if there is none."""
+        """Return a plan for an image (H, W, 3) uint8; PlanError if there is none."""
 
 
-class MotionLike(Protocol):
-    """Where a policy wants the tool to go."""
+class ActionChunkLike(Protocol):
+    """The part of an action chunk that the loop uses."""
 
     @property
     def poses(self) -> NDArray[np.float64]:
@@ -58,13 +58,13 @@ class MotionLike(Protocol):
 
 
 class PolicyLike(Protocol):
-    """Follows paths."""
+    """Anything that follows paths."""
 
     def reset(self) -> None:
-        """Forgets the last episode."""
+        """Clear the state of the last episode."""
 
-    def act(self, observation: Observation, path: Path2D | None, instruction: str) -> MotionLike:
-        """The next keyposes; PolicyError if there are none."""
+    def act(self, observation: Observation, path: Path2D | None, instruction: str) -> ActionChunkLike:
+        """Return the next poses; PolicyError if there are none."""
 
 
 def rollout(
@@ -77,22 +77,22 @@ def rollout(
     safety_filter: SafetyFilter | None = None,
     video_every: int = 4,
 ) -> Rollout:
-    """One episode: asks the planner for a path, lets the policy follow it, and writes down everything.
+    """Run one episode: the planner draws a path, the policy follows it, and everything is recorded.
 
     Args:
         env: just reset.
-        planner: None in the condition without paths.
-        policy: is reset here.
-        replan_every: ask the planner again after so many keyposes; 0: only once, on the first image.
+        planner: None for the condition without a path.
+        policy: reset at the start.
+        replan_every: keyposes between two calls of the planner; 0 plans once, on the first image.
         max_steps: control steps after which the episode has timed out.
         safety_filter: checks every action before its first step; the default is that of the tabletop.
         video_every: control steps per frame of the video; 0 records no video.
 
     Returns:
-        The record. A plan error, a planner that finds nothing in view, a policy whose answer is no motion, a refused
-        motion or a broken environment ends the episode and is recorded as such: none of them ever becomes a fake path
-        or a silent success. Where the planner could not be asked ("planner_unavailable"), or robot or simulator broke
-        down ("env_error"), the episode says nothing: do not count it.
+        The record. A plan error, an object that is not in view, a policy error, an unsafe action or a broken
+        environment ends the episode with an outcome of its own: none of them becomes a made-up path or a silent
+        success. Episodes with the outcome "planner_unavailable" (no response of the planner's server) or "env_error"
+        (robot or simulator broke down) are no measurements: do not count them.
     """
     recorder = RolloutRecorder(env, video_every)
     policy.reset()
@@ -128,13 +128,13 @@ def _run(
             _plan(planner, env, observation, recorder)
             next_plan = recorder.n_keyposes + replan_every if replan_every else _NEVER
         recorder.record_first_frame()
-        motion = timed(recorder.policy_s, partial(policy.act, observation, recorder.path, env.instruction))
+        action = timed(recorder.policy_s, partial(policy.act, observation, recorder.path, env.instruction))
         poses, opening = safety_filter.check(
-            motion.poses, motion.gripper_open, motion.step_s, executor.commanded_tool_pose_world
+            action.poses, action.gripper_open, action.step_s, executor.commanded_tool_pose_world
         )
-        recorder.n_keyposes += 1 if motion.step_s else len(poses)
+        recorder.n_keyposes += 1 if action.step_s else len(poses)
         for pose, gripper_open in zip(poses, opening > HALF_OPEN, strict=True):
-            for done in executor.move(pose, bool(gripper_open), motion.step_s):
+            for done in executor.move(pose, bool(gripper_open), action.step_s):
                 recorder.step()
                 if done:
                     return recorder.end("success")
@@ -146,6 +146,6 @@ def _plan(planner: PlannerLike, env: Environment, observation: Observation, reco
     plan = timed(recorder.planner_s, partial(planner.plan, env.front_image(), env.instruction))
     path = plan.paths[0]
     recorder.paths.append(
-        settled(path) if observation.gripper is not None and observation.gripper > HALF_OPEN else path
+        drop_redundant_close(path) if observation.gripper is not None and observation.gripper > HALF_OPEN else path
     )
     recorder.raw_texts.append(plan.raw_text)

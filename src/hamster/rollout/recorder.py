@@ -18,11 +18,11 @@ T = TypeVar("T")
 
 
 class RolloutRecorder:
-    """Everything that a `Rollout` is made of, as it accumulates.
+    """Collects the content of a `Rollout` while it runs.
 
     Args:
-        env: what is recorded.
-        video_every: control steps from one frame to the next; 0 videos nothing.
+        env: to record.
+        video_every: control steps per frame of the video; 0 records no video.
     """
 
     def __init__(self, env: Environment, video_every: int) -> None:
@@ -38,16 +38,16 @@ class RolloutRecorder:
 
     @property
     def path(self) -> Path2D | None:
-        """The one in force."""
+        """The path in use; None before the first."""
         return self.paths[-1] if self.paths else None
 
     def record_first_frame(self) -> None:
-        """Takes the first frame, once there is a path to show on it."""
+        """Record the first frame, once there is a path to draw on it."""
         if self._video_every and not self._frames:
             self._record_frame()
 
     def step(self) -> None:
-        """Counts a control step and videos every so many of them."""
+        """Count a control step and record a frame every `video_every` of them."""
         self.n_steps += 1
         if self._video_every and self.n_steps % self._video_every == 0:
             self._record_frame()
@@ -57,8 +57,8 @@ class RolloutRecorder:
         self._path_index.append(len(self.paths) - 1)
 
     def end(self, outcome: Outcome, error: Exception | None = None) -> Rollout:
-        """The record; the video's last frame shows how it ended."""
-        is_broken = outcome in UNMEASURED  # then there may be no camera to ask, and nobody looks at the video
+        """Return the record; the last frame of the video shows the end."""
+        is_broken = outcome in UNMEASURED  # there may be no camera any more
         if self._video_every and not is_broken and (not self._frames or self.n_steps % self._video_every):
             self._record_frame()
         return Rollout(
@@ -80,10 +80,10 @@ class RolloutRecorder:
         return Video(frames, np.array(self._path_index, np.int64), fps, tuple(self.paths))
 
 
-def timed(seconds: list[float], ask: Callable[[], T]) -> T:
-    """Calls `ask` and appends how long it took, also when it raises."""
+def timed(seconds: list[float], function: Callable[[], T]) -> T:
+    """Call a function and append its duration to `seconds`, also when it raises."""
     start = time.perf_counter()
     try:
-        return ask()
+        return function()
     finally:
         seconds.append(time.perf_counter() - start)

@@ -1,4 +1,4 @@
-"""What is kept of one rollout."""
+"""The record of one rollout."""
 
 from __future__ import annotations
 
@@ -20,20 +20,24 @@ Outcome = Literal[
 ]
 """How an episode ended; docs/cli.md explains the names."""
 UNMEASURED = frozenset({"planner_unavailable", "env_error"})
-"""The outcomes that say nothing about planner or policy: the planner's server, or robot or simulator, broke down."""
+"""Outcomes that are no measurement of planner or policy: the planner's server, the robot or the simulator failed."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rollout:
-    """One episode of one condition, complete enough that every number of a report can be made from it again.
+    """One episode, complete enough to compute every number of a report from it.
 
     Attributes:
-        outcome: how it ended; "success" is the only success, and those in `UNMEASURED` are no results at all.
-        message: why, where the outcome is an error; "" otherwise.
-        n_steps, n_keyposes: control steps taken, keyposes commanded.
-        paths: every path that was asked for, the first one first; empty in the condition without paths.
-        raw_texts: what the planner printed, one per question asked.
-        planner_s, policy_s: latency of every question, in seconds.
+        instruction: of the task.
+        outcome: how it ended; only "success" is a success, and those in `UNMEASURED` are no measurements.
+        message: the reason of an error; "" otherwise.
+        n_steps: control steps taken.
+        n_keyposes: keyposes commanded.
+        paths: all planned paths in order; empty in the condition without a path.
+        raw_texts: the planner's answers, one per call.
+        planner_s: latency of every call of the planner, in seconds.
+        policy_s: latency of every call of the policy, in seconds.
+        video: frames of the camera "front".
     """
 
     instruction: str
@@ -49,7 +53,7 @@ class Rollout:
 
     @property
     def is_measured(self) -> bool:
-        """Whether the episode says anything: one that a breakdown of what is not measured cut off does not."""
+        """Whether the episode counts; one that an outage cut off does not."""
         return self.outcome not in UNMEASURED
 
     @property
@@ -58,7 +62,7 @@ class Rollout:
         return self.outcome == "success"
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the video, as plain JSON values."""
+        """Return everything but the video, as plain JSON values."""
         return {
             "instruction": self.instruction,
             "success": self.success,

@@ -1,4 +1,4 @@
-"""Check every action before the robot moves. A guard in software, not a certified safety function."""
+"""Check every action before the robot moves: a software guard, not a certified safety function."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BOTTOM_ROW = (0.0, 0.0, 0.0, 1.0)
 
 
 class UnsafeActionError(ValueError):
-    """An action that no robot must be sent; the message names the pose and the bound that it violates."""
+    """An action that must not be executed; the message names the pose and the bound that it violates."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class SafetyFilter:
     moves from one to the next keeps to its own speeds.
 
     Attributes:
-        workspace_low_m, workspace_high_m: opposite corners (x, y, z) of the box, in the world, that the tool's tip must
-            not leave.
-        max_speed_m_s: of the tip from one pose of a stream to the next.
-        max_angular_speed_rad_s: of the tool from one pose of a stream to the next.
+        workspace_low_m: lower corner (x, y, z) of the box, in the world, that the tool's tip must not leave.
+        workspace_high_m: upper corner.
+        max_speed_m_s: speed of the tip between two poses of a stream.
+        max_angular_speed_rad_s: angular speed of the tool between two poses of a stream.
     """
 
     workspace_low_m: tuple[float, float, float] = (0.1, -0.6, -0.03)
@@ -62,8 +62,8 @@ class SafetyFilter:
             tool_poses_world: (K, 4, 4) rigid tool poses in the world, metres, K >= 1.
             gripper_open: (K,) bool, or a share of the opening in [0, 1].
             step_s: seconds from one pose to the next, and from the current pose to the first; None for keyposes.
-            current_tool_pose_world: (4, 4) where the tool is or was last commanded to be. Without it the way to the
-                first pose of a stream is not checked.
+            current_tool_pose_world: (4, 4) measured or last commanded pose; if None, the motion to the first pose of
+                a stream is not checked.
 
         Returns:
             The poses (K, 4, 4) and openings (K,) as float64 arrays that the caller's arrays cannot change any more.

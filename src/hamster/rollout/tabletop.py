@@ -1,4 +1,4 @@
-"""The built-in tabletop as the closed loop wants it."""
+"""The built-in tabletop as an `Environment` of the closed loop."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ _DIVERGED = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL,
 
 
 class TabletopEnvironment:
-    """One scene of `hamster/Tabletop-v0`. Renders only when asked, which most control steps do not.
+    """One scene of `hamster/Tabletop-v0`. Renders on demand only: most control steps need no image.
 
     Args:
         family: task family.
-        seed: makes the scene and the task.
-        viewpoint: "front", or "moved": where the camera stands through which planner and policy look.
-        image_size: of the policy's views, pixels; the default is what the demonstrations were rendered at.
+        seed: of scene and task.
+        viewpoint: camera pose of planner and policy: "front" or "moved".
+        image_size: of the policy's views, pixels; the default is that of the demonstrations.
     """
 
     dt_s = CONTROL_DT_S
 
     def __init__(self, family: str, seed: int, viewpoint: str = "front", image_size: int = IMAGE_SIZE) -> None:
         options: dict[str, Any] = {"family": family, "image_size": image_size, "viewpoint": viewpoint}
-        made = gymnasium.make("hamster/Tabletop-v0", disable_env_checker=True, **options)
-        assert isinstance(made.unwrapped, TabletopEnv)
-        self._env = made.unwrapped
+        wrapped = gymnasium.make("hamster/Tabletop-v0", disable_env_checker=True, **options)
+        assert isinstance(wrapped.unwrapped, TabletopEnv)
+        self._env = wrapped.unwrapped
         self._env.reset(seed=seed)
         self._front = Renderer(self._env.world.model, FRONT_PX, FRONT_PX)
 
@@ -60,23 +60,23 @@ class TabletopEnvironment:
 
     @property
     def instruction(self) -> str:
-        """What a person asks for."""
+        """The instruction of the task."""
         return self._env.command.instruction
 
     def observe(self) -> Observation:
-        """All cameras, the tool and the gripper."""
+        """Return all cameras, the tool and the gripper."""
         return self._env.observation()
 
     def tool_pose_world(self) -> Array:
-        """(4, 4), measured."""
+        """Return the measured tool pose (4, 4)."""
         return self._env.world.tool_pose_world
 
     def front_image(self) -> NDArray[np.uint8]:
-        """(256, 256, 3) from the front camera."""
+        """Render the front camera (256, 256, 3)."""
         return self._front.render(self._env.world.data, self._env.viewpoint).rgb
 
     def step(self, tool_pose_world: Array, gripper_open: bool) -> bool:
-        """One control step; BrokenEnvironmentError if the simulation diverges."""
+        """Run one control step; BrokenEnvironmentError if the simulation diverges."""
         pose = np.asarray(tool_pose_world)
         quaternion = quaternion_from_matrix(pose[:3, :3])
         self._env.advance(np.array([*pose[:3, 3], *quaternion, float(gripper_open)]))
@@ -85,7 +85,7 @@ class TabletopEnvironment:
         return self._env.is_success()
 
     def expert_path(self) -> Path2D:
-        """The expert's path from the present state on, in the front camera; PlanError where it leaves the image."""
+        """Return the expert's path from the present state on, in the front camera; PlanError if it leaves the image."""
         world = self._env.world
         mujoco.mj_forward(world.model, world.data)
         camera = self._front.camera(world.data, self._env.viewpoint)
@@ -95,7 +95,7 @@ class TabletopEnvironment:
         return path
 
     def turn_to(self, command: Command) -> bool:
-        """Makes another command the task, if its path is on the image; returns whether it is."""
+        """Make another command the task if its path is on the image; return whether it is."""
         before, self._env.command = self._env.command, command
         try:
             self.expert_path()
@@ -105,20 +105,20 @@ class TabletopEnvironment:
         return True
 
     def other_tasks(self) -> list[Command]:
-        """What else could be done in this scene, in the words of the present task; see `sample.other_tasks`."""
+        """Return other tasks in this scene with the same instruction; see `sample.other_tasks`."""
         return other_tasks(self._env.world.scene, self._env.command)
 
     def close(self) -> None:
-        """Frees the renderers."""
+        """Free the renderers."""
         self._front.close()
         self._env.close()
 
 
 def counterfactual(family: str, seed: int) -> TabletopEnvironment:
-    """Seeds 2k and 2k + 1 make the same scene with the same words, and two tasks: only the expert's path differs.
+    """Make one of two tasks in the same scene with the same instruction: only the expert's path differs.
 
-    The second task has another target or goal than the first. Scenes in which there is no second task, or one of the
-    two paths leaves the image, are passed over.
+    Seeds 2k and 2k + 1 make the same scene; the second task has another target or goal than the first. Scenes without a
+    second task, or with a path that leaves the image, are skipped.
     """
     first, which = divmod(seed, 2)
     for world in range(first, first + TRIES):

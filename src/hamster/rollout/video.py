@@ -1,4 +1,4 @@
-"""The video of a rollout: what the front camera saw, with the path that was in force, as an mp4 that anything plays."""
+"""The video of a rollout: the front camera with the current path drawn, as an mp4 (H.264)."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from hamster.path.draw import draw
 
 Rgb = NDArray[np.uint8]
 SIDE_PX = 384
-LINE_WEIGHT = 1.8  # of the published line width, which is made for models rather than for eyes
+LINE_WEIGHT = 1.8  # of the published line width, which is made for models and is thin for people
 CODECS = ("libx264", "libopenh264", "mpeg4")  # the first that this PyAV was built with
 
 
 @dataclass(frozen=True, eq=False)
 class Video:
-    """Frames of the front camera, and which path was in force at each.
+    """Frames of the front camera, and the path in use at each.
 
     Attributes:
         frames: (T, H, W, 3) uint8.
         path_index: (T,) into `paths`, -1 where there was no path.
-        fps: at which the video runs in real time.
-        paths: of the rollout.
+        fps: frames per second for real time.
+        paths: of the rollout, in order.
     """
 
     frames: NDArray[np.uint8]
@@ -38,12 +38,12 @@ class Video:
     paths: tuple[Path2D, ...] = ()
 
     def drawn(self, side_px: int = SIDE_PX) -> list[Rgb]:
-        """Return the frames, enlarged to (side_px, side_px, 3), each with the path that was in force."""
-        out = []
+        """Return the frames, enlarged to (side_px, side_px, 3), each with the path in use."""
+        pictures = []
         for frame, index in zip(self.frames, self.path_index, strict=True):
             large = np.asarray(Image.fromarray(frame).resize((side_px, side_px), Image.Resampling.LANCZOS))
-            out.append(large if index < 0 else draw(large, self.paths[index], weight=LINE_WEIGHT))
-        return out
+            pictures.append(large if index < 0 else draw(large, self.paths[index], weight=LINE_WEIGHT))
+        return pictures
 
     def save(self, file: Path | str, side_px: int = SIDE_PX) -> Path:
         """Write the frames, with the path drawn on each, as an mp4.
@@ -69,7 +69,13 @@ class Video:
 
 
 def encode(file: Path, frames: Sequence[Rgb], fps: float) -> None:
-    """Write frames (H, W, 3), even H and W, as an mp4; the file appears when it is complete."""
+    """Write an mp4; the file appears when it is complete.
+
+    Args:
+        file: to write.
+        frames: (H, W, 3) uint8 each; H and W are even.
+        fps: frames per second.
+    """
     temporary = file.with_name(f".{file.name}.tmp")
     try:
         _encode(temporary, frames, fps)
@@ -79,7 +85,7 @@ def encode(file: Path, frames: Sequence[Rgb], fps: float) -> None:
 
 
 def _encode(file: Path, frames: Sequence[Rgb], fps: float) -> None:
-    import av  # which a rollout whose video nobody saves does not need
+    import av  # only needed to save a video
 
     with av.open(str(file), "w", format="mp4", options={"movflags": "faststart"}) as container:
         stream = cast(av.VideoStream, container.add_stream(_codec(), rate=max(1, round(fps))))

@@ -6,7 +6,7 @@ import pytest
 
 from hamster.data import AnnotatedImage, Annotation, ImageObject, Provenance, View
 from hamster.dialects import refusal, render
-from hamster.evaluate.planner.calibrate import FALSE_REFUSALS, calibrate
+from hamster.evaluate.planner.calibrate import MAX_FALSE_REFUSALS, calibrate
 from hamster.path import Path2D
 from hamster.planner.backend import Completion
 from hamster.planner.calibration import Calibration
@@ -54,7 +54,7 @@ def test_scores_come_to_mean_what_they_say_on_other_images(tmp_path):
     right = [np.random.default_rng(i).uniform(0.3, 1.0) / 2 for i in range(1000, 1300)]
     assert np.abs(np.array(scores) - right).mean() < 0.1 < 0.3 < np.mean(right)  # raw scores are twice what is right
     assert found.about["n"] == 400 == found.about["n_absent"] and found.about["seed"] == 0
-    assert found.about["refused"]["in_view"] <= FALSE_REFUSALS and found.about["refused"]["absent"] > 0.8
+    assert found.about["refused"]["in_view"] <= MAX_FALSE_REFUSALS and found.about["refused"]["absent"] > 0.8
     assert json.loads((tmp_path / "calibration.json").read_text())["format"] == 1
 
 

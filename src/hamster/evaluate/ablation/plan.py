@@ -1,4 +1,4 @@
-"""What an ablation consists of: one evaluation per policy and column of scenes."""
+"""The cells of an ablation: one evaluation per policy and column of scenes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hamster.evaluate.config import DEFAULT_CONDITIONS, EvalConfig
 from hamster.evaluate.identity import conditions_of, run_identity
-from hamster.evaluate.journal import held_identity, read_records
+from hamster.evaluate.journal import read_identity, read_records
 from hamster.evaluate.suites import DEFAULT_FAMILIES
 from hamster.evaluate.trials import file_name, short_name, trials
 from hamster.policy import find_policy
@@ -16,24 +16,28 @@ from hamster.policy.checkpoint import read_config
 from hamster.provenance import usable_cores
 
 CAMERAS = {"training": "tabletop", "moved": "tabletop-moved"}
-COUNTERFACTUAL = "counterfactual"  # the third kind of column: two paths in the same scene
-SECONDS_PER_EPISODE = 1.5  # of one core of an EPYC
+COUNTERFACTUAL = "counterfactual"  # a column of its own: two paths in the same scene
+SECONDS_PER_EPISODE = 1.5  # on one core of an EPYC
 
 
 @dataclass(frozen=True)
 class AblationConfig:
-    """What to compare.
+    """The settings of an ablation.
 
     Attributes:
         out: result folder: ablation.json, ablation.md, ablation.png, and cells/ with the episodes.
-        policies: bundled names or checkpoint folders. Those that see no path are asked once, in the condition "none".
+        policies: bundled names or checkpoint folders. Those without a path input run in the condition "none" only.
         planners: conditions, as in `EvalConfig`.
         cameras: names in `CAMERAS`.
-        episodes, seed, families, workers, device, dtype: as in `EvalConfig`; every column has the same scenes for all
-            policies.
+        episodes: scenes per column, the same for all policies.
+        seed: as in `EvalConfig`.
+        families: as in `EvalConfig`.
+        workers: as in `EvalConfig`.
         counterfactual: scenes in which two paths have to lead to two outcomes; 0 for none.
-        restart: measure anew what other code, policies or planners have left in a cell's folder.
+        restart: delete what other code, policies or planners left in a cell's folder.
         dialect: as in `EvalConfig`.
+        device: as in `EvalConfig`.
+        dtype: as in `EvalConfig`.
 
     Raises:
         ValueError: if a name is unknown, or two policies have the same one.
@@ -71,14 +75,15 @@ class Cell:
 
 
 def cells(config: AblationConfig, untrained: Mapping[str, bool] | None = None) -> list[Cell]:
-    """All of them; those of one policy one after the other.
+    """Return all cells; those of one policy are consecutive.
 
     Args:
+        config: the ablation.
         untrained: for policies whose folder does not exist yet, whether they will see paths.
     """
-    out, known = [], untrained or {}
+    out, untrained = [], untrained or {}
     for policy in config.policies:
-        sees = known[policy] if policy in known else sees_paths(policy)
+        sees = untrained[policy] if policy in untrained else sees_paths(policy)
         conditions = config.planners if sees else ("none",)
         out += [_cell(config, policy, camera, conditions) for camera in config.cameras]
         if config.counterfactual and sees:
@@ -87,7 +92,7 @@ def cells(config: AblationConfig, untrained: Mapping[str, bool] | None = None) -
 
 
 def seconds_left(config: AblationConfig, untrained: Mapping[str, bool]) -> list[tuple[str, int, float]]:
-    """Per cell its name, its episodes, and about how many seconds it has yet to go; `untrained` as in `cells`."""
+    """Return each cell's name, number of episodes and estimated remaining seconds; `untrained` as in `cells`."""
     processes = config.workers or usable_cores()
     out = []
     for cell in cells(config, untrained):
@@ -98,7 +103,7 @@ def seconds_left(config: AblationConfig, untrained: Mapping[str, bool]) -> list[
 
 
 def is_complete(config: EvalConfig) -> bool:
-    """Whether its folder holds all its episodes, measured by the same code, policy and planners as today's."""
+    """Return whether a folder holds all episodes, measured by the same code, policy and planners as today's."""
     if not (config.out / "eval_info.json").is_file():
         return False
     done = read_records(config.out / "rollouts.jsonl")
@@ -106,16 +111,16 @@ def is_complete(config: EvalConfig) -> bool:
 
 
 def is_same(config: EvalConfig) -> bool:
-    """Whether what its folder holds was measured as it would be now; ValueError if there is no such policy."""
-    held = held_identity(config.out)
-    conditions = held.pop("conditions", {})
-    return held == run_identity(config) and all(
+    """Return whether a folder's episodes have today's identity; ValueError if there is no such policy."""
+    stored = read_identity(config.out)
+    conditions = stored.pop("conditions", {})
+    return stored == run_identity(config) and all(
         conditions.get(name) == now for name, now in conditions_of(config).items()
     )
 
 
 def sees_paths(policy: str) -> bool:
-    """Whether its configuration has a way in for paths; ValueError if there is no such policy."""
+    """Return whether a policy has a path conditioner; ValueError if there is no such policy."""
     return bool(read_config(find_policy(policy))["actor"].get("conditioners"))
 
 

@@ -1,4 +1,4 @@
-"""The ablation's table, to be read and to be looked at."""
+"""The ablation's table as Markdown and as an image."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ LEFT, CELL, LINE, TOP, PAD = 300, 190, 34, 74, 16  # pixels
 
 
 def markdown(table: Mapping[str, Any]) -> str:
-    """A line per policy, a column per camera and condition, then the comparisons scene by scene."""
+    """Return a table with a line per policy and a column per camera and condition, and the paired tests."""
     rows, columns = table["rows"], _columns(table["rows"])
     head = ["policy", *(_title(column) for column in columns)]
     lines = [_line(head), _line(["---"] * len(head))]
     for policy in _policies(rows):
-        lines.append(_line([policy, *(_said(_find(rows, policy, column)) for column in columns)]))
+        lines.append(_line([policy, *(_format_rate(_find(rows, policy, column)) for column in columns)]))
     meta = table["meta"]
     note = f"Success in %, with 95 % Wilson intervals; {meta['episodes']} scenes (seed {meta['seed']}) shared by all."
     if any(column == "counterfactual" for column, _ in columns):
@@ -43,7 +43,7 @@ def _comparisons(paired: Sequence[Row]) -> list[str]:
 
 
 def picture(table: Mapping[str, Any]) -> NDArray[np.uint8]:
-    """(H, W, 3): bars with whiskers."""
+    """Draw the table (H, W, 3) as bars with whiskers."""
     rows, columns, policies = table["rows"], _columns(table["rows"]), _policies(table["rows"])
     size = (LEFT + CELL * len(columns) + PAD, TOP + LINE * len(policies) + PAD)
     image = Image.new("RGB", size, GROUND)
@@ -71,10 +71,10 @@ def _bar(pen: ImageDraw.ImageDraw, left: int, top: int, row: Row) -> None:
 
 
 def _columns(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """(column, condition) in the order in which they come, columns together."""
-    found = list(dict.fromkeys((row["column"], row["condition"]) for row in rows))
-    order = list(dict.fromkeys(column for column, _ in found))
-    return sorted(found, key=lambda each: order.index(each[0]))
+    """Return (column, condition) in order of appearance, grouped by column."""
+    columns = list(dict.fromkeys((row["column"], row["condition"]) for row in rows))
+    order = list(dict.fromkeys(column for column, _ in columns))
+    return sorted(columns, key=lambda column: order.index(column[0]))
 
 
 def _policies(rows: Sequence[Row]) -> list[str]:
@@ -90,7 +90,7 @@ def _title(column: tuple[str, str]) -> str:
     return where if where == "counterfactual" else f"{condition}, {where} camera"
 
 
-def _said(row: Row | None) -> str:
+def _format_rate(row: Row | None) -> str:
     if row is None:
         return ""
     low, high = row["pc_success_ci95"]

@@ -24,26 +24,31 @@ from hamster.stopped import RunStoppedError
 def ablate(
     config: AblationConfig, progress: Progress | None = None, load_worker: LoadWorker = load_real_worker
 ) -> dict[str, Any]:
-    """Runs what is not done yet and writes the table.
+    """Run the remaining evaluations and write the table.
 
-    Cells that are complete are read. One that is not goes on. What was measured by other code, or of other weights, is
-    refused, unless `config.restart` has it measured anew.
+    Complete cells are read, incomplete ones are continued. Cells that were measured by other code or with other weights
+    are refused, unless `config.restart`, which measures them again.
+
+    Args:
+        config: the ablation.
+        progress: wraps the stream of records; called with the records, how many are done already and the total.
+        load_worker: loads the models, in each process once.
 
     Returns:
         The content of ablation.json.
 
     Raises:
         ValueError: if there is no such policy or condition, a cell's folder holds another run, or is another process's.
-        RunStoppedError: if a planner's server could not be asked; the next call goes on.
+        RunStoppedError: if a planner's server did not respond; the next call continues.
     """
     with lock_folder(config.out):
         planned = cells(config)
         if todo := [cell.config for cell in planned if not is_complete(cell.config)]:
             infos = evaluate_all(todo, progress, load_worker)
-            outages = [info["unavailable"] for info in infos if info["unavailable"]]
+            outages = [outage for info in infos for outage in info["unavailable"].values()]
             if outages:
-                n = sum(each["n"] for found in outages for each in found.values())
-                reason = next(reason for each in outages[0].values() for reason in each["reasons"])
+                n = sum(outage["n"] for outage in outages)
+                reason = next(iter(outages[0]["reasons"]))
                 raise RunStoppedError(f"{n} episodes could not be measured ({reason}); {AGAIN}")
         table = tabulate(config, planned)
         write_atomic(config.out / "ablation.json", json.dumps(table, indent=2) + "\n")

@@ -15,7 +15,7 @@ from hamster.provenance import run_info
 
 
 def tabulate(config: AblationConfig, planned: Sequence[Cell]) -> dict[str, Any]:
-    """`rows`, one per policy, column and condition; `paired`; `meta`. All cells must be complete."""
+    """Return `rows`, one per policy, column and condition; `paired`; `meta`. All cells must be complete."""
     infos = [_summary(cell) for cell in planned]
     rows = [row for cell, info in zip(planned, infos, strict=True) for row in _rows(cell, info)]
     commits = sorted({str(info["meta"]["git_commit"]) for info in infos})
@@ -24,13 +24,13 @@ def tabulate(config: AblationConfig, planned: Sequence[Cell]) -> dict[str, Any]:
 
 
 def _summary(cell: Cell) -> dict[str, Any]:
-    """Of the episodes that were asked for; its folder may hold more."""
+    """Summarize the episodes of a cell; its folder may hold more."""
     meta = json.loads((cell.config.out / "eval_info.json").read_text())["meta"]
     return summarize(_records(cell), cell.config.planners, meta)
 
 
 def _rows(cell: Cell, info: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One per condition: the rate, or in scenes with two tasks that of scenes in which both were done."""
+    """Return a row per condition: the success rate, of scenes with two tasks that of doing both."""
     where = {"policy": short_name(cell.policy), "column": cell.column}
     keys = ("pc_success", "n_episodes", "n_success", "pc_success_ci95")
     rates = {
@@ -42,8 +42,8 @@ def _rows(cell: Cell, info: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _paired(planned: Sequence[Cell]) -> list[dict[str, Any]]:
-    """Scene by scene: each policy against the first one that is in the same column and condition; and each moved camera
-    against the same policy's training camera."""
+    """Compare, scene by scene, each policy with the first one of the same column and condition, and each moved camera
+    with the same policy's training camera."""
     done = {
         (cell.policy, cell.column, condition): outcomes for cell in planned for condition, outcomes in _outcomes(cell)
     }

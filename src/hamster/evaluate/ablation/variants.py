@@ -1,4 +1,4 @@
-"""Policies that differ in how they see the path and in how much they were shown; trained one after the other."""
+"""Variants of policies, by conditioners and share of the demonstrations; trained one after the other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hamster.label.dataset import content_digest
 from hamster.policy.legacy_names import upgrade_train_config
 from hamster.policy.training.presets import TrainConfig, adapted, preset
 
-# One core of an EPYC, bf16, batches of 16; what a finished variant of the family took replaces it.
+# One core of an EPYC, bf16, batches of 16; the time of a finished variant of the same type replaces it.
 SECONDS_PER_STEP = {"flow": 0.17, "views": 0.5, "image": 0.3, "monolithic": 0.5}
 UNKNOWN_S = 0.5
 
@@ -24,6 +24,7 @@ class Variant:
 
     Attributes:
         name: of its folder, for example "flow-tokens+foveas-50": preset, conditioners, per cent of the demonstrations.
+        config: of the training.
         folder: where its checkpoint goes.
     """
 
@@ -33,17 +34,17 @@ class Variant:
 
     @property
     def is_trained(self) -> bool:
-        """Whether the folder holds what this training ends with."""
+        """Whether the folder holds the finished checkpoint of this training."""
         try:
-            made_by = json.loads((self.folder / "train_info.json").read_text())["train"]
+            trained_by = json.loads((self.folder / "train_info.json").read_text())["train"]
         except (OSError, ValueError, KeyError):
             return False
-        # What has become an option since was its default then.
-        made_by = TrainConfig().to_json() | upgrade_train_config(made_by)
-        return bool(made_by == self.config.to_json())
+        # Options that were added since had their defaults then.
+        trained_by = TrainConfig().to_json() | upgrade_train_config(trained_by)
+        return bool(trained_by == self.config.to_json())
 
     def check_data(self, data_dir: Path) -> None:
-        """ValueError if it was trained on another label set than the one that is in this folder now."""
+        """Raise ValueError if it was trained on another label set than the one in this folder now."""
         before = claimed(self.folder).get("data")
         if before is None or not (data_dir / "manifest.json").is_file():
             return
@@ -53,7 +54,12 @@ class Variant:
             )
 
     def train(self, data_dir: Path, packs: Path) -> None:
-        """Goes on where it stopped; does nothing if it is trained. ValueError if it is one of other data."""
+        """Train, or continue where it stopped; ValueError if it was trained on other data.
+
+        Args:
+            data_dir: label set of demonstrations.
+            packs: folder of packed datasets, by policy type.
+        """
         from hamster.policy.training.train import train_policy
 
         self.check_data(data_dir)
@@ -69,59 +75,65 @@ def variants(
     steps: int | None,
     seed: int,
 ) -> tuple[list[Variant], list[str]]:
-    """All combinations that there can be, and why the others cannot.
+    """Return all valid combinations, and the reasons why the others are invalid.
 
     Args:
         out: gets a folder per variant.
         presets: names of training configurations.
         conditioners: each one a name, several joined by "+", "default", or "none": a policy that never sees a path. A
-            family that takes none at all (monolithic) is one variant, whatever is listed.
-        demonstrations: shares of each family's episodes.
-        steps: None: as the preset says.
+            policy type that takes none at all (monolithic) is one variant, whatever is listed.
+        demonstrations: shares of each task family's episodes.
+        steps: None for the preset's own.
+        seed: of the trainings.
 
     Raises:
         ValueError: if there is no such preset, or nothing is left to train.
     """
-    made: dict[str, Variant] = {}
+    valid: dict[str, Variant] = {}
     refused: list[str] = []
-    for name, listed, share in product(presets, conditioners, demonstrations):
+    for name, joined, share in product(presets, conditioners, demonstrations):
         base = preset(name)
-        ways = _ways(base, listed)
-        label = "-".join([name, *(["+".join(ways) or "none"] if base.actor.conditioners else []), f"{share * 100:g}"])
+        names = _conditioners(base, joined)
+        label = "-".join([name, *(["+".join(names) or "none"] if base.actor.conditioners else []), f"{share * 100:g}"])
         try:
-            config = adapted(base, ways if base.actor.conditioners else None, share, steps, seed)
+            config = adapted(base, names if base.actor.conditioners else None, share, steps, seed)
             _try_to_build(config)
         except (ValueError, KeyError) as error:
             refused.append(f"{label}: {error}")
         else:
-            made.setdefault(label, Variant(label, config, out / label))
-    if not made:
+            valid.setdefault(label, Variant(label, config, out / label))
+    if not valid:
         raise ValueError(f"nothing to train: {'; '.join(refused)}")
-    return list(made.values()), refused
+    return list(valid.values()), refused
 
 
 def seconds_left(variant: Variant, siblings: Sequence[Variant]) -> float:
-    """About how long a training has yet to go, on one core."""
+    """Return the estimated remaining seconds of a training on one core.
+
+    Args:
+        variant: the training.
+        siblings: finished ones of the same type give the time per step.
+    """
     if variant.is_trained:
         return 0.0
-    family, steps = variant.config.actor.type, variant.config.steps
-    known = [_rate(other) for other in siblings if other.is_trained and other.config.actor.type == family]
-    return steps * (known[0] if known else SECONDS_PER_STEP.get(family, UNKNOWN_S))
+    policy_type, steps = variant.config.actor.type, variant.config.steps
+    rates = [_seconds_per_step(v) for v in siblings if v.is_trained and v.config.actor.type == policy_type]
+    return steps * (rates[0] if rates else SECONDS_PER_STEP.get(policy_type, UNKNOWN_S))
 
 
-def _ways(base: TrainConfig, listed: str) -> tuple[str, ...]:
-    if listed == "default":
+def _conditioners(base: TrainConfig, joined: str) -> tuple[str, ...]:
+    if joined == "default":
         return base.actor.conditioners
-    return () if listed == "none" else tuple(listed.split("+"))
+    return () if joined == "none" else tuple(joined.split("+"))
 
 
 def _try_to_build(config: TrainConfig) -> None:
-    """Raises what is wrong with it now, rather than in some hours."""
+    """Raise now what would otherwise fail after hours of other trainings."""
     from hamster.policy.registry import build_actor
 
     build_actor(config.actor)
 
 
-def _rate(variant: Variant) -> float:
+def _seconds_per_step(variant: Variant) -> float:
     info = json.loads((variant.folder / "train_info.json").read_text())
     return float(info["seconds"]) / variant.config.steps

@@ -1,1 +1,1 @@
-"""Evaluation of a planner alone: right paths, refusals and the calibration of its scores."""
+"""Evaluation of a planner alone: correct paths, refusals and the calibration of its scores."""

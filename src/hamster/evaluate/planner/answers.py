@@ -1,4 +1,4 @@
-"""Asking a planner about images whose right answers are known, one record an answer."""
+"""A planner's answers on labelled images, one record per answer."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ Picture = tuple[NDArray[np.uint8], str]
 
 @dataclass
 class Answers:
-    """All records so far, and a small picture of each path.
+    """All records so far, with a thumbnail of each path.
 
     Attributes:
-        in_view: to instructions with a label. absent: to those that nobody can carry out; a refusal is a success.
+        in_view: answers to instructions with a label.
+        absent: answers to instructions about absent objects; a refusal is a success.
         drawn: JPEG files, one for each record of `in_view`.
     """
 
@@ -42,18 +43,18 @@ class Answers:
     drawn: list[bytes] = field(default_factory=list)
 
     def of(self, source: str, absent: bool = False) -> list[Record]:
-        """The records of one source."""
+        """Return the records of one source."""
         return [record for record in (self.absent if absent else self.in_view) if record["source"] == source]
 
-    def best_median_worst(self, each: int) -> list[Picture]:
-        """Pictures of the nearest paths, of those in the middle and of the farthest (no path is farther than any)."""
+    def best_median_worst(self, n: int) -> list[Picture]:
+        """Return captioned thumbnails of the n best, the n median and the n worst paths; no path is worst."""
         order = sorted(range(len(self.in_view)), key=lambda i: self._distance(self.in_view[i]))
-        middle = max(0, (len(order) - each) // 2)
-        chosen = (order[:each], order[middle : middle + each], order[-each:])
-        if len(order) <= 3 * each:
+        middle = max(0, (len(order) - n) // 2)
+        parts = (order[:n], order[middle : middle + n], order[-n:])
+        if len(order) <= 3 * n:
             return [self._picture(i, "") for i in order]
         return [
-            self._picture(i, what) for what, part in zip(("best", "median", "worst"), chosen, strict=True) for i in part
+            self._picture(i, what) for what, part in zip(("best", "median", "worst"), parts, strict=True) for i in part
         ]
 
     @staticmethod
@@ -66,30 +67,38 @@ class Answers:
         return np.asarray(Image.open(io.BytesIO(self.drawn[i]))), caption
 
 
-def questions(
+def sample_instructions(
     images: Iterable[AnnotatedImage], n: int | None, seed: int
 ) -> Iterator[tuple[AnnotatedImage, Annotation, str | None]]:
-    """Of the first n images (None: all) with a label one instruction each, and one in vain where there are such."""
+    """Yield one labelled instruction per image, and one about an absent object where the image has any.
+
+    Args:
+        images: those without a label are skipped.
+        n: number of images; None for all.
+        seed: of the choice of instructions.
+    """
     rng, done = np.random.default_rng(seed), 0
-    vain = np.random.default_rng((seed, 1))  # of its own: which labels are asked for does not depend on it
+    absent_rng = np.random.default_rng((seed, 1))  # of its own, so that the choice of labels does not depend on it
     for image in images:
         if done == n:
             break
         if not image.annotations:
             continue
         annotation = image.annotations[int(rng.integers(len(image.annotations)))]
-        absent = image.absent[int(vain.integers(len(image.absent)))] if image.absent else None
+        absent = image.absent[int(absent_rng.integers(len(image.absent)))] if image.absent else None
         yield image, annotation, absent
         done += 1
 
 
 @dataclass
-class Asking:
-    """Asks a planner, and keeps each answer at once; those that are kept already are not asked for again.
+class AnswerCollector:
+    """Queries a planner and writes each answer at once; answers that the journal holds are not queried again.
 
     Attributes:
-        planner: that is asked. name: in the table.
-        journal: of the answers. outages: questions that could not be asked, which are in no journal.
+        planner: to query.
+        name: of the planner, in the table.
+        journal: of the answers.
+        outages: queries that got no response, which are in no journal.
     """
 
     planner: Planner
@@ -98,17 +107,24 @@ class Asking:
     outages: Outages
 
     def __post_init__(self) -> None:
-        self._kept = self.journal.records()
+        self._stored = self.journal.records()
 
-    def all(
+    def collect(
         self, images: Iterable[AnnotatedImage], source: str, n: int | None, seed: int, into: Answers
     ) -> Iterator[Record]:
-        """Asks all `questions`, collects the answers, and yields those that have a label.
+        """Query all `sample_instructions` and yield the answers that have a label.
+
+        Args:
+            images: of the source.
+            source: its name.
+            n: number of images; None for all.
+            seed: of the choice of instructions.
+            into: collects all answers.
 
         Raises:
-            RunStoppedError: if the planner could not be asked a few times in a row.
+            RunStoppedError: if the planner did not respond several times in a row.
         """
-        for scene, (image, annotation, absent) in enumerate(questions(images, n, seed)):
+        for scene, (image, annotation, absent) in enumerate(sample_instructions(images, n, seed)):
             about = {"condition": self.name, "source": source, "scene": scene, "policy_s": []}
             if "row" in image.provenance.extra:
                 about["row"] = image.provenance.extra["row"]
@@ -122,24 +138,23 @@ class Asking:
                 into.drawn.append(_drawn(rgb, Path2D.from_json(record["path"]) if "path" in record else None))
                 yield record
             if absent is not None:
-                in_vain = self._record(
+                refusal = self._record(
                     {"key": f"{source}/{scene}/{ABSENT}", **about, "family": ABSENT},
-                    partial(_in_vain, rgb, absent, self.planner),
+                    partial(_judge_absent, rgb, absent, self.planner),
                 )
-                into.absent += [in_vain] if in_vain is not None else []
+                into.absent += [refusal] if refusal is not None else []
 
     def _record(self, about: Record, ask: Callable[[], Record]) -> Record | None:
-        """The answer that is kept, or a new one; None where the planner could not be asked."""
-        if about["key"] in self._kept:
-            return self._kept[about["key"]]
+        """Return the stored answer or a new one; None if the planner did not respond."""
+        if about["key"] in self._stored:
+            return self._stored[about["key"]]
         try:
             record = {**about, **ask()}
         except PlannerUnavailableError as error:
             self.outages.note(self.name, error.reason)
-            if self.outages.has_gone(self.name):
+            if self.outages.is_down(self.name):
                 raise RunStoppedError(
-                    f"stopped after {IN_A_ROW} outages in a row ({error}); what was answered is kept, and nothing else "
-                    f"is counted: {AGAIN}"
+                    f"stopped after {IN_A_ROW} outages in a row ({error}); the answers so far are kept: {AGAIN}"
                 ) from None
             return None
         self.outages.answered(self.name)
@@ -148,12 +163,17 @@ class Asking:
 
 
 def judge(image: AnnotatedImage, annotation: Annotation, planner: Planner) -> Record:
-    """A planner's answer to one instruction, and what it is worth by the rule of `grounding`.
+    """Query a planner for one instruction and judge its path by `grounding`.
+
+    Args:
+        image: to plan on.
+        annotation: the instruction and its label.
+        planner: to query.
 
     Raises:
-        PlannerUnavailableError: if it cannot be asked now.
+        PlannerUnavailableError: if it does not respond.
     """
-    path, record = _asked(image.view.rgb, annotation.instruction, planner)
+    path, record = _query(image.view.rgb, annotation.instruction, planner)
     if path is None:
         return {"success": False, **record}
     masks = (_mask(image, annotation.target), _mask(image, annotation.goal))
@@ -165,12 +185,12 @@ def judge(image: AnnotatedImage, annotation: Annotation, planner: Planner) -> Re
     return {**record, "success": marks["path"], "outcome": outcome, "errors": errors}
 
 
-def _in_vain(rgb: NDArray[np.uint8], instruction: str, planner: Planner) -> Record:
-    _, record = _asked(rgb, instruction, planner)
+def _judge_absent(rgb: NDArray[np.uint8], instruction: str, planner: Planner) -> Record:
+    _, record = _query(rgb, instruction, planner)
     return {"outcome": "drawn", **record, "success": record.get("outcome") == "not_in_view"}
 
 
-def _asked(rgb: NDArray[np.uint8], instruction: str, planner: Planner) -> tuple[Path2D | None, Record]:
+def _query(rgb: NDArray[np.uint8], instruction: str, planner: Planner) -> tuple[Path2D | None, Record]:
     start = time.perf_counter()
     path, answer = None, dict[str, Any]()
     try:
@@ -183,8 +203,8 @@ def _asked(rgb: NDArray[np.uint8], instruction: str, planner: Planner) -> tuple[
     return path, {**answer, "instruction": instruction, "planner_s": [time.perf_counter() - start]}
 
 
-def _mask(image: AnnotatedImage, thing: int | None) -> NDArray[np.bool_] | None:
-    return None if thing is None or image.segmentation is None else image.segmentation == thing
+def _mask(image: AnnotatedImage, object_id: int | None) -> NDArray[np.bool_] | None:
+    return None if object_id is None or image.segmentation is None else image.segmentation == object_id
 
 
 def _drawn(rgb: NDArray[np.uint8], path: Path2D | None) -> bytes:
@@ -195,6 +215,6 @@ def _drawn(rgb: NDArray[np.uint8], path: Path2D | None) -> bytes:
 
 
 def scores_and_outcomes(records: Sequence[Record]) -> tuple[list[float], list[bool]]:
-    """The score of each path that has one, and whether the path was right."""
+    """Return the score of each path that has one, and whether that path was correct."""
     scored = [r for r in records if r.get("path", {}).get("score") is not None]
     return [float(r["path"]["score"]) for r in scored], [bool(r["success"]) for r in scored]

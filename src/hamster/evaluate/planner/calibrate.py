@@ -1,4 +1,4 @@
-"""Fits what a planner's scores mean, and from when on it refuses, on images whose right answers are known."""
+"""Fit the calibration of a planner's scores and its refusal threshold on labelled images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hamster.data import AnnotatedImage
 from hamster.evaluate.journal import Record
-from hamster.evaluate.planner.answers import judge, questions, scores_and_outcomes
+from hamster.evaluate.planner.answers import judge, sample_instructions, scores_and_outcomes
 from hamster.evaluate.planner.reliability import reliability
 from hamster.evaluate.planner.run import Progress
 from hamster.nano.refusal import p_not_in_view
@@ -23,16 +23,18 @@ from hamster.planner.transformers_backend import TransformersBackend
 from hamster.planner.vlm import VlmPlanner
 from hamster.provenance import git_commit
 
-FALSE_REFUSALS = 0.02  # of what is in view: far below the 5 % that are allowed, as other images vary
-WORTH = 0.5  # who refuses a smaller share of what is absent cannot tell, and shall never refuse
+MAX_FALSE_REFUSALS = 0.02  # share of what is in view: far below the 5 % that are allowed, since other images differ
+MIN_ABSENT_REFUSED = 0.5  # a planner that refuses a smaller share of what is absent cannot tell, and never refuses
 
 
 @dataclass
-class Raw:
-    """What a planner says before its numbers are made to mean something.
+class RawAnswers:
+    """A planner's answers before calibration.
 
     Attributes:
-        records: of its paths, with raw scores. in_view, absent: its probabilities of "not in view".
+        records: of its paths, with raw scores.
+        in_view: its probabilities of "not in view", for objects that are in view.
+        absent: the same, for absent objects.
     """
 
     records: list[Record] = field(default_factory=list)
@@ -47,19 +49,22 @@ def calibrate(
     seed: int,
     progress: Progress,
 ) -> Calibration:
-    """The calibration that fits all sources together.
+    """Return the calibration that fits all sources together.
 
     Args:
-        sources, n, seed, progress: as for `evaluate_paths`.
-        planner: is asked for all its paths, also where it would refuse.
+        sources: labelled images by the name of their source.
+        planner: draws all paths, also where it would refuse.
+        n: images per source; None for all.
+        seed: of the choice of instructions.
+        progress: as for `evaluate_paths`.
 
     Raises:
         ValueError: if there are fewer than two paths.
-        PlannerUnavailableError: if the planner cannot be asked: a part of the answers is no sample of them.
+        PlannerUnavailableError: if the planner does not respond: a part of the answers would be a biased sample.
     """
-    bare, raw = _bare(planner), Raw()
+    uncalibrated, raw = _uncalibrated(planner), RawAnswers()
     for source, images in sources.items():
-        for _ in progress(_asked(images, bare, source, n, seed, raw), 0, n or 0):
+        for _ in progress(_answers(images, uncalibrated, source, n, seed, raw), 0, n or 0):
             pass
     scores, right = scores_and_outcomes(raw.records)
     a, b, c = fit(scores, right)
@@ -69,35 +74,35 @@ def calibrate(
     return replace(calibration, about=_about(list(sources), seed, raw, fitted["ece"], refuse_above))
 
 
-def _refuse_above(raw: Raw) -> float:
-    """1, never, for a planner that cannot tell."""
+def _refuse_above(raw: RawAnswers) -> float:
+    """Return the threshold on the probability of "not in view"; 1, never, for a planner that cannot tell."""
     if not (raw.in_view and raw.absent):
         return 1.0
-    threshold = refusal_threshold(raw.in_view, FALSE_REFUSALS)
-    return threshold if float(np.mean(np.array(raw.absent) > threshold)) >= WORTH else 1.0
+    threshold = refusal_threshold(raw.in_view, MAX_FALSE_REFUSALS)
+    return threshold if float(np.mean(np.array(raw.absent) > threshold)) >= MIN_ABSENT_REFUSED else 1.0
 
 
-def _bare(planner: VlmPlanner) -> VlmPlanner:
-    """The same planner with raw scores, which refuses nothing."""
+def _uncalibrated(planner: VlmPlanner) -> VlmPlanner:
+    """Return the same planner with raw scores and without refusals."""
     backend = planner.backend
     if isinstance(backend, TransformersBackend):
         backend = backend.with_refuse_above(1.0)
     return replace(planner, backend=backend, calibration=Calibration(refuse_above=1.0))
 
 
-def _asked(
-    images: Iterable[AnnotatedImage], planner: VlmPlanner, source: str, n: int | None, seed: int, raw: Raw
+def _answers(
+    images: Iterable[AnnotatedImage], planner: VlmPlanner, source: str, n: int | None, seed: int, raw: RawAnswers
 ) -> Iterable[Record]:
-    for image, annotation, absent in questions(images, n, seed):
+    for image, annotation, absent in sample_instructions(images, n, seed):
         record = judge(image, annotation, planner)
         raw.records.append({"condition": source, **record})
-        raw.in_view += _p(planner, image.view.rgb, annotation.instruction)
+        raw.in_view += _p_not_in_view(planner, image.view.rgb, annotation.instruction)
         if absent is not None:
-            raw.absent += _p(planner, image.view.rgb, absent)
+            raw.absent += _p_not_in_view(planner, image.view.rgb, absent)
         yield raw.records[-1]
 
 
-def _p(planner: VlmPlanner, rgb: NDArray[np.uint8], instruction: str) -> list[float]:
+def _p_not_in_view(planner: VlmPlanner, rgb: NDArray[np.uint8], instruction: str) -> list[float]:
     request = GenerationRequest(rgb, planner.prompt_config.format_prompt(instruction))
     backend = planner.backend
     if isinstance(backend, TransformersBackend) and backend.model_type == "hamster_nano":
@@ -105,7 +110,7 @@ def _p(planner: VlmPlanner, rgb: NDArray[np.uint8], instruction: str) -> list[fl
     return [p for p in planner.p_not_in_view([request]) if p is not None]
 
 
-def _about(sources: list[str], seed: int, raw: Raw, ece: float | None, refuse_above: float) -> dict[str, Any]:
+def _about(sources: list[str], seed: int, raw: RawAnswers, ece: float | None, refuse_above: float) -> dict[str, Any]:
     shares = {
         name: round(float(np.mean(np.array(values) > refuse_above)), 4)
         for name, values in (("absent", raw.absent), ("in_view", raw.in_view))

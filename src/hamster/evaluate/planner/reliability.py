@@ -1,4 +1,4 @@
-"""Do scores mean what they say? Of the paths with a score of 0.8, eight in ten should be right."""
+"""Calibration of scores: of the paths with a score of 0.8, eight in ten should be correct."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SIDE_PX, EDGE_PX = 320, 44
 
 
 def reliability(scores: Sequence[float], right: Sequence[bool]) -> dict[str, Any]:
-    """The expected calibration error (Naeini et al., 2015; Guo et al., 2017) over ten bins of equal width.
+    """Compute the expected calibration error (Naeini et al., 2015; Guo et al., 2017) over ten bins of equal width.
 
     Returns:
         n; ece, the mean over answers of |share right - mean score| of their bin; bins, those that hold anything, each
@@ -36,22 +36,22 @@ def reliability(scores: Sequence[float], right: Sequence[bool]) -> dict[str, Any
     return {"n": len(score), "ece": None if error is None else round(error, 4), "bins": bins}
 
 
-def diagram(found: Mapping[str, Mapping[str, Any]]) -> NDArray[np.uint8]:
-    """Reliability diagrams side by side, by name: bars of what is right over scores, and the line of the ideal."""
+def diagram(reliabilities: Mapping[str, Mapping[str, Any]]) -> NDArray[np.uint8]:
+    """Draw reliability diagrams side by side, by name: share of correct paths over scores, and the ideal line."""
     step = SIDE_PX + 2 * EDGE_PX
-    page = Image.new("RGB", (step * len(found), step), "white")
+    page = Image.new("RGB", (step * len(reliabilities), step), "white")
     pen = ImageDraw.Draw(page)
-    for i, (name, each) in enumerate(found.items()):
-        _draw(pen, i * step + EDGE_PX, EDGE_PX, name, each)
+    for i, (name, measured) in enumerate(reliabilities.items()):
+        _draw(pen, i * step + EDGE_PX, EDGE_PX, name, measured)
     return np.asarray(page)
 
 
-def _draw(pen: ImageDraw.ImageDraw, left: int, top: int, name: str, found: Mapping[str, Any]) -> None:
+def _draw(pen: ImageDraw.ImageDraw, left: int, top: int, name: str, measured: Mapping[str, Any]) -> None:
     def place(score: float, right: float) -> tuple[float, float]:
         return left + score * SIDE_PX, top + (1 - right) * SIDE_PX
 
-    most = max((b["n"] for b in found["bins"]), default=1)
-    for b in found["bins"]:
+    most = max((b["n"] for b in measured["bins"]), default=1)
+    for b in measured["bins"]:
         shade = int(215 - 130 * b["n"] / most)
         pen.rectangle((*place(b["low"] + 0.006, b["right"]), *place(b["high"] - 0.006, 0)), fill=(shade, shade, 255))
         x, y = place(b["score"], b["right"])
@@ -62,5 +62,5 @@ def _draw(pen: ImageDraw.ImageDraw, left: int, top: int, name: str, found: Mappi
     for tick in (0.0, 0.5, 1.0):
         pen.text((place(tick, 0)[0] - 8, top + SIDE_PX + 4), f"{tick:g}", "black")
         pen.text((left - 22, place(0, tick)[1] - 6), f"{tick:g}", "black")
-    pen.text((left, top - 30), f"{name[-44:]}: n = {found['n']}, ECE {found['ece']:.3f}", "black")
+    pen.text((left, top - 30), f"{name[-44:]}: n = {measured['n']}, ECE {measured['ece']:.3f}", "black")
     pen.text((left, top + SIDE_PX + 20), "score; bars: share of right paths", "black")

@@ -1,4 +1,4 @@
-"""Measure a planner alone: do its paths start at the right object and end at the right goal?"""
+"""Evaluate a planner alone: do its paths start at the right object and end at the right goal?"""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from PIL import Image
 
 from hamster.data import AnnotatedImage
-from hamster.evaluate.identity import device
-from hamster.evaluate.journal import HEAD, Journal, Record, held_identity
+from hamster.evaluate.identity import device_name
+from hamster.evaluate.journal import IDENTITY_FILE, Journal, Record, read_identity
 from hamster.evaluate.outages import AGAIN, Outages
-from hamster.evaluate.planner.answers import Answers, Asking
+from hamster.evaluate.planner.answers import AnswerCollector, Answers
 from hamster.evaluate.planner.reliability import diagram
-from hamster.evaluate.planner.summary import by_family, of_source
+from hamster.evaluate.planner.summary import by_family, summarize_source
 from hamster.evaluate.summary import summarize
 from hamster.files import lock_folder, write_atomic
 from hamster.identity import code_digests
@@ -28,7 +28,7 @@ from hamster.provenance import run_info
 from hamster.stopped import RunStoppedError
 
 PATHS = "paths.jsonl"
-SHOWN = 12  # of the best, of those in the middle, and of the worst
+SHOWN = 12  # each of the best, the median and the worst
 Progress = Callable[[Iterable[Record], int, int], Iterable[Record]]
 
 
@@ -43,55 +43,61 @@ def evaluate_paths(
     identity: Mapping[str, Any] | None = None,
     restart: bool = False,
 ) -> dict[str, Any]:
-    """Asks the planner for one path on each of n images of each source (None: of all); `grounding` is the judge.
+    """Query the planner for one path on each of n images of each source and judge it by `grounding`.
 
-    Where an image comes with instructions that nobody can carry out, one of them is asked, too.
+    Where an image comes with instructions about absent objects, one of them is queried, too.
 
-    Writes eval_info.json (the planner is the condition; a "success" is a path that is right at both ends), paths.jsonl
-    with every answer, paths.png with the best, the median and the worst, and reliability.png.
+    Writes eval_info.json (the planner is the condition; a "success" is a path that is correct at both ends),
+    paths.jsonl with every answer, paths.png with the best, the median and the worst, and reliability.png.
 
     Args:
-        sources: by name; images without an annotation are passed over, and without segmentation only nearness to the
+        sources: by name; images without an annotation are skipped, and without segmentation only the distance to the
             label counts.
+        planner: to query.
         name: of the planner, in the table.
-        seed: decides which of an image's instructions is asked.
-        identity: of the planner and the sources, as `paths_identity` gives it: answers that `out` holds of the same are
-            kept. None: nobody knows what they are of, and all is asked anew.
-        restart: ask anew what `out` holds of a finished run, or of another planner.
+        out: result folder.
+        n: images per source; None for all.
+        seed: decides which of an image's instructions is used.
+        progress: wraps the stream of records; called with the records, how many are done already and the total.
+        identity: of the planner and the sources, see `paths_identity`: `out`'s answers of the same identity are reused.
+            None: no answers are reused.
+        restart: delete what `out` holds of a finished run, or of another planner.
 
     Returns:
-        The content of eval_info.json. Questions that could not be asked are not in it, but named under "unavailable".
+        The content of eval_info.json. Queries without a response do not count; they are listed under "unavailable".
 
     Raises:
         ValueError: if a source has fewer than n images, `out` holds another run, or another process is at work in it.
-        RunStoppedError: if the planner could not be asked a few times in a row; the next call goes on.
+        RunStoppedError: if the planner did not respond several times in a row; the next call continues.
     """
     with lock_folder(out):
         if identity is None or (restart and _is_over(out, name, seed, identity)):
             _clear(out)
         conditions, parts = _conditions(name, seed, identity or {})
         (out / "eval_info.json").unlink(missing_ok=True)  # until there is one of these answers
-        asking = Asking(planner, name, Journal(out, conditions, parts, PATHS), Outages())
-        return _evaluated(sources, asking, out, n, seed, progress)
+        collector = AnswerCollector(planner, name, Journal(out, conditions, parts, PATHS), Outages())
+        return _evaluated(sources, collector, out, n, seed, progress)
 
 
 def paths_identity(
     planner: str, dialect: str | None, sources: Iterable[str], on: str | None = None, dtype: str = "auto"
 ) -> dict[str, Any]:
-    """Which planner and which images these names stand for today, for `evaluate_paths`.
+    """Return the identity of a planner and of images today, for `evaluate_paths`.
 
     Args:
-        planner, dialect: as for `load_planner`.
-        sources: folders of label sets, and generators, which are code.
-        on, dtype: where the planner computes, and in which numbers, as `device` and `dtype` of `load_planner`.
+        planner: name or folder, as for `load_planner`.
+        dialect: as for `load_planner`.
+        sources: folders of label sets, or generators, which the code digests cover.
+        on: torch device of the planner.
+        dtype: number format it computes in.
 
     Raises:
         ValueError: if there is no such planner.
-        PlannerUnavailableError: if its server cannot be asked now.
+        PlannerUnavailableError: if its server does not respond.
     """
-    facts = {f"planner's {fact}": value for fact, value in planner_identity(planner, dialect).items()}
+    properties = {f"planner's {key}": value for key, value in planner_identity(planner, dialect).items()}
     sets = {name: content_digest(Path(name)) for name in sources if Path(name).is_dir()}
-    return {"conditions": {**facts, **code_digests(), "device": device(on), "dtype": dtype}, "sources": sets}
+    return {"conditions": {**properties, **code_digests(), "device": device_name(on), "dtype": dtype}, "sources": sets}
 
 
 def _conditions(name: str, seed: int, identity: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -99,7 +105,7 @@ def _conditions(name: str, seed: int, identity: Mapping[str, Any]) -> tuple[dict
 
 
 def _is_over(out: Path, name: str, seed: int, identity: Mapping[str, Any]) -> bool:
-    """Whether a folder holds a finished run, or one of something else."""
+    """Return whether a folder holds a finished run, or one of another identity."""
     try:
         Journal(out, *_conditions(name, seed, identity), PATHS)
     except ValueError:
@@ -108,37 +114,39 @@ def _is_over(out: Path, name: str, seed: int, identity: Mapping[str, Any]) -> bo
 
 
 def _clear(out: Path) -> None:
-    for file in (PATHS, HEAD, "eval_info.json", "paths.png", "reliability.png"):
+    for file in (PATHS, IDENTITY_FILE, "eval_info.json", "paths.png", "reliability.png"):
         (out / file).unlink(missing_ok=True)
 
 
 def _evaluated(
     sources: Mapping[str, Iterable[AnnotatedImage]],
-    asking: Asking,
+    collector: AnswerCollector,
     out: Path,
     n: int | None,
     seed: int,
     progress: Progress,
 ) -> dict[str, Any]:
-    start, answers, outages = time.perf_counter(), Answers(), asking.outages
+    start, answers, outages = time.perf_counter(), Answers(), collector.outages
     for source, images in sources.items():
-        missing = outages.n
-        for _ in progress(asking.all(images, source, n, seed, answers), 0, n or 0):
+        n_outages = outages.n
+        for _ in progress(collector.collect(images, source, n, seed, answers), 0, n or 0):
             pass
-        found = len(answers.of(source))
-        if outages.n == missing and found < (n or 1):
-            raise ValueError(f"the source {source} has {found} images with an instruction, {n or 1} were asked for")
-        if not found:
-            raise RunStoppedError(f"nothing of {source} could be asked ({outages.in_words()}); {AGAIN}")
+        n_answers = len(answers.of(source))
+        if outages.n == n_outages and n_answers < (n or 1):
+            raise ValueError(f"the source {source} has {n_answers} images with an instruction, {n or 1} were asked for")
+        if not n_answers:
+            raise RunStoppedError(f"nothing of {source} could be asked ({outages.summary()}); {AGAIN}")
     meta = {**run_info(seed), "wall_s": round(time.perf_counter() - start, 1), "workers": 1}
-    meta["identity"] = held_identity(out)
+    meta["identity"] = read_identity(out)
     summary = {
-        **summarize(answers.in_view, [asking.name], meta),
+        **summarize(answers.in_view, [collector.name], meta),
         "paths": by_family(answers.in_view),
-        "sources": {source: of_source(answers.of(source), answers.of(source, absent=True)) for source in sources},
+        "sources": {
+            source: summarize_source(answers.of(source), answers.of(source, absent=True)) for source in sources
+        },
         "unavailable": outages.to_json(),
     }
-    asking.journal.sort(record["key"] for record in (*answers.in_view, *answers.absent))
+    collector.journal.sort(record["key"] for record in (*answers.in_view, *answers.absent))
     _write(summary, answers, out)
     return summary
 
@@ -146,6 +154,8 @@ def _evaluated(
 def _write(summary: Mapping[str, Any], answers: Answers, out: Path) -> None:
     write_atomic(out / "eval_info.json", json.dumps(summary, indent=2) + "\n")
     Image.fromarray(contact_sheet(answers.best_median_worst(SHOWN))).save(out / "paths.png")
-    found = {name: source["calibration"] for name, source in summary["sources"].items() if source["calibration"]["n"]}
-    if found:
-        Image.fromarray(diagram(found)).save(out / "reliability.png")
+    reliabilities = {
+        name: source["calibration"] for name, source in summary["sources"].items() if source["calibration"]["n"]
+    }
+    if reliabilities:
+        Image.fromarray(diagram(reliabilities)).save(out / "reliability.png")

@@ -1,4 +1,4 @@
-"""The numbers about a planner's answers on one source: errors, refusals and scores, with intervals."""
+"""Metrics of a planner's answers on one source: errors, refusals and calibration, with intervals."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from hamster.path.metrics import medians
 STATISTICS = {"start": median, "end": median, "frechet": median, "event_f1": mean}
 
 
-def of_source(in_view: Sequence[Record], absent: Sequence[Record]) -> dict[str, Any]:
-    """Everything about one source; shares are {"k", "n", "share", "ci95"}.
+def summarize_source(in_view: Sequence[Record], absent: Sequence[Record]) -> dict[str, Any]:
+    """Return all metrics of one source; shares are {"k", "n", "share", "ci95"}.
 
-    `right`: paths that are. `paths`: by family, as `by_family` with 95 % intervals. `refused`: of what is absent and,
-    falsely, of what is in view. `calibration`: see `reliability`. `rows`: paths that are right, by the row that the
-    source gives an image, where it does.
+    `right`: correct paths. `paths`: errors by family, as `by_family`, with 95 % intervals. `refused`: true refusals (of
+    absent objects) and false ones (of objects in view). `calibration`: see `reliability`. `rows`: correct paths by the
+    row of the table that the source assigns to an image, if it does.
     """
     paths = by_family(in_view)
     for family, row in paths.items():
@@ -42,7 +42,7 @@ def of_source(in_view: Sequence[Record], absent: Sequence[Record]) -> dict[str, 
 
 
 def by_family(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
-    """Medians of the errors (of the F1 the mean) by family and of all, with how many paths could be read."""
+    """Return medians of the errors (the mean of F1) by family and of all, with the number of paths that parsed."""
     families = {"all": list(records)}
     for record in records:
         families.setdefault(record["family"], []).append(record)
@@ -50,7 +50,7 @@ def by_family(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
 
 
 def share(k: int, n: int) -> dict[str, Any]:
-    """k of n with Wilson's 95 % interval; of nothing there is no share."""
+    """Return the share k of n with Wilson's 95 % interval; None for n = 0."""
     if not n:
         return {"k": 0, "n": 0, "share": None, "ci95": None}
     return {"k": k, "n": n, "share": round(k / n, 4), "ci95": [round(end, 4) for end in wilson(k, n)]}
@@ -58,10 +58,10 @@ def share(k: int, n: int) -> dict[str, Any]:
 
 def _intervals(records: Sequence[Record]) -> dict[str, list[float]]:
     errors = [r["errors"] for r in records if "errors" in r]
-    found = {
-        name: [round(end, 4) for end in bootstrap([each[name] for each in errors], statistic)]
+    intervals = {
+        name: [round(end, 4) for end in bootstrap([error[name] for error in errors], statistic)]
         for name, statistic in STATISTICS.items()
         if errors
     }
-    read = share(len(errors), len(records))
-    return {"parse_rate": read["ci95"], **found}
+    parsed = share(len(errors), len(records))
+    return {"parse_rate": parsed["ci95"], **intervals}

@@ -12,7 +12,7 @@ from hamster_client.wire import unpack
 from hamster.data import HALF_OPEN
 from hamster.geometry import quaternion_from_matrix
 from hamster.path import Path2D
-from hamster.path.settle import settled
+from hamster.path.settle import drop_redundant_close
 from hamster.policy.base import ActionChunk, Policy, PolicyError
 from hamster.serving.policy.request import Request, read_request
 
@@ -75,7 +75,7 @@ class Session:
             return self._stated, self._path
         path, gripper = request.path, request.observation.gripper if request.observation else None
         is_open = gripper is not None and gripper > HALF_OPEN
-        return path, settled(path) if path is not None and is_open else path
+        return path, drop_redundant_close(path) if path is not None and is_open else path
 
 
 def _actions(chunk: ActionChunk) -> dict[str, Any]:
