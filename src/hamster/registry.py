@@ -52,6 +52,7 @@ class Registry(Generic[T]):
         builtins: values by name, or strings "module:attribute" that are imported on first use.
         adapt: makes a value of the kind out of what was registered or declared. It raises ValueError or TypeError for
             what is none; the message is completed with the name. By default values are kept as they are.
+        aliases: other names that are still understood, and the names that they stand for; `names` leaves them out.
     """
 
     def __init__(
@@ -60,11 +61,13 @@ class Registry(Generic[T]):
         entry_point_group: str,
         builtins: Mapping[str, T | str] | None = None,
         adapt: Callable[[Any], T] | None = None,
+        aliases: Mapping[str, str] | None = None,
     ) -> None:
         self.kind, self.group, self._adapt = kind, entry_point_group, adapt
         self._entries = {name: _Entry(value, _origin(value)) for name, value in (builtins or {}).items()}
         self._builtin = frozenset(self._entries)
         self._loaded: dict[str, T] = {}
+        self._aliases = dict(aliases or {})
         self._self_registered: set[str] = set()  # by the module that their entry point names
 
     @overload
@@ -111,12 +114,17 @@ class Registry(Generic[T]):
                 package declares cannot be imported (it names the distribution).
             ImportError: if a built-in needs a package that is not installed.
         """
+        name = self.canonical(name)
         if name not in self:
             raise unknown_name(self.kind, name, self.names())
         self._check_single(name)
         if name not in self._loaded:
             self._loaded[name] = self._load(name)
         return self._loaded[name]
+
+    def canonical(self, name: str) -> str:
+        """Return the name that an alias stands for; any other name as it is."""
+        return self._aliases.get(name, name)
 
     def names(self) -> list[str]:
         """Return all names: built-in ones first, then registered ones, then those that packages declare."""
@@ -135,7 +143,9 @@ class Registry(Generic[T]):
         return name in self._entries and self._entries[name].registrant == "__main__"
 
     def __contains__(self, name: object) -> bool:
-        return name in self._entries or any(point.name == name for point in _entry_points(self.group))
+        if name in self._aliases or name in self._entries:
+            return True
+        return any(point.name == name for point in _entry_points(self.group))
 
     def __getitem__(self, name: str) -> T:
         if name not in self:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hamster.data import Episode, Unreadable, safe_pickle
-from hamster.data.hdf5 import Hdf5
+from hamster.data.hdf5 import HDF5
 from hamster.data.hdf5.mjcf import read_model
 from hamster.geometry import Camera, rotation_z
 from tests.data.hdf5_files import MODEL, STEPS, seen_from_hand, tips, write_libero, write_robomimic
@@ -18,7 +18,7 @@ def red(rgb):
 
 
 def test_reads_libero(tmp_path):
-    source = pickle.loads(pickle.dumps(Hdf5(write_libero(tmp_path / "a_demo.hdf5", demos=("demo_0",)))))
+    source = pickle.loads(pickle.dumps(HDF5(write_libero(tmp_path / "a_demo.hdf5", demos=("demo_0",)))))
     assert len(source) == 1 and source.uri == f"hdf5:{tmp_path / 'a_demo.hdf5'}"
     episode = source[0]
     assert episode.instructions == ("move the ball",) and len(episode.observations) == STEPS
@@ -33,7 +33,7 @@ def test_reads_libero(tmp_path):
 
 @pytest.mark.parametrize("convention", ["opengl", "opencv"])
 def test_upside_down_images_are_turned_upright_and_the_tip_is_where_the_camera_says(tmp_path, convention):
-    episode = Hdf5(write_libero(tmp_path / "a.hdf5", convention=convention))[0]
+    episode = HDF5(write_libero(tmp_path / "a.hdf5", convention=convention))[0]
     for observation in episode.observations:
         view = observation.views["agentview"]
         px, depth_m = view.camera.project(observation.tool_pose_world[:3, 3])
@@ -43,7 +43,7 @@ def test_upside_down_images_are_turned_upright_and_the_tip_is_where_the_camera_s
 
 
 def test_the_camera_on_the_hand_moves_with_it(tmp_path):
-    episode = Hdf5(write_libero(tmp_path / "a.hdf5"))[0]
+    episode = HDF5(write_libero(tmp_path / "a.hdf5"))[0]
     poses = [observation.views["eye_in_hand"].camera.world_from_camera for observation in episode.observations]
     assert np.allclose(poses[3][:3, 3] - poses[0][:3, 3], tips()[3] - tips()[0])
     for observation in episode.observations:
@@ -54,7 +54,7 @@ def test_the_camera_on_the_hand_moves_with_it(tmp_path):
 
 
 def test_reads_robomimic_whose_images_are_upright(tmp_path):
-    episode = Hdf5(write_robomimic(tmp_path / "image.hdf5"))[0]
+    episode = HDF5(write_robomimic(tmp_path / "image.hdf5"))[0]
     assert episode.instructions == ("pick place can",)
     assert episode.gripper.tolist() == [1] * STEPS  # commanded: six finger joints say little
     for observation in episode.observations:
@@ -64,7 +64,7 @@ def test_reads_robomimic_whose_images_are_upright(tmp_path):
 
 
 def test_a_file_without_a_model_has_no_calibration(tmp_path):
-    episode = Hdf5(write_libero(tmp_path / "a.hdf5", model=""))[0]
+    episode = HDF5(write_libero(tmp_path / "a.hdf5", model=""))[0]
     assert episode.observations[0].views["agentview"].camera is None and episode.tool_poses_world is not None
 
 
@@ -79,13 +79,13 @@ def test_a_file_without_a_model_has_no_calibration(tmp_path):
 )
 def test_words_from_wherever_they_are(tmp_path, attributes, words):
     file = write_libero(tmp_path / "LIVING_ROOM_SCENE2_put_it_there_demo.hdf5", attributes=attributes)
-    assert Hdf5(file)[0].instructions == (words,)
+    assert HDF5(file)[0].instructions == (words,)
 
 
 def test_demonstrations_by_number_and_files_by_name(tmp_path):
     write_libero(tmp_path / "b.hdf5", demos=("demo_10", "demo_9"), steps=2)
     write_libero(tmp_path / "a.hdf5", steps=2)
-    source = Hdf5(tmp_path)
+    source = HDF5(tmp_path)
     found = [source[i].provenance.file for i in range(len(source))]
     assert found == ["a.hdf5/demo_0", "b.hdf5/demo_9", "b.hdf5/demo_10"]
 
@@ -215,7 +215,7 @@ def bomb(demo):
 def test_a_broken_demonstration_is_reported_and_the_others_read(tmp_path, change, reason):
     file = write_libero(tmp_path / "a.hdf5", demos=("demo_0", "demo_1", "demo_2"))
     edit(file, change)
-    first, broken, last = (Hdf5(file)[i] for i in range(3))
+    first, broken, last = (HDF5(file)[i] for i in range(3))
     assert isinstance(first, Episode) and isinstance(last, Episode)
     assert isinstance(broken, Unreadable) and broken.file == "a.hdf5/demo_1"
     with pytest.raises(ValueError, match=reason):
@@ -231,7 +231,7 @@ def test_links_within_the_file_are_followed(tmp_path):
         h5["data/demo_1/obs/inner"] = h5py.SoftLink("/images")
         h5["data/demo_2"] = h5py.SoftLink("demo_1")
         h5["data/demo_3"] = h5py.SoftLink("nowhere")
-    plain, linked, again, dangling = (Hdf5(file)[i] for i in range(4))
+    plain, linked, again, dangling = (HDF5(file)[i] for i in range(4))
     for episode in (linked, again):
         assert sorted(episode.observations[0].views) == ["eye_in_hand", "front"]
         for before, after in zip(plain.observations, episode.observations, strict=True):
@@ -243,7 +243,7 @@ def test_a_file_that_is_no_hdf5_is_one_item_that_cannot_be_read(tmp_path):
     write_libero(tmp_path / "a.hdf5")
     (tmp_path / "cut.hdf5").write_bytes((tmp_path / "a.hdf5").read_bytes()[:3000])
     (tmp_path / "noise.hdf5").write_bytes(b"noise" * 100)
-    good, *bad = (Hdf5(tmp_path)[i] for i in range(3))
+    good, *bad = (HDF5(tmp_path)[i] for i in range(3))
     assert isinstance(good, Episode)
     assert [item.file for item in bad] == ["cut.hdf5", "noise.hdf5"]
     assert all("not HDF5, cut off or damaged" in item.reason for item in bad)
@@ -251,9 +251,9 @@ def test_a_file_that_is_no_hdf5_is_one_item_that_cannot_be_read(tmp_path):
 
 def test_nothing_at_all_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="no file"):
-        Hdf5(tmp_path / "nowhere.hdf5")
+        HDF5(tmp_path / "nowhere.hdf5")
     with pytest.raises(ValueError, match="no demonstrations"):
-        Hdf5(tmp_path)
+        HDF5(tmp_path)
 
 
 QUARTER = rotation_z(np.pi / 2)

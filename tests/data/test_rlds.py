@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hamster.data import Episode, Unreadable
-from hamster.data.rlds import Rlds
+from hamster.data.rlds import RLDS
 from hamster.data.rlds.robots import matrix_from_xyzw
 from hamster.geometry import rotation_z
 from tests.data.real import real_data
@@ -23,7 +23,7 @@ from tests.data.rlds_files import (
 
 def test_reads_droid(tmp_path):
     dataset(tmp_path / "droid" / "1.0.0", [droid_episode(), droid_episode(7, seed=50)], droid_features())
-    source = pickle.loads(pickle.dumps(Rlds(tmp_path / "droid")))
+    source = pickle.loads(pickle.dumps(RLDS(tmp_path / "droid")))
     assert len(source) == 2 and source.uri == f"rlds:{tmp_path / 'droid'}"
     episode = source[0]
     assert episode.instructions == ("Put the cup away", "move the cup")
@@ -39,7 +39,7 @@ def test_words_that_change_hold_for_their_steps_and_others_for_all(tmp_path):
     changing = droid_episode() | {"steps/language_instruction": [b"open it"] * 2 + [b""] + [b"close it"] * 2}
     once = droid_episode() | {"steps/language_instruction": [b"open it"] + [b""] * 4}
     dataset(tmp_path, [changing, once], droid_features())
-    episode, other = Rlds(tmp_path)[0], Rlds(tmp_path)[1]
+    episode, other = RLDS(tmp_path)[0], RLDS(tmp_path)[1]
     assert episode.instructions == ("move the cup",)
     assert [(part.text, part.first, part.stop) for part in episode.parts] == [("open it", 0, 2), ("close it", 3, 5)]
     assert other.instructions == ("open it", "move the cup") and other.parts == ()
@@ -50,13 +50,13 @@ def test_words_and_states_of_another_number_of_steps_are_refused(tmp_path):
     unaligned = droid_episode() | {"steps/language_instruction": [b"open it", b"close it"]}
     shorter = droid_episode() | {state: droid_episode()[state][:-6]}
     dataset(tmp_path, [unaligned, shorter], droid_features())
-    assert "has 2 texts for 5 steps" in Rlds(tmp_path)[0].reason
-    assert "cartesian_position has values of 4 steps, and there are images of 5" in Rlds(tmp_path)[1].reason
+    assert "has 2 texts for 5 steps" in RLDS(tmp_path)[0].reason
+    assert "cartesian_position has values of 4 steps, and there are images of 5" in RLDS(tmp_path)[1].reason
 
 
 def test_droids_gripper_is_turned_round_and_its_wrist_becomes_a_tip(tmp_path):
     dataset(tmp_path, [droid_episode()], droid_features())
-    episode = Rlds(tmp_path)[0]
+    episode = RLDS(tmp_path)[0]
     assert episode.gripper.tolist() == [1, 0.75, 0.5, 0.25, 0]
     assert np.allclose(episode.tool_poses_world[:, :3, 2], [0, 0, -1], atol=1e-6)  # points down
     assert np.allclose(episode.tool_poses_world[0, :3, 3], [0.4, 0, 0.5 - 0.16], atol=1e-6)
@@ -67,7 +67,7 @@ def test_images_are_those_of_that_step_and_decoded_when_asked_for(tmp_path):
     episode["steps/observation/exterior_image_1_left"][2] = picture(2, format="PNG")
     episode["steps/observation/exterior_image_1_left"][4] = picture(4)[:300]
     dataset(tmp_path, [episode], droid_features())
-    frames = Rlds(tmp_path)[0].observations
+    frames = RLDS(tmp_path)[0].observations
     seen = [frame.views["exterior_image_1_left"].rgb.astype(int) for frame in frames[:4]]
     expected = np.kron(np.random.default_rng(2).integers(0, 255, (4, 4, 3)), np.ones((8, 8, 1)))
     assert np.array_equal(seen[2], expected) and np.abs(seen[1] - expected).max() > 50
@@ -95,7 +95,7 @@ def bridge(state):
 def test_bridge_has_cameras_that_are_not_there_and_episodes_without_words(tmp_path):
     features, episode = bridge([[0.3, 0.1, 0.2, 0, 0, np.pi / 2, 0.9]] * 4)
     dataset(tmp_path, [episode], features, name="bridge_dataset")
-    found = Rlds(tmp_path)[0]
+    found = RLDS(tmp_path)[0]
     assert list(found.observations[0].views) == ["image_0"] and found.instructions == ("",)
     assert found.gripper.tolist() == pytest.approx([0.9] * 4)
     tool = found.tool_poses_world[0]
@@ -106,7 +106,7 @@ def test_bridge_has_cameras_that_are_not_there_and_episodes_without_words(tmp_pa
 def test_of_an_unknown_robot_the_state_is_not_guessed(tmp_path):
     features, episode = bridge([[0.3, 0.1, 0.2, 0, 0, 0, 0.9]] * 4)
     dataset(tmp_path, [episode], features, name="somebodys_arm")
-    found = Rlds(tmp_path)[0]
+    found = RLDS(tmp_path)[0]
     assert found.tool_poses_world is None and found.gripper is None and found.observations[1].gripper is None
 
 
@@ -130,7 +130,7 @@ def test_words_wherever_they_are_and_as_numbers(tmp_path):
         "language_instruction": [b"push"],
     }
     dataset(tmp_path, [episode], features, name="language_table")
-    assert set(Rlds(tmp_path)[0].instructions) == {"push the block", "push it", "push"}
+    assert set(RLDS(tmp_path)[0].instructions) == {"push the block", "push it", "push"}
 
 
 def test_damaged_episodes_are_reported_and_the_others_read(tmp_path):
@@ -140,7 +140,7 @@ def test_damaged_episodes_are_reported_and_the_others_read(tmp_path):
     episodes = [droid_episode(), short, broken, droid_episode()]
     file = dataset(tmp_path, episodes, droid_features())
     file.write_bytes(file.read_bytes()[:-20])
-    good, uneven, nan, cut = (Rlds(tmp_path)[i] for i in range(4))
+    good, uneven, nan, cut = (RLDS(tmp_path)[i] for i in range(4))
     assert isinstance(good, Episode)
     assert all(isinstance(bad, Unreadable) and file.name in bad.file for bad in (uneven, nan, cut))
     assert "wrist_image_left 4" in uneven.reason and "not finite" in nan.reason and "cut off" in cut.reason
@@ -148,18 +148,18 @@ def test_damaged_episodes_are_reported_and_the_others_read(tmp_path):
 
 def test_what_is_no_dataset_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no folder"):
-        Rlds(tmp_path / "nowhere")
+        RLDS(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"need one features\.json"):
-        Rlds(tmp_path)
+        RLDS(tmp_path)
     file = dataset(tmp_path, [], droid_features())
     with pytest.raises(ValueError, match="no records"):
-        Rlds(tmp_path)
+        RLDS(tmp_path)
     file.write_bytes(b"x")
-    assert "cut off" in Rlds(tmp_path)[0].reason
+    assert "cut off" in RLDS(tmp_path)[0].reason
     for text in ("[1]", "{", "[" * 100_000, json.dumps({"featuresDict": {"features": {"steps": 3}}})):
         (tmp_path / "features.json").write_text(text)
         with pytest.raises(ValueError, match=r"features\.json"):
-            Rlds(tmp_path)
+            RLDS(tmp_path)
 
 
 def test_quaternions_have_the_scalar_last():
@@ -168,7 +168,7 @@ def test_quaternions_have_the_scalar_last():
 
 
 def test_real_bridge_episodes():
-    source = Rlds(real_data("a-bridge-rlds-octo"))
+    source = RLDS(real_data("a-bridge-rlds-octo"))
     episodes = [source[i] for i in range(len(source))]
     assert len(episodes) == 25 and all(isinstance(episode, Episode) for episode in episodes)
     assert all(len(e.observations) == 10 and e.instructions[0] for e in episodes)
@@ -191,4 +191,4 @@ def test_words_that_are_no_text_are_refused_and_not_mended(tmp_path):
             "steps/language_instruction": [words] * 2,
         }
         dataset(tmp_path / words.hex(), [steps], features)
-        assert "steps/language_instruction is not UTF-8 text" in Rlds(tmp_path / words.hex())[0].reason
+        assert "steps/language_instruction is not UTF-8 text" in RLDS(tmp_path / words.hex())[0].reason

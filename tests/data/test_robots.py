@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hamster.data.lerobot import LeRobot
-from hamster.data.rlds import Rlds
+from hamster.data.rlds import RLDS
 from hamster.data.robots import NO_GRIPPER, RECORDED_FROM_TOOL, UNKNOWN_GRIPPER, GripperScale, infer_gripper_scale
 from hamster.geometry import inverse, matrix_from_quaternion, quaternion_from_matrix
 from tests.data import lerobot_files, rlds_files
@@ -106,7 +106,7 @@ def _rlds(folder, name, state):
     episode["steps/language_instruction"] = [b"pick up the cup"] * STEPS
     assert features.keys() <= episode.keys()
     rlds_files.dataset(folder, [episode], tree, name=name, file=f"{name}-train.tfrecord-00000-of-00001")
-    return Rlds(folder)[0]
+    return RLDS(folder)[0]
 
 
 def _lerobot(folder, robot_type, features):

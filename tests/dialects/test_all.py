@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hamster.dialects import AUTO, DIALECTS, SizeNeededError, lost, parse, read, render
+from hamster.dialects import AUTO, DIALECTS, SizeNeededError, parse, read, render, unsupported_fields
 from hamster.path import Gripper, Path2D, PlanError
 from tests.path.strategies import paths
 
@@ -19,7 +19,7 @@ SIZE = (640, 480)
 THREE = Path2D([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]], [U, C, O], [0.5, 0.75, 1.25])
 OPEN_ENDED = {"paligemma"}  # has no closing mark: what is cut off between two points cannot be seen
 
-ONE_PER_FORM = ["hamster", "nano", "molmo2", "paligemma", "qwen2.5-vl", "embodied-r1"]
+ONE_PER_FORM = ["hamster", "nano-tokens", "molmo2", "paligemma", "qwen2.5-vl", "embodied-r1"]
 
 dialects = pytest.mark.parametrize("dialect", list(DIALECTS))
 sizes = st.tuples(st.integers(28, 3000), st.integers(28, 3000))
@@ -43,7 +43,7 @@ def test_what_is_rendered_is_read_back(dialect, path, size):
     said = DIALECTS[dialect]
     assert again.uv.shape == path.uv.shape
     # Half a step, and at the far edge a whole one: there is no place beyond the last.
-    allowed = np.where(path.uv > 1 - np.array(said.step(size)), 1, 0.5) * said.step(size)
+    allowed = np.where(path.uv > 1 - np.array(said.resolution(size)), 1, 0.5) * said.resolution(size)
     assert (np.abs(again.uv - path.uv) <= allowed + 1e-9).all()
     assert again.gripper.tolist() == (path.gripper.tolist() if said.says_gripper else [U] * len(path))
     if said.says_depth and path.depth_m is not None:
@@ -80,11 +80,11 @@ def test_no_more_than_a_hundred_points(dialect):
 
 @dialects
 def test_what_is_lost_is_named(dialect):
-    missing = lost(THREE, dialect)
+    missing = unsupported_fields(THREE, dialect)
     again = parse(render(THREE, dialect, SIZE), dialect, SIZE)
     assert ("the depth" in missing) == (again.depth_m is None)
     assert ("2 gripper event(s)" in missing) == (again.events == [])
-    assert lost(Path2D([[0, 0]], [U]), dialect) == []
+    assert unsupported_fields(Path2D([[0, 0]], [U]), dialect) == []
 
 
 @dialects

@@ -239,7 +239,7 @@ def test_what_could_be_several_dialects_is_refused(text, names, size):
     [
         ("<ans>[(0.25, 0.5), <action>Open Gripper</action>]</ans>", "hamster"),
         ("<ans>[(250, 500), <action>Open Gripper</action>]</ans>", "hamster-1000"),
-        ("<ans><p:5:2><s:1:7></ans>", "nano"),
+        ("<ans><p:5:2><s:1:7></ans>", "nano-tokens"),
         ("[(0.25, 0.5), (0.3, 0.3)]", "robopoint"),
         ("[[0.25, 0.5], [0.3, 0.3]]", "robobrain"),
         ('<point x="25.5" y="50.0" alt="cup">cup</point>', "molmo"),

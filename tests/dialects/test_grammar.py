@@ -7,7 +7,17 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from hamster.dialects import AUTO, DIALECTS, ScaledSize, closed, grammar, lost, parse, refusal, render
+from hamster.dialects import (
+    AUTO,
+    DIALECTS,
+    ScaledSize,
+    close_truncated,
+    grammar,
+    parse,
+    refusal,
+    render,
+    unsupported_fields,
+)
 from hamster.dialects.regex import quoted, up_to
 from hamster.path import NotInViewError, Path2D, PlanError
 from tests.dialects.test_all import THREE, paths_in_space
@@ -61,7 +71,7 @@ def test_a_cut_answer_is_ended_after_its_last_whole_waypoint(dialect):
     closing = DIALECTS[dialect].closing
     lengths = []
     for end in range(len(text)):
-        if mended := closed(text[:end], pattern, closing):
+        if mended := close_truncated(text[:end], pattern, closing):
             assert re.fullmatch(pattern, mended)
             path = parse(mended, dialect, SIZE)
             assert (abs(path.uv - parse(text, dialect, SIZE).uv[: len(path)]) < 1e-9).all() or dialect == "paligemma"
@@ -127,6 +137,6 @@ def test_compact_is_compact():
     path = Path2D([[0.254, 0.317], [0.56, 0.402]], [0, 1])
     assert render(path, "compact") == "254317c560402o."
     assert parse("I see it. 254317c560402o. 254317c560402o.", "compact") == path
-    assert lost(THREE, "compact") == []
+    assert unsupported_fields(THREE, "compact") == []
     with pytest.raises(ValueError, match="cannot be said"):
         render(Path2D([[0, 0]], [0], [100.0]), "compact")

@@ -5,11 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hamster.dialects import hamster, nano, parse, render
+from hamster import dialects
+from hamster.dialects import DIALECTS, hamster, nano_tokens, parse, render
 from hamster.path import Gripper, Path2D, PlanError
+from hamster.planner.prompts import PromptConfig
 from tests.path.strategies import paths, points
 
-OWN = ["hamster", "nano"]  # read more strictly than what other people's models print
+OWN = ["hamster", "nano-tokens"]  # read more strictly than what other people's models print
 C, O, U = Gripper.CLOSED, Gripper.OPEN, Gripper.UNKNOWN  # noqa: E741
 PUBLISHED = (
     "<ans>[(0.25, 0.32), (0.32, 0.17), (0.13, 0.24), <action>Open Gripper</action>, (0.74, 0.21), "
@@ -43,24 +45,24 @@ def test_hamster_round_trip(path, decimals):
 
 @given(paths())
 def test_nano_round_trip(path):
-    again = parse(render(path, "nano"), "nano")
-    assert np.abs(again.uv - path.uv).max() <= 0.5 / nano.LEVELS + 1e-9
+    again = parse(render(path, "nano-tokens"), "nano-tokens")
+    assert np.abs(again.uv - path.uv).max() <= 0.5 / nano_tokens.LEVELS + 1e-9
     assert np.array_equal(again.gripper, path.gripper)
-    assert parse(render(again, "nano"), "nano") == again
+    assert parse(render(again, "nano-tokens"), "nano-tokens") == again
 
 
 @given(points())
 def test_cells_are_in_range_and_invert(uv):
-    cells = nano.cells_from_uv(uv)
-    assert cells.min() >= 0 and cells[:, :2].max() < nano.PATCHES and cells[:, 2:].max() < nano.BINS
-    assert np.array_equal(nano.cells_from_uv(nano.uv_from_cells(cells)), cells)
+    cells = nano_tokens.cells_from_uv(uv)
+    assert cells.min() >= 0 and cells[:, :2].max() < nano_tokens.PATCHES and cells[:, 2:].max() < nano_tokens.BINS
+    assert np.array_equal(nano_tokens.cells_from_uv(nano_tokens.uv_from_cells(cells)), cells)
 
 
 def test_nano_says_row_then_column():
     x, y = (2 * 8 + 7 + 0.5) / 128, (5 * 8 + 1 + 0.5) / 128
     text = "<ans><p:5:2><s:1:7><close></ans>"
-    assert render(Path2D([[x, y]], [C]), "nano") == text
-    assert parse(text, "nano") == Path2D([[x, y]], [C])
+    assert render(Path2D([[x, y]], [C]), "nano-tokens") == text
+    assert parse(text, "nano-tokens") == Path2D([[x, y]], [C])
 
 
 @pytest.mark.parametrize(
@@ -170,7 +172,7 @@ def test_what_is_wrong_is_said_with_its_place(text, what):
     ],
 )
 def test_nano_is_as_strict(text, what):
-    assert what in complaint(text, "nano")
+    assert what in complaint(text, "nano-tokens")
 
 
 def test_a_hundred_points_are_read():
@@ -237,3 +239,16 @@ def test_a_damaged_answer_is_a_path_or_a_plan_error(dialect):
             read += 1
             assert path.uv.min() >= 0 and path.uv.max() <= 1
     assert 0 < read < 1500
+
+
+def test_the_former_name_of_nano_tokens_is_understood_without_a_warning(recwarn):
+    path = Path2D([[0.25, 0.5]], [C])
+    assert "nano" in DIALECTS and "nano" not in DIALECTS.names()
+    assert parse(render(path, "nano"), "nano") == parse(render(path, "nano-tokens"), "nano-tokens")
+    assert PromptConfig("nano") == PromptConfig("nano-tokens") and not recwarn.list
+
+
+@pytest.mark.parametrize(("former", "name"), [("lost", "unsupported_fields"), ("closed", "close_truncated")])
+def test_former_names_of_functions_give_a_deprecation_line(former, name):
+    with pytest.warns(DeprecationWarning, match=name):
+        assert getattr(dialects, former) is getattr(dialects, name)

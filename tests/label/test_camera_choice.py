@@ -9,7 +9,7 @@ from hamster.label import video
 from hamster.label.camera_choice import choose_camera, named
 from hamster.label.episodes import LabelledEpisode
 from hamster.label.label_item import Options, label_item
-from hamster.label.method import How
+from hamster.label.method import LabelMethod
 from hamster.label.track2d import Track, paths_from_track
 
 STEPS = 12
@@ -79,7 +79,7 @@ def test_a_name_wins_over_a_constant_pose_and_that_is_said(name):
     only = choose_camera(episode(**{name: standing(FRONT)}))
     assert only.projects and f"camera {name}: its name says that it is on the hand" in only.assumed
     labelled = label_item(episode(**{name: standing(FRONT)}), Options())
-    assert labelled.how.notes == (only.assumed,)
+    assert labelled.method.notes == (only.assumed,)
 
 
 def test_an_image_that_moves_as_a_whole_wins_over_a_constant_pose_and_that_is_said():
@@ -121,10 +121,10 @@ def test_a_camera_may_be_named_in_short_or_in_full():
 def test_labels_say_which_camera_was_taken():
     both = episode(cam_wrist=on_hand(calibrated=False), front=standing(FRONT))
     labelled = label_item(both, Options())
-    assert labelled.camera == "front" and labelled.how.method == "projection"
-    assert labelled.how.to_json()["notes"] == ("camera front (calibrated, in the scene) of cam_wrist, front",)
+    assert labelled.camera == "front" and labelled.method.name == "projection"
+    assert labelled.method.to_json()["notes"] == ("camera front (calibrated, in the scene) of cam_wrist, front",)
     first = label_item(episode(front=standing(FRONT), cam_wrist=on_hand()), Options())
-    assert first.camera == "front" and "notes" not in first.how.to_json()
+    assert first.camera == "front" and "notes" not in first.method.to_json()
     assert label_item(both, Options(camera="observation.images.front")).camera == "front"
 
 
@@ -135,7 +135,7 @@ def test_a_robot_without_a_calibration_is_tracked_and_the_label_says_so(monkeypa
         taken.append((camera, len(episode.observations), len(episode.tool_poses_world)))
         uv = np.linspace([0.2, 0.2], [0.8, 0.5], len(episode.observations))
         labels = paths_from_track(Track(uv, np.ones(len(uv))), epsilon)
-        return LabelledEpisode(episode, camera, labels, "", How("tracking", 0.9))
+        return LabelledEpisode(episode, camera, labels, "", LabelMethod("tracking", 0.9))
 
     monkeypatch.setattr(video, "label_video", track)
     shorter = episode(cam_wrist=on_hand(calibrated=False), front=standing())
@@ -143,7 +143,7 @@ def test_a_robot_without_a_calibration_is_tracked_and_the_label_says_so(monkeypa
               for i, o in enumerate(shorter.observations)]  # fmt: skip
     followed = label_item(replace(shorter, observations=frames), Options())
     assert taken == [("front", 10, 10)] and followed.left_out == {"without_image": 2}
-    assert followed.how.notes == (
+    assert followed.method.notes == (
         "camera front (not calibrated, in the scene) of cam_wrist, front",
         "tracked although the tool's poses are recorded, since no calibration is known: camera front",
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hamster.data import Episode, Observation, Provenance, View
-from hamster.data.hdf5 import Hdf5
+from hamster.data.hdf5 import HDF5
 from hamster.data.rlbench import RLBench
 from hamster.geometry import Camera, inverse, look_at, pose
 from hamster.label.check_cameras import check_cameras as check_pairs
@@ -190,10 +190,10 @@ def test_real_recordings_pass_and_do_not_when_they_are_flipped(name):
 
 
 def test_libero_read_without_turning_its_images_upright_is_found_out(tmp_path):
-    right = Hdf5(write_libero(tmp_path / "right.hdf5", steps=30))[0]
+    right = HDF5(write_libero(tmp_path / "right.hdf5", steps=30))[0]
     (standing, on_the_hand) = check_cameras([right])
     assert standing.verdict == "right" and on_the_hand.verdict == "unknown"
     as_stored = {"macros_image_convention": "opencv"}  # which is not true
-    wrong = Hdf5(write_libero(tmp_path / "wrong.hdf5", steps=30, attributes=as_stored))[0]
+    wrong = HDF5(write_libero(tmp_path / "wrong.hdf5", steps=30, attributes=as_stored))[0]
     (standing, _) = check_cameras([wrong])
     assert standing.verdict == "wrong" and "upside down" in standing.reason

@@ -216,7 +216,7 @@ def test_an_episode_has_a_label_for_every_frame(labelled):
     folder, poses = labelled
     (found,) = read_episodes(folder)
     assert found.camera == "front" and list(found.episode.instructions) == ["reach it"]
-    assert found.how.method == "projection" and len(found.episode.provenance.sha256) == 64
+    assert found.method.name == "projection" and len(found.episode.provenance.sha256) == 64
     assert len(found.labels) == len(found.episode.observations) == 12
     for t, one in enumerate(found.labels):
         px, _ = camera().project(poses[t, :3, 3])

@@ -8,7 +8,7 @@ from hamster.data.rlbench import RLBench
 from hamster.label import write
 from hamster.label.dataset_stats import labelled_items, stored_items, survey
 from hamster.label.label_item import Options
-from hamster.label.method import Abstained
+from hamster.label.method import Skipped
 from hamster.label.rerun_log import recorded
 from tests.data.rlbench_files import write_episode
 from tests.label.made import Images, Listed, image
@@ -16,7 +16,7 @@ from tests.label.made import Images, Listed, image
 
 def test_everything_is_counted_once():
     vain = replace(image(700), absent=("take the cup", "press the button"))
-    items = [image(0), vain, Unreadable("a", "torn"), Abstained("b", "no hand"), Abstained("c", "no hand")]
+    items = [image(0), vain, Unreadable("a", "torn"), Skipped("b", "no hand"), Skipped("c", "no hand")]
     facts = survey(items).to_json()
     assert [facts[name] for name in ("items", "labelled", "abstained", "failed")] == [5, 2, 2, 1]
     assert facts["reasons"] == {"no hand": 2, "torn": 1} and facts["tasks"] == {"pick_place": 2}

@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from hamster.data import AnnotatedImage, Conversation, Unreadable
-from hamster.data.hdf5 import Hdf5
+from hamster.data.hdf5 import HDF5
 from hamster.data.lerobot import LeRobot
 from hamster.data.points import Points
 from hamster.data.rlbench import RLBench
-from hamster.data.rlds import Rlds
+from hamster.data.rlds import RLDS
 from hamster.data.sketch import Sketch
 from hamster.data.trace import Trace
 from hamster.data.video_source import Video
@@ -26,7 +26,7 @@ from hamster.data.video_writer import write_video
 from hamster.dialects import AUTO, DIALECTS, render
 from hamster.label.episodes import LabelledEpisode
 from hamster.label.label_item import Options, label_item
-from hamster.label.method import Abstained
+from hamster.label.method import Skipped
 from tests.data import hdf5_files, lerobot_files, rlbench_files, rlds_files
 from tests.dialects import test_all as dialects
 
@@ -109,12 +109,12 @@ def lerobot(folder):
 
 def rlds(folder):
     rlds_files.dataset(folder, [rlds_files.droid_episode()], rlds_files.droid_features())
-    return Rlds
+    return RLDS
 
 
 def hdf5(folder):
     hdf5_files.write_libero(folder / "demo.hdf5", steps=4)
-    return lambda folder: Hdf5(folder / "demo.hdf5")
+    return lambda folder: HDF5(folder / "demo.hdf5")
 
 
 KINDS = [sketch, strokes, points, trace, video, rlbench, lerobot, rlds, hdf5]
@@ -138,11 +138,11 @@ def damage(data, rng):
 
 def check(item):
     found = label_item(item, Options(video="tracking"))
-    assert isinstance(found, LabelledEpisode | AnnotatedImage | Conversation | Unreadable | Abstained)
+    assert isinstance(found, LabelledEpisode | AnnotatedImage | Conversation | Unreadable | Skipped)
     paths = [label.path for label in found.labels] if isinstance(found, LabelledEpisode) else []
     paths += [a.path for a in found.annotations] if isinstance(found, AnnotatedImage) else []
     assert all(np.isfinite(path.uv).all() and path.uv.min() >= 0 and path.uv.max() <= 1 for path in paths)
-    if isinstance(found, Unreadable | Abstained):
+    if isinstance(found, Unreadable | Skipped):
         assert found.reason and "\n" not in found.reason
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from hamster.data import Episode, Observation, Provenance, View
 from hamster.label.label_item import Options, label_item
-from hamster.label.method import Abstained
+from hamster.label.method import Skipped
 from tests.label.made import image
 
 
@@ -17,12 +17,12 @@ def episode(*instructions):
 @pytest.mark.parametrize("instructions", [(), ("",), (" ", "\n")])
 def test_an_episode_without_words_has_no_label(instructions):
     labelled = label_item(episode(*instructions), Options())
-    assert isinstance(labelled, Abstained) and labelled.file == "e.mp4" and "instruction" in labelled.reason
+    assert isinstance(labelled, Skipped) and labelled.file == "e.mp4" and "instruction" in labelled.reason
 
 
 def test_nor_has_an_image():
     silent = replace(image(3), annotations=[replace(image(3).annotations[0], instruction=" ")])
-    assert isinstance(label_item(silent, Options()), Abstained)
+    assert isinstance(label_item(silent, Options()), Skipped)
 
 
 def test_an_image_says_how_its_paths_came_about():

@@ -7,7 +7,7 @@ from hamster.data import Episode, Observation, Provenance, View
 from hamster.geometry import Camera, inverse, look_at, pose
 from hamster.label.episodes import pack, unpack
 from hamster.label.label_item import Options, label_item
-from hamster.label.method import Abstained
+from hamster.label.method import Skipped
 from hamster.label.nothing_shown import colour_name, is_one_colour, why_nothing_is_shown
 from hamster.path import Gripper
 from tests.label.made import image
@@ -59,7 +59,7 @@ def test_a_right_calibration_shows_where_the_tool_goes():
 )
 def test_a_wrong_calibration_gives_no_label_and_its_likely_fault(camera, words):
     abstained = label_item(episode(camera), Options())
-    assert isinstance(abstained, Abstained) and abstained.file == "e.file"
+    assert isinstance(abstained, Skipped) and abstained.file == "e.file"
     with pytest.raises(ValueError, match=words):
         raise ValueError(abstained.reason)
     assert "\n" not in abstained.reason
@@ -107,7 +107,7 @@ def test_images_of_one_colour_are_no_pictures(colour, name):
     assert f"of one colour, {name}" in label_item(episode(images=noisy), Options()).reason
     for one in (replace(image(3).view, rgb=flat), replace(image(3).view, rgb=noisy)):
         abstained = label_item(replace(image(3), view=one), Options())
-        assert isinstance(abstained, Abstained) and name in abstained.reason
+        assert isinstance(abstained, Skipped) and name in abstained.reason
 
 
 def test_a_small_thing_on_a_black_ground_is_a_picture():
@@ -134,7 +134,7 @@ def noisy(images):
 @pytest.mark.parametrize("images", [[GROUND] * STEPS, noisy([GROUND] * STEPS)], ids=["same", "a codec's noise"])
 def test_a_frozen_camera_gives_no_label(images, calibrated):
     abstained = label_item(episode([CAMERA if calibrated else None] * STEPS, images), Options())
-    assert isinstance(abstained, Abstained) and abstained.file == "e.file"
+    assert isinstance(abstained, Skipped) and abstained.file == "e.file"
     assert abstained.reason == "camera front: the image does not change while the tool moves"
 
 
@@ -163,7 +163,7 @@ def test_a_small_thing_that_moves_in_a_small_image_shows_that_it_is_of_its_momen
     for t, rgb in enumerate(images):
         rgb[8, t * 16 // STEPS] = 100
     labelled = label_item(episode([CAMERA.resized(16, 16)] * STEPS, images), Options())
-    assert not isinstance(labelled, Abstained) and len(labelled.labels) == STEPS
+    assert not isinstance(labelled, Skipped) and len(labelled.labels) == STEPS
 
 
 def test_a_camera_that_is_not_frozen_comes_first():

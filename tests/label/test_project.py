@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hamster.geometry import Camera, look_at, pose
-from hamster.label import OCCLUDED, OUT_OF_VIEW, VISIBLE, path_from_poses, paths_from_here
+from hamster.label import OCCLUDED, OUT_OF_VIEW, VISIBLE, path_from_poses, project_paths_per_frame
 from hamster.label.project import paths_from_events
 from hamster.path import Gripper
 from hamster.path.simplify import segment_distance
@@ -56,7 +56,7 @@ def test_the_state_is_unknown_before_the_first_event():
 
 def test_every_frame_gets_the_path_from_there_to_the_end():
     poses, gripper = pick_and_place()
-    labels = paths_from_here(poses, gripper, CAMERA)
+    labels = project_paths_per_frame(poses, gripper, CAMERA)
     assert len(labels) == len(poses)
     for t, label in enumerate(labels):
         assert label.frames[0] == t and label.frames[-1] == len(poses) - 1
@@ -68,7 +68,7 @@ def test_every_frame_gets_the_path_from_there_to_the_end():
 
 def test_a_gripper_that_is_closed_already_is_closed_at_the_first_waypoint():
     poses, gripper = pick_and_place()
-    held = paths_from_here(poses, gripper, CAMERA)[40].path
+    held = project_paths_per_frame(poses, gripper, CAMERA)[40].path
     assert held.events == [(0, C), (len(held) - 1, O)]
     assert path_from_poses(poses, np.zeros(len(poses)), CAMERA).path.events == [(0, C)]
     assert path_from_poses(poses, np.ones(len(poses)), CAMERA).path.events == []
@@ -76,7 +76,7 @@ def test_a_gripper_that_is_closed_already_is_closed_at_the_first_waypoint():
 
 def test_a_path_that_starts_at_the_grasp_carries_the_event_at_its_first_point():
     poses, gripper = pick_and_place()
-    assert paths_from_here(poses, gripper, CAMERA)[20].path.events[0] == (0, C)
+    assert project_paths_per_frame(poses, gripper, CAMERA)[20].path.events[0] == (0, C)
 
 
 def test_points_out_of_view_are_on_the_border_and_marked():
@@ -122,7 +122,7 @@ def test_holes_in_the_depth_hide_nothing(unknown):
 def test_a_moving_camera_comes_once_per_frame():
     tips = np.linspace([0.45, -0.1, 0.1], [0.45, 0.1, 0.1], 5)
     cameras = [Camera(CAMERA.intrinsics, look_at([1.2, 0, 0.7], tip), 128, 128) for tip in tips]
-    labels = paths_from_here(poses_at(tips), np.ones(5), cameras)
+    labels = project_paths_per_frame(poses_at(tips), np.ones(5), cameras)
     assert all(np.allclose(label.path.uv[0], 0.5) for label in labels)
 
 
@@ -174,5 +174,5 @@ def test_an_event_before_the_tool_moves_or_after_it_has_arrived_makes_no_waypoin
     gripper[3:17] = 0
     path = path_from_poses(poses_at(tips), gripper, CAMERA).path
     assert len(path) == 2 and path.events == [(0, C), (1, O)]
-    for label in paths_from_here(poses_at(tips), gripper, CAMERA)[4:18]:
+    for label in project_paths_per_frame(poses_at(tips), gripper, CAMERA)[4:18]:
         assert [state for _, state in label.path.events] in ([C, O], [O]) and len(label.path) <= 2

@@ -39,7 +39,7 @@ def events(labelled):
 def test_a_gripper_that_is_not_known_for_a_while_has_no_event_there(unknown, value):
     labelled = label_item(with_gripper(unknown, value=value), Options())
     assert len(labelled.labels) == STEPS and events(labelled) == [(10, Gripper.CLOSED)]
-    assert f"not known in {len(unknown)} of 20 frames: no gripper event there" in labelled.how.notes[-1]
+    assert f"not known in {len(unknown)} of 20 frames: no gripper event there" in labelled.method.notes[-1]
     assert labelled.episode.gripper.tolist() == OPENING.tolist()
 
 
@@ -47,7 +47,7 @@ def test_a_gripper_that_is_not_known_for_a_while_has_no_event_there(unknown, val
 def test_where_a_gripper_closed_while_it_was_not_known_and_moved_is_not_invented(unknown):
     labelled = label_item(with_gripper(list(unknown)), Options())
     assert len(labelled.labels) == STEPS and events(labelled) == [] and labelled.episode.gripper is None
-    assert "paths without gripper events" in labelled.how.notes[-1]
+    assert "paths without gripper events" in labelled.method.notes[-1]
 
 
 def test_a_gripper_that_closed_unseen_where_the_tool_rested_closed_there():

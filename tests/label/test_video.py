@@ -8,7 +8,7 @@ from hamster.data.video_source import read_video
 from hamster.data.video_writer import write_video
 from hamster.label import video
 from hamster.label.label_item import Options, label_item
-from hamster.label.method import Abstained
+from hamster.label.method import Skipped
 from hamster.label.track2d import Track
 from hamster.label.video import label_video
 from hamster.path import Gripper
@@ -61,7 +61,7 @@ def test_a_robots_video(tmp_path):
     write_video(tmp_path / "put_it_there.mp4", scene.frames, scene.fps)
     labelled = label_video(read_video(tmp_path / "put_it_there.mp4"), "tracking")
     check(labelled, scene)
-    assert (labelled.how.method, labelled.how.tool) == ("tracking", "lucas-kanade") and labelled.how.score > 0.6
+    assert (labelled.method.name, labelled.method.tool) == ("tracking", "lucas-kanade") and labelled.method.score > 0.6
     assert labelled.camera == "video" and labelled.episode.observations[3].views["video"].rgb.shape == (240, 320, 3)
 
 
@@ -69,7 +69,7 @@ def test_a_persons_video():
     scene = pick_and_place()
     labelled = label_video(episode(scene.frames), "hands", detector=Knows(scene))
     check(labelled, scene)
-    assert labelled.how.method == "hands" and labelled.how.tool == "stand-in" and labelled.how.version == "7"
+    assert labelled.method.name == "hands" and labelled.method.tool == "stand-in" and labelled.method.version == "7"
 
 
 def bare_armed(frames):
@@ -111,7 +111,7 @@ def test_frames_before_the_arm_has_come_are_left_out_and_counted():
 
 def test_auto_takes_hands_where_there_are_any():
     scene = pick_and_place()
-    assert label_video(episode(bare_armed(scene.frames)), detector=Sees()).how.method == "hands"
+    assert label_video(episode(bare_armed(scene.frames)), detector=Sees()).method.name == "hands"
 
 
 @pytest.mark.parametrize("only", [(), (1,), (2, 5)])
@@ -120,7 +120,7 @@ def test_auto_is_not_led_astray_by_a_sight_or_two(only):
     frames = bare_armed(scene.frames)
     frames[(frames == SKIN).all(-1) & (np.arange(240)[:, None] < 150)] = (235, 235, 240)
     labelled = label_video(episode(frames), detector=Sees(only=only))
-    assert isinstance(labelled, Abstained) or labelled.how.method == "tracking"
+    assert isinstance(labelled, Skipped) or labelled.method.name == "tracking"
 
 
 def test_where_nothing_has_the_colour_of_skin_nobody_looks_for_hands():
@@ -129,7 +129,7 @@ def test_where_nothing_has_the_colour_of_skin_nobody_looks_for_hands():
             raise AssertionError("a robot's video costs no more than its tracking")
 
     labelled = label_video(episode(pick_and_place().frames[..., ::-1]), detector=Raises())
-    assert labelled.how.method == "tracking"
+    assert labelled.method.name == "tracking"
 
 
 def test_a_path_that_turns_too_often_is_left_out(monkeypatch):
@@ -138,7 +138,7 @@ def test_a_path_that_turns_too_often_is_left_out(monkeypatch):
     track = Track(turns, np.full(40, 0.9))
     monkeypatch.setattr(video, "track_gripper", lambda *_: track)
     labelled = label_video(episode(frames, fps=15.0), "tracking")
-    assert isinstance(labelled, Abstained) and "waypoints" in labelled.reason
+    assert isinstance(labelled, Skipped) and "waypoints" in labelled.reason
 
 
 def test_a_film_of_several_pictures_says_so():
@@ -165,7 +165,7 @@ def test_whatever_it_shows_there_is_a_path_or_a_reason(method, size, count):
     frames = rng.integers(0, 256, (count, size[1], size[0], 3)).astype(np.uint8)
     for shown in (frames, np.zeros_like(frames)):
         found = label_video(episode(shown, click=(50, 0.2, 0.3)), method, detector=NoHands())
-        assert isinstance(found, Abstained) and found.file == "a.mp4" and found.reason
+        assert isinstance(found, Skipped) and found.file == "a.mp4" and found.reason
     half = np.where(np.arange(count)[:, None, None, None] < count // 2, frames[:1], 255 - frames[:1]).astype(np.uint8)
     label_video(episode(half), method, detector=NoHands())
 
@@ -198,11 +198,11 @@ def test_without_mediapipe_it_says_once_that_it_tracks(monkeypatch, capfd):
     video._say_once.cache_clear()
     frames = bare_armed(pick_and_place().frames)
     for _ in range(2):
-        assert label_video(episode(frames)).how.method == "tracking"
+        assert label_video(episode(frames)).method.name == "tracking"
     assert capfd.readouterr().err.count("hands are not looked for") == 1
 
 
 def test_an_episode_without_words_is_not_labelled():
     scene = pick_and_place()
     found = label_item(replace(episode(scene.frames), instructions=["", " "]), Options(video="tracking"))
-    assert isinstance(found, Abstained) and "no instruction" in found.reason
+    assert isinstance(found, Skipped) and "no instruction" in found.reason

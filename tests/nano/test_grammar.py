@@ -25,7 +25,7 @@ def _babble(seed, most=tokens.MAX_WAYPOINTS, dislikes_end=False):
 def test_any_taste_makes_a_path(seed, dislikes_end):
     names = tokens.special_tokens()
     for said in _babble(seed, dislikes_end=dislikes_end):
-        path = parse("".join(names[token] for token in said if token != tokens.PAD), "nano")
+        path = parse("".join(names[token] for token in said if token != tokens.PAD), "nano-tokens")
         assert 1 <= len(path) <= tokens.MAX_WAYPOINTS
 
 

@@ -26,7 +26,7 @@ def _arrays(points):
 def test_answers_say_their_path_in_the_nano_dialect(points):
     uv, event, count = _arrays(points)
     ids, length = tokens.pack(*tokens.answer_tokens(uv, event, count))
-    path = parse(_text(ids[0, : length[0]]), "nano")
+    path = parse(_text(ids[0, : length[0]]), "nano-tokens")
     assert np.abs(path.uv - uv[0, : len(points)]).max() <= 0.5 / tokens.SIDE + 1e-5
     expected = {tokens.OPEN: Gripper.OPEN, tokens.CLOSE: Gripper.CLOSED}
     said = [expected[e] for _, _, e in points if e]
@@ -39,7 +39,7 @@ def test_the_dialect_writes_the_same_tokens(points):
     quiet = np.zeros((1, 8), np.int8)
     ids, length = tokens.pack(*tokens.answer_tokens(uv, quiet, count))
     path = Path2D(uv[0, : len(points)], np.full(len(points), -1, np.int8))
-    assert _text(ids[0, : length[0]]) == render(path, "nano")
+    assert _text(ids[0, : length[0]]) == render(path, "nano-tokens")
 
 
 @given(POINTS, st.integers(0, 99))
@@ -47,7 +47,7 @@ def test_a_nudged_patch_keeps_its_bin_as_near_as_it_can(points, seed):
     uv, event, count = _arrays(points)
     nudge = np.random.default_rng(seed).uniform(-1, 1, (1, 8, 2)).astype(np.float32)
     ids, length = tokens.pack(*tokens.answer_tokens(uv, event, count, nudge))
-    path = parse(_text(ids[0, : length[0]]), "nano")
+    path = parse(_text(ids[0, : length[0]]), "nano-tokens")
     assert np.abs(path.uv - uv[0, : len(points)]).max() <= 1.6 / tokens.SIDE
 
 

@@ -160,7 +160,11 @@ def test_every_dialect_can_be_asked_for(dialect):
         placed.startswith(prompt_config.format_prompt("go"))
         and placed.count("The current position of the robot gripper is: ") == 1
     )
-    assert refusal(dialect) in default_prompt(dialect, abstains=True) or dialect in ("nano", "compact", "paligemma")
+    assert refusal(dialect) in default_prompt(dialect, abstains=True) or dialect in (
+        "nano-tokens",
+        "compact",
+        "paligemma",
+    )
 
 
 def test_hamsters_own_words():

@@ -40,12 +40,12 @@ def convert_text(text: str, source: str, target: str = JSON, image_size: str = "
         PlanError: if it is no path, or could be in several dialects; it names them.
         ValueError: for a dialect or a size that does not exist.
     """
-    from hamster.dialects import AUTO, DIALECTS, lost, read, render
+    from hamster.dialects import AUTO, DIALECTS, read, render, unsupported_fields
     from hamster.registry import unknown_name
 
-    if source not in (AUTO, JSON, *DIALECTS):
+    if source not in (AUTO, JSON) and source not in DIALECTS:
         raise unknown_name("dialect", source, (AUTO, JSON, *DIALECTS))
-    if target not in (JSON, *DIALECTS):
+    if target != JSON and target not in DIALECTS:
         raise unknown_name("target", target, (JSON, *DIALECTS))
     size = parse_size(image_size) if image_size else None
     if source == JSON:
@@ -57,7 +57,7 @@ def convert_text(text: str, source: str, target: str = JSON, image_size: str = "
         path = answer.path()
     if target == JSON:
         return json.dumps(path.to_json())
-    if missing := lost(path, target):
+    if missing := unsupported_fields(path, target):
         sys.stderr.write(f"hamster: {target} has no words for {' and '.join(missing)}\n")
     return render(path, target, size)
 

@@ -14,10 +14,10 @@ from hamster.data.records import (
     Mention,
     Observation,
     Provenance,
+    Unreadable,
     View,
 )
 from hamster.data.source import Item, Source, Tracked
-from hamster.data.unreadable import Unreadable
 
 __all__ = [
     "HALF_OPEN",

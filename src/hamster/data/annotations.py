@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hamster.data.instructions import MAX_INSTRUCTION_CHARS
 from hamster.data.text import decode_text, instruction_from_name, lines_of
 
 MAX_BYTES = 16 << 20
-MAX_WORDS = 2000  # characters of an instruction
 Box = tuple[float, float, float, float]
 
 
@@ -49,7 +49,7 @@ def read_notes(file: Path) -> Notes:
         instructions = lines_of(_text(file.with_suffix(".txt")))
     if not isinstance(instructions, list | tuple) or not all(isinstance(text, str) for text in instructions):
         raise ValueError(f"{place}: the instruction must be a text or a list of texts")
-    phrases = tuple(text.strip()[:MAX_WORDS] for text in instructions if text.strip())
+    phrases = tuple(text.strip()[:MAX_INSTRUCTION_CHARS] for text in instructions if text.strip())
     click = _numbers(record, "click", 3, place)
     if click is not None and click[0] < 0:
         raise ValueError(f"{place}: click must be [frame, u, v] with u and v in [0, 1], got {record['click']}")

@@ -7,6 +7,9 @@ from itertools import groupby
 
 from hamster.data.records import Instruction
 
+MAX_INSTRUCTION_CHARS = 2000
+"""The one limit on instructions: of readers, planners, the command line and both servers."""
+
 
 def whole_and_parts(per_frame: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], tuple[Instruction, ...]]:
     """Return phrasings of the whole episode and, in order, the words that hold for some of its frames only.

@@ -36,7 +36,7 @@ class LazyObservations(Sequence[Observation]):
 
 
 @runtime_checkable
-class Shrinks(Protocol):
+class SupportsThumbnails(Protocol):
     """Observations whose images are read faster if they need not be large."""
 
     def small(self, i: int, camera: str, side_px: int) -> NDArray[np.uint8]:

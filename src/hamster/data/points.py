@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from hamster.data.inputs import FilePart, Inputs
-from hamster.data.inside import inside
-from hamster.data.records import Conversation, Provenance
-from hamster.data.unreadable import Unreadable
+from hamster.data.records import Conversation, Provenance, Unreadable
+from hamster.data.text import inside
 
 MAX_BYTES = 16 << 20  # of one conversation
 _EVERY = 64  # conversations per entry of the index

@@ -193,6 +193,14 @@ class Drawing:
 
 
 @dataclass(frozen=True)
+class Unreadable:
+    """An item that could not be read, and why; a run leaves it out, counts and reports it."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Conversation:
     """An image and what was said about it: co-training data, in the answer format that it came in.
 

@@ -28,8 +28,7 @@ from hamster.data import safe_pickle
 from hamster.data.images import read_image
 from hamster.data.inputs import Inputs
 from hamster.data.lazy import LazyObservations
-from hamster.data.records import Episode, Observation, Provenance, View
-from hamster.data.unreadable import Unreadable
+from hamster.data.records import Episode, Observation, Provenance, Unreadable, View
 from hamster.geometry import Camera, matrix_from_quaternion
 
 CAMERAS = ("front", "left_shoulder", "right_shoulder", "overhead", "wrist")  # and after them any other, by name

@@ -15,11 +15,9 @@ from numpy.typing import NDArray
 
 from hamster.data.images import read_image
 from hamster.data.inputs import Inputs
-from hamster.data.inside import inside
-from hamster.data.records import Drawing, Provenance
+from hamster.data.records import Drawing, Provenance, Unreadable
 from hamster.data.strokes import Strokes, of_json, read_strokes
-from hamster.data.text import decode_text, instruction_from_name, lines_of
-from hamster.data.unreadable import Unreadable
+from hamster.data.text import decode_text, inside, instruction_from_name, lines_of
 
 Image = NDArray[np.uint8]
 INDEX = "index.jsonl"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from hamster.data.inputs import Inputs
-from hamster.data.records import AnnotatedImage, Conversation, Drawing, Episode
-from hamster.data.unreadable import Unreadable
+from hamster.data.records import AnnotatedImage, Conversation, Drawing, Episode, Unreadable
 
 Item: TypeAlias = Episode | AnnotatedImage | Drawing | Conversation | Unreadable
 """What a source holds."""

@@ -1,9 +1,10 @@
-"""Texts that somebody else wrote: with a byte order mark or without, one record a line, instructions in file names."""
+"""Texts that somebody else wrote: encodings, one record a line, instructions in file names, names of files."""
 
 from __future__ import annotations
 
 import codecs
 import re
+from pathlib import Path
 
 _ENCODINGS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -45,6 +46,29 @@ def decode_text(data: bytes, name: str, errors: str = "strict") -> str:
 def lines_of(text: str) -> list[str]:
     """Split at line feeds alone: U+2028 and its like, at which `str.splitlines` splits too, may stand inside JSON."""
     return [line.removesuffix("\r") for line in text.split("\n")]
+
+
+def inside(folder: Path, name: str, links_may_leave: bool = False) -> Path:
+    """Return the path of a file that other people's data name, which must lie in the folder that the data are in.
+
+    Args:
+        folder: of the data.
+        name: of the file, relative to the folder.
+        links_may_leave: judge the name alone and follow links wherever they lead: the Hub's cache is made of them.
+
+    Raises:
+        ValueError: if the name leads out of the folder.
+    """
+    if "\0" in name:
+        raise ValueError(f"{name[:80]!r} is not the name of a file")
+    path = folder / name
+    if links_may_leave:
+        is_inside = not Path(name).is_absolute() and ".." not in Path(name).parts
+    else:
+        is_inside = path.resolve().is_relative_to(folder.resolve())
+    if not is_inside:
+        raise ValueError(f"{name[:80]!r} leads out of {folder}")
+    return path
 
 
 def instruction_from_name(stem: str) -> str:

@@ -14,10 +14,9 @@ from PIL import Image
 
 from hamster.data.images import FORMATS, FORMATS_TEXT, read_image
 from hamster.data.inputs import Inputs
-from hamster.data.inside import inside
 from hamster.data.points import Points
-from hamster.data.records import AnnotatedImage, Annotation, Provenance, View
-from hamster.data.unreadable import Unreadable
+from hamster.data.records import AnnotatedImage, Annotation, Provenance, Unreadable, View
+from hamster.data.text import inside
 from hamster.dialects import AUTO, DIALECTS, Size, parse, parse_points
 from hamster.path import Gripper, Path2D
 
@@ -103,7 +102,7 @@ class Trace:
         if isinstance(named := record.get("dialect"), str):
             return _known(named)
         remark = _plain(str(record.get("convention", "")))
-        return remark if remark in DIALECTS else _known(self.dialect)
+        return DIALECTS.canonical(remark) if remark in DIALECTS else _known(self.dialect)
 
     def _image(self, record: Mapping[str, Any]) -> Path:
         image = record.get("image")
@@ -175,6 +174,6 @@ def _plain(name: str) -> str:
 
 
 def _known(dialect: str) -> str:
-    if (plain := _plain(dialect)) not in (AUTO, *DIALECTS):
+    if (plain := _plain(dialect)) != AUTO and plain not in DIALECTS:
         raise ValueError(f"unknown dialect {dialect[:40]!r}; there are {', '.join((AUTO, *DIALECTS))}")
-    return plain
+    return DIALECTS.canonical(plain)

@@ -11,8 +11,7 @@ from pathlib import Path
 from hamster.data.annotations import Box, Notes, note_files, read_notes
 from hamster.data.inputs import Inputs
 from hamster.data.lazy import LazyObservations
-from hamster.data.records import Episode, Observation, Provenance, View
-from hamster.data.unreadable import Unreadable
+from hamster.data.records import Episode, Observation, Provenance, Unreadable, View
 from hamster.data.video import Rgb, VideoFile
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".gif")
@@ -107,7 +106,7 @@ class _Frames(LazyObservations):
         return Observation({CAMERA: View(self._cut(self.video.frame(i)))}, None, None, float(self.video.times_s[i]))
 
     def small(self, i: int, camera: str, side_px: int) -> Rgb:
-        """See `Shrinks`."""
+        """See `SupportsThumbnails`."""
         left, top, right, bottom = self.crop or (0.0, 0.0, 1.0, 1.0)
         width, height = self.video.size
         part = max((right - left) * width, (bottom - top) * height) / max(width, height)

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from hamster.dialects import compact, hamster, nano
+from hamster.dialects import compact, hamster, nano_tokens
 from hamster.dialects.answer import Answer, Box, Point, answer_of
 from hamster.dialects.envelope import answer_only
-from hamster.dialects.formats import SURFACES
+from hamster.dialects.formats import FORMATS
 from hamster.dialects.marks import NothingFoundError
 from hamster.dialects.not_in_view import PHRASE, refuses
 from hamster.dialects.regex import grammar_of, quoted
 from hamster.dialects.size import ScaledSize, Size, SizeNeededError, image_itself, smart_resize
-from hamster.dialects.text_format import Surface
+from hamster.dialects.text_format import TextFormat
 from hamster.path.error import NotInViewError, PlanError
 from hamster.path.path import Path2D
 from hamster.registry import Registry
 
 __all__ = [
     "AUTO", "DIALECTS", "Answer", "Box", "Dialect", "Frame", "Point", "ScaledSize", "Size", "SizeNeededError",
-    "closed", "grammar", "lost", "parse", "parse_points", "read", "refusal", "register_dialect", "render",
-    "smart_resize",
+    "close_truncated", "grammar", "parse", "parse_points", "read", "refusal", "register_dialect", "render",
+    "smart_resize", "unsupported_fields",
 ]  # fmt: skip
 
 AUTO = "auto"
@@ -56,7 +57,7 @@ class Dialect:
 
     render: Callable[[Path2D, Size | None], str]
     read: Callable[[str, Size | None], Answer]
-    step: Callable[[Size | None], tuple[float, float]]
+    resolution: Callable[[Size | None], tuple[float, float]]
     grammar: Callable[[Size | None, int], str]
     place: Callable[[tuple[float, float], Size | None], str]
     closing: str
@@ -75,33 +76,33 @@ class Dialect:
 _FRAMES: dict[object, Frame] = {
     None: "relative", image_itself: "image's pixels", smart_resize: "scaled image's pixels"
 }  # fmt: skip
-# HAMSTER's own text has a reader of its own, which is stricter; for a grammar it is a surface like others.
-_HAMSTER = Surface(("list",), "({x}, {y}){tag}", "<ans>[{}]</ans>", digits=".2f", tag="ans", tagged=True)
+# HAMSTER's own text has a reader of its own, which is stricter; for a grammar it is a text format like others.
+_HAMSTER = TextFormat(("list",), "({x}, {y}){tag}", "<ans>[{}]</ans>", digits=".2f", tag="ans", tagged=True)
 
 
-def _of_surface(surface: Surface) -> Dialect:
-    refusal = f"<{surface.tag}>{PHRASE}</{surface.tag}>" if surface.tagged else PHRASE
+def _from_text_format(text_format: TextFormat) -> Dialect:
+    refusal = f"<{text_format.tag}>{PHRASE}</{text_format.tag}>" if text_format.tagged else PHRASE
     return Dialect(
-        surface.render, surface.read, surface.step,
-        lambda size, waypoints: grammar_of(surface, size, waypoints),
-        lambda uv, size: "({}, {})".format(*surface.place(uv, size)),
-        surface.frame.format("\0").partition("\0")[2], refusal, _FRAMES[surface.resize],
-        surface.says_gripper, surface.says_depth,
+        text_format.render, text_format.read, text_format.resolution,
+        lambda size, waypoints: grammar_of(text_format, size, waypoints),
+        lambda uv, size: "({}, {})".format(*text_format.place(uv, size)),
+        text_format.frame.format("\0").partition("\0")[2], refusal, _FRAMES[text_format.resize],
+        text_format.says_gripper, text_format.says_depth,
     )  # fmt: skip
 
 
 _BUILT_IN: dict[str, Dialect | str] = {
     "hamster": replace(
-        _of_surface(_HAMSTER),
+        _from_text_format(_HAMSTER),
         render=lambda path, _: hamster.render(path),
         read=lambda text, _: answer_of(hamster.parse(text), text),
     ),
-    "nano": Dialect(
-        lambda path, _: nano.render(path),
-        lambda text, _: answer_of(nano.parse(text), text),
-        lambda _: (1 / nano.LEVELS, 1 / nano.LEVELS),
-        lambda _, waypoints: nano.grammar(waypoints),
-        lambda uv, _: nano.place(*uv),
+    "nano-tokens": Dialect(
+        lambda path, _: nano_tokens.render(path),
+        lambda text, _: answer_of(nano_tokens.parse(text), text),
+        lambda _: (1 / nano_tokens.LEVELS, 1 / nano_tokens.LEVELS),
+        lambda _, waypoints: nano_tokens.grammar(waypoints),
+        lambda uv, _: nano_tokens.place(*uv),
         "</ans>", "<ans></ans>", "patches",
     ),
     "compact": Dialect(
@@ -112,7 +113,7 @@ _BUILT_IN: dict[str, Dialect | str] = {
         lambda uv, _: compact.place(*uv),
         ".", says_depth=True,
     ),
-    **{name: _of_surface(surface) for name, surface in SURFACES.items()},
+    **{name: _from_text_format(text_format) for name, text_format in FORMATS.items()},
 }  # fmt: skip
 
 
@@ -122,7 +123,9 @@ def _checked(value: object) -> Dialect:
     return value
 
 
-DIALECTS: Registry[Dialect] = Registry("dialect", "hamster.dialects", _BUILT_IN, _checked)
+DIALECTS: Registry[Dialect] = Registry(
+    "dialect", "hamster.dialects", _BUILT_IN, _checked, aliases={"nano": "nano-tokens"}
+)
 """The dialects by name; docs/dialects.md shows an example of each. `register_dialect("mine", Dialect(…))` adds one."""
 register_dialect = DIALECTS.register
 """Add a dialect under a name: `register_dialect("mine", Dialect(…))`."""
@@ -150,8 +153,12 @@ def parse_points(points: object, dialect: str = "robopoint", image_size: Size | 
     Raises:
         ValueError: as `parse`; `AUTO` and the dialects of tuples stand for relative coordinates, x first.
     """
-    surface = SURFACES.get(dialect, SURFACES["robopoint"])
-    return replace(surface, forms=("list",), tag="", tagged=False, after="").read(json.dumps(points), image_size).path()
+    text_format = FORMATS.get(dialect, FORMATS["robopoint"])
+    return (
+        replace(text_format, forms=("list",), tag="", tagged=False, after="")
+        .read(json.dumps(points), image_size)
+        .path()
+    )
 
 
 def read(text: str, dialect: str = "hamster", image_size: Size | None = None) -> Answer:
@@ -173,14 +180,14 @@ def read(text: str, dialect: str = "hamster", image_size: Size | None = None) ->
 def _marked(text: str, answer: str) -> str | None:
     """The dialect whose answers alone look like this, if there is one; `answer` is what is left of the text."""
     start = len(answer) - len(answer.lstrip())  # of the answer; its tag is just before it
-    for name, surface in SURFACES.items():
-        if surface.own and re.search(rf"(?:{surface.own})", text[max(0, start - _BEFORE) : start + _AFTER]):
+    for name, text_format in FORMATS.items():
+        if text_format.own and re.search(rf"(?:{text_format.own})", text[max(0, start - _BEFORE) : start + _AFTER]):
             return name
     return None
 
 
 def render(path: Path2D, dialect: str = "hamster", image_size: Size | None = None) -> str:
-    """The path as a model would print it; the score is not part of any dialect, and `lost` says what else is not.
+    """Return the path as a model would print it, without the score and what else `unsupported_fields` names.
 
     Raises:
         ValueError: if the dialect cannot say it (too many waypoints, a state that becomes unknown), counts pixels and
@@ -212,7 +219,7 @@ def grammar(
     return f"(?:{path}|{quoted(refusal(dialect))})" if refusals else path
 
 
-def closed(text: str, pattern: str, closing: str) -> str | None:
+def close_truncated(text: str, pattern: str, closing: str) -> str | None:
     """An answer that was cut off, without its unfinished last waypoint, and ended; None if not even one is whole.
 
     Args:
@@ -224,7 +231,7 @@ def closed(text: str, pattern: str, closing: str) -> str | None:
     return next((said for end in range(len(text), 0, -1) if whole.fullmatch(said := text[:end] + closing)), None)
 
 
-def lost(path: Path2D, dialect: str) -> list[str]:
+def unsupported_fields(path: Path2D, dialect: str) -> list[str]:
     """What of this path the dialect has no words for."""
     chosen = _dialect(dialect)
     events = 0 if chosen.says_gripper else len(path.events)
@@ -256,8 +263,8 @@ def _the_only_reading(text: str, size: Size | None) -> Answer:
 
 
 def _likeliest(complaints: dict[str, str], text: str) -> str:
-    """The complaint of the dialect that got farthest; hamster and nano complain of whatever lacks their tag."""
-    others = [name for name in complaints if "<ans>" in text or name not in ("hamster", "nano")]
+    """The complaint of the dialect that got farthest; hamster and nano-tokens complain of whatever lacks their tag."""
+    others = [name for name in complaints if "<ans>" in text or name not in ("hamster", "nano-tokens")]
     if not others:
         return f"no points, up to character {len(text)}"
     best = max(others, key=lambda name: int((_PLACE.findall(complaints[name]) or [-1])[-1]))
@@ -268,3 +275,14 @@ def _dialect(name: str) -> Dialect:
     if name not in DIALECTS:
         raise ValueError(f"unknown dialect {name!r}; there are {', '.join(DIALECTS)}")
     return DIALECTS.get(name)
+
+
+_FORMER_NAMES = {"lost": "unsupported_fields", "closed": "close_truncated"}
+
+
+def __getattr__(name: str) -> Any:
+    """Return what had another name before version 0.2; until version 0.3."""
+    if name not in _FORMER_NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(f"hamster.dialects.{name} is now {_FORMER_NAMES[name]}", DeprecationWarning, stacklevel=2)
+    return globals()[_FORMER_NAMES[name]]

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from hamster.dialects.marks import STATES, Number, fail, glimpse
+from hamster.dialects.marks import STATES, Number, excerpt, fail
 from hamster.path.path import Gripper
 
 MAX_DEPTH = 32
@@ -129,7 +129,7 @@ class _Reader:
             fail(self.text, f"more than {MAX_TOKENS} numbers, words and brackets", at)
 
     def _found(self, at: int) -> str:
-        return glimpse(self.text, at, self.end)
+        return excerpt(self.text, at, self.end)
 
     def _take(self, stack: list[Node], token: re.Match[str]) -> Node | bool | None:
         """Puts a token where it belongs: the node that it closes, True for any other, None if it fits nowhere."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from hamster.dialects.marks import MAX_MARKS, Group, Mark, Number, event_of, fail, glimpse
+from hamster.dialects.marks import MAX_MARKS, Group, Mark, Number, event_of, excerpt, fail
 
 _START = re.compile(r"<loc")
 _TOKEN = re.compile(r"<loc([0-9]{4})>")
@@ -34,7 +34,7 @@ def _run(text: str, at: int, end: int) -> tuple[list[Number], int]:
         token = _TOKEN.match(text, at, end)
         if not token:
             cut = "cut off: " if text.find(">", at, end) < 0 else ""
-            fail(text, f"{cut}expected <locNNNN> with four digits, found {glimpse(text, at, end)}", at)
+            fail(text, f"{cut}expected <locNNNN> with four digits, found {excerpt(text, at, end)}", at)
         found.append(Number(float(token[1]), token[0], at))
         at = token.end()
     return found, at

@@ -59,7 +59,7 @@ def fail(text: str, what: str, at: int) -> NoReturn:
     raise PlanError(f"{what} at character {at}", text)
 
 
-def glimpse(text: str, at: int, end: int) -> str:
+def excerpt(text: str, at: int, end: int) -> str:
     """What stands at a place, for messages."""
     rest = text[at : min(end, at + 12)].partition(FILLER)[0]
     return repr(rest) if rest else "the end of the answer"

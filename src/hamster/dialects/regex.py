@@ -9,16 +9,21 @@ import re
 from string import Formatter
 
 from hamster.dialects.size import Size
-from hamster.dialects.text_format import Surface
+from hamster.dialects.text_format import TextFormat
 
 _SPECIAL = re.compile(r"[\\.^$*+?{}\[\]()|]")
 _ACTION = "(?:Close Gripper|Open Gripper)"
 _METRES = r"(?:0\.00[1-9]|0\.0[1-9][0-9]|0\.[1-9][0-9]{2}|[1-9][0-9]?\.[0-9]{3})"
 
 
-def grammar_of(surface: Surface, size: Size | None, waypoints: int) -> str:
-    """What `surface` prints for paths of 1 to `waypoints` waypoints, on images of that size where it counts pixels."""
-    forms = [_answers(surface, size, waypoints, deep) for deep in ([False, True] if surface.says_depth else [False])]
+def grammar_of(text_format: TextFormat, size: Size | None, waypoints: int) -> str:
+    """Return a regular expression of what a text format prints for paths of 1 to `waypoints` waypoints.
+
+    `size` is the image's, for formats that count pixels.
+    """
+    forms = [
+        _answers(text_format, size, waypoints, deep) for deep in ([False, True] if text_format.says_depth else [False])
+    ]
     return f"(?:{'|'.join(forms)})"
 
 
@@ -50,32 +55,32 @@ def _no_more(last: str, width: int) -> list[str]:
     return [*lower, last]
 
 
-def _number(surface: Surface, extent: float) -> str:
-    top = int(surface.top or extent)
-    if surface.digits.endswith("f"):
-        decimals = int(surface.digits[1])
+def _number(text_format: TextFormat, extent: float) -> str:
+    top = int(text_format.top or extent)
+    if text_format.digits.endswith("f"):
+        decimals = int(text_format.digits[1])
         return f"(?:{up_to(top - 1)}\\.[0-9]{{{decimals}}}|{top}\\.{'0' * decimals})"
-    return up_to(top, int(surface.digits[:-1] or 1))
+    return up_to(top, int(text_format.digits[:-1] or 1))
 
 
-def _answers(surface: Surface, size: Size | None, waypoints: int, deep: bool) -> str:
-    items = [_filled(surface.item, _fields(surface, size, i, deep)) for i in range(waypoints)]
-    between = quoted(surface.between)
+def _answers(text_format: TextFormat, size: Size | None, waypoints: int, deep: bool) -> str:
+    items = [_filled(text_format.item, _fields(text_format, size, i, deep)) for i in range(waypoints)]
+    between = quoted(text_format.between)
     if waypoints > 1 and len(set(items)) == 1:
         listed = f"{items[0]}(?:{between}{items[0]}){{0,{waypoints - 1}}}"
     else:  # every item says its number
         listed = items[-1]
         for item in items[-2::-1]:
             listed = f"{item}(?:{between}{listed})?"
-    return _filled(surface.frame, {"": listed})
+    return _filled(text_format.frame, {"": listed})
 
 
-def _fields(surface: Surface, size: Size | None, k: int, deep: bool) -> dict[str, str]:
+def _fields(text_format: TextFormat, size: Size | None, k: int, deep: bool) -> dict[str, str]:
     """An expression for each name that an item may hold."""
-    x, y = (_number(surface, extent) for extent in surface.extent(size))
+    x, y = (_number(text_format, extent) for extent in text_format.extent(size))
     return {
         "x": x, "y": y, "d": f", {_METRES}" if deep else "",
-        "depth": f', "{surface.depth_key}": {_METRES}' if deep else "",
+        "depth": f', "{text_format.depth_key}": {_METRES}' if deep else "",
         "n": "3" if deep else "2", "k": str(k), "i": str(k + 1),
         "gripper": "(?:none|close|open)", "label": f"(?:{k + 1}|{_ACTION})",
         "tag": f"(?:, <action>{_ACTION}</action>)?", "word": "(?: close gripper| open gripper)?",

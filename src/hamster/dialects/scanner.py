@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from hamster.dialects.marks import glimpse
+from hamster.dialects.marks import excerpt
 from hamster.path.error import PlanError
 from hamster.path.path import Gripper, Path2D
 
@@ -55,7 +55,7 @@ class Scanner:
 
     def found(self) -> str:
         """A glimpse of what comes next, for messages."""
-        return glimpse(self.text, self.at, self.end)
+        return excerpt(self.text, self.at, self.end)
 
     def _answer(self) -> tuple[int, int]:
         """Start and end of what stands between the one <ans> and its </ans>; free text around them is allowed."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from hamster.dialects.marks import MAX_MARKS, Group, Mark, NothingFoundError, Number, fail, glimpse
+from hamster.dialects.marks import MAX_MARKS, Group, Mark, NothingFoundError, Number, excerpt, fail
 
 _TAG = re.compile(r"<(points?|tracks)(?=[\s/>])")
 _ATTRIBUTE = re.compile(r"""\s++([A-Za-z][A-Za-z0-9_]*+)\s*+=\s*+(?:"([^"]*+)"|'([^']*+)')""")
@@ -67,7 +67,7 @@ def _attributes(text: str, tag: re.Match[str], end: int) -> tuple[Attributes, in
     if stop < 0 or (close is None and not _malformed(text, at, end)):
         fail(text, f"cut off: the tag at character {tag.start()} is never closed; the text ends", end)
     if close is None:
-        fail(text, f"expected an attribute or the end of the tag, found {glimpse(text, at, end)}", at)
+        fail(text, f"expected an attribute or the end of the tag, found {excerpt(text, at, end)}", at)
     return found, stop
 
 
@@ -129,5 +129,5 @@ def _one_track(text: str, marks: Group, at: int) -> Group:
 
 def _number(text: str, value: str, at: int) -> Number:
     if not _NUMBER.fullmatch(value.strip()):
-        fail(text, f"expected a number, found {glimpse(value, 0, len(value))}", at)
+        fail(text, f"expected a number, found {excerpt(value, 0, len(value))}", at)
     return Number(float(value), value.strip(), at)

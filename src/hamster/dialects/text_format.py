@@ -21,7 +21,7 @@ MIN_DEPTH_M = 0.001  # what is printed with three decimals must not become zero
 
 
 @dataclass(frozen=True)
-class Surface:
+class TextFormat:
     """How one family of models writes points.
 
     `item` and `frame` make a text: `frame` holds the items, joined by `between`; an item may name {x} and {y}, the
@@ -77,7 +77,7 @@ class Surface:
         """The smallest difference of two coordinates as printed."""
         return 10.0 ** -int(self.digits[1]) if self.digits.endswith("f") else 1.0
 
-    def step(self, size: Size | None) -> tuple[float, float]:
+    def resolution(self, size: Size | None) -> tuple[float, float]:
         """The distance of neighbouring places that can be told apart, along x and y, relative."""
         width, height = self.extent(size)
         return self.quantum / width, self.quantum / height
@@ -219,10 +219,12 @@ def _the_one(text: str, groups: list[Group]) -> Group:
     return groups[0]
 
 
-_READERS: dict[Form, Callable[[Surface, str, int, int], list[Group]]] = {
-    "list": lambda surface, text, start, end: lists.read(text, start, end, surface.tag == "ans", surface.corners),
-    "objects": lambda surface, text, start, end: objects.read(
-        text, start, end, surface.keys, surface.depth_key, surface.order
+_READERS: dict[Form, Callable[[TextFormat, str, int, int], list[Group]]] = {
+    "list": lambda text_format, text, start, end: lists.read(
+        text, start, end, text_format.tag == "ans", text_format.corners
+    ),
+    "objects": lambda text_format, text, start, end: objects.read(
+        text, start, end, text_format.keys, text_format.depth_key, text_format.order
     ),
     "axes": lambda _, text, start, end: tags.read_axes(text, start, end),
     "coords": lambda _, text, start, end: tags.read_coords(text, start, end),

@@ -15,14 +15,14 @@ from hamster.data import AnnotatedImage, Source, Unreadable, View
 from hamster.label.dataset import kinds_of, left_out, read_annotated, read_conversations, read_episodes
 from hamster.label.episodes import LabelledEpisode
 from hamster.label.label_item import Labelled, Options, read_and_label
-from hamster.label.method import Abstained
+from hamster.label.method import Skipped
 from hamster.path import Path2D
 from hamster.path.draw import draw
 
 GRID = 10  # cells a side that starts and ends are counted in
 PICTURES = 24
 
-Found = Labelled | Abstained | Unreadable
+Found = Labelled | Skipped | Unreadable
 READERS: dict[str, Callable[[Path], Iterator[Labelled]]] = {
     "annotated": read_annotated,
     "episodes": read_episodes,
@@ -62,8 +62,8 @@ class Survey:
 
     def add(self, found: Found) -> None:
         """Counts one item."""
-        if isinstance(found, Abstained | Unreadable):
-            self.outcome["abstained" if isinstance(found, Abstained) else "failed"] += 1
+        if isinstance(found, Skipped | Unreadable):
+            self.outcome["abstained" if isinstance(found, Skipped) else "failed"] += 1
             self.reasons[found.reason] += 1
             return
         self.outcome["labelled"] += 1
@@ -98,12 +98,12 @@ class Survey:
         for name, view in first.items():
             self.cameras[_described(name, view)] += 1
         self.frames.append(len(found.labels))
-        self.methods[found.how.method] += 1
+        self.methods[found.method.name] += 1
         text, label = found.first
         self._add_path(label.path, text, found.task, first[found.camera].rgb)
         self.instructions.update(found.episode.texts)
         self.left_out.update(found.left_out)
-        self.notes.update(found.how.notes)
+        self.notes.update(found.method.notes)
 
     def _add_image(self, found: AnnotatedImage) -> None:
         self.cameras[_described("image", found.view)] += 1
@@ -135,7 +135,7 @@ def stored_items(folder: Path) -> Iterator[Found]:
     for kind in sorted(kinds_of(folder)):
         yield from READERS[kind](folder)
     for each in left_out(folder):
-        yield (Abstained if each["how"] == "abstained" else Unreadable)(each["file"], each["reason"])
+        yield (Skipped if each["how"] == "abstained" else Unreadable)(each["file"], each["reason"])
 
 
 def survey(items: Iterable[Found]) -> Survey:

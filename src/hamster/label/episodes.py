@@ -30,7 +30,7 @@ from hamster.label.camera_choice import Choice, choose_camera
 from hamster.label.frozen import FROZEN, frozen_frames, tips_in_view
 from hamster.label.gripper import commanded_events, gripper_events, is_open, with_start
 from hamster.label.keyposes import find_keyposes
-from hamster.label.method import Abstained, How
+from hamster.label.method import LabelMethod, Skipped
 from hamster.label.nothing_shown import colour_name, is_one_colour, why_nothing_is_shown
 from hamster.label.project import Label, paths_from_events
 from hamster.label.storage import json_bytes, npz_bytes
@@ -38,7 +38,7 @@ from hamster.path import Gripper, Path2D
 from hamster.path.draw import draw
 
 DEPTH_UNIT_M = 1e-4
-PROJECTED = How("projection")
+PROJECTED = LabelMethod("projection")
 MOST_BYTES = 1 << 28  # of images of an episode that are kept in memory
 STILL_M = 0.005  # a tool that moves by less rests
 _NOTHING = np.zeros((0, 0, 3), np.uint8)
@@ -69,7 +69,7 @@ class LabelledEpisode:
         labels: (T,) to the end of the episode, if anything is said about the whole; else to the end of the frame's
             first part.
         task: its name, "" if the source has none.
-        how: by which method; the score of each path, where the method gives any, is in `Path.score`.
+        method: by which the paths were made; the score of each, where the method gives any, is in `Path2D.score`.
         part_labels: for each of the episode's parts, one for each of its frames, to the end of the part.
         left_out: by reason, how many frames of the episode are not among its frames.
     """
@@ -78,7 +78,7 @@ class LabelledEpisode:
     camera: str
     labels: Sequence[Label]
     task: str
-    how: How = PROJECTED
+    method: LabelMethod = PROJECTED
     part_labels: Sequence[Sequence[Label]] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
 
@@ -97,7 +97,7 @@ class LabelledEpisode:
 
 
 def label_words(
-    episode: Episode, camera: str, how: How, paths: Callable[[tuple[int, int]], Sequence[Label]]
+    episode: Episode, camera: str, method: LabelMethod, paths: Callable[[tuple[int, int]], Sequence[Label]]
 ) -> LabelledEpisode:
     """Return the episode with a path for each frame and everything that is said there.
 
@@ -107,11 +107,11 @@ def label_words(
     by_span = {span: paths(span) for span in dict.fromkeys((part.first, part.stop) for part in episode.parts)}
     of_parts = [by_span[part.first, part.stop] for part in episode.parts]
     if episode.instructions or not episode.parts:
-        return LabelledEpisode(episode, camera, paths((0, total)), task_of(episode), how, of_parts)
+        return LabelledEpisode(episode, camera, paths((0, total)), task_of(episode), method, of_parts)
     named: dict[int, Label] = {}
     for part, labels in reversed(list(zip(episode.parts, of_parts, strict=True))):
         named |= zip(range(part.first, part.stop), labels, strict=True)
-    spoken = LabelledEpisode(episode, camera, [named.get(t, _SILENT) for t in range(total)], task_of(episode), how,
+    spoken = LabelledEpisode(episode, camera, [named.get(t, _SILENT) for t in range(total)], task_of(episode), method,
                              of_parts)  # fmt: skip
     return only(spoken, {"without_words": set(range(total)) - named.keys()})
 
@@ -145,7 +145,7 @@ def only(labelled: LabelledEpisode, without: Mapping[str, Collection[int]]) -> L
                    left_out={reason: n for reason, n in left_out.items() if n})  # fmt: skip
 
 
-def label_episode(episode: Episode, camera: str | Choice | None, epsilon: float) -> LabelledEpisode | Abstained:
+def label_episode(episode: Episode, camera: str | Choice | None, epsilon: float) -> LabelledEpisode | Skipped:
     """Projects the robot's motion into every frame of which one camera, the best unless chosen, has an image.
 
     The frames that are left out, since they have no image, no calibration or no words, or the tool is out of view for
@@ -179,17 +179,17 @@ def label_episode(episode: Episode, camera: str | Choice | None, epsilon: float)
     frames = [t for t in range(total) if t not in gone]
     provenance = episode.provenance
     if not frames:
-        return Abstained(provenance.file or provenance.source, _why_no_frame(name, total, without, views))
+        return Skipped(provenance.file or provenance.source, _why_no_frame(name, total, without, views))
     seen_by = _filled(lenses)
     why = why_nothing_is_shown(poses[frames, :3, 3], [seen_by[t] for t in frames])
     events = recorded_events(episode)
     if not why and np.ptp(poses[:, :3, 3], axis=0).max() < STILL_M and not [frame for frame, _ in events if frame >= 0]:
         why = "the tool does not move, and its gripper neither opens nor closes"
     if why:
-        return Abstained(provenance.file or provenance.source, f"camera {name}: {why}")
-    how = replace(PROJECTED, notes=notes_of(episode, choice))
+        return Skipped(provenance.file or provenance.source, f"camera {name}: {why}")
+    method = replace(PROJECTED, notes=notes_of(episode, choice))
     labelled = label_words(
-        episode, name, how, lambda span: paths_from_events(poses, events, seen_by, depths_m, epsilon, span=span)
+        episode, name, method, lambda span: paths_from_events(poses, events, seen_by, depths_m, epsilon, span=span)
     )
     return shown(labelled, without)
 
@@ -199,14 +199,14 @@ def notes_of(episode: Episode, choice: Choice) -> tuple[str, ...]:
     return (*episode.provenance.extra.get("notes", ()), *filter(None, (choice.note, choice.assumed)))
 
 
-def shown(labelled: LabelledEpisode, without: Mapping[str, Collection[int]]) -> LabelledEpisode | Abstained:
+def shown(labelled: LabelledEpisode, without: Mapping[str, Collection[int]]) -> LabelledEpisode | Skipped:
     """Return the labelled episode without some frames, by reason, and those from which on the tool is out of view."""
     blind = [t for t, label in enumerate(labelled.labels) if not label.shows]
     kept = only(labelled, {**without, "out_of_view": blind})
     if not kept.labels:
         provenance = labelled.episode.provenance
         reasons = ", ".join(f"{n} {REASONS[reason]}" for reason, n in kept.left_out.items())
-        return Abstained(provenance.file or provenance.source, f"no frame shows anything: {reasons}")
+        return Skipped(provenance.file or provenance.source, f"no frame shows anything: {reasons}")
     return kept
 
 
@@ -239,7 +239,7 @@ def pack(labelled: LabelledEpisode, stem: str) -> dict[str, bytes]:
         "labels": [label.to_json() for label in labelled.labels],
         **({"parts": _parts_json(labelled)} if labelled.episode.parts else {}),
         **({"left_out": dict(labelled.left_out)} if labelled.left_out else {}),
-        "how": labelled.how.to_json(),
+        "how": labelled.method.to_json(),
         "success": bool(labelled.episode.provenance.extra.get("success", True)),
         "provenance": provenance_json(labelled.episode.provenance),
     }
@@ -275,8 +275,8 @@ def unpack(folder: Path, names: Sequence[str]) -> LabelledEpisode:
         [Label.from_json(label) for label in part["labels"]] if "labels" in part
         else labels[part["first"] : part["stop"]] for part in record.get("parts", ())
     ]  # fmt: skip
-    how, left_out = How.from_json(record["how"]), record.get("left_out", {})
-    return LabelledEpisode(episode, record["camera"], labels, record["task"], how, of_parts, left_out)
+    method, left_out = LabelMethod.from_json(record["how"]), record.get("left_out", {})
+    return LabelledEpisode(episode, record["camera"], labels, record["task"], method, of_parts, left_out)
 
 
 def _parts_json(labelled: LabelledEpisode) -> list[dict[str, Any]]:

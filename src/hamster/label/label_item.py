@@ -24,7 +24,7 @@ from hamster.files import is_disk_full
 from hamster.label.camera_choice import choose_camera
 from hamster.label.episodes import LabelledEpisode, at_hand, is_absent, label_episode, notes_of
 from hamster.label.frozen import FROZEN
-from hamster.label.method import Abstained, How
+from hamster.label.method import LabelMethod, Skipped
 from hamster.label.nothing_shown import colour_name, is_one_colour
 from hamster.label.unknown_states import known_states
 from hamster.path.simplify import EPSILON
@@ -52,15 +52,15 @@ class Options:
     video: Literal["auto", "hands", "tracking"] = "auto"
 
 
-def read_and_label(source: Source, index: int, options: Options) -> Labelled | Abstained | Unreadable:
+def read_and_label(source: Source, index: int, options: Options) -> Labelled | Skipped | Unreadable:
     """Read an item and label it; whatever goes wrong makes this item `Unreadable`, with its name, and no other one.
 
     So does text that no file could hold.
     """
 
-    def labelled() -> Labelled | Abstained | Unreadable:
+    def labelled() -> Labelled | Skipped | Unreadable:
         item = label_item(source[index], options)
-        if not isinstance(item, Abstained | Unreadable) and (flaw := flaw_of_text(item)):
+        if not isinstance(item, Skipped | Unreadable) and (flaw := flaw_of_text(item)):
             return Unreadable(_origin(item).file or _origin(item).source, flaw)
         return item
 
@@ -119,7 +119,13 @@ def flaw_of_text(labelled: Labelled) -> str:
 
 def _words_in(labelled: Labelled) -> Any:
     if isinstance(labelled, LabelledEpisode):
-        return [labelled.episode.texts, labelled.task, labelled.camera, labelled.how.notes, asdict(_origin(labelled))]
+        return [
+            labelled.episode.texts,
+            labelled.task,
+            labelled.camera,
+            labelled.method.notes,
+            asdict(_origin(labelled)),
+        ]
     if isinstance(labelled, Conversation):
         return [labelled.turns, labelled.image, asdict(labelled.provenance)]
     said = [(annotation.instruction, annotation.task) for annotation in labelled.annotations]
@@ -142,7 +148,7 @@ def _origin(labelled: Labelled) -> Provenance:
     return labelled.episode.provenance if isinstance(labelled, LabelledEpisode) else labelled.provenance
 
 
-def label_item(item: Item, options: Options) -> Labelled | Abstained | Unreadable:
+def label_item(item: Item, options: Options) -> Labelled | Skipped | Unreadable:
     """The item with its paths, or why it has none.
 
     A robot's motion is projected where the robot was recorded and the camera is calibrated; else the tip is followed
@@ -151,7 +157,7 @@ def label_item(item: Item, options: Options) -> Labelled | Abstained | Unreadabl
     """
     try:
         if isinstance(item, Episode | AnnotatedImage) and not any(words.strip() for words in _words(item)):
-            return Abstained(item.provenance.file or item.provenance.source, NO_WORDS)
+            return Skipped(item.provenance.file or item.provenance.source, NO_WORDS)
         if isinstance(item, Episode):
             return _label_episode(item, options)
         if isinstance(item, Drawing):
@@ -161,7 +167,7 @@ def label_item(item: Item, options: Options) -> Labelled | Abstained | Unreadabl
         if isinstance(item, AnnotatedImage) and is_one_colour(item.view.rgb):
             provenance = item.provenance
             why = f"the image is of one colour, {colour_name(item.view.rgb)}: there is nothing on it"
-            return Abstained(provenance.file or provenance.source, why)
+            return Skipped(provenance.file or provenance.source, why)
         return _with_how(item) if isinstance(item, AnnotatedImage) else item
     except (ValueError, OSError) as error:
         if is_disk_full(error):
@@ -170,7 +176,7 @@ def label_item(item: Item, options: Options) -> Labelled | Abstained | Unreadabl
         return Unreadable(provenance.file or provenance.source, str(error))
 
 
-def _label_episode(episode: Episode, options: Options) -> LabelledEpisode | Abstained:
+def _label_episode(episode: Episode, options: Options) -> LabelledEpisode | Skipped:
     """Projects where the tool's poses and the camera are known, else follows the tip, and says so."""
     recorded = episode.tool_poses_world is not None
     unknown: Mapping[str, int] = {}
@@ -183,23 +189,23 @@ def _label_episode(episode: Episode, options: Options) -> LabelledEpisode | Abst
         return _with_left_out(projected, unknown) if isinstance(projected, LabelledEpisode) else projected
     name = episode.provenance.file or episode.provenance.source
     if is_absent(episode):
-        return Abstained(name, "its videos were left out of the dataset, and no camera is calibrated")
+        return Skipped(name, "its videos were left out of the dataset, and no camera is calibrated")
     if choice.colour:
-        return Abstained(name, f"camera {choice.name}: all images are of one colour, {choice.colour}")
+        return Skipped(name, f"camera {choice.name}: all images are of one colour, {choice.colour}")
     if choice.is_frozen:
-        return Abstained(name, f"camera {choice.name}: {FROZEN}")
+        return Skipped(name, f"camera {choice.name}: {FROZEN}")
     from hamster.label.video import label_video  # who labels no video needs no tracker
 
     lacking = without_image(episode.observations, choice.name)
     pictured = chosen_frames(episode, [t for t in range(len(episode.observations)) if t not in lacking])
     labelled = label_video(pictured, options.video, choice.name, options.epsilon)
-    if isinstance(labelled, Abstained):
+    if isinstance(labelled, Skipped):
         return labelled
     notes = (*notes_of(episode, choice), *([f"{TRACKED}: camera {choice.name}"] if recorded else []))
     damaged = _damaged(episode.observations, choice.name) & lacking
     counts = {"without_image": len(lacking) - len(damaged), "damaged": len(damaged)}
     left_out = {reason: count for reason, count in counts.items() if count}
-    return _with_left_out(replace(labelled, how=replace(labelled.how, notes=notes)), {**unknown, **left_out})
+    return _with_left_out(replace(labelled, method=replace(labelled.method, notes=notes)), {**unknown, **left_out})
 
 
 def _damaged(observations: Sequence[Observation], camera: str) -> set[int]:
@@ -223,5 +229,5 @@ def _with_how(image: AnnotatedImage) -> AnnotatedImage:
     if "how" in extra:
         return image
     scores = [a.path.score for a in image.annotations if a.path.score is not None]
-    how = How("text" if "dialect" in extra else "simulation", round(min(scores), 3) if scores else None)
-    return replace(image, provenance=replace(image.provenance, extra={**extra, "how": how.to_json()}))
+    method = LabelMethod("text" if "dialect" in extra else "simulation", round(min(scores), 3) if scores else None)
+    return replace(image, provenance=replace(image.provenance, extra={**extra, "how": method.to_json()}))

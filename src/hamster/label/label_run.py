@@ -25,7 +25,7 @@ SHEET_PICTURES = 24
 LINES = 20  # of what was left out; the journal has them all
 
 
-def label(sources: Sequence[Source], out: Path, **how: Any) -> dict[str, Any]:
+def label(sources: Sequence[Source], out: Path, **options: Any) -> dict[str, Any]:
     """Labels everything in the sources and returns the manifest; arguments as in `write`.
 
     Says first what a source lacks for its episodes to be projected. Writes the label set and `paths.png`, a page of
@@ -33,10 +33,10 @@ def label(sources: Sequence[Source], out: Path, **how: Any) -> dict[str, Any]:
     locked meanwhile.
     """
     with lock_folder(out):
-        return _label(sources, out, **how)
+        return _label(sources, out, **options)
 
 
-def _label(sources: Sequence[Source], out: Path, **how: Any) -> dict[str, Any]:
+def _label(sources: Sequence[Source], out: Path, **options: Any) -> dict[str, Any]:
     console = Console(stderr=True)
     for advice in dict.fromkeys(filter(None, (getattr(source, "advice", "") for source in sources))):
         console.print(advice, style="yellow", markup=False, highlight=False, soft_wrap=True)
@@ -49,7 +49,7 @@ def _label(sources: Sequence[Source], out: Path, **how: Any) -> dict[str, Any]:
             out,
             on_items=lambda done: progress.update(bar, completed=done),
             on_notice=lambda line: console.print(line, style="yellow", markup=False, soft_wrap=True),
-            **how,
+            **options,
         )
     _report(out, manifest["counts"], console)
     write_sheet(out)

@@ -1,4 +1,4 @@
-"""How a label came about, and what stands in the place of one that did not."""
+"""How a label was made, and what stands in the place of an item that was not labelled."""
 
 from __future__ import annotations
 
@@ -12,32 +12,36 @@ Method = Literal["projection", "hands", "tracking", "stroke", "text", "simulatio
 
 
 @dataclass(frozen=True)
-class How:
-    """Attributes:
-    method: by which the path was found.
-    score: how sure it is, 0 to 1; None where the method has no doubts of its own.
-    tool, version: that found it: this package, or a model that it asked.
-    notes: what whoever uses the label should know: which camera was taken of several, why nothing was projected.
+class LabelMethod:
+    """The method by which a label was made.
+
+    Attributes:
+        name: of the method.
+        score: its confidence, 0 to 1; None where the method gives none.
+        tool, version: what computed the path: this package, or a model that it called.
+        notes: for users of the label: which of several cameras was taken, why nothing was projected.
     """
 
-    method: Method
+    name: Method
     score: float | None = None
     tool: str = "hamster"
     version: str = __version__
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Its fields; the notes where there are any."""
-        return {name: value for name, value in vars(self).items() if name != "notes" or value}
+        """Return its fields, the name under `method`; the notes only where there are any."""
+        record = {"method": self.name, "score": self.score, "tool": self.tool, "version": self.version}
+        return {**record, "notes": self.notes} if self.notes else record
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> How:
-        """What `to_json` wrote."""
-        return cls(**{**record, "notes": tuple(record.get("notes", ()))})
+    def from_json(cls, record: Mapping[str, Any]) -> LabelMethod:
+        """Return the method that `to_json` wrote."""
+        fields = {("name" if key == "method" else key): value for key, value in record.items()}
+        return cls(**{**fields, "notes": tuple(fields.get("notes", ()))})
 
 
 @dataclass(frozen=True)
-class Abstained:
+class Skipped:
     """An item that was read but shows too little to be labelled, and why; a run counts and reports it."""
 
     file: str

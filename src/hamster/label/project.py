@@ -90,7 +90,7 @@ def path_from_poses(
     return _label(_look(poses[:, :3, 3], camera), events, (0, len(poses)), depth_m, epsilon, tolerance_m)
 
 
-def paths_from_here(
+def project_paths_per_frame(
     tool_poses_world: ArrayLike,
     gripper: ArrayLike,
     cameras: Camera | Sequence[Camera],
@@ -118,7 +118,7 @@ def paths_from_events(
     tolerance_m: float = OCCLUSION_M,
     span: tuple[int, int] | None = None,
 ) -> list[Label]:
-    """`paths_from_here` where somebody knows better than the signal when the gripper was told to do what.
+    """`project_paths_per_frame` where somebody knows better than the signal when the gripper was told to do what.
 
     Args:
         events: (frame, new state), in order; a state from before the first frame has a frame below 0.

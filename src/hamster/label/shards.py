@@ -12,12 +12,12 @@ from hamster.files import write_atomic
 from hamster.label import annotated, conversations, episodes
 from hamster.label.episodes import LabelledEpisode
 from hamster.label.label_item import Labelled, Options, guarded, printable, read_and_label
-from hamster.label.method import Abstained
+from hamster.label.method import Skipped
 from hamster.label.storage import sha256
 from hamster.parallel import at_step
 
 Entry = dict[str, Any]
-Outcome = Labelled | Abstained | Unreadable
+Outcome = Labelled | Skipped | Unreadable
 CHANGED = "it was written to while it was read; run the same command again"
 
 
@@ -162,9 +162,9 @@ class Shards:
 
 def _left_out(outcomes: Sequence[Outcome]) -> Iterator[dict[str, str]]:
     for each in outcomes:
-        if isinstance(each, Abstained | Unreadable):
-            how = "abstained" if isinstance(each, Abstained) else "failed"
-            yield {"how": how, "file": printable(each.file), "reason": printable(each.reason)}
+        if isinstance(each, Skipped | Unreadable):
+            status = "abstained" if isinstance(each, Skipped) else "failed"
+            yield {"how": status, "file": printable(each.file), "reason": printable(each.reason)}
 
 
 def _packable(outcome: Outcome, name: str) -> Outcome:
@@ -176,14 +176,14 @@ def _packable(outcome: Outcome, name: str) -> Outcome:
 def _notes(labelled: LabelledEpisode) -> Iterator[str]:
     """What a run has to report of an episode: where its paths are, and what somebody should know of them."""
     cameras = list(labelled.episode.observations[0].views)
-    if len(cameras) > 1 and not any(note.startswith("camera ") for note in labelled.how.notes):
+    if len(cameras) > 1 and not any(note.startswith("camera ") for note in labelled.method.notes):
         yield f"paths on camera {labelled.camera} of {', '.join(cameras)}"
-    yield from labelled.how.notes
+    yield from labelled.method.notes
 
 
 def _pack(outcomes: Sequence[Outcome], number: int) -> tuple[str | None, dict[str, bytes], dict[str, int]]:
     """The kind, the files by name and the counts of a shard; ValueError if a source mixes kinds."""
-    labelled = [each for each in outcomes if not isinstance(each, Abstained | Unreadable)]
+    labelled = [each for each in outcomes if not isinstance(each, Skipped | Unreadable)]
     if not labelled:
         return None, {}, {}
     images = [each for each in labelled if isinstance(each, AnnotatedImage)]

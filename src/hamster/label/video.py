@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data import Episode, Observation
-from hamster.data.lazy import Shrinks
+from hamster.data.lazy import SupportsThumbnails
 from hamster.extras import NotInstalledError
 from hamster.label.episodes import LabelledEpisode, label_words, only, recorded_events
 from hamster.label.hands.detector import Hand, HandDetector
@@ -20,7 +20,7 @@ from hamster.label.hands.mediapipe import MediaPipeHands, check_installed
 from hamster.label.hands.probe import find_hand
 from hamster.label.hands.regions import Box, best_region, panels
 from hamster.label.hands.track import NO_HAND, track_hand
-from hamster.label.method import Abstained, How
+from hamster.label.method import LabelMethod, Skipped
 from hamster.label.track2d import Track, paths_from_track
 from hamster.label.tracking.clip import SIDE_PX, Clip, read_clip, small
 from hamster.label.tracking.points import LucasKanade, PointTracker
@@ -45,7 +45,7 @@ def label_video(
     epsilon: float = EPSILON,
     detector: HandDetector | None = None,
     tracker: PointTracker | None = None,
-) -> LabelledEpisode | Abstained:
+) -> LabelledEpisode | Skipped:
     """The path from each frame of a video to its end, on the image of one camera (the first one, unless named).
 
     Frames after the hand or arm has left the picture for good have no path and are left out of the episode; those
@@ -73,9 +73,7 @@ def label_video(
     return _by_either(video, detector, tracker)
 
 
-def _by_either(
-    video: _Video, detector: HandDetector | None, tracker: PointTracker | None
-) -> LabelledEpisode | Abstained:
+def _by_either(video: _Video, detector: HandDetector | None, tracker: PointTracker | None) -> LabelledEpisode | Skipped:
     """By hands where one is at work, else by tracking, also where there is no hand to follow after all."""
     try:
         if detector is None:
@@ -95,11 +93,11 @@ def _by_either(
     if share < HANDS_SHARE:
         return _by_tracking(video, clip, tracker, shapes, boxes)
     by_hands = _by_hands(video, detector, (region[0] + left, region[1] + top, region[2] + left, region[3] + top))
-    if not (isinstance(by_hands, Abstained) and by_hands.reason.startswith(f"hands: {NO_HAND}")):
+    if not (isinstance(by_hands, Skipped) and by_hands.reason.startswith(f"hands: {NO_HAND}")):
         return by_hands
     by_tracking = _by_tracking(video, clip, tracker, shapes, boxes)
-    if isinstance(by_tracking, Abstained):
-        return Abstained(by_tracking.file, f"{by_hands.reason}; {by_tracking.reason}")
+    if isinstance(by_tracking, Skipped):
+        return Skipped(by_tracking.file, f"{by_hands.reason}; {by_tracking.reason}")
     return by_tracking
 
 
@@ -109,7 +107,7 @@ def _by_tracking(
     tracker: PointTracker | None,
     shapes: Silhouettes | None = None,
     boxes: Sequence[Box] = (),
-) -> LabelledEpisode | Abstained:
+) -> LabelledEpisode | Skipped:
     tracker = tracker or LucasKanade()
     episode, step = video.episode, video.step
     click = episode.provenance.extra.get("click")
@@ -124,7 +122,7 @@ def _by_tracking(
         track = track.spread(step, len(episode.observations))
     if isinstance(track, Track) and episode.gripper is not None:  # what was recorded need not be guessed
         track = replace(track, events=recorded_events(episode))
-    return _finish(video, track, How("tracking", None, tracker.name, tracker.version))
+    return _finish(video, track, LabelMethod("tracking", None, tracker.name, tracker.version))
 
 
 def _panels(clip: Clip) -> list[Box]:
@@ -132,14 +130,14 @@ def _panels(clip: Clip) -> list[Box]:
     return panels(list(clip.rgb[some]))
 
 
-def _by_hands(video: _Video, detector: HandDetector, box: Box) -> LabelledEpisode | Abstained:
+def _by_hands(video: _Video, detector: HandDetector, box: Box) -> LabelledEpisode | Skipped:
     clip, found = _watch(video.frames, video.fps, detector, box)
     track = track_hand(clip, found, detector)
     if isinstance(track, Track):
         width, height = video.frames.size
         corner, size = np.array(box[:2]), np.subtract(box[2:], box[:2])
         track = replace(track, uv=(track.uv * size + corner) / [width, height])
-    return _finish(video, track, How("hands", None, detector.name, detector.version))
+    return _finish(video, track, LabelMethod("hands", None, detector.name, detector.version))
 
 
 def _watch(frames: _Frames, fps: float, detector: HandDetector, box: Box) -> tuple[Clip, list[list[Hand]]]:
@@ -157,20 +155,20 @@ def _watch(frames: _Frames, fps: float, detector: HandDetector, box: Box) -> tup
     return read_clip(pictures, fps, HANDS_SIDE_PX), found
 
 
-def _finish(video: _Video, track: Track | str, how: How) -> LabelledEpisode | Abstained:
+def _finish(video: _Video, track: Track | str, method: LabelMethod) -> LabelledEpisode | Skipped:
     episode, frames = video.episode, video.frames
     provenance = episode.provenance
     if isinstance(track, str):
-        return Abstained(provenance.file or provenance.source, f"{how.method}: {track}")
+        return Skipped(provenance.file or provenance.source, f"{method.name}: {track}")
     sure = track.score > 0
     if not sure.any():
-        return Abstained(provenance.file or provenance.source, f"{how.method}: the tip is nowhere to be seen")
-    how = replace(how, score=round(float(track.score[sure].mean()), 3))
-    labelled = label_words(episode, frames.camera, how, lambda span: paths_from_track(track, video.epsilon, span))
+        return Skipped(provenance.file or provenance.source, f"{method.name}: the tip is nowhere to be seen")
+    method = replace(method, score=round(float(track.score[sure].mean()), 3))
+    labelled = label_words(episode, frames.camera, method, lambda span: paths_from_track(track, video.epsilon, span))
     first, last = np.flatnonzero(sure)[[0, -1]]
     if (bends := len(labelled.labels[first].path.uv)) > MOST_WAYPOINTS:
         why = f"a path of {bends} waypoints, of at most {MOST_WAYPOINTS}: one clip, one thing at a time"
-        return Abstained(provenance.file or provenance.source, f"{how.method}: {why}")
+        return Skipped(provenance.file or provenance.source, f"{method.name}: {why}")
     unsure = np.flatnonzero(~sure)
     without = {"not_yet_in_view": unsure[unsure < first], "no_longer_in_view": unsure[unsure > last]}
     return only(labelled, {reason: numbers.tolist() for reason, numbers in without.items()})
@@ -217,7 +215,7 @@ class _Frames:
     def small(self, side_px: int, step: int) -> Iterator[NDArray[np.uint8]]:
         """Every `step`-th of them, small where that is quicker."""
         observations, numbers = self.observations, range(0, len(self.observations), step)
-        if isinstance(observations, Shrinks):
+        if isinstance(observations, SupportsThumbnails):
             return (observations.small(i, self.camera, side_px) for i in numbers)
         return (self.full(i) for i in numbers)
 

@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hamster.data.images import NotColourError, to_rgb
+from hamster.data.instructions import MAX_INSTRUCTION_CHARS
 from hamster.path import Gripper, Path2D, PlanError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-MAX_INSTRUCTION_CHARS = 2000
-"""The one limit on instructions: of planners, of the command line and of both servers."""
 
 
 @dataclass(frozen=True, eq=False, init=False)

@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeVar
 import openai
 from PIL import Image
 
-from hamster.dialects import DIALECTS, Size, closed
+from hamster.dialects import DIALECTS, Size, close_truncated
 from hamster.path import PlanError
 from hamster.planner import rescoring
 from hamster.planner.backend import Completion, GenerationRequest, SamplingParams, TokenCallback
@@ -323,7 +323,7 @@ def _closed(answer: Completion, sampling: SamplingParams) -> Completion:
     """Return an answer that was cut off ended after its last whole waypoint."""
     if answer.finish_reason != "length" or not (sampling.grammar and sampling.closing):
         return answer
-    return replace(answer, text=closed(answer.text, sampling.grammar, sampling.closing) or answer.text)
+    return replace(answer, text=close_truncated(answer.text, sampling.grammar, sampling.closing) or answer.text)
 
 
 def _image_scaling(stated: dict[str, Any], url: str) -> ImageScaling:

@@ -119,7 +119,14 @@ FAMILIES: Registry[Family] = Registry(
     "hamster.vlm_families",
     {
         "hamster_nano": Family(
-            "nano", "patches", 32, _answer_grammar, _confidence, ends_in_text=True, lora_language="", lora_vision=""
+            "nano-tokens",
+            "patches",
+            32,
+            _answer_grammar,
+            _confidence,
+            ends_in_text=True,
+            lora_language="",
+            lora_vision="",
         ),
         # Qwen2-VL was taught thousandths, in a form of its own; it sees what Qwen2.5-VL sees.
         "qwen2_vl": Family("hamster-1000", "multiple_of_28"),
@@ -179,6 +186,7 @@ def check_dialect(model_type: str, dialect: str, is_trained: bool = False) -> No
     Raises:
         ValueError: if not; names the dialects that go with it.
     """
+    dialect = DIALECTS.canonical(dialect)
     if dialect in (allowed := dialects_of(model_type, is_trained)):
         return
     if dialect not in DIALECTS:

@@ -89,6 +89,7 @@ def from_checkpoint(
         device, dtype, dialect, abstains: as for `load_planner`.
         options: of `VlmPlanner`.
     """
+    from hamster.dialects import DIALECTS
     from hamster.planner.calibration import Calibration
     from hamster.planner.families import check_dialect, image_scaling
     from hamster.planner.prompts import PromptConfig, load_prompt_config
@@ -98,6 +99,7 @@ def from_checkpoint(
     calibration = Calibration.load(Path(name))
     backend = TransformersBackend.load(name, device, dtype, refuse_above=calibration.refuse_above)
     prompt_config = load_prompt_config(name, backend.model_type)
+    dialect = dialect and DIALECTS.canonical(dialect)
     if dialect is not None and dialect != prompt_config.dialect:
         check_dialect(backend.model_type, dialect)
         prompt_config = PromptConfig(dialect)
@@ -125,6 +127,7 @@ def from_endpoint(address: str, dialect: str | None, abstains: bool | None, opti
     backend = connect(address)
     defaults: dict[str, Any] = {"may_refuse": abstains is not False}
     stated = backend.prompt_config
+    dialect = dialect and DIALECTS.canonical(dialect)
     if stated is not None and dialect in (None, stated.dialect):
         prompt_config, defaults["calibration"] = stated, backend.calibration
     else:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hamster.dialects import DIALECTS, ScaledSize, Size, hamster, refusal, render
-from hamster.dialects.formats import SURFACES
+from hamster.dialects.formats import FORMATS
 from hamster.path import Gripper, Path2D
 from hamster.planner.families import check_dialect, family_of
 
@@ -21,7 +21,7 @@ _HEAD = """In the image, please execute the command described in <quest>{instruc
 Provide a sequence of points denoting the trajectory of a robot gripper to achieve the goal.
 """
 _GRIPPER = "The current position of the robot gripper is: {}."  # the paper's line
-_SHORT = {"nano": "{instruction}", "compact": "path: {instruction}", "paligemma": "path {instruction}"}
+_SHORT = {"nano-tokens": "{instruction}", "compact": "path: {instruction}", "paligemma": "path {instruction}"}
 _EXAMPLE = Path2D(
     np.array([[0.25, 0.32], [0.13, 0.24], [0.74, 0.21]]), np.array([-1, Gripper.CLOSED, Gripper.OPEN], np.int8)
 )
@@ -48,6 +48,7 @@ class PromptConfig:
     abstains: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "dialect", DIALECTS.canonical(self.dialect))
         if self.dialect not in DIALECTS:
             raise ValueError(f"unknown dialect {self.dialect!r}; there are {', '.join(DIALECTS)}")
         object.__setattr__(self, "prompt", self.prompt or default_prompt(self.dialect))
@@ -135,10 +136,12 @@ def _read(file: Path) -> PromptConfig:
 
 
 def _with_example(dialect: str) -> str:
-    if dialect not in SURFACES:  # a registered one
+    if dialect not in FORMATS:  # a registered one
         raise ValueError(f"the dialect {dialect!r} has no prompt: give Dialect(prompt=…), or a prompt in {FILENAME}")
-    surface = SURFACES[dialect]
+    text_format = FORMATS[dialect]
     example = render(_EXAMPLE, dialect, ScaledSize(640, 480))
-    order = "x, then y" if surface.order == "xy" else "y, then x"
-    scale = "in pixels of the image" if surface.scale is None else f"from 0 to {surface.top or surface.scale:g}"
+    order = "x, then y" if text_format.order == "xy" else "y, then x"
+    scale = (
+        "in pixels of the image" if text_format.scale is None else f"from 0 to {text_format.top or text_format.scale:g}"
+    )
     return f"{_HEAD}Answer in this form only, for example:\n{example}\nThe coordinates of a point are {order}, {scale}."

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor
 
-from hamster.dialects import closed
+from hamster.dialects import close_truncated
 from hamster.path import PlanError
 from hamster.planner.backend import Completion, GenerationRequest, SamplingParams, TokenCallback, for_subset
 from hamster.planner.detokenize import token_strings
@@ -224,7 +224,7 @@ class FiniteLogitsCheck(LogitsProcessor):  # type: ignore[misc]  # transformers 
 def _cut_off(completion: Completion, sampling: SamplingParams) -> Completion:
     """Return a completion that ran out of tokens, ended after its last whole waypoint if the grammar says how."""
     if sampling.grammar and sampling.closing:
-        text = closed(completion.text, sampling.grammar, sampling.closing) or completion.text
+        text = close_truncated(completion.text, sampling.grammar, sampling.closing) or completion.text
         completion = replace(completion, text=text)
     return replace(completion, finish_reason="length")
 

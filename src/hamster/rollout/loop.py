@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hamster.data import HALF_OPEN, Observation
 from hamster.path import NotInViewError, Path2D, PlanError
-from hamster.path.settle import drop_redundant_close
+from hamster.path.redundant_close import drop_redundant_close
 from hamster.planner.error import PlannerUnavailableError
 from hamster.policy import PolicyError
 from hamster.rollout.environment import BrokenEnvironmentError, Environment

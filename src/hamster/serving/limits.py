@@ -39,7 +39,7 @@ class PlannerLimits(ServerLimits):
     Attributes:
         image_bytes: of one encoded image.
         pixels: of one image, by its header.
-        characters: of a chat's text; the limit on instructions is `hamster.planner.base.MAX_INSTRUCTION_CHARS`.
+        characters: of a chat's text; the limit on instructions is `hamster.data.instructions.MAX_INSTRUCTION_CHARS`.
         max_tokens: of one answer.
         samples: answers to one request.
         batch: requests that are answered together.

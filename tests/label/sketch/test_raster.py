@@ -6,7 +6,7 @@ import pytest
 
 from hamster.data import Drawing, Provenance
 from hamster.data.sketch import Sketch
-from hamster.label.method import Abstained
+from hamster.label.method import Skipped
 from hamster.label.sketch import label_drawing, raster
 from hamster.label.sketch.arrow import Arrow
 from hamster.label.sketch.ink import Ink
@@ -28,7 +28,7 @@ def label(rgb, clean=None, siblings=(), instruction="put it there"):
 
 def path(*args, **kwargs):
     labelled = label(*args, **kwargs)
-    assert not isinstance(labelled, Abstained), labelled.reason
+    assert not isinstance(labelled, Skipped), labelled.reason
     return labelled.annotations[0].path
 
 
@@ -47,7 +47,7 @@ def test_a_stroke_drawn_in_another_style_gives_the_same_path():
     for style in STYLES:
         photo, line = photograph(rng), curve(rng)
         found = label(draw(photo, [line], [style]))
-        if isinstance(found, Abstained):
+        if isinstance(found, Skipped):
             continue
         (annotation,) = found.annotations
         same = ends_apart(annotation.path, line) < NEAR and apart(annotation.path.uv, line) < 2 * NEAR
@@ -149,7 +149,7 @@ def test_alone_the_stroke_is_painted_over():
 @pytest.mark.parametrize("seed", range(3))
 def test_a_photograph_that_nobody_drew_on_gets_no_path(seed):
     photo = jpeg(photograph(np.random.default_rng(seed + 20)), 80)
-    assert isinstance(label(photo), Abstained)
+    assert isinstance(label(photo), Skipped)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (3, 200, 3), (16, 64, 3)])  # looked at 640 pixels wide
@@ -207,7 +207,7 @@ def test_bold_and_thin_arrows_point_the_way_that_their_heads_say(width, head, sc
     line = straight((0.25, 0.7), (0.7, 0.3))
     photo = cv2.resize(photograph(rng), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     labelled = label(draw(photo, [line], [Style(GREEN, width * scale, head)]))
-    if width * scale > 1 or not isinstance(labelled, Abstained):  # a line of one pixel may be too little
+    if width * scale > 1 or not isinstance(labelled, Skipped):  # a line of one pixel may be too little
         assert ends_apart(labelled.annotations[0].path, line) < NEAR
 
 
@@ -229,7 +229,7 @@ def test_unexplained_ink_lowers_the_score_and_too_little_certainty_is_no_label()
         px = (piece * [photo.shape[1], photo.shape[0]]).round().astype(np.int32)
         cv2.polylines(scribbled, [px], False, GREEN, 4, cv2.LINE_AA)
     labelled = label(scribbled)
-    assert isinstance(labelled, Abstained) or labelled.annotations[0].path.score < path(alone).score
+    assert isinstance(labelled, Skipped) or labelled.annotations[0].path.score < path(alone).score
 
 
 def test_a_thing_of_a_pens_colour_is_hardly_a_step_beside_an_arrow_of_another_pen():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hamster.data import Drawing, Provenance
-from hamster.label.method import Abstained
+from hamster.label.method import Skipped
 from hamster.label.sketch import Step, label_drawing, path_of
 from hamster.path import Gripper
 
@@ -61,6 +61,6 @@ def test_waypoints_outside_are_brought_to_the_edge():
 )
 def test_too_little_is_no_label(drawing, reason):
     labelled = label_drawing(drawing)
-    assert isinstance(labelled, Abstained) and reason in labelled.reason
+    assert isinstance(labelled, Skipped) and reason in labelled.reason
     with pytest.raises(ValueError, match="step"):
         path_of([])

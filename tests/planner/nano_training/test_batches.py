@@ -107,7 +107,7 @@ def test_answers_mentions_and_masks_agree(labels, augmentation):
     for b in range(4):
         for k in range(5):
             ids, labelled = batch.ids[b, k].numpy(), batch.labels[b, k].numpy()
-            path = parse("".join(names[i] for i in labelled[labelled >= 0]), "nano")
+            path = parse("".join(names[i] for i in labelled[labelled >= 0]), "nano-tokens")
             row = (b * 5 + k) * len(ids)
             mentioned = sorted(token - row for token in where if row <= token < row + len(ids))
             grasp = next((i for i, state in path.events if state == 0), len(path) - 1)

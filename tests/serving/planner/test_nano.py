@@ -39,14 +39,14 @@ def test_it_is_asked_as_it_says(here, url, monkeypatch):
     monkeypatch.setattr(here.backend, "refuse_above", 1.0)
     there = load_planner(f"{url}/v1#nano")
     assert (
-        there.dialect == "nano"
+        there.dialect == "nano-tokens"
         and there.prompt_config == here.prompt_config
         and there.calibration.a == here.calibration.a
     )
     one, other = (planner.plan(RGB, TEXT).path for planner in (here, there))
     assert np.allclose(one.uv, other.uv) and one.score == pytest.approx(other.score, abs=1e-6)
     [entry] = HTTP.get(f"{url}/v1/models").json()["data"]
-    assert entry["weights"] == "abc" and entry["dialect"] == "nano"
+    assert entry["weights"] == "abc" and entry["dialect"] == "nano-tokens"
 
 
 def test_refusals_can_be_switched_off_here_and_there(here, url, refusing):
@@ -78,7 +78,7 @@ def test_what_cannot_be_asked_elsewhere_is_no_422(here):
             raise PlannerUnavailableError("http://secret.example cannot be reached")
 
     planner = replace(here, backend=Gone())
-    with serving_as(ModelHandle("nano", planner, planner.backend, "nano"), PlannerLimits(gather_s=0.001)) as url:
+    with serving_as(ModelHandle("nano", planner, planner.backend, "nano-tokens"), PlannerLimits(gather_s=0.001)) as url:
         response = HTTP.post(f"{url}/v1/plan", json={"image": PICTURE, "instruction": TEXT})
         assert response.status_code == 502 and response.json()["error"]["code"] == "upstream_unavailable"
         assert "secret" not in response.text

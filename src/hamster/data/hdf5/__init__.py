@@ -1,5 +1,5 @@
 """robomimic's and LIBERO's demonstrations."""
 
-from hamster.data.hdf5.source import Hdf5
+from hamster.data.hdf5.source import HDF5
 
-__all__ = ["Hdf5"]
+__all__ = ["HDF5"]

@@ -9,14 +9,13 @@ from pathlib import Path
 from hamster.data.hdf5.episode import read_episode
 from hamster.data.hdf5.files import group, opened
 from hamster.data.inputs import Inputs
-from hamster.data.records import Episode
-from hamster.data.unreadable import Unreadable
+from hamster.data.records import Episode, Unreadable
 
 SUFFIXES = (".hdf5", ".h5")
 
 
 @dataclass(frozen=True)
-class Hdf5:
+class HDF5:
     """All demonstrations `data/demo_*` of a file, or of all .hdf5 files of a folder: a `hamster.data.Source`.
 
     A file that cannot be read at all counts as one item.

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data.lerobot.columns import numbers, read_table
-from hamster.data.lerobot.metadata import Catalogue, catalogue, inside
+from hamster.data.lerobot.metadata import DatasetMetadata, dataset_metadata, file_inside
 from hamster.data.robots import LARGEST_WIDTH_M
 from hamster.data.text import decode_text, lines_of
 
@@ -24,7 +24,7 @@ FAR = 10.0  # times as far from zero as most episodes get
 EPISODE = "episode_index"
 
 
-def column_extent(described: Catalogue, column: str) -> tuple[Array, Array] | None:
+def column_extent(described: DatasetMetadata, column: str) -> tuple[Array, Array] | None:
     """Return the smallest and the largest values (D,) of a column; None if neither statistics nor data tell."""
     info = described.folder / "meta" / "info.json"
     return _extent(str(described.folder), info.stat().st_mtime_ns, column)
@@ -32,7 +32,7 @@ def column_extent(described: Catalogue, column: str) -> tuple[Array, Array] | No
 
 @lru_cache(maxsize=64)
 def _extent(folder: str, written_ns: int, column: str) -> tuple[Array, Array] | None:
-    described = catalogue(folder, written_ns)
+    described = dataset_metadata(folder, written_ns)
     extents = [extent for extent in _stated(described.folder, column) if extent is not None]
     extents = extents or list(_measured(described, column))
     return _together(extents) if extents else None
@@ -74,13 +74,13 @@ def _stats_of(record: Any, column: str) -> tuple[Array, Array] | None:
     return (low, high) if low.shape == high.shape and np.isfinite([low, high]).all() else None
 
 
-def _measured(described: Catalogue, column: str) -> list[tuple[Array, Array]]:
+def _measured(described: DatasetMetadata, column: str) -> list[tuple[Array, Array]]:
     places = np.unique(np.linspace(0, len(described) - 1, min(MAX_FILES, len(described))).round().astype(int))
     files = dict.fromkeys(described.entry(int(place)).data for place in places)
     extents = []
     for file in files:
         try:
-            table = read_table(inside(described.folder, file), [column, EPISODE])
+            table = read_table(file_inside(described.folder, file), [column, EPISODE])
         except (ValueError, OSError):
             continue  # says what is wrong when that episode is read
         extents += _of_episodes(table, column)

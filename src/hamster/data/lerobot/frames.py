@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hamster.data.images import NotColourError, decode_image, read_image
 from hamster.data.lazy import LazyObservations
 from hamster.data.lerobot.columns import read_table
-from hamster.data.lerobot.metadata import inside
+from hamster.data.lerobot.metadata import file_inside
 from hamster.data.records import Observation, View
 from hamster.data.video import DamagedFrameError, VideoFile
 from hamster.geometry import Camera
@@ -93,7 +93,7 @@ class TableImages:
 
     @cached_property
     def _cells(self) -> list[Any]:
-        table = read_table(inside(self.folder, self.data), [self.column], self.episode)
+        table = read_table(file_inside(self.folder, self.data), [self.column], self.episode)
         if self.column not in table.column_names:
             raise ValueError(f"{self.data} lacks the column {self.column!r}, which meta/info.json declares")
         cells: list[Any] = table[self.column].to_pylist()
@@ -124,7 +124,7 @@ class TableImages:
             raise ValueError(f"{self.data}: {self.column} has no image at frame {i}")
         data, file = cell.get("bytes"), cell.get("path")
         if data is None and file:
-            return read_image(inside(self.folder, str(file)))
+            return read_image(file_inside(self.folder, str(file)))
         if not isinstance(data, bytes):
             raise ValueError(f"{self.data}: {self.column} has no image at frame {i}")
         return decode_image(data, f"{self.data}: {self.column}, frame {i}")

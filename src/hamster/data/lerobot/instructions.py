@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from hamster.data.instructions import whole_and_parts
 from hamster.data.lerobot.columns import numbers, read_table
-from hamster.data.lerobot.metadata import Catalogue, Entry, inside, read_tasks
+from hamster.data.lerobot.metadata import DatasetMetadata, EpisodeEntry, file_inside, read_tasks
 from hamster.data.records import Instruction
 
 Array = NDArray[np.float64]
@@ -30,7 +30,9 @@ SUBTASKS = "subtasks.parquet"
 _TEXTS = re.compile(r"(?:.*[._/])?(?:(?:natural_)?(?:language_)?instruction(?:_\d+)?|sub_?task)")
 
 
-def read_words(dataset: Catalogue, entry: Entry, times_s: Array) -> tuple[tuple[str, ...], tuple[Instruction, ...]]:
+def read_words(
+    dataset: DatasetMetadata, entry: EpisodeEntry, times_s: Array
+) -> tuple[tuple[str, ...], tuple[Instruction, ...]]:
     """Phrasings of the whole episode and, in order, the words that hold for some of its frames only.
 
     Where nothing is said of the frames, the task is what the list of episodes has, or "".
@@ -39,7 +41,7 @@ def read_words(dataset: Catalogue, entry: Entry, times_s: Array) -> tuple[tuple[
         ValueError: if a task has no text, or a column cannot be read.
     """
     texts = [key for key, feature in dataset.features.items() if feature["dtype"] == "string" and _TEXTS.fullmatch(key)]
-    file = inside(dataset.folder, entry.data)
+    file = file_inside(dataset.folder, entry.data)
     annotated = [column for column in dataset.annotations if column not in (*texts, "task_index")]
     table = read_table(file, ["task_index", "subtask_index", PERSISTENT, *texts, *annotated], entry.number)
     columns: list[Sequence[str]] = []

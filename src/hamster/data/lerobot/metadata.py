@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from hamster.data.lerobot.columns import column_names, read_table
-from hamster.data.text import decode_text, lines_of
+from hamster.data.text import decode_text, inside, lines_of
 
 MAX_JSON_BYTES = 256 << 20
 VERSIONS = ("v3.", "v2.")
@@ -41,7 +41,7 @@ class Film:
 
 
 @dataclass(frozen=True)
-class Entry:
+class EpisodeEntry:
     """Where an episode is.
 
     Attributes:
@@ -60,13 +60,13 @@ class Entry:
 
 
 @lru_cache(maxsize=8)
-def catalogue(folder: str, written_ns: int) -> Catalogue:
+def dataset_metadata(folder: str, written_ns: int) -> DatasetMetadata:
     """The catalogue of the dataset in a folder, read once per process as long as its info.json is the same."""
     del written_ns
-    return Catalogue(Path(folder))
+    return DatasetMetadata(Path(folder))
 
 
-class Catalogue:
+class DatasetMetadata:
     """A dataset's own description.
 
     Attributes:
@@ -101,7 +101,7 @@ class Catalogue:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def entry(self, index: int) -> Entry:
+    def entry(self, index: int) -> EpisodeEntry:
         """The episode at a place in the list; ValueError if the list is damaged there."""
         try:
             return self._v3_entry(index) if self.is_v3 else self._v2_entry(self._rows[index])
@@ -141,7 +141,7 @@ class Catalogue:
         found = (re.fullmatch(r"episode_(\d{1,9})", file.stem) for file in self.folder.glob("data/*/*.parquet"))
         return [{"episode_index": number} for number in sorted(int(match[1]) for match in found if match)]
 
-    def _v2_entry(self, row: Mapping[str, Any]) -> Entry:
+    def _v2_entry(self, row: Mapping[str, Any]) -> EpisodeEntry:
         number = _whole(row["episode_index"], "episode_index")
         chunk = number // int(_positive({"chunks_size": self.info.get("chunks_size") or 1000}, "chunks_size"))
         where = {"episode_chunk": chunk, "episode_index": number}
@@ -149,7 +149,7 @@ class Catalogue:
         videos = {key: Film(_filled(video, {**where, "video_key": key})) for key in self._video_keys()}
         tasks = tuple(str(task) for task in row.get("tasks") or ())
         length = None if row.get("length") is None else _whole(row["length"], "length")
-        return Entry(number, _filled(str(self.info.get("data_path") or _V2_DATA), where), tasks, videos, length)
+        return EpisodeEntry(number, _filled(str(self.info.get("data_path") or _V2_DATA), where), tasks, videos, length)
 
     def _v3_rows(self) -> Any:
         files = sorted((self.folder / "meta" / "episodes").glob("*/*.parquet"))
@@ -158,7 +158,7 @@ class Catalogue:
         tables = [read_table(f, [name for name in column_names(f) if not name.startswith("stats/")]) for f in files]
         return pa.concat_tables(tables, promote_options="permissive")
 
-    def _v3_entry(self, index: int) -> Entry:
+    def _v3_entry(self, index: int) -> EpisodeEntry:
         (row,) = self._rows.slice(index, 1).to_pylist()
         where = {"chunk_index": row["data/chunk_index"], "file_index": row["data/file_index"]}
         video = str(self.info.get("video_path") or _V3_VIDEO)
@@ -172,7 +172,7 @@ class Catalogue:
         data = _filled(str(self.info.get("data_path") or _V3_DATA), where)
         tasks = tuple(str(task) for task in row.get("tasks") or ())
         number, length = (_whole(row[name], name) for name in ("episode_index", "length"))
-        return Entry(number, data, tasks, videos, length)
+        return EpisodeEntry(number, data, tasks, videos, length)
 
     def _next_start_s(self, key: str, at: Mapping[str, Any], start_s: float) -> float:
         """When the next episode starts in the same video file; infinity if none does."""
@@ -194,15 +194,13 @@ class Catalogue:
         return [key for key in self.cameras if self.features[key]["dtype"] == "video"]
 
 
-def inside(folder: Path, relative: str) -> Path:
-    """A path below the folder; ValueError if it leads out of it.
+def file_inside(folder: Path, name: str) -> Path:
+    """Return the path of a dataset's file, which may be a link into the Hub's cache.
 
-    Links may: the Hub's cache is made of them.
+    Raises:
+        ValueError: if the name leads out of the folder.
     """
-    parts = Path(relative).parts
-    if Path(relative).is_absolute() or ".." in parts or "\0" in relative:
-        raise ValueError(f"{relative!r} leads out of the dataset")
-    return folder / relative
+    return inside(folder, name, links_may_leave=True)
 
 
 def _filled(template: str, values: Mapping[str, Any]) -> str:

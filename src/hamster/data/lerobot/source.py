@@ -18,12 +18,11 @@ from hamster.data.lerobot.columns import column_names, numbers, read_table
 from hamster.data.lerobot.extents import column_extent
 from hamster.data.lerobot.frames import Absent, Frames, Images, TableImages, VideoFrames, has_same_shape
 from hamster.data.lerobot.instructions import SUBTASKS, read_words
-from hamster.data.lerobot.metadata import MODALITY, Catalogue, Entry, catalogue, inside
+from hamster.data.lerobot.metadata import MODALITY, DatasetMetadata, EpisodeEntry, dataset_metadata, file_inside
 from hamster.data.lerobot.robot import Robot, robot_of
 from hamster.data.lerobot.sidecar import FILE, CameraEntry, example, read_sidecar, short_name
-from hamster.data.records import Episode, Provenance
+from hamster.data.records import Episode, Provenance, Unreadable
 from hamster.data.robots import NO_GRIPPER, UNKNOWN_GRIPPER
-from hamster.data.unreadable import Unreadable
 from hamster.geometry import Camera
 
 Array = NDArray[np.float64]
@@ -48,7 +47,7 @@ class LeRobot:
         if not (self.folder / "meta" / "info.json").is_file():
             raise ValueError(f"no LeRobotDataset in {self.folder}: meta/info.json is missing; say lerobot:DIR")
         object.__setattr__(self, "_written_ns", (self.folder / "meta" / "info.json").stat().st_mtime_ns)
-        dataset = self._catalogue  # says now what is wrong with the whole
+        dataset = self._metadata  # says now what is wrong with the whole
         sidecar, described = read_sidecar(self.folder, dataset.features)
         _of_images(dataset, sidecar)
         robot_of(dataset.features, described, _robot_type(dataset))
@@ -64,32 +63,32 @@ class LeRobot:
         return 1
 
     @property
-    def _catalogue(self) -> Catalogue:
+    def _metadata(self) -> DatasetMetadata:
         written_ns = (self.folder / "meta" / "info.json").stat().st_mtime_ns
         if written_ns != self._written_ns:  # its episodes may have other numbers now
             raise ValueError(f"{self.folder} was written to while it was read; run the same command again")
-        return catalogue(str(self.folder), written_ns)
+        return dataset_metadata(str(self.folder), written_ns)
 
     def __len__(self) -> int:
-        return len(self._catalogue)
+        return len(self._metadata)
 
     def __getitem__(self, index: int) -> Episode | Unreadable:
         index = range(len(self))[index]
         name = f"episode {index}"
         try:
-            entry = self._catalogue.entry(index)
-            name = f"{entry.data}#{entry.number}" if self._catalogue.is_v3 else entry.data
-            return _episode(self._catalogue, entry)
+            entry = self._metadata.entry(index)
+            name = f"{entry.data}#{entry.number}" if self._metadata.is_v3 else entry.data
+            return _episode(self._metadata, entry)
         except (ValueError, OSError) as error:
             return Unreadable(name, str(error))
 
     def inputs(self, index: int) -> Inputs:
         """The files that hold the episode, its calibration, and what the dataset says of it."""
-        dataset = self._catalogue
+        dataset = self._metadata
         entry = dataset.entry(range(len(self))[index])
         name = f"{entry.data}#{entry.number}" if dataset.is_v3 else entry.data
         videos = [film.file for film in entry.videos.values()]
-        files = [inside(dataset.folder, file) for file in dict.fromkeys([entry.data, *videos])]
+        files = [file_inside(dataset.folder, file) for file in dict.fromkeys([entry.data, *videos])]
         info = {key: value for key, value in dataset.info.items() if not key.startswith(_GROWS)}
         tasks = {number: text for number, text in dataset.tasks.items() if text in entry.tasks}
         if dataset.annotations or len(set(tasks.values())) < max(1, len(set(entry.tasks))):
@@ -103,7 +102,7 @@ class LeRobot:
     @property
     def advice(self) -> str:
         """What is missing for its episodes to be projected, and how to supply it; "" if nothing is."""
-        dataset = self._catalogue
+        dataset = self._metadata
         if (dataset.folder / FILE).is_file() or robot_of(dataset.features, {}).position is None:
             return ""
         column_3d, columns_2d = keypoints.columns_of(list(dataset.features), dataset.cameras)
@@ -122,8 +121,8 @@ class LeRobot:
 
         To be compared with a projection; what is out of view is outside [0, 1].
         """
-        dataset, entry = self._catalogue, self._catalogue.entry(range(len(self))[index])
-        file = inside(dataset.folder, entry.data)
+        dataset, entry = self._metadata, self._metadata.entry(range(len(self))[index])
+        file = file_inside(dataset.folder, entry.data)
         column_3d, columns_2d = keypoints.columns_of(column_names(file), dataset.cameras)
         if column_3d is None:
             return {}
@@ -135,8 +134,8 @@ class LeRobot:
         }
 
 
-def _episode(dataset: Catalogue, entry: Entry) -> Episode:
-    file = inside(dataset.folder, entry.data)
+def _episode(dataset: DatasetMetadata, entry: EpisodeEntry) -> Episode:
+    file = file_inside(dataset.folder, entry.data)
     sidecar, _ = read_sidecar(dataset.folder, dataset.features)
     robot, robot_type = _robot(dataset), _robot_type(dataset)
     calibrated = _of_images(dataset, sidecar)
@@ -182,16 +181,16 @@ def _episode(dataset: Catalogue, entry: Entry) -> Episode:
     )
 
 
-def _robot(dataset: Catalogue) -> Robot:
+def _robot(dataset: DatasetMetadata) -> Robot:
     _, described = read_sidecar(dataset.folder, dataset.features)
     return robot_of(dataset.features, described, _robot_type(dataset), partial(column_extent, dataset))
 
 
-def _robot_type(dataset: Catalogue) -> str:
+def _robot_type(dataset: DatasetMetadata) -> str:
     return str(dataset.info.get("robot_type") or "")
 
 
-def _of_images(dataset: Catalogue, sidecar: Mapping[str, CameraEntry]) -> dict[str, CameraEntry]:
+def _of_images(dataset: DatasetMetadata, sidecar: Mapping[str, CameraEntry]) -> dict[str, CameraEntry]:
     """Those of colour cameras; ValueError if one was calibrated for images of another shape than the dataset has."""
     calibrated = {key: entry for key, entry in sidecar.items() if key in dataset.cameras}
     for key, entry in calibrated.items():
@@ -204,7 +203,9 @@ def _of_images(dataset: Catalogue, sidecar: Mapping[str, CameraEntry]) -> dict[s
     return calibrated
 
 
-def _clocks(dataset: Catalogue, entry: Entry, columns: Mapping[str, Array], frames: int) -> dict[str, Array]:
+def _clocks(
+    dataset: DatasetMetadata, entry: EpisodeEntry, columns: Mapping[str, Array], frames: int
+) -> dict[str, Array]:
     """When each row (T,) was recorded, seconds: as it says itself, and as numbered; only clocks that go on.
 
     Raises:
@@ -227,7 +228,7 @@ def _clocks(dataset: Catalogue, entry: Entry, columns: Mapping[str, Array], fram
     return going
 
 
-def _checked_length(frames: int, entry: Entry) -> int:
+def _checked_length(frames: int, entry: EpisodeEntry) -> int:
     if not 0 < frames <= MAX_FRAMES:
         raise ValueError(f"{frames} frames; an episode has 1 to {MAX_FRAMES:,}")
     if entry.length is not None and entry.length != frames:
@@ -242,7 +243,7 @@ def _cameras(
 
 
 def _from_keypoints(
-    dataset: Catalogue, entry: Entry, file: Path, poses: Array | None
+    dataset: DatasetMetadata, entry: EpisodeEntry, file: Path, poses: Array | None
 ) -> tuple[Array, dict[str, Sequence[Camera | None]]] | None:
     """Tool poses and cameras out of keypoints, in their world; the tool is where they are, turned as recorded."""
     column_3d, columns_2d = keypoints.columns_of(column_names(file), dataset.cameras)
@@ -263,7 +264,9 @@ def _from_keypoints(
     return placed, cameras
 
 
-def _images(dataset: Catalogue, entry: Entry, clocks: Mapping[str, Array]) -> tuple[dict[str, Images], bool, str]:
+def _images(
+    dataset: DatasetMetadata, entry: EpisodeEntry, clocks: Mapping[str, Array]
+) -> tuple[dict[str, Images], bool, str]:
     """Per camera where its images are; whether the dataset came without any video; and by which clock they are found.
 
     The rows' own times count. Their numbers do only where the times do not go on, or do not fit: no row has an image by
@@ -288,7 +291,7 @@ def _images(dataset: Catalogue, entry: Entry, clocks: Mapping[str, Array]) -> tu
     return by_clock[clock], absent, clock
 
 
-def _camera_images(dataset: Catalogue, entry: Entry, key: str, times_s: Array, absent: bool) -> Images:
+def _camera_images(dataset: DatasetMetadata, entry: EpisodeEntry, key: str, times_s: Array, absent: bool) -> Images:
     if key not in entry.videos:
         return TableImages(dataset.folder, entry.data, key, entry.number)
     if absent:
@@ -298,10 +301,10 @@ def _camera_images(dataset: Catalogue, entry: Entry, key: str, times_s: Array, a
     steps_s = np.diff(times_s)
     step_s = float(np.median(steps_s)) if len(steps_s) and np.median(steps_s) > 0 else 1 / dataset.fps
     window_s = film.start_s, film.end_s
-    return VideoFrames.at(inside(dataset.folder, film.file), film.start_s + times_s, step_s, window_s)
+    return VideoFrames.at(file_inside(dataset.folder, film.file), film.start_s + times_s, step_s, window_s)
 
 
-def _size(dataset: Catalogue, camera: str) -> Array:
+def _size(dataset: DatasetMetadata, camera: str) -> Array:
     """(2,) width and height as declared."""
     feature = dataset.features[camera]
     shape, names = list(feature.get("shape") or ()), list(feature.get("names") or ())

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hamster.data.lerobot.columns import read_table
-from hamster.data.lerobot.metadata import Catalogue, inside
+from hamster.data.lerobot.metadata import DatasetMetadata, file_inside
 from hamster.path import Path2D
 
 FORMAT = "hamster-trace/1"
@@ -59,8 +59,8 @@ def read_traces(folder: Path, index: int) -> list[dict[str, tuple[Path2D, dict[s
     Raises:
         ValueError: if the episode cannot be read, or a row of style `trace` is in another format.
     """
-    entry = Catalogue(Path(folder)).entry(index)
-    table = read_table(inside(Path(folder), entry.data), [COLUMN], entry.number)
+    entry = DatasetMetadata(Path(folder)).entry(index)
+    table = read_table(file_inside(Path(folder), entry.data), [COLUMN], entry.number)
     if COLUMN not in table.column_names:
         return []
     return [

@@ -1,5 +1,5 @@
 """Open X-Embodiment's datasets, read without TensorFlow."""
 
-from hamster.data.rlds.source import Rlds
+from hamster.data.rlds.source import RLDS
 
-__all__ = ["Rlds"]
+__all__ = ["RLDS"]

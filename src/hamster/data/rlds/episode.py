@@ -23,7 +23,7 @@ from hamster.data.text import decode_text
 
 STEPS, OBSERVATION, METADATA = "steps/", "steps/observation/", "episode_metadata/"
 MAX_STEPS = 100_000
-MAX_WORDS = 4096  # bytes
+MAX_TEXT_BYTES = 4096
 FPS = 10.0  # of robots that nobody knows; times are then relative
 _WORDS = re.compile(r"(natural_)?(language_)?instruction(_\d+)?")
 _ON_THE_HAND = re.compile(r"wrist|hand|gripper")
@@ -151,7 +151,7 @@ def _words(
     columns: list[list[str]] = []
     for name in layout.words:
         raw = _texts(example.get(name, []), layout.words[name])
-        texts = [decode_text(text, name)[:MAX_WORDS].strip(" \0\n") for text in raw]
+        texts = [decode_text(text, name)[:MAX_TEXT_BYTES].strip(" \0\n") for text in raw]
         if name.startswith(STEPS) and len(texts) == steps:
             columns.append(texts)
             continue
@@ -166,7 +166,7 @@ def _metadata(example: Mapping[str, Values]) -> dict[str, str]:
     """The texts that lead back to the raw recordings: DROID's file_path, for instance, by which calibrations go."""
     found = {name.removeprefix(METADATA): v for name, v in example.items() if name.startswith(METADATA)}
     one = {name: values[0] for name, values in found.items() if isinstance(values, list) and len(values) == 1}
-    return {name: bytes(text[:MAX_WORDS]).decode("utf-8", "replace") for name, text in one.items()}
+    return {name: bytes(text[:MAX_TEXT_BYTES]).decode("utf-8", "replace") for name, text in one.items()}
 
 
 def _texts(values: Values, size: int) -> list[bytes]:

@@ -10,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data.inputs import FilePart, Inputs
-from hamster.data.records import Episode
+from hamster.data.records import Episode, Unreadable
 from hamster.data.rlds import tfrecord
 from hamster.data.rlds.episode import Layout, read_episode
 from hamster.data.rlds.features import NAME, read_features, read_json
-from hamster.data.unreadable import Unreadable
 
 
 @dataclass(frozen=True)
-class Rlds:
+class RLDS:
     """All episodes of a dataset, of all its splits: a `hamster.data.Source`.
 
     `folder` holds features.json and the TFRecord files, or has one such folder below it (DATASET/1.0.0). Only the

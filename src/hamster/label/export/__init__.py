@@ -68,6 +68,7 @@ def export(
     """
     folder, out = Path(folder), Path(out)
     write = writer(format)
+    dialect = DIALECTS.canonical(dialect)
     if dialect not in DIALECTS:
         raise ValueError(f"unknown dialect {dialect!r}; there are {', '.join(DIALECTS)}")
     if frames_per_episode < 1:

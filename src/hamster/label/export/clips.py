@@ -113,30 +113,30 @@ def survey(folder: Path) -> Survey:
 
 
 def _of_episode(labelled: LabelledEpisode) -> Clip:
-    episode, how = labelled.episode, labelled.how.to_json()
+    episode, method = labelled.episode, labelled.method.to_json()
     states = actions = None
     if episode.tool_poses_world is not None and episode.gripper is not None:
         states, actions = _robot(episode.tool_poses_world, episode.gripper)
     words = tuple(dict.fromkeys(episode.instructions))
     spoken = [[pair for pair in labelled.at(t) if pair[0] not in words[1:]] for t in range(len(labelled.labels))]
-    traces = [[_content(label, text, how) for text, label in pairs] for pairs in spoken]
+    traces = [[_content(label, text, method) for text, label in pairs] for pairs in spoken]
     return Clip(
         episode.observations, labelled.camera, traces, [pairs[0][0] for pairs in spoken], words[1:], states, actions
     )
 
 
 def _of_image(image: AnnotatedImage) -> Clip:
-    how = image.provenance.extra.get("how")
-    contents = [trace_content(a.path, a.instruction, None, how) for a in image.annotations]
+    method = image.provenance.extra.get("how")
+    contents = [trace_content(a.path, a.instruction, None, method) for a in image.annotations]
     # Other instructions are other tasks, not other words for the first one: they are in their traces.
     return Clip(
         [Observation({MAIN: image.view}, None, None, 0.0)], MAIN, [contents], [image.annotations[0].instruction]
     )
 
 
-def _content(label: Label, instruction: str, how: Mapping[str, Any]) -> str:
+def _content(label: Label, instruction: str, method: Mapping[str, Any]) -> str:
     names = [Visibility(int(v)).name.lower() for v in label.visible]
-    return trace_content(label.path, instruction, names, how)
+    return trace_content(label.path, instruction, names, method)
 
 
 def _robot(poses: Array, opening: Array) -> tuple[Array, Array]:

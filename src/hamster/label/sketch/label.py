@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data import AnnotatedImage, Annotation, Drawing, View
-from hamster.label.method import Abstained, How
+from hamster.label.method import LabelMethod, Skipped
 from hamster.label.sketch.steps import Step, path_of
 from hamster.label.sketch.vector import steps_of_strokes
 from hamster.label.sketch.words import with_events
 from hamster.path.simplify import EPSILON
 
 
-def label_drawing(drawing: Drawing, epsilon: float = EPSILON) -> AnnotatedImage | Abstained:
+def label_drawing(drawing: Drawing, epsilon: float = EPSILON) -> AnnotatedImage | Skipped:
     """The picture without the drawing, annotated with what the drawing says.
 
     All steps of a drawing make one path, as its instruction is one sentence. How it was found, how sure it is, and what
@@ -25,15 +25,15 @@ def label_drawing(drawing: Drawing, epsilon: float = EPSILON) -> AnnotatedImage 
     file = drawing.provenance.file or drawing.provenance.source
     read = _read(drawing)
     if isinstance(read, str):
-        return Abstained(file, read)
+        return Skipped(file, read)
     steps, rgb, score, order = read
     if not drawing.instruction.strip():
-        return Abstained(file, "nobody wrote down what it shows: give an instruction in index.jsonl or the file's name")
+        return Skipped(file, "nobody wrote down what it shows: give an instruction in index.jsonl or the file's name")
     steps, events = with_events(steps, drawing.instruction)
-    how = How("stroke", round(score, 3))
-    extra = {**drawing.provenance.extra, "how": {**how.to_json(), "order": order, "events": events}}
+    method = LabelMethod("stroke", round(score, 3))
+    extra = {**drawing.provenance.extra, "how": {**method.to_json(), "order": order, "events": events}}
     provenance = replace(drawing.provenance, extra=extra)
-    path = path_of(steps, how.score, epsilon)
+    path = path_of(steps, method.score, epsilon)
     return AnnotatedImage(View(rgb), [Annotation(drawing.instruction, path)], provenance)
 
 

@@ -148,8 +148,8 @@ def _score(layers: Sequence[_Layer]) -> float:
 def _scaled(rgb: Image, side_px: int) -> Image:
     scale = side_px / max(rgb.shape[:2])
     size = (max(round(rgb.shape[1] * scale), 1), max(round(rgb.shape[0] * scale), 1))
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(rgb, size, interpolation=how))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(rgb, size, interpolation=interpolation))
 
 
 def _changed(small: Image, others: Sequence[Image]) -> Mask | None:

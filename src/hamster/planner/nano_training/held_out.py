@@ -44,7 +44,7 @@ def evaluate(
             target, goal = (_mask(mask, int(o[annotation])) for o in (corpus.target, corpus.goal))
             marks = dict.fromkeys(("start", "end", "path"), False)
             if answer != REFUSAL:
-                marks = grounding(parse(answer, "nano"), corpus.path(int(annotation)), target, goal, task)
+                marks = grounding(parse(answer, "nano-tokens"), corpus.path(int(annotation)), target, goal, task)
             for name, right in marks.items():
                 outcomes[name].append(right)
             outcomes[f"path/{task}"].append(marks["path"])

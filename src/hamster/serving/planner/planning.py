@@ -13,9 +13,10 @@ from pydantic import Field, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
+from hamster.data.instructions import MAX_INSTRUCTION_CHARS
 from hamster.path import PlanError
 from hamster.planner.backend import TokenCallback
-from hamster.planner.base import MAX_INSTRUCTION_CHARS, Plan, Planner, validate_instruction
+from hamster.planner.base import Plan, Planner, validate_instruction
 from hamster.serving.limits import PlannerLimits
 from hamster.serving.planner.batcher import Job
 from hamster.serving.planner.chat_schema import StrictModel, invalid_field

@@ -10,9 +10,9 @@ from hamster_client.errors import RequestError
 from numpy.typing import NDArray
 
 from hamster.data import Observation, View
+from hamster.data.instructions import MAX_INSTRUCTION_CHARS
 from hamster.geometry import Camera
 from hamster.path import Path2D
-from hamster.planner.base import MAX_INSTRUCTION_CHARS
 from hamster.serving.policy.fields import choice, image, mapping, matrix, number, rigid, text
 from hamster.serving.policy.stated_path import read_path
 

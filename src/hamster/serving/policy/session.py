@@ -12,7 +12,7 @@ from hamster_client.wire import unpack
 from hamster.data import HALF_OPEN
 from hamster.geometry import quaternion_from_matrix
 from hamster.path import Path2D
-from hamster.path.settle import drop_redundant_close
+from hamster.path.redundant_close import drop_redundant_close
 from hamster.policy.base import ActionChunk, Policy, PolicyError
 from hamster.serving.policy.request import Request, read_request
 

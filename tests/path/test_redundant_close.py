@@ -1,7 +1,7 @@
 from hypothesis import given
 
 from hamster.path import Gripper, Path2D
-from hamster.path.settle import drop_redundant_close
+from hamster.path.redundant_close import drop_redundant_close
 from tests.path.strategies import paths
 
 U, C, O = Gripper.UNKNOWN, Gripper.CLOSED, Gripper.OPEN  # noqa: E741
