@@ -33,7 +33,7 @@ class Notes:
 
 
 def read_notes(file: Path) -> Notes:
-    """What is known about a video file.
+    """Return what is known about a video file.
 
     Raises:
         ValueError: in one line with the name of the sidecar, if it is damaged or too large.
@@ -62,7 +62,7 @@ def read_notes(file: Path) -> Notes:
 
 
 def note_files(file: Path) -> list[Path]:
-    """Where something about a video may be written: all that `read_notes` looks at."""
+    """Return where something about a video may be written: all that `read_notes` looks at."""
     lists = (sidecar for folder in (file.parent, file.parent.parent) for sidecar in sorted(folder.glob("*.jsonl")))
     return [file.with_suffix(".json"), file.with_suffix(".txt"), *lists]
 

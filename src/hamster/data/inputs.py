@@ -23,7 +23,7 @@ class FilePart:
     stop: int
 
     def read(self) -> bytes:
-        """These bytes; fewer if the file has become shorter."""
+        """Return these bytes; fewer if the file has become shorter."""
         with self.file.open("rb") as stream:
             stream.seek(self.start)
             return stream.read(self.stop - self.start)
@@ -44,15 +44,15 @@ class Inputs:
     facts: str = ""
 
     def stamp(self) -> str:
-        """A digest of sizes and times, which changes whenever a file is written to or replaced."""
+        """Return a digest of sizes and times, which changes whenever a file is written to or replaced."""
         return _digest([self.facts, *([_part(file), *_facts(_path(file))] for file in self.files)])
 
     def digest(self) -> str:
-        """A digest of the contents; whether a file is there counts, of one that cannot be read the error does."""
+        """Return a digest of the contents; a missing file counts as such, an unreadable one by its error."""
         return _digest([self.facts, *map(_content, self.files)])
 
     def is_settled(self) -> bool:
-        """Whether a change from now on would show in the stamp: a clock's tick after the last change is over."""
+        """Return whether any later change would show in the stamp: the clock's tick of the last change is over."""
         newest_ns = max((max(_facts(_path(file))[1:3]) for file in self.files), default=0)
         return time.time() - newest_ns / 1e9 > _GRAIN_S
 
@@ -70,7 +70,7 @@ def _part(file: Path | FilePart) -> tuple[int, int] | None:
 
 
 def _facts(file: Path) -> tuple[int, int, int, int]:
-    """Size, times of the last change of content and of anything (which nobody can set), number; zeros without one."""
+    """Return size, times of the last changes of content and of metadata, inode number; zeros if there is no file."""
     try:
         facts = file.stat()
     except (OSError, ValueError):

@@ -125,12 +125,12 @@ class Fact:
 
 @cache
 def facts(split: Split | None = None) -> tuple[Fact, ...]:
-    """All facts, or those of one split, in a fixed order."""
+    """Return all facts, or those of one split, in a fixed order."""
     banks: tuple[tuple[Aspect, dict[str, str]], ...] = (("colour", COLOURS), ("kind", KINDS), ("mark", MARKS))
-    found = (
+    all_facts = (
         Fact(aspect, meaning, words)
         for aspect, bank in banks
         for meaning, texts in bank.items()
         for words in texts.split("|")
     )
-    return tuple(fact for fact in found if split in (None, fact.split))
+    return tuple(fact for fact in all_facts if split in (None, fact.split))

@@ -18,10 +18,10 @@ class LazyObservations(Sequence[Observation]):
 
     @abstractmethod
     def read(self, i: int) -> Observation:
-        """Number i, 0 <= i < length; ValueError, in one line, if it is damaged."""
+        """Return number i, 0 <= i < length; ValueError, in one line, if it is damaged."""
 
     def without_image(self, camera: str) -> frozenset[int]:
-        """The frames of which this camera is known to have no image, before any is decoded."""
+        """Return the frames of which this camera is known to have no image, before any is decoded."""
         del camera
         return frozenset()
 
@@ -40,7 +40,7 @@ class SupportsThumbnails(Protocol):
     """Observations whose images are read faster if they need not be large."""
 
     def small(self, i: int, camera: str, side_px: int) -> NDArray[np.uint8]:
-        """The image of one camera (h, w, 3), its longer side `side_px` long at most, or not much longer."""
+        """Return the image of one camera (h, w, 3), its longer side `side_px` long at most, or not much longer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,17 +54,17 @@ class Chosen(LazyObservations):
         return len(self.numbers)
 
     def read(self, i: int) -> Observation:
-        """One frame."""
+        """Return one frame."""
         return self.observations[self.numbers[i]]
 
     def without_image(self, camera: str) -> frozenset[int]:
-        """See `LazyObservations`."""
+        """Return the frames of which this camera is known to have no image, before any is decoded."""
         lacking = without_image(self.observations, camera)
         return frozenset(i for i, number in enumerate(self.numbers) if number in lacking)
 
 
 def without_image(observations: Sequence[Observation], camera: str) -> frozenset[int]:
-    """The frames of which this camera is known to have no image, before any is decoded."""
+    """Return the frames of which this camera is known to have no image, before any is decoded."""
     if isinstance(observations, LazyObservations):
         return observations.without_image(camera)
     return frozenset(i for i, observation in enumerate(observations) if camera not in observation.views)

@@ -15,7 +15,7 @@ _OTHER = {"left": "right", "right": "left"}
 
 
 def mirrored(text: str) -> str:
-    """What to say of the mirror image: each word for a side is the other one, as it was written (Left, LEFT)."""
+    """Return the text for the mirror image: left and right are swapped, in their capitalisation (Left, LEFT)."""
     kept = [match.span() for match in _NO_SIDE.finditer(text)]
 
     def swap(match: re.Match[str]) -> str:
@@ -27,7 +27,7 @@ def mirrored(text: str) -> str:
 
 
 def is_sided(word: str) -> bool:
-    """Whether a word names a side: its mirror image has another one."""
+    """Return whether a word names a side: its mirror image has another one."""
     return _SIDE.search(word) is not None
 
 

@@ -77,7 +77,7 @@ class Points:
             return Unreadable(f"{self.file.name}#{index}", str(error) or "nested too deeply")
 
     def inputs(self, index: int) -> Inputs:
-        """The text of the conversation, and where its image is; the image itself stays where it is."""
+        """Return the text of the conversation, and where its image is; the image itself stays where it is."""
         try:
             image = self._image(json.loads(self.text(index)))
         except (ValueError, OSError, AttributeError, RecursionError) as error:
@@ -86,11 +86,11 @@ class Points:
         return Inputs(name, [self.part(index)], json.dumps([name, image]))
 
     def text(self, index: int) -> bytes:
-        """The JSON of one conversation, as it stands in the file; ValueError if the file breaks off there."""
+        """Return the JSON of one conversation, as it stands in the file; ValueError if the file breaks off there."""
         return self.part(index).read()
 
     def part(self, index: int) -> FilePart:
-        """Where that text is; ValueError as for `text`."""
+        """Return where that text is; ValueError as for `text`."""
         with (
             _mapped(self.file) as data,
             closing(_elements(data, self._starts[index // _EVERY])) as elements,  # which holds on to the data
@@ -138,7 +138,7 @@ def _mapped(file: Path) -> mmap.mmap:
 
 
 def _elements(data: mmap.mmap, start: int | None = None) -> Generator[tuple[int, int], None, None]:
-    """Where the elements of an array, or the lines, begin and end; an end of -1 says that there the file breaks off.
+    """Yield where the elements of an array, or the lines, begin and end; an end of -1 if the file breaks off there.
 
     Args:
         data: the file.
@@ -163,7 +163,7 @@ def _of_lines(data: mmap.mmap, at: int) -> Generator[tuple[int, int], None, None
 
 
 def _of_array(data: mmap.mmap, at: int) -> Generator[tuple[int, int], None, None]:
-    """Only brackets outside of strings matter; what is no object or list in the array is passed over."""
+    """Yield where the elements of an array begin and end; only brackets outside of strings count."""
     depth = start = 0
     for token in _TOKEN.finditer(data, at):
         mark = token[0][:1] if token.end() - token.start() == 1 else b""
@@ -183,20 +183,20 @@ def _of_array(data: mmap.mmap, at: int) -> Generator[tuple[int, int], None, None
 
 
 def _turns(row: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Who said what, from LLaVA's `conversations` or from `messages`."""
-    said = row.get("conversations", row.get("messages"))
-    if not isinstance(said, list) or not said:
+    """Return the turns, role and text, from LLaVA's `conversations` or from `messages`."""
+    messages = row.get("conversations", row.get("messages"))
+    if not isinstance(messages, list) or not messages:
         raise ValueError("no `conversations`: [{from, value}, …] (or `messages`: [{role, content}, …])")
-    turns = tuple(_turn(each) for each in said)
+    turns = tuple(_turn(message) for message in messages)
     if not any(role == "assistant" for role, _ in turns):
         raise ValueError("a question that nobody answers")
     return turns
 
 
-def _turn(said: Any) -> tuple[str, str]:
-    if not isinstance(said, dict):
+def _turn(message: Any) -> tuple[str, str]:
+    if not isinstance(message, dict):
         raise ValueError("a turn is {from, value} or {role, content}")
-    role, text = said.get("from", said.get("role")), said.get("value", said.get("content"))
+    role, text = message.get("from", message.get("role")), message.get("value", message.get("content"))
     if not isinstance(role, str) or role not in _ROLES:
         raise ValueError(f"nobody called {role!r} speaks; known are {', '.join(_ROLES)}")
     if isinstance(text, list):
@@ -207,7 +207,7 @@ def _turn(said: Any) -> tuple[str, str]:
 
 
 def _part(part: Any) -> str:
-    """A part of a message: text, or the place of an image."""
+    """Return a part of a message: text, or the place of an image."""
     if isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str):
         return str(part["text"])
     if isinstance(part, dict) and part.get("type") in ("image", "image_url"):

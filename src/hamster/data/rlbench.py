@@ -80,7 +80,7 @@ class RLBench:
             return Unreadable(place, str(error))
 
     def inputs(self, index: int) -> Inputs:
-        """All files of the episode, its instructions, and its task."""
+        """Return all files of the episode, its instructions, and its task."""
         place = self._places[index]
         folder = self.folder / place
         files = sorted(file for file in folder.rglob("*") if file.is_file())
@@ -90,14 +90,14 @@ class RLBench:
 
 
 def episodes(folder: Path) -> Iterator[Episode | Unreadable]:
-    """All demonstrations of `RLBench(folder)`, one after the other."""
+    """Yield all demonstrations of `RLBench(folder)`, one after the other."""
     source = RLBench(folder)
     for index in range(len(source)):
         yield source[index]
 
 
 def read_episode(folder: Path, source: str = "rlbench:") -> Episode:
-    """One demonstration from the folder that holds its low_dim_obs.pkl; images are decoded when they are asked for.
+    """Return one demonstration from the folder that holds its low_dim_obs.pkl; images are decoded on access.
 
     Of a robot with two arms, which a path does not have, it is the one that travels farther.
 
@@ -124,7 +124,7 @@ def read_episode(folder: Path, source: str = "rlbench:") -> Episode:
 
 
 def metric_depth(rgb24: NDArray[np.uint8], near_m: float, far_m: float) -> NDArray[np.float32]:
-    """RLBench's depth image (H, W, 3), 24 bits over the three channels, -> (H, W) metres along the optical axis."""
+    """Return RLBench's depth image (H, W, 3), 24 bits over three channels, as (H, W) metres along the optical axis."""
     part = rgb24.astype(np.float64) @ [65536.0, 256.0, 1.0] / (2**24 - 1)
     return (near_m + part * (far_m - near_m)).astype(np.float32)
 
@@ -132,7 +132,7 @@ def metric_depth(rgb24: NDArray[np.uint8], near_m: float, far_m: float) -> NDArr
 def opencv_camera(
     intrinsics: NDArray[np.float64], world_from_camera: NDArray[np.float64], width: int, height: int
 ) -> Camera:
-    """A camera whose focal lengths may be negative -> OpenCV: each negative one flips its axis of the camera.
+    """Return the OpenCV camera of one whose focal lengths may be negative: each negative one flips its axis.
 
     The intrinsics may be those of another image size, which RLBench's centred principal point gives away.
     """
@@ -156,7 +156,7 @@ class _Frames(LazyObservations):
         return len(self.steps)
 
     def read(self, i: int) -> Observation:
-        """One frame."""
+        """Return one frame."""
         views = {camera: self._view(camera, i) for camera in self.cameras}
         return Observation(views, self.tool_poses_world[i], float(self.gripper[i]), i * STEP_S)
 
@@ -193,7 +193,7 @@ def _misc(step: Any) -> dict[str, Any]:
 
 
 def _array(holder: Any, name: str, shape: tuple[int, ...], may_be_unknown: bool = False) -> NDArray[np.float64]:
-    """A numeric field of an observation or of its `misc`; NaN where a number is not finite, if that may be."""
+    """Return a numeric field of an observation or of its `misc`; NaN where a number is not finite, if that may be."""
     value = holder.get(name) if isinstance(holder, dict) else getattr(holder, name, None)
     try:
         array = np.asarray(value, np.float64)
@@ -215,7 +215,7 @@ def _tool_pose(xyz_xyzw: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _robot(steps: list[Any]) -> tuple[str, NDArray[np.float64], NDArray[np.float64]]:
-    """Which arm ("" if there is only one), its tool poses (T, 4, 4) and its opening (T,)."""
+    """Return which arm ("" if there is only one), its tool poses (T, 4, 4) and its opening (T,)."""
     if not hasattr(steps[0], "right"):
         return "", *_arm(steps)
     arms = {name: _arm([getattr(step, name, None) for step in steps]) for name in ("right", "left")}
@@ -229,7 +229,7 @@ def _arm(steps: list[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def _cameras(folder: Path, steps: list[Any]) -> dict[str, str]:
-    """The cameras that have images, and how those are named; every step needs one."""
+    """Return the cameras that have images, and how those are named; every step needs one."""
     there = [place.name.removesuffix("_rgb") for place in folder.glob("*_rgb") if place.is_dir()]
     others = sorted(camera for camera in there if f"{camera}_camera_extrinsics" in _misc(steps[0]))
     cameras = [camera for camera in dict.fromkeys([*CAMERAS, *others]) if camera in there]
@@ -248,7 +248,7 @@ def _naming(folder: Path, steps: int) -> str:
 
 
 def _instructions(folder: Path) -> tuple[tuple[str, ...], str]:
-    """Phrasings of the task and its name. RLBench keeps the phrasings with the variation, PerAct with the episode."""
+    """Return the task's phrasings and name; RLBench keeps them with the variation, PerAct with the episode."""
     task = _task(folder)
     for file in _phrase_files(folder):
         if file.exists():
@@ -265,12 +265,12 @@ def _task(folder: Path) -> str:
 
 
 def _phrase_files(folder: Path) -> list[Path]:
-    """Where the phrasings of an episode may be, in the order in which they are looked for."""
+    """Return where the phrasings of an episode may be, in the order in which they are looked for."""
     return [place / "variation_descriptions.pkl" for place in (folder, *list(folder.parents)[:2])]
 
 
 def _places(folder: Path) -> Iterator[str]:
-    """The folders that hold a demonstration, relative; what is below one holds its thousands of images only."""
+    """Yield the folders that hold a demonstration, relative; what is below one holds its thousands of images only."""
     for place, below, files in os.walk(folder):
         if FILE in files:
             below.clear()
@@ -278,5 +278,5 @@ def _places(folder: Path) -> Iterator[str]:
 
 
 def _natural(path: str) -> list[tuple[int, str]]:
-    """Sorts episode9 before episode10."""
+    """Return a sort key that puts episode9 before episode10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path)]

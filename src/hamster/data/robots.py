@@ -75,7 +75,7 @@ class GripperScale:
 
 
 def _moves_within_little(share: Array) -> bool:
-    """Whether a signal (T,) goes between two levels, a few times and as grippers do, of which the higher is small."""
+    """Return whether a signal (T,) switches between two levels a few times, as grippers do, the higher one small."""
     low, high = float(share.min(initial=np.inf)), float(share.max(initial=-np.inf))
     if not (NOISE < high <= SMALL_SHARE and high - low > high / 2):
         return False

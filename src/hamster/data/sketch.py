@@ -94,7 +94,7 @@ class Sketch:
             return Unreadable(entry.file, str(error))
 
     def inputs(self, index: int) -> Inputs:
-        """The drawing, the clean picture, and the other drawings of the scene."""
+        """Return the drawing, the clean picture, and the other drawings of the scene."""
         index = range(len(self))[index]
         entry, others = self._entries[index], [self._entries[i].file for i in self._members(index)]
         file = self.folder / entry.file
@@ -105,7 +105,7 @@ class Sketch:
         return Inputs(entry.file, [file, *under, *(self.folder / other for other in others)], facts)
 
     def _members(self, index: int) -> list[int]:
-        """The nearest other drawings of the scene, in order."""
+        """Return the nearest other drawings of the scene, in order."""
         members = [i for i in self._scenes[self._entries[index].scene] if i != index]
         return sorted(sorted(members, key=lambda i: abs(i - index))[:MAX_SIBLINGS])
 
@@ -127,16 +127,16 @@ class Sketch:
         return Drawing(None, instruction, provenance, clean, (), _relative(strokes, clean))
 
     def _siblings(self, index: int, rgb: Image) -> tuple[Image, ...]:
-        """The nearest other drawings of the scene that show the same picture."""
-        found = []
+        """Return the nearest other drawings of the scene that show the same picture."""
+        siblings = []
         for i in self._members(index):
             try:
                 other = read_image(inside(self.folder, self._entries[i].file))
             except (ValueError, OSError):  # which is reported in its own turn
                 continue
             if _same_picture(rgb, other):
-                found.append(other)
-        return tuple(found)
+                siblings.append(other)
+        return tuple(siblings)
 
 
 def _same_picture(rgb: Image, other: Image) -> bool:
@@ -147,7 +147,7 @@ def _same_picture(rgb: Image, other: Image) -> bool:
 
 
 def _relative(strokes: Strokes, picture: Image | None) -> tuple[NDArray[np.float64], ...]:
-    """Lines relative to the picture: its frame in the file, else its pixels, unless they are relative already.
+    """Return lines relative to the picture: its frame in the file, else its pixels, unless they are relative already.
 
     Raises:
         ValueError: if they lie outside of all of these.
@@ -194,7 +194,7 @@ def _word(row: dict[str, Any], *keys: str) -> str:
 
 
 def _named(folder: Path) -> list[_Entry]:
-    """What the names of the files say."""
+    """Return what the names of the files say."""
     names = sorted(str(f.relative_to(folder)) for f in folder.rglob("*") if f.suffix.lower() in (*PICTURES, *STROKES))
     pictures = {str(Path(n).with_suffix("")): n for n in names if Path(n).suffix.lower() in PICTURES}
     clean = {_drawn_name(stem): name for stem, name in pictures.items() if _drawn_name(stem) != stem}
@@ -213,7 +213,7 @@ def _named(folder: Path) -> list[_Entry]:
 
 
 def _drawn_name(stem: str) -> str:
-    """Of a clean picture the name of its drawing; any other name as it is."""
+    """Return the drawing's name for the name of a clean picture; any other name as it is."""
     path = Path(stem)
     if path.parent.name.lower() in ("clean", "raw", "original"):
         return str(path.parent.parent / path.name)
@@ -221,7 +221,7 @@ def _drawn_name(stem: str) -> str:
 
 
 def scene_of(name: str) -> str:
-    """What drawings of one scene have in common: the name without its last number and the kind of drawing."""
+    """Return what drawings of one scene have in common: the name without its last number and the kind of drawing."""
     stem = str(Path(name).with_suffix(""))
     return _DRAWN.sub("", _NUMBER.sub("", stem))
 

@@ -40,4 +40,4 @@ class Tracked(Protocol):
     """
 
     def inputs(self, index: int) -> Inputs:
-        """What an item is made of; ValueError or OSError if the source is too damaged to say."""
+        """Return what an item is made of; ValueError or OSError if the source is too damaged to say."""

@@ -51,7 +51,7 @@ class Strokes:
 
 
 def read_strokes(file: Path) -> Strokes:
-    """The strokes of an .svg or .json file.
+    """Return the strokes of an .svg or .json file.
 
     Raises:
         ValueError: if it is too large, damaged, holds no strokes, or numbers that are not finite.
@@ -85,7 +85,7 @@ def _checked(lines: list[Array]) -> tuple[Array, ...]:
 
 
 def of_svg(text: bytes) -> Strokes:
-    """Paths, lines, polylines, polygons, circles and ellipses, with their transforms; the rest is no line art.
+    """Return paths, lines, polylines, polygons, circles and ellipses, with their transforms; the rest is no line art.
 
     Raises:
         ValueError: as in `read_strokes`; XML with a document type (where the bombs are) is not read.
@@ -125,7 +125,7 @@ def _matrix(element: Element) -> Matrix:
 
 
 def _check_amounts(root: Element) -> None:
-    """ValueError if there is so much to parse that it would take long: what parses paths is slow."""
+    """Raise ValueError if there is so much to parse that it would take long: parsing paths is slow."""
     data = numbers = commands = closings = 0
     for element in root.iter():
         if len(transform := _text(element, "transform")) > MAX_TRANSFORM:
@@ -176,7 +176,7 @@ def _title(root: Element) -> str:
 
 
 def _image(element: Element, matrix: Matrix) -> tuple[str, tuple[float, float, float, float]] | None:
-    """The file behind the drawing and where it lies; None where it is part of the SVG itself."""
+    """Return the file behind the drawing and where it lies; None where it is part of the SVG itself."""
     href = element.get("href") or element.get("{http://www.w3.org/1999/xlink}href") or ""
     corners = [(0.0, 0.0), (_value(element, "width"), _value(element, "height"))]
     origin = (_value(element, "x"), _value(element, "y"))
@@ -258,7 +258,7 @@ _SHAPES = {
 
 
 def of_json(value: Any) -> Strokes:
-    """Strokes from a parsed JSON value.
+    """Return strokes from a parsed JSON value.
 
     A stroke is [[x, y], …], [[x, y, t], …], [{x, y}, …], {points: …}, {x: […], y: […]} or, as in Quick, Draw!,
     [[x, …], [y, …]]. A drawing is a list of strokes, or an object with them under `strokes`, `drawing`, `paths` or

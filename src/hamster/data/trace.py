@@ -75,7 +75,7 @@ class Trace:
             return Unreadable(f"{self.file.name}#{index}", str(error) or "nested too deeply")
 
     def inputs(self, index: int) -> Inputs:
-        """The text of the record, and its image."""
+        """Return the text of the record, and its image."""
         index = range(len(self))[index]
         name, text = f"{self.file.name}#{index}", self._rows.part(index)
         try:
@@ -98,7 +98,7 @@ class Trace:
         return AnnotatedImage(View(rgb), [Annotation(instruction, path, "trace")], provenance)
 
     def _dialect(self, record: Mapping[str, Any]) -> str:
-        """What the record says; a `convention` may also be a remark in words, which names no dialect."""
+        """Return what the record says; a `convention` may also be a remark in words, which names no dialect."""
         if isinstance(named := record.get("dialect"), str):
             return _known(named)
         remark = _plain(str(record.get("convention", "")))
@@ -143,19 +143,19 @@ def _with_gripper(path: Path2D, states: Any) -> Path2D:
         return path
     if not isinstance(states, list) or len(states) != len(path):
         raise ValueError(f"`gripper` must have one state for each of the {len(path)} points")
-    said = [Gripper.UNKNOWN]
+    gripper_states = [Gripper.UNKNOWN]
     for state in states:
         if state is not None and not (isinstance(state, str) and state in _GRIPPER):
             raise ValueError(f"the gripper's state is {', '.join(_GRIPPER)} or null, not {str(state)[:20]!r}")
-        said.append(said[-1] if state is None else _GRIPPER[state])
-    return replace(path, gripper=np.array(said[1:], np.int8))
+        gripper_states.append(gripper_states[-1] if state is None else _GRIPPER[state])
+    return replace(path, gripper=np.array(gripper_states[1:], np.int8))
 
 
 def _size(record: Mapping[str, Any], image: Path) -> Size:
-    """Of the image that the model saw, before anybody scales it down."""
-    said = record.get("image_size", [record.get("width"), record.get("height")])
-    if isinstance(said, list) and len(said) == 2 and all(type(side) is int for side in said):
-        return said[0], said[1]
+    """Return the size of the image that the model was given, before anything scales it down."""
+    stated_size = record.get("image_size", [record.get("width"), record.get("height")])
+    if isinstance(stated_size, list) and len(stated_size) == 2 and all(type(side) is int for side in stated_size):
+        return stated_size[0], stated_size[1]
     try:
         with Image.open(image, formats=FORMATS) as header:
             width, height = header.size

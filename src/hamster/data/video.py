@@ -66,11 +66,11 @@ class VideoFile:
         return len(self._index.order.pts)
 
     def __iter__(self) -> Iterator[Rgb]:
-        """All frames in order."""
+        """Return all frames in order."""
         return self.frames(range(len(self)))
 
     def frame(self, number: int) -> Rgb:
-        """(H, W, 3) uint8. The frame after the one asked for last costs one decoding, any other a seek more.
+        """Return (H, W, 3) uint8. The frame after the one asked for last costs one decoding, any other a seek more.
 
         Raises:
             IndexError: if there is no such frame.
@@ -79,19 +79,19 @@ class VideoFile:
         return self._read(number)
 
     def frames(self, numbers: Iterable[int]) -> Iterator[Rgb]:
-        """The frames with these numbers, in the order asked for: give them sorted, and none is decoded twice."""
+        """Yield the frames with these numbers, in the order asked for: give them sorted, and none is decoded twice."""
         for number in numbers:
             yield self.frame(number)
 
     def small_frame(self, number: int, side_px: int) -> Rgb:
-        """A frame as above, shrunk until its longer side has at most `side_px`.
+        """Return a frame as above, shrunk until its longer side has at most `side_px`.
 
         Much quicker than to shrink it afterwards: its colours are converted when it is small already.
         """
         return self._read(number, side_px)
 
     def close(self) -> None:
-        """Lets go of the file; the next look opens it again."""
+        """Release the file; the next access opens it again."""
         if self._cursor is not None:
             self._cursor.close()
             self._cursor = None
@@ -151,7 +151,7 @@ class _Index:
 
 @lru_cache(maxsize=64)  # a file of LeRobot's holds many episodes, and each of them asks
 def _index(file: str, size_bytes: int, mtime_ns: int) -> _Index:
-    """Goes through the file without decoding more than one frame; a file that changed is gone through again."""
+    """Go through the file without decoding more than one frame; a file that changed is gone through again."""
     del size_bytes, mtime_ns
     with _opened(Path(file)) as (container, stream):
         stamps, keys = _timestamps(container, stream, Path(file).name)
@@ -167,7 +167,7 @@ def _index(file: str, size_bytes: int, mtime_ns: int) -> _Index:
 
 
 def _size(file: Path, order: _Order) -> tuple[int, int]:
-    """Width and height of the first frame that can be decoded."""
+    """Return width and height of the first frame that can be decoded."""
     cursor = _Cursor(file, order)
     try:
         for number in [0, *order.keys.tolist()]:
@@ -181,7 +181,7 @@ def _size(file: Path, order: _Order) -> tuple[int, int]:
 
 
 def _timestamps(container: Any, stream: Any, name: str) -> tuple[list[int], list[int]]:
-    """When each frame is shown, and those of the key frames, as the packets say, in the stream's units."""
+    """Return when each frame is shown, and each key frame, by the packets, in the stream's units."""
     stamps: list[int] = []
     keys: list[int] = []
     for packet in container.demux(stream):
@@ -201,7 +201,7 @@ def _timestamps(container: Any, stream: Any, name: str) -> tuple[list[int], list
 
 
 def _declared(stream: Any) -> int:
-    """How many frames the file's table has. The table after edits is the true one; PyAV before 16 does not show it."""
+    """Return the number of frames in the file's table, after edits; PyAV before 16 does not expose that one."""
     return len(stream.index_entries) if hasattr(stream, "index_entries") else int(stream.frames)
 
 

@@ -34,8 +34,8 @@ class Video:
 
     def __post_init__(self) -> None:
         pattern = str(Path(self.pattern) / "**") if Path(self.pattern).is_dir() else self.pattern
-        found = {file for file in glob.glob(pattern, recursive=True) if _is_video(Path(file))}  # noqa: PTH207
-        object.__setattr__(self, "_files", tuple(sorted(found, key=_natural)))
+        files = {file for file in glob.glob(pattern, recursive=True) if _is_video(Path(file))}  # noqa: PTH207
+        object.__setattr__(self, "_files", tuple(sorted(files, key=_natural)))
         if not self._files:
             raise ValueError(f"{self.pattern} names no video; they end in {', '.join(SUFFIXES)}")
 
@@ -55,13 +55,13 @@ class Video:
             return Unreadable(file, str(error))
 
     def inputs(self, index: int) -> Inputs:
-        """The file, and where notes about it may be."""
+        """Return the file, and where notes about it may be."""
         file = Path(self._files[index])
         return Inputs(file.name, [file, *note_files(file)], file.name)
 
 
 def read_video(file: str | Path) -> Episode:
-    """One file as an episode; its frames are decoded when they are asked for.
+    """Return one file as an episode; its frames are decoded when they are asked for.
 
     `provenance.extra` holds `fps`, and what else was noted beside the video: `click` (frame, u, v), relative to
     what is left of the frame after `crop` (left, top, right, bottom), relative to the whole frame.
@@ -102,11 +102,11 @@ class _Frames(LazyObservations):
         return len(self.video)
 
     def read(self, i: int) -> Observation:
-        """One frame."""
+        """Return one frame."""
         return Observation({CAMERA: View(self._cut(self.video.frame(i)))}, None, None, float(self.video.times_s[i]))
 
     def small(self, i: int, camera: str, side_px: int) -> Rgb:
-        """See `SupportsThumbnails`."""
+        """Return a small image; see `SupportsThumbnails`."""
         left, top, right, bottom = self.crop or (0.0, 0.0, 1.0, 1.0)
         width, height = self.video.size
         part = max((right - left) * width, (bottom - top) * height) / max(width, height)

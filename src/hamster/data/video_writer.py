@@ -41,7 +41,7 @@ class VideoWriter:
         self._stream: Any = None
 
     def add(self, rgb: Rgb, key: bool = False) -> None:
-        """One more frame, of the size of the first one; `key` makes it one to start decoding from."""
+        """Return one more frame, of the size of the first one; `key` makes it one to start decoding from."""
         if self._stream is None:
             self._stream = self._open(rgb)
         if rgb.shape != (self._stream.height, self._stream.width, 3):
@@ -54,7 +54,7 @@ class VideoWriter:
         self.frames += 1
 
     def close(self) -> None:
-        """Completes the file."""
+        """Complete the file."""
         if self._stream is not None:
             self._mux(self._stream.encode(None))
         self._container.close()
@@ -80,7 +80,7 @@ class VideoWriter:
 
 
 def write_video(file: str | Path, frames: Iterable[Rgb], fps: float) -> int:
-    """Writes frames (H, W, 3) uint8 of one size as an H.264 mp4; returns how many there were.
+    """Write frames (H, W, 3) uint8 of one size as an H.264 mp4; return their number.
 
     Raises:
         ValueError: if there is none, or their sizes differ.

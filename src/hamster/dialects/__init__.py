@@ -132,7 +132,7 @@ register_dialect = DIALECTS.register
 
 
 def parse(text: str, dialect: str = "hamster", image_size: Size | None = None) -> Path2D:
-    """The path that a model's answer describes.
+    """Return the path that a model's answer describes.
 
     Args:
         text: the answer, with whatever the model printed around it.
@@ -148,7 +148,7 @@ def parse(text: str, dialect: str = "hamster", image_size: Size | None = None) -
 
 
 def parse_points(points: object, dialect: str = "robopoint", image_size: Size | None = None) -> Path2D:
-    """The path through lists of numbers in a dialect's order and scale: what is left where its words are gone.
+    """Return the path through lists of numbers in a dialect's axis order and scale, without its text form.
 
     Raises:
         ValueError: as `parse`; `AUTO` and the dialects of tuples stand for relative coordinates, x first.
@@ -162,7 +162,7 @@ def parse_points(points: object, dialect: str = "robopoint", image_size: Size | 
 
 
 def read(text: str, dialect: str = "hamster", image_size: Size | None = None) -> Answer:
-    """Everything that a model's answer says: like `parse`, but boxes and points on several images are fine, too."""
+    """Return everything in a model's answer: as `parse`, but boxes and points on several images are allowed."""
     phrase = PHRASE if dialect == AUTO else refusal(dialect)
     try:
         answer = answer_only(text)
@@ -178,7 +178,7 @@ def read(text: str, dialect: str = "hamster", image_size: Size | None = None) ->
 
 
 def _marked(text: str, answer: str) -> str | None:
-    """The dialect whose answers alone look like this, if there is one; `answer` is what is left of the text."""
+    """Return the dialect whose answers alone look like this, if there is one; `answer` is the rest of the text."""
     start = len(answer) - len(answer.lstrip())  # of the answer; its tag is just before it
     for name, text_format in FORMATS.items():
         if text_format.own and re.search(rf"(?:{text_format.own})", text[max(0, start - _BEFORE) : start + _AFTER]):
@@ -197,14 +197,14 @@ def render(path: Path2D, dialect: str = "hamster", image_size: Size | None = Non
 
 
 def refusal(dialect: str = "hamster") -> str:
-    """What a model answers where what it was asked for is not in the image; `parse` raises NotInViewError on it."""
+    """Return the answer that means "not in view" in a dialect; `parse` raises NotInViewError on it."""
     return _dialect(dialect).refusal
 
 
 def grammar(
     dialect: str = "hamster", image_size: Size | None = None, waypoints: int = WAYPOINTS, refusals: bool = False
 ) -> str:
-    """A regular expression for constrained decoding: of every answer that `render` gives, and all are read by `parse`.
+    """Return a regular expression for constrained decoding that matches every answer of `render`.
 
     Args:
         dialect: one of `DIALECTS`.
@@ -220,7 +220,7 @@ def grammar(
 
 
 def close_truncated(text: str, pattern: str, closing: str) -> str | None:
-    """An answer that was cut off, without its unfinished last waypoint, and ended; None if not even one is whole.
+    """Return a truncated answer, closed after its last complete waypoint; None if there is none.
 
     Args:
         text: what came before the cut.
@@ -228,19 +228,19 @@ def close_truncated(text: str, pattern: str, closing: str) -> str | None:
         closing: the dialect's.
     """
     whole = re.compile(pattern)
-    return next((said for end in range(len(text), 0, -1) if whole.fullmatch(said := text[:end] + closing)), None)
+    return next((closed for end in range(len(text), 0, -1) if whole.fullmatch(closed := text[:end] + closing)), None)
 
 
 def unsupported_fields(path: Path2D, dialect: str) -> list[str]:
-    """What of this path the dialect has no words for."""
+    """Return what of this path the dialect cannot express."""
     chosen = _dialect(dialect)
     events = 0 if chosen.says_gripper else len(path.events)
-    found = [f"{events} gripper event(s)"] if events else []
-    return found + (["the depth"] if path.depth_m is not None and not chosen.says_depth else [])
+    unsupported = [f"{events} gripper event(s)"] if events else []
+    return unsupported + (["the depth"] if path.depth_m is not None and not chosen.says_depth else [])
 
 
 def _the_only_reading(text: str, size: Size | None) -> Answer:
-    """The answer, if all dialects that can read the text agree on it; PlanError that names them if they do not."""
+    """Return the answer if all dialects that parse the text agree on it; else raise a PlanError that names them."""
     readings: dict[str, Answer | None] = {}
     complaints: dict[str, str] = {}
     for name, dialect in DIALECTS.items():
@@ -263,7 +263,7 @@ def _the_only_reading(text: str, size: Size | None) -> Answer:
 
 
 def _likeliest(complaints: dict[str, str], text: str) -> str:
-    """The complaint of the dialect that got farthest; hamster and nano-tokens complain of whatever lacks their tag."""
+    """Return the error of the dialect that got farthest; those with an <ans> tag count only if it is there."""
     others = [name for name in complaints if "<ans>" in text or name not in ("hamster", "nano-tokens")]
     if not others:
         return f"no points, up to character {len(text)}"

@@ -52,7 +52,7 @@ class Answer:
         return bool(self.points) and len({point.image for point in self.points}) == 1
 
     def path(self) -> Path2D:
-        """The path through the points; boxes beside them say what is there, not where to go.
+        """Return the path through the points; boxes beside them say what is there, not where to go.
 
         Raises:
             PlanError: if there is none.
@@ -71,7 +71,7 @@ class Answer:
         return Path2D(uv, np.array(states[1:], np.int8), np.array(depths) if depths else None)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain lists: points with label and image, boxes with label."""
+        """Return plain lists: points with label and image, boxes with label."""
         points = [{"uv": list(p.uv), "label": p.label, "image": p.image} for p in self.points]
         return {"points": points, "boxes": [{"uvuv": list(b.corners), "label": b.label} for b in self.boxes]}
 
@@ -83,7 +83,7 @@ class Answer:
 
 
 def answer_of(path: Path2D, text: str) -> Answer:
-    """The answer whose path this is."""
+    """Return the answer whose path this is."""
     events = dict(path.events)
     depths = [None] * len(path) if path.depth_m is None else path.depth_m.tolist()
     points = (Point((u, v), depths[i], events.get(i)) for i, (u, v) in enumerate(path.uv.tolist()))

@@ -27,7 +27,7 @@ _STATES = {"c": Gripper.CLOSED, "o": Gripper.OPEN}
 
 
 def render(path: Path2D) -> str:
-    """The path as text; ValueError if it has too many waypoints or is over 99.999 m deep."""
+    """Return the path as text; ValueError if it has too many waypoints or is over 99.999 m deep."""
     events = sayable_events(path)
     depths = [""] * len(path) if path.depth_m is None else [_depth(depth_m) for depth_m in path.depth_m.tolist()]
     points = (place(u, v) + depths[i] + _letter(events.get(i)) for i, (u, v) in enumerate(path.uv.tolist()))
@@ -35,12 +35,12 @@ def render(path: Path2D) -> str:
 
 
 def place(u: float, v: float) -> str:
-    """Six digits."""
+    """Return a place as six digits."""
     return "".join(f"{min(round(value * LEVELS), LEVELS - 1):03d}" for value in (u, v))
 
 
 def parse(text: str) -> Path2D:
-    """The one path in a model's answer; PlanError, with the text and the place, if it is anything else."""
+    """Return the one path in a model's answer; PlanError, with the text and the place, if it is anything else."""
     if len(text) > MAX_CHARACTERS:
         fail(text, f"the answer is longer than {MAX_CHARACTERS} characters", MAX_CHARACTERS)
     answers = list(_ANSWER.finditer(text))
@@ -56,7 +56,7 @@ def parse(text: str) -> Path2D:
 
 
 def grammar(waypoints: int) -> str:
-    """A regular expression for paths of at most so many waypoints; see `regex.grammar_of`."""
+    """Return a regular expression for paths of at most so many waypoints; see `regex.grammar_of`."""
     forms = (f"(?:[0-9]{{6}}{depth}[co]?){{1,{waypoints}}}\\." for depth in ("", _SOME_DEPTH))
     return f"(?:{'|'.join(forms)})"
 

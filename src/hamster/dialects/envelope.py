@@ -56,7 +56,7 @@ _ENDS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end|>", "<|return|>", "
 
 
 def answer_only(text: str) -> str:
-    """The text (of the same length) with filler for all that is not the answer.
+    """Return the text, at the same length, with filler for everything that is not the answer.
 
     Thinking is none, however it is marked: in tags, in a channel, in a code fence of that language, under a key of a
     dictionary, or before a closing tag whose opening one stood in the prompt. The answer is what follows the thinking
@@ -74,7 +74,7 @@ def answer_only(text: str) -> str:
 
 
 def answer_spans(text: str, tag: str = "") -> list[list[Span]]:
-    """Where to look in what `answer_only` kept, the likeliest first: the spans of each entry are to be read together.
+    """Return the spans to search in what `answer_only` kept, the likeliest first; those of an entry belong together.
 
     Args:
         text: with filler for what is no answer.
@@ -96,7 +96,7 @@ def _keep(text: str, spans: list[Span]) -> str:
 
 
 def _without_ends(text: str) -> str:
-    """Without the special tokens that end a turn."""
+    """Return the text without the special tokens that end a turn."""
     end = len(text)
     for _ in range(len(_ENDS)):
         bare = len(text[:end].rstrip())
@@ -105,7 +105,7 @@ def _without_ends(text: str) -> str:
 
 
 def _after_thinking(text: str, kept: str) -> Span:
-    """The last stretch outside of all thinking that says anything."""
+    """Return the last stretch outside of all thinking that says anything."""
     open_: re.Match[str] | None = None
     outside: list[Span] = []
     start = 0
@@ -130,7 +130,7 @@ def _after_thinking(text: str, kept: str) -> Span:
 
 
 def _after_thinking_fences(text: str, kept: str) -> Span:
-    """The last stretch outside of all code fences whose language is thinking (```thinking) that says anything."""
+    """Return the last non-empty stretch outside of all code fences of the language `thinking`."""
     outside: list[Span] = []
     start = 0
     while opening := _THOUGHT_FENCE.search(kept, start):
@@ -146,7 +146,7 @@ def _after_thinking_fences(text: str, kept: str) -> Span:
 
 
 def _end_of_fence(text: str, kept: str, opening: re.Match[str]) -> int:
-    """Where a code fence ends: other fences in it name a language where they begin, and none where they end."""
+    """Return where a code fence ends: other fences in it name a language where they begin, and none where they end."""
     depth = 1
     for fence in _ANY_FENCE.finditer(kept, opening.end()):
         if fence["marks"][0] != opening["marks"][0] or len(fence["marks"]) < len(opening["marks"]):
@@ -175,23 +175,23 @@ def _without_thinking_keys(text: str) -> str:
 
 
 def _in_answer_tags(text: str, kept: str) -> list[Span]:
-    found: list[Span] = []
+    answers: list[Span] = []
     open_: re.Match[str] | None = None
     for mark in _ANSWER_TAG.finditer(kept):
         if mark["open"]:
             open_ = open_ or mark
         elif open_ is not None:
-            found.append((open_.end(), mark.start()))
+            answers.append((open_.end(), mark.start()))
             open_ = None
-        if len(found) > MAX_SPANS:
+        if len(answers) > MAX_SPANS:
             fail(text, f"more than {MAX_SPANS} answers", mark.start())
     if open_ is not None:
         fail(text, f"cut off: {open_[0]} at character {open_.start()} is never closed; the text ends", len(text))
-    return found or [(0, len(text))]
+    return answers or [(0, len(text))]
 
 
 def _value_of_answer(text: str) -> Span:
-    """Some models print a dictionary with their thinking and their answer, the latter as a string or as it is."""
+    """Return the answer of models that print a dictionary with their thinking and their answer."""
     keys = list(_ANSWER_KEY.finditer(text))
     if not keys:
         return 0, len(text)
@@ -204,24 +204,24 @@ def _value_of_answer(text: str) -> Span:
 
 def _between(text: str, tag: str) -> list[Span]:
     opening, closing = f"<{tag}>", f"</{tag}>"
-    found = []
+    answers = []
     at = 0
     while (open_ := text.find(opening, at)) >= 0:
         close = text.find(closing, open_)
         if close < 0:
             fail(text, f"cut off: {opening} at character {open_} is never closed; the text ends", len(text))
-        found.append((open_ + len(opening), close))
+        answers.append((open_ + len(opening), close))
         at = close + len(closing)
-        if len(found) > MAX_SPANS:
+        if len(answers) > MAX_SPANS:
             fail(text, f"more than {MAX_SPANS} {opening}", open_)
-    return found
+    return answers
 
 
 def _fenced(text: str) -> list[Span]:
-    """What stands in code fences, answer by answer."""
+    """Return what stands in code fences, answer by answer."""
     blocks: list[Span] = []
     for start, end in _stretches(text):
-        marks = [found.start() for found in _FENCE.finditer(text, start, end)]
+        marks = [fence.start() for fence in _FENCE.finditer(text, start, end)]
         if len(marks) > 2 * MAX_SPANS:
             fail(text, f"more than {MAX_SPANS} code fences", marks[-1])
         pairs = zip(marks[::2], marks[1::2], strict=False)
@@ -236,8 +236,8 @@ def _fenced(text: str) -> list[Span]:
 
 
 def _stretches(text: str) -> list[Span]:
-    """What lies between fillers."""
-    return [found.span() for found in re.finditer(f"[^{FILLER}]++", text)]
+    """Return what lies between fillers."""
+    return [stretch.span() for stretch in re.finditer(f"[^{FILLER}]++", text)]
 
 
 def _content(text: str, fence: int, end: int) -> int:

@@ -32,7 +32,7 @@ _WORDS = {Gripper.OPEN: "Open Gripper", Gripper.CLOSED: "Close Gripper"}
 
 
 def render(path: Path2D, decimals: int = 2) -> str:
-    """The path as text; coordinates are rounded to `decimals`, two as published."""
+    """Return the path as text; coordinates are rounded to `decimals`, two as published."""
     events = sayable_events(path)
     elements = []
     for i, (u, v) in enumerate(path.uv.tolist()):
@@ -43,7 +43,7 @@ def render(path: Path2D, decimals: int = 2) -> str:
 
 
 def restored(text: str) -> str:
-    """An answer of the released checkpoint that lost its tags, or its brackets too, with them.
+    """Return an answer of the released checkpoint that lost its tags, or its brackets too, with them.
 
     It does so where it is asked without the empty turn of its own that it was trained to fill.
     """
@@ -54,7 +54,7 @@ def restored(text: str) -> str:
 
 
 def parse(text: str) -> Path2D:
-    """The one path in a model's answer; PlanError, with the text and the place, if it is anything else."""
+    """Return the one path in a model's answer; PlanError, with the text and the place, if it is anything else."""
     scanner = Scanner(text)
     waypoints = Waypoints(scanner)
     scanner.expect("[")
@@ -65,7 +65,7 @@ def parse(text: str) -> Path2D:
             break
     scanner.skip_space()
     if scanner.at != scanner.end:
-        scanner.fail(f"expected </ans>, found {scanner.found()}")
+        scanner.fail(f"expected </ans>, found {scanner.next_excerpt()}")
     return waypoints.path()
 
 
@@ -81,7 +81,7 @@ def _element(scanner: Scanner, waypoints: Waypoints) -> None:
     elif action := scanner.match(_ACTION):
         waypoints.act(_STATES[action[1].lower()], at)
     else:
-        scanner.fail(f"expected a point (x, y) or <action>Open|Close Gripper</action>, found {scanner.found()}")
+        scanner.fail(f"expected a point (x, y) or <action>Open|Close Gripper</action>, found {scanner.next_excerpt()}")
 
 
 def _coordinate(scanner: Scanner, name: str) -> float:
@@ -89,7 +89,7 @@ def _coordinate(scanner: Scanner, name: str) -> float:
     at = scanner.at
     number = scanner.match(_NUMBER)
     if not number:
-        scanner.fail(f"expected a number for {name}, found {scanner.found()}")
+        scanner.fail(f"expected a number for {name}, found {scanner.next_excerpt()}")
     value = float(number[0])
     if not 0 <= value <= 1:
         scanner.fail(f"{name} = {number[0][:20]} is not in [0, 1]", at)

@@ -16,7 +16,7 @@ _BOX = re.compile(r"<(\|?)(b?box|quad|poly(?:gon)?)(?:_start)?\1>", re.IGNORECAS
 
 
 def read(text: str, start: int, end: int, actions: bool = False, corners: bool = False) -> list[Group]:
-    """The answers: every list of points; where there is none, points and boxes with only commas between them.
+    """Return the answers: every list of points; where there is none, points and boxes with only commas between them.
 
     A single point beside a list is talk about it: "I go from (1, 2) to (3, 4): [(1, 2), (3, 4)]". Boxes in tags are
     one answer together, if there is no other.
@@ -42,7 +42,7 @@ def read(text: str, start: int, end: int, actions: bool = False, corners: bool =
 
 
 def _boxes(text: str, tag: re.Match[str], end: int, boxes: Group) -> int:
-    """Adds the boxes in a tag, and returns where it ends."""
+    """Add the boxes in a tag, and return where it ends."""
     closing = re.compile(rf"<{re.escape(tag[1])}/?{tag[2]}(?:_end)?{re.escape(tag[1])}>", re.IGNORECASE)
     close = closing.search(text, tag.end(), end)
     if close is None:
@@ -62,7 +62,7 @@ def _boxes(text: str, tag: re.Match[str], end: int, boxes: Group) -> int:
 
 
 def _read_lists(text: str, start: int, end: int, actions: bool, whole: list[Group], loose: list[Group]) -> None:
-    """Adds the lists of points, and the points and boxes in no list, between two characters."""
+    """Add the lists of points, and the points and boxes in no list, between two characters."""
     before = start
     first = len(loose)
     for node in regions(text, start, end):
@@ -79,7 +79,7 @@ def _read_lists(text: str, start: int, end: int, actions: bool, whole: list[Grou
 
 
 def flat(text: str, node: Node) -> Mark:
-    """The point or box that a list of numbers is."""
+    """Return the point or box that a list of numbers is."""
     numbers = node.numbers
     if not 2 <= len(numbers) <= 4:
         fail(text, "expected a point of 2 or 3 numbers or a box of 4", node.at)
@@ -121,7 +121,7 @@ def _act(text: str, marks: Group, action: Action) -> None:
 
 
 def _of_dictionary(text: str, node: Node) -> Group:
-    """The one list under a key that says that it is the answer; other keys may hold anything but numbers."""
+    """Return the one list under a key that says that it is the answer; other keys may hold anything but numbers."""
     marks: Group = []
     for item in node.items:
         value = item.value if isinstance(item, Pair) else item

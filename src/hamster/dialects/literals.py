@@ -69,21 +69,21 @@ class Node:
     @property
     def numbers(self) -> tuple[Number, ...]:
         """The items, if all of them are numbers."""
-        found = tuple(item for item in self.items if isinstance(item, Number))
-        return found if len(found) == len(self.items) else ()
+        number_items = tuple(item for item in self.items if isinstance(item, Number))
+        return number_items if len(number_items) == len(self.items) else ()
 
 
 Value: TypeAlias = Number | Text | Action | Node
 
 
 def regions(text: str, start: int, end: int) -> list[Node]:
-    """The outermost brackets with literals between them.
+    """Return the outermost brackets with literals between them.
 
     Raises:
         PlanError: if the text ends inside one, or one that has numbers goes on with what is no literal.
     """
     reader = _Reader(text, end)
-    found = []
+    nodes = []
     at, left_open, deepest = start, 0, 0
     while opening := _OPENING.search(text, at, end):
         left_open -= min(left_open, len(_CLOSING.findall(text, at, opening.start())))
@@ -94,8 +94,8 @@ def regions(text: str, start: int, end: int) -> list[Node]:
             continue
         if deepest > 1 and reader.numbers > 1:  # [(x, 0.2), (0.3, 0.4)]: one point must not pass for both
             fail(text, "a point in a list that has something else in it, too,", node.at)
-        found.append(node)
-    return found
+        nodes.append(node)
+    return nodes
 
 
 class _Reader:
@@ -105,7 +105,7 @@ class _Reader:
         self.numbers = 0  # of the region
 
     def region(self, start: int) -> tuple[Node | None, int, int]:
-        """The region that begins here and where it ends; or None, where it turned out to be prose, and how deep."""
+        """Return the region that begins here and its end; or None if it is prose, and the depth."""
         stack: list[Node] = []
         at, self.numbers = start, 0
         while True:
@@ -132,7 +132,7 @@ class _Reader:
         return excerpt(self.text, at, self.end)
 
     def _take(self, stack: list[Node], token: re.Match[str]) -> Node | bool | None:
-        """Puts a token where it belongs: the node that it closes, True for any other, None if it fits nowhere."""
+        """Put a token where it belongs: the node that it closes, True for any other, None if it fits nowhere."""
         kind, raw, at = token.lastgroup, token.group(), token.start()
         if kind == "space":
             return True

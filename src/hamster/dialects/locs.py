@@ -15,7 +15,7 @@ _NAME = re.compile(r"(?:\s|<seg[0-9]{3}>)*+([^;<>]{0,80}+)")
 
 
 def read(text: str, start: int, end: int) -> list[Group]:
-    """All runs of tokens, as one answer."""
+    """Return all runs of tokens, as one answer."""
     marks: Group = []
     at = start
     while first := _START.search(text, at, end):
@@ -29,15 +29,15 @@ def read(text: str, start: int, end: int) -> list[Group]:
 
 
 def _run(text: str, at: int, end: int) -> tuple[list[Number], int]:
-    found = []
+    numbers = []
     while _START.match(text, at, end):
         token = _TOKEN.match(text, at, end)
         if not token:
             cut = "cut off: " if text.find(">", at, end) < 0 else ""
             fail(text, f"{cut}expected <locNNNN> with four digits, found {excerpt(text, at, end)}", at)
-        found.append(Number(float(token[1]), token[0], at))
+        numbers.append(Number(float(token[1]), token[0], at))
         at = token.end()
-    return found, at
+    return numbers, at
 
 
 def _marks(text: str, run: list[Number], label: str) -> Group:

@@ -55,24 +55,24 @@ Group = list[Mark]
 
 
 def fail(text: str, what: str, at: int) -> NoReturn:
-    """Raises a PlanError that names the character (counted from 0)."""
+    """Raise a PlanError that names the character (counted from 0)."""
     raise PlanError(f"{what} at character {at}", text)
 
 
 def excerpt(text: str, at: int, end: int) -> str:
-    """What stands at a place, for messages."""
+    """Return the text at a place, shortened, for messages."""
     rest = text[at : min(end, at + 12)].partition(FILLER)[0]
     return repr(rest) if rest else "the end of the answer"
 
 
 def event_of(label: str) -> Gripper | None:
-    """The gripper's action that a label spells out, if it does."""
+    """Return the gripper's action that a label spells out, if it does."""
     words = label.lower().split()
     return STATES.get(words[0]) if len(words) == 2 and words[1] == "gripper" else None
 
 
 def join(groups: list[Group], marks: Group, connected: bool) -> None:
-    """Adds marks to the last group if they are connected to it, else as a new one."""
+    """Add marks to the last group if they are connected to it, else as a new one."""
     if connected and groups:
         groups[-1].extend(marks)
     else:

@@ -28,21 +28,21 @@ _WORDS = {state: f"<{word}>" for word, state in _STATES.items()}
 
 
 def cells_from_uv(uv: ArrayLike) -> NDArray[np.int64]:
-    """(..., 2) relative x, y -> (..., 4) patch row, patch column, bin row, bin column."""
+    """Return patch row, patch column, bin row and bin column (..., 4) of relative x, y (..., 2)."""
     level = np.clip(np.floor(np.asarray(uv, np.float64) * LEVELS), 0, LEVELS - 1).astype(np.int64)
     row, column = level[..., 1], level[..., 0]
     return np.stack([row // BINS, column // BINS, row % BINS, column % BINS], -1)
 
 
 def uv_from_cells(cells: ArrayLike) -> NDArray[np.float64]:
-    """The bins' centres: the inverse of `cells_from_uv`, off by at most half a bin."""
+    """Return the bins' centres: the inverse of `cells_from_uv`, off by at most half a bin."""
     patch_row, patch_column, row, column = np.moveaxis(np.asarray(cells), -1, 0)
     level = np.stack([patch_column * BINS + column, patch_row * BINS + row], -1)
     return np.asarray((level + 0.5) / LEVELS)
 
 
 def render(path: Path2D) -> str:
-    """The path as text of location tokens."""
+    """Return the path as text of location tokens."""
     events = sayable_events(path)
     tokens = []
     for i, (u, v) in enumerate(path.uv.tolist()):
@@ -53,19 +53,19 @@ def render(path: Path2D) -> str:
 
 
 def place(u: float, v: float) -> str:
-    """A place as its two tokens."""
+    """Return a place as its two tokens."""
     patch_row, patch_column, row, column = cells_from_uv([u, v]).tolist()
     return f"<p:{patch_row}:{patch_column}><s:{row}:{column}>"
 
 
 def grammar(waypoints: int) -> str:
-    """A regular expression for paths of at most so many waypoints; see `regex.grammar_of`."""
+    """Return a regular expression for paths of at most so many waypoints; see `regex.grammar_of`."""
     patch, bin_ = "(?:[0-9]|1[0-5])", "[0-7]"
     return f"<ans>(?:<p:{patch}:{patch}><s:{bin_}:{bin_}>(?:<open>|<close>)?){{1,{waypoints}}}</ans>"
 
 
 def parse(text: str) -> Path2D:
-    """The one path in the planner's answer; PlanError, with the text and the place, if it is anything else."""
+    """Return the one path in the planner's answer; PlanError, with the text and the place, if it is anything else."""
     scanner = Scanner(text)
     waypoints = Waypoints(scanner)
     scanner.skip_space()
@@ -86,7 +86,7 @@ def _token(scanner: Scanner, pattern: re.Pattern[str], what: str, size: int) -> 
     at = scanner.at
     token = scanner.match(pattern)
     if not token:
-        scanner.fail(f"expected {what}, found {scanner.found()}")
+        scanner.fail(f"expected {what}, found {scanner.next_excerpt()}")
     row, column = int(token[1]), int(token[2])
     if not (row < size and column < size):
         scanner.fail(f"{token[0]} lies outside {size} x {size}", at)

@@ -14,7 +14,7 @@ _LONGEST = 10_000  # whoever says more than that says something else
 
 
 def refuses(text: str, refusal: str) -> bool:
-    """Whether an answer says `refusal`, its dialect's own way, or a phrase, within tags or not, and no more."""
+    """Return whether an answer says `refusal`, its dialect's own way, or a phrase, within tags or not, and no more."""
     text = text.strip()
     if len(text) > _LONGEST or any(character.isdigit() for character in text[-40:]):
         return False

@@ -24,7 +24,7 @@ _ORDER = re.compile(r"(?:point|step|waypoint)?[ _-]?([0-9]{1,4})", re.IGNORECASE
 
 
 def read(text: str, start: int, end: int, keys: Sequence[str], depth_key: str = "", order: str = "xy") -> list[Group]:
-    """The answers: all that stands under one of these keys, in the order of the labels if those are numbers.
+    """Return the answers: all that stands under one of these keys, in the order of the labels if those are numbers.
 
     A key that begins with `b` (bbox_2d, box_2d) holds a box, any other a point or a list of points. The keys of boxes
     that no model has to itself (box, bbox) are read in every dialect.
@@ -90,7 +90,7 @@ def _under_key(text: str, pair: Pair, siblings: dict[str, Value], keys: _Keys) -
 
 
 def _by_sides(text: str, node: Node, order: str) -> Node:
-    """The list of numbers that a box with named sides is, in the dialect's order."""
+    """Return the list of numbers that a box with named sides is, in the dialect's order."""
     sides = {item.key.lower().replace("_", ""): item.value for item in node.items if isinstance(item, Pair)}
     numbers = [sides.get(name) for name in (_SIDES if order == "xy" else ("ymin", "xmin", "ymax", "xmax"))]
     if len(sides) != len(numbers) or not all(isinstance(number, Number) for number in numbers):
@@ -104,21 +104,21 @@ def _label(siblings: dict[str, Value]) -> str:
 
 
 def _event(text: str, siblings: dict[str, Value]) -> Gripper | None:
-    said = siblings.get("gripper")
-    if said is None:
+    stated = siblings.get("gripper")
+    if stated is None:
         return event_of(_label(siblings))
-    word = said.value.lower() if isinstance(said, Text) else "?"
+    word = stated.value.lower() if isinstance(stated, Text) else "?"
     if word in ("none", "null", ""):
         return None
     if word not in STATES:
-        fail(text, "the gripper is 'open', 'close' or 'none'; found something else", said.at)
+        fail(text, "the gripper is 'open', 'close' or 'none'; found something else", stated.at)
     return STATES[word]
 
 
 def _in_order(group: Group) -> Group:
-    """Sorted by the labels if these count without a gap; otherwise as printed."""
-    found = [_ORDER.fullmatch(mark.label) for mark in group]
-    numbers = [int(match[1]) for match in found if match]
+    """Return the marks sorted by their labels if these count without a gap; otherwise as printed."""
+    orders = [_ORDER.fullmatch(mark.label) for mark in group]
+    numbers = [int(match[1]) for match in orders if match]
     if len(numbers) < len(group) or sorted(numbers) != list(range(min(numbers), min(numbers) + len(group))):
         return group
     return [mark for _, mark in sorted(zip(numbers, group, strict=True), key=lambda pair: pair[0])]

@@ -28,12 +28,12 @@ def grammar_of(text_format: TextFormat, size: Size | None, waypoints: int) -> st
 
 
 def quoted(text: str) -> str:
-    """The expression that matches just this text."""
-    return _SPECIAL.sub(lambda found: "\\" + found[0], text)
+    """Return the expression that matches just this text."""
+    return _SPECIAL.sub(lambda match: "\\" + match[0], text)
 
 
 def up_to(top: int, width: int = 1) -> str:
-    """Whole numbers from 0 to `top`, with leading zeros up to `width` digits."""
+    """Return an expression of the whole numbers from 0 to `top`, with leading zeros up to `width` digits."""
     last = str(top)
     shorter = [_any(length, width) for length in range(width, len(last))]
     return f"(?:{'|'.join([*shorter, *_no_more(last.zfill(width), width)])})"
@@ -45,7 +45,7 @@ def _any(length: int, width: int) -> str:
 
 
 def _no_more(last: str, width: int) -> list[str]:
-    """Numbers with as many digits as `last`, and not above it, by their first digit that is lower."""
+    """Return expressions of the numbers with as many digits as `last` and not above it, by their first lower digit."""
     lower = []
     for i, digit in enumerate(last):
         least = 1 if i == 0 and len(last) > width else 0
@@ -76,7 +76,7 @@ def _answers(text_format: TextFormat, size: Size | None, waypoints: int, deep: b
 
 
 def _fields(text_format: TextFormat, size: Size | None, k: int, deep: bool) -> dict[str, str]:
-    """An expression for each name that an item may hold."""
+    """Return an expression for each name that an item may hold."""
     x, y = (_number(text_format, extent) for extent in text_format.extent(size))
     return {
         "x": x, "y": y, "d": f", {_METRES}" if deep else "",

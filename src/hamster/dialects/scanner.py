@@ -24,16 +24,16 @@ class Scanner:
         self.at, self.end = self._answer()
 
     def fail(self, what: str, at: int | None = None) -> NoReturn:
-        """Raises a PlanError that names the character (counted from 0)."""
+        """Raise a PlanError that names the character (counted from 0)."""
         raise PlanError(f"{what} at character {self.at if at is None else at}", self.text)
 
     def skip_space(self) -> None:
-        """Moves past ASCII white space."""
-        found = _SPACE.match(self.text, self.at, self.end)
-        self.at = found.end() if found else self.at
+        """Move past ASCII white space."""
+        hit = _SPACE.match(self.text, self.at, self.end)
+        self.at = hit.end() if hit else self.at
 
     def accept(self, literal: str) -> bool:
-        """Moves past white space and, if it comes next, this literal."""
+        """Move past white space and, if it comes next, this literal."""
         self.skip_space()
         if not self.text.startswith(literal, self.at, self.end):
             return False
@@ -41,24 +41,24 @@ class Scanner:
         return True
 
     def expect(self, literal: str) -> None:
-        """Moves past a literal that has to come next."""
+        """Move past a literal that has to come next."""
         if not self.accept(literal):
-            self.fail(f"expected {literal!r}, found {self.found()}")
+            self.fail(f"expected {literal!r}, found {self.next_excerpt()}")
 
     def match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        """Moves past white space and, if it comes next, this pattern."""
+        """Move past white space and, if it comes next, this pattern."""
         self.skip_space()
-        found = pattern.match(self.text, self.at, self.end)
-        if found:
-            self.at = found.end()
-        return found
+        hit = pattern.match(self.text, self.at, self.end)
+        if hit:
+            self.at = hit.end()
+        return hit
 
-    def found(self) -> str:
-        """A glimpse of what comes next, for messages."""
+    def next_excerpt(self) -> str:
+        """Return an excerpt of what comes next, for messages."""
         return excerpt(self.text, self.at, self.end)
 
     def _answer(self) -> tuple[int, int]:
-        """Start and end of what stands between the one <ans> and its </ans>; free text around them is allowed."""
+        """Return start and end of the text between the only <ans> and its </ans>; text around them is allowed."""
         if len(self.text) > MAX_CHARACTERS:
             self.fail(f"the answer is longer than {MAX_CHARACTERS} characters", MAX_CHARACTERS)
         start = self.text.find("<ans>")
@@ -90,7 +90,7 @@ class Waypoints:
         self._acted = False
 
     def point(self, u: float, v: float, at: int) -> None:
-        """Adds a point that starts at character `at`."""
+        """Add a point that starts at character `at`."""
         if len(self._uv) == MAX_POINTS:
             self._scanner.fail(f"more than {MAX_POINTS} points", at)
         self._uv.append((u, v))
@@ -98,7 +98,7 @@ class Waypoints:
         self._acted = False
 
     def act(self, state: Gripper, at: int) -> None:
-        """Sets the state from the last point on."""
+        """Set the state from the last point on."""
         if not self._uv:
             self._scanner.fail("a gripper action before any point", at)
         if self._acted:
@@ -107,14 +107,14 @@ class Waypoints:
         self._acted = True
 
     def path(self) -> Path2D:
-        """Everything collected; fails if that is nothing."""
+        """Return the path of everything collected; fail if that is nothing."""
         if not self._uv:
             self._scanner.fail("the answer has no points")
         return Path2D(np.array(self._uv), np.array(self._gripper, np.int8))
 
 
 def sayable_events(path: Path2D) -> dict[int, Gripper]:
-    """Gripper events by waypoint; ValueError if no dialect has words for this path."""
+    """Return the gripper events by waypoint; ValueError if no dialect can express this path."""
     if len(path) > MAX_POINTS:
         raise ValueError(f"{len(path)} waypoints are more than the {MAX_POINTS} that are read back: simplify first")
     events = dict(path.events)

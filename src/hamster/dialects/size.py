@@ -23,19 +23,19 @@ class SizeNeededError(ValueError):
 
 
 def checked_size(size: Size) -> Size:
-    """The same size; ValueError if no image has it."""
+    """Return the same size; ValueError if no image has it."""
     if len(size) != 2 or not all(1 <= side <= MAX_SIDE_PX for side in size):
         raise ValueError(f"an image is 1 to {MAX_SIDE_PX} pixels wide and high, got {size}")
     return size
 
 
 def image_itself(size: Size) -> Size:
-    """For models that answer in the pixels of the image that they were given."""
+    """Return the size as it is: for models that answer in pixels of the image that they were given."""
     return size
 
 
 def smart_resize(size: Size, factor: int = 28, min_pixels: int = 56 * 56, max_pixels: int = 16384 * 28 * 28) -> Size:
-    """The size to which Qwen2.5-VL's processor scales an image, and in whose pixels the model answers.
+    """Return the size to which Qwen2.5-VL's processor scales an image, and in whose pixels the model answers.
 
     Both sides become multiples of `factor` (a patch of 14, merged by 2), the area stays between `min_pixels` and
     `max_pixels`, and the proportions as close as can be. The defaults are those of the published checkpoints; a size

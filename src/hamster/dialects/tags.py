@@ -24,12 +24,12 @@ Marks = Callable[[str, str, Attributes, int], Group]
 
 
 def read_axes(text: str, start: int, end: int) -> list[Group]:
-    """The answers of Molmo's first generation: x and y as attributes."""
+    """Return the answers of Molmo's first generation: x and y as attributes."""
     return _read(text, start, end, _axes)
 
 
 def read_coords(text: str, start: int, end: int) -> list[Group]:
-    """The answers of Molmo2: everything in the attribute `coords`."""
+    """Return the answers of Molmo2: everything in the attribute `coords`."""
     return _read(text, start, end, _coords)
 
 
@@ -52,14 +52,14 @@ def _read(text: str, start: int, end: int, marks_of: Marks) -> list[Group]:
 
 
 def _attributes(text: str, tag: re.Match[str], end: int) -> tuple[Attributes, int]:
-    """The tag's attributes, and where its content ends."""
-    found: Attributes = {}
+    """Return the tag's attributes, and where its content ends."""
+    values: Attributes = {}
     at = tag.end()
     while attribute := _ATTRIBUTE.match(text, at, end):
-        if attribute[1] in found:
+        if attribute[1] in values:
             fail(text, f"a second {attribute[1][:20]!r}", at)
         quoted = 2 if attribute[2] is not None else 3
-        found[attribute[1]] = attribute[quoted], attribute.start(quoted)
+        values[attribute[1]] = attribute[quoted], attribute.start(quoted)
         at = attribute.end()
     close = _TAG_END.match(text, at, end)
     closing = f"</{tag[1]}>"
@@ -68,27 +68,27 @@ def _attributes(text: str, tag: re.Match[str], end: int) -> tuple[Attributes, in
         fail(text, f"cut off: the tag at character {tag.start()} is never closed; the text ends", end)
     if close is None:
         fail(text, f"expected an attribute or the end of the tag, found {excerpt(text, at, end)}", at)
-    return found, stop
+    return values, stop
 
 
 def _malformed(text: str, at: int, end: int) -> bool:
-    """Whether a tag goes wrong before the text ends; if it has no end at all, it was cut off."""
+    """Return whether a tag goes wrong before the text ends; if it has no end at all, it was cut off."""
     return ">" in text[at:end]
 
 
 def _axes(text: str, tag: str, attributes: Attributes, at: int) -> Group:
     if "coords" in attributes:
         raise NothingFoundError(f'coords="..." is the form of molmo2, not this dialect\'s, at character {at}', text)
-    found: dict[int, dict[str, Number]] = {}
+    points: dict[int, dict[str, Number]] = {}
     for name, (value, place) in attributes.items():
         if axis := _AXIS.fullmatch(name):
-            found.setdefault(int(axis[2] or 0), {})[axis[1]] = _number(text, value, place)
-    for axes in found.values():
+            points.setdefault(int(axis[2] or 0), {})[axis[1]] = _number(text, value, place)
+    for axes in points.values():
         if len(axes) != 2:
             fail(text, f"{'y' if 'x' in axes else 'x'} is missing for a point", at)
-    if not found:
+    if not points:
         fail(text, f"<{tag}> has no coordinates", at)
-    return [Mark("point", (axes["x"], axes["y"]), axes["x"].at) for _, axes in sorted(found.items())]
+    return [Mark("point", (axes["x"], axes["y"]), axes["x"].at) for _, axes in sorted(points.items())]
 
 
 def _coords(text: str, tag: str, attributes: Attributes, at: int) -> Group:
@@ -97,7 +97,7 @@ def _coords(text: str, tag: str, attributes: Attributes, at: int) -> Group:
     value, place = attributes["coords"]
     marks: Group = []
     begin = 0
-    for stop in [*(found.span() for found in _IMAGE_BREAK.finditer(value)), (len(value), len(value))]:
+    for stop in [*(separator.span() for separator in _IMAGE_BREAK.finditer(value)), (len(value), len(value))]:
         marks += _of_image(text, value[begin : stop[0]], place + begin)
         begin = stop[1]
     if tag == "tracks":
@@ -121,7 +121,7 @@ def _of_image(text: str, value: str, place: int) -> Group:
 
 
 def _one_track(text: str, marks: Group, at: int) -> Group:
-    """A thing that was tracked over time has one path; its points are not spread over several images."""
+    """Return the points of the one thing that was tracked, without their images: over time it has one path."""
     if len({mark.label for mark in marks}) > 1:
         fail(text, "the tracks of several things; a path is that of one", at)
     return [Mark("point", mark.numbers, mark.at) for mark in marks]

@@ -78,12 +78,12 @@ class TextFormat:
         return 10.0 ** -int(self.digits[1]) if self.digits.endswith("f") else 1.0
 
     def resolution(self, size: Size | None) -> tuple[float, float]:
-        """The distance of neighbouring places that can be told apart, along x and y, relative."""
+        """Return the distance of neighbouring places that can be told apart, along x and y, relative."""
         width, height = self.extent(size)
         return self.quantum / width, self.quantum / height
 
     def render(self, path: Path2D, size: Size | None = None) -> str:
-        """The path as text; ValueError if it has too many waypoints, or a size is needed and missing."""
+        """Return the path as text; ValueError if it has too many waypoints, or a size is needed and missing."""
         events = sayable_events(path)
         width, height = self.extent(size)
         items = []
@@ -96,7 +96,7 @@ class TextFormat:
         return self.frame.format(self.between.join(items))
 
     def read(self, text: str, size: Size | None = None) -> Answer:
-        """What the text says.
+        """Return the answer that the text holds.
 
         Raises:
             PlanError: if it is anything but one answer; says what is wrong at which character.
@@ -109,20 +109,20 @@ class TextFormat:
         return Answer(text, points, tuple(self._box(text, m, width, height) for m in marks if m.kind == "box"))
 
     def _marks(self, text: str) -> Group:
-        """The marks of the one answer; NothingFoundError if there is none in this dialect's forms."""
+        """Return the marks of the one answer; NothingFoundError if there is none in this dialect's forms."""
         if len(text) > MAX_CHARACTERS:
             fail(text, f"the answer is longer than {MAX_CHARACTERS} characters", MAX_CHARACTERS)
         if self.tagged and f"<{self.tag}>" not in text:
             raise NothingFoundError(f"no <{self.tag}> tag at character 0", text)
         for spans in answer_spans(text, self.tag):
             for form in self.forms:
-                found = (_READERS[form](self, text, *part) for span in spans for part in self._after(text, *span))
-                if groups := list(chain.from_iterable(found)):
+                readings = (_READERS[form](self, text, *part) for span in spans for part in self._after(text, *span))
+                if groups := list(chain.from_iterable(readings)):
                     return _the_one(text, groups)
         raise NothingFoundError(f"no points and no box, up to character {len(text)}", text)
 
     def _after(self, text: str, start: int, end: int) -> list[tuple[int, int]]:
-        """Where the first list of lists is that follows the dialect's words, each time that they occur."""
+        """Return the spans of the first list of lists after each occurrence of the dialect's words."""
         parts = []
         at = text.find(self.after, start, end) if self.after else -1
         while at >= 0:
@@ -133,12 +133,12 @@ class TextFormat:
         return parts or [(start, end)]
 
     def place(self, uv: tuple[float, float], size: Size | None = None) -> tuple[str, str]:
-        """A place's two numbers, in the order in which this dialect says them."""
+        """Return a place's two numbers, in the order in which this dialect says them."""
         u, v = (self._digits(value * extent) for value, extent in zip(uv, self.extent(size), strict=True))
         return (u, v) if self.order == "xy" else (v, u)
 
     def extent(self, size: Size | None) -> tuple[float, float]:
-        """By what x and y are divided; SizeNeededError as `read`."""
+        """Return the divisors of x and y; SizeNeededError as `read`."""
         if self.resize is None:
             return self.scale or 1, self.scale or 1
         if size is None:
@@ -151,7 +151,7 @@ class TextFormat:
         return format(min(round(value), int(self.top) if self.top else round(value)), self.digits)
 
     def _check(self, text: str, marks: Group) -> None:
-        """Everything that can be wrong whatever the size of the image is."""
+        """Check everything that does not depend on the size of the image."""
         if len(marks) > MAX_POINTS:
             fail(text, f"more than {MAX_POINTS} points", marks[MAX_POINTS].at)
         places = [n for mark in marks for n in (mark.numbers if mark.kind == "box" else mark.numbers[:2])]
@@ -211,7 +211,7 @@ def _sayings(event: Gripper | None, k: int) -> dict[str, str]:
 
 
 def _the_one(text: str, groups: list[Group]) -> Group:
-    """The marks of the answer; printed twice is printed once."""
+    """Return the marks of the answer; printed twice is printed once."""
     first = [mark.meaning for mark in groups[0]]
     for group in groups[1:]:
         if [mark.meaning for mark in group] != first:

@@ -51,7 +51,7 @@ class Camera:
         return np.array([self.width, self.height], np.float64)
 
     def project(self, points_world: ArrayLike) -> tuple[Array, Array]:
-        """(..., 3) metres -> pixels (..., 2) and depth (...) along the optical axis, negative behind the camera."""
+        """Project world points (..., 3), metres, to pixels (..., 2) and depths (...), negative behind the camera."""
         points = apply(inverse(self.world_from_camera), points_world)
         depth_m = points[..., 2]
         safe = np.where(np.abs(depth_m) < 1e-9, 1e-9, depth_m)
@@ -59,17 +59,17 @@ class Camera:
         return px[..., :2], depth_m
 
     def unproject(self, px: ArrayLike, depth_m: ArrayLike) -> Array:
-        """Pixels (..., 2) and their depth (...) -> world points (..., 3), metres."""
+        """Return the world points (..., 3), metres, of pixels (..., 2) with depths (...)."""
         px, depth = np.asarray(px, np.float64), np.asarray(depth_m, np.float64)
         rays = np.concatenate([px, np.ones_like(px[..., :1])], -1) @ np.linalg.inv(self.intrinsics).T
         return apply(self.world_from_camera, rays * depth[..., None])
 
     def points_world(self, depth_m: ArrayLike) -> Array:
-        """A depth image (H, W) -> the world point of each pixel's centre (H, W, 3)."""
+        """Return the world point (H, W, 3) of each pixel's centre in a depth image (H, W)."""
         v, u = np.mgrid[0 : self.height, 0 : self.width] + 0.5
         return self.unproject(np.stack([u, v], -1), depth_m)
 
     def resized(self, width: int, height: int) -> Camera:
-        """The camera of the same image scaled to another size."""
+        """Return the camera of the same image scaled to another size."""
         scale = np.diag([width / self.width, height / self.height, 1.0])
         return Camera(scale @ self.intrinsics, self.world_from_camera, width, height)

@@ -27,13 +27,13 @@ DWELL_STEPS = 1
 
 
 def down_pose(position: ArrayLike, yaw: float) -> Array:
-    """tool_pose_world (4, 4) of a tool at `position` (3,) that points straight down, fingers opening along `yaw`."""
+    """Return tool_pose_world (4, 4) of a tool at `position` (3,) that points down, its fingers opening along `yaw`."""
     c, s = cos(yaw), sin(yaw)
     return pose(position, np.array([[-s, c, 0.0], [c, s, 0.0], [0.0, 0.0, -1.0]]))
 
 
 def yaw_of(tool_pose_world: ArrayLike) -> float:
-    """The world direction in which the fingers of a tool (4, 4) open, radians in (-pi, pi]."""
+    """Return the world direction in which the fingers of a tool (4, 4) open, radians in (-pi, pi]."""
     y_axis = np.asarray(tool_pose_world)[:3, 1]
     return atan2(y_axis[1], y_axis[0])
 
@@ -41,7 +41,7 @@ def yaw_of(tool_pose_world: ArrayLike) -> float:
 def keypose_steps(
     tool_pose_world: ArrayLike, gripper_open: bool, target_pose_world: ArrayLike, target_open: bool
 ) -> tuple[Array, Array]:
-    """The commands that take the tool from one pose to the next keypose, one per control step of 0.05 s.
+    """Return the commands that take the tool from one pose to the next keypose, one per control step of 0.05 s.
 
     The tool moves on a straight line, slowly at its end, with the gripper as it was; if the keypose commands another
     gripper state, the tool then waits while the gripper moves.
@@ -63,7 +63,7 @@ def keypose_steps(
 def stream_steps(
     tool_pose_world: ArrayLike, gripper_open: bool, target_pose_world: ArrayLike, target_open: bool, step_s: float
 ) -> tuple[Array, Array]:
-    """As `keypose_steps`, to a pose that is passed `step_s` seconds from now and not settled at.
+    """Return commands as `keypose_steps`, to a pose that is passed after `step_s` seconds without stopping.
 
     It takes longer where the tool would have to exceed its speed.
     """
@@ -77,7 +77,7 @@ def stream_steps(
 
 
 def _approach(start: Array, target: Array) -> Array:
-    """Fast until SLOW_M before the target, then slow; all of the turning is done in the fast part, if there is one."""
+    """Return the poses of an approach: fast until SLOW_M before the target, then slow; rotation in the fast part."""
     way = target[:3, 3] - start[:3, 3]
     length = float(np.linalg.norm(way))
     if length <= SLOW_M:

@@ -11,7 +11,7 @@ Array = NDArray[np.float64]
 
 
 def interpolate(from_pose: ArrayLike, to_pose: ArrayLike, speed_m_s: float, turn_rad_s: float, dt: float) -> Array:
-    """A straight line and a constant turn (slerp, the short way round) from one pose to another.
+    """Return poses on a straight line with a constant turn (slerp, the short way round) from one pose to another.
 
     Args:
         from_pose: (4, 4) rigid, metres.
@@ -65,7 +65,7 @@ def interpolate_poses(poses: ArrayLike, indices: ArrayLike) -> Array:
 
 
 def angle_between(rotation_a: ArrayLike, rotation_b: ArrayLike) -> float:
-    """The angle in radians, in [0, pi], by which one has to turn from one rotation (3, 3) to another."""
+    """Return the angle in radians, in [0, pi], by which one has to turn from one rotation (3, 3) to another."""
     return _axis_angle(np.asarray(rotation_a, np.float64).T @ np.asarray(rotation_b, np.float64))[1]
 
 

@@ -9,13 +9,13 @@ Array = NDArray[np.float64]
 
 
 def apply(a_from_b: ArrayLike, points_b: ArrayLike) -> Array:
-    """Moves points (..., 3) from frame b to frame a."""
+    """Move points (..., 3) from frame b to frame a."""
     matrix = np.asarray(a_from_b, np.float64)
     return np.asarray(np.asarray(points_b, np.float64) @ matrix[:3, :3].T + matrix[:3, 3])
 
 
 def inverse(a_from_b: ArrayLike) -> Array:
-    """b_from_a of a rigid transform (..., 4, 4)."""
+    """Return b_from_a of a rigid transform (..., 4, 4)."""
     matrix = np.asarray(a_from_b, np.float64)
     out = np.zeros_like(matrix)
     rotation = np.swapaxes(matrix[..., :3, :3], -1, -2)
@@ -26,7 +26,7 @@ def inverse(a_from_b: ArrayLike) -> Array:
 
 
 def pose(position: ArrayLike, rotation: ArrayLike | None = None) -> Array:
-    """The (4, 4) transform with this translation (3,) and rotation (3, 3), identity if None."""
+    """Return the (4, 4) transform with this translation (3,) and rotation (3, 3), identity if None."""
     out = np.eye(4)
     out[:3, 3] = position
     if rotation is not None:
@@ -35,7 +35,7 @@ def pose(position: ArrayLike, rotation: ArrayLike | None = None) -> Array:
 
 
 def look_at(eye: ArrayLike, target: ArrayLike, up: ArrayLike = (0.0, 0.0, 1.0)) -> Array:
-    """world_from_camera (OpenCV axes) of a camera at `eye` that looks at `target`, `up` pointing up in the image."""
+    """Return world_from_camera (OpenCV axes) of a camera at `eye` that looks at `target`, `up` upwards in the image."""
     eye, forward = np.asarray(eye, np.float64), np.asarray(target, np.float64) - np.asarray(eye, np.float64)
     z = forward / np.linalg.norm(forward)
     x = np.cross(z, np.asarray(up, np.float64))
@@ -44,7 +44,7 @@ def look_at(eye: ArrayLike, target: ArrayLike, up: ArrayLike = (0.0, 0.0, 1.0)) 
 
 
 def matrix_from_quaternion(wxyz: ArrayLike) -> Array:
-    """(..., 4) quaternions, normalised here -> (..., 3, 3) rotations."""
+    """Return the rotations (..., 3, 3) of quaternions (..., 4), which are normalised here."""
     q = np.asarray(wxyz, np.float64)
     w, x, y, z = np.moveaxis(q / np.linalg.norm(q, axis=-1, keepdims=True), -1, 0)
     rows = [
@@ -56,7 +56,7 @@ def matrix_from_quaternion(wxyz: ArrayLike) -> Array:
 
 
 def quaternion_from_matrix(rotation: ArrayLike) -> Array:
-    """(..., 3, 3) rotations -> (..., 4) unit quaternions (w, x, y, z) with w >= 0."""
+    """Return the unit quaternions (..., 4), (w, x, y, z) with w >= 0, of rotations (..., 3, 3)."""
     m = np.asarray(rotation, np.float64)
     # The four candidates of Shepperd's method (each row is 4 q_i times q); the longest is the well-conditioned one.
     xx, yy, zz = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
@@ -95,6 +95,6 @@ def matrix_from_rotation_vector(vectors: ArrayLike) -> Array:
 
 
 def rotation_z(angle_rad: float) -> Array:
-    """(3, 3) rotation about z."""
+    """Return the rotation (3, 3) about z."""
     c, s = np.cos(angle_rad), np.sin(angle_rad)
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])

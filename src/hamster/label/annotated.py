@@ -20,20 +20,20 @@ NO_OBJECT = 255
 
 
 def pack(images: Sequence[AnnotatedImage], stem: str) -> dict[str, bytes]:
-    """The files of a shard, by name. Images of one size are one array, else each is one of its own (`rgb_00000` …)."""
+    """Return the files of a shard, by name: one array if all images have one size, else one per image."""
     rgb = [image.view.rgb for image in images]
     masks = [_mask(image) for image in images]
-    if len({each.shape for each in rgb}) == 1:
+    if len({pixels.shape for pixels in rgb}) == 1:
         arrays = {"rgb": np.stack(rgb), "segmentation": np.stack(masks)}
     else:
-        arrays = {f"rgb_{i:05d}": each for i, each in enumerate(rgb)}
-        arrays |= {f"segmentation_{i:05d}": each for i, each in enumerate(masks)}
+        arrays = {f"rgb_{i:05d}": pixels for i, pixels in enumerate(rgb)}
+        arrays |= {f"segmentation_{i:05d}": pixels for i, pixels in enumerate(masks)}
     lines = b"".join(json_bytes(line(image)) for image in images)
     return {f"{stem}.npz": npz_bytes(arrays), f"{stem}.jsonl": lines}
 
 
 def unpack(folder: Path, names: Sequence[str]) -> Iterator[AnnotatedImage]:
-    """The images of a shard, from the folder of its label set and the names of its files there."""
+    """Yield the images of a shard, from the folder of its label set and the names of its files there."""
     npz, jsonl = (next(folder / name for name in names if name.endswith(suffix)) for suffix in (".npz", ".jsonl"))
     pictures = read_pictures(npz)
     for rgb, mask, text in zip(*pictures, jsonl.read_bytes().splitlines(), strict=True):
@@ -50,7 +50,7 @@ def unpack(folder: Path, names: Sequence[str]) -> Iterator[AnnotatedImage]:
 
 
 def read_pictures(npz: Path) -> tuple[Sequence[NDArray[np.uint8]], Sequence[NDArray[np.uint8]]]:
-    """Images (H, W, 3) and masks (H, W) of a shard: whole arrays (N, …) where all have one size, else lists."""
+    """Return images (H, W, 3) and masks (H, W) of a shard: whole arrays (N, …) where all have one size, else lists."""
     with np.load(npz, allow_pickle=False) as arrays:
         if "rgb" in arrays:
             return arrays["rgb"], arrays["segmentation"]
@@ -65,7 +65,7 @@ def _mask(image: AnnotatedImage) -> NDArray[np.uint8]:
 
 
 def line(image: AnnotatedImage) -> dict[str, Any]:
-    """What is written about an image: its objects, its annotations, what is asked for in vain, where it comes from."""
+    """Return the record of an image: its objects, annotations, absent instructions and provenance."""
     camera = image.view.camera
     return {
         "objects": [asdict(thing) for thing in image.objects],
@@ -93,5 +93,5 @@ def _annotation(record: Mapping[str, Any]) -> Annotation:
 
 
 def provenance_json(provenance: Provenance) -> dict[str, Any]:
-    """The fields, for JSON."""
+    """Return the fields, for JSON."""
     return {**vars(provenance), "extra": dict(provenance.extra)}

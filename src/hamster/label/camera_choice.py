@@ -67,19 +67,19 @@ class _Candidate:
     """What is known of a camera from the frames that were looked at: (frame, view), in order."""
 
     name: str
-    seen: Sequence[tuple[int, View]]
+    views: Sequence[tuple[int, View]]
 
     @property
     def cameras(self) -> list[tuple[int, Camera]]:
-        return [(frame, view.camera) for frame, view in self.seen if view.camera is not None]
+        return [(frame, view.camera) for frame, view in self.views if view.camera is not None]
 
     @property
     def has_picture(self) -> bool:
-        return any(not is_one_colour(view.rgb) for _, view in self.seen)
+        return any(not is_one_colour(view.rgb) for _, view in self.views)
 
 
-def choose_camera(episode: Episode, asked: str | None = None) -> Choice:
-    """Return the camera for the paths of an episode; `asked` is its name, which may be short or LeRobot's long one.
+def choose_camera(episode: Episode, requested: str | None = None) -> Choice:
+    """Return the camera for the paths of an episode; `requested` is its name, which may be short or LeRobot's long one.
 
     Raises:
         ValueError: if there is no such camera, or none at all, or an image cannot be read.
@@ -90,8 +90,8 @@ def choose_camera(episode: Episode, asked: str | None = None) -> Choice:
     names = [candidate.name for candidate in candidates]
     if not candidates:
         raise ValueError("no camera has an image of any frame")
-    if asked is not None:
-        name = named(asked, names)
+    if requested is not None:
+        name = named(requested, names)
         return _choice(next(c for c in candidates if c.name == name), episode)
     if len(candidates) == 1:
         return _choice(candidates[0], episode)
@@ -105,14 +105,14 @@ def choose_camera(episode: Episode, asked: str | None = None) -> Choice:
     return _choice(best, episode, f"camera {best.name} ({kind}, {place}) of {', '.join(names)}")
 
 
-def named(asked: str, names: Sequence[str]) -> str:
+def named(requested: str, names: Sequence[str]) -> str:
     """Return the one view that a name means: itself, LeRobot's feature, or its last words (`front` for `cam_front`).
 
     Raises:
         ValueError: if it means none, or several.
     """
-    short = re.sub(r"\W", "_", re.sub(r"^(?:observation\.)?(?:images?\.|videos?\.)?", "", asked))
-    for wish in (asked, short):
+    short = re.sub(r"\W", "_", re.sub(r"^(?:observation\.)?(?:images?\.|videos?\.)?", "", requested))
+    for wish in (requested, short):
         if wish in names:
             return wish
     meant = [name for name in names if name.endswith(f"_{short}")] or [
@@ -122,33 +122,33 @@ def named(asked: str, names: Sequence[str]) -> str:
         return meant[0]
     close = get_close_matches(short, names, 1)
     hint = f"it may be any of {', '.join(meant)}" if meant else f"did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"no camera {asked!r}; there are {', '.join(names) or 'none'}" + (f"; {hint}" if hint else ""))
+    raise ValueError(f"no camera {requested!r}; there are {', '.join(names) or 'none'}" + (f"; {hint}" if hint else ""))
 
 
 def _candidates(episode: Episode) -> list[_Candidate]:
-    """The cameras with their views in a few frames: in the first alone where there is nothing to choose from."""
+    """Return the cameras with their views in a few frames: in the first alone where there is nothing to choose from."""
     observations = episode.observations
     total = len(observations)
     first = observations[0]
     several = len(first.views) != 1 or episode.tool_poses_world is not None
     several = several or is_one_colour(next(iter(first.views.values())).rgb)
     probes = np.unique(np.linspace(0, total - 1, min(PROBES, total)).round().astype(int)).tolist() if several else [0]
-    seen: dict[str, list[tuple[int, View]]] = {}
+    views_by_name: dict[str, list[tuple[int, View]]] = {}
     for frame in probes:
         for name, view in (first if frame == 0 else observations[frame]).views.items():
-            seen.setdefault(name, []).append((frame, view))
-    return [_Candidate(name, views) for name, views in seen.items()]
+            views_by_name.setdefault(name, []).append((frame, view))
+    return [_Candidate(name, views) for name, views in views_by_name.items()]
 
 
 def _choice(candidate: _Candidate, episode: Episode, note: str = "") -> Choice:
     projects = episode.tool_poses_world is not None and bool(candidate.cameras)
-    colour = "" if candidate.has_picture else colour_name(candidate.seen[0][1].rgb)
+    colour = "" if candidate.has_picture else colour_name(candidate.views[0][1].rgb)
     _, assumed = _on_hand(candidate, episode)
     return Choice(candidate.name, projects, note, colour, _is_frozen(candidate, episode), assumed)
 
 
 def _rank(candidate: _Candidate, episode: Episode, place: int, longest: Mapping[str, float]) -> tuple[object, ...]:
-    """The smaller, the better."""
+    """Return a sort key: the smaller, the better."""
     best = max(longest.values())
     in_view_as_long = longest[candidate.name] >= best - ABOUT_AS_LONG
     return (
@@ -163,15 +163,15 @@ def _rank(candidate: _Candidate, episode: Episode, place: int, longest: Mapping[
 
 def _is_frozen(candidate: _Candidate, episode: Episode) -> bool:
     poses = episode.tool_poses_world
-    if poses is None or len(candidate.seen) < 2:
+    if poses is None or len(candidate.views) < 2:
         return False
-    tools_m = poses[[frame for frame, _ in candidate.seen], :3, 3]
-    views = [view for _, view in candidate.seen]
+    tools_m = poses[[frame for frame, _ in candidate.views], :3, 3]
+    views = [view for _, view in candidate.views]
     return is_frozen([view.rgb for view in views], tools_m, [view.camera for view in views])
 
 
 def _share_in_view(candidate: _Candidate, episode: Episode) -> float:
-    """Of the frames, in which there is an image, and the tool is in it; 0 for a camera that is not calibrated."""
+    """Return the share of frames with an image and the tool in it; 0 for an uncalibrated camera."""
     total = len(episode.observations)
     without = without_image(episode.observations, candidate.name)
     pictured = 1 - len(without) / total
@@ -198,12 +198,12 @@ def _on_hand(candidate: _Candidate, episode: Episode) -> tuple[int, str]:
         tools = poses[[frame for frame, _ in cameras]]
         if np.ptp(tools[:, :3, 3], axis=0).max() > MOVES_M:
             if _stands_still([camera for _, camera in cameras]):
-                if _all_changes([view.rgb for _, view in candidate.seen]):
+                if _all_changes([view.rgb for _, view in candidate.views]):
                     return 2, f"camera {candidate.name}: {MOVES_AS_A_WHOLE}"
                 return (1, f"camera {candidate.name}: {NAMED_FOR_THE_HAND}") if says_hand else (0, "")
             on_tool = np.stack([inverse(t) @ c.world_from_camera for t, (_, c) in zip(tools, cameras, strict=True)])
             return (2 if np.ptp(on_tool[:, :3, 3], axis=0).max() < MOVES_M else 0), ""
-    if says_hand or (not cameras and _all_changes([view.rgb for _, view in candidate.seen])):
+    if says_hand or (not cameras and _all_changes([view.rgb for _, view in candidate.views])):
         return 2, ""
     return 0, ""
 
@@ -214,7 +214,7 @@ def _stands_still(cameras: Sequence[Camera]) -> bool:
 
 
 def _all_changes(images: Sequence[NDArray[np.uint8]]) -> bool:
-    """Whether most pixels differ from what they are as a rule: everything moves."""
+    """Return whether most pixels differ from what they are as a rule: everything moves."""
     if len(images) < 3 or len({image.shape for image in images}) > 1:
         return False
     small = np.stack([image[::4, ::4] for image in images]).astype(np.int16)

@@ -38,7 +38,7 @@ NO_FAULT = Fault("")
 
 
 def faults(camera: Camera) -> Iterator[Fault]:
-    """All that are tried for a camera, which says of what size its images are."""
+    """Yield all faults to try for a camera, which states the size of its images."""
     yield Fault("inverted extrinsics: give world_from_camera, not camera_from_world", _inverted)
     for unit, per_metre in (("millimetres", 1e3), ("centimetres", 1e2)):
         if np.abs(camera.world_from_camera[:3, 3]).max() > FAR_M:
@@ -60,7 +60,7 @@ def faults(camera: Camera) -> Iterator[Fault]:
 
 
 def project(fault: Fault, cameras: Sequence[Camera], points_world: Array) -> Array:
-    """Where each camera sees its point (N, 3) if that mistake is undone: pixels (N, 2), NaN behind the camera."""
+    """Return where each camera sees its point (N, 3) if that fault is undone: pixels (N, 2), NaN behind the camera."""
     px = np.full((len(points_world), 2), np.nan)
     for i, (camera, point) in enumerate(zip(cameras, points_world, strict=True)):
         at, depth_m = fault.camera(camera).project(point)

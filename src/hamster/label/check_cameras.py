@@ -79,7 +79,7 @@ def check_cameras(
     max_distance: float = MAX_DISTANCE,
     leave_out: Callable[[str, str], None] = lambda file, reason: None,
 ) -> list[CameraCheck]:
-    """Checks every calibrated camera of some episodes, which should be a handful: their frames are kept.
+    """Check every calibrated camera of some episodes, which should be a handful: their frames are kept.
 
     Args:
         episodes: of one source, and where the gripper's tip is in their images, (T, 2) relative, NaN where unknown, by
@@ -90,28 +90,28 @@ def check_cameras(
     Raises:
         ValueError: if there is nothing to check: no episode that can be read, no recorded robot, or no calibration.
     """
-    seen: dict[str, Samples] = defaultdict(list)
+    samples_by_camera: dict[str, Samples] = defaultdict(list)
     names: set[str] = set()
     recorded = False
     for episode, keypoints in episodes:
         try:
-            found = sample(episode)
+            sampled = sample(episode)
         except (ValueError, OSError) as error:
             leave_out(episode.provenance.file or episode.provenance.source, str(error))
             continue
-        names |= found.keys()
+        names |= sampled.keys()
         recorded |= episode.tool_poses_world is not None
-        for name, one in found.items():
+        for name, one in sampled.items():
             if one is not None:
-                seen[name].append((one, keypoints[name][one.frames] if name in keypoints else None))
-    if not seen:
+                samples_by_camera[name].append((one, keypoints[name][one.frames] if name in keypoints else None))
+    if not samples_by_camera:
         if not names:
             raise ValueError("no episode could be read")
         cameras = ", ".join(sorted(names))
         if not recorded:
             raise ValueError(f"the tool's poses were not recorded: nothing to project into the images of {cameras}")
         raise NotCalibratedError(f"no camera of {cameras} is calibrated, there is nothing to check")
-    return [_check(name, samples, max_distance) for name, samples in seen.items()]
+    return [_check(name, samples, max_distance) for name, samples in samples_by_camera.items()]
 
 
 @dataclass(frozen=True)
@@ -128,19 +128,19 @@ class _Evidence:
 
 def _check(name: str, samples: Samples, max_distance: float) -> CameraCheck:
     by_motion = any(known is None for _, known in samples)
-    found = _evidence(NO_FAULT, samples)
+    evidence = _evidence(NO_FAULT, samples)
     unknown, wrong, fix = "", "", None
     if by_motion:
-        unknown = _why_unknown([one for one, _ in samples], found)
+        unknown = _why_unknown([one for one, _ in samples], evidence)
     if not unknown:
-        wrong = _what_is_wrong(found, max_distance, by_motion)
-        fix = _likely_fault(samples, found, max_distance, by_motion)
-    if by_motion and wrong and not fix and found.in_view < MIN_IN_VIEW:
+        wrong = _what_is_wrong(evidence, max_distance, by_motion)
+        fix = _likely_fault(samples, evidence, max_distance, by_motion)
+    if by_motion and wrong and not fix and evidence.in_view < MIN_IN_VIEW:
         tips, cameras = np.concatenate([s.tips_world for s, _ in samples]), [c for s, _ in samples for c in s.cameras]
         if why := why_nothing_is_shown(tips, cameras):
             wrong = why
-        elif not found.distance > max_distance:
-            unknown = f"the tool is in view in only {found.in_view:.0%} of the frames"
+        elif not evidence.distance > max_distance:
+            unknown = f"the tool is in view in only {evidence.in_view:.0%} of the frames"
     if fix:
         wrong = f"{wrong or 'another calibration fits much better'}; likely {fix.words}"
     width = next(iter(samples[0][0].originals.values())).shape[1]
@@ -150,10 +150,10 @@ def _check(name: str, samples: Samples, max_distance: float) -> CameraCheck:
         reason=unknown or wrong,
         episodes=len(samples),
         frames=sum(len(one.frames) for one, _ in samples),
-        in_view=found.in_view,
-        distance=found.distance,
-        distance_px=found.distance * width,
-        follows=found.follows,
+        in_view=evidence.in_view,
+        distance=evidence.distance,
+        distance_px=evidence.distance * width,
+        follows=evidence.follows,
         pictures=[picture for one, _ in samples for picture in _pictures(one, name, fix)],
     )
 
@@ -176,9 +176,9 @@ def _evidence(fault: Fault, samples: Samples) -> _Evidence:
     return _Evidence(float(np.mean(inside)), distance, float(np.mean(steps)) if steps else float("nan"), len(steps))
 
 
-def _likely_fault(samples: Samples, found: _Evidence, max_distance: float, by_motion: bool) -> Fault | None:
-    """The mistake that, undone, explains the images, and much better than the calibration as it is; None if none."""
-    best, least = None, found
+def _likely_fault(samples: Samples, evidence: _Evidence, max_distance: float, by_motion: bool) -> Fault | None:
+    """Return the fault that, undone, explains the images much better than the calibration as it is; else None."""
+    best, least = None, evidence
     for fault in faults(samples[0][0].cameras[0]):
         other = _evidence(fault, samples)
         if not other.good(max_distance, by_motion):
@@ -192,31 +192,31 @@ def _likely_fault(samples: Samples, found: _Evidence, max_distance: float, by_mo
     return best
 
 
-def _what_is_wrong(found: _Evidence, max_distance: float, by_motion: bool) -> str:
-    if found.in_view < MIN_IN_VIEW:
-        return f"only {found.in_view:.0%} of the projected tips are in the image"
-    if found.distance > max_distance:
+def _what_is_wrong(evidence: _Evidence, max_distance: float, by_motion: bool) -> str:
+    if evidence.in_view < MIN_IN_VIEW:
+        return f"only {evidence.in_view:.0%} of the projected tips are in the image"
+    if evidence.distance > max_distance:
         what = "anything that moves" if by_motion else "the keypoints"
-        return f"the projected tips are {found.distance:.0%} of the width away from {what}"
-    if by_motion and found.follows < MIN_FOLLOWS:
-        return f"the image moves with the projected tip in only {found.follows:.0%} of the steps"
+        return f"the projected tips are {evidence.distance:.0%} of the width away from {what}"
+    if by_motion and evidence.follows < MIN_FOLLOWS:
+        return f"the image moves with the projected tip in only {evidence.follows:.0%} of the steps"
     return ""
 
 
-def _why_unknown(samples: list[Sample], found: _Evidence) -> str:
+def _why_unknown(samples: list[Sample], evidence: _Evidence) -> str:
     if not all(one.stands_still for one in samples):
         return "the camera moves, so that motion in its images says nothing"
     if all(np.ptp(one.tips_world, axis=0).max() < 0.02 for one in samples):
         return "the tool moves by less than 2 cm"
     if np.mean([one.moving.mean() for one in samples]) < 0.001:
         return "nothing moves in the images"
-    if found.in_view >= MIN_IN_VIEW and found.steps < MIN_STEPS:
-        return f"the tip moves by a measurable step only {found.steps} times"
+    if evidence.in_view >= MIN_IN_VIEW and evidence.steps < MIN_STEPS:
+        return f"the tip moves by a measurable step only {evidence.steps} times"
     return ""
 
 
 def _pictures(one: Sample, name: str, fix: Fault | None) -> list[tuple[NDArray[np.uint8], str]]:
-    """Three frames: the projected tips in red, the one of that frame in a ring; in green as the likely fix has it."""
+    """Return three frames with the projected tips in red, that frame's in a ring, and in green with the likely fix."""
     ways = [(project(NO_FAULT, one.cameras, one.tips_world), "red")]
     if fix:
         ways.append((project(fix, one.cameras, one.tips_world), "lime"))

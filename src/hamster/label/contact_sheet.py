@@ -14,7 +14,7 @@ COLUMNS = 6
 
 
 def contact_sheet(pictures: Sequence[tuple[NDArray[np.uint8], str]], tile_px: int = TILE_PX) -> NDArray[np.uint8]:
-    """Images (H, W, 3) uint8 of any size with a caption each -> one image (H, W, 3), six to a row.
+    """Return images (H, W, 3) uint8 of any size with a caption each -> one image (H, W, 3), six to a row.
 
     Raises:
         ValueError: if there is no picture.
@@ -40,7 +40,7 @@ def _fit(picture: Image.Image, side_px: int) -> Image.Image:
 
 
 def _wrap(pen: ImageDraw.ImageDraw, text: str, width_px: int) -> str:
-    """At most two lines, the second one cut off if need be."""
+    """Return at most two lines, the second one cut off if need be."""
     font = ImageFont.load_default()
     lines = [""]
     for word in text.split():

@@ -48,7 +48,7 @@ def write(
     on_items: Callable[[int], None] = lambda _: None,
     on_notice: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Labels everything in the sources, writes a label set into the folder `out`, and returns its manifest.
+    """Label everything in the sources, writes a label set into the folder `out`, and returns its manifest.
 
     An item that cannot be read or labelled is counted and noted (`left_out`) with the reason, and is no reason to stop;
     nor is one that kills its process, never ends or needs too much memory. What is written depends neither on
@@ -108,7 +108,7 @@ def write(
 
 
 def item_limits(seconds: float | None = ITEM_SECONDS, memory_gib: float | None = None) -> Limits:
-    """What an item may cost its process; of memory, by default, half of what this machine or container has.
+    """Return what an item may cost its process; of memory, by default, half of what this machine or container has.
 
     Args:
         seconds: None or 0 is no limit.
@@ -124,13 +124,13 @@ def item_limits(seconds: float | None = ITEM_SECONDS, memory_gib: float | None =
 
 
 def _place(uri: str) -> str:
-    """The URI with an absolute path: `rlbench:data` is something else in another folder."""
+    """Return the URI with an absolute path: `rlbench:data` is something else in another folder."""
     scheme, colon, rest = uri.partition(":")
     return f"{scheme}{colon}{Path(rest).absolute()}"
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a label set: its run, counts and digest; ValueError if there is none, or it is not finished."""
+    """Return the manifest of a finished label set: its run, counts and digest; ValueError if there is none."""
     file = folder / "manifest.json"
     if not file.is_file():
         if (folder / JOURNAL).is_file():
@@ -146,31 +146,31 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def read_annotated(folder: Path) -> Iterator[AnnotatedImage]:
-    """The images of a label set, in order; ValueError if it has none or is damaged."""
+    """Yield the images of a label set, in order; ValueError if it has none or is damaged."""
     for names in shards_of(folder, "annotated"):
         yield from annotated.unpack(folder, names)
 
 
 def read_episodes(folder: Path) -> Iterator[LabelledEpisode]:
-    """The episodes of a label set, in order; ValueError if it has none or is damaged."""
+    """Yield the episodes of a label set, in order; ValueError if it has none or is damaged."""
     for names in shards_of(folder, "episodes"):
         yield episodes.unpack(folder, names)
 
 
 def read_conversations(folder: Path) -> Iterator[Conversation]:
-    """The conversations of a label set, in order; ValueError if it has none or is damaged."""
+    """Yield the conversations of a label set, in order; ValueError if it has none or is damaged."""
     for names in shards_of(folder, "conversations"):
         yield from conversations.unpack(folder, names)
 
 
 def shards_of(folder: Path, kind: str) -> Iterator[list[str]]:
-    """For each shard of a kind the names of its files; errors as in `checked_shards`."""
+    """Yield the file names of each shard of a kind; errors as in `checked_shards`."""
     for files in checked_shards(folder, kind):
         yield [file["file"] for file in files]
 
 
 def checked_shards(folder: Path, kind: str) -> Iterator[list[dict[str, str]]]:
-    """For each shard of a kind the {"file", "sha256"} of its files, which are checked before they are handed out.
+    """Yield the {"file", "sha256"} records of each shard of a kind, after checking its files.
 
     Raises:
         ValueError: if there is no label set, it has no such shards, or a file is not what was written.
@@ -185,12 +185,12 @@ def checked_shards(folder: Path, kind: str) -> Iterator[list[dict[str, str]]]:
 
 
 def kinds_of(folder: Path) -> set[str]:
-    """The kinds of labels in a label set."""
+    """Return the kinds of labels in a label set."""
     return {shard["kind"] for shard in shards(folder)}
 
 
 def shards(folder: Path) -> Iterator[dict[str, Any]]:
-    """{"kind", "n", "files": [{"file", "sha256"}]} of each shard of a finished label set, in order."""
+    """Yield {"kind", "n", "files": [{"file", "sha256"}]} of each shard of a finished label set, in order."""
     manifest, journal = read_manifest(folder), Journal.read(folder)
     if manifest.get("digest", "") not in ("", _digest(journal.entries())):
         raise ValueError(f"{folder}: {JOURNAL} and manifest.json are not of one run; start that `hamster label` again")
@@ -206,13 +206,13 @@ def content_digest(folder: Path) -> str:
 
 
 def left_out(folder: Path) -> Iterator[dict[str, str]]:
-    """{"how": "abstained" or "failed", "file", "reason"} of each item that is not in a label set, in order."""
+    """Yield {"how": "abstained" or "failed", "file", "reason"} of each item that is not in a label set, in order."""
     for entry in Journal.read(folder).entries():
         yield from entry["left_out"]
 
 
 def notes(folder: Path) -> Counter[str]:
-    """What is to be known of the labels in a label set, and of how many episodes."""
+    """Return what is to be known of the labels in a label set, and of how many episodes."""
     counted: Counter[str] = Counter()
     for entry in Journal.read(folder).entries():
         counted.update(entry.get("notes", ()))
@@ -224,9 +224,9 @@ def _manifest(run: Mapping[str, Any], journal: Journal) -> dict[str, Any]:
     why = ""
     for entry in journal.entries():
         counts.update({"items": entry["items"], "labelled": entry["labelled"], **entry["counts"]})
-        for each in entry["left_out"]:
-            counts[each["how"]] += 1
-            why = why or f"; the first one: {each['file']}: {each['reason']}"
+        for item in entry["left_out"]:
+            counts[item["how"]] += 1
+            why = why or f"; the first one: {item['file']}: {item['reason']}"
     if not counts["labelled"]:
         raise ValueError(f"nothing in {', '.join(run['sources']) or 'the source'} could be labelled{why}")
     noted = {key: value for key, value in run.items() if key not in ("places", "sizes")}
@@ -234,7 +234,7 @@ def _manifest(run: Mapping[str, Any], journal: Journal) -> dict[str, Any]:
 
 
 def _digest(entries: Iterator[Entry]) -> str:
-    """Of the names and contents of all files, in order."""
+    """Return a digest of the names and contents of all files, in order."""
     digest = hashlib.sha256()
     for entry in entries:
         for file in entry["files"]:

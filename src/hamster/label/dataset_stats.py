@@ -60,20 +60,20 @@ class Survey:
     left_out: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
 
-    def add(self, found: Found) -> None:
-        """Counts one item."""
-        if isinstance(found, Skipped | Unreadable):
-            self.outcome["abstained" if isinstance(found, Skipped) else "failed"] += 1
-            self.reasons[found.reason] += 1
+    def add(self, outcome: Found) -> None:
+        """Count one item."""
+        if isinstance(outcome, Skipped | Unreadable):
+            self.outcome["abstained" if isinstance(outcome, Skipped) else "failed"] += 1
+            self.reasons[outcome.reason] += 1
             return
         self.outcome["labelled"] += 1
-        if isinstance(found, LabelledEpisode):
-            self._add_episode(found)
-        elif isinstance(found, AnnotatedImage):
-            self._add_image(found)
+        if isinstance(outcome, LabelledEpisode):
+            self._add_episode(outcome)
+        elif isinstance(outcome, AnnotatedImage):
+            self._add_image(outcome)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain numbers; coverage is the share of cells in which at least one path starts, or ends."""
+        """Return plain numbers; coverage is the share of cells in which at least one path starts, or ends."""
         lengths = np.array(self.frames or [0])
         return {
             "items": sum(self.outcome.values()),
@@ -93,24 +93,24 @@ class Survey:
             "coverage": {"starts": float((self.starts > 0).mean()), "ends": float((self.ends > 0).mean())},
         }  # fmt: skip
 
-    def _add_episode(self, found: LabelledEpisode) -> None:
-        first = found.episode.observations[0].views
+    def _add_episode(self, labelled: LabelledEpisode) -> None:
+        first = labelled.episode.observations[0].views
         for name, view in first.items():
             self.cameras[_described(name, view)] += 1
-        self.frames.append(len(found.labels))
-        self.methods[found.method.name] += 1
-        text, label = found.first
-        self._add_path(label.path, text, found.task, first[found.camera].rgb)
-        self.instructions.update(found.episode.texts)
-        self.left_out.update(found.left_out)
-        self.notes.update(found.method.notes)
+        self.frames.append(len(labelled.labels))
+        self.methods[labelled.method.name] += 1
+        text, label = labelled.first
+        self._add_path(label.path, text, labelled.task, first[labelled.camera].rgb)
+        self.instructions.update(labelled.episode.texts)
+        self.left_out.update(labelled.left_out)
+        self.notes.update(labelled.method.notes)
 
-    def _add_image(self, found: AnnotatedImage) -> None:
-        self.cameras[_described("image", found.view)] += 1
-        self.methods[str(found.provenance.extra.get("how", {}).get("method", "simulation"))] += 1
-        self.absent += len(found.absent)
-        for annotation in found.annotations:
-            self._add_path(annotation.path, annotation.instruction, annotation.task, found.view.rgb)
+    def _add_image(self, image: AnnotatedImage) -> None:
+        self.cameras[_described("image", image.view)] += 1
+        self.methods[str(image.provenance.extra.get("how", {}).get("method", "simulation"))] += 1
+        self.absent += len(image.absent)
+        for annotation in image.annotations:
+            self._add_path(annotation.path, annotation.instruction, annotation.task, image.view.rgb)
 
     def _add_path(self, path: Path2D, instruction: str, task: str, rgb: NDArray[np.uint8]) -> None:
         for grid, uv in ((self.starts, path.uv[0]), (self.ends, path.uv[-1])):
@@ -125,21 +125,21 @@ class Survey:
 
 
 def labelled_items(source: Source, options: Options, most: int | None = None) -> Iterator[Found]:
-    """The source's items, the first `most` of them, labelled but not written."""
+    """Yield the source's items, the first `most` of them, labelled but not written."""
     for index in range(min(len(source), most or len(source))):
         yield read_and_label(source, index, options)
 
 
 def stored_items(folder: Path) -> Iterator[Found]:
-    """Everything in a label set, also what was left out of it."""
+    """Yield everything in a label set, also what was left out of it."""
     for kind in sorted(kinds_of(folder)):
         yield from READERS[kind](folder)
-    for each in left_out(folder):
-        yield (Skipped if each["how"] == "abstained" else Unreadable)(each["file"], each["reason"])
+    for record in left_out(folder):
+        yield (Skipped if record["how"] == "abstained" else Unreadable)(record["file"], record["reason"])
 
 
 def survey(items: Iterable[Found]) -> Survey:
-    """Counts all items."""
+    """Count all items."""
     counted = Survey()
     for item in items:
         counted.add(item)

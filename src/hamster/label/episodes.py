@@ -146,7 +146,7 @@ def only(labelled: LabelledEpisode, without: Mapping[str, Collection[int]]) -> L
 
 
 def label_episode(episode: Episode, camera: str | Choice | None, epsilon: float) -> LabelledEpisode | Skipped:
-    """Projects the robot's motion into every frame of which one camera, the best unless chosen, has an image.
+    """Project the robot's motion into every frame of which one camera, the best unless chosen, has an image.
 
     The frames that are left out, since they have no image, no calibration or no words, or the tool is out of view for
     good, are still part of the paths of the others.
@@ -195,7 +195,7 @@ def label_episode(episode: Episode, camera: str | Choice | None, epsilon: float)
 
 
 def notes_of(episode: Episode, choice: Choice) -> tuple[str, ...]:
-    """What the reader and the choice of the camera have to say about an episode."""
+    """Return what the reader and the choice of the camera have to say about an episode."""
     return (*episode.provenance.extra.get("notes", ()), *filter(None, (choice.note, choice.assumed)))
 
 
@@ -211,27 +211,27 @@ def shown(labelled: LabelledEpisode, without: Mapping[str, Collection[int]]) -> 
 
 
 def recorded_events(episode: Episode) -> list[tuple[int, Gripper]]:
-    """(frame, new state) as the robot recorded it, with (-1, CLOSED) first if it has something to begin with."""
+    """Return (frame, new state) as the robot recorded it, with (-1, CLOSED) first if it has something to begin with."""
     opening = episode.gripper
     return [] if opening is None else with_start(_events(episode, opening), opening)
 
 
 def is_absent(episode: Episode) -> bool:
-    """Whether its pictures were left out of the dataset, which is known and needs no look at them."""
+    """Return whether its pictures were left out of the dataset, which is known and needs no look at them."""
     return episode.provenance.extra.get("images") == "absent"
 
 
 def task_of(episode: Episode) -> str:
-    """The name of its task, "" if the source has none."""
+    """Return the name of its task, "" if the source has none."""
     extra = episode.provenance.extra
     return str(extra.get("task", extra.get("family", "")))
 
 
 def pack(labelled: LabelledEpisode, stem: str) -> dict[str, bytes]:
-    """The files of one episode, by name."""
+    """Return the files of one episode, by name."""
     observations = labelled.episode.observations
-    seen, videos = _seen(observations)
-    arrays = {**_robot(labelled.episode), **seen}
+    images, videos = _image_arrays(observations)
+    arrays = {**_robot(labelled.episode), **images}
     record = {
         "instructions": list(labelled.episode.instructions),
         "task": labelled.task,
@@ -255,7 +255,7 @@ def pack(labelled: LabelledEpisode, stem: str) -> dict[str, bytes]:
 
 
 def unpack(folder: Path, names: Sequence[str]) -> LabelledEpisode:
-    """An episode from the folder of its label set and the names of its files there; images are read when asked for."""
+    """Return an episode from its label set's folder and its file names there; images are read on access."""
     npz, text = (next(folder / name for name in names if name.endswith(suffix)) for suffix in (".npz", ".json"))
     record = json.loads(text.read_bytes())
     with np.load(npz, allow_pickle=False) as stored:
@@ -280,7 +280,7 @@ def unpack(folder: Path, names: Sequence[str]) -> LabelledEpisode:
 
 
 def _parts_json(labelled: LabelledEpisode) -> list[dict[str, Any]]:
-    """The parts, each with its labels unless they are the episode's own."""
+    """Return the parts, each with its labels unless they are the episode's own."""
     parts = []
     for part, labels in zip(labelled.episode.parts, labelled.part_labels, strict=True):
         own = labelled.labels[part.first : part.stop]
@@ -312,7 +312,7 @@ class _Stored(LazyObservations):
         return len(self.small["time_s"])
 
     def read(self, i: int) -> Observation:
-        """One frame."""
+        """Return one frame."""
         small = self.small
         kept = [name.removeprefix("rgb_") for name in self._images if name.startswith("rgb_")]
         views = {name: self._view(name, i) for name in (*kept, *self.videos)}
@@ -350,7 +350,7 @@ def _why_no_frame(name: str, total: int, without: Mapping[str, Collection[int]],
 
 
 def _filled(lenses: Sequence[Camera | None]) -> list[Camera]:
-    """One per frame; where there is none, the one before, or the first one: no label of such a frame is kept."""
+    """Return one per frame; where there is none, the one before, or the first one: no label of such a frame is kept."""
     last = next(lens for lens in lenses if lens is not None)
     filled = []
     for lens in lenses:
@@ -360,7 +360,7 @@ def _filled(lenses: Sequence[Camera | None]) -> list[Camera]:
 
 
 def _events(episode: Episode, opening: NDArray[np.float64]) -> list[tuple[int, Gripper]]:
-    """From the commands where the source recorded them, else from the measured opening."""
+    """Return gripper events from the commands where the source recorded them, else from the measured opening."""
     if episode.keyposes is not None:
         at_start = np.r_[opening[0] > 0.5, episode.keyposes.gripper_open]
         return commanded_events(at_start[episode.keyposes.next], opening)
@@ -370,7 +370,7 @@ def _events(episode: Episode, opening: NDArray[np.float64]) -> list[tuple[int, G
 
 
 def _robot(episode: Episode) -> dict[str, NDArray[Any]]:
-    """What the robot did; nothing where that was not recorded."""
+    """Return what the robot did; nothing where that was not recorded."""
     if episode.tool_poses_world is None:
         return {}
     poses, opening = episode.tool_poses_world, episode.gripper
@@ -392,15 +392,15 @@ def _robot(episode: Episode) -> dict[str, NDArray[Any]]:
 
 
 def at_hand(observations: Sequence[Observation]) -> Sequence[Observation]:
-    """In memory where that is no burden, so that each is decoded, or rendered, once."""
+    """Return the observations in memory where they are few, so that each is decoded, or rendered, once."""
     if not len(observations):
         return observations
     size = sum(view.rgb.nbytes for view in observations[0].views.values()) * len(observations)
     return list(observations) if 0 < size <= MOST_BYTES else observations
 
 
-def _seen(observations: Sequence[Observation]) -> tuple[dict[str, NDArray[Any]], dict[str, bytes]]:
-    """What goes into the .npz, and the videos by camera, in one pass over the observations.
+def _image_arrays(observations: Sequence[Observation]) -> tuple[dict[str, NDArray[Any]], dict[str, bytes]]:
+    """Return what goes into the .npz, and the videos by camera, in one pass over the observations.
 
     Of a camera that lacks the image of a frame nothing is kept: the one with the paths has them all.
     """
@@ -428,7 +428,7 @@ def _seen(observations: Sequence[Observation]) -> tuple[dict[str, NDArray[Any]],
         stack.close()
         videos = {name: file.read_bytes() for name, file in files.items() if name in kept}
     arrays = [_view_arrays(name, views) for name, views in kept.items()]
-    return {"time_s": np.array(times_s), **{key: value for each in arrays for key, value in each.items()}}, videos
+    return {"time_s": np.array(times_s), **{key: value for columns in arrays for key, value in columns.items()}}, videos
 
 
 def _of_another_size(name: str, view: View, first: View) -> str:

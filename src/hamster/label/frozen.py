@@ -77,7 +77,7 @@ def _stale(stretch: list[int], uv: Array, cameras_m: Array) -> list[int]:
 
 
 def _extent(points: Array) -> float:
-    """The longest side of the box around the points that are known."""
+    """Return the longest side of the box around the points that are known."""
     known = points[np.isfinite(points).all(1)]
     return float(np.ptp(known, axis=0).max()) if len(known) else 0.0
 

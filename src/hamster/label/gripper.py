@@ -15,7 +15,7 @@ STILL = 0.05  # fingers that moved by less have not moved
 
 
 def gripper_events(opening: ArrayLike, hysteresis: float = HYSTERESIS) -> list[tuple[int, Gripper]]:
-    """(frame, new state) wherever the opening (T,), 0 closed to 1 open, turns.
+    """Return (frame, new state) wherever the opening (T,), 0 closed to 1 open, turns.
 
     It turns when it has moved by more than `hysteresis` from the extreme that it reached in the state before; a fixed
     threshold would miss a gripper that closes on something wide. A signal of 0 and 1 alone is a command, or a state
@@ -39,7 +39,7 @@ def gripper_events(opening: ArrayLike, hysteresis: float = HYSTERESIS) -> list[t
 
 
 def commanded_events(commanded_open: ArrayLike, opening: ArrayLike) -> list[tuple[int, Gripper]]:
-    """(frame, new state) wherever a command (T,) bool changes, at the frame from which the fingers (T,) obeyed it.
+    """Return (frame, new state) for each change of a command (T,) bool, at the frame where the fingers (T,) obey it.
 
     That is the last frame, not after the change, at which they had not yet moved. A recorded command may come early or
     late, in the middle of a motion for instance; where the fingers start to move the tool is where it is meant to be.
@@ -57,7 +57,7 @@ def commanded_events(commanded_open: ArrayLike, opening: ArrayLike) -> list[tupl
 
 
 def is_open(events: Sequence[tuple[int, Gripper]], opening: ArrayLike) -> NDArray[np.bool_]:
-    """(T,) the commanded state at each frame: events as above, and the opening (T,) where there are none."""
+    """Return (T,) the commanded state at each frame: events as above, and the opening (T,) where there are none."""
     signal = np.asarray(opening, np.float64)
     state = np.full(len(signal), events[0][1] is Gripper.CLOSED if events else bool(signal[0] > 0.5))
     for frame, new in events:
@@ -66,7 +66,7 @@ def is_open(events: Sequence[tuple[int, Gripper]], opening: ArrayLike) -> NDArra
 
 
 def with_start(events: Sequence[tuple[int, Gripper]], opening: ArrayLike) -> list[tuple[int, Gripper]]:
-    """The events, after a (-1, CLOSED) if the gripper, with the opening (T,), is closed to begin with.
+    """Return the events, after a (-1, CLOSED) if the gripper, with the opening (T,), is closed to begin with.
 
     One that stays half open all the time may hold something, or may not: nothing is known of it.
     """
@@ -78,7 +78,7 @@ def with_start(events: Sequence[tuple[int, Gripper]], opening: ArrayLike) -> lis
 
 
 def _onset(signal: list[float], frame: int) -> int:
-    """The last frame before the monotone stretch that ends at this one."""
+    """Return the last frame before the monotone stretch that ends at this one."""
     rising = signal[frame] > signal[frame - 1]
     while frame > 0 and signal[frame] != signal[frame - 1] and (signal[frame] > signal[frame - 1]) == rising:
         frame -= 1

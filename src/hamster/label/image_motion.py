@@ -60,7 +60,7 @@ class Sample:
 
 
 def sample(episode: Episode) -> dict[str, Sample | None]:
-    """Frames of an episode by camera; None for one that is not calibrated, or if the robot was not recorded.
+    """Return frames of an episode by camera; None for one that is not calibrated, or if the robot was not recorded.
 
     Raises:
         ValueError: if an image cannot be read.
@@ -72,13 +72,14 @@ def sample(episode: Episode) -> dict[str, Sample | None]:
     if not len(known):
         raise ValueError("the tool's pose is not known in any frame")
     frames = known[_frames(tips[known])]
-    seen = [episode.observations[i].views for i in frames.tolist()]
-    found: dict[str, Sample | None] = {}
-    for name in dict.fromkeys(name for views in seen for name in views):
-        pictured = np.array([name in views for views in seen])  # a video may be shorter than what was recorded
-        views = [views[name] for views in seen if name in views]
-        found[name] = _sample(views, frames[pictured], tips[frames[pictured]])
-    return found
+    views_by_frame = [episode.observations[i].views for i in frames.tolist()]
+    samples: dict[str, Sample | None] = {}
+    for name in dict.fromkeys(name for views in views_by_frame for name in views):
+        # A video may be shorter than what was recorded.
+        pictured = np.array([name in views for views in views_by_frame])
+        views = [views[name] for views in views_by_frame if name in views]
+        samples[name] = _sample(views, frames[pictured], tips[frames[pictured]])
+    return samples
 
 
 def _sample(views: list[View], frames: NDArray[np.intp], tips_world: Array) -> Sample | None:
@@ -93,24 +94,24 @@ def _sample(views: list[View], frames: NDArray[np.intp], tips_world: Array) -> S
     return Sample(frames, rgb, _moving(rgb), [c.resized(*size) for c in calibrated], tips_world, shown)
 
 
-def distances(seen: Sample, px: Array) -> Array:
-    """(N,) from each pixel (N, 2) to the nearest one that moves in its frame, in widths; 1 where it is not in view."""
+def distances(sampled: Sample, px: Array) -> Array:
+    """Return (N,) distances from pixels (N, 2) to the nearest moving one, in image widths; 1 where out of view."""
     out = np.ones(len(px))
-    for i in np.flatnonzero(in_view(seen, px)):
-        v, u = np.nonzero(seen.moving[i])
+    for i in np.flatnonzero(in_view(sampled, px)):
+        v, u = np.nonzero(sampled.moving[i])
         if len(u):
-            out[i] = np.hypot(u + 0.5 - px[i, 0], v + 0.5 - px[i, 1]).min() / seen.size_px[0]
+            out[i] = np.hypot(u + 0.5 - px[i, 0], v + 0.5 - px[i, 1]).min() / sampled.size_px[0]
     return out
 
 
-def in_view(seen: Sample, px: Array) -> NDArray[np.bool_]:
-    """(N,) whether a pixel (N, 2) lies in the image."""
-    return np.asarray(((px >= 0) & (px < seen.size_px)).all(1))
+def in_view(sampled: Sample, px: Array) -> NDArray[np.bool_]:
+    """Return (N,) whether a pixel (N, 2) lies in the image."""
+    return np.asarray(((px >= 0) & (px < sampled.size_px)).all(1))
 
 
-def follows(seen: Sample, px: Array) -> list[bool]:
-    """Per step in view whose length can be measured: does the image move with the pixels (N, 2)?"""
-    out, inside = [], in_view(seen, px)
+def follows(sampled: Sample, px: Array) -> list[bool]:
+    """Return per step in view of measurable length whether the image moves with the pixels (N, 2)."""
+    out, inside = [], in_view(sampled, px)
     for i in range(len(px) - 1):
         if not inside[i] or not inside[i + 1]:
             continue
@@ -118,48 +119,50 @@ def follows(seen: Sample, px: Array) -> list[bool]:
         length = float(np.linalg.norm(step)) if np.isfinite(step).all() else np.inf
         if length < 1.5:
             continue
-        found = _found(seen, i, px[i], length) if length < MAX_STEP * seen.size_px[0] else np.full(2, np.inf)
-        if found is not None:
-            out.append(bool(np.linalg.norm(found - step) <= TOLERANCE * length + 0.5))
+        displacement = (
+            _displacement(sampled, i, px[i], length) if length < MAX_STEP * sampled.size_px[0] else np.full(2, np.inf)
+        )
+        if displacement is not None:
+            out.append(bool(np.linalg.norm(displacement - step) <= TOLERANCE * length + 0.5))
     return out
 
 
-def _found(seen: Sample, i: int, at: Array, length: float) -> Array | None:
-    """By how much the patch around a pixel has moved in the next frame; inf if nothing moves there, None if unclear.
+def _displacement(sampled: Sample, i: int, at: Array, length: float) -> Array | None:
+    """Return the displacement of the patch around a pixel in the next frame; inf if nothing moves, None if unclear.
 
     The patch is what moves there and its outline, without which a thing of one colour would match anywhere. It is
     looked for in all directions, up to a bit farther than expected.
     """
-    side = max(5, round(PATCH * seen.size_px[0]))
+    side = max(5, round(PATCH * sampled.size_px[0]))
     column, row = np.floor(at).astype(int)
-    if not in_view(seen, at[None])[0]:
+    if not in_view(sampled, at[None])[0]:
         return np.full(2, np.inf)
     top, left = max(row - side, 0), max(column - side, 0)
-    part = seen.moving[i, top : row + side + 1, left : column + side + 1]
+    part = sampled.moving[i, top : row + side + 1, left : column + side + 1]
     if part.sum() < MIN_PATCH:
         return np.full(2, np.inf)
     v, u = np.nonzero(_grown(part))
     v, u = v + top, u + left
-    patch = seen.rgb[i, v, u]
+    patch = sampled.rgb[i, v, u]
     if patch.std(0).max() < MIN_CONTRAST:
         return None
     reach = int(1.6 * length) + 4
     offsets = np.arange(2 * reach + 1)
-    after = np.pad(seen.rgb[i + 1], ((reach, reach), (reach, reach), (0, 0)), mode="edge")
+    after = np.pad(sampled.rgb[i + 1], ((reach, reach), (reach, reach), (0, 0)), mode="edge")
     moved = after[v + offsets[:, None, None], u + offsets[None, :, None]]
     row, column = np.unravel_index(np.abs(moved - patch).mean((2, 3)).argmin(), (len(offsets), len(offsets)))
     return np.array([column - reach, row - reach], np.float64)
 
 
 def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """With all pixels around."""
+    """Return the mask with all neighbouring pixels."""
     padded = np.pad(mask, 1)
     around = [padded[i : i + mask.shape[0], j : j + mask.shape[1]] for i in range(3) for j in range(3)]
     return np.asarray(np.any(around, axis=0))
 
 
 def _frames(tips_world: Array) -> NDArray[np.intp]:
-    """At equal distances along the way, so that a robot that waits is not taken for the background."""
+    """Return frames at equal distances along the way, so that a robot that waits is not taken for the background."""
     way_m = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(tips_world, axis=0), axis=1))])
     return np.unique(np.searchsorted(way_m, np.linspace(0, way_m[-1], SAMPLES)).clip(0, len(tips_world) - 1))
 

@@ -14,7 +14,7 @@ DEVIATION_M = 0.02
 def find_keyposes(
     tool_poses_world: NDArray[np.float64], is_open: NDArray[np.bool_], deviation_m: float = DEVIATION_M
 ) -> Keyposes:
-    """Keyposes such that straight lines between them stay near the recorded motion.
+    """Return keyposes such that straight lines between them stay near the recorded motion.
 
     They are the corners of the simplified motion in 3D, the frames at which the gripper changes, and the last frame.
 

@@ -71,7 +71,7 @@ def read_and_label(source: Source, index: int, options: Options) -> Labelled | S
 
 
 def guarded(name: str, make: Callable[[], T]) -> T | Unreadable:
-    """What `make` returns: the one place that keeps what is wrong with an item, whatever it is, from all others."""
+    """Return what `make` returns; the one place that keeps an item's errors, whatever they are, from other items."""
     try:
         return make()
     except NotInstalledError:  # which is no fault of the item
@@ -83,13 +83,13 @@ def guarded(name: str, make: Callable[[], T]) -> T | Unreadable:
 
 
 def reason_of(error: Exception) -> str:
-    """What is wrong, in one line; with the kind of error where that is not one of those that readers word well."""
+    """Return what is wrong, in one line; with the type of errors that readers do not word well."""
     kind = "" if isinstance(error, ValueError | OSError) and str(error) else f"{type(error).__name__}: "
     return printable(f"{kind}{error}".removesuffix(": "))
 
 
 def name_of(source: Source, index: int) -> str:
-    """What an item is called: as its source says, or else by its number."""
+    """Return what an item is called: as its source says, or else by its number."""
     if isinstance(source, Tracked):
         try:
             return source.inputs(index).name
@@ -99,13 +99,13 @@ def name_of(source: Source, index: int) -> str:
 
 
 def printable(text: str) -> str:
-    """One line of at most `LONGEST_REASON` characters that every terminal and file takes."""
+    """Return one line of at most `LONGEST_REASON` characters that every terminal and file takes."""
     line = " ".join(text.replace("\0", "\\0").split()).encode("utf-8", "backslashreplace").decode()
     return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + "…"
 
 
 def flaw_of_text(labelled: Labelled) -> str:
-    """Why some text of an item could not be written as UTF-8 or read elsewhere; "" if all of it can be."""
+    """Return why some text of an item cannot be written as UTF-8 or read elsewhere; "" if all of it can be."""
     for text in _texts(_words_in(labelled)):
         if "\0" in text:
             return f"a zero byte in the text {text[:60]!a}"
@@ -128,8 +128,8 @@ def _words_in(labelled: Labelled) -> Any:
         ]
     if isinstance(labelled, Conversation):
         return [labelled.turns, labelled.image, asdict(labelled.provenance)]
-    said = [(annotation.instruction, annotation.task) for annotation in labelled.annotations]
-    return [said, [asdict(thing) for thing in labelled.objects], labelled.absent, asdict(labelled.provenance)]
+    spoken = [(annotation.instruction, annotation.task) for annotation in labelled.annotations]
+    return [spoken, [asdict(thing) for thing in labelled.objects], labelled.absent, asdict(labelled.provenance)]
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -149,7 +149,7 @@ def _origin(labelled: Labelled) -> Provenance:
 
 
 def label_item(item: Item, options: Options) -> Labelled | Skipped | Unreadable:
-    """The item with its paths, or why it has none.
+    """Return the item with its paths, or why it has none.
 
     A robot's motion is projected where the robot was recorded and the camera is calibrated; else the tip is followed
     through the images. What turns out to be damaged only now, a video's tenth frame say, is `Unreadable` as if the
@@ -177,7 +177,7 @@ def label_item(item: Item, options: Options) -> Labelled | Skipped | Unreadable:
 
 
 def _label_episode(episode: Episode, options: Options) -> LabelledEpisode | Skipped:
-    """Projects where the tool's poses and the camera are known, else follows the tip, and says so."""
+    """Project where the tool's poses and the camera are known, else track the tip, and record that."""
     recorded = episode.tool_poses_world is not None
     unknown: Mapping[str, int] = {}
     if recorded:
@@ -209,7 +209,7 @@ def _label_episode(episode: Episode, options: Options) -> LabelledEpisode | Skip
 
 
 def _damaged(observations: Sequence[Observation], camera: str) -> set[int]:
-    """The frames of which it is known, before any more is decoded, that this camera's image is damaged."""
+    """Return the frames of which it is known, before any more is decoded, that this camera's image is damaged."""
     if not isinstance(observations, list):
         return set()
     return {t for t, observation in enumerate(observations) if camera in observation.damaged}
@@ -220,11 +220,11 @@ def _with_left_out(labelled: LabelledEpisode, counts: Mapping[str, int]) -> Labe
 
 
 def _words(item: Episode | AnnotatedImage) -> Sequence[str]:
-    return item.texts if isinstance(item, Episode) else [each.instruction for each in item.annotations]
+    return item.texts if isinstance(item, Episode) else [annotated.instruction for annotated in item.annotations]
 
 
 def _with_how(image: AnnotatedImage) -> AnnotatedImage:
-    """With a record of how its paths came about: read from a text in some dialect, or planned in a simulator."""
+    """Return the image with a record of its label method: text in some dialect, or a simulator's plan."""
     extra = image.provenance.extra
     if "how" in extra:
         return image

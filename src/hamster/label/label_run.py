@@ -26,7 +26,7 @@ LINES = 20  # of what was left out; the journal has them all
 
 
 def label(sources: Sequence[Source], out: Path, **options: Any) -> dict[str, Any]:
-    """Labels everything in the sources and returns the manifest; arguments as in `write`.
+    """Label everything in the sources and return the manifest; arguments as in `write`.
 
     Says first what a source lacks for its episodes to be projected. Writes the label set and `paths.png`, a page of
     its first 24 drawn paths. Progress goes to standard error, also what had to be left out and why. The folder is
@@ -57,7 +57,7 @@ def _label(sources: Sequence[Source], out: Path, **options: Any) -> dict[str, An
 
 
 def summary(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What a script wants to know of a run; `episodes` are the items that went in, of whatever kind."""
+    """Return the numbers of a run that scripts need; `episodes` are the input items of any kind."""
     counts = manifest["counts"]
     names = {"episodes": "items", "labelled": "labelled", "abstained": "abstained", "failed": "failed"}
     return {**{name: counts[key] for name, key in names.items()}, "paths": counts.get("paths", 0),
@@ -65,7 +65,7 @@ def summary(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_sheet(folder: Path) -> None:
-    """Draws the first paths of a label set into `paths.png` in its folder; nothing where it has no pictures."""
+    """Draw the first paths of a label set into `paths.png` in its folder; nothing where it has no pictures."""
     pictures = [(draw(rgb, path), text) for rgb, path, text in islice(_firsts(folder), SHEET_PICTURES)]
     if pictures:
         Image.fromarray(contact_sheet(pictures)).save(folder / "paths.png")
@@ -84,8 +84,8 @@ def _firsts(folder: Path) -> Iterator[tuple[NDArray[np.uint8], Any, str]]:
 
 
 def _report(folder: Path, counts: Mapping[str, int], console: Console) -> None:
-    for each in islice(left_out(folder), LINES):
-        line = f"{each['how']}: {each['file']}: {each['reason']}"
+    for record in islice(left_out(folder), LINES):
+        line = f"{record['how']}: {record['file']}: {record['reason']}"
         console.print(line, style="yellow", markup=False, soft_wrap=True)
     if (more := counts["abstained"] + counts["failed"] - LINES) > 0:
         console.print(f"… and {more} more: see left_out in journal.jsonl", style="yellow")

@@ -21,7 +21,7 @@ _COLOURS = {"black": (0, 0, 0), "white": (255, 255, 255), "grey": (128, 128, 128
 
 
 def is_one_colour(rgb: NDArray[np.uint8]) -> bool:
-    """Whether an image (H, W, 3) is of one colour: black, or what a decoder leaves where data are missing."""
+    """Return whether an image (H, W, 3) is of one colour: black, or what a decoder leaves where data are missing."""
     height, width = rgb.shape[:2]
     for stride in (max(1, min(height, width) // 16), 1):  # a few pixels show that of almost every picture
         some = rgb[::stride, ::stride].reshape(-1, rgb.shape[-1])
@@ -31,19 +31,19 @@ def is_one_colour(rgb: NDArray[np.uint8]) -> bool:
 
 
 def colour_name(rgb: NDArray[np.uint8]) -> str:
-    """The colour of an image of one colour: in a word, or red, green and blue from 0 to 255."""
+    """Return the colour of an image of one colour: in a word, or red, green and blue from 0 to 255."""
     mean = rgb.reshape(-1, rgb.shape[-1]).mean(0)
     near = [name for name, colour in _COLOURS.items() if np.abs(mean - colour).max() < NEAR_COLOUR]
     return near[0] if near else f"rgb{tuple(mean.round().astype(int).tolist())}"
 
 
 def in_view(points_world: Array, cameras: Sequence[Camera]) -> NDArray[np.bool_]:
-    """(N,) whether each camera sees its point (N, 3) in its image."""
+    """Return (N,) whether each camera sees its point (N, 3) in its image."""
     return _inside(NO_FAULT, points_world, cameras)
 
 
 def why_nothing_is_shown(tips_world: Array, cameras: Sequence[Camera]) -> str:
-    """Why paths on these images would show nothing, with the likely fault; "" if they show where the tool goes.
+    """Return why paths on these images would show nothing, with the likely fault; "" if they show something.
 
     Args:
         tips_world: (N, 3) the tool's tip, of the frames that have a calibrated image.
@@ -77,7 +77,7 @@ def _where(tips_world: Array, cameras: Sequence[Camera], inside: NDArray[np.bool
 
 
 def _likely_fault(tips_world: Array, cameras: Sequence[Camera]) -> str:
-    """The first of the usual mistakes that, undone, would put the tool into view; "" if there is none."""
+    """Return the first of the usual mistakes that, undone, would put the tool into view; "" if there is none."""
     for fault in faults(cameras[0]):
         if _inside(fault, tips_world, cameras).mean() >= NEARLY_ALWAYS:
             return f"the calibration is wrong, likely {fault.words}"

@@ -50,13 +50,13 @@ class Label:
         return bool((self.visible != Visibility.OUT_OF_VIEW).any())
 
     def to_json(self) -> dict[str, Any]:
-        """Plain lists, visibility by name."""
+        """Return plain lists, visibility by name."""
         names = [Visibility(int(v)).name.lower() for v in self.visible]
         return {"path": self.path.to_json(), "visible": names, "frames": self.frames.tolist()}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Label:
-        """The label that `to_json` wrote."""
+        """Return the label that `to_json` wrote."""
         visible = np.array([Visibility[name.upper()] for name in record["visible"]], np.uint8)
         return cls(Path2D.from_json(record["path"]), visible, np.array(record["frames"], np.intp))
 
@@ -69,7 +69,7 @@ def path_from_poses(
     epsilon: float = EPSILON,
     tolerance_m: float = OCCLUSION_M,
 ) -> Label:
-    """Projects the tool's tip and marks where the gripper changes, and at the start that it is closed, if it is.
+    """Project the tool's tip and mark where the gripper changes, and at the start that it is closed, if it is.
 
     So nobody has to see in an image whether a thing is held or only stood over: to close once more does no harm.
 
@@ -87,7 +87,7 @@ def path_from_poses(
     """
     poses, opening = _checked(tool_poses_world, gripper)
     events = with_start(gripper_events(opening), opening)
-    return _label(_look(poses[:, :3, 3], camera), events, (0, len(poses)), depth_m, epsilon, tolerance_m)
+    return _label(_project_tips(poses[:, :3, 3], camera), events, (0, len(poses)), depth_m, epsilon, tolerance_m)
 
 
 def project_paths_per_frame(
@@ -98,7 +98,7 @@ def project_paths_per_frame(
     epsilon: float = EPSILON,
     tolerance_m: float = OCCLUSION_M,
 ) -> list[Label]:
-    """For every frame, the path from there to the end: replanning needs labels in mid-course too.
+    """Return for every frame the path from there to the end: replanning needs labels in mid-course too.
 
     Of what the gripper did before a frame only the state at that frame is part of its path. Arguments as in
     `path_from_poses`, but a camera that moves comes once per frame, and so does the depth. `Label.frames` counts from
@@ -118,7 +118,7 @@ def paths_from_events(
     tolerance_m: float = OCCLUSION_M,
     span: tuple[int, int] | None = None,
 ) -> list[Label]:
-    """`project_paths_per_frame` where somebody knows better than the signal when the gripper was told to do what.
+    """Return paths as `project_paths_per_frame`, with gripper events from a better source than the signal.
 
     Args:
         events: (frame, new state), in order; a state from before the first frame has a frame below 0.
@@ -133,8 +133,10 @@ def paths_from_events(
     labels: list[Label] = []
     for _, still in groupby(range(first, stop), key=lambda t: _identity(views[t])):
         frames = list(still)
-        sight = _look(tool_poses_world[:, :3, 3], views[frames[0]])  # once, as long as the camera stands still
-        labels += [_label(sight, events, (t, stop), depths[t], epsilon, tolerance_m) for t in frames]
+        trajectory = _project_tips(
+            tool_poses_world[:, :3, 3], views[frames[0]]
+        )  # once, as long as the camera stands still
+        labels += [_label(trajectory, events, (t, stop), depths[t], epsilon, tolerance_m) for t in frames]
     return labels
 
 
@@ -148,7 +150,7 @@ def _checked(tool_poses_world: ArrayLike, gripper: ArrayLike) -> tuple[Array, Ar
 
 
 @dataclass(frozen=True, eq=False)
-class _Sight:
+class ProjectedTrajectory:
     """The tip at each frame of an episode, as one camera sees it.
 
     Attributes:
@@ -164,43 +166,45 @@ class _Sight:
     visible: NDArray[np.uint8]
 
 
-def _look(tips_world: Array, camera: Camera) -> _Sight:
+def _project_tips(tips_world: Array, camera: Camera) -> ProjectedTrajectory:
     tips = apply(inverse(camera.world_from_camera), tips_world)
     in_front = tips[:, 2] > NEAR_M
     tips[:, 2] = np.maximum(tips[:, 2], NEAR_M)
     px = ((tips / tips[:, 2:]) @ camera.intrinsics.T)[:, :2]
     inside = in_front & ((px >= 0) & (px < camera.size_px)).all(-1)
     visible = np.where(inside, Visibility.VISIBLE, Visibility.OUT_OF_VIEW).astype(np.uint8)
-    return _Sight(camera, px, np.clip(px / camera.size_px, 0, 1), tips[:, 2], visible)
+    return ProjectedTrajectory(camera, px, np.clip(px / camera.size_px, 0, 1), tips[:, 2], visible)
 
 
 def _identity(camera: Camera) -> tuple[int, int, bytes, bytes]:
-    """Equal for cameras that see alike."""
+    """Return a key that is equal for cameras that see alike."""
     return camera.width, camera.height, camera.intrinsics.tobytes(), camera.world_from_camera.tobytes()
 
 
 def _label(
-    sight: _Sight,
+    trajectory: ProjectedTrajectory,
     events: list[tuple[int, Gripper]],
     span: tuple[int, int],
     depth_m: NDArray[np.floating[Any]] | None,
     epsilon: float,
     tolerance_m: float,
 ) -> Label:
-    """The path from the first frame of a span to the one before its end."""
+    """Return the path from the first frame of a span to the one before its end."""
     start, stop = span
-    uv = sight.uv[start:stop]
+    uv = trajectory.uv[start:stop]
     ahead = _at_the_ends(uv, [(frame - start, state) for frame, state in events if start <= frame < stop])
     kept, gripper = waypoints(uv, ahead, is_closed(events, start), epsilon)
     frames = kept + start
-    visible = sight.visible[frames]
+    visible = trajectory.visible[frames]
     if depth_m is not None:
-        visible[(visible == Visibility.VISIBLE) & _hidden(sight, frames, depth_m, tolerance_m)] = Visibility.OCCLUDED
-    return Label(Path2D(uv[kept], gripper, sight.depth_m[frames]), visible, frames)
+        visible[(visible == Visibility.VISIBLE) & _hidden(trajectory, frames, depth_m, tolerance_m)] = (
+            Visibility.OCCLUDED
+        )
+    return Label(Path2D(uv[kept], gripper, trajectory.depth_m[frames]), visible, frames)
 
 
 def is_closed(events: Sequence[tuple[int, Gripper]], start: int) -> bool:
-    """Whether the last event before a frame closed the gripper."""
+    """Return whether the last event before a frame closed the gripper."""
     earlier = [state for frame, state in events if frame < start]
     return bool(earlier) and earlier[-1] is Gripper.CLOSED
 
@@ -208,7 +212,7 @@ def is_closed(events: Sequence[tuple[int, Gripper]], start: int) -> bool:
 def waypoints(
     uv: Array, ahead: list[tuple[int, Gripper]], closed: bool, epsilon: float
 ) -> tuple[NDArray[np.intp], NDArray[np.int8]]:
-    """Which points (N, 2) become waypoints, and the gripper's state at each.
+    """Return which points (N, 2) become waypoints, and the gripper's state at each.
 
     Args:
         uv: where the tip goes from here on.
@@ -226,7 +230,7 @@ def waypoints(
 
 
 def _at_the_ends(uv: Array, events: list[tuple[int, Gripper]]) -> list[tuple[int, Gripper]]:
-    """An event before the tool leaves its start, or after it has come to its end, needs no waypoint of its own."""
+    """Move an event before the tool leaves its start, or after it has reached its end, to that waypoint."""
     if events and np.abs(uv[: events[0][0] + 1] - uv[0]).max() < SAME_PLACE:
         events = [(0, events[0][1]), *events[1:]]
     if events and events[-1][0] > 0 and np.abs(uv[events[-1][0] :] - uv[-1]).max() < SAME_PLACE:
@@ -235,12 +239,12 @@ def _at_the_ends(uv: Array, events: list[tuple[int, Gripper]]) -> list[tuple[int
 
 
 def _hidden(
-    sight: _Sight, frames: NDArray[np.intp], depth_m: NDArray[np.floating[Any]], tolerance_m: float
+    trajectory: ProjectedTrajectory, frames: NDArray[np.intp], depth_m: NDArray[np.floating[Any]], tolerance_m: float
 ) -> NDArray[np.bool_]:
-    """Whether the surface in a tip's pixel is nearer than the tip; where its depth is unknown, it is not."""
-    camera = sight.camera
+    """Return whether the surface in a tip's pixel is nearer than the tip; where its depth is unknown, it is not."""
+    camera = trajectory.camera
     if depth_m.shape != (camera.height, camera.width):
         raise ValueError(f"depth {depth_m.shape} does not fit the camera's {camera.height} x {camera.width} image")
-    u, v = np.clip(sight.px[frames], 0, camera.size_px - 1).astype(int).T
+    u, v = np.clip(trajectory.px[frames], 0, camera.size_px - 1).astype(int).T
     surface_m = np.nan_to_num(np.asarray(depth_m[v, u], np.float64), nan=0.0)
-    return np.asarray((surface_m > 0) & (surface_m < sight.depth_m[frames] - tolerance_m))
+    return np.asarray((surface_m > 0) & (surface_m < trajectory.depth_m[frames] - tolerance_m))

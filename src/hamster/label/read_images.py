@@ -15,7 +15,7 @@ FRAMES = 8  # of an episode, evenly spaced: replanning needs paths from mid-cour
 
 
 def read_images(folder: Path, frames: int = FRAMES) -> Iterator[AnnotatedImage]:
-    """The annotated images of a label set and `frames` stills of each of its episodes.
+    """Yield the annotated images of a label set and `frames` stills of each of its episodes.
 
     Raises:
         ValueError: if it has neither, or is damaged.
@@ -31,7 +31,7 @@ def read_images(folder: Path, frames: int = FRAMES) -> Iterator[AnnotatedImage]:
 
 
 def stills(labelled: LabelledEpisode, count: int = FRAMES) -> list[AnnotatedImage]:
-    """Evenly spaced frames, the first and the last among them; none of an episode whose pictures are absent."""
+    """Return evenly spaced frames, the first and the last among them; none of an episode whose pictures are absent."""
     episode, total = labelled.episode, len(labelled.labels)
     if episode.provenance.extra.get("images") == "absent":
         return []

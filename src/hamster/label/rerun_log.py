@@ -20,7 +20,7 @@ JPEG_QUALITY = 85
 
 
 def recorded(items: Iterable[Found], file: Path) -> Iterator[Found]:
-    """Passes the items through and records them, each at its number on the timeline "item".
+    """Yield the items as they come and record them, each at its number on the timeline "item".
 
     Images are named as in LeRobot (`observation.images.front`), their paths `…/path`; frames of episodes follow one
     another on the timeline "frame".

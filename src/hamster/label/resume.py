@@ -103,9 +103,9 @@ def _check_run(folder: Path, was: Run, run: Run) -> None:
             f"{folder} was labelled by an older version, which did not note what its source held: it can be read and "
             "exported, but not continued; choose another folder"
         )
-    schemes = [{**each, "sources": [uri.partition(":")[0] for uri in each["sources"]]} for each in (was, run)]
+    schemes = [{**scheme, "sources": [uri.partition(":")[0] for uri in scheme["sources"]]} for scheme in (was, run)]
     for key in ("format", "version", "sources", "sizes", "seed", "options", "code"):
-        before, now = (each.get(key) for each in schemes)
+        before, now = (scheme.get(key) for scheme in schemes)
         if before != now:
             raise ValueError(
                 f"{folder} holds labels of another run: its {key} {'were' if key[-1] == 's' else 'was'} {before}, not "
@@ -119,7 +119,7 @@ def _match(
     match, without = _Match(), dict[int, tuple[str, str, str]]()
     for entry in old.entries():
         number, noted = entry["number"], entry["inputs"]
-        is_failed = any(each["how"] == "failed" for each in entry["left_out"])
+        is_failed = any(made_of["how"] == "failed" for made_of in entry["left_out"])
         if (retry_failed and is_failed) or not files_are_whole(folder, entry):
             continue
         if number >= len(planned) or not _is_made_of(noted, number, sources, planned, match):
@@ -137,7 +137,7 @@ def _match(
         was = _pop(by_digest[stamp], without) if stamp in by_digest else None
         if was is None and (digest := digest_of(inputs)) in by_digest:
             was = _pop(by_digest[digest], without)
-            match.stamps[span.number] = stamp if all(each.is_settled() for each in inputs) else ""
+            match.stamps[span.number] = stamp if all(made_of.is_settled() for made_of in inputs) else ""
         if was is not None:
             match.kept[span.number] = was
     match.lost, match.names = sorted(without), [name for *_, name in without.values()]
@@ -147,21 +147,21 @@ def _match(
 def _is_made_of(
     noted: Mapping[str, str], number: int, sources: Sequence[Source], planned: Sequence[Span], match: _Match
 ) -> bool:
-    """Whether the span of that number is still made of what is noted; then it is kept."""
+    """Return whether the span of that number is still made of what is noted; then it is kept."""
     span = planned[number]
     inputs = inputs_of(sources[span.source], span)
     stamp = stamp_of(inputs)
     if noted["stamp"] != stamp:
         if noted["sha256"] != digest_of(inputs):
             return False
-        if all(each.is_settled() for each in inputs):
+        if all(made_of.is_settled() for made_of in inputs):
             match.stamps[number] = stamp
     match.kept[number] = number
     return True
 
 
 def _pop(numbers: list[int], without: dict[int, tuple[str, str, str]]) -> int | None:
-    """The first of these entries that has no span yet."""
+    """Return the first of these entries that has no span yet."""
     while numbers:
         if without.pop(number := numbers.pop(0), None):
             return number
@@ -187,7 +187,7 @@ def _aside(file: Path) -> Path:
 
 
 def _named(name: str, number: int) -> str:
-    """The name of a shard's file, with another number."""
+    """Return the name of a shard's file, with another number."""
     folder, slash, file = name.rpartition("/")
     ours = _OURS.fullmatch(file)
     return f"{folder}{slash}{ours['kind']}-{number:05d}{ours['rest']}" if ours else name
@@ -200,7 +200,7 @@ def _renumbered(entry: Entry, number: int, match: _Match) -> Entry:
 
 
 def _remove_strays(folder: Path, kept: Mapping[int, int]) -> None:
-    """Files of shards that are no longer there, and what interrupted runs left half written."""
+    """Return files of shards that are no longer there, and what interrupted runs left half written."""
     for file in chain(folder.iterdir(), (folder / "drawn").glob("*")):
         ours = _OURS.fullmatch(file.name)
         is_half = file.name.startswith(".") and file.name.endswith((".part", ".moved"))

@@ -35,17 +35,17 @@ class Span:
 
 
 def spans(sources: Sequence[Source]) -> list[Span]:
-    """All items of all sources, in order; many small ones at once where the source says so."""
-    found: list[Span] = []
+    """Return all items of all sources, in order; many small ones at once where the source says so."""
+    planned: list[Span] = []
     for index, source in enumerate(sources):
         for first in range(0, len(source), source.per_shard):
             last = min(first + source.per_shard, len(source))
-            found.append(Span(len(found), index, first, last))
-    return found
+            planned.append(Span(len(planned), index, first, last))
+    return planned
 
 
 def inputs_of(source: Source, span: Span) -> list[Inputs]:
-    """What the items of a span are made of; of an untracked source, nothing but their numbers."""
+    """Return what the items of a span are made of; of an untracked source, nothing but their numbers."""
     return [_inputs(source, span, index) for index in range(span.first, span.last)]
 
 
@@ -60,7 +60,7 @@ def _inputs(source: Source, span: Span, index: int) -> Inputs:
 
 
 def _inputs_in_steps(source: Source, span: Span, given_up: Mapping[int, str]) -> list[Inputs]:
-    """The same, but of items that no process survives looking at."""
+    """Return the same, but of items that no process survives looking at."""
     inputs = []
     for index in range(span.first, span.last):
         at_step(_looking(index))
@@ -71,18 +71,18 @@ def _inputs_in_steps(source: Source, span: Span, given_up: Mapping[int, str]) ->
 
 
 def _looking(index: int) -> int:
-    """The number of the step in which an item is looked at; that in which it is read is its own."""
+    """Return the number of the step in which an item is looked at; that in which it is read is its own."""
     return -1 - index
 
 
 def stamp_of(inputs: Sequence[Inputs]) -> str:
-    """A quick digest of what items are made of, which changes with sizes and times."""
-    return _digest(each.stamp() for each in inputs)
+    """Return a quick digest of what items are made of, which changes with sizes and times."""
+    return _digest(made_of.stamp() for made_of in inputs)
 
 
 def digest_of(inputs: Sequence[Inputs]) -> str:
-    """A digest of the contents that items are made of."""
-    return _digest(each.digest() for each in inputs)
+    """Return a digest of the contents that items are made of."""
+    return _digest(made_of.digest() for made_of in inputs)
 
 
 def _digest(digests: Iterable[str]) -> str:
@@ -114,14 +114,14 @@ class Shards:
         stamp, digest = stamp_of(inputs), digest_of(inputs)
         outcomes, kind, files, counts = self._labelled(source, span, inputs, given_up)
         if stamp_of(inputs) != stamp:
-            outcomes, kind, files, counts = [Unreadable(each.name, CHANGED) for each in inputs], None, {}, {}
+            outcomes, kind, files, counts = [Unreadable(made_of.name, CHANGED) for made_of in inputs], None, {}, {}
             stamp = digest = ""  # equal to none, so that the next run labels them
-        if not all(each.is_settled() for each in inputs):
+        if not all(made_of.is_settled() for made_of in inputs):
             stamp = ""
         left_out = list(_left_out(outcomes))
-        if self.strict and (failed := [each for each in left_out if each["how"] == "failed"]):
+        if self.strict and (failed := [record for record in left_out if record["how"] == "failed"]):
             raise ValueError(f"{failed[0]['file']}: {failed[0]['reason']} (--strict)")
-        notes = [note for each in outcomes if isinstance(each, LabelledEpisode) for note in _notes(each)]
+        notes = [note for outcome in outcomes if isinstance(outcome, LabelledEpisode) for note in _notes(outcome)]
         return {
             "number": span.number,
             "items": len(outcomes),
@@ -137,7 +137,7 @@ class Shards:
     def _labelled(
         self, source: Source, span: Span, inputs: Sequence[Inputs], given_up: Mapping[int, str]
     ) -> tuple[list[Outcome], str | None, dict[str, bytes], dict[str, int]]:
-        """What became of each item, and the kind, files and counts of the shard."""
+        """Return what became of each item, and the kind, files and counts of the shard."""
         outcomes: list[Outcome] = []
         for index, made_of in zip(range(span.first, span.last), inputs, strict=True):
             at_step(index)
@@ -149,7 +149,7 @@ class Shards:
             at_step(None)  # what is packed of many images is in memory; an episode may be decoded only now
         packed = guarded("", lambda: _pack(outcomes, span.number))  # some things are read only when they are written
         if isinstance(packed, Unreadable):
-            outcomes = [_packable(each, made_of.name) for each, made_of in zip(outcomes, inputs, strict=True)]
+            outcomes = [_packable(outcome, made_of.name) for outcome, made_of in zip(outcomes, inputs, strict=True)]
             packed = _pack(outcomes, span.number)
         return outcomes, *packed
 
@@ -161,20 +161,20 @@ class Shards:
 
 
 def _left_out(outcomes: Sequence[Outcome]) -> Iterator[dict[str, str]]:
-    for each in outcomes:
-        if isinstance(each, Skipped | Unreadable):
-            status = "abstained" if isinstance(each, Skipped) else "failed"
-            yield {"how": status, "file": printable(each.file), "reason": printable(each.reason)}
+    for outcome in outcomes:
+        if isinstance(outcome, Skipped | Unreadable):
+            status = "abstained" if isinstance(outcome, Skipped) else "failed"
+            yield {"how": status, "file": printable(outcome.file), "reason": printable(outcome.reason)}
 
 
 def _packable(outcome: Outcome, name: str) -> Outcome:
-    """The outcome, or why it cannot be written."""
+    """Return the outcome, or why it cannot be written."""
     packed = guarded(name, lambda: _pack([outcome], 0))
     return packed if isinstance(packed, Unreadable) else outcome
 
 
 def _notes(labelled: LabelledEpisode) -> Iterator[str]:
-    """What a run has to report of an episode: where its paths are, and what somebody should know of them."""
+    """Yield what a run has to report of an episode: where its paths are, and what somebody should know of them."""
     cameras = list(labelled.episode.observations[0].views)
     if len(cameras) > 1 and not any(note.startswith("camera ") for note in labelled.method.notes):
         yield f"paths on camera {labelled.camera} of {', '.join(cameras)}"
@@ -182,12 +182,12 @@ def _notes(labelled: LabelledEpisode) -> Iterator[str]:
 
 
 def _pack(outcomes: Sequence[Outcome], number: int) -> tuple[str | None, dict[str, bytes], dict[str, int]]:
-    """The kind, the files by name and the counts of a shard; ValueError if a source mixes kinds."""
-    labelled = [each for each in outcomes if not isinstance(each, Skipped | Unreadable)]
+    """Return the kind, the files by name and the counts of a shard; ValueError if a source mixes kinds."""
+    labelled = [outcome for outcome in outcomes if not isinstance(outcome, Skipped | Unreadable)]
     if not labelled:
         return None, {}, {}
-    images = [each for each in labelled if isinstance(each, AnnotatedImage)]
-    spoken = [each for each in labelled if isinstance(each, Conversation)]
+    images = [outcome for outcome in labelled if isinstance(outcome, AnnotatedImage)]
+    spoken = [outcome for outcome in labelled if isinstance(outcome, Conversation)]
     if len(images) == len(labelled):
         paths = sum(len(image.annotations) for image in images)
         return "annotated", annotated.pack(images, f"shard-{number:05d}"), {"images": len(images), "paths": paths}

@@ -20,17 +20,17 @@ FILE = "journal.jsonl"
 
 
 def sha256(data: bytes) -> str:
-    """Hex digest."""
+    """Return the hex digest."""
     return hashlib.sha256(data).hexdigest()
 
 
 def json_bytes(record: Any, indent: int | None = None) -> bytes:
-    """One JSON document and a line feed; numpy values become plain ones, NaN is refused."""
+    """Return one JSON document and a line feed; numpy values become plain ones, NaN is refused."""
     return (json.dumps(record, default=_plain, indent=indent, allow_nan=False) + "\n").encode()
 
 
 def npz_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """What `np.savez_compressed` writes, but four times as fast, and the same bytes for the same arrays."""
+    """Return what `np.savez_compressed` writes, but four times as fast, and the same bytes for the same arrays."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, array in arrays.items():
@@ -42,13 +42,13 @@ def npz_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 def check(file: Path, digest: str) -> None:
-    """ValueError if a file is not there, or not the one that was written."""
+    """Raise ValueError if a file is missing, or not the one that was written."""
     if not is_whole(file, digest):
         raise ValueError(f"{file} is not what the manifest says was written; label again into an empty folder")
 
 
 def is_whole(file: Path, digest: str) -> bool:
-    """Whether a file is there and has this sha256."""
+    """Return whether a file is there and has this sha256."""
     if not file.is_file():
         return False
     with file.open("rb") as stream:
@@ -78,7 +78,7 @@ class Journal:
 
     @classmethod
     def read(cls, folder: Path) -> Journal:
-        """All that is noted in a folder; nothing where there is no journal."""
+        """Return all that is noted in a folder; nothing where there is no journal."""
         journal = cls(folder / FILE)
         for start, record in _records(journal.file):
             if record is None:
@@ -90,7 +90,7 @@ class Journal:
         return journal
 
     def add(self, entry: dict[str, Any]) -> None:
-        """Notes a shard whose files are on the disk."""
+        """Record a shard whose files are on the disk."""
         with self.file.open("ab") as stream:
             self._note(stream.tell(), entry)
             stream.write(json_bytes(entry))
@@ -98,14 +98,14 @@ class Journal:
             os.fsync(stream.fileno())
 
     def entries(self) -> Iterator[dict[str, Any]]:
-        """One after the other, by number; ValueError if another process rewrites them meanwhile."""
+        """Yield one after the other, by number; ValueError if another process rewrites them meanwhile."""
         if self.starts:
             with self.file.open("rb") as stream:
                 for number in sorted(self.starts):
                     yield self._at(stream, number)
 
     def entry(self, number: int) -> dict[str, Any]:
-        """One of them."""
+        """Return one of them."""
         with self.file.open("rb") as stream:
             return self._at(stream, number)
 
@@ -123,7 +123,7 @@ class Journal:
 
 
 def _records(file: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
-    """Where each line starts, and what it says; None for one that was not written in full, which is the last."""
+    """Yield where each line starts, and what it says; None for one that was not written in full, which is the last."""
     if not file.is_file():
         return
     start = 0
@@ -139,7 +139,7 @@ def _records(file: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
 
 
 def files_are_whole(folder: Path, entry: Mapping[str, Any]) -> bool:
-    """Whether the files of a shard are there as they were written."""
+    """Return whether the files of a shard are there as they were written."""
     return all(is_whole(folder / file["file"], file["sha256"]) for file in entry["files"])
 
 

@@ -43,7 +43,7 @@ class Track:
             raise ValueError(f"events must be in order and before frame {len(uv)}, got frames {frames}")
 
     def spread(self, step: int, total: int) -> Track:
-        """The track of all `total` frames, of which this is every `step`-th: straight lines in between."""
+        """Return the track of all `total` frames, of which this is every `step`-th: straight lines in between."""
         at = np.minimum(np.arange(total) / step, len(self.uv) - 1)
         before = np.floor(at).astype(int)
         uv = np.stack([np.interp(at, np.arange(len(self.uv)), column) for column in np.asarray(self.uv).T], -1)
@@ -52,7 +52,7 @@ class Track:
 
 
 def paths_from_track(track: Track, epsilon: float = EPSILON, span: tuple[int, int] | None = None) -> list[Label]:
-    """For every frame, the path from there to the end, with the events that are still ahead.
+    """Return for every frame the path from there to the end, with the remaining events.
 
     With a `span`, for the frames from its first on alone, to the one before its last.
 
@@ -79,5 +79,5 @@ def _from(
 ) -> Label:
     ahead = [(frame - start, state) for frame, state in events if frame >= start]
     kept, gripper = waypoints(uv[start:], ahead, is_closed(events, start), epsilon)
-    seen = np.where(outside[start:][kept], Visibility.OUT_OF_VIEW, Visibility.VISIBLE).astype(np.uint8)
-    return Label(Path2D(uv[start:][kept], gripper, score=min(score, 1.0)), seen, kept + start)
+    visible = np.where(outside[start:][kept], Visibility.OUT_OF_VIEW, Visibility.VISIBLE).astype(np.uint8)
+    return Label(Path2D(uv[start:][kept], gripper, score=min(score, 1.0)), visible, kept + start)

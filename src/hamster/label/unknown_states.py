@@ -68,7 +68,7 @@ def _with_known_gripper(episode: Episode, poses: Array) -> Episode:
 
 
 def _way_m(poses: Array) -> float:
-    """How far apart the known ones of some poses (N, 4, 4) are."""
+    """Return how far apart the known ones of some poses (N, 4, 4) are."""
     places = poses[np.isfinite(poses).all((1, 2)), :3, 3]
     return float(np.linalg.norm(np.ptp(places, axis=0))) if len(places) else np.inf
 

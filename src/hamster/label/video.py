@@ -46,7 +46,7 @@ def label_video(
     detector: HandDetector | None = None,
     tracker: PointTracker | None = None,
 ) -> LabelledEpisode | Skipped:
-    """The path from each frame of a video to its end, on the image of one camera (the first one, unless named).
+    """Return the path from each frame of a video to its end, on the image of one camera (the first one, unless named).
 
     Frames after the hand or arm has left the picture for good have no path and are left out of the episode; those
     before it comes have, which is what a planner gets to see.
@@ -74,7 +74,7 @@ def label_video(
 
 
 def _by_either(video: _Video, detector: HandDetector | None, tracker: PointTracker | None) -> LabelledEpisode | Skipped:
-    """By hands where one is at work, else by tracking, also where there is no hand to follow after all."""
+    """Label by hands where one is at work, else by tracking, also where no hand can be followed after all."""
     try:
         if detector is None:
             check_installed()
@@ -131,8 +131,8 @@ def _panels(clip: Clip) -> list[Box]:
 
 
 def _by_hands(video: _Video, detector: HandDetector, box: Box) -> LabelledEpisode | Skipped:
-    clip, found = _watch(video.frames, video.fps, detector, box)
-    track = track_hand(clip, found, detector)
+    clip, hands_by_frame = _watch(video.frames, video.fps, detector, box)
+    track = track_hand(clip, hands_by_frame, detector)
     if isinstance(track, Track):
         width, height = video.frames.size
         corner, size = np.array(box[:2]), np.subtract(box[2:], box[:2])
@@ -141,7 +141,7 @@ def _by_hands(video: _Video, detector: HandDetector, box: Box) -> LabelledEpisod
 
 
 def _watch(frames: _Frames, fps: float, detector: HandDetector, box: Box) -> tuple[Clip, list[list[Hand]]]:
-    """A part of the frames as a clip, and the hands in it, with one look at each frame."""
+    """Yield a part of the frames as a clip, and the hands in it, with one look at each frame."""
     left, top, right, bottom = box
     pictures: list[NDArray[np.uint8]] = []
 
@@ -151,8 +151,8 @@ def _watch(frames: _Frames, fps: float, detector: HandDetector, box: Box) -> tup
             pictures.append(small(part, HANDS_SIDE_PX))
             yield part
 
-    found = [detector(rgb) for rgb in kept()]
-    return read_clip(pictures, fps, HANDS_SIDE_PX), found
+    hands_by_frame = [detector(rgb) for rgb in kept()]
+    return read_clip(pictures, fps, HANDS_SIDE_PX), hands_by_frame
 
 
 def _finish(video: _Video, track: Track | str, method: LabelMethod) -> LabelledEpisode | Skipped:
@@ -213,14 +213,14 @@ class _Frames:
         return (self.full(i) for i in range(len(self.observations)))
 
     def small(self, side_px: int, step: int) -> Iterator[NDArray[np.uint8]]:
-        """Every `step`-th of them, small where that is quicker."""
+        """Return every `step`-th of them, small where that is quicker."""
         observations, numbers = self.observations, range(0, len(self.observations), step)
         if isinstance(observations, SupportsThumbnails):
             return (observations.small(i, self.camera, side_px) for i in numbers)
         return (self.full(i) for i in numbers)
 
     def full(self, i: int) -> NDArray[np.uint8]:
-        """Frame i as it is; ValueError if it is damaged."""
+        """Return frame i at full size; ValueError if it is damaged."""
         if (view := self.observations[i].views.get(self.camera)) is None:
             raise ValueError(f"camera {self.camera}: frame {i} is missing or damaged")
         return view.rgb
@@ -232,7 +232,7 @@ class _Frames:
         return width, height
 
     def some(self, count: int) -> list[NDArray[np.uint8]]:
-        """Frames from all over the video."""
+        """Return frames from all over the video."""
         total = len(self.observations)
         numbers = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
         return [self.full(i) for i in numbers.tolist()]
@@ -258,5 +258,5 @@ class _Video:
         return read_clip(self.frames.small(SIDE_PX, self.step), self.fps / self.step)
 
     def pictures(self, numbers: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
-        """Some of the clip's frames in full, by number."""
+        """Return some of the clip's frames in full, by number."""
         return {number: self.frames.full(number * self.step) for number in numbers}

@@ -37,7 +37,7 @@ STYLES: dict[str, _Look] = {
 
 
 def draw(rgb: NDArray[np.uint8], path: Path2D, style: Style = "jet", weight: float = 1.0) -> NDArray[np.uint8]:
-    """A copy of an image (H, W, 3) uint8 with the path on it.
+    """Return a copy of an image (H, W, 3) uint8 with the path drawn on it.
 
     The line is resampled to 100 points and coloured by arc length; a ring stands wherever the gripper changes. Lines
     are 2 and rings 7 pixels (radius) at 512 pixels, and both grow and shrink with the image's shorter side. The
@@ -68,7 +68,7 @@ def draw(rgb: NDArray[np.uint8], path: Path2D, style: Style = "jet", weight: flo
 
 
 def channels(path: Path2D, height: int, width: int) -> NDArray[np.float32]:
-    """What a drawing says, as numbers: (3, height, width) float32.
+    """Return a drawing of the path as numbers: (3, height, width) float32.
 
     0. progress: how far along the path its point nearest to the pixel is, 0 at the start to 1 at the end (of equally
        near ones the earliest).
@@ -89,7 +89,7 @@ def channels(path: Path2D, height: int, width: int) -> NDArray[np.float32]:
 
 
 def _box(px: NDArray[np.float64], margin: float, width: int, height: int) -> tuple[int, int, int, int]:
-    """The part of the image that the drawing touches: left, top, right, bottom; not empty."""
+    """Return the part of the image that the drawing touches, not empty: left, top, right, bottom."""
     left, top = np.floor(px.min(0) - margin).astype(int)
     right, bottom = np.ceil(px.max(0) + margin).astype(int)
     return max(int(left), 0), max(int(top), 0), min(int(right), width), min(int(bottom), height)
@@ -121,7 +121,7 @@ def _disc(canvas: ImageDraw.ImageDraw, x: float, y: float, radius: float, colour
 def _nearest(
     x: NDArray[np.float32], y: NDArray[np.float32], points: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Of each pixel at x (W,), y (H, 1): the distance to the polyline (N, 2), and where on it, 0 to 1 by arc length.
+    """Return for each pixel at x (W,), y (H, 1) its distance to the polyline (N, 2) and its progress on it, 0 to 1.
 
     Along and across a segment, a pixel's place is the sum of a term of its column and one of its row: few passes over
     the image, in float32. Later stretches must be nearer by more than rounding.

@@ -24,13 +24,13 @@ class EndpointErrors(NamedTuple):
 
 
 def endpoint_errors(predicted: Path2D, truth: Path2D) -> EndpointErrors:
-    """How far the start and the end are off."""
+    """Return the distances between both starts and between both ends."""
     gaps = np.linalg.norm(predicted.uv[[0, -1]] - truth.uv[[0, -1]], axis=-1)
     return EndpointErrors(float(gaps[0]), float(gaps[1]))
 
 
 def frechet(a: Path2D, b: Path2D, samples: int | None = SAMPLES) -> float:
-    """Discrete Fréchet distance (Eiter and Mannila, 1994): the leash for two walkers who never turn back.
+    """Return the discrete Fréchet distance (Eiter and Mannila, 1994) of two paths, relative to the image.
 
     Both paths are first resampled by arc length to `samples` points, so that the number of waypoints does not matter;
     None compares the waypoints as they are.
@@ -39,7 +39,7 @@ def frechet(a: Path2D, b: Path2D, samples: int | None = SAMPLES) -> float:
 
 
 def dtw(a: Path2D, b: Path2D, samples: int | None = SAMPLES) -> float:
-    """Dynamic time warping: the least sum of distances over all alignments, divided by the longer path's points.
+    """Return the dynamic time warping distance: the least sum over all alignments, per point of the longer path.
 
     It is thus a distance per sample, and comparable with `frechet`, which it does not exceed by more than twice.
     """
@@ -48,7 +48,7 @@ def dtw(a: Path2D, b: Path2D, samples: int | None = SAMPLES) -> float:
 
 
 def event_f1(predicted: Path2D, truth: Path2D, tolerance: float = 0.1) -> float:
-    """F1 of the gripper events: an event counts if the same one happens within `tolerance`, in the same order.
+    """Return the F1 score of the gripper events; one counts if the same event occurs within `tolerance`, in order.
 
     1.0 if neither path has any event.
     """
@@ -59,24 +59,24 @@ def event_f1(predicted: Path2D, truth: Path2D, tolerance: float = 0.1) -> float:
 
 
 def path_errors(predicted: Path2D, truth: Path2D) -> dict[str, float]:
-    """`start`, `end`, `frechet` and `event_f1` of a path, to four decimals."""
+    """Return `start`, `end`, `frechet` and `event_f1` of a path, rounded to four decimals."""
     start, end = endpoint_errors(predicted, truth)
-    found = {
+    by_name = {
         "start": start,
         "end": end,
         "frechet": frechet(predicted, truth),
         "event_f1": event_f1(predicted, truth),
     }
-    return {name: round(value, 4) for name, value in found.items()}
+    return {name: round(value, 4) for name, value in by_name.items()}
 
 
 def medians(errors: Sequence[dict[str, float] | None]) -> dict[str, float]:
-    """Of `path_errors` the medians (of the F1 the mean), n, and the share that is not None: what could be read."""
-    read = [each for each in errors if each is not None]
-    found = {name: median(each[name] for each in read) for name in ("start", "end", "frechet") if read}
-    f1 = {"event_f1": mean(each["event_f1"] for each in read)} if read else {}
+    """Return the medians of `path_errors` (the mean of the F1), n, and the parse rate: the share that is not None."""
+    read = [error for error in errors if error is not None]
+    values = {name: median(error[name] for error in read) for name in ("start", "end", "frechet") if read}
+    f1 = {"event_f1": mean(error["event_f1"] for error in read)} if read else {}
     rate = len(read) / max(1, len(errors))
-    return {"n": len(errors), "parse_rate": rate, **{name: round(value, 4) for name, value in (found | f1).items()}}
+    return {"n": len(errors), "parse_rate": rate, **{name: round(value, 4) for name, value in (values | f1).items()}}
 
 
 def _distances(a: Path2D, b: Path2D, samples: int | None) -> Array:
@@ -86,7 +86,7 @@ def _distances(a: Path2D, b: Path2D, samples: int | None) -> Array:
 
 
 def _align(cost: Array, combine: Callable[[Any, Any], Any]) -> float:
-    """Least cost of a monotone alignment from the first cell (0, 0) to the last one of cost (N, M).
+    """Return the least cost of a monotone alignment from the first cell (0, 0) to the last one of cost (N, M).
 
     The dynamic programme runs over antidiagonals, whose cells do not depend on each other.
     """
@@ -107,7 +107,7 @@ def _commanded(path: Path2D) -> list[tuple[Array, Gripper]]:
 
 
 def _matches(a: list[tuple[Array, Gripper]], b: list[tuple[Array, Gripper]], tolerance: float) -> int:
-    """Size of the longest common subsequence, two events being the same if their state is and they are close."""
+    """Return the length of the longest common subsequence; two events match if equal in state and close."""
     best = np.zeros((len(a) + 1, len(b) + 1), int)
     for i, (uv_a, state_a) in enumerate(a):
         for j, (uv_b, state_b) in enumerate(b):

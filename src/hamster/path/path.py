@@ -64,7 +64,7 @@ class Path2D:
         return [(int(i), Gripper(int(self.gripper[i]))) for i in np.flatnonzero(self.gripper != before)]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain lists, the gripper by name: what `path.json` holds."""
+        """Return the record that `path.json` holds: plain lists, the gripper by name."""
         return {
             "uv": self.uv.tolist(),
             "gripper": [Gripper(int(g)).name.lower() for g in self.gripper],
@@ -74,7 +74,7 @@ class Path2D:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Path2D:
-        """The inverse of `to_json`; raises ValueError on anything else."""
+        """Return the path of a record that `to_json` made; ValueError for anything else."""
         try:
             gripper = np.array([Gripper[str(name).upper()] for name in record["gripper"]], np.int8)
             uv = np.asarray(record["uv"], np.float64)

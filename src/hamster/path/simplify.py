@@ -17,7 +17,7 @@ LONGEST = 4096  # points that are simplified at once: more could exhaust the sta
 
 
 def simplify(path: Path2D, epsilon: float = EPSILON) -> Path2D:
-    """Drops waypoints that lie within `epsilon` of the straight line between their kept neighbours.
+    """Drop waypoints that lie within `epsilon` of the straight line between their kept neighbours.
 
     Ramer-Douglas-Peucker as in HAMSTER (ICLR 2025, section 4.1), with two differences. The distance is to the segment,
     not to the infinite line, so that a path which turns back on itself keeps its turning point. And the waypoints at
@@ -36,7 +36,7 @@ def simplify(path: Path2D, epsilon: float = EPSILON) -> Path2D:
 
 
 def kept_waypoints(uv: ArrayLike, fixed: Iterable[int] = (), epsilon: float = EPSILON) -> NDArray[np.intp]:
-    """Sorted indices of the points (N, D) that simplification keeps; those in `fixed` and the ends are among them.
+    """Return the sorted indices of the points (N, D) that simplification keeps, with both ends and all in `fixed`.
 
     So is every `LONGEST`th point.
     """
@@ -55,7 +55,7 @@ def kept_waypoints(uv: ArrayLike, fixed: Iterable[int] = (), epsilon: float = EP
 
 
 def _corners(points: Array, epsilon: float) -> list[int]:
-    """Ramer-Douglas-Peucker with the segment metric in any dimension: sorted indices, the ends among them."""
+    """Return the indices, sorted and with both ends, that Ramer-Douglas-Peucker keeps in any dimension."""
     keep = {0, len(points) - 1}
     # A stack instead of recursion: a path may have more corners than Python has frames.
     spans = [(0, len(points) - 1)]
@@ -73,7 +73,7 @@ def _corners(points: Array, epsilon: float) -> list[int]:
 
 
 def segment_distance(points: ArrayLike, start: ArrayLike, end: ArrayLike) -> Array:
-    """Distance of points (..., D) to the segments from start (..., D) to end (..., D), which may have no length."""
+    """Return the distances of points (..., D) to segments from start (..., D) to end (..., D)."""
     origin = np.asarray(start, np.float64)
     along = np.asarray(end, np.float64) - origin
     offset = np.asarray(points, np.float64) - origin
@@ -84,7 +84,7 @@ def segment_distance(points: ArrayLike, start: ArrayLike, end: ArrayLike) -> Arr
 
 
 def resample(uv: ArrayLike, n: int) -> Array:
-    """(n, D) points at equal steps of arc length along the polyline (N, D), both ends included (n = 1: the start).
+    """Return n points (n, D) at equal steps of arc length along a polyline (N, D), both ends included.
 
     Raises:
         ValueError: if there is no point, or n < 1.

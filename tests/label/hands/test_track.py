@@ -4,7 +4,7 @@ import pytest
 from hamster.label.hands import events
 from hamster.label.hands.detector import Hand
 from hamster.label.hands.events import aperture_events
-from hamster.label.hands.frame_difference import Changes
+from hamster.label.hands.frame_difference import FrameDifference
 from hamster.label.hands.motion import Motion, fill_and_smooth, follow
 from hamster.label.hands.regions import best_region, panels, regions
 from hamster.label.hands.track import NO_HAND, track_hand
@@ -103,7 +103,7 @@ def turned_at_one_place(away_palms):
     colours = np.array([[200, 40, 40], [40, 40, 200]], np.float32)
     near = np.zeros((2, total), bool)
     near[:, 3:8] = True
-    found = Changes(
+    found = FrameDifference(
         np.array([[58.0, 60.0], [62.0, 60.0]]), np.array([4, 4]), np.array([5, 5]), near, np.full(total, 9),
         colours, colours[::-1], np.full((2, 3), 120, np.float32),
     )  # fmt: skip

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from hamster.label.sketch.circles import find_circles
-from hamster.label.sketch.skeletonize import Lines, thin
+from hamster.label.sketch.skeletonize import Lines, skeletonize
 
 
 def canvas(draw, size=(120, 100)):
@@ -17,7 +17,7 @@ def canvas(draw, size=(120, 100)):
 def test_a_line_keeps_its_length_and_loses_its_width(angle, width):
     ahead = 40 * np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
     a, b = 60 - ahead - [0, 10], 60 + ahead - [0, 10]
-    thinned = thin(canvas(lambda c: c.line([*a, *b], fill=1, width=width)))
+    thinned = skeletonize(canvas(lambda c: c.line([*a, *b], fill=1, width=width)))
     way = np.array(Lines(thinned).longest())[:, ::-1]
     ends = sorted([way[0], way[-1]], key=lambda p: tuple(np.abs(p - a)))
     assert np.linalg.norm(ends[0] - a) <= width / 2 + 2.5 and np.linalg.norm(ends[1] - b) <= width / 2 + 2.5
@@ -26,8 +26,8 @@ def test_a_line_keeps_its_length_and_loses_its_width(angle, width):
 
 def test_nothing_stays_nothing_and_the_mask_is_left_alone():
     mask = np.ones((20, 30), bool)
-    thin(mask)
-    assert mask.all() and not thin(np.zeros((5, 5), bool)).any()
+    skeletonize(mask)
+    assert mask.all() and not skeletonize(np.zeros((5, 5), bool)).any()
 
 
 @pytest.mark.parametrize("entering", [None, (60, 50), (60, 22), (20, 50)])

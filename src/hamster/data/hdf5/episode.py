@@ -29,7 +29,7 @@ _IMAGES = re.compile(r"(.+)_(rgb|image)")
 
 
 def read_episode(file: Path, demo: str, source: str) -> Episode:
-    """The demonstration `data/{demo}` of a file; images are read when they are asked for.
+    """Return the demonstration `data/{demo}` of a file; images are read when they are asked for.
 
     Raises:
         ValueError: in one line, if it is damaged, or has no images.
@@ -37,10 +37,10 @@ def read_episode(file: Path, demo: str, source: str) -> Episode:
     with opened(file) as h5:
         data = group(h5, "data")
         one = group(data, demo)
-        seen = group(one, "obs")
-        images = _images(seen)
+        observations_group = group(one, "obs")
+        images = _images(observations_group)
         steps = {len(array) for array in images.values()}
-        hand, gripper = _hand(seen), _opening(one, seen)
+        hand, gripper = _hand(observations_group), _opening(one, observations_group)
         steps |= {len(x) for x in (hand, gripper) if x is not None}
         if len(steps) != 1 or 0 in steps:
             raise ValueError(f"{demo} has images and states of {sorted(steps)} steps; they must be as many, at least 1")
@@ -68,7 +68,7 @@ class Lens:
     world_from_camera: Array
 
     def at(self, i: int, width: int, height: int) -> Camera:
-        """The camera of step i."""
+        """Return the camera of step i."""
         return Camera(self.intrinsics, self.world_from_camera[min(i, len(self.world_from_camera) - 1)], width, height)
 
 
@@ -88,7 +88,7 @@ class _Frames(LazyObservations):
         return self.steps
 
     def read(self, i: int) -> Observation:
-        """One frame."""
+        """Return one frame."""
         with opened(self.file) as h5:
             raw = {name: np.asarray(dataset(h5, key)[i], np.uint8) for name, key in self.images.items()}
         views = {name: self._view(name, rgb, i) for name, rgb in raw.items()}
@@ -101,12 +101,12 @@ class _Frames(LazyObservations):
         return View(rgb, None, None if lens is None else lens.at(i, rgb.shape[1], rgb.shape[0]))
 
 
-def _images(seen: Any) -> dict[str, Any]:
-    """The arrays (T, H, W, 3) uint8 by camera, those on the hand last."""
+def _images(observations_group: Any) -> dict[str, Any]:
+    """Return the arrays (T, H, W, 3) uint8 by camera, those on the hand last."""
     out = {}
-    for key in seen:
+    for key in observations_group:
         match = _IMAGES.fullmatch(key)
-        array = dataset(seen, key) if match else None
+        array = dataset(observations_group, key) if match else None
         if match and array is not None and array.ndim == 4 and array.shape[3] == 3 and array.dtype == np.uint8:
             if array.shape[1] * array.shape[2] > MAX_PIXELS:
                 raise ValueError(f"{array.name} has images of {array.shape[2]} x {array.shape[1]} pixels, too many")
@@ -116,11 +116,11 @@ def _images(seen: Any) -> dict[str, Any]:
     return dict(sorted(out.items(), key=lambda item: ("hand" in item[0], item[0])))
 
 
-def _hand(seen: Any) -> Array | None:
-    """Poses (T, 4, 4): the tip's position, the hand's rotation. None where they were not recorded."""
-    place, turn = numbers(seen, "robot0_eef_pos", 3), numbers(seen, "robot0_eef_quat", 4)
+def _hand(observations_group: Any) -> Array | None:
+    """Return poses (T, 4, 4): the tip's position, the hand's rotation. None where they were not recorded."""
+    place, turn = numbers(observations_group, "robot0_eef_pos", 3), numbers(observations_group, "robot0_eef_quat", 4)
     if place is None:
-        place, turn = numbers(seen, "ee_pos", 3), numbers(seen, "ee_ori", 3)
+        place, turn = numbers(observations_group, "ee_pos", 3), numbers(observations_group, "ee_ori", 3)
     if place is None or turn is None:
         return None
     if len(place) != len(turn):
@@ -138,14 +138,14 @@ def _hand(seen: Any) -> Array | None:
     return out
 
 
-def _opening(one: Any, seen: Any) -> Array | None:
+def _opening(one: Any, observations_group: Any) -> Array | None:
     """Return (T,) measured openings of two fingers, or commanded ones (-1 is open) of hands with more joints.
 
     The angles of those say little. None where neither is there, or is on another scale.
     """
-    fingers = numbers(seen, "robot0_gripper_qpos")
+    fingers = numbers(observations_group, "robot0_gripper_qpos")
     if fingers is None:
-        fingers = numbers(seen, "gripper_states")
+        fingers = numbers(observations_group, "gripper_states")
     if fingers is not None and fingers.shape[1] == 2:
         return GripperScale(closed=0, open=PANDA_OPEN_M).opening(np.abs(fingers[:, 0] - fingers[:, 1]))
     commands = numbers(one, "actions")
@@ -153,7 +153,7 @@ def _opening(one: Any, seen: Any) -> Array | None:
 
 
 def _is_upside_down(data: Any, images: Mapping[str, Any]) -> bool:
-    """LIBERO stores OpenGL's images, whose first row is the lowest; robomimic turns them before it stores them.
+    """Return whether images are stored bottom up: LIBERO's are (OpenGL), robomimic flips them before storing.
 
     They are flipped and not turned: openpi, OpenVLA and LeRobot turn LIBERO's by 180 degrees, which mirrors them.
     """
@@ -162,7 +162,7 @@ def _is_upside_down(data: Any, images: Mapping[str, Any]) -> bool:
 
 
 def _cameras(xml: str, images: Mapping[str, Any], hand: Array | None) -> dict[str, Lens]:
-    """Calibration from the embedded model; none for a camera that it does not have or that moves by itself."""
+    """Return the calibrations from the embedded model; none for a camera that it lacks or that moves by itself."""
     if not xml:
         return {}
     model, out = read_model(xml), {}
@@ -175,7 +175,7 @@ def _cameras(xml: str, images: Mapping[str, Any], hand: Array | None) -> dict[st
 
 
 def _world_from_camera(model: Model, camera: ModelCamera, hand: Array | None) -> Array | None:
-    """(1 or T, 4, 4). A camera that is fixed to the hand moves as the hand does, whose tip is where `hand` says."""
+    """Return (1 or T, 4, 4) of a camera; one that is fixed to the hand moves with the hand, whose tip is `hand`."""
     if camera.place.anchor == WORLD:
         return camera.place.anchor_from_here[None]
     body = next((model.bodies[name] for name in HANDS if name in model.bodies), None)
@@ -188,7 +188,7 @@ def _world_from_camera(model: Model, camera: ModelCamera, hand: Array | None) ->
 
 
 def _digest(hand: Array | None, gripper: Array | None, images: Mapping[str, Any], one: Any) -> str:
-    """sha256 of what the labels depend on; the whole file has gigabytes, and many demonstrations."""
+    """Return the sha256 of what the labels depend on; the whole file has gigabytes, and many demonstrations."""
     digest = hashlib.sha256(text(one, "model_file").encode())
     for name, array in images.items():
         digest.update(f"{name}{array.shape}".encode() + np.asarray(array[0]).tobytes())

@@ -33,27 +33,27 @@ def opened(file: Path) -> Iterator[Any]:
 
 
 def group(parent: Any, name: str) -> Any:
-    """A group in the same file; ValueError if there is none."""
+    """Return a group in the same file; ValueError if there is none."""
     import h5py
 
-    found = _inside(parent, name)
-    if not isinstance(found, h5py.Group):
+    member = _inside(parent, name)
+    if not isinstance(member, h5py.Group):
         raise ValueError(f"no group {name!r} in {parent.name}")
-    return found
+    return member
 
 
 def dataset(parent: Any, name: str) -> Any:
-    """An array in the same file, not read yet; None if there is none."""
+    """Return an array in the same file, not read yet; None if there is none."""
     import h5py
 
-    found = _inside(parent, name)
-    if not isinstance(found, h5py.Dataset):
+    member = _inside(parent, name)
+    if not isinstance(member, h5py.Dataset):
         return None
-    if found.external or found.is_virtual:
-        raise ValueError(f"{found.name} lies in another file; only data in the file itself are read")
-    if found.chunks and np.prod(found.chunks, dtype=float) * found.dtype.itemsize > MAX_BYTES:
-        raise ValueError(f"{found.name} has chunks of more than {MAX_BYTES >> 20} MiB")
-    return found
+    if member.external or member.is_virtual:
+        raise ValueError(f"{member.name} lies in another file; only data in the file itself are read")
+    if member.chunks and np.prod(member.chunks, dtype=float) * member.dtype.itemsize > MAX_BYTES:
+        raise ValueError(f"{member.name} has chunks of more than {MAX_BYTES >> 20} MiB")
+    return member
 
 
 def numbers(parent: Any, name: str, columns: int | None = None) -> NDArray[np.float64] | None:
@@ -62,21 +62,21 @@ def numbers(parent: Any, name: str, columns: int | None = None) -> NDArray[np.fl
     Raises:
         ValueError: if it has another shape, is too large, or holds anything else.
     """
-    found = dataset(parent, name)
-    if found is None:
+    array = dataset(parent, name)
+    if array is None:
         return None
-    if found.ndim != 2 or (columns and found.shape[1] != columns) or found.dtype.kind not in "fiu":
-        raise ValueError(f"{found.name} has shape {found.shape} of {found.dtype}, need (T, {columns or 'n'}) numbers")
-    if found.size * 8 > MAX_BYTES:
-        raise ValueError(f"{found.name} is larger than {MAX_BYTES >> 20} MiB")
-    values = np.asarray(found[()], np.float64)
+    if array.ndim != 2 or (columns and array.shape[1] != columns) or array.dtype.kind not in "fiu":
+        raise ValueError(f"{array.name} has shape {array.shape} of {array.dtype}, need (T, {columns or 'n'}) numbers")
+    if array.size * 8 > MAX_BYTES:
+        raise ValueError(f"{array.name} is larger than {MAX_BYTES >> 20} MiB")
+    values = np.asarray(array[()], np.float64)
     if not np.isfinite(values).any():
-        raise ValueError(f"{found.name} holds no finite numbers")
+        raise ValueError(f"{array.name} holds no finite numbers")
     return np.where(np.isfinite(values), values, np.nan)
 
 
 def text(holder: Any, name: str) -> str:
-    """An attribute as text, "" if it is missing."""
+    """Return an attribute as text, "" if it is missing."""
     value = holder.attrs.get(name, "")
     if isinstance(value, bytes | np.bytes_):
         return bytes(value).decode("utf-8", "replace")
@@ -84,7 +84,7 @@ def text(holder: Any, name: str) -> str:
 
 
 def record(holder: Any, name: str) -> dict[str, Any]:
-    """An attribute that holds a JSON object, {} if it does not."""
+    """Return an attribute that holds a JSON object, {} if it does not."""
     try:
         value = json.loads(text(holder, name) or "{}")
     except (ValueError, RecursionError):

@@ -15,14 +15,14 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def instruction(data: Any, demo: Any, file: Path) -> str:
-    """In the order of trust: LIBERO's, RoboCasa's, the BDDL's own words or name, the environment's, the file's."""
+    """Return the instruction from the most trusted field: LIBERO's, RoboCasa's, BDDL's, the environment's, a name."""
     environment = record(data, "env_args")
     bddl_name = text(data, "bddl_file_name") or str((environment.get("env_kwargs") or {}).get("bddl_file_name") or "")
-    found = _BDDL.search(text(data, "bddl_file_content"))
+    bddl = _BDDL.search(text(data, "bddl_file_content"))
     candidates = (
         record(data, "problem_info").get("language_instruction"),
         record(demo, "ep_meta").get("lang"),
-        found and found[1],
+        bddl and bddl[1],
         _from_name(bddl_name),
         "" if _is_libero(file) else _CAMEL.sub(" ", str(environment.get("env_name") or "")).lower(),
         _from_name(file.name),
@@ -36,7 +36,7 @@ def instruction(data: Any, demo: Any, file: Path) -> str:
 
 
 def _from_name(name: str) -> str:
-    """KITCHEN_SCENE3_turn_on_the_stove_demo.hdf5 -> turn on the stove."""
+    """Return "turn on the stove" for KITCHEN_SCENE3_turn_on_the_stove_demo.hdf5."""
     stem = Path(name).stem.removesuffix("_demo")
     return instruction_from_name(_SCENE.sub("", stem))
 

@@ -41,7 +41,7 @@ class ModelCamera:
     fovy_deg: float
 
     def intrinsics(self, width: int, height: int) -> Array:
-        """(3, 3) for an image of that size: square pixels, the principal point in the middle."""
+        """Return (3, 3) for an image of that size: square pixels, the principal point in the middle."""
         focal = height / 2 / np.tan(np.radians(self.fovy_deg) / 2)
         return np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
 
@@ -55,7 +55,7 @@ class Model:
     sites: dict[str, Place] = field(default_factory=dict)
 
     def between(self, a: str, site: str) -> Array | None:
-        """body_from_site, (4, 4); None if either is missing or they move against each other."""
+        """Return body_from_site (4, 4); None if either is missing or they move against each other."""
         body, there = self.bodies.get(a), self.sites.get(site)
         if body is None or there is None or body.anchor != there.anchor:
             return None
@@ -63,7 +63,7 @@ class Model:
 
 
 def read_model(xml: str) -> Model:
-    """The places in a model.
+    """Return the places in a model.
 
     Raises:
         ValueError: in one line, if it is no MuJoCo XML or holds a place that is none.
@@ -128,7 +128,7 @@ class _Walk:
         return Place(parent.anchor, parent.anchor_from_here @ here)
 
     def _rotation(self, element: Any) -> Array:
-        """(3, 3), in whichever of MuJoCo's five spellings it is written."""
+        """Return (3, 3), in whichever of MuJoCo's five spellings it is written."""
         if "axisangle" in element.attrib:
             *axis, angle = _numbers(element, "axisangle", 4)
             return _about(np.array(axis), self._radians(angle))
@@ -148,7 +148,7 @@ class _Walk:
         return matrix_from_quaternion(_unit(quaternion))
 
     def _euler(self, angles: Iterable[float]) -> Array:
-        """Lower case turns about the axes that turn along, upper case about those of the parent."""
+        """Return the rotation of Euler angles: lower case about axes that turn along, upper case about the parent's."""
         out = np.eye(3)
         for letter, angle in zip(self.eulerseq, angles, strict=False):
             axis = np.eye(3)["xyz".index(letter.lower())] if letter.lower() in "xyz" else np.zeros(3)
@@ -161,7 +161,7 @@ class _Walk:
 
 
 def _is_fixed(camera: Any) -> bool:
-    """Whether its direction and its lens are written down: not those that track, nor those of a physical sensor."""
+    """Return whether the camera's direction and lens are given: no tracking camera, no physical sensor."""
     unknown = ("focal", "focalpixel", "sensorsize", "principal", "principalpixel")
     orthographic = camera.get("orthographic") == "true" or camera.get("projection") == "orthographic"
     return camera.get("mode", "fixed") == "fixed" and not orthographic and not any(camera.get(a) for a in unknown)

@@ -51,7 +51,7 @@ class HDF5:
             return Unreadable(f"{file.name}/{demo}".rstrip("/"), str(error))
 
     def inputs(self, index: int) -> Inputs:
-        """The whole file that holds the demonstration."""
+        """Return the whole file that holds the demonstration."""
         file, demo = self._demos[index]
         name = f"{file.name}/{demo}".rstrip("/")
         return Inputs(name, [file], name)
@@ -59,14 +59,14 @@ class HDF5:
 
 def _files(file: Path) -> list[Path]:
     if file.is_dir():
-        return sorted(found for found in file.rglob("*") if found.suffix in SUFFIXES and found.is_file())
+        return sorted(path for path in file.rglob("*") if path.suffix in SUFFIXES and path.is_file())
     if not file.is_file():
         raise ValueError(f"no file {str(file)!r}; say hdf5:FILE with robomimic's or LIBERO's demonstrations")
     return [file]
 
 
 def _demos(file: Path) -> list[str]:
-    """The names of the demonstrations, demo_9 before demo_10; "" stands for a file that cannot be read."""
+    """Return the names of the demonstrations, demo_9 before demo_10; "" stands for a file that cannot be read."""
     try:
         with opened(file) as h5:
             names = [name for name in group(h5, "data") if re.fullmatch(r"demo_\d+", name)]

@@ -19,13 +19,13 @@ _BROKEN = (pa.ArrowException, OSError, ValueError, TypeError, OverflowError, Uni
 
 
 def column_names(file: Path) -> list[str]:
-    """Names of the top-level columns."""
+    """Return names of the top-level columns."""
     with _opened(file) as parquet:
         return list(parquet.schema_arrow.names)
 
 
 def read_table(file: Path, columns: Sequence[str], episode: int | None = None) -> Any:
-    """These columns of a parquet file (those that it has); of one episode's rows alone, if asked for.
+    """Return these columns of a parquet file (those that it has); of one episode's rows alone, if asked for.
 
     Raises:
         ValueError: in one line with the file's name, if it is missing, damaged, cut off or too large.
@@ -36,13 +36,13 @@ def read_table(file: Path, columns: Sequence[str], episode: int | None = None) -
         if episode is None or by not in parquet.schema_arrow.names:
             return parquet.read(columns=have, use_threads=False)
         groups = [g for g in range(parquet.num_row_groups) if _may_hold(parquet, g, by, episode)]
-        wanted = list(dict.fromkeys([*have, by]))
-        table = parquet.read_row_groups(groups, columns=wanted, use_threads=False)
+        names_read = list(dict.fromkeys([*have, by]))
+        table = parquet.read_row_groups(groups, columns=names_read, use_threads=False)
         return table.filter(pc.equal(table[by], episode)).select(have)
 
 
 def numbers(table: Any, name: str) -> NDArray[np.float64]:
-    """(T, D) float64: a column of numbers, or of lists of numbers of one length (and lists of these, flattened).
+    """Return (T, D) float64: a column of numbers, or of lists of numbers of one length (and lists of these, flattened).
 
     Raises:
         ValueError: if it holds anything else, or something is missing.
@@ -83,7 +83,7 @@ def _opened(file: Path) -> Iterator[Any]:
 
 
 def _may_hold(parquet: Any, group: int, name: str, value: int) -> bool:
-    """By the row group's statistics; without them, anything."""
+    """Return whether a row group may hold the value, by its statistics; True without them."""
     described = parquet.metadata.row_group(group).column(parquet.schema.names.index(name)).statistics
     return not (described and described.has_min_max) or described.min <= value <= described.max
 

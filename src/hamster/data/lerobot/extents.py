@@ -39,7 +39,7 @@ def _extent(folder: str, written_ns: int, column: str) -> tuple[Array, Array] | 
 
 
 def _together(extents: list[tuple[Array, Array]]) -> tuple[Array, Array]:
-    """The extent over all episodes or files, without those few that are in another unit than most, or broken."""
+    """Return the extent over all episodes or files, without those few that are in another unit than most, or broken."""
     lows, highs = np.array([low for low, _ in extents]), np.array([high for _, high in extents])
     reach = np.maximum(np.abs(lows), np.abs(highs))
     usual = np.median(reach, 0)
@@ -48,7 +48,7 @@ def _together(extents: list[tuple[Array, Array]]) -> tuple[Array, Array]:
 
 
 def _stated(folder: Path, column: str) -> list[tuple[Array, Array] | None]:
-    """meta/stats.json of v3.0 and v2.0, or a line per episode in meta/episodes_stats.jsonl of v2.1."""
+    """Return the extents in meta/stats.json (v3.0, v2.0) or, per episode, meta/episodes_stats.jsonl (v2.1)."""
     for name in ("stats.json", "episodes_stats.jsonl"):
         file = folder / "meta" / name
         if file.is_file() and file.stat().st_size <= MAX_STATS_BYTES:
@@ -89,7 +89,7 @@ def _measured(described: DatasetMetadata, column: str) -> list[tuple[Array, Arra
 
 
 def _of_episodes(table: Any, column: str) -> list[tuple[Array, Array]]:
-    """Per episode in a table the extent of its finite rows; none of those whose values are no numbers."""
+    """Return per episode in a table the extent of its finite rows; none of those whose values are no numbers."""
     if column not in table.column_names or not len(table):
         return []
     whose = table[EPISODE].to_numpy() if EPISODE in table.column_names else np.zeros(len(table))

@@ -39,7 +39,7 @@ class VideoFrames:
 
     @classmethod
     def at(cls, file: Path, times_s: Array, step_s: float, window_s: tuple[float, float]) -> VideoFrames:
-        """The frames that belong to rows at these times.
+        """Return the frames that belong to rows at these times.
 
         A row has the frame that is nearest to its time, if that is less than half a step away and lies in the
         episode's window: videos lack frames, end early, and hold the frames of other episodes. How near a frame has to
@@ -162,7 +162,7 @@ class Frames(LazyObservations):
         return len(self.times_s)
 
     def read(self, i: int) -> Observation:
-        """One frame."""
+        """Return one frame."""
         pose = None if self.tool_poses_world is None else self.tool_poses_world[i]
         gripper = None if self.gripper is None else float(self.gripper[i])
         views, damaged = dict[str, View](), list[str]()
@@ -175,7 +175,7 @@ class Frames(LazyObservations):
         return Observation(views, pose, gripper, float(self.times_s[i]), tuple(damaged))
 
     def without_image(self, camera: str) -> frozenset[int]:
-        """See `LazyObservations`."""
+        """Return the frames of which this camera is known to have no image, before any is decoded."""
         return self.images[camera].lacking if camera in self.images else frozenset()
 
     def _view(self, name: str, rgb: Rgb, i: int) -> View:

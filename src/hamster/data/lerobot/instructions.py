@@ -33,7 +33,7 @@ _TEXTS = re.compile(r"(?:.*[._/])?(?:(?:natural_)?(?:language_)?instruction(?:_\
 def read_words(
     dataset: DatasetMetadata, entry: EpisodeEntry, times_s: Array
 ) -> tuple[tuple[str, ...], tuple[Instruction, ...]]:
-    """Phrasings of the whole episode and, in order, the words that hold for some of its frames only.
+    """Return phrasings of the whole episode and, in order, the words that hold for some of its frames only.
 
     Where nothing is said of the frames, the task is what the list of episodes has, or "".
 
@@ -66,7 +66,7 @@ def read_words(
 
 
 def _named(numbers_of: Array, texts: dict[int, str], what: str, column: str = "") -> list[str]:
-    """(T,) texts by number, from a column that may have another name; a number below 0 is no name."""
+    """Return (T,) texts by number, from a column that may have another name; a number below 0 is no name."""
     if not (numbers_of == numbers_of.round()).all():  # NaN is not, either
         frame = int(np.flatnonzero(~(numbers_of == numbers_of.round()))[0])
         raise ValueError(f"{column or f'{what}_index'} is {numbers_of[frame]:g} at frame {frame}, no whole number")
@@ -77,7 +77,7 @@ def _named(numbers_of: Array, texts: dict[int, str], what: str, column: str = ""
 
 
 def _subtasks(rows: Any, times_s: Array) -> list[str]:
-    """(T,) the subtask in force, from the rows that every frame of an episode carries alike."""
+    """Return (T,) the subtask in force, from the rows that every frame of an episode carries alike."""
     named = [row for row in rows or () if row.get("style") == "subtask" and isinstance(row.get("content"), str)]
     texts = [""] * len(times_s)
     for row in sorted(named, key=lambda row: row.get("timestamp") or 0.0):

@@ -31,7 +31,7 @@ _FAR = 3.0  # times the median distance from the middle: not on the gripper
 
 
 def read_points(column: Any, dims: int, name: str) -> Array:
-    """(T, K, dims) from a column of pickled arrays; ValueError if it holds anything else."""
+    """Return (T, K, dims) from a column of pickled arrays; ValueError if it holds anything else."""
     out = []
     for frame, value in enumerate(column.to_pylist()):
         if not isinstance(value, bytes) or len(value) > MAX_PICKLE_BYTES:
@@ -46,14 +46,14 @@ def read_points(column: Any, dims: int, name: str) -> Array:
 
 
 def on_gripper(points_world: Array) -> NDArray[np.bool_]:
-    """(K,) which of the points (T, K, 3) are on the gripper: those not far from where most of them are."""
+    """Return (K,) which of the points (T, K, 3) are on the gripper: those not far from where most of them are."""
     middle = np.median(points_world, axis=1, keepdims=True)
     distance = np.median(np.linalg.norm(points_world - middle, axis=2), axis=0)
     return np.asarray(distance <= _FAR * np.median(distance))
 
 
 def cameras_from_points(points_world: Array, px: Array, size: tuple[int, int]) -> list[Camera | None]:
-    """A camera per frame from points (T, K, 3), metres, and where they are in the image (T, K, 2), pixels.
+    """Return a camera per frame from points (T, K, 3), metres, and where they are in the image (T, K, 2), pixels.
 
     None where they do not determine one to within a pixel. A camera that moves keeps its lens: where the frames do not
     agree on the focal length (rounded pixels, say), there is none, since paths lead away from where they agree.
@@ -69,7 +69,7 @@ def cameras_from_points(points_world: Array, px: Array, size: tuple[int, int]) -
 
 
 def camera_from_points(points_world: Array, px: Array, size: tuple[int, int]) -> Camera | None:
-    """The camera that sees points (N >= 6, 3) at pixels (N, 2), or None if there is none to within a pixel."""
+    """Return the camera that sees points (N >= 6, 3) at pixels (N, 2), or None if there is none to within a pixel."""
     if len(px) < 6:
         return None
     try:
@@ -80,7 +80,7 @@ def camera_from_points(points_world: Array, px: Array, size: tuple[int, int]) ->
 
 
 def _resected(points_world: Array, px: Array) -> Array:
-    """(3, 4) projection matrix; both sets of points are scaled first, or the smallest singular value is noise."""
+    """Return the (3, 4) projection matrix; both sets of points are scaled first, for numerical stability."""
     to_unit_3d, to_unit_2d = _normaliser(points_world), _normaliser(px)
     x = np.c_[points_world, np.ones(len(px))] @ to_unit_3d.T
     u = np.c_[px, np.ones(len(px))] @ to_unit_2d.T
@@ -91,7 +91,7 @@ def _resected(points_world: Array, px: Array) -> Array:
 
 
 def _normaliser(points: Array) -> Array:
-    """The similarity that moves points (N, D) around the origin, at distance sqrt(D) on average."""
+    """Return the similarity that moves points (N, D) around the origin, at distance sqrt(D) on average."""
     centre = points.mean(0)
     dims = points.shape[1]
     scale = np.sqrt(dims) / max(float(np.linalg.norm(points - centre, axis=1).mean()), 1e-12)
@@ -101,7 +101,7 @@ def _normaliser(points: Array) -> Array:
 
 
 def _decomposed(projection: Array, points_world: Array, size: tuple[int, int]) -> Camera:
-    """P = K [R | t] with positive focal lengths and the points in front."""
+    """Return K, R and t of P = K [R | t] with positive focal lengths and the points in front."""
     depth = np.c_[points_world, np.ones(len(points_world))] @ projection[2]
     projection = projection * (np.sign(np.median(depth)) or 1.0)
     flip = np.eye(3)[::-1]
@@ -116,13 +116,15 @@ def _decomposed(projection: Array, points_world: Array, size: tuple[int, int]) -
 
 
 def _residual_px(camera: Camera, points_world: Array, px: Array) -> float:
-    seen, depth_m = camera.project(points_world)
-    return float(np.abs(seen - px).max()) if (depth_m > 0).all() else np.inf
+    projected_px, depth_m = camera.project(points_world)
+    return float(np.abs(projected_px - px).max()) if (depth_m > 0).all() else np.inf
 
 
 def columns_of(names: Sequence[str], cameras: Sequence[str]) -> tuple[str | None, Mapping[str, str]]:
-    """The column with the 3D points, and per camera that of its 2D points: `….VIEW.tcp_2d_trace` for a `….VIEW`."""
+    """Return the column of the 3D points, and per camera that of its 2D points, e.g. `….VIEW.tcp_2d_trace`."""
     points = next((name for name in names if POINTS_3D.fullmatch(name)), None)
-    found = {match[1]: name for name in names if (match := POINTS_2D.fullmatch(name))}
-    views = {camera: found[camera.rsplit(".", 1)[-1]] for camera in cameras if camera.rsplit(".", 1)[-1] in found}
+    columns_2d = {match[1]: name for name in names if (match := POINTS_2D.fullmatch(name))}
+    views = {
+        camera: columns_2d[camera.rsplit(".", 1)[-1]] for camera in cameras if camera.rsplit(".", 1)[-1] in columns_2d
+    }
     return points, views if points else {}

@@ -61,7 +61,7 @@ class EpisodeEntry:
 
 @lru_cache(maxsize=8)
 def dataset_metadata(folder: str, written_ns: int) -> DatasetMetadata:
-    """The catalogue of the dataset in a folder, read once per process as long as its info.json is the same."""
+    """Return the metadata of the dataset in a folder, read once per process while its info.json is the same."""
     del written_ns
     return DatasetMetadata(Path(folder))
 
@@ -102,7 +102,7 @@ class DatasetMetadata:
         return len(self._rows)
 
     def entry(self, index: int) -> EpisodeEntry:
-        """The episode at a place in the list; ValueError if the list is damaged there."""
+        """Return the episode at a place in the list; ValueError if the list is damaged there."""
         try:
             return self._v3_entry(index) if self.is_v3 else self._v2_entry(self._rows[index])
         except KeyError as error:
@@ -134,12 +134,12 @@ class DatasetMetadata:
         return {_whole(line.get("task_index"), "task_index"): str(line.get("task", "")) for line in lines}
 
     def _v2_rows(self) -> list[Mapping[str, Any]]:
-        """The list of episodes; where somebody left it out, those that have a data file."""
+        """Return the list of episodes; where somebody left it out, those that have a data file."""
         listed = self.folder / "meta" / "episodes.jsonl"
         if listed.is_file():
             return sorted(_json_lines(listed), key=lambda line: _whole(line.get("episode_index"), "episode_index"))
-        found = (re.fullmatch(r"episode_(\d{1,9})", file.stem) for file in self.folder.glob("data/*/*.parquet"))
-        return [{"episode_index": number} for number in sorted(int(match[1]) for match in found if match)]
+        matches = (re.fullmatch(r"episode_(\d{1,9})", file.stem) for file in self.folder.glob("data/*/*.parquet"))
+        return [{"episode_index": number} for number in sorted(int(match[1]) for match in matches if match)]
 
     def _v2_entry(self, row: Mapping[str, Any]) -> EpisodeEntry:
         number = _whole(row["episode_index"], "episode_index")
@@ -175,7 +175,7 @@ class DatasetMetadata:
         return EpisodeEntry(number, data, tasks, videos, length)
 
     def _next_start_s(self, key: str, at: Mapping[str, Any], start_s: float) -> float:
-        """When the next episode starts in the same video file; infinity if none does."""
+        """Return when the next episode starts in the same video file; infinity if none does."""
         starts = self._starts_s[key].get((at["chunk_index"], at["file_index"]), [])
         after = bisect.bisect_right(starts, start_s)
         return starts[after] if after < len(starts) else math.inf
@@ -204,15 +204,15 @@ def file_inside(folder: Path, name: str) -> Path:
 
 
 def _filled(template: str, values: Mapping[str, Any]) -> str:
-    """A path template with its fields filled in. Not str.format: a hostile template would reach into the objects."""
+    """Fill in the fields of a path template. Not str.format: a hostile template would reach into the objects."""
 
     def value(match: re.Match[str]) -> str:
-        found = values.get(match[1])
-        if found is None:
+        field = values.get(match[1])
+        if field is None:
             raise ValueError(f"the path {template!r} of info.json has an unknown field {match[1]!r}")
-        if match[2] or isinstance(found, float):
-            return f"{_whole(found, match[1]):0{match[2] or 1}d}"
-        return str(found)
+        if match[2] or isinstance(field, float):
+            return f"{_whole(field, match[1]):0{match[2] or 1}d}"
+        return str(field)
 
     return _FIELD.sub(value, template)
 
@@ -227,10 +227,10 @@ def _whole(value: Any, name: str) -> int:
 
 
 def _json_object(file: Path) -> dict[str, Any]:
-    found = _parsed(file, _text(file))
-    if not isinstance(found, dict):
+    content = _parsed(file, _text(file))
+    if not isinstance(content, dict):
         raise ValueError(f"{file} is not a JSON object")
-    return found
+    return content
 
 
 def _json_lines(file: Path) -> list[dict[str, Any]]:

@@ -141,7 +141,7 @@ class Robot:
         return [signal.column for signal in (self.position, self.rotation, self.gripper) if signal]
 
     def poses(self, columns: Mapping[str, Array]) -> Array | None:
-        """(T, 4, 4) tool poses; without a known rotation they are not turned."""
+        """Return (T, 4, 4) tool poses; without a known rotation they are not turned."""
         if self.position is None:
             return None
         tips = self.position.read(columns)
@@ -158,12 +158,12 @@ class Robot:
 
 
 def _taken(take: Sequence[int] | slice, row: int) -> Sequence[int]:
-    """Which of the numbers of a row are taken."""
+    """Return which of the numbers of a row are taken."""
     return range(row)[take] if isinstance(take, slice) else [i for i in take if i < row]
 
 
 def _fewest(take: Sequence[int] | slice) -> int:
-    """How many numbers a row has to have at least, of those that are taken."""
+    """Return how many numbers a row has to have at least, of those that are taken."""
     return 1 if isinstance(take, slice) else len(take)
 
 
@@ -215,7 +215,7 @@ def _by_feature(keys: Sequence[str], features: Mapping[str, Mapping[str, Any]]) 
 
 
 def _model_of(robot: Robot, features: Mapping[str, Mapping[str, Any]], robot_type: str) -> str:
-    """Which robot of `RECORDED_FROM_TOOL` this is, by how conversions of its dataset name things; "" if none is known.
+    """Return the robot of `RECORDED_FROM_TOOL` that a dataset's feature names point to; "" if none is known.
 
     The names count, too: what this package exports has other ones, and records the tool's tip.
     """
@@ -260,7 +260,7 @@ def _gripper_of(key: str, feature: Mapping[str, Any]) -> GripperSignal | None:
 
 
 def _names(feature: Mapping[str, Any]) -> list[str]:
-    """The names of a feature's numbers, which come as a list or as a list per group; [] unless there is one each."""
+    """Return the names of a feature's numbers, given as a list or a list per group; [] unless one each."""
     names = feature.get("names")
     if isinstance(names, Mapping):
         names = [name for group in names.values() if isinstance(group, list) for name in group]
@@ -291,7 +291,7 @@ def _as_described(robot: Robot, described: Mapping[str, Any]) -> Robot:
 
 
 def _tool_of(value: Any) -> Array:
-    """A robot's name or a rigid (4, 4) matrix."""
+    """Return a robot's name or a rigid (4, 4) matrix."""
     if isinstance(value, str) and value in RECORDED_FROM_TOOL:
         return RECORDED_FROM_TOOL[value]
     try:
@@ -324,7 +324,7 @@ def _as_is(values: Array) -> Array:
 
 
 def _euler_xyz(values: Array) -> Array:
-    """(T, 3) roll, pitch, yaw: turned about the fixed x, then y, then z axis -> (T, 3, 3)."""
+    """Return (T, 3) roll, pitch, yaw: turned about the fixed x, then y, then z axis -> (T, 3, 3)."""
     half = values / 2
     about = np.zeros((3, len(values), 4))
     for axis in range(3):
@@ -334,19 +334,19 @@ def _euler_xyz(values: Array) -> Array:
 
 
 def _rotvec(values: Array) -> Array:
-    """(T, 3) axis times angle -> (T, 3, 3)."""
+    """Return (T, 3) axis times angle -> (T, 3, 3)."""
     angle = np.linalg.norm(values, axis=1, keepdims=True)
     axis = np.divide(values, angle, out=np.zeros_like(values), where=angle > 0)
     return matrix_from_quaternion(np.hstack([np.cos(angle / 2), axis * np.sin(angle / 2)]))
 
 
 def _wxyz(values: Array) -> Array:
-    """(T, 4) -> (T, 3, 3)."""
+    """Return (T, 4) -> (T, 3, 3)."""
     return matrix_from_quaternion(values)
 
 
 def _xyzw(values: Array) -> Array:
-    """(T, 4) -> (T, 3, 3)."""
+    """Return (T, 4) -> (T, 3, 3)."""
     return matrix_from_quaternion(values[:, [3, 0, 1, 2]])
 
 

@@ -52,7 +52,7 @@ class CameraEntry:
         return [value for value in (self.intrinsics, self.world_from_camera) if isinstance(value, str)]
 
     def cameras(self, columns: Mapping[str, Array], frames: int) -> list[Camera | None]:
-        """One per frame; None where a column says NaN: that frame is not calibrated."""
+        """Return one per frame; None where a column says NaN: that frame is not calibrated."""
         intrinsics = _per_frame(self.intrinsics, columns, frames, (3, 3))
         poses = _per_frame(self.world_from_camera, columns, frames, (4, 4))
         if not columns or not self.columns:
@@ -68,7 +68,7 @@ class CameraEntry:
 
 
 def read_sidecar(folder: Path, features: Collection[str]) -> tuple[dict[str, CameraEntry], dict[str, Any]]:
-    """The cameras by feature, and the entry about the robot; both empty without the file.
+    """Return the cameras by feature, and the entry about the robot; both empty without the file.
 
     Args:
         folder: of the dataset.
@@ -83,15 +83,15 @@ def read_sidecar(folder: Path, features: Collection[str]) -> tuple[dict[str, Cam
     if file.stat().st_size > MAX_BYTES:
         raise ValueError(f"{FILE} is larger than {MAX_BYTES >> 20} MiB")
     try:
-        found = json.loads(decode_text(file.read_bytes(), file.name))
+        content = json.loads(decode_text(file.read_bytes(), file.name))
     except (ValueError, RecursionError):
         raise ValueError(f"{FILE} is not JSON, or cut off") from None
-    if not isinstance(found, dict) or not all(isinstance(entry, dict) for entry in found.values()):
+    if not isinstance(content, dict) or not all(isinstance(entry, dict) for entry in content.values()):
         raise ValueError(f"{FILE} is not an object with an object per camera")
-    robot = found.pop(ROBOT, {})
+    robot = content.pop(ROBOT, {})
     _check_names(ROBOT, robot, ROBOT_NAMES)
     cameras: dict[str, CameraEntry] = {}
-    for name, entry in found.items():
+    for name, entry in content.items():
         key = _feature(name, features)
         if key in cameras:
             raise ValueError(f"{FILE} has {key!r} twice, the second time as {name!r}")
@@ -100,7 +100,7 @@ def read_sidecar(folder: Path, features: Collection[str]) -> tuple[dict[str, Cam
 
 
 def short_name(feature: str) -> str:
-    """observation.images.front -> front: named like everywhere else, and fit to be part of a file's name."""
+    """Return the short name of a feature, `front` for observation.images.front, fit for a file's name."""
     return re.sub(r"\W", "_", _PLACE.sub("", feature) or feature)
 
 
@@ -121,7 +121,7 @@ def example(sizes: Mapping[str, Sequence[int]]) -> str:
 
 
 def column_of(text: str) -> tuple[str, slice]:
-    """`name`, `name[3]` or `name[0:3]` -> the column and which of its numbers."""
+    """Return the column and which of its numbers `name`, `name[3]` or `name[0:3]` mean."""
     match = _COLUMN.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} names no column; say name, name[3] or name[0:3]")
@@ -132,7 +132,7 @@ def column_of(text: str) -> tuple[str, slice]:
 
 
 def _feature(name: str, features: Collection[str]) -> str:
-    """The feature that a camera of the sidecar means, by its whole or its short name."""
+    """Return the feature that a camera of the sidecar means, by its whole or its short name."""
     if name in features:
         return name
     meant = [feature for feature in features if short_name(feature) == name]

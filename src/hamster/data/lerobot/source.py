@@ -83,7 +83,7 @@ class LeRobot:
             return Unreadable(name, str(error))
 
     def inputs(self, index: int) -> Inputs:
-        """The files that hold the episode, its calibration, and what the dataset says of it."""
+        """Return the files that hold the episode, its calibration, and what the dataset says of it."""
         dataset = self._metadata
         entry = dataset.entry(range(len(self))[index])
         name = f"{entry.data}#{entry.number}" if dataset.is_v3 else entry.data
@@ -117,7 +117,7 @@ class LeRobot:
         )
 
     def keypoints_uv(self, index: int) -> dict[str, Array]:
-        """Per camera (T, 2) where the dataset says that the gripper is, relative to the image; {} if it does not.
+        """Return per camera where the dataset's keypoints see the gripper (T, 2), relative to the image; {} without.
 
         To be compared with a projection; what is out of view is outside [0, 1].
         """
@@ -191,7 +191,7 @@ def _robot_type(dataset: DatasetMetadata) -> str:
 
 
 def _of_images(dataset: DatasetMetadata, sidecar: Mapping[str, CameraEntry]) -> dict[str, CameraEntry]:
-    """Those of colour cameras; ValueError if one was calibrated for images of another shape than the dataset has."""
+    """Return the entries of colour cameras; ValueError if one was calibrated for images of another shape."""
     calibrated = {key: entry for key, entry in sidecar.items() if key in dataset.cameras}
     for key, entry in calibrated.items():
         width, height = _size(dataset, key).tolist()
@@ -206,7 +206,7 @@ def _of_images(dataset: DatasetMetadata, sidecar: Mapping[str, CameraEntry]) -> 
 def _clocks(
     dataset: DatasetMetadata, entry: EpisodeEntry, columns: Mapping[str, Array], frames: int
 ) -> dict[str, Array]:
-    """When each row (T,) was recorded, seconds: as it says itself, and as numbered; only clocks that go on.
+    """Return when each row (T,) was recorded, seconds: as stored, and as numbered; only clocks that increase.
 
     Raises:
         ValueError: if a time is not finite, or images are to be dataset by times, and these do not increase.
@@ -245,7 +245,7 @@ def _cameras(
 def _from_keypoints(
     dataset: DatasetMetadata, entry: EpisodeEntry, file: Path, poses: Array | None
 ) -> tuple[Array, dict[str, Sequence[Camera | None]]] | None:
-    """Tool poses and cameras out of keypoints, in their world; the tool is where they are, turned as recorded."""
+    """Return tool poses and cameras from keypoints, in their world; orientations are as recorded."""
     column_3d, columns_2d = keypoints.columns_of(column_names(file), dataset.cameras)
     if column_3d is None or not columns_2d:
         return None
@@ -267,7 +267,7 @@ def _from_keypoints(
 def _images(
     dataset: DatasetMetadata, entry: EpisodeEntry, clocks: Mapping[str, Array]
 ) -> tuple[dict[str, Images], bool, str]:
-    """Per camera where its images are; whether the dataset came without any video; and by which clock they are found.
+    """Return per camera its images; whether the dataset came without any video; and the clock they are found by.
 
     The rows' own times count. Their numbers do only where the times do not go on, or do not fit: no row has an image by
     these, or several share one although each has its own by its number.
@@ -305,7 +305,7 @@ def _camera_images(dataset: DatasetMetadata, entry: EpisodeEntry, key: str, time
 
 
 def _size(dataset: DatasetMetadata, camera: str) -> Array:
-    """(2,) width and height as declared."""
+    """Return (2,) width and height as declared."""
     feature = dataset.features[camera]
     shape, names = list(feature.get("shape") or ()), list(feature.get("names") or ())
     if len(shape) != 3 or not all(isinstance(side, int) and 0 < side <= 16384 for side in shape):

@@ -31,7 +31,7 @@ def trace_content(
     visible: Sequence[str] | None = None,
     how: Mapping[str, Any] | None = None,
 ) -> str:
-    """The text of a row: one JSON object on one line. `visible` has a name per waypoint."""
+    """Return the text of a row: one JSON object on one line. `visible` has a name per waypoint."""
     record = {
         "format": FORMAT,
         "instruction": instruction,
@@ -43,7 +43,7 @@ def trace_content(
 
 
 def trace_from_content(content: str) -> tuple[Path2D, dict[str, Any]]:
-    """The path of a row, and the whole record; ValueError if it is not in this format."""
+    """Return the path of a row, and the whole record; ValueError if it is not in this format."""
     try:
         record = json.loads(content)
     except (ValueError, TypeError, RecursionError):
@@ -54,7 +54,7 @@ def trace_from_content(content: str) -> tuple[Path2D, dict[str, Any]]:
 
 
 def read_traces(folder: Path, index: int) -> list[dict[str, tuple[Path2D, dict[str, Any]]]]:
-    """Per frame of an episode, by camera feature: the path and its whole record. Empty where there is none.
+    """Return per frame of an episode, by camera feature: the path and its whole record. Empty where there is none.
 
     Raises:
         ValueError: if the episode cannot be read, or a row of style `trace` is in another format.

@@ -49,20 +49,22 @@ class Layout:
 
     @classmethod
     def of(cls, dataset: str, features: Mapping[str, Feature]) -> Layout:
-        """Finds the images, words and states among the features; ValueError if there are no colour images."""
-        seen = {name.removeprefix(OBSERVATION): f for name, f in features.items() if name.startswith(OBSERVATION)}
-        images = sorted((n for n, f in seen.items() if _is_colour(f)), key=lambda n: (bool(_ON_THE_HAND.search(n)), n))
+        """Find the images, words and states among the features; ValueError if there are no colour images."""
+        observed = {name.removeprefix(OBSERVATION): f for name, f in features.items() if name.startswith(OBSERVATION)}
+        images = sorted(
+            (n for n, f in observed.items() if _is_colour(f)), key=lambda n: (bool(_ON_THE_HAND.search(n)), n)
+        )
         if not images:
-            raise ValueError(f"{dataset} has no colour images among {', '.join(seen) or 'its observations'}")
+            raise ValueError(f"{dataset} has no colour images among {', '.join(observed) or 'its observations'}")
         words = {n: f.shape[0] if f.shape else None for n, f in sorted(features.items()) if _holds_words(n, f)}
-        states = {n: f.shape[0] if f.shape else 1 for n, f in seen.items() if f.kind == "tensor" and f.nested == 1}
+        states = {n: f.shape[0] if f.shape else 1 for n, f in observed.items() if f.kind == "tensor" and f.nested == 1}
         columns = {n: size for n, size in states.items() if size}
         named = {n: OBSERVATION + n for n in images}
         return cls(dataset, named, {n: size or 1 for n, size in words.items()}, columns, find_robot(dataset, columns))
 
 
 def read_episode(record: bytes, layout: Layout, source: str, file: Path, offset: int) -> Episode:
-    """The episode in a record; `source`, `file` and `offset` say where it comes from.
+    """Return the episode in a record; `source`, `file` and `offset` say where it comes from.
 
     Raises:
         ValueError: if it is no tf.Example, lacks images, or holds numbers that are not finite.
@@ -105,16 +107,16 @@ class _Frames(LazyObservations):
         return len(next(iter(self.images.values())))
 
     def read(self, i: int) -> Observation:
-        """One frame."""
+        """Return one frame."""
         views = {name: View(decode_image(data[i], f"image {i} of {name}")) for name, data in self.images.items()}
         pose = None if self.tool_poses_world is None else self.tool_poses_world[i]
         return Observation(views, pose, None if self.gripper is None else float(self.gripper[i]), i / self.fps)
 
 
 def _images(example: Mapping[str, Values], layout: Layout) -> dict[str, list[bytes]]:
-    """The files of each camera's images."""
-    found = {camera: example.get(name) for camera, name in layout.images.items()}
-    files = {camera: [bytes(file) for file in data] for camera, data in found.items() if isinstance(data, list)}
+    """Return the files of each camera's images."""
+    encoded = {camera: example.get(name) for camera, name in layout.images.items()}
+    files = {camera: [bytes(file) for file in data] for camera, data in encoded.items() if isinstance(data, list)}
     out = {camera: data for camera, data in files.items() if data and not _is_dummy(data, camera)}
     sizes = {len(data) for data in out.values()}
     if len(sizes) != 1 or max(sizes) > MAX_STEPS:
@@ -124,7 +126,7 @@ def _images(example: Mapping[str, Values], layout: Layout) -> dict[str, list[byt
 
 
 def _is_dummy(files: list[bytes], camera: str) -> bool:
-    """Bridge writes black images for a camera that was not there (its flags, has_image_3 …, cannot be relied on)."""
+    """Return whether an image is black: Bridge writes these for absent cameras; its has_image flags are unreliable."""
     return (
         files[0] == files[-1] and len(files[0]) < 4096 and np.ptp(decode_image(files[0], f"image 0 of {camera}")) == 0
     )
@@ -142,7 +144,7 @@ def _columns(example: Mapping[str, Values], name: str, size: int, steps: int) ->
 def _words(
     example: Mapping[str, Values], layout: Layout, steps: int
 ) -> tuple[tuple[str, ...], tuple[Instruction, ...]]:
-    """Phrasings of the whole episode and, in order, the words that hold for some of its steps only.
+    """Return phrasings of the whole episode and, in order, the words that hold for some of its steps only.
 
     Raises:
         ValueError: if a text is no UTF-8, or texts differ and there are not as many as steps: nobody knows which holds
@@ -163,14 +165,14 @@ def _words(
 
 
 def _metadata(example: Mapping[str, Values]) -> dict[str, str]:
-    """The texts that lead back to the raw recordings: DROID's file_path, for instance, by which calibrations go."""
-    found = {name.removeprefix(METADATA): v for name, v in example.items() if name.startswith(METADATA)}
-    one = {name: values[0] for name, values in found.items() if isinstance(values, list) and len(values) == 1}
+    """Return the texts that identify the raw recordings, e.g. DROID's file_path, which calibrations refer to."""
+    metadata = {name.removeprefix(METADATA): v for name, v in example.items() if name.startswith(METADATA)}
+    one = {name: values[0] for name, values in metadata.items() if isinstance(values, list) and len(values) == 1}
     return {name: bytes(text[:MAX_TEXT_BYTES]).decode("utf-8", "replace") for name, text in one.items()}
 
 
 def _texts(values: Values, size: int) -> list[bytes]:
-    """Language-Table writes its texts as rows of numbers, a byte each, filled up with zeros."""
+    """Return texts as such; Language-Table writes them as rows of numbers, a byte each, padded with zeros."""
     if isinstance(values, list):
         return [bytes(text) for text in values]
     rows = values[: len(values) // size * size].reshape(-1, size)

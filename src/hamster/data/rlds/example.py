@@ -20,7 +20,7 @@ MAX_DIGITS = 10  # of a 64-bit number, 7 bits each
 
 
 def parse(data: bytes) -> dict[str, Values]:
-    """All features of a tf.Example by name; bytes are views into `data`, nothing is copied.
+    """Return all features of a tf.Example by name; bytes are views into `data`, nothing is copied.
 
     Raises:
         ValueError: if it is not such a message.
@@ -70,7 +70,7 @@ def _integers(values: memoryview) -> NDArray[np.int64]:
 
 
 def _varints(packed: memoryview) -> NDArray[np.int64]:
-    """All numbers at once: the k-th byte of each adds its 7 bits."""
+    """Return all numbers at once: the k-th byte of each adds its 7 bits."""
     data = np.frombuffer(packed, np.uint8)
     ends = np.flatnonzero(data < 128)
     starts = np.concatenate([[0], ends[:-1] + 1]).astype(int)[: len(ends)]
@@ -85,14 +85,14 @@ def _varints(packed: memoryview) -> NDArray[np.int64]:
 
 
 def _children(message: memoryview, number: int) -> Iterator[memoryview]:
-    """The submessages, or texts, in the fields of this number."""
+    """Yield the submessages, or texts, in the fields of this number."""
     for field, wire, value in _fields(message):
         if field == number and wire == BYTES and isinstance(value, memoryview):
             yield value
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int, memoryview | int]]:
-    """Number, wire type and value of each field."""
+    """Yield number, wire type and value of each field."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
@@ -114,7 +114,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int, memoryview | int]]:
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """The number there, and where the next byte is."""
+    """Return the number there, and where the next byte is."""
     value = 0
     for i, byte in enumerate(message[at : at + MAX_DIGITS]):
         value |= (byte & 127) << 7 * i

@@ -31,7 +31,7 @@ class Feature:
 
 
 def read_features(folder: Path) -> dict[str, Feature]:
-    """The features of a dataset by their names in its tf.Examples, `steps/observation/image_0` for instance.
+    """Return the features of a dataset by their names in its tf.Examples, `steps/observation/image_0` for instance.
 
     Raises:
         ValueError: if features.json is missing, damaged, or describes no episodes with steps.
@@ -44,7 +44,7 @@ def read_features(folder: Path) -> dict[str, Feature]:
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """A JSON object; ValueError in one line for anything else."""
+    """Return a JSON object; ValueError in one line for anything else."""
     if not file.is_file():
         raise ValueError(f"no {file.name} in {file.parent}; TensorFlow Datasets writes one beside its TFRecords")
     if file.stat().st_size > MAX_BYTES:

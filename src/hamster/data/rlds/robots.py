@@ -66,7 +66,7 @@ class Robot:
 
 
 def matrix_from_xyzw(quaternions: Array) -> Array:
-    """(T, 4), the scalar last -> (T, 3, 3)."""
+    """Return (T, 4), the scalar last -> (T, 3, 3)."""
     norm = np.linalg.norm(quaternions, axis=-1, keepdims=True)
     return matrix_from_quaternion(np.roll(np.where(norm > 1e-6, quaternions, np.nan), 1, -1))
 
@@ -125,7 +125,7 @@ ROBOTS: tuple[tuple[str, dict[str, int], Robot], ...] = (
 
 
 def find_robot(dataset: str, columns: Mapping[str, int]) -> Robot | None:
-    """The robot of a dataset with these observations (name to number of columns); None if nobody knows it.
+    """Return the robot of a dataset with these observations (name to number of columns); None if nobody knows it.
 
     What a column means is not written down in a dataset: of an unknown one the state is left alone, not guessed.
     """

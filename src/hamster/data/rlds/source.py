@@ -63,7 +63,7 @@ class RLDS:
             return Unreadable(f"{file.name}@{offset}", str(error))
 
     def inputs(self, index: int) -> Inputs:
-        """The record, and what describes the dataset."""
+        """Return the record, and what describes the dataset."""
         number, offset = self._records[index].tolist()
         file, folder = self._files[number], self._files[number].parent
         record = FilePart(file, offset, tfrecord.end(file, offset))
@@ -72,20 +72,20 @@ class RLDS:
 
 
 def _dataset(folder: Path) -> Path:
-    """The one folder, this one or below, that holds a dataset."""
+    """Return the one folder, this one or below, that holds a dataset."""
     if not folder.is_dir():
         raise ValueError(f"no folder {str(folder)!r}; say rlds:DIR with a folder that holds {NAME}")
     if (folder / NAME).is_file():
         return folder
-    found = sorted(file.parent for file in folder.rglob(NAME))
-    if len(found) != 1:
-        some = ", ".join(str(place) for place in found[:4])
-        raise ValueError(f"{folder} holds {len(found)} datasets, need one {NAME}; choose one of {some or 'none'}")
-    return found[0]
+    folders = sorted(file.parent for file in folder.rglob(NAME))
+    if len(folders) != 1:
+        some = ", ".join(str(place) for place in folders[:4])
+        raise ValueError(f"{folder} holds {len(folders)} datasets, need one {NAME}; choose one of {some or 'none'}")
+    return folders[0]
 
 
 def _name(folder: Path, file: Path) -> str:
-    """The dataset's name: from dataset_info.json, or from the name of a file, DATASET-SPLIT.tfrecord-…"""
+    """Return the dataset's name: from dataset_info.json, or from the name of a file, DATASET-SPLIT.tfrecord-…"""
     if (folder / "dataset_info.json").is_file():
         name = read_json(folder / "dataset_info.json").get("name")
         if isinstance(name, str) and name:

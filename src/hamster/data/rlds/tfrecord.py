@@ -17,7 +17,7 @@ MAX_RECORD = 1 << 30  # bytes; the longest episodes of DROID have a tenth of tha
 
 
 def offsets(file: Path) -> Iterator[int]:
-    """Where each record of a file starts; reads the headers only.
+    """Yield where each record of a file starts; reads the headers only.
 
     After a damaged header or a cut-off record nobody knows where the next one is: that offset is the last, and to read
     there says what is wrong.
@@ -35,7 +35,7 @@ def offsets(file: Path) -> Iterator[int]:
 
 
 def end(file: Path, offset: int) -> int:
-    """Where the record that starts at this offset ends: at the end of the file, if its header is damaged."""
+    """Return where the record that starts at this offset ends: at the end of the file, if its header is damaged."""
     size = file.stat().st_size
     with file.open("rb") as stream:
         stream.seek(offset)
@@ -46,7 +46,7 @@ def end(file: Path, offset: int) -> int:
 
 
 def read(file: Path, offset: int) -> bytes:
-    """The record that starts there.
+    """Return the record that starts there.
 
     Raises:
         ValueError: in one line, if it is damaged, cut off or too long.
@@ -66,13 +66,13 @@ def read(file: Path, offset: int) -> bytes:
 
 
 def masked_crc(data: bytes) -> int:
-    """CRC-32C, rotated by 15 bits and shifted, as TensorFlow stores it."""
+    """Return the CRC-32C, rotated by 15 bits and shifted, as TensorFlow stores it."""
     crc = int(google_crc32c.value(data))
     return (((crc >> 15 | crc << 17) & 0xFFFFFFFF) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def _damage(header: bytes, offset: int, size: int) -> str:
-    """What is wrong with the record at this offset, as far as its header can tell; "" if nothing."""
+    """Return what is wrong with the record at this offset, as far as its header can tell; "" if nothing."""
     if len(header) < HEADER.size:
         return f"cut off in the header of the record at byte {offset}"
     length, crc = HEADER.unpack(header)

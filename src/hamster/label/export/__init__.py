@@ -45,7 +45,7 @@ def export(
     frames_per_episode: int = FRAMES_PER_EPISODE,
     dialect: str = "hamster",
 ) -> dict[str, Any]:
-    """Writes a finished label set in another format, into a new folder.
+    """Write a finished label set in another format, into a new folder.
 
     A call that was interrupted left nothing; the same call again, once it is done, does nothing. If the labels have
     changed since, what it wrote is replaced, as long as nobody has touched it.

@@ -49,7 +49,7 @@ class Clip:
         return len(self.traces)
 
     def views(self, observation: Observation, only_main: bool) -> Mapping[str, View]:
-        """The views of one of its observations; that with the paths alone, called `main`, if so wished."""
+        """Return the views of one of its observations; that with the paths alone, called `main`, if so wished."""
         return {MAIN: observation.views[self.camera]} if only_main else observation.views
 
 
@@ -78,7 +78,7 @@ class Survey:
 
 
 def clips(folder: Path) -> Iterator[Clip | None]:
-    """Every episode and every annotated image of a label set, in order; None for what has no picture."""
+    """Yield every episode and every annotated image of a label set, in order; None for what has no picture."""
     kinds = kinds_of(folder)
     if "episodes" in kinds:
         for labelled in sayable(read_episodes(folder)):
@@ -89,8 +89,8 @@ def clips(folder: Path) -> Iterator[Clip | None]:
 
 
 def survey(folder: Path) -> Survey:
-    """Goes through a label set once, looking at the first frame of each episode."""
-    seen = Survey()
+    """Go through a label set once, looking at the first frame of each episode."""
+    overview = Survey()
     names: set[tuple[str, ...]] = set()
     sizes: dict[str, tuple[int, int]] = {}
     calibrated: set[str] = set()
@@ -100,16 +100,16 @@ def survey(folder: Path) -> Survey:
         for name, view in [*first.views.items(), (MAIN, first.views[clip.camera])]:
             sizes.setdefault(name, (view.rgb.shape[1], view.rgb.shape[0]))
             calibrated |= {name} if view.camera is not None else set()
-        seen.robot &= clip.states is not None
-        seen.phrasings |= len(clip.instructions) > 0
-        if len(clip) > 1 and seen.longest <= 1:
+        overview.robot &= clip.states is not None
+        overview.phrasings |= len(clip.instructions) > 0
+        if len(clip) > 1 and overview.longest <= 1:
             step_s = clip.observations[1].time_s - first.time_s
-            seen.fps = min(max(round(1 / max(step_s, 1e-3)), 1), 1000)
-        seen.longest = max(seen.longest, len(clip))
-    seen.only_main = len(names) > 1 or names == {(MAIN,)}
-    seen.cameras = (MAIN,) if seen.only_main else next(iter(names), ())
-    seen.sizes, seen.calibrated = sizes, frozenset(calibrated)
-    return seen
+            overview.fps = min(max(round(1 / max(step_s, 1e-3)), 1), 1000)
+        overview.longest = max(overview.longest, len(clip))
+    overview.only_main = len(names) > 1 or names == {(MAIN,)}
+    overview.cameras = (MAIN,) if overview.only_main else next(iter(names), ())
+    overview.sizes, overview.calibrated = sizes, frozenset(calibrated)
+    return overview
 
 
 def _of_episode(labelled: LabelledEpisode) -> Clip:

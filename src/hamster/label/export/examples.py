@@ -87,39 +87,39 @@ class Words:
     Attributes:
         dialect: of `hamster.dialects`.
         ask: from an instruction, where the gripper is (relative, None where nobody knows) and the image's size in
-            `seen` to the user's turn.
-        seen: from an image's size to the one in which the model sees it, for dialects that count pixels; in a
+            `scaled_size` to the user's turn.
+        scaled_size: from an image's size to the one in which the model sees it, for dialects that count pixels; in a
             `ScaledSize` they are counted as it is.
     """
 
     dialect: str
     ask: Callable[[str, Place | None, Size], str]
-    seen: Callable[[Size], Size] = lambda size: size
+    scaled_size: Callable[[Size], Size] = lambda size: size
 
     def path(self, instruction: str, path: Path2D, size: Size) -> Talk | None:
-        """An instruction and its path; None if the dialect cannot say it (too many waypoints, say)."""
-        seen = self.seen(size)
+        """Return an instruction and its path; None if the dialect cannot say it (too many waypoints, say)."""
+        scaled = self.scaled_size(size)
         gripper = (float(path.uv[0, 0]), float(path.uv[0, 1]))
         try:
-            answer = render(path, self.dialect, seen)
+            answer = render(path, self.dialect, scaled)
         except ValueError:
             return None
-        return Talk((("user", self.ask(instruction, gripper, seen)), ("assistant", answer)), instruction, path)
+        return Talk((("user", self.ask(instruction, gripper, scaled)), ("assistant", answer)), instruction, path)
 
     def absent(self, instruction: str, size: Size) -> Talk:
-        """An instruction about what is not in view."""
+        """Return an instruction about what is not in view."""
         answer = dialects.refusal(self.dialect)
-        return Talk((("user", self.ask(instruction, None, self.seen(size))), ("assistant", answer)), instruction)
+        return Talk((("user", self.ask(instruction, None, self.scaled_size(size))), ("assistant", answer)), instruction)
 
 
 def published(dialect: str) -> Words:
-    """The words of the paper; the plain ones for other dialects, whose models know their own form."""
+    """Return the words of the paper; the plain ones for other dialects, whose models know their own form."""
     prompt = (hamster.PROMPT if dialect == "hamster" else PLAIN_PROMPT).strip()
     return Words(dialect, lambda instruction, gripper, size: prompt.replace("{instruction}", instruction))
 
 
 def examples(folder: Path, frames: int, words: Words) -> Iterator[Example | None]:
-    """Everything in a label set, kind by kind; None for what has no picture, or a path that cannot be said.
+    """Yield everything in a label set, kind by kind; None for what has no picture, or a path that cannot be said.
 
     Args:
         folder: of the label set.
@@ -142,7 +142,7 @@ def examples(folder: Path, frames: int, words: Words) -> Iterator[Example | None
 
 
 def sayable(items: Iterable[L]) -> Iterator[L]:
-    """The items; ValueError, with the item's name, at one whose text no file can hold: older versions let them in."""
+    """Yield the items; ValueError, naming the item, for text that no file can hold (older versions let it in)."""
     for item in items:
         if flaw := flaw_of_text(item):
             origin = item.episode.provenance if isinstance(item, LabelledEpisode) else item.provenance
@@ -152,7 +152,7 @@ def sayable(items: Iterable[L]) -> Iterator[L]:
 
 
 def has_pictures(episode: LabelledEpisode) -> bool:
-    """Whether there is anything on its frames: some datasets come without their videos."""
+    """Return whether there is anything on its frames: some datasets come without their videos."""
     return episode.episode.provenance.extra.get("images") != "absent"
 
 
@@ -174,8 +174,10 @@ def _of_episode(labelled: LabelledEpisode, frames: int, words: Words, item: int)
 
 def _of_image(image: AnnotatedImage, words: Words, item: int) -> Example | None:
     rgb, name = image.view.rgb, image.provenance.file or image.provenance.source
-    said = [words.path(a.instruction, a.path, _size(rgb)) for a in image.annotations]
-    talks = [talk for talk in said if talk] + [words.absent(instruction, _size(rgb)) for instruction in image.absent]
+    path_talks = [words.path(a.instruction, a.path, _size(rgb)) for a in image.annotations]
+    talks = [talk for talk in path_talks if talk] + [
+        words.absent(instruction, _size(rgb)) for instruction in image.absent
+    ]
     return Example(_jpeg(rgb), _size(rgb), talks, name, image.provenance.licence, item) if talks else None
 
 

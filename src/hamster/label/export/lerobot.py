@@ -36,10 +36,10 @@ Rgb = NDArray[np.uint8]
 
 
 def write(folder: Path, out: Path, frames: int, dialect: str) -> dict[str, int]:
-    """All episodes and annotated images of a label set as a LeRobotDataset; counts of what was written."""
+    """Return all episodes and annotated images of a label set as a LeRobotDataset; counts of what was written."""
     del frames, dialect  # every frame has its path, in full precision
-    seen = survey(folder)
-    writer = _Writer(out, seen)
+    overview = survey(folder)
+    writer = _Writer(out, overview)
     left_out = 0
     try:
         for clip in clips(folder):
@@ -52,16 +52,16 @@ def write(folder: Path, out: Path, frames: int, dialect: str) -> dict[str, int]:
     counts = {"episodes": writer.episodes, "rows": writer.rows, "paths": writer.paths, "left_out": left_out}
     if writer.rows:
         writer.describe()
-    return {"images": writer.rows * len(seen.cameras), **counts}
+    return {"images": writer.rows * len(overview.cameras), **counts}
 
 
 class _Writer:
     """Writes one clip after the other, and keeps account."""
 
-    def __init__(self, out: Path, seen: Survey) -> None:
-        self.out, self.seen = out, seen
-        self.features = meta.features(seen)
-        self.videos = seen.longest > 1  # a video of one frame is a bad image
+    def __init__(self, out: Path, overview: Survey) -> None:
+        self.out, self.overview = out, overview
+        self.features = meta.features(overview)
+        self.videos = overview.longest > 1  # a video of one frame is a bad image
         self.statistics, self.tasks = Statistics(), dict[str, int]()
         self.episodes = self.rows = self.paths = 0
         self._data_file = self._video_file = -1
@@ -77,10 +77,10 @@ class _Writer:
     def add(self, clip: Clip) -> None:
         self._open_files()
         began = {key: writer.frames for key, writer in self._video_writers.items()}
-        columns = self._seen_columns(clip)
+        columns = self._image_columns(clip)
         tasks = [self.tasks.setdefault(task, len(self.tasks)) for task in clip.tasks]
-        columns |= meta.counters(self.seen.fps, self.episodes, self.rows, tasks)
-        if self.seen.robot:
+        columns |= meta.counters(self.overview.fps, self.episodes, self.rows, tasks)
+        if self.overview.robot:
             columns |= {meta.STATE: clip.states, meta.ACTION: clip.actions}
         for name, values in columns.items():
             if isinstance(values, np.ndarray) and not name.startswith(meta.CAMERA):
@@ -98,17 +98,17 @@ class _Writer:
         self._notes.close()
 
     def describe(self) -> None:
-        """Everything in meta/ but the episodes, and the card."""
+        """Return everything in meta/ but the episodes, and the card."""
         folder = self.out / "meta"
         pq.write_table(meta.tasks_table(self.tasks), folder / "tasks.parquet")
-        info = meta.info(self.seen, self.features, self.videos, self.episodes, self.rows, len(self.tasks))
+        info = meta.info(self.overview, self.features, self.videos, self.episodes, self.rows, len(self.tasks))
         (folder / "info.json").write_bytes(json_bytes(info, indent=4))
         (folder / "stats.json").write_bytes(json_bytes(self.statistics.to_json(self.features), indent=4))
-        (self.out / SIDECAR).write_bytes(json_bytes(meta.sidecar(self.seen, self._still), indent=1))
+        (self.out / SIDECAR).write_bytes(json_bytes(meta.sidecar(self.overview, self._still), indent=1))
         (self.out / "README.md").write_text(meta.CARD)
 
     def _open_files(self) -> None:
-        """New files where there are none yet, or the last ones are full; what is known of episodes goes to the disk."""
+        """Open new files where there are none yet or the last ones are full, and flush what is known of episodes."""
         if len(self._noted) == MAX_EPISODES:
             self._note_episodes()
         if not self._data_room or self._sink.tell() > MAX_DATA_BYTES:
@@ -120,37 +120,37 @@ class _Writer:
         if self.videos and (not self._video_room or self._video_bytes() > MAX_VIDEO_BYTES):
             self._films.close()
             self._video_file, self._video_room = self._video_file + 1, MAX_EPISODES
-            for key in map(meta.image_key, self.seen.cameras):
+            for key in map(meta.image_key, self.overview.cameras):
                 file = _made(self.out / meta.video_file(key, self._video_file))
-                self._video_writers[key] = self._films.enter_context(VideoWriter(file, self.seen.fps))
+                self._video_writers[key] = self._films.enter_context(VideoWriter(file, self.overview.fps))
         self._data_room, self._video_room = self._data_room - 1, self._video_room - 1
 
     def _video_bytes(self) -> int:
         return max(writer.size_bytes for writer in self._video_writers.values())
 
-    def _seen_columns(self, clip: Clip) -> dict[str, Any]:
-        """Goes through the frames once: images into the videos, or as PNG into columns; cameras; times."""
-        found: dict[str, list[Any]] = {}
+    def _image_columns(self, clip: Clip) -> dict[str, Any]:
+        """Go through the frames once: images into the videos, or as PNG into columns; cameras; times."""
+        values_of: dict[str, list[Any]] = {}
         sampled = set(np.linspace(0, len(clip) - 1, min(IMAGES_PER_EPISODE, len(clip))).round().astype(int).tolist())
         for t, observation in enumerate(clip.observations):
-            found.setdefault(meta.TIME, []).append(observation.time_s)
-            for name, view in clip.views(observation, self.seen.only_main).items():
-                key, rgb = meta.image_key(name), _sized(view.rgb, self.seen.sizes[name])
+            values_of.setdefault(meta.TIME, []).append(observation.time_s)
+            for name, view in clip.views(observation, self.overview.only_main).items():
+                key, rgb = meta.image_key(name), _sized(view.rgb, self.overview.sizes[name])
                 if self.videos:
                     self._video_writers[key].add(rgb, key=t == 0)
                 else:
-                    found.setdefault(key, []).append({"bytes": _png(rgb), "path": None})
+                    values_of.setdefault(key, []).append({"bytes": _png(rgb), "path": None})
                 if t in sampled:
                     self.statistics.add_image(key, rgb)
-                if name in self.seen.calibrated:
+                if name in self.overview.calibrated:
                     for column, matrix in self._calibration(name, view).items():
-                        found.setdefault(column, []).append(matrix)
-        images = {key for key in found if isinstance(found[key][0], dict)}
-        return {key: values if key in images else np.array(values, np.float64) for key, values in found.items()}
+                        values_of.setdefault(column, []).append(matrix)
+        images = {key for key in values_of if isinstance(values_of[key][0], dict)}
+        return {key: values if key in images else np.array(values, np.float64) for key, values in values_of.items()}
 
     def _calibration(self, name: str, view: View) -> dict[str, NDArray[np.float64]]:
-        """Of one frame, by column, at the size that is written; notes whether it is what it always was."""
-        camera = view.camera and view.camera.resized(*self.seen.sizes[name])
+        """Return one frame's calibration, by column, at the written size; note whether it ever changed."""
+        camera = view.camera and view.camera.resized(*self.overview.sizes[name])
         lens, pose = np.full((3, 3), np.nan), np.full((4, 4), np.nan)
         if camera:
             lens, pose = camera.intrinsics, camera.world_from_camera
@@ -162,10 +162,10 @@ class _Writer:
         return {column: matrix.ravel() for column, matrix in columns.items()}
 
     def _image_key(self, clip: Clip) -> str:
-        return meta.image_key(self.seen.cameras[0] if self.seen.only_main else clip.camera)
+        return meta.image_key(self.overview.cameras[0] if self.overview.only_main else clip.camera)
 
     def _entry(self, clip: Clip, began: Mapping[str, int]) -> dict[str, Any]:
-        """The row of meta/episodes."""
+        """Return the row of meta/episodes."""
         chunk, file = divmod(self._data_file, meta.CHUNK)
         entry = {
             "episode_index": self.episodes,
@@ -182,12 +182,12 @@ class _Writer:
         for key in self._video_writers:
             entry |= {f"videos/{key}/chunk_index": chunk, f"videos/{key}/file_index": file}
             start = began.get(key, 0)
-            entry[f"videos/{key}/from_timestamp"] = start / self.seen.fps
-            entry[f"videos/{key}/to_timestamp"] = (start + len(clip)) / self.seen.fps
+            entry[f"videos/{key}/from_timestamp"] = start / self.overview.fps
+            entry[f"videos/{key}/to_timestamp"] = (start + len(clip)) / self.overview.fps
         return entry
 
     def _note_episodes(self) -> None:
-        """Adds rows to meta/episodes."""
+        """Add rows to meta/episodes."""
         if self._noted:
             table = pa.Table.from_pylist(self._noted)
             if self._noter is None:
@@ -203,7 +203,7 @@ def _made(file: Path) -> Path:
 
 
 def _sized(rgb: Rgb, size: Sequence[int]) -> Rgb:
-    """A dataset has one size per camera; paths are relative to the image and stay true."""
+    """Return a dataset has one size per camera; paths are relative to the image and stay true."""
     if (rgb.shape[1], rgb.shape[0]) == tuple(size):
         return rgb
     return np.asarray(Image.fromarray(rgb).resize((size[0], size[1]), Image.Resampling.LANCZOS))

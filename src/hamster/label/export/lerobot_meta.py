@@ -33,49 +33,49 @@ _COUNTERS = {"timestamp": "float32", "frame_index": "int64", "episode_index": "i
 
 
 def image_key(camera: str) -> str:
-    """The feature of a camera's images."""
+    """Return the feature of a camera's images."""
     return f"observation.images.{camera}"
 
 
 def camera_column(camera: str, what: str) -> str:
-    """The feature of a camera's calibration."""
+    """Return the feature of a camera's calibration."""
     return f"{CAMERA}{camera}.{what}"
 
 
 def data_file(number: int) -> str:
-    """Relative path of a parquet file."""
+    """Return relative path of a parquet file."""
     return DATA_PATH.format(chunk_index=number // CHUNK, file_index=number % CHUNK)
 
 
 def video_file(key: str, number: int) -> str:
-    """Relative path of a video."""
+    """Return relative path of a video."""
     return VIDEO_PATH.format(video_key=key, chunk_index=number // CHUNK, file_index=number % CHUNK)
 
 
-def features(seen: Survey) -> dict[str, dict[str, Any]]:
-    """The features of info.json, in the order of the columns."""
-    found: dict[str, dict[str, Any]] = {}
-    for camera in seen.cameras:
-        width, height = seen.sizes[camera]
+def features(overview: Survey) -> dict[str, dict[str, Any]]:
+    """Return the features of info.json, in the order of the columns."""
+    entries: dict[str, dict[str, Any]] = {}
+    for camera in overview.cameras:
+        width, height = overview.sizes[camera]
         shape = {"shape": [height, width, 3], "names": ["height", "width", "channels"]}
-        described = {"info": _video_info(width, height, seen.fps)} if seen.longest > 1 else {}
-        found[image_key(camera)] = {"dtype": "video" if seen.longest > 1 else "image", **shape, **described}
-    if seen.robot:
-        found[STATE] = {"dtype": "float32", "shape": [8], "names": [*TOOL, "gripper_opening"]}
-        found[ACTION] = {"dtype": "float32", "shape": [8], "names": [*TOOL, "gripper_open"]}
-    for camera in seen.cameras:
-        if camera in seen.calibrated:
-            found[camera_column(camera, "intrinsics")] = {"dtype": "float64", "shape": [9], "names": None}
-            found[camera_column(camera, "world_from_camera")] = {"dtype": "float64", "shape": [16], "names": None}
-    found[TIME] = {"dtype": "float64", "shape": [1], "names": None}
-    if seen.phrasings:
-        found[PERSISTENT] = {"dtype": "language", "shape": [1], "names": None}
-    found[EVENTS] = {"dtype": "language", "shape": [1], "names": None}
-    return found | {name: {"dtype": kind, "shape": [1], "names": None} for name, kind in _COUNTERS.items()}
+        described = {"info": _video_info(width, height, overview.fps)} if overview.longest > 1 else {}
+        entries[image_key(camera)] = {"dtype": "video" if overview.longest > 1 else "image", **shape, **described}
+    if overview.robot:
+        entries[STATE] = {"dtype": "float32", "shape": [8], "names": [*TOOL, "gripper_opening"]}
+        entries[ACTION] = {"dtype": "float32", "shape": [8], "names": [*TOOL, "gripper_open"]}
+    for camera in overview.cameras:
+        if camera in overview.calibrated:
+            entries[camera_column(camera, "intrinsics")] = {"dtype": "float64", "shape": [9], "names": None}
+            entries[camera_column(camera, "world_from_camera")] = {"dtype": "float64", "shape": [16], "names": None}
+    entries[TIME] = {"dtype": "float64", "shape": [1], "names": None}
+    if overview.phrasings:
+        entries[PERSISTENT] = {"dtype": "language", "shape": [1], "names": None}
+    entries[EVENTS] = {"dtype": "language", "shape": [1], "names": None}
+    return entries | {name: {"dtype": kind, "shape": [1], "names": None} for name, kind in _COUNTERS.items()}
 
 
 def counters(fps: int, episode: int, start: int, tasks: Sequence[int]) -> dict[str, NDArray[Any]]:
-    """The columns that LeRobot fills in itself: (T,) each; `tasks` (T,) are the numbers of what is done."""
+    """Return the columns that LeRobot fills in itself: (T,) each; `tasks` (T,) are the numbers of what is done."""
     frames = len(tasks)
     number = np.arange(frames)
     return {
@@ -88,14 +88,14 @@ def counters(fps: int, episode: int, start: int, tasks: Sequence[int]) -> dict[s
 
 
 def schema(features: Mapping[str, Mapping[str, Any]]) -> Any:
-    """The columns of the data files."""
+    """Return the columns of the data files."""
     return pa.schema(
         [(name, _type(name, feature)) for name, feature in features.items() if feature["dtype"] != "video"]
     )
 
 
 def table(features: Mapping[str, Mapping[str, Any]], columns: Mapping[str, Any], clip: Clip, camera_key: str) -> Any:
-    """One episode's rows."""
+    """Return one episode's rows."""
     events = [[_row(content, STYLE, camera_key) for content in rows] for rows in clip.traces]
     words = [_row(text, "task_aug", None, role="user") for text in clip.instructions]
     arrays = {}
@@ -110,7 +110,7 @@ def table(features: Mapping[str, Mapping[str, Any]], columns: Mapping[str, Any],
 
 
 def tasks_table(tasks: Mapping[str, int]) -> Any:
-    """Instructions and their numbers, such that pandas finds the instructions in its index, as LeRobot does."""
+    """Return the table of instructions and their numbers, with the instructions as pandas index, as in LeRobot."""
     described = [
         {"name": name, "field_name": name, "pandas_type": kind, "numpy_type": numpy, "metadata": None}
         for name, kind, numpy in (("task_index", "int64", "int64"), ("task", "unicode", "object"))
@@ -122,9 +122,9 @@ def tasks_table(tasks: Mapping[str, int]) -> Any:
 
 
 def info(
-    seen: Survey, features: Mapping[str, Any], videos: bool, episodes: int, frames: int, tasks: int
+    overview: Survey, features: Mapping[str, Any], videos: bool, episodes: int, frames: int, tasks: int
 ) -> dict[str, Any]:
-    """meta/info.json."""
+    """Return the content of meta/info.json."""
     return {
         "codebase_version": "v3.0",
         "robot_type": "unknown",
@@ -134,7 +134,7 @@ def info(
         "chunks_size": CHUNK,
         "data_files_size_in_mb": 100,
         "video_files_size_in_mb": 200,
-        "fps": seen.fps,
+        "fps": overview.fps,
         "splits": {"train": f"0:{episodes}"},
         "data_path": DATA_PATH,
         "video_path": VIDEO_PATH if videos else None,
@@ -142,20 +142,20 @@ def info(
     }
 
 
-def sidecar(seen: Survey, still: Mapping[str, NDArray[np.float64] | None]) -> dict[str, Any]:
-    """meta/cameras.json: what never changed in full, else the columns that say it frame by frame."""
-    found: dict[str, Any] = {}
-    for camera in seen.cameras:
-        if camera in seen.calibrated:
-            width, height = seen.sizes[camera]
+def sidecar(overview: Survey, still: Mapping[str, NDArray[np.float64] | None]) -> dict[str, Any]:
+    """Return the content of meta/cameras.json: constants in full, else the columns that hold them per frame."""
+    entries: dict[str, Any] = {}
+    for camera in overview.cameras:
+        if camera in overview.calibrated:
+            width, height = overview.sizes[camera]
             matrices = {}
             for what in ("intrinsics", "world_from_camera"):
                 column = camera_column(camera, what)
                 matrix = still.get(column)
                 matrices[what] = column if matrix is None else matrix.tolist()
-            found[image_key(camera)] = {"convention": "opencv", "width": width, "height": height, **matrices}
-    if seen.robot:
-        found["robot"] = {
+            entries[image_key(camera)] = {"convention": "opencv", "width": width, "height": height, **matrices}
+    if overview.robot:
+        entries["robot"] = {
             "tool_position": f"{STATE}[0:3]",
             "tool_rotation": f"{STATE}[3:7]",
             "rotation": "quaternion_wxyz",
@@ -163,7 +163,7 @@ def sidecar(seen: Survey, still: Mapping[str, NDArray[np.float64] | None]) -> di
             "open": 1.0,
             "closed": 0.0,
         }
-    return found
+    return entries
 
 
 def _video_info(width: int, height: int, fps: int) -> dict[str, Any]:
@@ -190,7 +190,7 @@ def _type(name: str, feature: Mapping[str, Any]) -> Any:
 
 
 def _language_fields(timed: bool) -> list[Any]:
-    """Of a row, in LeRobot's order."""
+    """Return the language fields of a row, in LeRobot's order."""
     fields = [pa.field("role", pa.string(), nullable=False), ("content", pa.string()), ("style", pa.string())]
     if timed:
         fields.append(pa.field("timestamp", pa.float32(), nullable=False))
@@ -202,7 +202,7 @@ def _row(content: str, style: str, camera: str | None, role: str = "assistant") 
 
 
 def _language(rows: Sequence[Sequence[Mapping[str, Any]]], kind: Any) -> Any:
-    """A column of lists of rows, put together by hand: Arrow cannot make JSON columns out of Python's values."""
+    """Return a column of lists of rows, put together by hand: Arrow cannot make JSON columns out of Python's values."""
     flat = [row for of_frame in rows for row in of_frame]
     fields = list(kind.value_type)
     columns = [pa.array([row.get(f.name) for row in flat], f.type) if f.name != "tool_calls"

@@ -17,7 +17,7 @@ _SPEAKERS = {"user": "human", "human": "human", "assistant": "gpt", "gpt": "gpt"
 
 
 def write(folder: Path, out: Path, frames: int, dialect: str) -> dict[str, int]:
-    """A label set as train.json and images/; counts of what was written. An image is stored once."""
+    """Return a label set as train.json and images/; counts of what was written. An image is stored once."""
     counts = dict.fromkeys(("images", "rows", "paths", "left_out"), 0)
     with (out / FILE).open("w", encoding="utf-8") as stream:
         stream.write("[")
@@ -43,9 +43,9 @@ def write(folder: Path, out: Path, frames: int, dialect: str) -> dict[str, int]:
 
 
 def _record(number: int, image: str | None, talk: Turns) -> dict[str, Any]:
-    said = [{"from": _SPEAKERS.get(role, role), "value": text} for role, text in talk]
+    messages = [{"from": _SPEAKERS.get(role, role), "value": text} for role, text in talk]
     if image is None:
-        return {"id": f"{number:08d}", "conversations": said}
-    first = next((turn for turn in said if turn["from"] == "human"), said[0])
+        return {"id": f"{number:08d}", "conversations": messages}
+    first = next((turn for turn in messages if turn["from"] == "human"), messages[0])
     first["value"] = f"{PLACE}\n{first['value']}"
-    return {"id": f"{number:08d}", "image": image, "conversations": said}
+    return {"id": f"{number:08d}", "image": image, "conversations": messages}

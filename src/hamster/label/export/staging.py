@@ -64,7 +64,7 @@ class Staged:
         self._lock.__exit__(kind, error, at)  # which has a word for a full disk
 
     def finish(self, summary: dict[str, Any]) -> dict[str, Any]:
-        """The summary, with the number of files and a digest of them all; afterwards `out` is there."""
+        """Return the summary, with the number of files and a digest of them all; afterwards `out` is there."""
         summary = {**summary, **_files(self.part, sync=True)}
         note = {"settings": self.settings, "content": self.content, "summary": summary}
         write_atomic(self.part / NOTE, json_bytes(note, indent=1))
@@ -82,7 +82,7 @@ class Staged:
         return summary
 
     def _note(self) -> dict[str, Any]:
-        """What the former export says of itself; {} without one."""
+        """Return what the former export says of itself; {} without one."""
         try:
             note = json.loads((self.out / NOTE).read_text())
         except (OSError, ValueError):
@@ -90,7 +90,7 @@ class Staged:
         return note if isinstance(note, dict) else {}
 
     def _is_replaceable(self, note: Mapping[str, Any]) -> bool:
-        """Whether `out` is an empty folder, or an export with the same settings that is as it was written."""
+        """Return whether `out` is an empty folder, or an export with the same settings that is as it was written."""
         if not self.out.is_dir():
             return False
         if not any(self.out.iterdir()):
@@ -107,7 +107,7 @@ class Staged:
 
 
 def _about(note: Mapping[str, Any]) -> str:
-    """What a former export was made of, for whoever made it."""
+    """Return what a former export was made of, for whoever made it."""
     if not note:
         return ""
     settings = note.get("settings")
@@ -118,7 +118,7 @@ def _about(note: Mapping[str, Any]) -> str:
 
 
 def _files(folder: Path, sync: bool) -> dict[str, Any]:
-    """The number of files and a digest of them all."""
+    """Return the number of files and a digest of them all."""
     lines = []
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         if file.parent == folder and file.name in (NOTE, *_LOCKS):

@@ -19,7 +19,7 @@ class Statistics:
         self._sums: dict[str, tuple[int, NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]] = {}
 
     def add(self, name: str, values: NDArray[Any]) -> None:
-        """(T, D) more of a feature's frames."""
+        """Return (T, D) more of a feature's frames."""
         values = np.asarray(values, np.float64)
         new = (len(values), values.sum(0), (values**2).sum(0), values.min(0), values.max(0))
         n, total, squares, low, high = self._sums.get(name, (0, 0.0 * new[1], 0.0 * new[1], new[3], new[4]))
@@ -32,11 +32,11 @@ class Statistics:
         )
 
     def add_image(self, name: str, rgb: NDArray[np.uint8]) -> None:
-        """(H, W, 3), counted as its pixels in [0, 1], per channel."""
+        """Return (H, W, 3), counted as its pixels in [0, 1], per channel."""
         self.add(name, rgb[::_EVERY_PX, ::_EVERY_PX].reshape(-1, 3) / 255.0)
 
     def to_json(self, features: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """As LeRobot writes them; those of images are (3, 1, 1)."""
+        """Return the statistics as LeRobot writes them; those of images are (3, 1, 1)."""
         return {name: self._one(name, features[name]["dtype"] in ("image", "video")) for name in self._sums}
 
     def _one(self, name: str, image: bool) -> dict[str, Any]:
@@ -44,5 +44,5 @@ class Statistics:
         mean = total / n
         std = np.sqrt(np.maximum(squares / n - mean**2, 0))
         shape = (3, 1, 1) if image else mean.shape
-        found = {"min": low, "max": high, "mean": mean, "std": std}
-        return {**{key: value.reshape(shape).tolist() for key, value in found.items()}, "count": [n]}
+        statistics = {"min": low, "max": high, "mean": mean, "std": std}
+        return {**{key: value.reshape(shape).tolist() for key, value in statistics.items()}, "count": [n]}

@@ -41,7 +41,7 @@ SCHEMA = pa.schema(
 
 
 def write(folder: Path, out: Path, frames: int, dialect: str) -> dict[str, int]:
-    """A label set as data/train-00000.parquet …, a row per question; counts of what was written."""
+    """Return a label set as data/train-00000.parquet …, a row per question; counts of what was written."""
     counts = dict.fromkeys(("images", "rows", "paths", "left_out"), 0)
     rows = _rows(folder, frames, dialect, counts)
     (out / "data").mkdir()
@@ -68,11 +68,11 @@ def _rows(folder: Path, frames: int, dialect: str, counts: dict[str, int]) -> It
 
 
 def _row(example: Example, talk: Turns) -> dict[str, Any]:
-    said: list[tuple[str, list[dict[str, Any]]]] = [(role, [{"type": "text", "text": text}]) for role, text in talk]
+    contents: list[tuple[str, list[dict[str, Any]]]] = [(role, [{"type": "text", "text": text}]) for role, text in talk]
     images = []
     if example.image is not None:
-        first = next((i for i, (role, _) in enumerate(said) if role == "user"), 0)
-        said[first][1].insert(0, {"type": "image", "text": None})
+        first = next((i for i, (role, _) in enumerate(contents) if role == "user"), 0)
+        contents[first][1].insert(0, {"type": "image", "text": None})
         images = [{"bytes": example.image, "path": None}]
-    messages = [{"role": role, "content": content} for role, content in said]
+    messages = [{"role": role, "content": content} for role, content in contents]
     return {"messages": messages, "images": images, "source": example.name}

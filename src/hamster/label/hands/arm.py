@@ -29,26 +29,26 @@ UNSURE = 0.3  # the score of a hand of which only the arm is seen
 
 
 def arms(clip: Clip) -> list[Mask]:
-    """T masks (h, w)."""
+    """Return T masks (h, w) of arm and hand."""
     first, last = clip.rgb[0], clip.rgb[-1]
-    found = [attached(differs(rgb, first) & differs(rgb, last)) for rgb in clip.rgb]
-    return [mask if mask.mean() < MOST else np.zeros_like(mask) for mask in found]
+    candidates = [attached(differs(rgb, first) & differs(rgb, last)) for rgb in clip.rgb]
+    return [mask if mask.mean() < MOST else np.zeros_like(mask) for mask in candidates]
 
 
 def ends(masks: list[Mask]) -> tuple[Array, Mask]:
-    """(T, 2) where each arm ends, and (T,) whether there is one."""
+    """Return (T, 2) where each arm ends, and (T,) whether there is one."""
     return tips(masks, entry(masks))
 
 
 def look_closer(
-    clip: Clip, found: Sequence[Sequence[Hand]], masks: list[Mask], detector: HandDetector
+    clip: Clip, hands_by_frame: Sequence[Sequence[Hand]], masks: list[Mask], detector: HandDetector
 ) -> list[list[Hand]]:
-    """The hands of each frame; where there are none but an arm is, its end is looked at close up.
+    """Return the hands of each frame; where there are none but an arm is, its end is looked at close up.
 
     What is taken for a hand where an arm comes in, and the arm goes on, is a sleeve.
     """
     px, there = ends(masks)
-    hands = [list(each) for each in found]
+    hands = [list(frame_hands) for frame_hands in hands_by_frame]
     for t in np.flatnonzero(there).tolist():
         hands[t] = [h for h in hands[t] if _at(h, px[t], clip.size_px) or not _sleeve(h, masks[t], clip.size_px)]
         for part in CLOSE_UP:
@@ -59,7 +59,7 @@ def look_closer(
 
 
 def with_arm(motion: Motion, masks: list[Mask], fps: float) -> Motion:
-    """The motion, its tip at the arm's end where landmarks are lost for long, if the hand is about to be there."""
+    """Return the motion with its tip at the arm's end where landmarks are lost for long and the hand is about there."""
     px, there = ends(masks)
     expected = np.linalg.norm(px - motion.tip_px, axis=-1) < ASTRAY * motion.palm_px
     frames = np.flatnonzero(motion.landmarked)
@@ -68,11 +68,11 @@ def with_arm(motion: Motion, masks: list[Mask], fps: float) -> Motion:
     gap = np.r_[frames, np.inf][after] - np.r_[-np.inf, frames][after]
     alone = there & ~motion.landmarked & expected & (gap > BRIEF_S * fps)
     tip = np.where(alone[:, None], px, motion.tip_px)
-    return replace(motion, tip_px=tip, seen=motion.seen | alone, score=np.where(alone, UNSURE, motion.score))
+    return replace(motion, tip_px=tip, visible=motion.visible | alone, score=np.where(alone, UNSURE, motion.score))
 
 
 def hidden(motion: Motion, masks: list[Mask]) -> Mask:
-    """(T, h, w) where hand and forearm hide the scene."""
+    """Return (T, h, w) where hand and forearm hide the scene."""
     cv2 = opencv()
     out = np.stack(masks)
     margin = np.ones((3, 3), np.uint8) if motion.palm_px < 12 else np.ones((5, 5), np.uint8)
@@ -94,7 +94,7 @@ def _at(hand: Hand, px: Array, size_px: Array) -> bool:
 
 
 def _sleeve(hand: Hand, mask: Mask, size_px: Array) -> bool:
-    """Whether most of its landmarks lie on the arm, at the image's border."""
+    """Return whether most of its landmarks lie on the arm, at the image's border."""
     px = hand.uv * size_px
     u, v = np.clip(px, 0, size_px - 1).astype(int).T
     to_border = np.minimum(px.mean(0), size_px - px.mean(0)).min()

@@ -29,4 +29,4 @@ class HandDetector(Protocol):
     version: str
 
     def __call__(self, rgb: NDArray[np.uint8]) -> list[Hand]:
-        """The hands in an image (H, W, 3), in any order."""
+        """Return the hands in an image (H, W, 3), in any order."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.label.hands.arm import arms, hidden
-from hamster.label.hands.frame_difference import CELLS, CONTRAST, Changes, changes
+from hamster.label.hands.frame_difference import CELLS, CONTRAST, FrameDifference, frame_difference
 from hamster.label.hands.motion import Motion
 from hamster.label.track2d import Event
 from hamster.label.tracking.clip import Clip
@@ -60,37 +60,37 @@ class Sign:
 
 
 def hand_events(clip: Clip, motion: Motion) -> list[Sign] | str:
-    """Grasps and releases in turn; none where something is pushed; or why they cannot be told."""
-    found = changes(clip, motion, hidden(motion, arms(clip)))
+    """Return grasps and releases in turn, none where something is pushed; or the reason why they are unclear."""
+    differences = frame_difference(clip, motion, hidden(motion, arms(clip)))
     fingers = [t for t, _ in aperture_events(motion.aperture, motion.landmarked)]
     reach = max(1, round(NEAR_S * clip.fps))
     moments = [
         m
-        for m in find_moments(found, len(clip), (motion.palm_px * CELLS / clip.long_px) ** 2)
+        for m in find_moments(differences, len(clip), (motion.palm_px * CELLS / clip.long_px) ** 2)
         if m.palms >= WEAK or any(m.start - reach <= t <= m.end + reach for t in fingers)
     ]
     if not moments:
         return []
     if max(m.filled for m in moments) > FILLED:
         return "a thing larger than a hand moves while the fingers close: pulled or pushed?" if fingers else []
-    sights = np.flatnonzero(motion.seen)
+    sights = np.flatnonzero(motion.visible)
     # What changes with the hand's own coming and going is the hand, which is not yet or no longer recognised.
     moments = [m for m in moments if m.end > sights[0] and m.start < sights[-1]]
     if not moments:
         return []
     middles = np.stack([m.px for m in moments])
     if np.ptp(middles, axis=0).max() < ONE_PLACE * motion.palm_px:
-        return _at_one_place(found, moments, motion)
+        return _at_one_place(differences, moments, motion)
     if len(moments) > 2:
         return f"{len(moments)} changes where the hand has been: more than one thing is moved, or one more than once"
     taken, put = moments
-    if _stood_out(found, taken) < 0 and _stood_out(found, put) > 0:
+    if _stood_out(differences, taken) < 0 and _stood_out(differences, put) > 0:
         return "where the hand has been things change, but none leaves its place first and arrives at another then"
     return [_sign(taken, motion, Gripper.CLOSED), _sign(put, motion, Gripper.OPEN)]
 
 
-def find_moments(found: Changes, total: int, palm_cells: float) -> list[Moment]:
-    """The few moments that account for what changed, in order of time; those that account for most are found first.
+def find_moments(differences: FrameDifference, total: int, palm_cells: float) -> list[Moment]:
+    """Return the few moments that account for what changed, in order of time; found greedily, the largest first.
 
     A cell votes for each step from a frame to the next in which it may have changed while the hand was near, with a
     weight that is the smaller the less it knows.
@@ -100,11 +100,11 @@ def find_moments(found: Changes, total: int, palm_cells: float) -> list[Moment]:
         palm_cells: cells in the square of a palm.
     """
     steps = np.arange(total - 1)
-    at = (found.last[:, None] <= steps) & (steps < found.first[:, None])
-    at &= found.near[:, :-1] | found.near[:, 1:]
+    at = (differences.last[:, None] <= steps) & (steps < differences.first[:, None])
+    at &= differences.near[:, :-1] | differences.near[:, 1:]
     weight = at / np.maximum(at.sum(1, keepdims=True), 1)
     moments: list[Moment] = []
-    left = np.ones(len(found), bool)
+    left = np.ones(len(differences), bool)
     while left.any():
         best = int(weight[left].sum(0).argmax())
         chosen = np.flatnonzero(left & at[:, best])
@@ -112,23 +112,23 @@ def find_moments(found: Changes, total: int, palm_cells: float) -> list[Moment]:
         if palms < max(LEAST, MINOR * moments[0].palms if moments else 0.0):
             break
         start, end = _window(at[chosen].mean(0) >= FIT, best)
-        filled = len(chosen) / max(int(found.reached[start : end + 2].max()), 1)
-        moments.append(Moment(start, end + 1, np.median(found.px[chosen], axis=0), palms, chosen, filled))
+        filled = len(chosen) / max(int(differences.reached[start : end + 2].max()), 1)
+        moments.append(Moment(start, end + 1, np.median(differences.px[chosen], axis=0), palms, chosen, filled))
         left &= ~at[:, start : end + 1].any(1)
     return sorted(moments, key=lambda moment: moment.start)
 
 
-def aperture_events(aperture: Array, seen: NDArray[np.bool_]) -> list[Event]:
-    """(frame, new state) where the fingers close or open, by percentiles: one wrong frame must not set the scale."""
-    if seen.sum() < LEAST_SIGHTS:
+def aperture_events(aperture: Array, visible: NDArray[np.bool_]) -> list[Event]:
+    """Return (frame, new state) where the fingers close or open, on a scale of percentiles, robust to outliers."""
+    if visible.sum() < LEAST_SIGHTS:
         return []
-    narrow, wide = np.percentile(aperture[seen], [5, 95])
+    narrow, wide = np.percentile(aperture[visible], [5, 95])
     if wide - narrow < LEAST_RANGE:
         return []
     low, high = narrow + LOW * (wide - narrow), narrow + HIGH * (wide - narrow)
     events: list[Event] = []
     state = Gripper.UNKNOWN
-    for t in np.flatnonzero(seen).tolist():
+    for t in np.flatnonzero(visible).tolist():
         now = Gripper.CLOSED if aperture[t] < low else Gripper.OPEN if aperture[t] > high else state
         if now is not state and state is not Gripper.UNKNOWN:
             events.append((t, now))
@@ -145,13 +145,13 @@ def _window(agree: NDArray[np.bool_], best: int) -> tuple[int, int]:
     return start, end
 
 
-def _at_one_place(found: Changes, moments: list[Moment], motion: Motion) -> list[Sign] | str:
-    """One place has changed, at one moment or several: a thing was taken away, or taken and put back in another pose.
+def _at_one_place(differences: FrameDifference, moments: list[Moment], motion: Motion) -> list[Sign] | str:
+    """Return the events where one place changed, once or several times: taken away, or taken and put back.
 
     In the last case the same colours are there before and after. What was brought was taken where nobody saw it.
     """
     cells = np.unique(np.concatenate([m.cells for m in moments]))
-    before, after = found.before[cells], found.after[cells]
+    before, after = differences.before[cells], differences.after[cells]
     if _shared(before, after) and _shared(after, before):
         middle = np.mean([m.px for m in moments], axis=0)
         near = np.linalg.norm(motion.tip_px - middle, axis=-1) < TOUCH * motion.palm_px
@@ -160,37 +160,41 @@ def _at_one_place(found: Changes, moments: list[Moment], motion: Motion) -> list
         if not len(grasp) or not 0 < grasp[0] < release[0]:
             return "a thing changes its pose, but the hand is not seen to come to it and to leave it"
         far = np.linalg.norm(motion.tip_px - middle, axis=-1) > LEFT * motion.palm_px
-        if (far | ~motion.seen)[release[0] + 1 :].any():  # else the clip ends with it in the hand
+        if (far | ~motion.visible)[release[0] + 1 :].any():  # else the clip ends with it in the hand
             events: Sequence[Event] = ((int(grasp[0]), Gripper.CLOSED), (int(release[0]), Gripper.OPEN))
             return [Sign(event, middle) for event in events]
-    if sum(_stood_out(found, m) * m.palms for m in moments) > 0:
+    if sum(_stood_out(differences, m) * m.palms for m in moments) > 0:
         return [_sign(moments[0], motion, Gripper.CLOSED)]
     return "something is put down that was not seen to be taken"
 
 
-def _stood_out(found: Changes, moment: Moment) -> float:
-    """Above 0 if the place stood out of what is around it before the change, below 0 if it does so afterwards."""
-    before, after, around = found.before[moment.cells], found.after[moment.cells], found.around[moment.cells]
+def _stood_out(differences: FrameDifference, moment: Moment) -> float:
+    """Return above 0 if the place differed from its surroundings before the change, below 0 if it does so after."""
+    before, after, around = (
+        differences.before[moment.cells],
+        differences.after[moment.cells],
+        differences.around[moment.cells],
+    )
     return float(np.abs(before - around).max(-1).mean() - np.abs(after - around).max(-1).mean())
 
 
 def _shared(these: NDArray[np.float32], those: NDArray[np.float32]) -> bool:
-    """Whether most of the first colours are among the second ones."""
+    """Return whether most of the first colours are among the second ones."""
     apart = np.abs(these[:, None] - those[None]).max(-1).min(1)
     return bool((apart < CONTRAST).mean() > 0.5)
 
 
 def _sign(moment: Moment, motion: Motion, state: Gripper) -> Sign:
-    """In the rest of the tip that is nearest: its last frame for a grasp, its first one for a release."""
+    """Return the event in the nearest rest of the tip: its last frame for a grasp, its first one for a release."""
     frames = np.arange(moment.start, moment.end + 1)
-    frames = frames[motion.seen[frames]] if motion.seen[frames].any() else frames
+    frames = frames[motion.visible[frames]] if motion.visible[frames].any() else frames
     far = np.linalg.norm(motion.tip_px[frames] - moment.px, axis=-1)
     rest = frames[far <= far.min() + SAME_REST * motion.palm_px]
     frame = int(rest[-1] if state is Gripper.CLOSED else rest[0])
     # What is taken moves when the hand starts to move with it, and what is put lies from where the hand stops on.
     step = 1 if state is Gripper.CLOSED else -1
     place = motion.tip_px[frame]
-    while 0 <= frame + step < len(motion.seen) and motion.seen[frame + step]:
+    while 0 <= frame + step < len(motion.visible) and motion.visible[frame + step]:
         if np.linalg.norm(motion.tip_px[frame + step] - place) > AT_REST * motion.palm_px:
             break
         frame += step

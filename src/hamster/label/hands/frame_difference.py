@@ -31,7 +31,7 @@ COVERED = 0.2  # of a cell: then it says nothing
 
 
 @dataclass(frozen=True, eq=False)
-class Changes:
+class FrameDifference:
     """Cells that changed, (N,) each; one whose looks in between are neither the one nor the other is there twice.
 
     Attributes:
@@ -63,8 +63,8 @@ class _Change:
     after: Colours
 
 
-def changes(clip: Clip, motion: Motion, hidden: Mask) -> Changes:
-    """What the visits of a hand changed; `hidden` (T, h, w) is where hand and arm hide the scene."""
+def frame_difference(clip: Clip, motion: Motion, hidden: Mask) -> FrameDifference:
+    """Return what the visits of a hand changed; `hidden` (T, h, w) is where hand and arm hide the scene."""
     cv2 = opencv()
     width, height = np.maximum((clip.size_px * CELLS / clip.long_px).round().astype(int), 2).tolist()
     cells = np.stack([cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA) for rgb in clip.rgb])
@@ -73,27 +73,27 @@ def changes(clip: Clip, motion: Motion, hidden: Mask) -> Changes:
     px = np.stack([(u + 0.5) / width, (v + 0.5) / height], -1) * clip.size_px
     look, blind, near = cells.astype(np.float32), np.stack(masks) > COVERED, _near(px, motion)
     usual = cv2.blur(np.median(look, axis=0), (CELLS // 4 + 1, CELLS // 4 + 1))
-    found = [
+    cell_changes = [
         (px[y, x], near[:, y, x], usual[y, x], change)
         for y, x in np.argwhere(near.any(0)).tolist()
         for change in _changes_of(look[:, y, x], near[:, y, x], blind[:, y, x])
     ]
-    return Changes(
-        np.array([each[0] for each in found], np.float64).reshape(-1, 2),
-        np.array([each[3].last for each in found], np.intp),
-        np.array([each[3].first for each in found], np.intp),
-        np.array([each[1] for each in found], bool).reshape(-1, len(clip)),
+    return FrameDifference(
+        np.array([cell_change[0] for cell_change in cell_changes], np.float64).reshape(-1, 2),
+        np.array([cell_change[3].last for cell_change in cell_changes], np.intp),
+        np.array([cell_change[3].first for cell_change in cell_changes], np.intp),
+        np.array([cell_change[1] for cell_change in cell_changes], bool).reshape(-1, len(clip)),
         near.sum((1, 2)),
-        np.array([each[3].before for each in found], np.float32).reshape(-1, 3),
-        np.array([each[3].after for each in found], np.float32).reshape(-1, 3),
-        np.array([each[2] for each in found], np.float32).reshape(-1, 3),
+        np.array([cell_change[3].before for cell_change in cell_changes], np.float32).reshape(-1, 3),
+        np.array([cell_change[3].after for cell_change in cell_changes], np.float32).reshape(-1, 3),
+        np.array([cell_change[2] for cell_change in cell_changes], np.float32).reshape(-1, 3),
     )
 
 
 def _near(px: Array, motion: Motion) -> Mask:
-    """(T, h, w) the cells within reach of the fingers, not behind them."""
+    """Return (T, h, w) the cells within reach of the fingers, not behind them."""
     tip = motion.tip_px[:, None, None]
-    out = (np.linalg.norm(px - tip, axis=-1) < REACH * motion.palm_px) & motion.seen[:, None, None]
+    out = (np.linalg.norm(px - tip, axis=-1) < REACH * motion.palm_px) & motion.visible[:, None, None]
     forward = motion.tip_px - motion.landmarks_px[:, WRIST]
     forward /= np.maximum(np.linalg.norm(forward, axis=-1, keepdims=True), 1e-9)
     ahead = np.einsum("thwc,tc->thw", px - tip, forward) > -BEHIND * motion.palm_px
@@ -101,7 +101,7 @@ def _near(px: Array, motion: Motion) -> Mask:
 
 
 def _changes_of(look: Colours, near: Mask, covered: Mask) -> Iterator[_Change]:
-    """What each visit changed of one cell (T, 3)."""
+    """Yield what each visit changed of one cell (T, 3)."""
     clear = np.flatnonzero(~near & ~covered)
     for start, end in _visits(near):
         first_looks, last_looks = clear[clear < start][-LOOKS:], clear[clear > end][:LOOKS]
@@ -117,7 +117,7 @@ def _changes_of(look: Colours, near: Mask, covered: Mask) -> Iterator[_Change]:
 
 
 def _moments(look: Colours, before: Colours, after: Colours) -> list[tuple[int, int]]:
-    """When the looks (K, 3) stop to be as before, and when they begin to be as after, if that is not the same step."""
+    """Return when the looks (K, 3) stop matching `before` and when they start matching `after`, if not in one step."""
     to_before, to_after = np.abs(look - before).max(-1), np.abs(look - after).max(-1)
     as_before = (to_before < CONTRAST) & (to_before < to_after)
     as_after = (to_after < CONTRAST) & (to_after < to_before)

@@ -36,21 +36,21 @@ class MediaPipeHands:
         self._hands = _hands(static_image_mode=True, max_num_hands=hands, min_detection_confidence=least_score)
 
     def __call__(self, rgb: NDArray[np.uint8]) -> list[Hand]:
-        """See `HandDetector`."""
+        """Return the hands in an image; see `HandDetector`."""
         with without_logs():  # its C++ talks of the first hand
             for image in (brightened(rgb), rgb):
-                found = self._hands.process(np.ascontiguousarray(image))
-                if found.multi_hand_landmarks or image is rgb:
+                results = self._hands.process(np.ascontiguousarray(image))
+                if results.multi_hand_landmarks or image is rgb:
                     break
-        if not found.multi_hand_landmarks:
+        if not results.multi_hand_landmarks:
             return []
-        scores = [sides.classification[0].score for sides in found.multi_handedness]
-        shapes = [np.array([(p.x, p.y) for p in hand.landmark]) for hand in found.multi_hand_landmarks]
+        scores = [sides.classification[0].score for sides in results.multi_handedness]
+        shapes = [np.array([(p.x, p.y) for p in hand.landmark]) for hand in results.multi_hand_landmarks]
         return [Hand(uv, min(float(score), 1.0)) for uv, score in zip(shapes, scores, strict=True)]
 
 
 def _hands(**options: Any) -> Any:
-    """MediaPipe's object; the module is slow to import, and it, what it imports and its models talk a lot."""
+    """Return MediaPipe's detector; its module is slow to import, and logs a lot."""
     for name in ("absl", "matplotlib"):
         logging.getLogger(name).setLevel(logging.ERROR)
     try:

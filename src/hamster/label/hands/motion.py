@@ -27,7 +27,7 @@ class Motion:
         tip_px: (T, 2) between thumb and index finger; before the first and after the last sight it stays there.
         aperture: (T,) from thumb to index finger, in palms.
         palm_px: from the wrist to the base of the middle finger, the median.
-        seen: (T,) whether it was found, or lost for a short while only.
+        visible: (T,) whether it was found, or lost for a short while only.
         score: (T,) of the detector, 0 where not found.
         landmarks_px: (T, 21, 2), filled and smoothed likewise.
         landmarked: (T,) whether the landmarks were found, and not only an arm, or nothing.
@@ -36,15 +36,15 @@ class Motion:
     tip_px: Array
     aperture: Array
     palm_px: float
-    seen: NDArray[np.bool_]
+    visible: NDArray[np.bool_]
     score: Array
     landmarks_px: Array
     landmarked: NDArray[np.bool_]
 
 
-def follow(found: Sequence[Sequence[Hand]], size_px: Array, fps: float) -> Motion | str | None:
-    """The motion of the hand that moves most, None if there is no hand at all, or why there is more than one."""
-    chains = _link(found, size_px, fps)
+def follow(hands_by_frame: Sequence[Sequence[Hand]], size_px: Array, fps: float) -> Motion | str | None:
+    """Return the motion of the hand that moves most, None if there is no hand at all, or why there is more than one."""
+    chains = _link(hands_by_frame, size_px, fps)
     if not chains:
         return None
     chains = sorted(chains, key=lambda chain: -_travelled(chain, size_px))
@@ -57,7 +57,7 @@ def follow(found: Sequence[Sequence[Hand]], size_px: Array, fps: float) -> Motio
     palm_px = max(float(np.median(palms)), 1e-6)
     spans = np.linalg.norm(shapes[:, THUMB_TIP] - shapes[:, INDEX_TIP], axis=-1) / palm_px
     tips = (shapes[:, THUMB_TIP] + shapes[:, INDEX_TIP]) / 2
-    total = len(found)
+    total = len(hands_by_frame)
     score = np.zeros(total)
     score[frames] = [hands[t].score for t in frames.tolist()]
     filled = fill_and_smooth(np.column_stack([tips, spans, shapes.reshape(len(shapes), -1)]), frames, total, fps)
@@ -66,7 +66,7 @@ def follow(found: Sequence[Sequence[Hand]], size_px: Array, fps: float) -> Motio
 
 
 def fill_and_smooth(values: Array, frames: NDArray[np.intp], total: int, fps: float) -> Array:
-    """Values (K, D >= 2) at some frames -> (total, D) at all: single mistakes removed, gaps filled, then a Gaussian.
+    """Fill and smooth values (K, D >= 2) at some frames to (total, D): outliers removed, gaps filled, then a Gaussian.
 
     It is symmetric, hence does not lag: a filter that looks back only would put each event too late and too far along.
     """
@@ -86,7 +86,7 @@ def fill_and_smooth(values: Array, frames: NDArray[np.intp], total: int, fps: fl
 
 
 def _without_spikes(values: Array) -> Array:
-    """Where the tip, the first two values, is far off its neighbours, and they are together, theirs are taken."""
+    """Replace values whose tip, the first two, is far off its neighbours where those are close together."""
     if len(values) < 3:
         return values
     tips = values[:, :2]
@@ -100,19 +100,19 @@ def _without_spikes(values: Array) -> Array:
 
 
 def _seen(frames: NDArray[np.intp], total: int, fps: float) -> NDArray[np.bool_]:
-    seen = np.zeros(total, bool)
-    seen[frames] = True
+    visible = np.zeros(total, bool)
+    visible[frames] = True
     longest = max(2, round(GAP_S * fps))
     for start, end in zip(frames[:-1].tolist(), frames[1:].tolist(), strict=True):
         if end - start - 1 <= longest:
-            seen[start:end] = True
-    return seen
+            visible[start:end] = True
+    return visible
 
 
-def _link(found: Sequence[Sequence[Hand]], size_px: Array, fps: float) -> list[dict[int, Hand]]:
-    """Chains of frame -> hand; each hand joins the chain that it is nearest to, if it could have got there."""
+def _link(hands_by_frame: Sequence[Sequence[Hand]], size_px: Array, fps: float) -> list[dict[int, Hand]]:
+    """Return chains of frame -> hand; each hand joins the nearest chain from which it could have got there."""
     chains: list[dict[int, Hand]] = []
-    for t, hands in enumerate(found):
+    for t, hands in enumerate(hands_by_frame):
         free = [chain for chain in chains if t - max(chain) <= max(2, LOST_S * fps)]
         for hand in sorted(hands, key=lambda hand: -hand.score):
             reachable = [(_gap(chain, hand, (t - max(chain)) / fps, size_px), i) for i, chain in enumerate(free)]
@@ -125,7 +125,7 @@ def _link(found: Sequence[Sequence[Hand]], size_px: Array, fps: float) -> list[d
 
 
 def _gap(chain: dict[int, Hand], hand: Hand, elapsed_s: float, size_px: Array) -> float:
-    """How far a hand is from the last one of a chain, as a part of how far it can have come."""
+    """Return how far a hand is from the last one of a chain, as a part of how far it can have come."""
     shape, other = hand.uv * size_px, chain[max(chain)].uv * size_px
     small, palm = sorted([_palm(shape), _palm(other)])
     if small * SIZES < palm:
@@ -144,7 +144,7 @@ def _travelled(chain: dict[int, Hand], size_px: Array) -> float:
 
 
 def _also_works(other: dict[int, Hand], first: dict[int, Hand], size_px: Array) -> bool:
-    """Whether another chain, seen beside the first one and not on top of it, travels as well."""
+    """Return whether another chain, seen beside the first one and not on top of it, travels as well."""
     both = sorted(set(other) & set(first))
     if len(both) < WORKS:
         return False
@@ -155,7 +155,7 @@ def _also_works(other: dict[int, Hand], first: dict[int, Hand], size_px: Array) 
 
 
 def _join(chains: list[dict[int, Hand]], size_px: Array, fps: float) -> dict[int, Hand]:
-    """The first chain, and of the others what happens before or after it: a hand of that size that can be the same.
+    """Join to the first chain what happens before or after it in others: a hand of that size that can be the same.
 
     It can if it is where the first one was lost, or comes back, within the time that this takes.
     """

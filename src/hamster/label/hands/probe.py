@@ -93,7 +93,7 @@ def _hand_at(
     scale: float,
     detector: HandDetector,
 ) -> bool:
-    """Whether a hand is found around the end of what moves, and lies on what moves."""
+    """Return whether a hand is found around the end of what moves, and lies on what moves."""
     side = max(LEAST_PX / scale, CLOSE_UP * part.long_px)
     first = np.clip(end - side / 2, 0, np.maximum(part.size_px - side, 0))
     last = np.minimum(first + side, part.size_px)
@@ -108,7 +108,7 @@ def _hand_at(
 
 
 def _spread(numbers: list[int]) -> list[int]:
-    """The same numbers, the middle one first, then the middles of both halves, and so on."""
+    """Return the same numbers, the middle one first, then the middles of both halves, and so on."""
     if not numbers:
         return []
     halves, out = [numbers], []
@@ -121,7 +121,7 @@ def _spread(numbers: list[int]) -> list[int]:
 
 
 def _skin(clip: Clip, mask: Mask, end: NDArray[np.float64], frame: int) -> float:
-    """The share of what moves near its far end that has the colour of skin."""
+    """Return the share of what moves near its far end that has the colour of skin."""
     cv2 = opencv()
     near = np.zeros(mask.shape, np.uint8)
     cv2.circle(near, tuple(end.round().astype(int).tolist()), round(NEAR_END * clip.long_px), 1, -1)

@@ -19,7 +19,7 @@ PANEL = 0.25  # of a side: no picture of several in one film is narrower
 
 
 def panels(pictures: Sequence[NDArray[np.uint8]]) -> list[Box]:
-    """The pictures in a film of several side by side, or one above the other, with bars of one colour in between."""
+    """Return the pictures of a video that shows several beside or above each other, with plain bars in between."""
     film = np.stack(pictures).astype(np.float32)
     columns = _runs(film.std(axis=1).max(axis=(0, 2)))
     return [
@@ -30,7 +30,7 @@ def panels(pictures: Sequence[NDArray[np.uint8]]) -> list[Box]:
 
 
 def regions(width: int, height: int) -> list[list[Box]]:
-    """From the whole frame to ever smaller overlapping parts of it, level by level."""
+    """Return the whole frame, then ever smaller overlapping parts of it, level by level."""
     levels = [[(0, 0, width, height)]]
     if max(width, height) > 1.2 * SHAPE * min(width, height):
         side = min(width, height)
@@ -42,21 +42,21 @@ def regions(width: int, height: int) -> list[list[Box]]:
 
 
 def best_region(pictures: Sequence[NDArray[np.uint8]], detector: HandDetector) -> tuple[Box, float]:
-    """The part of the frames in which hands are found most often, and in what share of these pictures."""
+    """Return the part of the frames in which hands are found most often, and in what share of these pictures."""
     height, width = pictures[0].shape[:2]
     best: tuple[Box, float] = ((0, 0, width, height), 0.0)
     for depth, level in enumerate(_levels(panels(pictures))):
         some = pictures[:: 1 if depth == 0 else 2]  # there are many parts
         for box in level:
             share = sum(bool(find(rgb, box, detector)) for rgb in some) / len(some)
-            best = max(best, (box, share), key=lambda found: found[1])
+            best = max(best, (box, share), key=lambda candidate: candidate[1])
         if best[1] >= ENOUGH:
             break
     return best
 
 
 def _levels(parts: list[Box]) -> Iterator[list[Box]]:
-    """Level by level, of all parts."""
+    """Yield the levels of all parts."""
     below = [regions(right - left, bottom - top) for left, top, right, bottom in parts]
     for boxes in zip_longest(*below, fillvalue=()):
         yield [
@@ -67,7 +67,7 @@ def _levels(parts: list[Box]) -> Iterator[list[Box]]:
 
 
 def _runs(spread: NDArray[np.float32]) -> list[tuple[int, int]]:
-    """Stretches [start, end) without a flat line; all as one if there is none that is long enough."""
+    """Return stretches [start, end) without a flat line; all as one if there is none that is long enough."""
     lines = spread > FLAT
     edges = np.flatnonzero(np.diff(np.r_[False, lines, False])).reshape(-1, 2)
     runs = [(start, end) for start, end in edges.tolist() if end - start >= PANEL * len(lines)]
@@ -75,7 +75,7 @@ def _runs(spread: NDArray[np.float32]) -> list[tuple[int, int]]:
 
 
 def find(rgb: NDArray[np.uint8], box: Box, detector: HandDetector) -> list[Hand]:
-    """The hands in a part of an image, relative to the whole image."""
+    """Return the hands in a part of an image, relative to the whole image."""
     left, top, right, bottom = box
     height, width = rgb.shape[:2]
     size, corner = np.array([right - left, bottom - top]), np.array([left, top])
@@ -89,6 +89,6 @@ def _tiles(width: int, height: int, tile_width: int, tile_height: int) -> list[B
 
 
 def _starts(length: int, tile: int) -> list[int]:
-    """Evenly spaced, each tile overlapping half of the next one at least."""
+    """Return evenly spaced starts of tiles, each of which overlaps at least half of the next one."""
     count = 1 if tile >= length else 1 + -(-(length - tile) // (tile // 2))
     return [int(start) for start in np.linspace(0, length - tile, count).round()]

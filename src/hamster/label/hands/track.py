@@ -24,26 +24,28 @@ NO_HAND = "no hand to follow: "
 MEND_S = 0.2  # around an event in a frame without landmarks, in which the tip is led towards what is taken or put
 
 
-def track_hand(clip: Clip, found: Sequence[Sequence[Hand]], detector: HandDetector | None = None) -> Track | str:
-    """The track of the hand that moves most, or why there is none.
+def track_hand(
+    clip: Clip, hands_by_frame: Sequence[Sequence[Hand]], detector: HandDetector | None = None
+) -> Track | str:
+    """Return the track of the hand that moves most, or why there is none.
 
     The score is that of the detector; less where only an arm was seen, or nothing for a moment; 0 after it has left.
 
     Args:
-        found: the hands in each frame of the clip.
+        hands_by_frame: the hands in each frame of the clip.
         detector: looks again, close up, where an arm ends and no hand was found.
     """
     clip = replace(clip, rgb=brightened(clip.rgb))
     masks = arms(clip)
-    if detector is not None and any(found):
-        found = look_closer(clip, found, masks, detector)
-    sights = sum(bool(hands) for hands in found)
+    if detector is not None and any(hands_by_frame):
+        hands_by_frame = look_closer(clip, hands_by_frame, masks, detector)
+    sights = sum(bool(hands) for hands in hands_by_frame)
     if sights < LEAST_FRAMES:
-        return f"{NO_HAND}a hand in {sights} of {len(found)} frames; at least {LEAST_FRAMES} are needed"
-    motion = follow(found, clip.size_px, clip.fps)
+        return f"{NO_HAND}a hand in {sights} of {len(hands_by_frame)} frames; at least {LEAST_FRAMES} are needed"
+    motion = follow(hands_by_frame, clip.size_px, clip.fps)
     if isinstance(motion, str):
         return motion
-    if motion is None or motion.seen.sum() < LEAST_FRAMES:
+    if motion is None or motion.visible.sum() < LEAST_FRAMES:
         return f"{NO_HAND}none is seen for long enough"
     if not _moves_with_picture(clip, motion):
         return f"{NO_HAND}what was taken for one does not move with the picture"
@@ -52,7 +54,7 @@ def track_hand(clip: Clip, found: Sequence[Sequence[Hand]], detector: HandDetect
     if isinstance(signs, str):
         return signs
     tip_px = _mended(motion, signs, clip.fps)
-    last = int(np.flatnonzero(motion.seen)[-1])
+    last = int(np.flatnonzero(motion.visible)[-1])
     typical = float(motion.score[motion.landmarked].mean())
     score = np.where(motion.score > 0, motion.score, typical / 2)
     score = np.where(np.arange(len(clip)) <= last, score, 0.0)
@@ -60,7 +62,7 @@ def track_hand(clip: Clip, found: Sequence[Sequence[Hand]], detector: HandDetect
 
 
 def _mended(motion: Motion, signs: Sequence[Sign], fps: float) -> NDArray[np.float64]:
-    """(T, 2) the tip; near events in frames of which only the arm is known, half-way to what is taken or put."""
+    """Return (T, 2) the tip; near events in frames of which only the arm is known, half-way to what is taken or put."""
     tip = motion.tip_px.copy()
     for sign in signs:
         frame = sign.event[0]
@@ -74,16 +76,16 @@ def _mended(motion: Motion, signs: Sequence[Sign], fps: float) -> NDArray[np.flo
 
 
 def _moves_with_picture(clip: Clip, motion: Motion) -> bool:
-    """Whether the landmarks travel, and the picture changes under them while they do."""
+    """Return whether the landmarks travel, and the picture changes under them while they do."""
     frames = np.flatnonzero(motion.landmarked)
     if np.ptp(motion.tip_px[frames], axis=0).max() < MOVES * clip.long_px:
         return False
-    changes = []
+    contrasts = []
     before = int(frames[0])
     for now in frames[1:].tolist():
         if np.linalg.norm(motion.tip_px[now] - motion.tip_px[before]) >= motion.palm_px / 2:
             u, v = np.clip(motion.landmarks_px[now], 0, clip.size_px - 1).astype(int).T
             changed = opencv().dilate(differs(clip.rgb[now], clip.rgb[before]).astype(np.uint8), np.ones((3, 3)))
-            changes.append(float(changed[v, u].mean()))
+            contrasts.append(float(changed[v, u].mean()))
             before = now
-    return not changes or float(np.median(changes)) >= WITH_IT
+    return not contrasts or float(np.median(contrasts)) >= WITH_IT

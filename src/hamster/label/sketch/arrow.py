@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.label.sketch.circles import Circle, find_circles
-from hamster.label.sketch.skeletonize import Lines, Mask, thin
+from hamster.label.sketch.skeletonize import Lines, Mask, skeletonize
 
 Array = NDArray[np.float64]
 _REACH = np.ones((15, 15), np.uint8)  # how far a line goes on under ink of another colour
@@ -53,17 +53,17 @@ class Arrow:
 
 
 def find_arrow(mask: Mask, other: Mask) -> Arrow | None:
-    """The longest arrow in a mask (H, W); `other` is ink of other colours, which may lie over it."""
+    """Return the longest arrow in a mask (H, W); `other` is ink of other colours, which may lie over it."""
     if not mask.any() or mask.mean() > _MOST_INK:
         return None
     x, y, w, h = cv2.boundingRect(mask.astype(np.uint8))
     top, left = max(y - _MARGIN_PX, 0), max(x - _MARGIN_PX, 0)
     box = np.s_[top : y + h + _MARGIN_PX, left : x + w + _MARGIN_PX]
-    found = _find(mask[box], other[box])
-    if found is None:
+    arrow = _find(mask[box], other[box])
+    if arrow is None:
         return None
-    circles = [replace(circle, x=circle.x + left, y=circle.y + top) for circle in found.circles]
-    return replace(found, px=found.px + np.array([left, top]), circles=circles)
+    circles = [replace(circle, x=circle.x + left, y=circle.y + top) for circle in arrow.circles]
+    return replace(arrow, px=arrow.px + np.array([left, top]), circles=circles)
 
 
 def _find(mask: Mask, other: Mask) -> Arrow | None:
@@ -76,7 +76,7 @@ def _find(mask: Mask, other: Mask) -> Arrow | None:
     body = _joined(mask & ~rings, rings, beside, other, width)
     if body is None:
         return None
-    line = Lines(thin(body)).longest()
+    line = Lines(skeletonize(body)).longest()
     if len(line) < max(2 * width, 8):
         return None
     px = np.array(line, np.float64)[:, ::-1]
@@ -94,7 +94,7 @@ def _find(mask: Mask, other: Mask) -> Arrow | None:
 
 
 def _pivots(mask: Mask, width: float) -> Mask:
-    """The pieces of a mask (H, W) that are a dot or a small ring: what the thing beside the line turns around."""
+    """Return the pieces of a mask (H, W) that are a dot or a small ring: a pivot beside the line."""
     pivots = np.zeros(mask.shape, np.uint8)
     for outline in cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]:
         radius = cv2.minEnclosingCircle(outline)[1]
@@ -104,13 +104,13 @@ def _pivots(mask: Mask, width: float) -> Mask:
 
 
 def line_width(mask: Mask) -> float:
-    """The usual width of the lines in a mask that is not empty, in pixels."""
+    """Return the usual width of the lines in a mask that is not empty, in pixels."""
     depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    return float(max(2 * np.median(depth[thin(mask)]) - 0.5, 1.0))
+    return float(max(2 * np.median(depth[skeletonize(mask)]) - 0.5, 1.0))
 
 
 def _joined(mask: Mask, rings: Mask, beside: Mask, other: Mask, width: float) -> Mask | None:
-    """The longest piece of the mask, and what continues it beyond something that was drawn over it.
+    """Return the longest piece of the mask, and what continues it beyond something that was drawn over it.
 
     What lies mostly beside the rings (H, W) is what is left of them, and continues nothing.
     """
@@ -120,7 +120,9 @@ def _joined(mask: Mask, rings: Mask, beside: Mask, other: Mask, width: float) ->
         return None
     cover = rings | (cv2.dilate(other.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)  # inks mix where they cross
     by_rings = cv2.dilate(rings.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0  # what is left there is no dash
-    length = np.bincount(labels[thin(mask)], minlength=n)  # a blob beside the line may be larger, but is not longer
+    length = np.bincount(
+        labels[skeletonize(mask)], minlength=n
+    )  # a blob beside the line may be larger, but is not longer
     pieces.sort(key=lambda i: (-int(length[i]), -int(stats[i, cv2.CC_STAT_AREA])))
     dashes = len(pieces) >= _DASHES
     body: Mask = labels == pieces[0]
@@ -173,7 +175,7 @@ def _dashed(
     width: float,
     dashes: bool,
 ) -> bool:
-    """Whether a line goes on behind a gap from a to b: both sides of it point across.
+    """Return whether a line goes on behind a gap from a to b: both sides of it point across.
 
     Gaps of a line that is not dashed are short: there it has the colour of what is behind it.
     """
@@ -181,14 +183,14 @@ def _dashed(
     gap = float(np.linalg.norm(across))
     if gap > (8 + 6 * width if dashes else 4 + 3 * width):
         return False
-    found = (_heading(body, a, 3 * width + 4), _heading(piece, b, 3 * width + 4))
-    sides = [side for side in found if side is not None]  # a filled head is no line
+    arrow = (_heading(body, a, 3 * width + 4), _heading(piece, b, 3 * width + 4))
+    sides = [side for side in arrow if side is not None]  # a filled head is no line
     near = len(sides) == 2 or (len(sides) == 1 and gap < 4 + 3 * width)
     return near and all(bool(abs(side @ across) > _AHEAD * gap) for side in sides)
 
 
 def _heading(pixels: NDArray[np.intp], at: NDArray[np.float32], reach_px: float) -> Array | None:
-    """The direction (2,) of the line that pixels (N, 2) are, near a place; None if they are no line there."""
+    """Return the direction (2,) of the line that pixels (N, 2) are, near a place; None if they are no line there."""
     near = pixels[((pixels - at) ** 2).sum(1) < reach_px**2]
     if len(near) < 4:
         return None
@@ -197,7 +199,7 @@ def _heading(pixels: NDArray[np.intp], at: NDArray[np.float32], reach_px: float)
 
 
 def _head(px: Array, pixels: Array, width: float) -> tuple[float, Array]:
-    """How much ink is at the end of a line (N, 2) beyond the line itself, in widths squared; the line up to the tip."""
+    """Return how much ink is at the end of a line (N, 2) beyond it, in widths squared, and the line up to the tip."""
     steps = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(px, axis=0), axis=1))])
     window = min(max(8 * width, 30.0), steps[-1] / 2)
     first = int(np.searchsorted(steps, steps[-1] - 2 * window))
@@ -228,13 +230,13 @@ def _head(px: Array, pixels: Array, width: float) -> tuple[float, Array]:
 
 
 def _is_dot(pixels: Array, width: float) -> bool:
-    """Whether pixels (N, 2) fill a disc wider than the line: none is farther out than in a circle of their area."""
+    """Return whether pixels (N, 2) fill a disc wider than the line, by the radius of a circle of their area."""
     farthest = float(np.linalg.norm(pixels - pixels.mean(0), axis=1).max()) + 0.5
     radius = float(np.sqrt(len(pixels) / np.pi))
     return radius > 0.7 * width and farthest < _DOT * radius
 
 
 def _within(pixels: Array, px: Array, distance: float) -> NDArray[np.bool_]:
-    """Which of the pixels lie in the box around the points, with a margin."""
+    """Return which of the pixels lie in the box around the points, with a margin."""
     low, high = px.min(0) - distance, px.max(0) + distance
     return np.asarray(((pixels >= low) & (pixels <= high)).all(1))

@@ -32,7 +32,7 @@ class Circle:
         return float(np.sqrt(self.along * self.across))
 
     def reach(self, px: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(...,) how far out points (..., 2) are: 0 at the centre, 1 on the line."""
+        """Return (...,) how far out points (..., 2) are: 0 at the centre, 1 on the line."""
         cos, sin = np.cos(self.angle_rad), np.sin(self.angle_rad)
         offset = px - [self.x, self.y]
         a = (offset @ [cos, sin]) / self.along
@@ -40,11 +40,11 @@ class Circle:
         return np.asarray(np.hypot(a, b))
 
     def near(self, width_px: float) -> float:
-        """The reach up to which an end of a line of that width counts as circled."""
+        """Return the reach up to which an end of a line of that width counts as circled."""
         return 1.25 + 2 * width_px / self.radius
 
     def ring(self, shape: tuple[int, ...], width_px: float) -> Mask:
-        """(H, W) the line itself, as wide as said."""
+        """Return (H, W) the line itself, as wide as said."""
         canvas = np.zeros(shape[:2], np.uint8)
         centre, axes = (round(self.x * 8), round(self.y * 8)), (round(self.along * 8), round(self.across * 8))
         thickness = max(1, round(width_px))
@@ -53,19 +53,19 @@ class Circle:
 
 
 def find_circles(mask: Mask, width_px: float) -> list[Circle]:
-    """Ellipses that the mask (H, W) draws with lines of a width, the largest first.
+    """Return the ellipses that the mask (H, W) draws with lines of a width, the largest first.
 
     A ring shows by the hole in it. An arrow that starts inside dents the hole, which its convex hull evens out; one
     that crosses it cuts the hole in two, which is why pairs of holes are tried, too.
     """
-    found = [fit for reach in (0, 2) for fit in _round_holes(mask, width_px, reach)]
+    rated = [fit for reach in (0, 2) for fit in _round_holes(mask, width_px, reach)]
     return _apart(
-        [circle for _, circle in sorted(found, key=lambda pair: -pair[0]) if circle.radius > _OPEN * width_px]
+        [circle for _, circle in sorted(rated, key=lambda pair: -pair[0]) if circle.radius > _OPEN * width_px]
     )
 
 
 def _round_holes(mask: Mask, width_px: float, reach_px: int) -> list[tuple[float, Circle]]:
-    """The circles, once gaps up to twice the reach in the lines are closed, and how certain they are."""
+    """Return the circles, once gaps up to twice the reach in the lines are closed, and how certain they are."""
     wide = cv2.dilate(mask.astype(np.uint8), np.ones((2 * reach_px + 1, 2 * reach_px + 1), np.uint8)) > 0
     n, labels, stats, _ = cv2.connectedComponentsWithStats((~np.pad(wide, 1)).astype(np.uint8), connectivity=4)
     outside = labels[0, 0]
@@ -78,7 +78,7 @@ def _round_holes(mask: Mask, width_px: float, reach_px: int) -> list[tuple[float
 
 
 def _ellipse(inside: NDArray[np.float32], mask: Mask, margin_px: float) -> tuple[float, Circle] | None:
-    """The ellipse around points (N, 2), its line a margin away, and how certain it is; None if there is none."""
+    """Return the ellipse around points (N, 2), its line a margin away, and how certain it is; None if there is none."""
     hull = cv2.convexHull(inside)[:, 0]
     low = np.floor(hull.min(0)).astype(int)
     high = np.ceil(hull.max(0)).astype(int) + 1
@@ -103,7 +103,7 @@ def _ellipse(inside: NDArray[np.float32], mask: Mask, margin_px: float) -> tuple
 
 
 def _apart(circles: list[Circle]) -> list[Circle]:
-    """Without those that are part of an earlier one."""
+    """Return the circles without those that are part of an earlier one."""
     kept: list[Circle] = []
     for circle in circles:
         if all(float(other.reach(np.array([circle.x, circle.y]))) > 0.8 for other in kept):

@@ -15,7 +15,7 @@ _BARE = 90.0  # RGB distance from every ink at which a pixel is none
 
 
 def without_ink(rgb: Image, inks: Sequence[tuple[Mask, NDArray[np.float32]]], siblings: Sequence[Image]) -> Image:
-    """The picture (H, W, 3) with its inks gone.
+    """Return the picture (H, W, 3) with its inks gone.
 
     Args:
         rgb: the drawing.

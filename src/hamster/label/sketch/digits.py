@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.label.sketch.arrow import Arrow
-from hamster.label.sketch.skeletonize import Mask, thin
+from hamster.label.sketch.skeletonize import Mask, skeletonize
 
 Array = NDArray[np.float64]
 Box = tuple[slice, slice]
@@ -40,7 +40,7 @@ _CONTRAST = 45.0  # RGB distance from what is behind
 
 
 def numbered(rgb: NDArray[np.uint8], arrows: Sequence[Arrow], inks: Sequence[Mask]) -> tuple[list[int], Mask] | None:
-    """In which order arrows are to be followed, as indices, and the pixels (H, W) of the digits that say so.
+    """Return the order of the arrows, as indices, and the pixels (H, W) of the digits that give it.
 
     None unless each arrow has its own of the digits 1 to n, clearly.
 
@@ -51,16 +51,19 @@ def numbered(rgb: NDArray[np.uint8], arrows: Sequence[Arrow], inks: Sequence[Mas
     """
     if len(arrows) < 2:
         return None
-    found: list[dict[int, tuple[float, Mask]]] = [{} for _ in arrows]
+    candidates: list[dict[int, tuple[float, Mask]]] = [{} for _ in arrows]
     for mask, box in _shapes(rgb, arrows, inks):
         away = [_away(arrow, np.array([(s.start + s.stop) / 2 for s in reversed(box)])) for arrow in arrows]
         nearest = int(np.argmin(away))
         if away[nearest] > _REACH_PX:
             continue
         digit, likeness = read_digit(mask[box], len(arrows))
-        if digit and likeness > found[nearest].get(digit, (0.0,))[0]:
-            found[nearest][digit] = likeness, mask
-    best = [max(((*each[digit], digit) for digit in each), key=lambda c: c[0], default=None) for each in found]
+        if digit and likeness > candidates[nearest].get(digit, (0.0,))[0]:
+            candidates[nearest][digit] = likeness, mask
+    best = [
+        max(((*by_digit[digit], digit) for digit in by_digit), key=lambda c: c[0], default=None)
+        for by_digit in candidates
+    ]
     turns = {candidate[2]: i for i, candidate in enumerate(best) if candidate is not None}
     if len(turns) < len(arrows):
         return None
@@ -69,7 +72,7 @@ def numbered(rgb: NDArray[np.uint8], arrows: Sequence[Arrow], inks: Sequence[Mas
 
 
 def read_digit(shape: Mask, most: int = 9) -> tuple[int, float]:
-    """Which digit from 1 to `most` a shape (H, W) is, and how much it is like it (0 to 1); 0 if not clearly one."""
+    """Return which digit from 1 to `most` a shape (H, W) is and its likeness (0 to 1); 0 if not clearly one."""
     digits, templates = _templates()
     alike = templates @ _normal(shape)
     best = np.array([alike[digits == digit].max() for digit in range(10)])
@@ -80,7 +83,7 @@ def read_digit(shape: Mask, most: int = 9) -> tuple[int, float]:
 
 
 def _away(arrow: Arrow, middle: Array) -> float:
-    """How far, in pixels, a place is from an arrow's tail or from the outside of a circle around that."""
+    """Return how far, in pixels, a place is from an arrow's tail or from the outside of a circle around that."""
     tail = arrow.px[0]
     circled = [circle for circle in arrow.circles if float(circle.reach(tail)) < circle.near(arrow.width_px)]
     beside = [np.linalg.norm(middle - [circle.x, circle.y]) - max(circle.along, circle.across) for circle in circled]
@@ -88,7 +91,7 @@ def _away(arrow: Arrow, middle: Array) -> float:
 
 
 def _shapes(rgb: NDArray[np.uint8], arrows: Sequence[Arrow], inks: Sequence[Mask]) -> Iterator[tuple[Mask, Box]]:
-    """What may be a digit by its size: its pixels (H, W), and the box around them."""
+    """Yield what may be a digit by its size: its pixels (H, W), and the box around them."""
     lines = np.zeros(rgb.shape[:2], np.uint8)
     for arrow in arrows:
         cv2.polylines(lines, [arrow.px.round().astype(np.int32)], False, 1, 3)
@@ -102,20 +105,20 @@ def _shapes(rgb: NDArray[np.uint8], arrows: Sequence[Arrow], inks: Sequence[Mask
 
 
 def _standing_out(rgb: NDArray[np.uint8]) -> list[Mask]:
-    """Where a picture is darker, brighter, or of another colour than what is behind thin lines."""
+    """Return where a picture is darker, brighter, or of another colour than what is behind thin lines."""
     moved = rgb.astype(np.float32) - cv2.medianBlur(rgb, 31)
     brighter = moved.mean(-1)
     return [brighter < -_CONTRAST / 2, brighter > _CONTRAST / 2, np.linalg.norm(moved, axis=-1) > _CONTRAST]
 
 
 def _normal(shape: Mask) -> Array:
-    """A shape as a vector of mean 0 and length 1: as tall as the others, its lines as wide, its edges soft."""
+    """Return a shape as a vector of mean 0 and length 1: as tall as the others, its lines as wide, its edges soft."""
     height, width = shape.shape
     size = (max(1, round(width * _TALL / height)), _TALL)
     large = cv2.resize(shape.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.5
     left = (_SIDE - size[0]) // 2
     sides = (left, _SIDE - size[0] - left)
-    canvas = np.pad(thin(large).astype(np.float32), (((_SIDE - _TALL) // 2,) * 2, sides))
+    canvas = np.pad(skeletonize(large).astype(np.float32), (((_SIDE - _TALL) // 2,) * 2, sides))
     soft = cv2.GaussianBlur(cv2.dilate(canvas, np.ones((3, 3), np.uint8)), (0, 0), 1.6).astype(np.float64).ravel()
     soft -= soft.mean()
     return np.asarray(soft / max(float(np.linalg.norm(soft)), 1e-9))
@@ -123,7 +126,7 @@ def _normal(shape: Mask) -> Array:
 
 @lru_cache(maxsize=1)
 def _templates() -> tuple[NDArray[np.int64], Array]:
-    """(N,) digits and (N, _SIDE²) what they look like, in several fonts and slants."""
+    """Return (N,) digits and (N, _SIDE²) what they look like, in several fonts and slants."""
     drawn: list[tuple[int, Mask]] = []
     for slant in _SLANTS:
         drawn += [(digit, _printed(str(digit), font, slant)) for digit in range(10) for font in _FONTS]

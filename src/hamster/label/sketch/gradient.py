@@ -10,7 +10,7 @@ CLEAR = 0.85  # correlation of colour and arc length from which on it says somet
 
 
 def direction(rgb: NDArray[np.uint8], px: NDArray[np.float64]) -> float:
-    """Which way a line (N, 2) in a picture (H, W, 3) runs by its colour: 1 as given, -1 the other way, 0 unknown.
+    """Return which way a line (N, 2) in a picture (H, W, 3) runs by its colour: 1 as given, -1 reversed, 0 unknown.
 
     What lies between says how clear it is.
     """

@@ -76,7 +76,7 @@ class _Picture:
     hue: Array
 
     def spread(self, chosen: NDArray[np.bool_]) -> Mask:
-        """(H, W) from (N,)."""
+        """Return (H, W) from (N,)."""
         mask = np.zeros(self.image.shape[:2], bool)
         mask.reshape(-1)[self.at[chosen]] = True
         return mask
@@ -89,7 +89,7 @@ def find_inks(
     siblings: Sequence[NDArray[np.uint8]] = (),
     window_px: int = 51,
 ) -> list[Ink]:
-    """What may be ink in a drawing (H, W, 3), by colour, the most ink-like first; candidates may overlap.
+    """Return what may be ink in a drawing (H, W, 3), by colour, the most ink-like first; candidates may overlap.
 
     Args:
         rgb: the picture that was drawn on, about 640 pixels wide.
@@ -114,7 +114,7 @@ def find_inks(
 
 
 def _size2(vectors: Array) -> Array:
-    """Squared lengths of (..., 3)."""
+    """Return the squared lengths of (..., 3)."""
     return np.asarray(np.einsum("...i,...i", vectors, vectors), np.float32)
 
 
@@ -123,12 +123,12 @@ def _chroma(colours: Array) -> Array:
 
 
 def _hue(colours: Array) -> Array:
-    """(N,) degrees, of colours (N, 3)."""
+    """Return (N,) degrees, of colours (N, 3)."""
     return np.asarray(cv2.cvtColor(colours[None] / 255, cv2.COLOR_RGB2HSV)[0, :, 0])
 
 
 def _bare(image: Array, back: Array, siblings: Sequence[NDArray[np.uint8]]) -> Mask:
-    """Where a sibling has ink and this picture has not."""
+    """Return where a sibling has ink and this picture has not."""
     bare = np.zeros(image.shape[:2], bool)
     agreed = np.full(image.shape[:2], len(siblings) < 2)  # with another sibling that has none either
     for sibling in siblings:
@@ -142,7 +142,7 @@ def _bare(image: Array, back: Array, siblings: Sequence[NDArray[np.uint8]]) -> M
 
 
 def _colours(picture: _Picture) -> list[NDArray[np.float32]]:
-    """The purest colour about each hue (15 degrees apart) of what stands out from its surroundings."""
+    """Return the purest colour about each hue (15 degrees apart) of what stands out from its surroundings."""
     pixels = picture.image.reshape(-1, 3)[picture.at]
     chroma = _chroma(pixels)
     chosen = (_size2(picture.moved) > 45**2) & (chroma > 45)
@@ -152,20 +152,20 @@ def _colours(picture: _Picture) -> list[NDArray[np.float32]]:
     if len(pixels) == 0:
         return []
     hues = _hue(pixels)
-    found: list[NDArray[np.float32]] = []
+    purest: list[NDArray[np.float32]] = []
     for hue in range(0, 360, 15):
         alike = np.abs((hues - hue + 180) % 360 - 180) < 12
         if alike.sum() < 60:
             continue
         pure = alike & (chroma >= np.quantile(chroma[alike], 0.75))
         colour = np.median(pixels[pure], 0).astype(np.float32)
-        if all(np.linalg.norm(colour - other) > 25 for other in found):
-            found.append(colour)
-    return found
+        if all(np.linalg.norm(colour - other) > 25 for other in purest):
+            purest.append(colour)
+    return purest
 
 
 def _of_colour(picture: _Picture, colour: NDArray[np.float32]) -> list[Ink]:
-    """Where pixels mix the colour with what is behind them; once more, only what is beside pure ink, or vivid."""
+    """Return where pixels mix the colour with the background; near pure or vivid ink only."""
     moved = picture.moved
     towards = colour - picture.back.reshape(-1, 3)[picture.at]
     size2 = _size2(towards)
@@ -199,7 +199,7 @@ def _of_colour(picture: _Picture, colour: NDArray[np.float32]) -> list[Ink]:
 
 
 def _inside(picture: _Picture, mask: Mask, colour: NDArray[np.float32]) -> Mask:
-    """(H, W) The holes of a mask that are of its colour: a filled head hides what is behind it from the median."""
+    """Return the holes (H, W) of a mask that have its colour: a filled arrowhead hides the background of the median."""
     closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - closed, connectivity=4)
     area = stats[:, cv2.CC_STAT_AREA]
@@ -231,7 +231,7 @@ def _ink(
     colour: NDArray[np.float32] | None = None,
     core: Mask | None = None,
 ) -> Ink:
-    """The line-like pieces of a mask that are strong in some place, and nothing but ink in a few (`core`)."""
+    """Return the line-like pieces of a mask that are strong in some place, and nothing but ink in a few (`core`)."""
     closed = cv2.morphologyEx(weak.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     n, labels, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
     depth = cv2.distanceTransform(np.pad(closed, 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
@@ -272,7 +272,7 @@ def _ink(
 
 
 def _cut(weak: Mask, core: Mask, near: Mask | None) -> Mask | None:
-    """A mask less the parts of its pieces where no ink can be; None if no line, some of it pure, is laid bare by that.
+    """Return a mask without the parts of its pieces that cannot be ink; None if that leaves no line with pure ink.
 
     A line that passes a thing of its colour is one piece with it.
     """
@@ -287,7 +287,7 @@ def _cut(weak: Mask, core: Mask, near: Mask | None) -> Mask | None:
 def _by_piece(
     values: NDArray[np.float32], piece: NDArray[np.int32], n: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation of the values of each of n pieces; 0 for those without."""
+    """Return mean and standard deviation of the values of each of n pieces; 0 for empty ones."""
     count = np.maximum(np.bincount(piece, minlength=n), 1)
     mean = np.bincount(piece, values, n) / count
     return mean, np.sqrt(np.maximum(np.bincount(piece, values.astype(np.float64) ** 2, n) / count - mean**2, 0))
@@ -296,7 +296,7 @@ def _by_piece(
 def _flat(
     picture: _Picture, ridge: NDArray[np.intp], piece: NDArray[np.int32], n: int, kind: Kind
 ) -> NDArray[np.float64] | float:
-    """How much each piece has one colour, 0 to 1."""
+    """Return how much each piece has one colour, 0 to 1."""
     if kind != "colour":
         return 0.7
     colours = picture.image.reshape(-1, 3)[ridge]

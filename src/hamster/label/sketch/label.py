@@ -16,7 +16,7 @@ from hamster.path.simplify import EPSILON
 
 
 def label_drawing(drawing: Drawing, epsilon: float = EPSILON) -> AnnotatedImage | Skipped:
-    """The picture without the drawing, annotated with what the drawing says.
+    """Return the picture without the drawing, annotated with what the drawing says.
 
     All steps of a drawing make one path, as its instruction is one sentence. How it was found, how sure it is, and what
     its order is by ("heads", "gradient", "colours" or "numbers"; "drawn", if strokes are data) and its grasps and
@@ -38,7 +38,7 @@ def label_drawing(drawing: Drawing, epsilon: float = EPSILON) -> AnnotatedImage 
 
 
 def _read(drawing: Drawing) -> tuple[list[Step], NDArray[np.uint8], float, str] | str:
-    """Steps, clean picture, score and what their order is by, or why there are none."""
+    """Return steps, clean picture, score and what their order is by, or why there are none."""
     picture = drawing.rgb if drawing.clean is None else drawing.clean
     if picture is None:
         return "strokes without a picture: put the photograph beside them"
@@ -49,5 +49,5 @@ def _read(drawing: Drawing) -> tuple[list[Step], NDArray[np.uint8], float, str] 
         return "neither a drawing nor strokes"
     from hamster.label.sketch.raster import read_raster  # OpenCV is needed for pixels only
 
-    found = read_raster(drawing.rgb, drawing.clean, drawing.siblings)
-    return found if isinstance(found, str) else (list(found.steps), found.clean, found.score, found.order)
+    reading = read_raster(drawing.rgb, drawing.clean, drawing.siblings)
+    return reading if isinstance(reading, str) else (list(reading.steps), reading.clean, reading.score, reading.order)

@@ -79,7 +79,7 @@ class _Drawn:
 
 
 def read_raster(rgb: Image, clean: Image | None = None, siblings: Sequence[Image] = ()) -> Reading | str:
-    """What is drawn on a picture (H, W, 3), or why nothing can be told.
+    """Return what is drawn on a picture (H, W, 3), or why nothing can be told.
 
     A poor picture (see `quality`) is read twice, at two scales: what both do not say is no label.
 
@@ -105,7 +105,7 @@ def read_raster(rgb: Image, clean: Image | None = None, siblings: Sequence[Image
 
 
 def _agree(steps: Sequence[Step], others: Sequence[Step]) -> bool:
-    """Whether two readings have the same steps: as many, with the same tails and tips."""
+    """Return whether two readings have the same steps: as many, with the same tails and tips."""
     if len(steps) != len(others):
         return False
     apart = [np.linalg.norm(a.uv[[0, -1]] - b.uv[[0, -1]], axis=1).max() for a, b in zip(steps, others, strict=True)]
@@ -113,7 +113,7 @@ def _agree(steps: Sequence[Step], others: Sequence[Step]) -> bool:
 
 
 def _drawn(rgb: Image, clean: Image | None, same: Sequence[Image], side_px: int) -> _Drawn | str:
-    """The steps that are seen in a picture scaled to a longer side, or why there are none."""
+    """Return the steps that are seen in a picture scaled to a longer side, or why there are none."""
     small = _scaled(rgb, side_px)
     behind = None if clean is None else _scaled(clean, side_px)
     others = [] if clean is not None else [_scaled(sibling, side_px) for sibling in same]
@@ -141,7 +141,7 @@ def _drawn(rgb: Image, clean: Image | None, same: Sequence[Image], side_px: int)
 
 
 def _score(layers: Sequence[_Layer]) -> float:
-    """How sure the least certain of the steps is, less its unexplained ink; 0 if there is none."""
+    """Return how sure the least certain of the steps is, less its unexplained ink; 0 if there is none."""
     return min((min(layer.rank / _CERTAIN, 1.0) * layer.arrow.share for layer in layers), default=0.0)
 
 
@@ -153,7 +153,7 @@ def _scaled(rgb: Image, side_px: int) -> Image:
 
 
 def _changed(small: Image, others: Sequence[Image]) -> Mask | None:
-    """Where a picture differs from any of the others; None where that says nothing."""
+    """Return where a picture differs from any of the others; None where that says nothing."""
     if not others:
         return None
     changed = np.zeros(small.shape[:2], bool)
@@ -163,18 +163,18 @@ def _changed(small: Image, others: Sequence[Image]) -> Mask | None:
 
 
 def _layers(small: Image, inks: Sequence[Ink], changed: Mask | None) -> list[_Layer]:
-    """The inks with an arrow each, in the order in which they are to be followed."""
+    """Return the inks with an arrow each, in the order in which they are to be followed."""
     nothing = np.zeros(small.shape[:2], bool)
     whole = [layer for ink in inks if ink.kind != "colour" and (layer := _layer(ink, nothing, changed)) is not None]
-    graded = [layer for layer in (_graded(small, each) for each in whole) if layer is not None]
+    graded = [layer for layer in (_graded(small, different) for different in whole) if layer is not None]
     if graded:
         return graded[:1]
     kept: list[_Layer] = []
     waiting = [ink for ink in inks if ink.kind == "colour"]
-    found = [layer for ink in waiting if (layer := _layer(ink, nothing, changed)) is not None]
-    while (one := _clearest(found, kept, changed is not None)) is not None:
+    candidates = [layer for ink in waiting if (layer := _layer(ink, nothing, changed)) is not None]
+    while (one := _clearest(candidates, kept, changed is not None)) is not None:
         kept.append(one)
-        found = [_beside(layer, one, changed) for layer in found if not _same(layer.ink, one.ink)]
+        candidates = [_beside(layer, one, changed) for layer in candidates if not _same(layer.ink, one.ink)]
     drawn = np.any([nothing, *(layer.ink.mask for layer in kept)], 0)
     for layer in whole:
         if layer.ink.kind == "different" and drawn[layer.ink.mask].mean() < 0.5:
@@ -186,16 +186,16 @@ def _layers(small: Image, inks: Sequence[Ink], changed: Mask | None) -> list[_La
     return sorted(better, key=lambda layer: turn(layer.ink.colour))
 
 
-def _clearest(found: Sequence[_Layer], kept: Sequence[_Layer], sure: bool) -> _Layer | None:
-    """The layer to go on with, given those that were found; None if there is none."""
-    enough = [layer for layer in found if layer.rank > _enough(layer, kept, sure)]
+def _clearest(candidates: Sequence[_Layer], kept: Sequence[_Layer], sure: bool) -> _Layer | None:
+    """Return the layer to go on with, given those that were found; None if there is none."""
+    enough = [layer for layer in candidates if layer.rank > _enough(layer, kept, sure)]
     one = max(enough, key=_clear, default=None)
     whole = [layer for layer in enough if one is not None and _is_part(one, layer)]
     return max(whole, key=lambda layer: arc_length(layer.arrow.px)[-1], default=one)
 
 
 def _is_part(layer: _Layer, other: _Layer) -> bool:
-    """Whether a layer's arrow is but a part of the arrow that another one, nearly as clear, sees in the same ink."""
+    """Return whether a layer's arrow is part of an arrow in another, nearly as clear layer of the same ink."""
     if np.linalg.norm(layer.ink.colour - other.ink.colour) > _SAME or _clear(other) < _NEARLY * _clear(layer):
         return False
     if other.arrow.share < _NEARLY * layer.arrow.share:
@@ -206,12 +206,12 @@ def _is_part(layer: _Layer, other: _Layer) -> bool:
 
 
 def _clear(layer: _Layer) -> float:
-    """The rank; of two readings of one ink, the one that sees its circle counts for more."""
+    """Return the rank; of two readings of one ink, the one that sees its circle counts for more."""
     return layer.rank * (_CIRCLED if layer.arrow.circled else 1)
 
 
 def _beside(layer: _Layer, one: _Layer, changed: Mask | None) -> _Layer:
-    """The layer once more, if now that another one is known more of it can be seen."""
+    """Return the layer once more, if now that another one is known more of it can be seen."""
     near = cv2.dilate(layer.ink.mask.astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
     if not (near & one.ink.mask).any():
         return layer
@@ -220,13 +220,13 @@ def _beside(layer: _Layer, one: _Layer, changed: Mask | None) -> _Layer:
 
 
 def _same(ink: Ink, other: Ink) -> bool:
-    """Whether two inks are one: of the same turn, or in the same place."""
+    """Return whether two inks are one: of the same turn, or in the same place."""
     near = cv2.dilate(other.mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     return turn(ink.colour) == turn(other.colour) or float(near[ink.mask].mean()) > 0.3
 
 
 def _enough(layer: _Layer, kept: Sequence[_Layer], sure: bool) -> float:
-    """The rank that one more ink needs: less, if all are colours of the convention, and of the same pen."""
+    """Return the rank that one more ink needs: less, if all are colours of the convention, and of the same pen."""
     least = _LEAST_SURE if sure else _LEAST
     if not kept:
         return least
@@ -237,7 +237,7 @@ def _enough(layer: _Layer, kept: Sequence[_Layer], sure: bool) -> float:
 
 
 def _alike(a_px: float, b_px: float) -> bool:
-    """Whether lines of two widths may be of one pen."""
+    """Return whether lines of two widths may be of one pen."""
     return abs(a_px - b_px) < 1 + 0.25 * max(a_px, b_px)
 
 
@@ -254,7 +254,7 @@ def _layer(ink: Ink, other: Mask, changed: Mask | None) -> _Layer | None:
 
 
 def _graded(small: Image, layer: _Layer) -> _Layer | None:
-    """A layer whose colour changes along its line, turned the way that the colour says; None if there is none."""
+    """Return a layer whose colour changes along its line, directed by that colour; None if there is none."""
     way = direction(small, layer.arrow.px)
     if abs(way) < CLEAR or layer.arrow.share < 0.7:
         return None
@@ -264,7 +264,7 @@ def _graded(small: Image, layer: _Layer) -> _Layer | None:
 
 
 def turn(colour: NDArray[np.float32]) -> int:
-    """Whose turn a colour (3,) is: green first, then blue, then pink, then the rest by hue from red on."""
+    """Return the rank of a colour (3,): green first, then blue, then pink, then the rest by hue from red on."""
     hue = float(cv2.cvtColor(colour.reshape(1, 1, 3) / 255, cv2.COLOR_RGB2HSV)[0, 0, 0])
     order = [(80, 170, 0.6), (190, 260, 0.6), (290, 350, 1.0)]
     for turn, (low, high, palest) in enumerate(order):
@@ -291,7 +291,7 @@ def _step(arrow: Arrow, shape: tuple[int, ...], headed: bool) -> Step:
 
 
 def _smooth(px: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A moving average over five points that leaves the ends where they are."""
+    """Return a moving average over five points that leaves the ends where they are."""
     if len(px) < 7:
         return px
     padded = np.concatenate([np.repeat(px[:1], 2, 0), px, np.repeat(px[-1:], 2, 0)])

@@ -14,8 +14,8 @@ Pixel = tuple[int, int]
 _AROUND = [(-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1)]
 
 
-def thin(mask: Mask) -> Mask:
-    """The mask (H, W) worn down to lines one pixel wide, connected as before.
+def skeletonize(mask: Mask) -> Mask:
+    """Return the mask (H, W) worn down to lines one pixel wide, connected as before.
 
     By Guo and Hall (CACM 1989): Zhang and Suen's better known rule wears diagonal lines away from their ends.
     """
@@ -32,7 +32,7 @@ def thin(mask: Mask) -> Mask:
 
 
 def _peel(padded: NDArray[np.uint8], turn: int) -> bool:
-    """One half step, in place; whether anything was taken away."""
+    """Do one half step, in place, and return whether it removed anything."""
     around = cv2.filter2D(padded, -1, _BITS, borderType=cv2.BORDER_CONSTANT)
     gone = cv2.bitwise_and(cv2.LUT(around, _GONE[turn]), padded)
     cv2.subtract(padded, gone, dst=padded)
@@ -40,7 +40,7 @@ def _peel(padded: NDArray[np.uint8], turn: int) -> bool:
 
 
 def _table(turn: int) -> NDArray[np.uint8]:
-    """(256,) Whether a pixel goes in that half step, by its neighbours, one bit each in the order of `_AROUND`."""
+    """Return (256,) whether a pixel is removed in that half step, by its neighbours, one bit each as in `_AROUND`."""
     n, ne, e, se, s, sw, w, nw = (np.arange(256) >> bit & 1 == 1 for bit in range(8))
     pairs = [(n, ne, e), (e, se, s), (s, sw, w), (w, nw, n)]
     lines_here = np.sum([~a & (b | c) for a, b, c in pairs], 0)
@@ -72,11 +72,11 @@ class Lines:
         return len(self.touching)
 
     def ends(self) -> list[Pixel]:
-        """Pixels where a line ends, in reading order."""
+        """Return pixels where a line ends, in reading order."""
         return sorted(pixel for pixel, others in self.touching.items() if len(others) == 1)
 
     def shortest(self, start: Pixel) -> tuple[dict[Pixel, float], dict[Pixel, Pixel]]:
-        """Length of the way from a pixel to all that it is connected with, and the last step there."""
+        """Return the lengths of the ways from a pixel to all connected ones, and the last step of each."""
         length, back = {start: 0.0}, {start: start}
         queue = [(0.0, start)]
         while queue:
@@ -91,7 +91,7 @@ class Lines:
         return length, back
 
     def longest(self) -> list[Pixel]:
-        """The longest of all shortest ways (exact where there is no loop); of equal ones always the same."""
+        """Return the longest of all shortest ways (exact where there is no loop); of equal ones always the same."""
         far = min(self.touching)
         for _ in range(3):  # twice is enough in a tree; loops may need once more
             length, back = self.shortest(far)

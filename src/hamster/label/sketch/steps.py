@@ -30,7 +30,7 @@ class Step:
 
 
 def path_of(steps: Sequence[Step], score: float | None = None, epsilon: float = EPSILON) -> Path2D:
-    """The steps one after the other as a path, simplified; tail and tip of each step are waypoints in any case.
+    """Return the steps one after the other as a path, simplified; tail and tip of each step are waypoints in any case.
 
     A hand that grasps a second thing must have let go of the first: that is the only event nobody drew.
 

@@ -17,7 +17,7 @@ _ROUND = 0.05  # area over squared circumference: a circle has 0.08, an ellipse 
 
 
 def steps_of_strokes(strokes: Sequence[Array]) -> list[Step]:
-    """One step per line, in drawing order; a closed stroke at a line's end says that the hand grasps or lets go there.
+    """Return one step per line, in drawing order; a closed stroke at a line's end is a grasp or a release there.
 
     Args:
         strokes: (N, 2) relative polylines in drawing order.
@@ -45,7 +45,7 @@ def _is_circle(stroke: Array) -> bool:
 
 
 def _is_head(stroke: Array, line: Array) -> bool:
-    """Whether a stroke is a barb at the end of the line before it, or both of them in one go."""
+    """Return whether a stroke is a barb at the end of the line before it, or both of them in one go."""
     reach = float(arc_length(line)[-1])
     nearest = float(np.linalg.norm(stroke - line[-1], axis=1).min())
     return bool(arc_length(stroke)[-1] < 0.6 * reach and nearest < 0.08 * reach and _stays(stroke, line[-1], reach))

@@ -39,7 +39,7 @@ _KINDS: dict[str, Kind] = {form: kind for kind, verbs in _VERBS.items() for v in
 
 
 def with_events(steps: Sequence[Step], instruction: str) -> tuple[list[Step], Source]:
-    """The steps with the grasps and releases that the instruction speaks of, and what says so.
+    """Return the steps with the grasps and releases that the instruction speaks of, and what says so.
 
     A step that moves a thing grasps it at the tail and lets go at the tip, one that picks it up keeps it, one that
     pushes or knocks does neither. Where the words say nothing, an arrow moves what is at its tail; where they speak of
@@ -57,7 +57,7 @@ def with_events(steps: Sequence[Step], instruction: str) -> tuple[list[Step], So
 
 
 def kinds_of(instruction: str) -> list[Kind]:
-    """What happens in each part of an instruction that has a verb of its own: "pick it up and put it there" is one."""
+    """Return the kind of each part of an instruction with a verb of its own: "pick it up and put it there" is one."""
     kinds: list[Kind] = []
     for part in _NEXT.split(instruction):
         words = [word.lower() for word in _WORD.findall(part)]
@@ -82,5 +82,5 @@ def _agree(kinds: Sequence[Kind]) -> bool:
 
 
 def _acting(step: Step, kind: Kind) -> Step:
-    """A step of that kind; what is circled counts in any case."""
+    """Return a step of that kind; what is circled counts in any case."""
     return replace(step, grasps=step.grasps or kind != "touches", releases=step.releases or kind == "moves")

@@ -42,7 +42,7 @@ class Clip:
 
 
 def small(rgb: NDArray[np.uint8], side_px: int = SIDE_PX) -> NDArray[np.uint8]:
-    """An image (H, W, 3), shrunk until its longer side has at most `side_px`; smaller ones stay as they are."""
+    """Return an image (H, W, 3), shrunk until its longer side has at most `side_px`; smaller ones stay as they are."""
     height, width = rgb.shape[:2]
     scale = min(1.0, side_px / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -53,7 +53,7 @@ def small(rgb: NDArray[np.uint8], side_px: int = SIDE_PX) -> NDArray[np.uint8]:
 
 
 def read_clip(frames: Iterable[NDArray[np.uint8]], fps: float, side_px: int = SIDE_PX) -> Clip:
-    """Frames (H, W, 3) of one size, each looked at once, small.
+    """Return frames (H, W, 3) of one size, each looked at once, small.
 
     Raises:
         ValueError: if there is none, there are too many, or their sizes differ.
@@ -71,7 +71,7 @@ def read_clip(frames: Iterable[NDArray[np.uint8]], fps: float, side_px: int = SI
 
 
 def brightened(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Images (..., h, w, 3) whose median is dark, by the exponent that lifts it to the middle; others as they are."""
+    """Return images (..., h, w, 3), dark ones with the gamma that lifts their median to the middle."""
     median = float(np.median(rgb[..., ::4, ::4, :].mean(-1))) / 255
     exponent = float(np.log(BRIGHT) / np.log(np.clip(median, 0.02, 0.99)))
     if exponent >= 1:
@@ -81,7 +81,7 @@ def brightened(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _levelled(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The same frames (T, h, w, 3), each as bright as the middle one: cameras adapt when an arm comes into view."""
+    """Return frames (T, h, w, 3), each as bright as the middle one: cameras adapt when an arm comes into view."""
     sample = rgb[:, ::6, ::6].astype(np.float32) + 8  # not so dark that a ratio is noise
     gain = np.median(sample[len(rgb) // 2] / sample, axis=(1, 2))
     for frame, factor in zip(rgb, gain, strict=True):

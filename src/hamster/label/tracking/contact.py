@@ -39,24 +39,24 @@ class Visit:
 
 
 def changed(
-    clip: Clip, px: Array, seen: NDArray[np.bool_], away_px: float, masks: Sequence[NDArray[np.bool_]]
+    clip: Clip, px: Array, visible: NDArray[np.bool_], away_px: float, masks: Sequence[NDArray[np.bool_]]
 ) -> Array:
-    """(T,) share of the patch under the tip that is another before the tip came and after it left, 0 if unknown.
+    """Return (T,) share of the patch under the tip that is another before the tip came and after it left, 0 if unknown.
 
     Args:
         px: (T, 2) the tip on the clip's small frames.
-        seen: (T,) whether the tip is in the picture.
+        visible: (T,) whether the tip is in the picture.
         away_px: at this distance the tip no longer hides a place.
         masks: (T) what moves, (h, w): where that covers a place, it hides it, too.
     """
     window = max(LOOKS, round(WINDOW_S * clip.fps))
     share = np.zeros(len(clip))
     step = max(1, round(clip.fps / RATE))
-    for t in np.flatnonzero(seen).tolist():
+    for t in np.flatnonzero(visible).tolist():
         if t % step and t:
             share[t] = share[t - 1]
             continue
-        away = ~seen | (((px - px[t]) ** 2).sum(-1) > away_px**2)
+        away = ~visible | (((px - px[t]) ** 2).sum(-1) > away_px**2)
         patch = _patch(clip, px[t])
         before = _looks(np.flatnonzero(away[:t])[::-1][:window].tolist(), masks, patch)
         after = _looks((t + np.flatnonzero(away[t:]))[:window].tolist(), masks, patch)
@@ -65,27 +65,27 @@ def changed(
     return share
 
 
-def visits(share: Array, seen: NDArray[np.bool_], fps: float, least: float = CHANGED) -> list[Visit]:
-    """Stretches of frames with at least that share changed; one frame less in between does not end a stretch."""
+def visits(share: Array, visible: NDArray[np.bool_], fps: float, least: float = CHANGED) -> list[Visit]:
+    """Return stretches of frames with at least that share changed; one frame less in between does not end a stretch."""
     hot = share >= least
     gap = max(1, round(0.1 * fps))
-    found: list[Visit] = []
-    for t in np.flatnonzero(hot & seen).tolist():
-        if found and t - found[-1].end <= gap + 1:
-            found[-1] = Visit(found[-1].start, t, max(found[-1].sure, float(share[t])))
+    merged: list[Visit] = []
+    for t in np.flatnonzero(hot & visible).tolist():
+        if merged and t - merged[-1].end <= gap + 1:
+            merged[-1] = Visit(merged[-1].start, t, max(merged[-1].sure, float(share[t])))
         else:
-            found.append(Visit(t, t, float(share[t])))
-    return found
+            merged.append(Visit(t, t, float(share[t])))
+    return merged
 
 
-def events_at(found: list[Visit], px: Array, fps: float, moved_px: float, held: bool = False) -> list[Event]:
-    """Each visit takes or puts something, in turn, where the tip rests; one that ends far from its start does both.
+def events_at(tip_visits: list[Visit], px: Array, fps: float, moved_px: float, held: bool = False) -> list[Event]:
+    """Return the events of visits, in turn, where the tip rests; a visit that ends far from its start has both.
 
     `held` says that there is something in the hand from the first frame on.
     """
     events: list[Event] = [(-1, Gripper.CLOSED)] if held else []
     speed = smooth_speed(px, fps)
-    for visit in found:
+    for visit in tip_visits:
         holding = bool(events) and events[-1][1] is Gripper.CLOSED
         if holding:
             events.append((_rest(speed, visit.start, visit.end)[0], Gripper.OPEN))
@@ -99,7 +99,7 @@ def events_at(found: list[Visit], px: Array, fps: float, moved_px: float, held: 
 
 
 def _rest(speed: Array, start: int, end: int) -> tuple[int, int]:
-    """First and last frame of the rest, within these frames, in which the tip is slowest.
+    """Return the first and last frame of the rest, within these frames, in which the tip is slowest.
 
     What it takes starts to move with it at the end of a rest; what it puts lies still from the start of one.
     """
@@ -114,7 +114,7 @@ def _rest(speed: Array, start: int, end: int) -> tuple[int, int]:
 
 
 def smooth_speed(px: Array, fps: float) -> Array:
-    """(T,) pixels per frame, central differences over about 0.1 s."""
+    """Return (T,) pixels per frame, central differences over about 0.1 s."""
     half = max(1, round(0.05 * fps))
     ahead = np.minimum(np.arange(len(px)) + half, len(px) - 1)
     behind = np.maximum(np.arange(len(px)) - half, 0)
@@ -122,7 +122,7 @@ def smooth_speed(px: Array, fps: float) -> Array:
 
 
 def _looks(frames: list[int], masks: Sequence[NDArray[np.bool_]], patch: tuple[slice, slice]) -> list[int]:
-    """A few of these frames, in which nothing hides the patch."""
+    """Return a few of these frames, in which nothing hides the patch."""
     some = frames[:: max(1, len(frames) // (2 * LOOKS))]
     clear = (t for t in some if (part := masks[t][patch]).size * HIDDEN > np.count_nonzero(part))
     return list(islice(clear, LOOKS))

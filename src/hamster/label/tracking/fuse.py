@@ -10,7 +10,7 @@ ROUNDS = 6  # of reweighting
 
 
 def fuse(places: Array, place_weight: Array, steps: Array, step_weight: Array, scale: float) -> tuple[Array, Array]:
-    """The x (T, 2) that minimises sum w |x_t - place_t|^2 + sum v |x_(t+1) - x_t - step_t|^2, mistakes discounted.
+    """Return the x (T, 2) that minimises sum w |x_t - place_t|^2 + sum v |x_(t+1) - x_t - step_t|^2, robustly.
 
     Both directions of time count alike, hence no lag. Places farther than about `scale` from the motion are taken for
     mistakes (Cauchy weights), steps likewise.
@@ -34,7 +34,7 @@ def fuse(places: Array, place_weight: Array, steps: Array, step_weight: Array, s
 
 
 def _solve(places: Array, w: Array, steps: Array, v: Array) -> Array:
-    """The normal equations are tridiagonal: eliminated forwards, substituted backwards."""
+    """Solve the normal equations, which are tridiagonal: eliminate forwards, substitute backwards."""
     total = len(places)
     diagonal = w + np.append(v, 0) + np.append(0, v) + 1e-12
     pull = v[:, None] * steps

@@ -32,14 +32,14 @@ class Tip:
     """Attributes:
     px: (T, 2) on the clip's small frames.
     score: (T,) 0 to 1, how well what was seen agrees with it; frames without motion have their neighbours' score.
-    seen: (T,) whether anything but background is there: an arm may come late and leave early.
+    visible: (T,) whether anything but background is there: an arm may come late and leave early.
     unsteady: share of a typical frame that differs from the background.
     masks: T of (h, w), what moved, and the arm.
     """
 
     px: Array
     score: Array
-    seen: NDArray[np.bool_]
+    visible: NDArray[np.bool_]
     one_entry: bool
     unsteady: float
     moving: list[Mask]
@@ -49,7 +49,7 @@ class Tip:
 def follow_gripper(
     clip: Clip, tracker: PointTracker, click: Click | None = None, shapes: Silhouettes | None = None
 ) -> Tip | None:
-    """The motion of the gripper, or None if nothing moves.
+    """Return the motion of the gripper, or None if nothing moves.
 
     Args:
         click: (frame, u, v) relative: a point of the gripper that somebody marked; else the far end of what moves.
@@ -58,20 +58,20 @@ def follow_gripper(
     shapes = shapes or silhouettes(clip)
     masks = shapes.moving
     origin = entry(masks)
-    places, found = tips(masks, origin)
-    if found.sum() < 2:
+    places, has_tip = tips(masks, origin)
+    if has_tip.sum() < 2:
         return None
     near = NEAR * clip.long_px
     every = np.arange(len(clip))
-    guide = np.stack([np.interp(every, np.flatnonzero(found), column) for column in places[found].T], -1)
+    guide = np.stack([np.interp(every, np.flatnonzero(has_tip), column) for column in places[has_tip].T], -1)
     guide = _median(guide, max(1, round(0.1 * clip.fps)))
-    weight = found.astype(np.float64)
+    weight = has_tip.astype(np.float64)
     if click is not None:
         guide, places, weight = _from_click(clip, tracker, masks, click, places, weight)
     steps, sure = _steps(clip, tracker, masks, guide)
-    score = agreement(guide, found, steps, sure, clip.long_px, clip.fps)
+    score = agreement(guide, has_tip, steps, sure, clip.long_px, clip.fps)
     if click is None:
-        score = score * certainty(masks, places, found, origin)
+        score = score * certainty(masks, places, has_tip, origin)
     px, _ = fuse(places, 0.05 * weight, steps, sure, near / 2)
     hides = [moving | arm for moving, arm in zip(masks, shapes.arm, strict=True)]
     return Tip(
@@ -80,7 +80,7 @@ def follow_gripper(
 
 
 def _present(clip: Clip, moving: list[Mask], arm: list[Mask], ends: Array, px: Array) -> NDArray[np.bool_]:
-    """(T,) whether the tip is in the picture: it moves there, or rests where it moved before or will.
+    """Return (T,) whether the tip is in the picture: it moves there, or rests where it moved before or will.
 
     An arm reaches the border, unless it never does: what flickers in the middle before it has come is none. One of
     which no more is seen than it takes to cross the border has its tip still outside.
@@ -121,7 +121,7 @@ def _at_border(mask: Mask) -> bool:
 
 
 def _steps(clip: Clip, tracker: PointTracker, masks: list[Mask], guide: Array) -> tuple[Array, Array]:
-    """(T - 1, 2) how the points near the tip moved, and (T - 1,) how sure that is."""
+    """Return (T - 1, 2) how the points near the tip moved, and (T - 1,) how sure that is."""
     steps, sure = np.zeros((len(clip) - 1, 2)), np.full(len(clip) - 1, 0.02)
     stretch = max(1, round(tracker.stretch_s * clip.fps))
     for start in range(0, len(clip) - 1, stretch):
@@ -139,7 +139,7 @@ def _steps(clip: Clip, tracker: PointTracker, masks: list[Mask], guide: Array) -
 
 
 def _common(where: Array, known: NDArray[np.bool_]) -> tuple[Array, float]:
-    """The median step of the points that move, or of all where hardly any does, and their share."""
+    """Return the median step of the points that move, or of all where hardly any does, and their share."""
     moved = (where[1] - where[0])[known]
     if not len(moved):
         return np.zeros(2), 0.0
@@ -149,16 +149,16 @@ def _common(where: Array, known: NDArray[np.bool_]) -> tuple[Array, float]:
 
 
 def points_near(clip: Clip, frame: int, centre: Array, mask: Mask) -> Array:
-    """(N, 2) corners of the picture near a place, on what moves; a grid where there are no corners."""
+    """Return (N, 2) corners of the picture near a place, on what moves; a grid where there are no corners."""
     cv2 = opencv()
     near = np.zeros(mask.shape, np.uint8)
     cv2.circle(near, tuple(round(float(c)) for c in centre), round(NEAR * clip.long_px), 1, -1)
-    wanted = near & mask.astype(np.uint8) if (near.astype(bool) & mask).sum() > POINTS else near
+    search_mask = near & mask.astype(np.uint8) if (near.astype(bool) & mask).sum() > POINTS else near
     grey = cv2.cvtColor(clip.rgb[frame], cv2.COLOR_RGB2GRAY)
-    corners = cv2.goodFeaturesToTrack(grey, POINTS, 0.02, 3, mask=wanted)
+    corners = cv2.goodFeaturesToTrack(grey, POINTS, 0.02, 3, mask=search_mask)
     if corners is not None and len(corners) >= POINTS // 4:
         return np.asarray(corners[:, 0], np.float64)
-    v, u = np.nonzero(wanted)
+    v, u = np.nonzero(search_mask)
     chosen = np.linspace(0, len(u) - 1, POINTS).round().astype(int)
     return np.asarray(np.column_stack([u, v])[chosen], np.float64)
 
@@ -166,7 +166,7 @@ def points_near(clip: Clip, frame: int, centre: Array, mask: Mask) -> Array:
 def _from_click(
     clip: Clip, tracker: PointTracker, masks: list[Mask], click: Click, places: Array, weight: Array
 ) -> tuple[Array, Array, Array]:
-    """Guide, places and weights when a point of the gripper is known in one frame.
+    """Return guide, places and weights when a point of the gripper is known in one frame.
 
     The points around it are followed to both ends; silhouettes count where they end near there, moved by as much as
     the click is off their end.
@@ -183,7 +183,7 @@ def _from_click(
 
 
 def _walk(clip: Clip, tracker: PointTracker, masks: list[Mask], frame: int, px: Array, direction: int) -> Array:
-    """(n, 2) places from a frame on, in one direction of time, by the points around them alone."""
+    """Return (n, 2) places from a frame on, in one direction of time, by the points around them alone."""
     order = np.arange(frame, len(clip) if direction > 0 else -1, direction)
     stretch = max(1, round(tracker.stretch_s * clip.fps))
     out = [px]
@@ -196,6 +196,6 @@ def _walk(clip: Clip, tracker: PointTracker, masks: list[Mask], frame: int, px: 
 
 
 def _median(values: Array, half: int) -> Array:
-    """A running median (T, D), symmetric."""
+    """Return a running median (T, D), symmetric."""
     padded = np.pad(values, ((half, half), (0, 0)), "edge")
     return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1, 0), axis=-1))

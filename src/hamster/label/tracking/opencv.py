@@ -11,7 +11,7 @@ from hamster.extras import extra
 
 @cache
 def opencv() -> Any:
-    """The module, with one thread: other cores have other videos.
+    """Return the module, with one thread: other cores have other videos.
 
     Raises:
         NotInstalledError: if it is not installed, with what installs it.

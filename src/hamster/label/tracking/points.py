@@ -26,7 +26,7 @@ class PointTracker(Protocol):
     stretch_s: float
 
     def __call__(self, rgb: NDArray[np.uint8], px: Array) -> tuple[Array, NDArray[np.bool_]]:
-        """Where points go.
+        """Track points through a clip; see `PointTracker`.
 
         Args:
             rgb: (T, H, W, 3) frames in order.
@@ -47,7 +47,7 @@ class LucasKanade:
         self.version = str(opencv().__version__)
 
     def __call__(self, rgb: NDArray[np.uint8], px: Array) -> tuple[Array, NDArray[np.bool_]]:
-        """See `PointTracker`."""
+        """Track points through a clip; see `PointTracker`."""
         cv2 = opencv()
         options = {"winSize": (WINDOW_PX, WINDOW_PX), "maxLevel": LEVELS}
         where = np.repeat(px[None].astype(np.float32), len(rgb), 0)
@@ -55,10 +55,10 @@ class LucasKanade:
         last = cv2.cvtColor(rgb[0], cv2.COLOR_RGB2GRAY)
         for t in range(1, len(rgb) if len(px) else 0):
             now = cv2.cvtColor(rgb[t], cv2.COLOR_RGB2GRAY)
-            there, found, _ = cv2.calcOpticalFlowPyrLK(last, now, where[t - 1], None, **options)
+            there, status, _ = cv2.calcOpticalFlowPyrLK(last, now, where[t - 1], None, **options)
             back, again, _ = cv2.calcOpticalFlowPyrLK(now, last, there, None, **options)
             near = np.linalg.norm(back - where[t - 1], axis=-1) < RETURN_PX
-            known[t] = known[t - 1] & near & (found[:, 0] == 1) & (again[:, 0] == 1)
+            known[t] = known[t - 1] & near & (status[:, 0] == 1) & (again[:, 0] == 1)
             where[t] = np.where(known[t][:, None], there, where[t - 1])
             last = now
         return where.astype(np.float64), known

@@ -27,7 +27,7 @@ FAR_END = 0.05  # and the foremost of those, of all its pixels, the tip
 
 
 def background(clip: Clip) -> NDArray[np.uint8]:
-    """(h, w, 3): the median of frames from all over the clip, in which an arm is somewhere else each time."""
+    """Return (h, w, 3): the median of frames from all over the clip, in which an arm is somewhere else each time."""
     numbers = np.linspace(0, len(clip) - 1, min(PICTURES, len(clip))).round().astype(int)
     return np.asarray(np.median(clip.rgb[numbers], axis=0), np.uint8)
 
@@ -46,7 +46,7 @@ class Silhouettes:
 
 
 def silhouettes(clip: Clip) -> Silhouettes:
-    """What is seen in front of the background in each frame, and what of that moves."""
+    """Return what is seen in front of the background in each frame, and what of that moves."""
     still, step, total = background(clip), max(1, round(STEP_S * clip.fps)), len(clip)
     other = [differs(rgb, still) for rgb in clip.rgb]
     ahead = [differs(clip.rgb[t], clip.rgb[min(t + step, total - 1)]) for t in range(total)]
@@ -55,7 +55,7 @@ def silhouettes(clip: Clip) -> Silhouettes:
 
 
 def entry(masks: list[Mask]) -> Array:
-    """(2,) where an arm comes in over the image's border, in pixels.
+    """Return (2,) where an arm comes in over the image's border, in pixels.
 
     That is where most of what moves touches the border; or, if little does (a shoulder hardly moves), the place of
     the border that is nearest to it.
@@ -74,19 +74,19 @@ def entry(masks: list[Mask]) -> Array:
 
 
 def sides(masks: list[Mask]) -> Array:
-    """(4,) in what share of the frames with motion the left, upper, right and lower side is touched."""
+    """Return (4,) in what share of the frames with motion the left, upper, right and lower side is touched."""
     touched = [[m[:, 0].any(), m[0].any(), m[:, -1].any(), m[-1].any()] for m in masks if m.any()]
     return np.asarray(np.mean(touched, axis=0)) if touched else np.zeros(4)
 
 
 def has_one_entry(masks: list[Mask]) -> bool:
-    """Whether what moves comes in over one side of the image, or over none at all."""
+    """Return whether what moves comes in over one side of the image, or over none at all."""
     second, first = np.sort(sides(masks))[-2:]
     return bool(first < TOUCHING or (first >= ONE_SIDE and second <= OTHER_SIDE))
 
 
 def _heaviest_side(px: Array, weight: Array, width: int, height: int) -> Array:
-    """The middle of what touches one side, the one that is touched most."""
+    """Return the middle of what touches one side, the one that is touched most."""
     gaps = np.stack([px[:, 0], px[:, 1], width - 1 - px[:, 0], height - 1 - px[:, 1]])
     sides = [np.where(side == gaps.min(0), weight, 0.0) for side in gaps]
     heaviest = max(sides, key=lambda side: float(side.sum()))
@@ -94,19 +94,19 @@ def _heaviest_side(px: Array, weight: Array, width: int, height: int) -> Array:
 
 
 def tips(masks: list[Mask], origin: Array) -> tuple[Array, Mask]:
-    """(T, 2) pixels of each silhouette's far end, seen from `origin`; and (T,) whether there is one."""
-    px, found = np.zeros((len(masks), 2)), np.zeros(len(masks), bool)
+    """Return (T, 2) pixels of each silhouette's far end, seen from `origin`; and (T,) whether there is one."""
+    px, is_known = np.zeros((len(masks), 2)), np.zeros(len(masks), bool)
     for t, mask in enumerate(masks):
         v, u = np.nonzero(mask)
         if len(u) < LEAST * mask.size:
             continue
         thin = max(1, len(u) // ENOUGH)
-        px[t], found[t] = _far_end(np.column_stack([u[::thin], v[::thin]]).astype(np.float64), origin), True
-    return px, found
+        px[t], is_known[t] = _far_end(np.column_stack([u[::thin], v[::thin]]).astype(np.float64), origin), True
+    return px, is_known
 
 
 def _far_end(points: Array, origin: Array) -> Array:
-    """(2,) the end of a silhouette (N, 2): its farthest points along the way it points there, in their middle.
+    """Return (2,) the end of a silhouette (N, 2): its farthest points along the way it points there, in their middle.
 
     In the middle of the outermost ones, not at their mean: of two fingers, one may be seen better.
     """
@@ -127,14 +127,14 @@ def _part(share: float, points: Array) -> int:
 
 
 def differs(rgb: NDArray[Any], other: NDArray[Any]) -> Mask:
-    """(h, w) whether two images of one size differ by more than noise, in any channel."""
+    """Return (h, w) whether two images of one size differ by more than noise, in any channel."""
     cv2 = opencv()
     red, green, blue = cv2.split(cv2.absdiff(rgb, other))
     return np.asarray(cv2.max(cv2.max(red, green), blue) > CONTRAST)
 
 
 def attached(mask: Mask) -> Mask:
-    """The regions that touch the border: a thing that was put down stands free."""
+    """Return the regions that touch the border: a thing that was put down stands free."""
     cv2 = opencv()
     _, labels = cv2.connectedComponents(cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)))
     kept = np.zeros(int(labels.max()) + 1, bool)
@@ -145,7 +145,7 @@ def attached(mask: Mask) -> Mask:
 
 
 def _largest(mask: Mask) -> Mask:
-    """The largest connected region, gaps of a few pixels closed."""
+    """Return the largest connected region, gaps of a few pixels closed."""
     cv2 = opencv()
     closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(closed)

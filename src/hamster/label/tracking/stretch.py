@@ -15,7 +15,7 @@ AFTER = 0.1  # and of these frames those that may follow it: else its end is not
 
 
 def steady_stretch(px: Array, present: Mask, long_px: float, fps: float) -> tuple[int, int] | str:
-    """The first and the last frame of the longest stretch without a jump or a gap; or why that is not enough.
+    """Return the first and the last frame of the longest stretch without a jump or a gap; or why that is not enough.
 
     Args:
         px: (T, 2) the tip.

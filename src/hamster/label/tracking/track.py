@@ -29,7 +29,7 @@ CAMERA_MOVES = 0.5  # of a typical frame that differs from the background
 def track_gripper(
     clip: Clip, tracker: PointTracker, click: Click | None = None, shapes: Silhouettes | None = None
 ) -> Track | str:
-    """The track of what moves, from the first frame on, or why there is none.
+    """Return the track of what moves, from the first frame on, or why there is none.
 
     The score is 0 before the arm has come into view, and from where it has left for good.
     """
@@ -49,7 +49,7 @@ def track_gripper(
         return f"what moves fills {looming:.0%} of the image: too near to tell which part of it is the tip"
     if click is None and (agree := float(tip.score.mean())) < SURE / 2:
         return f"{DISAGREE} (score {agree:.2f}, needed {SURE})" if agree else UNCONFIRMED
-    stretch = steady_stretch(tip.px, tip.seen, clip.long_px, clip.fps)
+    stretch = steady_stretch(tip.px, tip.visible, clip.long_px, clip.fps)
     if isinstance(stretch, str):
         return stretch
     first, last = stretch
@@ -70,7 +70,7 @@ def track_gripper(
 
 
 def _surely_seen(px: NDArray[np.float64], score: NDArray[np.float64], same_px: float) -> int:
-    """The first frame that is not doubted, or of those before it in which the tip rests there."""
+    """Return the first frame that is not doubted, or of those before it in which the tip rests there."""
     sure = int((score >= DOUBTED).argmax())
     elsewhere = np.linalg.norm(px[:sure] - px[sure], axis=-1) > same_px
     return int(np.flatnonzero(elsewhere)[-1]) + 1 if elsewhere.any() else 0

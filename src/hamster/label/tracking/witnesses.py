@@ -29,7 +29,7 @@ LITTLE = 0.02  # of the image in motion, typically: of less than that, hardly mo
 
 
 def agreement(places: Array, there: Mask, steps: Array, known: Array, long_px: float, fps: float) -> Array:
-    """(T,) 0 to 1, how well places and steps tell of the same motion around each frame.
+    """Return (T,) 0 to 1, how well places and steps tell of the same motion around each frame.
 
     Args:
         places: (T, 2) pixels where silhouettes end, (T,) whether there is one.
@@ -48,15 +48,15 @@ def agreement(places: Array, there: Mask, steps: Array, known: Array, long_px: f
     if both.mean() < BOTH:
         return np.zeros(total)
     agree = np.where(both, 1 / (1 + off**2), 0.0)
-    heard = [np.convolve(values, np.ones(reach + 1)) for values in (agree, both.astype(np.float64))]
-    heard_at = np.flatnonzero(heard[1] > 0.5)
-    score = np.interp(np.arange(total), heard_at, heard[0][heard_at] / heard[1][heard_at])
-    alone = (heard[1] < 0.5) & there
+    smoothed = [np.convolve(values, np.ones(reach + 1)) for values in (agree, both.astype(np.float64))]
+    known_frames = np.flatnonzero(smoothed[1] > 0.5)
+    score = np.interp(np.arange(total), known_frames, smoothed[0][known_frames] / smoothed[1][known_frames])
+    alone = (smoothed[1] < 0.5) & there
     return np.where(alone, np.minimum(score, ALONE), score)
 
 
 def certainty(masks: Sequence[Mask], places: Array, there: Mask, origin: Array) -> Array:
-    """(T,) 0 to 1, how sure it is that the far ends of silhouettes are tips of an arm: a third witness, of their shape.
+    """Return (T,) confidence, 0 to 1, that the far ends of silhouettes are tips of an arm, by their shape.
 
     A gripper at the end of an outstretched arm is the far end from anywhere; an elbow, or one corner of what moves, is
     that from one place only. And of a sliver at the image's border nobody can tell what it is part of.
