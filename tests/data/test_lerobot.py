@@ -272,7 +272,7 @@ def test_paths_stay_inside_the_dataset(tmp_path, path):
     info = json.loads((folder / "meta" / "info.json").read_text())
     (folder / "meta" / "info.json").write_text(json.dumps(info | {"video_path": path}))
     reason = LeRobot(folder)[0].reason
-    assert "leads out of" in reason or "unknown field" in reason or "missing" in reason
+    assert "is outside of" in reason or "unknown field" in reason or "missing" in reason
 
 
 @pytest.fixture(scope="module")

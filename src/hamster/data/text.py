@@ -67,7 +67,7 @@ def inside(folder: Path, name: str, links_may_leave: bool = False) -> Path:
     else:
         is_inside = path.resolve().is_relative_to(folder.resolve())
     if not is_inside:
-        raise ValueError(f"{name[:80]!r} leads out of {folder}")
+        raise ValueError(f"{name[:80]!r} is outside of {folder}")
     return path
 
 
