@@ -112,7 +112,7 @@ def test_a_refusal_says_its_type_and_leaves_the_episode_alone(port):
 
 
 def test_too_long_a_message_is_a_typed_error_too():
-    with serving(message_bytes=1 << 16) as port, PolicyClient(port=port) as client:
+    with serving(body_bytes=1 << 16) as port, PolicyClient(port=port) as client:
         with pytest.raises(RequestError) as refused:
             client.infer(observation(views={"front": {"rgb": np.zeros((512, 512, 3), np.uint8)}}))
         assert refused.value.type == "oversized"
@@ -225,7 +225,7 @@ def test_a_server_that_is_full_or_wants_a_key_says_so():
             assert refused.value.type == "unauthorized"
         with PolicyClient(port=port, api_key="sesame") as client:
             client.reset()
-    with serving(clients=1) as port, PolicyClient(port=port) as first:
+    with serving(connections=1) as port, PolicyClient(port=port) as first:
         first.reset()
         with pytest.raises(RequestError) as refused:
             PolicyClient(port=port).reset()
