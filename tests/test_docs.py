@@ -158,16 +158,6 @@ def test_the_readmes_way_from_a_robots_data_to_a_training_set_runs(tmp_path, mon
     assert list((tmp_path / "trl").glob("data/*.parquet"))
 
 
-def test_a_source_written_as_contributing_says_is_labelled(tmp_path):
-    (block,) = snippets("CONTRIBUTING.md", "python")
-    (tmp_path / "my_robot_source.py").write_text(block.text)
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "0.npz").touch()
-    command = [sys.executable, "-m", "hamster", "--import", "my_robot_source.py", "label", "myrobot:in", "-o", "out"]
-    done = subprocess.run([*command, "--workers", "1"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and "0.npz: nothing reads it yet" in done.stderr, done.stderr
-
-
 @pytest.mark.parametrize("document", documents())
 def test_every_link_leads_to_a_file_and_a_heading(document):
     broken = []
