@@ -84,6 +84,18 @@ def test_trimmed_rows_show_the_frames_that_they_were_recorded_with(tmp_path, ver
     assert episode.observations[0].time_s == 0
 
 
+@pytest.mark.parametrize("late", [0, 3])
+def test_a_v2_video_whose_clock_starts_late_is_shown_by_that_clock(tmp_path, late):
+    """A file per episode, so that nothing but its own first time says where its frames belong."""
+    recorded = range(late, 8)
+    folder = write_dataset(tmp_path / "set", "v2.1", lengths=(8 - late,), shown=[recorded],
+                           timestamps=lambda n: np.array(recorded) / FPS)  # fmt: skip
+    episode = LeRobot(folder)[0]
+    assert pictures(episode) == [(0, i) for i in recorded]
+    np.testing.assert_allclose([o.time_s for o in episode.observations], np.arange(8 - late) / FPS, atol=1e-6)
+    assert "notes" not in episode.provenance.extra  # matched by the rows' times, not by their numbers
+
+
 @pytest.mark.parametrize("version", ["v3.0", "v2.1"])
 def test_rows_that_count_another_time_are_matched_by_their_numbers_and_it_is_said(tmp_path, version):
     folder = write_dataset(tmp_path / "set", version, timestamps=lambda n: 1000 + np.arange(n) / FPS)

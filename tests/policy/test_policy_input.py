@@ -58,6 +58,24 @@ def test_the_mirror_flips_the_y_axis_and_the_picture(moment: Moment) -> None:
     np.testing.assert_array_equal(twice.views["front"].rgb, scene.views["front"].rgb)
 
 
+def test_a_mirrored_camera_sees_a_mirrored_point_in_the_mirrored_pixel(moment: Moment) -> None:
+    """Also with a principal point that is not the image's centre."""
+    observation, path = moment
+    view = observation.views["front"]
+    assert view.camera is not None
+    camera = replace(view.camera, intrinsics=view.camera.intrinsics + np.outer([7.5, -3.25, 0], [0, 0, 1]))
+    view = replace(view, camera=camera)
+    mirrored = _scene((replace(observation, views={"front": view}), path)).mirrored()
+    assert mirrored.prompt is not None
+    points = np.random.default_rng(0).uniform(-0.3, 0.3, (20, 3))
+    px, depth_m = camera.project(points)
+    for mirrored_camera in (mirrored.views["front"].camera, mirrored.prompt.view.camera):
+        assert mirrored_camera is not None
+        mirrored_px, mirrored_depth_m = mirrored_camera.project(points * [1, -1, 1])
+        np.testing.assert_allclose(mirrored_px, [camera.width, 0] + [-1, 1] * px, atol=1e-9)
+        np.testing.assert_allclose(mirrored_depth_m, depth_m, atol=1e-9)
+
+
 def test_another_camera_sees_the_path_where_its_points_are(moment: Moment) -> None:
     scene = _scene(moment)
     prompt, camera = scene.prompt, scene.views["front"].camera
