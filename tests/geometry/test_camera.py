@@ -51,6 +51,8 @@ def test_depth_image_to_points():
     ("change", "complaint"),
     [
         ({"intrinsics": -K}, "positive"),
+        ({"intrinsics": np.diag([0.0, 100, 1])}, "positive"),
+        ({"intrinsics": np.diag([100.0, 0, 1])}, "positive"),
         ({"intrinsics": np.eye(4)}, r"\(3, 3\)"),
         ({"world_from_camera": np.diag([1.0, 1, -1, 1])}, "rigid"),
         ({"world_from_camera": np.diag([2.0, 2, 2, 1])}, "rigid"),
