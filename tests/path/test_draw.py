@@ -62,6 +62,16 @@ def test_lines_are_as_published_at_512_and_shrink_with_the_image():
     assert wide[0] in (2, 3) and wide[1] <= 2 and 1 <= wide[2] <= 2
 
 
+@pytest.mark.parametrize("style", list(STYLES))
+def test_a_corner_is_round_and_as_wide_as_the_line(style):
+    """A line that turns by 90 degrees has no notch on the outer side of its corner."""
+    drawn = draw(blank(512, 512), Path2D([[0.2, 0.2], [0.7, 0.2], [0.7, 0.8]], [U] * 3), style, weight=12)
+    v, u = np.mgrid[0:512, 0:512] + 0.5
+    corner = np.array([0.7, 0.2]) * 512
+    outer = (np.hypot(u - corner[0], v - corner[1]) < 10) & (u > corner[0]) & (v < corner[1])
+    assert touched(drawn)[outer].all()
+
+
 def test_the_shorter_side_sets_the_scale():
     assert np.array_equal(
         touched(draw(blank(128, 128), Path2D([[0.5, 0.5]], [O]))).sum(),
@@ -122,6 +132,12 @@ def test_channels_say_where_along_the_path_and_how_far():
     assert progress[start] < 0.05 and progress[grasp] == pytest.approx(0.5, abs=0.05) and progress[release] > 0.95
     assert max(distance[start], distance[grasp], distance[release]) < 0.02 < distance[0, 0]
     assert change[grasp] < -0.9 and change[release] > 0.9 and abs(change[start]) < 1e-3
+
+
+def test_of_two_stretches_that_are_equally_near_the_earlier_counts():
+    there_and_back = Path2D([[0.2, 0.5], [0.8, 0.5], [0.2, 0.5]], [U] * 3)
+    progress = channels(there_and_back, 50, 50)[0]
+    assert progress[25, [0, 24, 49]] == pytest.approx([0, 0.24, 0.5], abs=0.01)
 
 
 @given(paths())

@@ -69,6 +69,20 @@ def test_a_closed_path_keeps_its_far_side():
     assert 6 <= len(kept_waypoints(uv)) <= 12
 
 
+def test_the_distance_to_a_segment_without_length_is_that_to_its_point():
+    points = np.array([[0.5, 0.1], [0.2, 0.5]])
+    assert segment_distance(points, [0.2, 0.1], [0.2, 0.1]) == pytest.approx([0.3, 0.4])
+
+
+def test_paths_in_space_stay_within_epsilon_too():
+    """Also where a path ends where it began: the segment between its ends has no length."""
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        points_3d = rng.uniform(size=(20, 3)).cumsum(0) % 1
+        points_3d[-1] = points_3d[0]
+        assert worst_error(points_3d, kept_waypoints(points_3d, [], 0.3)) <= 0.3 + 1e-12
+
+
 def test_a_straight_path_becomes_its_ends():
     uv = np.linspace([0.1, 0.2], [0.8, 0.9], 150)
     assert kept_waypoints(uv).tolist() == [0, 149]
