@@ -14,7 +14,7 @@ from hamster.path import Gripper
 def test_a_ratio_is_that_of_the_medians_and_both_are_warm():
     calls = []
     slow = ("slow", lambda: (calls.append("slow"), time.sleep(0.02)))
-    found = compare("x", slow, ("fast", lambda: calls.append("fast")), wanted=2, n=3)
+    found = compare("x", slow, ("fast", lambda: calls.append("fast")), limit=2, n=3)
     assert calls == ["slow", "fast"] * 4 and found.ratio > 2 and found.to_json()["holds"] is True
 
 

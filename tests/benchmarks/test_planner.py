@@ -10,10 +10,9 @@ from hamster.planner.backend import Completion
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(bench, "ASKED", 2)
     whole = bench.bench_planner
     monkeypatch.setattr(
-        "hamster.cli.show_bench_planner.bench_planner", lambda planner: whole(planner, (1, 2), asked=2, seconds=0.0)
+        "hamster.cli.show_bench_planner.bench_planner", lambda planner: whole(planner, (1, 2), repeats=2, seconds=0.0)
     )
     turns = bench.grammar_cost
     monkeypatch.setattr(bench, "grammar_cost", lambda *about: turns(*about, turns=1))
@@ -36,7 +35,7 @@ def test_json_is_one_line_with_the_published_keys(quick, tmp_path, capsys):
 def test_the_table_says_what_was_measured(quick, tmp_path, capsys):
     assert main(["bench", "planner", "--out", str(tmp_path)]) == 0
     said = capsys.readouterr().out
-    assert all(word in said for word in ("paths a second", "first token", "p99", "grammar", "memory"))
+    assert all(word in said for word in ("paths per second", "first token", "p99", "grammar", "memory"))
 
 
 def test_a_model_behind_an_endpoint_is_timed_otherwise():

@@ -177,7 +177,7 @@ def test_a_bug_of_ours_keeps_its_traceback(monkeypatch, tmp_path):
     def broken(*args):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("hamster.cli.convert_text.convert_text", broken)
+    monkeypatch.setattr("hamster.cli.convert.convert_text", broken)
     (tmp_path / "answer.txt").write_text(GOOD)
     with pytest.raises(ZeroDivisionError):
         main(["convert", str(tmp_path / "answer.txt")])

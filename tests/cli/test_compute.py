@@ -7,7 +7,7 @@ from hamster.cli.compute import Compute
 
 @pytest.mark.parametrize("device", ["meta", "meta:0"])
 def test_a_device_without_numbers_is_refused(device):
-    with pytest.raises(ValueError, match="say --device cpu"):
+    with pytest.raises(ValueError, match="use --device cpu"):
         _ = Compute(device=device).computed
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hamster.cli import main
-from hamster.cli.convert_text import convert_text, parse_size
+from hamster.cli.convert import convert_text, parse_size
 from hamster.dialects import DIALECTS, parse, render
 from hamster.path import Gripper, Path2D
 

@@ -1,4 +1,4 @@
-"""Many clients at once, each asking for the next path as soon as it has the last."""
+"""Concurrent clients, each sending the next request as soon as the last is answered."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import numpy as np
 
 @dataclass
 class Load:
-    """What clients met.
+    """Measurements of the clients.
 
     Attributes:
-        seconds: that it took.
-        latencies_s: of the requests that were answered.
-        statuses: how often each HTTP status came; 0 for a lost connection or a time-out.
+        seconds: duration.
+        latencies_s: of the answered requests.
+        statuses: number of responses by HTTP status; 0 for a lost connection or a time-out.
     """
 
     seconds: float = 0.0
@@ -28,16 +28,23 @@ class Load:
 
     @property
     def errors(self) -> int:
-        """Requests that were not answered; that no path can be had (422) is an answer."""
+        """The number of failed requests; 422, no path for this image, is an answer."""
         return sum(count for status, count in self.statuses.items() if status not in (200, 422))
 
     def percentile_ms(self, percent: float) -> float | None:
-        """Of the latencies; None if there are none."""
+        """Return a percentile of the latencies in milliseconds; None if there are none."""
         return round(1000 * float(np.percentile(self.latencies_s, percent)), 1) if self.latencies_s else None
 
 
 async def ask(url: str, body: bytes, clients: int, seconds: float) -> Load:
-    """Let `clients` send the same request over and over, for `seconds`; those in work by then are waited for."""
+    """Send the same request repeatedly from concurrent clients, and wait for the last answers.
+
+    Args:
+        url: to post to.
+        body: JSON of the request.
+        clients: number of concurrent clients.
+        seconds: duration.
+    """
     load = Load()
     limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
     async with httpx.AsyncClient(limits=limits, timeout=120, trust_env=False, verify=False) as http:  # noqa: S501  # ours
@@ -58,10 +65,10 @@ async def _client(http: httpx.AsyncClient, url: str, body: bytes, until: float, 
         if response.status_code in (200, 422):
             load.latencies_s.append(time.perf_counter() - sent)
         elif "retry-after" in response.headers:
-            await asyncio.sleep(0.1)  # less than it was told: a client in a hurry
+            await asyncio.sleep(0.1)  # less than the server asks for: an impatient client
 
 
 def metric(text: str, names: Sequence[str]) -> list[float]:
-    """Values in Prometheus' text by the start of their lines, added up where there are several."""
+    """Return values from Prometheus text by the start of their lines, summed over lines."""
     lines = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
     return [sum(float(value) for key, value in lines if key.startswith(name)) for name in names]

@@ -1,4 +1,4 @@
-"""CPU time, which is the same on a busy machine; wall time; and a yardstick that makes machines comparable."""
+"""CPU time, which is the same on a busy machine; wall time; and a matmul that makes machines comparable."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ GEMM = 2048
 
 
 def cpu_ms(work: Callable[[], object], n: int) -> float:
-    """Median of n calls after one to warm up: milliseconds that this process was computing, on all its threads."""
+    """Return the median CPU time of n calls in milliseconds, over all threads, after one call to warm up."""
     work()
     turns = []
     for _ in range(n):
-        started = time.process_time()
+        start = time.process_time()
         work()
-        turns.append(1000 * (time.process_time() - started))
+        turns.append(1000 * (time.process_time() - start))
     return median(turns)
 
 
 def now() -> float:
-    """Seconds of wall time, once all that a GPU was told to do is done."""
+    """Return the wall time in seconds, after synchronizing the GPU if there is one."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
 def wall_ms(work: Callable[[], object]) -> float:
-    """One call, in milliseconds of wall time."""
-    began = now()
+    """Return the wall time of one call in milliseconds."""
+    start = now()
     work()
-    return 1000 * (now() - began)
+    return 1000 * (now() - start)
 
 
 def gemm_ms(n: int = 5) -> float:
-    """A product of two 2048 x 2048 matrices in float32."""
+    """Return the CPU time of a 2048 x 2048 float32 matmul in milliseconds."""
     a, b = torch.rand(2, GEMM, GEMM)
     return cpu_ms(lambda: a @ b, n)

@@ -1,4 +1,4 @@
-"""The flow policy at 3D FlowMatch Actor's sizes: CPU time of a step, from an observation to a motion."""
+"""The flow policy at 3D FlowMatch Actor's sizes: CPU time of a step, from an observation to an action chunk."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from hamster.policy.flow.config import FLOWMATCH
 from hamster.policy.flow.model import FlowActor
 
 IMAGE_PX = 256
-INSTRUCTION = " ".join(f"word{i}" for i in range(FLOWMATCH.max_instruction_tokens))  # none of its tokens is idle
+INSTRUCTION = " ".join(f"word{i}" for i in range(FLOWMATCH.max_instruction_tokens))  # uses all instruction tokens
 PATH = Path2D(np.linspace((0.3, 0.4), (0.7, 0.6), 12), np.full(12, -1, np.int8))
-EYES = ((1.0, 0.0, 0.8), (-0.3, 0.7, 0.9), (-0.3, -0.7, 0.9), (0.1, 0.0, 0.7))
+CAMERA_POSITIONS = ((1.0, 0.0, 0.8), (-0.3, 0.7, 0.9), (-0.3, -0.7, 0.9), (0.1, 0.0, 0.7))
 
 
 def measure_flow(cameras: int, n: int = 5) -> dict[str, float]:
-    """{"cpu_ms"}: the median of n steps on one thread, random weights, with so many of the cameras."""
+    """Return {"cpu_ms"}: the median of n steps on one thread, with random weights and the first `cameras` cameras."""
     torch.manual_seed(0)
     config = replace(FLOWMATCH, cameras=FLOWMATCH.cameras[:cameras])
     policy, rng = ActorPolicy(FlowActor(config)), np.random.default_rng(0)
@@ -31,10 +31,18 @@ def measure_flow(cameras: int, n: int = 5) -> dict[str, float]:
 
 
 def make_observation(cameras: tuple[str, ...], rng: np.random.Generator, px: int = IMAGE_PX) -> Observation:
-    """A bumpy table of random colours, seen from around."""
+    """Render an uneven table of random colours from several cameras.
+
+    Args:
+        cameras: names, at most four.
+        rng: of colours and depth.
+        px: width and height of the images.
+    """
     tool = np.diag([1.0, -1.0, -1.0, 1.0])
     tool[:3, 3] = 0.1, 0.0, 0.2
-    return Observation({name: _view(eye, rng, px) for name, eye in zip(cameras, EYES, strict=False)}, tool, 1.0, 0.0)
+    return Observation(
+        {name: _view(eye, rng, px) for name, eye in zip(cameras, CAMERA_POSITIONS, strict=False)}, tool, 1.0, 0.0
+    )
 
 
 def _view(eye: tuple[float, float, float], rng: np.random.Generator, px: int) -> View:

@@ -1,4 +1,4 @@
-"""How long a policy's network takes on a GPU: as it is, with CUDA graphs, and next to what the GPU can do at most."""
+"""Latency of a policy's network on a GPU: eager, with CUDA graphs, and relative to the GPU's peak."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from hamster.policy.flow.model import FlowActor
 from hamster.policy.views.actor import ViewsActor
 from hamster.policy.views.config import RVT2
 
-PEAK_SIDE = 8192  # of the square matrices whose product says what the GPU can do
+PEAK_SIDE = 8192  # of the square matrices whose product measures the peak
 Predict = Callable[..., Prediction]
 
 
 def bench_gpu(device: str = "cuda") -> dict[str, Any]:
-    """{"gpu", "peak_tflops", "flow", "views"} at the sizes of the systems that they are to replace, bfloat16."""
+    """Return {"gpu", "peak_tflops", "flow", "views"} at the sizes of 3D FlowMatch Actor and RVT-2, in bfloat16."""
     peak = peak_tflops(device)
     record: dict[str, Any] = {"gpu": torch.cuda.get_device_name(device), "peak_tflops": round(peak, 1)}
     for family, kind, config, px in (("flow", FlowActor, FLOWMATCH, 256), ("views", ViewsActor, RVT2, RVT2.points_px)):
@@ -42,12 +42,15 @@ def measure(
     n: int = 20,
     compiled: Callable[[Predict], Predict] | None = None,
 ) -> dict[str, float]:
-    """One step of a network, from tensors on the device to an answer: medians of n.
+    """Measure one step of a network, from tensors on the device to a prediction: medians of n.
 
     Args:
-        peak: teraflops that count as all that the device can do.
-        px: side of the images.
-        compiled: makes a method faster; CUDA graphs (`torch.compile`, "reduce-overhead") if not given.
+        actor: the network.
+        device: torch device.
+        peak: peak of the device in teraflop/s.
+        px: width and height of the images.
+        n: number of timed steps.
+        compiled: compiles the method; by default CUDA graphs (`torch.compile`, "reduce-overhead").
 
     Returns:
         eager_ms, compiled_ms; gflop of a step; roofline, the share of the peak that the faster of the two reaches.
@@ -68,19 +71,19 @@ def measure(
 
 
 def peak_tflops(device: str, side: int = PEAK_SIDE) -> float:
-    """What a product of two large bfloat16 matrices reaches."""
+    """Return the teraflop/s of a product of two large bfloat16 matrices."""
     a, b = torch.rand(2, side, side, device=device).bfloat16()
     return 2 * side**3 / 1e9 / _ms(lambda *_: a @ b, None, 10)
 
 
 def _batch(actor: AnyActor, px: int) -> Any:
-    """One scene, as its inputs."""
+    """Return a batch of one scene."""
     observation = make_observation(actor.config.cameras, np.random.default_rng(0), px)
     inputs = actor.preprocess(ActorPolicy(actor).make_input(observation, PATH, INSTRUCTION))
     return type(inputs).stack([inputs])
 
 
 def _ms(work: Callable[..., object], batch: object, n: int) -> float:
-    """Median wall time of n calls after three to warm up."""
+    """Return the median wall time of n calls in milliseconds, after three to warm up."""
     turns = [wall_ms(lambda: work(batch, torch.Generator().manual_seed(0))) for _ in range(n + 3)]
     return median(turns[3:])

@@ -1,4 +1,4 @@
-"""How fast labels are made, next to what cannot be avoided, and next to the usual ways."""
+"""Benchmarks of labelling, relative to decoding alone and to the usual implementations."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WIDTH, HEIGHT = 640, 480
 
 
 def bench_label(images: int = 256) -> Iterator[Ratio]:
-    """The comparisons of `hamster bench label`, as they are done; `images` are made to compare one worker with two."""
+    """Yield the comparisons of `hamster bench label`; `images` is the number that one and two workers make."""
     yield simplification()
     with TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
@@ -40,7 +40,7 @@ def bench_label(images: int = 256) -> Iterator[Ratio]:
 
 
 def simplification() -> Ratio:
-    """PyPI's `rdp` against ours, paths of 150 points; NotInstalledError if there is none."""
+    """Compare simplification with PyPI's `rdp` on paths of 150 points; NotInstalledError without it."""
     with extra("bench"):
         from rdp import rdp
     rng = np.random.default_rng(0)
@@ -49,47 +49,47 @@ def simplification() -> Ratio:
     back = [np.concatenate([path, path[: -POINTS // 3 : -1]]) for path in few]
     theirs = max(_gap(path, np.flatnonzero(rdp(path, EPSILON, return_mask=True))) for path in back)
     ours = max(_gap(path, kept_waypoints(path)) for path in back)
-    found = compare(
+    timed = compare(
         f"simplify {POINTS} points within {EPSILON} (turning back: rdp within {theirs:.2g}, hamster {ours:.2g})",
         (f"rdp, {FEW} paths", lambda: [rdp(path, EPSILON) for path in few]),
         (f"hamster, {PATHS} paths", lambda: [kept_waypoints(path) for path in paths]),
-        wanted=1000,
+        limit=1000,
         n=9,
     )
-    per_path = (found.slow_s / FEW, found.fast_s / PATHS)
-    return Ratio(found.name, "rdp, a path", "hamster, a path", *per_path, found.wanted, found.n)
+    per_path = (timed.slow_s / FEW, timed.fast_s / PATHS)
+    return Ratio(timed.name, "rdp, a path", "hamster, a path", *per_path, timed.limit, timed.n)
 
 
 def _gap(uv: Array, kept: NDArray[np.intp]) -> float:
-    """How far the path (N, 2) goes from the straight lines between the points that were kept."""
+    """Return the largest distance of a path (N, 2) from the polyline through the kept points."""
     return max(float(segment_distance(uv[a : b + 1], uv[a], uv[b]).max()) for a, b in pairwise(kept))
 
 
 def tracking(clip: Path) -> Ratio:
-    """Labels by tracking may cost two thirds more than bare decoding."""
+    """Compare labelling by tracking with decoding alone; it may cost two thirds more."""
     return compare(
         f"label a video by tracking, {FRAMES} frames of {WIDTH}x{HEIGHT}",
         ("decode", _decode(clip)),
         ("decode and track", lambda: label_video(read_video(clip), "tracking", None, EPSILON)),
-        wanted=0.6,
+        limit=0.6,
         n=3,
     )
 
 
 def projection(clip: Path) -> Ratio:
-    """Labels by projection may cost a twentieth of decoding."""
+    """Compare labelling by projection with decoding; it may cost a twentieth."""
     episode = _recorded()
     return compare(
         f"label by projection, {FRAMES} frames, a path for each",
         ("decode", _decode(clip)),
         ("project and simplify", lambda: label_episode(episode, None, EPSILON)),
-        wanted=20,
+        limit=20,
         n=3,
     )
 
 
 def workers(folder: Path, images: int) -> Ratio:
-    """Two processes against one, off-domain images, the start of the processes included."""
+    """Compare two processes with one on generated images, including their start."""
     from hamster.sim.offdomain import OffDomain
 
     runs = iter(range(1000))
@@ -98,7 +98,7 @@ def workers(folder: Path, images: int) -> Ratio:
         return lambda: write([OffDomain(images)], folder / f"run{next(runs)}", workers=processes)
 
     name = f"label offdomain:{images}"
-    return compare(name, ("one worker", run(1)), ("two workers", run(2)), wanted=1.7, n=1, warm_up=0)
+    return compare(name, ("one worker", run(1)), ("two workers", run(2)), limit=1.7, n=1, warm_up=0)
 
 
 def _decode(clip: Path) -> Callable[[], object]:
@@ -106,14 +106,14 @@ def _decode(clip: Path) -> Callable[[], object]:
 
 
 def _walk(rng: np.random.Generator) -> Array:
-    """A smooth path with a little noise, as tracks have."""
+    """Draw a smooth path (POINTS, 2) with the noise of a track."""
     at, corners = np.linspace(0, 5, POINTS), rng.uniform(0.1, 0.9, (6, 2))
     smooth = np.stack([np.interp(at, range(6), column) for column in corners.T], -1)
     return np.asarray(smooth + rng.normal(scale=0.005, size=smooth.shape))
 
 
 def _frames() -> Iterator[NDArray[np.uint8]]:
-    """A gripper-like blob that carries a square across a table."""
+    """Yield frames (H, W, 3) of a gripper-like blob that carries a square across a table."""
     rng = np.random.default_rng(0)
     table = rng.integers(90, 140, (HEIGHT // 8, WIDTH // 8, 3)).astype(np.uint8).repeat(8, 0).repeat(8, 1)
     for i in range(FRAMES):

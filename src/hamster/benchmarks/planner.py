@@ -23,14 +23,14 @@ from hamster.planner.transformers_backend import TransformersBackend
 from hamster.planner.vlm import VlmPlanner
 
 BATCHES = (1, 8, 64)
-ASKED = 30  # times one question, for its latency
-SECONDS = 6.0  # at most so long for each batch size, once at least
+REPEATS = 30  # of one request, for its latency
+SECONDS = 6.0  # time limit per batch size, after at least one batch
 INSTRUCTION = "put the red cube on the blue cube"
 SIDE_PX = 256
 
 
 def bench_planner(
-    planner: VlmPlanner, batches: tuple[int, ...] = BATCHES, asked: int = ASKED, seconds: float = SECONDS
+    planner: VlmPlanner, batches: tuple[int, ...] = BATCHES, repeats: int = REPEATS, seconds: float = SECONDS
 ) -> Iterator[dict[str, Any]]:
     """Yield measurements, as they are made, each a part of the record:
 
@@ -48,8 +48,8 @@ def bench_planner(
     request, sampling = request_of(planner, image)
     (completion,) = backend.generate([request], sampling)[0]
     yield {"prompt_tokens": completion.prompt_tokens, "tokens": completion.tokens}
-    first = [wall_ms(lambda: backend.generate([request], replace(sampling, max_new_tokens=1))) for _ in range(asked)]
-    whole = [wall_ms(lambda: planner.plan_many([image], [INSTRUCTION])) for _ in range(asked)]
+    first = [wall_ms(lambda: backend.generate([request], replace(sampling, max_new_tokens=1))) for _ in range(repeats)]
+    whole = [wall_ms(lambda: planner.plan_many([image], [INSTRUCTION])) for _ in range(repeats)]
     percentiles = {f"p{p}_ms": round(float(np.percentile(whole, p)), 1) for p in (50, 95, 99)}
     yield {"first_token_ms": round(median(first), 1), **percentiles}
     backend.batch = max(batches)

@@ -1,4 +1,4 @@
-"""How long the policies take at the sizes of the systems that they are to replace: one thread, random weights."""
+"""CPU time of the policies at the sizes of 3D FlowMatch Actor and RVT-2: one thread, random weights."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ class Step:
     """One step of a policy.
 
     Attributes:
-        family, case: which policy, and how: cameras or number format.
-        cpu_ms: milliseconds of CPU.
-        gemms: the same in products of two 2048 x 2048 float32 matrices, timed in the same run.
-        peak_mb: of memory, where it was measured.
+        family: policy type.
+        case: number of cameras, or number format.
+        cpu_ms: CPU time in milliseconds.
+        gemms: the same, normalised by one 2048 x 2048 float32 matmul timed in the same run.
+        peak_mb: peak memory in MB, if measured.
     """
 
     family: str
@@ -32,7 +33,7 @@ class Step:
 
 
 def bench_policy() -> Iterator[Step]:
-    """Steps as they are measured."""
+    """Yield the steps as they are measured."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -50,7 +51,7 @@ def bench_policy() -> Iterator[Step]:
 
 
 def to_json(steps: list[Step]) -> dict[str, Any]:
-    """{"gemm_ms", FAMILY: {CASE: {"cpu_ms", "gemms", "peak_mb"}}}."""
+    """Return {"gemm_ms", FAMILY: {CASE: {"cpu_ms", "gemms", "peak_mb"}}}."""
     record: dict[str, Any] = {"gemm_ms": steps[0].cpu_ms}
     for step in steps[1:]:
         values = {k: v for k, v in asdict(step).items() if k not in ("family", "case") and v is not None}

@@ -18,11 +18,11 @@ from hamster.policy.views.actor import ViewsActor
 from hamster.policy.views.config import RVT2
 
 Dtype = Literal["fp32", "bf16"]
-INSTRUCTION = " ".join(f"word{i}" for i in range(RVT2.max_instruction_tokens))  # none of its tokens is idle
+INSTRUCTION = " ".join(f"word{i}" for i in range(RVT2.max_instruction_tokens))  # uses all instruction tokens
 
 
 def measure_views(dtype: Dtype, n: int = 5) -> dict[str, float]:
-    """{"cpu_ms", "peak_mb"}: the median of n steps on one thread, random weights, and the memory of a fresh process."""
+    """Return {"cpu_ms", "peak_mb"}: the median of n steps on one thread, and the peak memory of a new process."""
     call = f"from hamster.benchmarks.views import report; report({dtype!r}, {n})"
     done = subprocess.run([sys.executable, "-c", call], capture_output=True, text=True, check=True)  # noqa: S603
     measured: dict[str, float] = json.loads(done.stdout)
@@ -30,12 +30,12 @@ def measure_views(dtype: Dtype, n: int = 5) -> dict[str, float]:
 
 
 def report(dtype: Dtype, n: int) -> None:
-    """Measures in this process, and prints the result as JSON."""
+    """Measure in this process, and print the result as JSON."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     policy = ActorPolicy(ViewsActor(RVT2))
     observation = make_observation(RVT2.cameras, np.random.default_rng(0), RVT2.points_px)
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bf16"):
         step_ms = cpu_ms(lambda: policy.act(observation, PATH, INSTRUCTION), n)
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # from KiB, as Linux counts
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
     sys.stdout.write(json.dumps({"cpu_ms": round(step_ms, 1), "peak_mb": round(peak_mb)}))

@@ -1,4 +1,4 @@
-"""`hamster ablate`: ways to see a path, policies, conditions and cameras in one table."""
+"""`hamster ablate`: conditioners, policies, conditions and cameras in one table."""
 
 from __future__ import annotations
 
@@ -11,53 +11,55 @@ from hamster.cli.names import listed
 
 @dataclass(frozen=True)
 class Ablate(Compute):
-    """Compare policies in every condition and from every camera on the same scenes; or train the variants first.
+    """Compare policies in every condition and with every camera on the same scenes; optionally train variants first.
 
-    Writes ablation.md, ablation.json and ablation.png. The same command again goes on where it stopped.
+    Writes ablation.md, ablation.json and ablation.png. The same command continues an interrupted run.
     """
 
     policies: str = ""
-    """Policies, separated by commas: names of bundled ones or checkpoint folders."""
+    """Policies, separated by commas: bundled names or checkpoint folders."""
     planners: str = "oracle,nano,shuffled,none"
-    """Conditions, as in `hamster eval`. Policies that see no path are asked in the condition `none` only."""
+    """Conditions, as in `hamster eval`. Policies without a path input run in the condition `none` only."""
     dialect: str | None = None
-    """As in `hamster eval`."""
+    """Answer format of planners that are not bundled, as in `hamster eval`."""
     cameras: str = "training,moved"
-    """Where the camera stands: as in training, or 25 degrees aside."""
+    """Camera poses, separated by commas: `training`, or `moved` by 25 degrees."""
     episodes: int = 60
-    """Scenes, shared by all."""
+    """Number of scenes, the same for all."""
     counterfactual: int = 30
-    """Scenes in which two paths have to lead to two outcomes; 0: leave that out."""
+    """Number of counterfactual scenes, in which two paths have to lead to two outcomes; 0 for none."""
     seed: int = 0
-    """Which scenes; of trainings, what is drawn."""
+    """Random seed of scenes and trainings."""
     out: Path = Path("outputs/ablation")
     """Result folder."""
     workers: int | None = None
-    """Processes; one per core if not given."""
+    """Number of processes (default: one per core)."""
     restart: bool = False
-    """Measure anew what was measured by other code, or of other weights, which is refused otherwise."""
+    """Delete results of other code or weights and measure again; otherwise they are an error."""
     train: bool = False
-    """Train variants first, all combinations of the next three, and compare them with the policies named above."""
+    """Train variants first, all combinations of --config, --conditioners and --demonstrations, and compare them with
+    --policies."""
     config: str = "flow,views"
     """Training configurations, separated by commas."""
     conditioners: str = "overlay,channels,tokens,cloud"
-    """Ways to see a path; join several by +. `default`: the configuration's own; `none`: no path, ever."""
+    """Path conditioners, separated by commas; join several by +. `default`: the configuration's own; `none`: no
+    path."""
     demonstrations: str = "1.0"
-    """Shares of the demonstrations."""
+    """Fractions of the demonstrations, separated by commas."""
     steps: int | None = None
-    """Of each training; the configuration's own if not given."""
+    """Optimizer steps of each training (default: the configuration's own)."""
     data: Path = Path("outputs/labels/policy")
     """Label set to train on."""
     dry_run: bool = False
-    """Only say what would be done, and about how long it would take."""
+    """Print what would be done and the estimated time, and do nothing."""
 
     def run(self) -> None:
-        """Trains what is to be trained, evaluates what is not done yet, and prints the table."""
+        """Train, evaluate what is not done yet, and print the table."""
         from hamster.cli.run_ablation import run_ablation
 
         run_ablation(self)
 
     @property
     def policy_names(self) -> tuple[str, ...]:
-        """Those that are trained already."""
+        """The policies that are trained already."""
         return listed(self.policies)

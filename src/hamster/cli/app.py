@@ -1,4 +1,4 @@
-"""Finds the command, runs it, and turns what a user got wrong into one line on stderr and exit code 2."""
+"""Parse and run a command; a user's error becomes one line on stderr and exit code 2."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ Command = (
 OLD_OPTIONS = {"--by-heart": "--overfit"}  # until version 0.3
 OLD_COMMANDS = {"parity": "check-skew"}  # until version 0.3
 
-# What a user can get wrong: values, names, files, packages. Anything else is our bug and keeps its traceback.
+# Errors of a user: values, names, files, packages. Anything else is a bug and keeps its traceback.
 USER_ERRORS = (ValueError, OSError, NotInstalledError)
 
 
@@ -56,7 +56,7 @@ def parse(argv: Sequence[str]) -> Command:
     """Return the command of a command line, not run yet.
 
     Raises:
-        SystemExit: with code 2, after an explanation on standard error, for what is no command line; 0 for --help.
+        SystemExit: with code 2, after a message on standard error, for an invalid command line; 0 for --help.
         ValueError: for a flag with a value, or a module that cannot be imported.
     """
     args, modules = _imports(argv)
@@ -66,7 +66,7 @@ def parse(argv: Sequence[str]) -> Command:
     if args[:2] == ["eval", "planner"]:
         args[:2] = ["eval-planner"]
     for option, value in pairwise(args):
-        if option.startswith("--") and value in ("True", "False"):  # as flags were spelled once
+        if option.startswith("--") and value in ("True", "False"):  # the syntax of version 0.1
             flag = option if value == "True" else f"--no-{option[2:]}"
             raise ValueError(f"{option} is a flag and takes no value: {flag}")
     command: Command = tyro.cli(
@@ -74,7 +74,7 @@ def parse(argv: Sequence[str]) -> Command:
         prog="hamster",
         description=(
             "A vision-language model draws a path on the image; a 3D policy follows it.\n\n"
-            "Every command takes --import MODULE or --import FILE.py, once or several times: Python code of yours that "
+            "Every command takes --import MODULE or --import FILE.py, once or several times: your Python code that "
             "registers policies, planners, suites, sources or models."
         ),
         args=args,
@@ -95,7 +95,7 @@ def _renamed(args: Sequence[str]) -> list[str]:
 
 
 def _imports(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the command line without `--import MODULE_OR_FILE`, wherever that stands, and what it names."""
+    """Return the command line without `--import MODULE_OR_FILE` options, and their values."""
     args, modules, rest = list[str](), list[str](), iter(argv)
     for word in rest:
         if word == "--":
@@ -113,27 +113,27 @@ def _imports(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command line and returns its exit code: 0, 2 for a user's error, 130 for Ctrl-C.
+    """Run one command line and return its exit code: 0, 2 for a user's error, 130 for Ctrl-C.
 
-    It is 1 for a run that stopped because what it needs went away, and that the same command continues.
+    It is 1 for a run that stopped because of an outage; the same command continues it.
 
-    Set HAMSTER_TRACEBACK=1 to see where an error came from.
+    Set HAMSTER_TRACEBACK=1 for the traceback of an error.
     """
-    # Bundled models load in a blink; transformers would draw a bar for each.
+    # Bundled models load fast; transformers would draw a progress bar for each.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
         parse(sys.argv[1:] if argv is None else argv).run()
-    except BrokenPipeError:  # somebody piped us into `head`
+    except BrokenPipeError:  # output piped into `head`, say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except RunStoppedError as error:
         sys.stderr.write(f"hamster: {_one_line(error)}\n")
         return 1
     except (*USER_ERRORS, ImportError) as error:
-        known = error if isinstance(error, USER_ERRORS) else explain(error)
-        if known is None or os.environ.get("HAMSTER_TRACEBACK"):
+        explained = error if isinstance(error, USER_ERRORS) else explain(error)
+        if explained is None or os.environ.get("HAMSTER_TRACEBACK"):
             raise
-        sys.stderr.write(f"hamster: {_one_line(known)}\n")
+        sys.stderr.write(f"hamster: {_one_line(explained)}\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("hamster: interrupted; run the same command again to go on where it stopped\n")

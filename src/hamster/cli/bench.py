@@ -13,25 +13,26 @@ from hamster.extras import extra
 
 @dataclass(frozen=True)
 class Bench:
-    """Time what is meant to be fast next to what it is compared with."""
+    """Measure speed: latency, throughput and memory, as ratios to a baseline in the same run where there is one."""
 
     what: Positional[Literal["label", "policy", "planner", "serve"]]
     """label: simplification, tracking, projection, and two processes against one. policy: one step of each policy at
-    the sizes of 3D FlowMatch Actor and RVT-2, on one thread. planner: one in this process: latency, paths a second in
-    batches of 1, 8 and 64, memory, the cost of a grammar. serve: a served planner under 1, 8 and 64 clients."""
+    the sizes of 3D FlowMatch Actor and RVT-2, on one thread. planner: a planner in this process: latency, paths per
+    second in batches of 1, 8 and 64, memory, overhead of a grammar. serve: a served planner under load by 1, 8 and 64
+    clients."""
     out: Path = Path("outputs/bench")
-    """Folder of bench.json."""
+    """Result folder of bench.json."""
     json: bool = False
-    """Print nothing but the result, as one line of JSON."""
+    """Print only the result, as one line of JSON."""
     check: bool = False
-    """Exit with code 1 if a ratio is below its limit, which a busy machine can cause; label only."""
+    """Exit with code 1 if a ratio is below its limit, which a busy machine can cause (label only)."""
     model: str = "nano"
-    """What is timed or served, as for `hamster serve planner`; planner and serve only."""
+    """Planner to measure, as for `hamster serve planner` (planner and serve only)."""
     seconds: float = 20.0
-    """For each number of clients; serve only."""
+    """Duration for each number of clients, in seconds (serve only)."""
 
     def run(self) -> None:
-        """Times, prints the table as it grows, writes bench.json."""
+        """Measure, print the table as it grows, and write bench.json."""
         if self.check and self.what != "label":
             raise ValueError(f"--check is for `hamster bench label`: {self.what} has no limits to check")
         if self.what == "policy":

@@ -1,4 +1,4 @@
-"""`hamster check-cameras`: does the projected tool land on the tool?"""
+"""`hamster check-cameras`: is the projected tool tip where the tool is in the image?"""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CheckCameras:
-    """Check a source's calibration against its images; exits with 2 and says what is wrong if it is."""
+    """Check the camera calibration of a source against its images; exit code 2 and the likely fix if it is off."""
 
     source: Positional[str]
     """A source with calibrated cameras, SCHEME:ARGUMENT as for `hamster label`."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("cameras.png")
-    """A page of frames with the projected tips in red, and in green where the likely fix would put them."""
+    """Contact sheet to write: frames with the projected tool tips in red, and after the likely fix in green."""
     episodes: int = 6
-    """How many are looked at, spread over the source."""
+    """Number of episodes to check, spread over the source."""
     max_distance: float = 0.05
-    """From a projected tip to what moves, in widths of the image; the median may not be larger."""
+    """Largest median distance of the projected tip from the moving pixels, as a fraction of the image width."""
     seed: int = 0
-    """Of the generators."""
+    """Random seed of generated sources."""
 
     def run(self) -> None:
-        """Prints a line per camera and writes the page."""
+        """Print a line per camera and write the contact sheet."""
         from PIL import Image
 
         from hamster.data.registry import open_source
@@ -77,9 +77,12 @@ class CheckCameras:
 def _some(
     source: Source, count: int, leave_out: Callable[[str, str], None]
 ) -> Iterator[tuple[Episode, Mapping[str, NDArray[np.float64]]]]:
-    """Episodes spread over the source, the first one among them, with their keypoints where the source knows any.
+    """Yield episodes spread over the source, starting with the first, with keypoints if the source has any.
 
-    What cannot be read is said and passed over.
+    Args:
+        source: to read.
+        count: number of episodes.
+        leave_out: called with file and reason for each item that cannot be read, which is skipped.
     """
     from hamster.data import Episode, Unreadable
 

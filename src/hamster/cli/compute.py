@@ -1,4 +1,4 @@
-"""Where the networks of a command compute, and in which numbers."""
+"""Device and number format of the models of a command."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ class Compute:
     """Options of all commands that load a planner or a policy."""
 
     device: str | None = None
-    """Where models compute: cpu, cuda, cuda:1 …; on a GPU where there is one if not given."""
+    """Torch device of the models, e.g. cpu or cuda:1 (default: the GPU if there is one)."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """In which numbers they compute; auto: in those of their weights."""
+    """Number format of the models; auto: that of their weights."""
 
     @property
     def computed(self) -> dict[str, Any]:
-        """The same options of `load_planner` and `load_policy`.
+        """The options as arguments of `load_planner` and `load_policy`.
 
         Raises:
-            ValueError: for torch's device "meta", which has shapes and no numbers: nothing can be asked of it.
+            ValueError: for torch's device "meta", whose tensors have no values.
         """
         if (self.device or "").partition(":")[0] == "meta":
-            raise ValueError(f"no answer can be computed on {self.device!r}; say --device cpu, or cuda")
+            raise ValueError(f"models cannot run on the device {self.device!r}; use --device cpu or cuda")
         return {"device": self.device, "dtype": self.dtype}

@@ -1,4 +1,4 @@
-"""`hamster data`: look at what is there, or write a label set in another format."""
+"""`hamster data`: statistics and images of a source or label set, and exports to other formats."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from tyro.conf import Positional
 
 @dataclass(frozen=True)
 class Show:
-    """Count what is in a source or a label set, and draw its paths: show.json, show.png, optionally show.rrd."""
+    """Write statistics and a contact sheet of a source or label set: show.json, show.png, optionally show.rrd."""
 
     source: Positional[str]
-    """As for `hamster label`, or the folder of a label set."""
+    """A source, as for `hamster label`, or the folder of a label set."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("outputs/show")
-    """Folder of what is written."""
+    """Output folder."""
     most: int | None = None
-    """Only the first so many items."""
+    """Read only the first so many items."""
     seed: int = 0
-    """Of the generators."""
+    """Random seed of generated sources."""
     rerun: bool = False
-    """Also write a recording for the Rerun viewer (the extra `rerun`)."""
+    """Also write a recording for the Rerun viewer (needs the extra `rerun`)."""
 
     def run(self) -> None:
-        """Counts, draws, prints the table."""
+        """Write the statistics and print them."""
         from hamster.cli.show_data import show_data
 
         show_data(self.source, self.out, self.most, self.seed, self.rerun)
@@ -34,17 +34,17 @@ class Show:
 
 @dataclass(frozen=True)
 class Export:
-    """Write a label set as a LeRobot dataset, as a TRL vision dataset or as LLaVA conversations."""
+    """Export a label set as a LeRobot dataset, a TRL vision dataset or LLaVA conversations."""
 
     labels: Positional[Path]
     """Folder of a label set."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
-    """Folder of what is written."""
+    """Output folder."""
     format: Literal["lerobot", "trl", "llava"]
-    """Which of the three."""
+    """Format to export to."""
 
     def run(self) -> None:
-        """Writes, and prints what was written as one line of JSON."""
+        """Export, and print the counts as one line of JSON."""
         import json
 
         from hamster.label.export import export
@@ -61,7 +61,7 @@ class Export:
 
 @dataclass(frozen=True)
 class Data:
-    """Look at data, or write it in another format."""
+    """Show statistics and images of data, or export it to another format."""
 
     command: (
         Annotated[Show, tyro.conf.subcommand("show", prefix_name=False)]
@@ -69,5 +69,5 @@ class Data:
     )
 
     def run(self) -> None:
-        """Runs the command."""
+        """Run the subcommand."""
         self.command.run()

@@ -1,4 +1,4 @@
-"""`hamster demo`: the whole chain with the bundled models, and the baselines that prove that the path steers."""
+"""`hamster demo`: bundled planner and policy in closed loop, compared with the baselines."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from hamster.cli.compute import Compute
 
 @dataclass(frozen=True)
 class Demo(Compute):
-    """Let the bundled planner draw paths and the bundled policy follow them; compare with three controls."""
+    """Run the bundled planner and policy in closed loop and compare them with three baselines."""
 
     episodes: int = 24
-    """Scenes per condition, shared by all conditions."""
+    """Number of scenes, the same for all conditions."""
     out: Path = Path("outputs/demo")
     """Result folder. An interrupted run is continued, a finished one is replaced."""
     seed: int = 0
-    """Which scenes."""
+    """Random seed of the scenes."""
     workers: int | None = None
-    """Processes; one per core if not given."""
+    """Number of processes (default: one per core)."""
 
     def run(self) -> None:
-        """Runs the four conditions on the built-in tabletop and prints their table."""
+        """Run the four conditions on the built-in tabletop and print their table."""
         from hamster.cli.planners import check_measured
         from hamster.cli.show import show_summary, with_progress
         from hamster.evaluate import evaluate

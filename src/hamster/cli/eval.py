@@ -1,4 +1,4 @@
-"""`hamster eval`: conditions, scenes, success with intervals."""
+"""`hamster eval`: success rates of planners and policies in closed loop."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from hamster.cli.names import DIALECTS, PLANNERS, POLICIES, SUITES, listed
 
 @dataclass(frozen=True)
 class Eval(Compute):
-    """Measure planners and a policy on the same scenes; writes eval_info.json, report.html and a video per episode.
+    """Evaluate planners and a policy in closed loop on the same scenes; writes eval_info.json, report.html and videos.
 
-    `hamster eval planner` measures a planner alone: see `hamster eval planner --help`.
+    `hamster eval planner` evaluates a planner alone: see `hamster eval planner --help`.
     """
 
     out: Path = Path("outputs/eval")
-    """Result folder. The same command again continues an interrupted run; of other weights or code it is refused."""
+    """Result folder. The same command continues an interrupted run; results of other weights or code are an error."""
     suite: Annotated[str, SUITES] = "tabletop"
-    """tabletop; tabletop-moved: the camera stands 25 degrees aside; counterfactual: two tasks a scene, two episodes, in
-    the same words, so that only the path of the condition `oracle` tells them apart."""
+    """Distribution of scenes. tabletop-moved: the camera is moved by 25 degrees. counterfactual: two tasks per scene
+    with the same instruction, so that only the path of the condition `oracle` tells them apart."""
     planner: Annotated[str, PLANNERS] = "oracle,nano,shuffled,none"
     """Conditions, separated by commas: the baselines oracle, shuffled and none; a planner by name, a checkpoint folder,
     a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL for a server that speaks OpenAI's protocol."""
     dialect: Annotated[str | None, DIALECTS] = None
-    """In which the planners answer that are not bundled; by default as their checkpoint or server says."""
+    """Answer format of planners that are not bundled (default: as their checkpoint or server says)."""
     policy: Annotated[str, POLICIES] = "nano"
     """A policy by name, a checkpoint folder, or a hub id OWNER/NAME."""
     episodes: int = 60
-    """Scenes per condition, shared by all conditions, dealt to the families in turn."""
+    """Number of scenes, the same for all conditions, assigned to the families in turn."""
     seed: int = 0
-    """Which scenes."""
+    """Random seed of the scenes."""
     families: str = ""
-    """Task families of the suite, separated by commas. If not given: pick_place,press,knock of the tabletop, all of any
-    other suite."""
+    """Task families of the suite, separated by commas (default: pick_place,press,knock of the tabletop suites, all of
+    any other)."""
     replan: int = 0
-    """Ask the planner again every so many keyposes; 0: once, on the first image."""
+    """Number of keyposes after which the planner plans again; 0 plans once, on the first image."""
     workers: int | None = None
-    """Processes; one per core if not given. The results do not depend on it."""
+    """Number of processes (default: one per core). Results do not depend on it."""
     restart: bool = False
-    """Throw away what a finished run, or one of other weights or code, left in the folder."""
+    """Delete the results of a finished run, or of other weights or code, in the folder."""
 
     def run(self) -> None:
-        """Runs what is not done yet and prints the table."""
+        """Run what is not done yet and print the table."""
         from hamster.cli.planners import check_measured, continued_later, say_assumed_dialects
         from hamster.cli.show import show_summary, with_progress
         from hamster.evaluate import evaluate

@@ -1,4 +1,4 @@
-"""`hamster info`: what a checkpoint is, and where it comes from."""
+"""`hamster info`: kind, architecture and provenance of a checkpoint."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tyro.conf import Positional
 
 @dataclass(frozen=True)
 class Info:
-    """Print what a checkpoint is: family, architecture, cameras, conditioners, units, training, commit, metrics."""
+    """Print the properties of a checkpoint: architecture, cameras, conditioners, units, training, commit, metrics."""
 
     checkpoint: Positional[str]
-    """A checkpoint's folder, or the name of a bundled one; a name that policy and planner share prints both."""
+    """Checkpoint folder, hub id or bundled name; a name that a policy and a planner share prints both."""
     json: bool = False
-    """One JSON object per checkpoint instead."""
+    """Print one JSON object per checkpoint."""
 
     def run(self) -> None:
-        """Prints its sections."""
+        """Print its sections."""
         from hamster.inspect_checkpoint import inspect_checkpoint
         from hamster.terminal import show_next
 
@@ -34,9 +34,9 @@ class Info:
 
 def _printed(about: dict[str, dict[str, Any]]) -> str:
     lines = []
-    for section, facts in about.items():
+    for section, properties in about.items():
         lines.append(section)
-        for name, value in facts.items():
+        for name, value in properties.items():
             lines.append(f"  {name:20} {value if isinstance(value, str) else json.dumps(value)}")
     return "\n".join(lines) + "\n"
 

@@ -1,4 +1,4 @@
-"""`hamster label`: everything that shows a task being done becomes paths, on disk."""
+"""`hamster label`: paths from demonstrations, videos, drawings and generators, as a label set on disk."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from hamster.cli.names import SOURCES
 
 @dataclass(frozen=True)
 class Label:
-    """Write a label set: images, and every frame of every episode, with the path from there to the end."""
+    """Write a label set: images with paths, and every frame of every episode with its path to the end."""
 
     sources: Annotated[Positional[tuple[str, ...]], SOURCES]
     """One or more sources, SCHEME:ARGUMENT."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
-    """Folder of the label set. The same command again continues an interrupted run, and follows a source that has
-    changed: only items that are new or changed are labelled."""
+    """Folder of the label set. The same command continues an interrupted run. If a source has changed, only new and
+    changed items are labelled."""
     seed: int = 0
-    """Of the generators; the readers have no use for it."""
+    """Random seed of generated sources; readers do not use it."""
     engine: Literal["local", "ray", "inline"] = "local"
-    """Where the work is done: on this machine's cores or on a Ray cluster; inline is for debuggers: in this process,
-    which a bad item may end. The labels do not depend on it."""
+    """How items are processed: local processes, a Ray cluster, or inline in this process (for debugging: a faulty item
+    may end it). The labels do not depend on it."""
     workers: int | None = None
-    """Processes; one per core if not given. The labels do not depend on it."""
+    """Number of processes (default: one per core). The labels do not depend on it."""
     format: Literal["hamster", "lerobot", "trl", "llava"] = "hamster"
-    """hamster is what `hamster train` reads; the others are written from it, into a folder of that name in `out`."""
+    """Also export the label set to this format, into a folder of that name in `out`; `hamster train` reads hamster."""
     camera: str | None = None
-    """Of whose images the paths of episodes are, by name or last words; the one that shows most if not given."""
+    """Camera to label, by name or its last words (default: the one that shows most of the motion)."""
     epsilon: float = 0.05
-    """Of the simplification, relative to the image."""
+    """Tolerance of the path simplification (RDP), as a fraction of the image size."""
     video: Literal["auto", "hands", "tracking"] = "auto"
-    """How the tip is found in videos of which no robot was recorded."""
+    """How the tool tip is found in videos without recorded robot poses."""
     strict: bool = False
-    """Stop at the first item that cannot be read, instead of counting it and going on."""
+    """Stop at the first item that cannot be read, instead of counting it as failed and continuing."""
     item_timeout: float = 300.0
-    """Seconds that one item may take before it is given up as failed; 0 is no limit."""
+    """Time limit per item in seconds, after which it counts as failed; 0 is no limit."""
     item_memory: float | None = None
-    """GiB of memory that one item's process may fill before it is given up as failed; half of this machine's if not
-    given, 0 is no limit."""
+    """Memory limit per item in GiB, above which it counts as failed (default: half of this machine's); 0 is no
+    limit."""
     retry_failed: bool = False
-    """Try again what failed in an earlier run into the same folder."""
+    """Process items again that failed in an earlier run."""
 
     def run(self) -> None:
-        """Opens the sources, writes the labels, and prints what came of it as one line of JSON."""
+        """Write the labels and print the counts as one line of JSON."""
         import json
 
         from hamster.label import label
@@ -57,7 +57,7 @@ class Label:
         if self.format != "hamster":
             from hamster.label.export import export, writer
 
-            writer(self.format)  # what it lacks is said before the work, not after it
+            writer(self.format)  # fails before the work if its extra is missing
         result = label(
             self.sources, self.out, seed=self.seed, engine=self.engine, workers=self.workers, camera=self.camera,
             epsilon=self.epsilon, video=self.video, strict=self.strict, item_timeout_s=self.item_timeout,

@@ -1,4 +1,4 @@
-"""Lists of names on the command line, and what registries hold, for help."""
+"""Comma-separated lists of names, and the registries' names for help texts."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tyro.conf import arg
 
 
 def listed(text: str) -> tuple[str, ...]:
-    """Return the names in a list that is separated by commas."""
+    """Return the names in a comma-separated list."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def registered(names: str, what: str = "") -> Callable[[str], str]:
-    """Return a hint for tyro that lists names when help is printed, and not before.
+    """Return a hint for tyro that lists registered names, and imports the registry only when help is printed.
 
     Args:
         names: "module:function" that returns the names, or "module:REGISTRY".
@@ -24,8 +24,8 @@ def registered(names: str, what: str = "") -> Callable[[str], str]:
 
     def hint(default: str) -> str:
         module, _, attribute = names.partition(":")
-        found = getattr(import_module(module), attribute)
-        listing: Iterable[str] = found() if isfunction(found) else found
+        source = getattr(import_module(module), attribute)
+        listing: Iterable[str] = source() if isfunction(source) else source
         text = f"{what}{', '.join(listing)}"
         return f"(default: {default}; {text})" if default else f"({text})"
 
@@ -41,4 +41,4 @@ POLICIES = _listing("hamster.policy.load:policy_names")
 DIALECTS = _listing("hamster.dialects:DIALECTS")
 SUITES = _listing("hamster.evaluate.suites:SUITES")
 SOURCES = _listing("hamster.data.registry:usages")
-"""What options are annotated with, so that their help lists what the registries hold."""
+"""Annotations of options whose help lists the registered names."""

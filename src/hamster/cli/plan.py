@@ -1,4 +1,4 @@
-"""`hamster plan`: one image, one instruction, one path."""
+"""`hamster plan`: a path for one image and one instruction."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ SAMPLE = Path(__file__).parents[1] / "samples" / "table.png"  # "put the red cub
 
 @dataclass(frozen=True)
 class Plan(Compute):
-    """Draw the path that carries out an instruction on an image; writes path.json and drawn.png."""
+    """Plan a path for an instruction on an image; writes path.json and drawn.png."""
 
     image: Positional[Path]
-    """A PNG, JPEG or WebP file. One to try lies in samples/table.png of the package (docs/images/table.png of the
-    repository): "put the red cube on the blue plate"."""
+    """PNG, JPEG or WebP file. To try: samples/table.png of the package (docs/images/table.png of the repository) with
+    "put the red cube on the blue plate"."""
     instruction: Positional[str]
     """What the robot should do, in plain English."""
     planner: Annotated[str, PLANNERS] = "nano"
-    """Name of a planner, a checkpoint's folder, a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL for a server
+    """Name of a planner, a checkpoint folder, a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL for a server
     that speaks OpenAI's protocol, as `hamster serve planner` (without /v1 for HAMSTER_beta's)."""
     dialect: Annotated[str | None, DIALECTS] = None
-    """In which the planner answers; by default as its checkpoint or server says."""
+    """Answer format of the planner (default: as its checkpoint or server says)."""
     refusals: bool = True
-    """Let the planner say that what it is asked for is not in view, if it can; without, it always draws."""
+    """Let the planner refuse if the object is not in view (if it can); --no-refusals: always draw a path."""
     out: Path = Path("outputs/plan")
-    """Where path.json and drawn.png go."""
+    """Folder of path.json and drawn.png."""
 
     def run(self) -> None:
         """Plan, write both files, print where they are."""

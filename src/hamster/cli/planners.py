@@ -1,4 +1,4 @@
-"""What a person should know about the planners that a command was given."""
+"""Messages about the planners of a command: assumed dialects, outages."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hamster.stopped import RunStoppedError
 
 
 def say_assumed_dialects(planners: Iterable[str], dialect: str | None) -> None:
-    """Say on standard error which servers leave open in which dialect they answer, and what is assumed then.
+    """Print on standard error which servers do not name their dialect, and which one is assumed.
 
     Raises:
         ValueError: if a server has several models, and none is named.
-        PlannerUnavailableError: if a server cannot be asked now.
+        PlannerUnavailableError: if a server does not respond.
     """
     addresses = [name for name in planners if is_address(name)]
     if dialect is not None or not addresses:
@@ -27,16 +27,16 @@ def say_assumed_dialects(planners: Iterable[str], dialect: str | None) -> None:
 
     for address in addresses:
         if connect(address).prompt_config is None:
-            known = ", ".join(DIALECTS)
+            names = ", ".join(DIALECTS)
             sys.stderr.write(
                 f"hamster: {address} does not say in which dialect it answers; {ASSUMED_DIALECT} is assumed. "
-                f"Choose another one by --dialect: {known}\n"
+                f"Choose another one by --dialect: {names}\n"
             )
 
 
 @contextmanager
 def continued_later() -> Iterator[None]:
-    """Turn an outage of a planner's server in this block into RunStoppedError: the same command goes on later."""
+    """Turn an outage of a planner's server in this block into RunStoppedError: the same command continues later."""
     try:
         yield
     except PlannerUnavailableError as error:
@@ -44,7 +44,7 @@ def continued_later() -> Iterator[None]:
 
 
 def check_measured(info: Mapping[str, Any]) -> None:
-    """Raise RunStoppedError, after the table, if something could not be measured, since a server was away, say."""
+    """Raise RunStoppedError if episodes could not be measured because of an outage."""
     if not info["unavailable"]:
         return
     conditions = "; ".join(

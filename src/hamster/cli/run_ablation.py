@@ -1,4 +1,4 @@
-"""Does what `hamster ablate` was asked for."""
+"""The work of `hamster ablate`."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ console = Console()
 
 
 def run_ablation(options: Ablate) -> None:
-    """Plan, train, compare."""
-    found = _variants(options) if options.train else []
+    """Train the variants, evaluate all policies, and print the table."""
+    trained = _variants(options) if options.train else []
     if options.dry_run:
-        _say_plan(options, found)
+        _print_plan(options, trained)
         return
     with lock_folder(options.out), continued_later():
-        for variant in found:
+        for variant in trained:
             if not variant.is_trained:
                 console.print(f"training {variant.name}", style="bold")
             with extra("train"):
                 variant.train(options.data, options.out / "train" / "packs")
         say_assumed_dialects(listed(options.planners), options.dialect)
-        ablate(_config(options, found), with_progress)
+        ablate(_config(options, trained), with_progress)
     console.print((options.out / "ablation.md").read_text(), soft_wrap=True, markup=False)
     console.print(f"look at {options.out / 'ablation.png'}", soft_wrap=True)
     show_next("hamster eval --policy POLICY, for the videos of one of them")
@@ -40,19 +40,19 @@ def run_ablation(options: Ablate) -> None:
 
 def _variants(options: Ablate) -> list[Variant]:
     shares = tuple(_share(text) for text in listed(options.demonstrations))
-    names, ways = listed(options.config), listed(options.conditioners)
-    found, refused = variants(options.out / "train", names, ways, shares, options.steps, options.seed)
-    for reason in refused:
+    names, conditioners = listed(options.config), listed(options.conditioners)
+    valid, invalid = variants(options.out / "train", names, conditioners, shares, options.steps, options.seed)
+    for reason in invalid:
         console.print(f"left out {reason}", style="dim", markup=False)
-    if not (options.data / "manifest.json").is_file() and not all(variant.is_trained for variant in found):
+    if not (options.data / "manifest.json").is_file() and not all(variant.is_trained for variant in valid):
         raise ValueError(f"no label set in {options.data}; make one: hamster label tabletop:320 -o {options.data}")
-    return found
+    return valid
 
 
-def _config(options: Ablate, found: list[Variant]) -> AblationConfig:
+def _config(options: Ablate, trained: list[Variant]) -> AblationConfig:
     return AblationConfig(
         out=options.out,
-        policies=(*options.policy_names, *(str(variant.folder) for variant in found)),
+        policies=(*options.policy_names, *(str(variant.folder) for variant in trained)),
         planners=listed(options.planners),
         cameras=listed(options.cameras),
         episodes=options.episodes,
@@ -66,14 +66,14 @@ def _config(options: Ablate, found: list[Variant]) -> AblationConfig:
     )
 
 
-def _say_plan(options: Ablate, found: list[Variant]) -> None:
+def _print_plan(options: Ablate, planned: list[Variant]) -> None:
     total_s = 0.0
-    for variant in found:
-        left_s = training_left(variant, found)
+    for variant in planned:
+        left_s = training_left(variant, planned)
         console.print(f"train {variant.name}: {_minutes(left_s)}", soft_wrap=True, markup=False)
         total_s += left_s
-    untrained = {str(v.folder): bool(v.config.actor.conditioners) for v in found if not v.is_trained}
-    for name, n, left_s in seconds_left(_config(options, found), untrained):
+    untrained = {str(v.folder): bool(v.config.actor.conditioners) for v in planned if not v.is_trained}
+    for name, n, left_s in seconds_left(_config(options, planned), untrained):
         console.print(f"evaluate {name}, {n} episodes: {_minutes(left_s)}", soft_wrap=True, markup=False)
         total_s += left_s
     console.print(f"in all about {total_s / 60:.0f} minutes", style="bold")

@@ -1,4 +1,4 @@
-"""`hamster serve`: a policy for robots elsewhere, or a planner over HTTP."""
+"""`hamster serve`: a policy over websockets, or a planner over HTTP."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ class ServePolicy(Compute):
     policy: Annotated[str, POLICIES] = "nano"
     """A policy by name, a checkpoint folder, or a hub id OWNER/NAME."""
     host: str = "127.0.0.1"
-    """Address to listen on. One that others can reach needs a key in the environment variable HAMSTER_API_KEY."""
+    """Address to listen on. Other than localhost, it needs an API key in the environment variable HAMSTER_API_KEY."""
     port: int = 8000
-    """0 chooses a free one."""
+    """Port to listen on; 0 chooses a free one."""
     deadline_s: float = 30.0
-    """An observation that is not answered by then is an error."""
+    """Seconds after which an unanswered observation is an error."""
     inference_s: float = 10.0
-    """Longest computation for one observation, so that no client starves the others."""
+    """Longest computation for one observation in seconds, so that no client starves the others."""
     clients: int = 8
-    """How many may be connected at a time."""
+    """Maximum number of connected clients."""
     message_mib: int = 32
-    """Longest observation."""
+    """Maximum size of an observation in MiB."""
     verbose: bool = False
     """Log every request."""
 
     def run(self) -> None:
-        """Serve; the first line on standard output says where."""
+        """Serve; the first line on standard output is the address."""
         with extra("serve"):
             from hamster.serving.policy import PolicyLimits
             from hamster.serving.policy.serve import serve_policy
@@ -53,37 +53,39 @@ class ServePlanner(Compute):
     HAMSTER_beta's server has it, /v1/models, /health, /metrics."""
 
     model: Annotated[str, PLANNERS] = "nano"
-    """Name of a planner, a checkpoint's folder or hub id, or http://HOST:PORT/v1#MODEL for one elsewhere."""
+    """Name of a planner, a checkpoint folder, a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL for a remote one."""
     backend: Literal["transformers", "vllm"] = "transformers"
-    """What runs the model. vllm starts a server of its own behind this one, or with an address uses that one."""
+    """Engine that runs the model. vllm starts a vLLM server behind this one, or uses the one at the address of
+    --model."""
     dialect: Annotated[str | None, DIALECTS] = None
-    """In which the model answers; by default as its checkpoint or its own server says. Not for a vllm of its own."""
+    """Answer format of the model (default: as its checkpoint or server says). Not with --backend vllm and a model
+    here."""
     refusals: bool = True
-    """Let the planner say that what it is asked for is not in view, if it can; without, it always draws."""
+    """Let the planner refuse if the object is not in view (if it can); --no-refusals: always draw a path."""
     name: str = ""
-    """What clients call the model; else the last part of its name."""
+    """Name of the model for clients (default: the last part of --model)."""
     host: str = "127.0.0.1"
-    """Address to listen on. One that others can reach needs a key in the environment variable HAMSTER_API_KEY, which
-    clients send as Authorization: Bearer."""
+    """Address to listen on. Other than localhost, it needs an API key in the environment variable HAMSTER_API_KEY,
+    which clients send as Authorization: Bearer."""
     port: int = 8000
-    """0 chooses a free one."""
+    """Port to listen on; 0 chooses a free one."""
     batch: int = 8
-    """Questions that are answered together."""
+    """Maximum batch size."""
     queue: int = 128
-    """Requests at a time; more are sent off with 429 and Retry-After."""
+    """Maximum number of concurrent requests; more get 429 and Retry-After."""
     deadline_s: float = 30.0
-    """A request that is not answered by then gets 504."""
+    """Seconds after which an unanswered request gets 504."""
     body_mib: int = 24
-    """Longest request."""
+    """Maximum size of a request in MiB."""
     drain_s: float = 30.0
-    """For what is in work when the server is told to stop."""
+    """Seconds to finish running requests when the server is stopped."""
     vllm_python: str = ""
-    """An interpreter that has vLLM; else this one."""
+    """Python interpreter with vLLM (default: this one)."""
     vllm_arguments: str = ""
-    """More arguments for vLLM, in one text: --vllm-arguments="--dtype bfloat16 --max-model-len 4096"."""
+    """More arguments for vLLM, as one string: --vllm-arguments="--dtype bfloat16 --max-model-len 4096"."""
 
     def run(self) -> None:
-        """Serve; the first line on standard output says where, once the model is warm."""
+        """Serve; the first line on standard output is the address, printed once the model is warm."""
         with extra("serve"):
             from hamster.serving.planner import PlannerLimits
             from hamster.serving.planner.serve import PlannerSource, serve_planner
@@ -111,5 +113,5 @@ class Serve:
     )
 
     def run(self) -> None:
-        """Serve what was chosen."""
+        """Run the subcommand."""
         self.what.run()

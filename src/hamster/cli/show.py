@@ -1,4 +1,4 @@
-"""What a person sees of an evaluation in the terminal: a progress bar, then the table."""
+"""An evaluation in the terminal: a progress bar, then the table."""
 
 from __future__ import annotations
 
@@ -19,10 +19,16 @@ BAR = 10
 
 
 def with_progress(records: Iterable[Record], n_done: int, n_all: int) -> Iterator[Record]:
-    """Pass the records through and show the progress by condition; n_all is 0 where nobody knows."""
+    """Pass records through and show the progress by condition.
+
+    Args:
+        records: as they finish.
+        n_done: number of records that were finished before.
+        n_all: total number; 0 if unknown.
+    """
     tally: dict[str, list[int]] = {}
     n_unmeasured = 0
-    with counting("loading", n_all, n_done) as tell:
+    with counting("loading", n_all, n_done) as update:
         for number, record in enumerate(records, n_done + 1):
             yield record
             won, n = tally.setdefault(record["condition"], [0, 0])
@@ -31,11 +37,11 @@ def with_progress(records: Iterable[Record], n_done: int, n_all: int) -> Iterato
             else:
                 tally[record["condition"]] = [won + bool(record["success"]), n + 1]
             text = "  ".join(f"{short_name(condition)} {won}/{n}" for condition, (won, n) in sorted(tally.items()))
-            tell(number, text + (f"  not measured {n_unmeasured}" if n_unmeasured else ""))
+            update(number, text + (f"  not measured {n_unmeasured}" if n_unmeasured else ""))
 
 
 def show_summary(info: Mapping[str, Any], to_look_at: Path) -> None:
-    """Prints the table of conditions, and where there is something to look at."""
+    """Print the table of conditions, and the file to look at."""
     console = Console()
     families = sorted({family for condition in info["conditions"].values() for family in condition["per_task"]})
     names = ("path", "success", "", "", "95 %", *(family.replace("_", " ") for family in families))
@@ -71,7 +77,7 @@ def _family(rate: dict[str, Any] | None) -> str:
 
 
 def _latency(conditions: Iterable[dict[str, Any]]) -> str:
-    """The slowest condition's medians: those of the models, not of the baselines."""
+    """Return the largest median latencies of all conditions: those of the models, not of the baselines."""
     listed, text = list(conditions), ""
     for who in ("planner", "policy"):
         medians = [condition["latency_ms"][who]["p50"] for condition in listed if condition["latency_ms"][who]]

@@ -1,4 +1,4 @@
-"""What `hamster bench` does."""
+"""The work of `hamster bench label`."""
 
 from __future__ import annotations
 
@@ -18,29 +18,35 @@ BENCHES: dict[str, Callable[[], Iterator[Ratio]]] = {"label": bench_label}
 
 
 def show_bench(what: str, out: Path, as_json: bool = False, check: bool = False) -> None:
-    """Runs a benchmark, prints each ratio as it is measured, or all as one line of JSON, and writes bench.json.
+    """Run a benchmark, print its ratios and write bench.json.
+
+    Args:
+        what: name in `BENCHES`.
+        out: result folder.
+        as_json: print all ratios as one line of JSON, instead of each as it is measured.
+        check: fail if a ratio is below its limit.
 
     Raises:
         SystemExit: with code 1, if `check` and a ratio is below its limit.
     """
-    console, found = Console(quiet=as_json), list[Ratio]()
+    console, ratios = Console(quiet=as_json), list[Ratio]()
     with working(f"timing {what} …"):
         for ratio in BENCHES[what]():
-            found.append(ratio)
-            mark = "[green]holds[/]" if ratio.ratio >= ratio.wanted else "[red]missed[/]"
+            ratios.append(ratio)
+            mark = "[green]holds[/]" if ratio.ratio >= ratio.limit else "[red]missed[/]"
             times = f"{ratio.slow} {_duration(ratio.slow_s)}, {ratio.fast} {_duration(ratio.fast_s)}"
             console.print(
-                f"{ratio.name}\n  {times}: ratio {ratio.ratio:.3g}, limit {ratio.wanted:g}: {mark}", soft_wrap=True
+                f"{ratio.name}\n  {times}: ratio {ratio.ratio:.3g}, limit {ratio.limit:g}: {mark}", soft_wrap=True
             )
     out.mkdir(parents=True, exist_ok=True)
-    record = {"what": what, "ratios": [ratio.to_json() for ratio in found], "run": run_info()}
+    record = {"what": what, "ratios": [ratio.to_json() for ratio in ratios], "run": run_info()}
     (out / "bench.json").write_text(json.dumps(record, indent=1) + "\n")
     if as_json:
         sys.stdout.write(json.dumps(record) + "\n")
-    missed = sum(ratio.ratio < ratio.wanted for ratio in found)
+    missed = sum(ratio.ratio < ratio.limit for ratio in ratios)
     if missed:
         console.print(
-            f"{missed} of {len(found)} ratios are below their limits, as on a busy machine they can be", soft_wrap=True
+            f"{missed} of {len(ratios)} ratios are below their limits, as on a busy machine they can be", soft_wrap=True
         )
         if check:
             raise SystemExit(1)

@@ -1,4 +1,4 @@
-"""What `hamster bench planner` does."""
+"""The work of `hamster bench planner`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ from hamster.terminal import show_facts, working
 
 
 def show_bench_planner(model: str, out: Path, as_json: bool) -> None:
-    """Times a planner, prints a table or one line of JSON, and writes bench_planner.json."""
+    """Measure a planner, print a table or one line of JSON, and write bench_planner.json.
+
+    Args:
+        model: name, folder or hub id of the planner.
+        out: result folder.
+        as_json: print JSON.
+    """
     console, record = Console(), dict[str, Any](model=model)
     with working(f"timing {model} …"):
         for part in bench_planner(load_vlm_planner(model)):
@@ -29,21 +35,21 @@ def show_bench_planner(model: str, out: Path, as_json: bool) -> None:
         return
     where = run["hardware"].get("gpu") or f"{run['hardware']['cpu']}, {run['hardware']['cores']} cores"
     console.print(f"{model} on {where}, commit {str(run['git_commit'])[:12]}", soft_wrap=True)
-    show_facts(_facts(record), console)
+    show_facts(_rows(record), console)
     console.print(f"wrote {out / 'bench_planner.json'}", soft_wrap=True)
 
 
-def _facts(record: dict[str, Any]) -> list[tuple[str, str]]:
+def _rows(record: dict[str, Any]) -> list[tuple[str, str]]:
     grammar = record["grammar"]
     rows = {
-        "tokens": f"{record['prompt_tokens']} asked, {record['tokens']} answered",
+        "tokens": f"{record['prompt_tokens']} in the prompt, {record['tokens']} in the answer",
         "first token": f"{record['first_token_ms']:.0f} ms",
-        "one question": ", ".join(f"{p} {record[f'{p}_ms']:.0f} ms" for p in ("p50", "p95", "p99")),
-        "paths a second": ", ".join(f"{rate:g} in batches of {n}" for n, rate in record["paths_per_s"].items()),
+        "latency": ", ".join(f"{p} {record[f'{p}_ms']:.0f} ms" for p in ("p50", "p95", "p99")),
+        "paths per second": ", ".join(f"{rate:g} in batches of {n}" for n, rate in record["paths_per_s"].items()),
         "grammar": "none"
         if grammar["cost"] is None
         else f"{grammar['cost']:+.1%} a token ({grammar['free_ms']:.2f} to {grammar['bound_ms']:.2f} ms)",
-        "most memory": f"{record['memory_mb']:.0f} MB"
+        "peak memory": f"{record['memory_mb']:.0f} MB"
         + (f", on the GPU {record['gpu_mb']:.0f} MB" if "gpu_mb" in record else ""),
     }
     return list(rows.items())

@@ -1,4 +1,4 @@
-"""What `hamster bench policy` does."""
+"""The work of `hamster bench policy`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from hamster.terminal import show_table, working
 
 
 def show_bench_policy(out: Path, as_json: bool) -> None:
-    """Times one step of each policy, prints a table or one line of JSON, and writes bench_policy.json."""
-    console, found = Console(), list[Step]()
+    """Measure one step of each policy, print a table or one line of JSON, and write bench_policy.json."""
+    console, steps = Console(), list[Step]()
     with working("timing policy …") as status:
         for step in bench_policy():
-            found.append(step)
+            steps.append(step)
             status(f"timed {step.family} {step.case} …")
-    record = to_json(found)
+    record = to_json(steps)
     if torch.cuda.is_available():
         with working("timing the GPU …"):
             record["gpu"] = bench_gpu()
@@ -30,7 +30,7 @@ def show_bench_policy(out: Path, as_json: bool) -> None:
     if as_json:
         console.print_json(json.dumps(record), indent=None)
     else:
-        _show(found)
+        _show(steps)
         if "gpu" in record:
             console.print_json(json.dumps(record["gpu"]))
 

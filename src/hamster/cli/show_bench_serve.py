@@ -1,4 +1,4 @@
-"""What `hamster bench serve` does."""
+"""The work of `hamster bench serve`."""
 
 from __future__ import annotations
 
@@ -26,12 +26,19 @@ COLUMNS = (
 
 
 def show_bench_serve(out: Path, as_json: bool, model: str, seconds: float) -> None:
-    """Loads a served planner with clients, prints a table or one line of JSON, and writes bench_serve.json."""
+    """Measure a served planner under load, print a table or one line of JSON, and write bench_serve.json.
+
+    Args:
+        out: result folder.
+        as_json: print JSON.
+        model: planner to serve.
+        seconds: duration for each number of clients.
+    """
     if not seconds > 0:
         raise ValueError("seconds must be > 0")
     console = Console()
     with working(f"serving {model} …") as status:
-        record = bench_serve(model, seconds, tell=status) | {"run": run_info()}
+        record = bench_serve(model, seconds, on_level=status) | {"run": run_info()}
     out.mkdir(parents=True, exist_ok=True)
     (out / "bench_serve.json").write_text(json.dumps(record, indent=1) + "\n")
     if as_json:

@@ -1,4 +1,4 @@
-"""What `hamster data show` does."""
+"""The work of `hamster data show`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,15 @@ CELL_PX = 20
 
 
 def show_data(source: str, out: Path, most: int | None, seed: int, rerun: bool) -> None:
-    """Writes show.json and show.png, with `rerun` also show.rrd, and prints the table."""
+    """Write show.json and show.png, and print the table.
+
+    Args:
+        source: URI of a source, or the folder of a label set.
+        out: result folder.
+        most: only the first so many items.
+        seed: of generated sources.
+        rerun: also write show.rrd.
+    """
     items, total = _items(source, most, seed)
     watched = track(items, f"reading {source}", total, console=Console(stderr=True))
     out.mkdir(parents=True, exist_ok=True)
@@ -65,7 +73,7 @@ def _first(items: Iterator[T], most: int | None) -> Iterator[T]:
 
 
 def _map(counts: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Counts (N, N) as a picture: the more, the darker."""
+    """Draw counts (N, N) as an image: the more, the darker."""
     share = np.sqrt(counts / max(int(counts.max()), 1))
     shade = (255 * (1 - 0.85 * share)).astype(np.uint8)
     rgb = np.stack([shade, shade, np.full_like(shade, 255)], -1)
@@ -73,30 +81,30 @@ def _map(counts: NDArray[np.int64]) -> NDArray[np.uint8]:
 
 
 def _print(counted: Survey, console: Console) -> None:
-    facts: dict[str, Any] = counted.to_json()
+    counts: dict[str, Any] = counted.to_json()
     rows: list[tuple[str, str]] = []
-    left_out = f"{facts['abstained']} abstained, {facts['failed']} failed"
-    rows.append(("items", f"{facts['items']}: {facts['labelled']} labelled, {left_out}"))
-    for reason, number in list(facts["reasons"].items())[:8]:
+    left_out = f"{counts['abstained']} abstained, {counts['failed']} failed"
+    rows.append(("items", f"{counts['items']}: {counts['labelled']} labelled, {left_out}"))
+    for reason, number in list(counts["reasons"].items())[:8]:
         rows.append(("", f"[yellow]{number} x[/] {escape(reason)}"))
-    frames = facts["frames"]
+    frames = counts["frames"]
     if frames["total"]:
         span = f"{frames['shortest']} to {frames['longest']} frames, median {frames['median']:.0f}"
         rows.append(("episodes", f"{span}, {frames['total']} in all"))
-    for reason, number in facts["frames_left_out"].items():
+    for reason, number in counts["frames_left_out"].items():
         rows.append(("", f"[yellow]{number} frames left out {escape(REASONS.get(reason, reason))}[/]"))
-    for note, number in list(facts["notes"].items())[:8]:
+    for note, number in list(counts["notes"].items())[:8]:
         rows.append(("", f"{number} x {escape(note)}"))
-    for camera, number in facts["cameras"].items():
+    for camera, number in counts["cameras"].items():
         rows.append(("camera", f"{number} x {escape(camera)}"))
     for name in ("methods", "tasks", "waypoints", "gripper_events"):
-        counts = ", ".join(f"{key or '(none)'} {number}" for key, number in list(facts[name].items())[:10])
-        if counts:
-            rows.append((name.replace("_", " "), escape(counts)))
-    if facts["waypoints"]:  # conversations have no paths
-        vain = f", {facts['absent']} about what is not in view" if facts["absent"] else ""
-        rows.append(("instructions", f"{facts['instructions']} different{vain}"))
-        cover = facts["coverage"]
+        listing = ", ".join(f"{key or '(none)'} {number}" for key, number in list(counts[name].items())[:10])
+        if listing:
+            rows.append((name.replace("_", " "), escape(listing)))
+    if counts["waypoints"]:  # conversations have no paths
+        absent = f", {counts['absent']} about absent objects" if counts["absent"] else ""
+        rows.append(("instructions", f"{counts['instructions']} different{absent}"))
+        cover = counts["coverage"]
         cells = f"paths start in {cover['starts']:.0%} and end in {cover['ends']:.0%} of 10 x 10 cells"
         rows.append(("coverage", cells))
     show_facts(rows, console)

@@ -1,4 +1,4 @@
-"""What a person sees of a planner's paths: distances, refusals, and what the scores are worth."""
+"""A planner's metrics in the terminal: distances, refusals and the calibration of its scores."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ ERRORS = ("start", "end", "frechet", "event_f1")
 
 
 def show_paths(sources: Mapping[str, Mapping[str, Any]]) -> None:
-    """Prints how far paths are from their labels, by source and family, and a line about refusals and scores."""
+    """Print the distances to the labels by source and family, and a line about refusals and calibration."""
     console = Console()
     title = "Distance to the label, relative to the image: medians; F1 of gripper events: mean; [dim]95 % intervals[/]"
     rows = []
-    for source, found in sources.items():
-        for family, row in found["paths"].items():
+    for source, metrics in sources.items():
+        for family, row in metrics["paths"].items():
             first = f"[bold]{escape(_short(source))}[/]" if family == "all" else f"  {family.replace('_', ' ')}"
             errors = (_error(row, name) for name in ERRORS)
             rows.append([first, str(row["n"]), f"{row['parse_rate']:.0%}", *errors])
     show_table(("paths", "n", "read", "start", "end", "Fréchet", "events F1"), rows, title, console)
-    for source, found in sources.items():
-        if found["rows"]:
-            rows = [[name, str(row["n"]), in_words(row)] for name, row in found["rows"].items()]
-            show_table((_short(source), "n", "right"), rows, "Right paths by how the thing is told", console)
-    for source, found in sources.items():
-        console.print(f"{_short(source)}: {'; '.join(_about(found))}", soft_wrap=True, highlight=False)
+    for source, metrics in sources.items():
+        if metrics["rows"]:
+            rows = [[name, str(row["n"]), format_share(row)] for name, row in metrics["rows"].items()]
+            show_table((_short(source), "n", "right"), rows, "Correct paths by the way of reference", console)
+    for source, metrics in sources.items():
+        console.print(f"{_short(source)}: {'; '.join(_summary(metrics))}", soft_wrap=True, highlight=False)
 
 
-def in_words(share: Mapping[str, Any]) -> str:
-    """17 of 20 (85 %, 64-95 %)."""
+def format_share(share: Mapping[str, Any]) -> str:
+    """Format a share as "17 of 20 (85 %, 64-95 %)"."""
     low, high = share["ci95"]
     return f"{share['k']} of {share['n']} ({share['share']:.0%}, {low:.0%}-{high:.0%})"
 
 
-def _about(found: Mapping[str, Any]) -> list[str]:
-    said = [f"right {in_words(found['right'])}"]
-    refused = found["refused"]
+def _summary(metrics: Mapping[str, Any]) -> list[str]:
+    parts = [f"right {format_share(metrics['right'])}"]
+    refused = metrics["refused"]
     if refused["absent"]["n"]:
-        said.append(f"absent, refused: {in_words(refused['absent'])}")
+        parts.append(f"absent, refused: {format_share(refused['absent'])}")
     if refused["absent"]["n"] or refused["in_view"]["k"]:
-        said.append(f"in view, falsely refused: {in_words(refused['in_view'])}")
-    if found["calibration"]["n"]:
-        said.append(f"calibration error of the scores {found['calibration']['ece']:.3f}")
-    return said
+        parts.append(f"in view, falsely refused: {format_share(refused['in_view'])}")
+    if metrics["calibration"]["n"]:
+        parts.append(f"expected calibration error (ECE) {metrics['calibration']['ece']:.3f}")
+    return parts
 
 
 def _error(row: Mapping[str, Any], name: str) -> str:

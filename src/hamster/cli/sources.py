@@ -1,4 +1,4 @@
-"""Annotated images for measuring a planner, from a source's URI or a label set's folder."""
+"""Annotated images for evaluating a planner, from a source's URI or a label set's folder."""
 
 from __future__ import annotations
 

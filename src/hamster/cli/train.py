@@ -1,4 +1,4 @@
-"""`hamster train`: a planner or a policy from a label set."""
+"""`hamster train`: train a planner or a policy on label sets."""
 
 from __future__ import annotations
 
@@ -22,42 +22,42 @@ class Train:
     """Train a planner or a policy; the same command again continues an interrupted run."""
 
     what: Positional[Literal["planner", "policy"]]
-    """Which of the two."""
+    """Kind of model to train."""
     config: str | None = None
-    """Name of a configuration; nano for a planner and flow for a policy if not given."""
+    """Name of a configuration (default: nano for a planner, flow for a policy)."""
     data: tuple[str, ...] = ()
-    """Label sets written by `hamster label`, for a planner several, each DIR or DIR:weight; outputs/labels/planner or
-    …/policy if not given."""
+    """Label sets written by `hamster label`; for a planner one or several, each DIR or DIR:WEIGHT (default:
+    outputs/labels/planner or …/policy)."""
     model: str | None = None
-    """A planner to fine-tune: a bundled one's name, or folder or hub id of any vision-language model. If not given,
-    --config finetune starts from the bundled nano, --config nano from nothing."""
+    """Planner to fine-tune: a bundled name, or the folder or hub id of a vision-language model (default: the bundled
+    nano for --config finetune, random weights for --config nano)."""
     out: Path | None = None
-    """Where checkpoints and TensorBoard metrics go; outputs/train/planner or …/policy if not given."""
+    """Folder of checkpoints and TensorBoard logs (default: outputs/train/planner or …/policy)."""
     conditioners: str | None = None
-    """How a policy gets the path: names separated by commas, or "none"; the configuration's own if not given."""
+    """Path conditioners of a policy, separated by commas, or "none" (default: the configuration's own)."""
     demonstrations: float | None = None
-    """Fraction of each family's demonstrations that a policy is trained on."""
+    """Fraction of each task family's demonstrations that a policy is trained on."""
     steps: int | None = None
-    """Of the optimiser; the configuration's own if not given."""
+    """Number of optimizer steps (default: the configuration's own)."""
     seconds: float | None = None
-    """Of training the nano planner, in the place of steps; the time of all runs that continue it is added up."""
+    """Training time of the nano planner, instead of --steps; accumulated over runs that continue it."""
     seed: int | None = None
     """Random seed."""
     overfit: bool = False
-    """Overfit one episode without augmentation: a sanity check of a policy that takes a minute."""
+    """Overfit one episode without augmentation (sanity check of a policy, about 1 min)."""
     dialect: str | None = None
-    """Of a fine-tuned planner, in which it learns to say paths, compact, say; the model's own if not given."""
+    """Answer format for fine-tuning a planner, e.g. compact (default: the model's own)."""
     lr: float | None = None
-    """Of a fine-tuned planner, the highest learning rate."""
+    """Peak learning rate of fine-tuning a planner."""
     batch: int | None = None
-    """Of a planner, samples a step (for nano, images), of all processes together."""
+    """Batch size of a planner over all processes, in samples (for nano, in images)."""
     micro_batch: int | None = None
-    """Of a fine-tuned planner, samples at once on a device; the rest of the batch is accumulated."""
+    """Batch size per device for fine-tuning a planner; gradients are accumulated to --batch."""
     dry_run: bool = False
-    """Say what a fine-tuning takes (steps, memory, tokens) and show three samples; train nothing."""
+    """Print steps, memory and tokens of a fine-tuning and three samples; train nothing."""
 
     def run(self) -> None:
-        """Trains to the end of the configuration."""
+        """Train to the end of the configuration."""
         out = self.out or Path("outputs/train") / self.what
         data = self.data or (str(Path("outputs/labels") / self.what),)
         config = self.config or FIRST[self.what]
@@ -98,34 +98,34 @@ class Train:
 
     @property
     def _changes(self) -> dict[str, Any]:
-        ways = None if self.conditioners is None else listed(self.conditioners.replace("none", ""))
+        conditioners = None if self.conditioners is None else listed(self.conditioners.replace("none", ""))
         rest = {"data_fraction": self.demonstrations, "steps": self.steps, "seed": self.seed}
-        return {"conditioners": ways, **rest}
+        return {"conditioners": conditioners, **rest}
 
     @property
     def _tuned(self) -> dict[str, Any]:
         return {"dialect": self.dialect, "lr": self.lr, "batch": self.batch, "micro_batch": self.micro_batch}
 
-    def _refuse(self, whose: str, **options: Any) -> None:
+    def _refuse(self, reason: str, **options: Any) -> None:
         given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None]
         if given:
-            raise ValueError(f"{', '.join(given)}: {whose}")
+            raise ValueError(f"{', '.join(given)}: {reason}")
 
     def _label_set(self, folder: Path) -> Path:
-        """Return the folder of a label set, of a dataset on the hub fetched into the cache."""
-        way_out = f"make one: hamster label {LABELS[self.what]} -o {folder}"
+        """Return the folder of a label set; a dataset on the hub is downloaded into the cache."""
+        fix = f"make one: hamster label {LABELS[self.what]} -o {folder}"
         if (hub_id := HubId.parse(folder)) is not None:
             try:
                 folder = fetch(hub_id, "dataset")
             except ValueError as error:
-                raise ValueError(f"no label set in {folder}; {way_out}; {error}") from None
+                raise ValueError(f"no label set in {folder}; {fix}; {error}") from None
         if not (folder / "manifest.json").is_file():
-            raise ValueError(f"no label set in {folder}; {way_out}")
+            raise ValueError(f"no label set in {folder}; {fix}")
         return folder
 
 
 def _show_end(folder: Path, *commands: str) -> None:
-    """Where the checkpoint lies, and what to do with it; said by the first process only."""
+    """Print the checkpoint's folder and the next commands, in the first process only."""
     from hamster.terminal import show_next
 
     if os.environ.get("RANK", "0") == "0":

@@ -9,9 +9,9 @@ from typing import Any
 from hamster.extras import extra
 from hamster.planner.nano_training.pictures import WeightedDataset
 
-OWN = ("steps", "seconds", "batch", "seed")  # what the nano planner's configurations let one change
+OWN = ("steps", "seconds", "batch", "seed")  # options of the nano planner's configurations
 FINETUNE_NAMES = {"batch": "batch_size", "micro_batch": "micro_batch_size", "lr": "learning_rate"}  # by option
-FROM_NANO = ("finetune", "refusal")  # those that tune a trained planner
+FROM_NANO = ("finetune", "refusal")  # configurations that start from the trained planner
 
 
 def train_planner(
@@ -22,24 +22,25 @@ def train_planner(
     Args:
         config: its name.
         parts: label sets.
-        model: to start from; None is the bundled nano planner where the configuration tunes one, and else nothing.
-        out: where everything goes.
-        dry: only look.
-        changes: of the configuration, and "dialect"; None leaves one as it is.
+        model: checkpoint to start from; None is the bundled nano planner if the configuration fine-tunes it, else
+            random weights.
+        out: result folder.
+        dry: train nothing.
+        changes: of the configuration, and "dialect"; None leaves a value as it is.
 
     Raises:
-        ValueError: for what the configuration cannot use, by name.
+        ValueError: for options that the configuration does not have.
     """
     from hamster.planner.finetune.presets import FinetuneConfig
     from hamster.planner.presets import preset
 
-    chosen, changes = preset(config), {key: value for key, value in changes.items() if value is not None}
-    if isinstance(chosen, FinetuneConfig):
+    recipe, changes = preset(config), {key: value for key, value in changes.items() if value is not None}
+    if isinstance(recipe, FinetuneConfig):
         dialect = changes.pop("dialect", None)
         settings = {FINETUNE_NAMES.get(option, option): value for option, value in changes.items()}
         _fine_tune(
             config,
-            replace(chosen, **settings),
+            replace(recipe, **settings),
             parts,
             model,
             out,
@@ -66,7 +67,7 @@ def train_planner(
     with extra("train"):
         from hamster.planner.nano_training.train import train_planner as train_nano
     start = model or ("nano" if config in FROM_NANO else None)
-    train_nano(replace(chosen, **changes), parts, out, find_planner(start) if start else None)
+    train_nano(replace(recipe, **changes), parts, out, find_planner(start) if start else None)
 
 
 def _fine_tune(
