@@ -2,7 +2,7 @@
 
 Looked for, in this order: `NAME.json` ({"instruction": …}), `NAME.txt` (a phrasing per line), a line with this file's
 name in any `*.jsonl` of its folder or the folder above ({"file": …, "instruction" or "task": …}), and the name itself.
-JSON may also give `crop` [left, top, right, bottom], relative to the frame: of a film with two pictures side by side,
+JSON may also give `crop` [left, top, right, bottom], relative to the frame: of a video with two pictures side by side,
 one; `click` [frame, u, v], relative to what is left after the crop: the gripper's tip; and `licence`.
 """
 

@@ -7,7 +7,7 @@
 | PerAct2 | TASK/all_variations/episodes/episode0 | front_rgb/rgb_0000.png |
 
 Their cameras have negative focal lengths: PyRep looks along +z with x to the left and y up. They are turned into
-OpenCV cameras here, at the door. The recorded gripper pose is that of the tool's tip, quaternion (x, y, z, w) last.
+OpenCV cameras here. The recorded gripper pose is that of the tool's tip, quaternion (x, y, z, w) last.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ for (const button of document.querySelectorAll(".filters button")) {
     }
   });
 }
-// Films play only for those who have not asked for less motion.
+// Videos play only for those who have not asked for less motion.
 if (matchMedia("(prefers-reduced-motion: no-preference)").matches) {
   for (const video of document.querySelectorAll("video")) {
     const show = (visible) => () => { video.controls = visible; };

@@ -65,7 +65,7 @@ class LabelledEpisode:
 
     Attributes:
         episode: those of its frames that have a path.
-        camera: of whose images the paths are.
+        camera: whose images the paths are drawn on.
         labels: (T,) to the end of the episode, if anything is said about the whole; else to the end of the frame's
             first part.
         task: its name, "" if the source has none.

@@ -42,7 +42,7 @@ class Options:
     """How to label.
 
     Attributes:
-        camera: of whose images the paths of episodes are; see `camera_choice` if None.
+        camera: whose images the paths of episodes are drawn on; see `camera_choice` if None.
         epsilon: of the simplification of paths.
         video: how the tip is found where no robot was recorded.
     """

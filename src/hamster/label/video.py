@@ -31,7 +31,7 @@ from hamster.path.simplify import EPSILON
 VideoMethod = Literal["auto", "hands", "tracking"]
 PROBES = 16  # frames in which hands are looked for, to see where in the image they are
 HANDS_SIDE_PX = 256  # of the small frames' longer side: fingers are small, and finding them takes longer anyway
-PANEL_FRAMES = 8  # tell whether the film shows several pictures side by side
+PANEL_FRAMES = 8  # tell whether a frame shows several pictures side by side
 HANDS_SHARE = 0.15  # of them with a hand in one place, at least: one sight proves nothing
 DEFAULT_FPS = 30.0
 MOST_WAYPOINTS = 12  # a reach, a grasp and a place have fewer: more is several tasks, or a tip that wanders

@@ -34,7 +34,7 @@ def has_same_shape(size: tuple[float, float], other: tuple[float, float]) -> boo
 class VideoFrames:
     """A camera's images in a video: numbers (T,) of its frames, -1 for a row that has none."""
 
-    film: VideoFile
+    video: VideoFile
     numbers: NDArray[np.intp]
 
     @classmethod
@@ -56,16 +56,16 @@ class VideoFrames:
         """
         if not file.is_file():
             raise ValueError(f"{file.name} of {file.parent.name} is missing")
-        film = VideoFile(file)
-        shown_s, half_s = film.times_s + film.start_s, HALF * step_s
-        after = np.searchsorted(shown_s, times_s).clip(0, len(film) - 1)
+        video = VideoFile(file)
+        shown_s, half_s = video.times_s + video.start_s, HALF * step_s
+        after = np.searchsorted(shown_s, times_s).clip(0, len(video) - 1)
         before = np.maximum(after - 1, 0)
         numbers = np.where(np.abs(shown_s[after] - times_s) < np.abs(shown_s[before] - times_s), after, before)
         at_s = shown_s[numbers]
         own = np.abs(at_s - times_s) <= half_s  # not for NaN
-        slack_s = HALF * min(step_s, float(np.median(np.diff(shown_s)))) if len(film) > 1 else half_s
+        slack_s = HALF * min(step_s, float(np.median(np.diff(shown_s)))) if len(video) > 1 else half_s
         own &= (at_s >= window_s[0] - slack_s) & (at_s < window_s[1] - slack_s)
-        return cls(film, np.where(own, numbers, -1))
+        return cls(video, np.where(own, numbers, -1))
 
     @property
     def lacking(self) -> frozenset[int]:
@@ -79,7 +79,7 @@ class VideoFrames:
         return bool(len(own)) and bool((np.diff(own) > 0).all())
 
     def __getitem__(self, i: int) -> Rgb | None:
-        return self.film.frame(int(self.numbers[i])) if self.numbers[i] >= 0 else None
+        return self.video.frame(int(self.numbers[i])) if self.numbers[i] >= 0 else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,7 +32,7 @@ _FIELD = re.compile(r"\{(\w+)(?::0?(\d)d)?\}")
 
 
 @dataclass(frozen=True)
-class Film:
+class VideoSegment:
     """A video file, relative to the dataset, and from when to before when an episode is shown in it, seconds."""
 
     file: str
@@ -55,7 +55,7 @@ class EpisodeEntry:
     number: int
     data: str
     tasks: tuple[str, ...]
-    videos: Mapping[str, Film]
+    videos: Mapping[str, VideoSegment]
     length: int | None
 
 
@@ -146,7 +146,7 @@ class DatasetMetadata:
         chunk = number // int(_positive({"chunks_size": self.info.get("chunks_size") or 1000}, "chunks_size"))
         where = {"episode_chunk": chunk, "episode_index": number}
         video = str(self.info.get("video_path") or _V2_VIDEO)
-        videos = {key: Film(_filled(video, {**where, "video_key": key})) for key in self._video_keys()}
+        videos = {key: VideoSegment(_filled(video, {**where, "video_key": key})) for key in self._video_keys()}
         tasks = tuple(str(task) for task in row.get("tasks") or ())
         length = None if row.get("length") is None else _whole(row["length"], "length")
         return EpisodeEntry(number, _filled(str(self.info.get("data_path") or _V2_DATA), where), tasks, videos, length)
@@ -168,7 +168,7 @@ class DatasetMetadata:
             start_s = float(row[f"videos/{key}/from_timestamp"])
             end_s = row.get(f"videos/{key}/to_timestamp")
             end_s = min(math.inf if end_s is None else float(end_s), self._next_start_s(key, at, start_s))
-            videos[key] = Film(_filled(video, {**at, "video_key": key}), start_s, end_s)
+            videos[key] = VideoSegment(_filled(video, {**at, "video_key": key}), start_s, end_s)
         data = _filled(str(self.info.get("data_path") or _V3_DATA), where)
         tasks = tuple(str(task) for task in row.get("tasks") or ())
         number, length = (_whole(row[name], name) for name in ("episode_index", "length"))

@@ -87,7 +87,7 @@ class LeRobot:
         dataset = self._metadata
         entry = dataset.entry(range(len(self))[index])
         name = f"{entry.data}#{entry.number}" if dataset.is_v3 else entry.data
-        videos = [film.file for film in entry.videos.values()]
+        videos = [video.file for video in entry.videos.values()]
         files = [file_inside(dataset.folder, file) for file in dict.fromkeys([entry.data, *videos])]
         info = {key: value for key, value in dataset.info.items() if not key.startswith(_GROWS)}
         tasks = {number: text for number, text in dataset.tasks.items() if text in entry.tasks}
@@ -279,16 +279,16 @@ def _images(
         clock: {short_name(key): _camera_images(dataset, entry, key, times_s, absent) for key in dataset.cameras}
         for clock, times_s in clocks.items()
     }
-    films = {clock: [film for film in images.values() if isinstance(film, VideoFrames)]
+    videos = {clock: [video for video in images.values() if isinstance(video, VideoFrames)]
              for clock, images in by_clock.items()}  # fmt: skip
     first, *others = by_clock
-    shown = [film for film in films[first] if (film.numbers >= 0).any()]
+    shown = [video for video in videos[first] if (video.numbers >= 0).any()]
     better = list[str]()
-    if shown and not all(film.in_order for film in shown):
-        better = [c for c in others if all(film.in_order and not film.lacking for film in films[c])]
-    elif films[first] and not shown:
+    if shown and not all(video.in_order for video in shown):
+        better = [c for c in others if all(video.in_order and not video.lacking for video in videos[c])]
+    elif videos[first] and not shown:
         same_rate = [c for c in others if np.ptp(clocks[c] - clocks[first]) < 0.5 / dataset.fps]  # else they contradict
-        better = [c for c in same_rate if any(film.in_order for film in films[c])]
+        better = [c for c in same_rate if any(video.in_order for video in videos[c])]
     clock = better[0] if better else first
     return by_clock[clock], absent, clock
 
@@ -299,11 +299,11 @@ def _camera_images(dataset: DatasetMetadata, entry: EpisodeEntry, key: str, time
     if absent:
         width, height = _size(dataset, key)
         return Absent(int(height), int(width))
-    film = entry.videos[key]
+    video = entry.videos[key]
     steps_s = np.diff(times_s)
     step_s = float(np.median(steps_s)) if len(steps_s) and np.median(steps_s) > 0 else 1 / dataset.fps
-    window_s = film.start_s, film.end_s
-    return VideoFrames.at(file_inside(dataset.folder, film.file), film.start_s + times_s, step_s, window_s)
+    window_s = video.start_s, video.end_s
+    return VideoFrames.at(file_inside(dataset.folder, video.file), video.start_s + times_s, step_s, window_s)
 
 
 def _size(dataset: DatasetMetadata, camera: str) -> Array:

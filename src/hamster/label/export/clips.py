@@ -29,7 +29,7 @@ class Clip:
 
     Attributes:
         observations: (T,) each read when it is asked for.
-        camera: of whose image the paths are.
+        camera: whose images the paths are drawn on.
         traces: (T,) the contents of each frame's rows.
         tasks: (T,) what is done at each frame.
         instructions: other phrasings of the one task that all its frames show.

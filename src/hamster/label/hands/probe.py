@@ -34,12 +34,12 @@ NEAR_END = 0.15  # of the longer side
 def find_hand(
     clip: Clip, shapes: Silhouettes, boxes: Sequence[Box], pictures: Pictures, detector: Callable[[], HandDetector]
 ) -> Box | None:
-    """Return the picture in the film in which a hand may be at work, in pixels of the full images, or None.
+    """Return the picture within the frame in which a hand may be at work, in pixels of the full images, or None.
 
     Args:
         clip: the video, small.
         shapes: its silhouettes.
-        boxes: the pictures in the film, on the clip's frames.
+        boxes: the pictures within the frame, on the clip's frames.
         pictures: reads full images; not asked to where nothing has the colour of skin, which saves their decoding.
         detector: gives one; it is not asked to there either, as it may take long to load.
     """

@@ -15,17 +15,17 @@ SHAPE = 4 / 3  # of a region's sides, at most
 LEAST_PX = 160  # no region is narrower: what is small there has no pixels to find it by
 ENOUGH = 0.5  # of the pictures that have a hand in one region: no need to look closer
 FLAT = 3.0  # of 255: a bar between two pictures has one colour from end to end, but for the noise of compression
-PANEL = 0.25  # of a side: no picture of several in one film is narrower
+PANEL = 0.25  # of a side: no picture of several in one frame is narrower
 
 
 def panels(pictures: Sequence[NDArray[np.uint8]]) -> list[Box]:
     """Return the pictures of a video that shows several beside or above each other, with plain bars in between."""
-    film = np.stack(pictures).astype(np.float32)
-    columns = _runs(film.std(axis=1).max(axis=(0, 2)))
+    frame = np.stack(pictures).astype(np.float32)
+    columns = _runs(frame.std(axis=1).max(axis=(0, 2)))
     return [
         (left, top, right, bottom)
         for left, right in columns
-        for top, bottom in _runs(film[:, :, left:right].std(axis=2).max(axis=(0, 2)))
+        for top, bottom in _runs(frame[:, :, left:right].std(axis=2).max(axis=(0, 2)))
     ]
 
 
