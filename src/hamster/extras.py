@@ -10,9 +10,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 OURS = "hamster_client"
-# The modules that each extra of pyproject.toml brings; those of a name that several bring belong to the first.
-MODULES = {
-    "data": ("cv2", "defusedxml", "google_crc32c", "h5py", "pyarrow", "svgelements"),
+# The modules that each extra of pyproject.toml brings itself. A module that several bring is looked for in this order.
+MODULES: dict[str, tuple[str, ...]] = {
+    "data": ("cv2", "defusedxml", "google_crc32c", "h5py", "huggingface_hub", "pyarrow", "svgelements"),
+    "sim": ("gymnasium", "mujoco"),
+    "planner": ("huggingface_hub", "llguidance", "safetensors", "tokenizers", "torch", "transformers"),
+    "policy": ("safetensors", "torch"),
+    "demo": (),
     "train": ("accelerate", "tensorboard"),
     "finetune": ("accelerate", "datasets", "peft", "tensorboard", "trl"),
     "endpoint": ("openai",),
@@ -24,7 +28,16 @@ MODULES = {
     "ray": ("ray",),
     "rerun": ("rerun",),
     "bench": ("rdp",),
+    "all": (),
 }  # fmt: skip
+# The extras that an extra contains.
+INCLUDES: dict[str, tuple[str, ...]] = {
+    "demo": ("sim", "planner", "policy"),
+    "train": ("planner", "policy"),
+    "finetune": ("planner",),
+    "serve": ("planner", "policy"),
+    "all": ("demo", "train", "finetune", "endpoint", "data", "serve", "ray", "rerun", "bench"),
+}
 
 
 class NotInstalledError(ImportError):
@@ -35,7 +48,7 @@ class NotInstalledError(ImportError):
 
 
 def install_extra(name: str) -> str:
-    """Return the command that adds an extra to the running interpreter's environment.
+    """Return the command that adds an extra, or several separated by commas, to the running interpreter's environment.
 
     From a clone it installs the clone. From site-packages, pip takes the installed distribution and adds only what its
     extra names: that works for a wheel which no index carries, too.
@@ -57,20 +70,48 @@ def install(*arguments: str) -> str:
 
 
 @contextmanager
-def extra(name: str) -> Iterator[None]:
-    """Wrap imports of what the extra of that name brings.
+def extra(name: str, what: str = "this") -> Iterator[None]:
+    """Wrap imports of what an extra brings.
+
+    Args:
+        name: of the extra that the message names, if it brings the missing module; else that of one which does.
+        what: needs the module, in a word or two.
 
     Raises:
-        NotInstalledError: for a missing module of the extra, with what installs it; for one that does not load (of
-            which a system library is missing, say), with the reason.
+        NotInstalledError: for a missing module of an extra, with what installs it; for one that does not load (for
+            lack of a system library, say), with the reason.
     """
     try:
         yield
+    except NotInstalledError:
+        raise
     except ImportError as error:
-        explained = explain(error, (name,))
-        if explained is None or isinstance(error, NotInstalledError):
+        explained = explain(error, (name, *MODULES), what)
+        if explained is None:
             raise
         raise explained from None
+
+
+def require(names: Iterable[str], what: str) -> None:
+    """Check that extras are installed, before any work, and without importing what they bring.
+
+    Args:
+        names: of the extras.
+        what: needs them, "hamster demo" for instance.
+
+    Raises:
+        NotInstalledError: with what is missing of all of them, and the one command that installs it.
+    """
+    missing = {name: [module for module in modules_of(name) if find_spec(module) is None] for name in names}
+    if modules := sorted({module for lacking in missing.values() for module in lacking}):
+        command = install_extra(",".join(name for name, lacking in missing.items() if lacking))
+        raise NotInstalledError(f"{what} needs {', '.join(modules)}: {command}", name=modules[0])
+
+
+def modules_of(name: str) -> tuple[str, ...]:
+    """Return the modules that an extra brings, with those of the extras it contains."""
+    included = (module for other in INCLUDES.get(name, ()) for module in modules_of(other))
+    return tuple(dict.fromkeys((*MODULES[name], *included)))
 
 
 def needs(module: str, name: str, what: str = "this") -> NotInstalledError:
@@ -81,14 +122,25 @@ def needs(module: str, name: str, what: str = "this") -> NotInstalledError:
     return NotInstalledError(f"{what} needs {module}: {command}", name=module)
 
 
-def explain(error: ImportError, names: Iterable[str] = tuple(MODULES)) -> NotInstalledError | None:
-    """Return the error with what installs the module, if one of these extras brings it; None is a fault of ours."""
+def explain(
+    error: ImportError, names: Iterable[str] = tuple(MODULES), what: str = "this"
+) -> NotInstalledError | None:
+    """Return the error with what installs the module.
+
+    Args:
+        error: of an import.
+        names: of extras; the first that brings the module is named.
+        what: needs the module, in a word or two.
+
+    Returns:
+        None if none of these extras brings the module: then the fault is ours.
+    """
     module = (error.name or "").partition(".")[0]
-    name = next((name for name in names if module in MODULES[name]), None)
+    name = next((name for name in names if module in modules_of(name)), None)
     if name is None:
         return None
     if isinstance(error, ModuleNotFoundError):
-        return needs(module, name)
+        return needs(module, name, what)
     reason = " ".join(str(error).split())
     return NotInstalledError(f"{module} is installed but cannot be imported: {reason}", name=module)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
-from hamster.extras import NotInstalledError, install
+from hamster.extras import needs
 
 HUB = "https://huggingface.co"
 _ID = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[\w./-]+))?")
@@ -60,8 +60,8 @@ def fetch(hub_id: HubId, kind: Literal["model", "dataset"]) -> Path:
     try:
         from huggingface_hub import errors, snapshot_download
     except ImportError:
-        command = install("huggingface_hub")
-        raise NotInstalledError(f"{hub_id} is fetched by huggingface_hub: {command}", name="huggingface_hub") from None
+        name = "planner" if kind == "model" else "data"
+        raise needs("huggingface_hub", name, f"fetching {hub_id}") from None
     endpoint = os.environ.get("HF_ENDPOINT", HUB)
     is_model = kind == "model"
     try:

@@ -55,6 +55,9 @@ class Ablate(Compute):
 
     def run(self) -> None:
         """Train, evaluate what is not done yet, and print the table."""
+        from hamster.cli.planners import require_extras
+
+        require_extras("hamster ablate", listed(self.planners), ["tabletop"], ["train"] if self.train else [])
         from hamster.cli.run_ablation import run_ablation
 
         run_ablation(self)

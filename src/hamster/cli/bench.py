@@ -36,8 +36,8 @@ class Bench:
         if self.check and self.what != "label":
             raise ValueError(f"--check is for `hamster bench label`: {self.what} has no limits to check")
         if self.what == "policy":
-            from hamster.cli.show_bench_policy import show_bench_policy
-
+            with extra("policy"):
+                from hamster.cli.show_bench_policy import show_bench_policy
             show_bench_policy(self.out, self.json)
             return
         if self.what == "planner":

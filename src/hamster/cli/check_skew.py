@@ -29,8 +29,11 @@ class CheckSkew:
         """Print a line per input field, and one for bfloat16."""
         import numpy as np
 
+        from hamster.extras import extra
         from hamster.policy.load import load_actor_policy
-        from hamster.policy.training.skew import check_skew
+
+        with extra("train"):
+            from hamster.policy.training.skew import check_skew
         from hamster.terminal import show_next, working
 
         with working("comparing what training and service see …"):

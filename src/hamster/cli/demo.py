@@ -23,6 +23,9 @@ class Demo(Compute):
 
     def run(self) -> None:
         """Run the four conditions on the built-in tabletop and print their table."""
+        from hamster.extras import require
+
+        require(("demo",), "hamster demo")
         from hamster.cli.planners import check_measured
         from hamster.cli.show import show_summary, with_progress
         from hamster.evaluate import evaluate

@@ -45,12 +45,14 @@ class Eval(Compute):
 
     def run(self) -> None:
         """Run what is not done yet and print the table."""
-        from hamster.cli.planners import check_measured, continued_later, say_assumed_dialects
+        from hamster.cli.planners import check_measured, continued_later, require_extras, say_assumed_dialects
+
+        planners = listed(self.planner)
+        require_extras("hamster eval", planners, [self.suite])
         from hamster.cli.show import show_summary, with_progress
         from hamster.evaluate import evaluate
         from hamster.terminal import show_next
 
-        planners = listed(self.planner)
         with continued_later():
             say_assumed_dialects(planners, self.dialect)
             result = evaluate(

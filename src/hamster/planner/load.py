@@ -93,8 +93,10 @@ def from_checkpoint(
     from hamster.planner.calibration import Calibration
     from hamster.planner.families import check_dialect, image_scaling
     from hamster.planner.prompts import PromptConfig, load_prompt_config
-    from hamster.planner.transformers_backend import TransformersBackend  # transformers takes seconds to import
     from hamster.planner.vlm import VlmPlanner
+
+    with extra("planner"):
+        from hamster.planner.transformers_backend import TransformersBackend  # transformers takes seconds to import
 
     calibration = Calibration.load(Path(name))
     backend = TransformersBackend.load(name, device, dtype, refuse_above=calibration.refuse_above)

@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hamster.extras import extra
 from hamster.hub import HubId, fetch
 from hamster.policy.registry import POLICY_TYPES, is_ready, make_policy, ready_policies
 
@@ -66,6 +67,7 @@ def load_policy(name_or_path: str | Path = DEFAULT, *, device: str | None = None
 
     Raises:
         ValueError: if there is no such policy or device, or the checkpoint is damaged; one line that says which.
+        NotInstalledError: without the extra `policy`.
     """
     if is_ready(name := str(name_or_path)):
         return make_policy(name, device, dtype)
@@ -76,9 +78,11 @@ def load_actor_policy(
     name_or_path: str | Path = DEFAULT, *, device: str | None = None, dtype: str = "auto"
 ) -> ActorPolicy:
     """Load a policy from a checkpoint; arguments and errors as for `load_policy`."""
-    from hamster.devices import check_dtype, choose_device
-    from hamster.policy.actor_policy import ActorPolicy
-    from hamster.policy.checkpoint import load
+    folder = find_policy(name_or_path)
+    with extra("policy"):
+        from hamster.devices import check_dtype, choose_device
+        from hamster.policy.actor_policy import ActorPolicy
+        from hamster.policy.checkpoint import load
 
-    folder, torch_device = find_policy(name_or_path), choose_device(device)
-    return ActorPolicy(load(folder).to(torch_device), dtype=check_dtype(dtype))
+        torch_device = choose_device(device)
+        return ActorPolicy(load(folder).to(torch_device), dtype=check_dtype(dtype))

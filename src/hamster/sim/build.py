@@ -38,7 +38,8 @@ def build(scene: Scene) -> mujoco.MjModel:
     spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     spec.option.impratio = 10.0
     # One contact point per pair of convex shapes lets a cylinder rock and sink; four or five hold it.
-    spec.option.enableflags |= mujoco.mjtEnableBit.mjENBL_MULTICCD
+    # Later releases of MuJoCo do so by default and have no such flag.
+    spec.option.enableflags |= getattr(mujoco.mjtEnableBit, "mjENBL_MULTICCD", 0)
     spec.compiler.eulerseq = "XYZ"  # fixed axes: the rotation about z comes last
     spec.compiler.degree = False
     _visuals(spec, any(light.casts_shadow for light in scene.lights))
@@ -135,9 +136,12 @@ def _look(spec: mujoco.MjSpec, name: str, part: Part) -> dict[str, Any]:
 
 
 def _add_light(spec: mujoco.MjSpec, light: Light) -> None:
+    is_directional: dict[str, Any] = {"directional": True}
+    if hasattr(mujoco, "mjtLightType"):  # MuJoCo after 3.3.0
+        is_directional = {"type": mujoco.mjtLightType.mjLIGHT_DIRECTIONAL}
     spec.worldbody.add_light(
-        dir=light.direction, pos=[0, 0, 3], directional=True, castshadow=light.casts_shadow,
-        diffuse=light.diffuse, ambient=light.ambient, specular=[0.1, 0.1, 0.1],
+        dir=light.direction, pos=[0, 0, 3], castshadow=light.casts_shadow,
+        diffuse=light.diffuse, ambient=light.ambient, specular=[0.1, 0.1, 0.1], **is_directional,
     )  # fmt: skip
 
 
