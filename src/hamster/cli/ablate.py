@@ -55,9 +55,11 @@ class Ablate(Compute):
 
     def run(self) -> None:
         """Train, evaluate what is not done yet, and print the table."""
-        from hamster.cli.planners import require_extras
+        from hamster.cli.planners import required_by_planners
+        from hamster.extras import require
 
-        require_extras("hamster ablate", listed(self.planners), ["tabletop"], ["train"] if self.train else [])
+        training = ["train"] if self.train else []
+        require(["sim", *required_by_planners(listed(self.planners)), "policy", *training], "hamster ablate")
         from hamster.cli.run_ablation import run_ablation
 
         run_ablation(self)

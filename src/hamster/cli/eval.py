@@ -45,10 +45,17 @@ class Eval(Compute):
 
     def run(self) -> None:
         """Run what is not done yet and print the table."""
-        from hamster.cli.planners import check_measured, continued_later, require_extras, say_assumed_dialects
+        from hamster.cli.planners import (
+            check_measured,
+            continued_later,
+            required_by_planners,
+            required_by_suites,
+            say_assumed_dialects,
+        )
+        from hamster.extras import require
 
         planners = listed(self.planner)
-        require_extras("hamster eval", planners, [self.suite])
+        require([*required_by_suites([self.suite]), *required_by_planners(planners), "policy"], "hamster eval")
         from hamster.cli.show import show_summary, with_progress
         from hamster.evaluate import evaluate
         from hamster.terminal import show_next

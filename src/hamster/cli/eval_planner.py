@@ -49,7 +49,10 @@ class EvalPlanner(Compute):
 
     def run(self) -> None:
         """Evaluate, and print the tables."""
-        from hamster.cli.planners import check_measured, continued_later
+        from hamster.cli.planners import check_measured, continued_later, required_by_planners
+        from hamster.extras import require
+
+        require(required_by_planners([self.planner]), "hamster eval planner")
         from hamster.cli.show import show_summary
         from hamster.cli.show_paths import show_paths
         from hamster.terminal import show_next

@@ -38,13 +38,15 @@ class Plan(Compute):
         """Plan, write both files, print where they are."""
         from PIL import Image
 
-        from hamster.cli.planners import say_assumed_dialects
+        from hamster.cli.planners import required_by_planners, say_assumed_dialects
         from hamster.data.images import read_image
+        from hamster.extras import require
         from hamster.path.draw import draw
         from hamster.planner import load_planner
         from hamster.planner.base import validate_instruction
         from hamster.terminal import show_next, working
 
+        require(required_by_planners([self.planner]), "hamster plan")
         instruction = validate_instruction(self.instruction)
         try:
             rgb = read_image(self.image)

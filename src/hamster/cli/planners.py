@@ -7,32 +7,25 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from hamster.extras import require
 from hamster.planner import PlannerUnavailableError
 from hamster.planner.load import is_address
 from hamster.stopped import RunStoppedError
 
 
-def require_extras(command: str, planners: Iterable[str], suites: Iterable[str], more: Iterable[str] = ()) -> None:
-    """Check that the extras are installed which an evaluation needs.
-
-    Args:
-        command: "hamster eval" for instance, for the message.
-        planners: names of the conditions; baselines, endpoints and registered planners need no extra of ours here.
-        suites: names; registered ones need no extra of ours.
-        more: extras that are needed besides.
-
-    Raises:
-        NotInstalledError: one line with all that is missing, and the command that installs it.
-    """
-    from hamster.evaluate.suites import SUITES
+def required_by_planners(names: Iterable[str]) -> list[str]:
+    """Return the extras that planners need: models that run here need one; baselines and registered code need none."""
     from hamster.planner.registry import PLANNERS
     from hamster.rollout.baselines import BASELINES
 
-    has_simulator = any(SUITES.is_builtin(name) for name in suites)
-    has_model = any(not (name in BASELINES or name in PLANNERS or is_address(name)) for name in planners)
-    names = [*(["sim"] if has_simulator else []), *(["planner"] if has_model else []), "policy", *more]
-    require(names, command)
+    models = [name for name in names if not (name in BASELINES or name in PLANNERS)]
+    return sorted({"endpoint" if is_address(name) else "planner" for name in models})
+
+
+def required_by_suites(names: Iterable[str]) -> list[str]:
+    """Return the extras that suites need: those of the built-in tabletop need a simulator."""
+    from hamster.evaluate.suites import SUITES
+
+    return ["sim"] if any(SUITES.is_builtin(name) for name in names) else []
 
 
 def say_assumed_dialects(planners: Iterable[str], dialect: str | None) -> None:

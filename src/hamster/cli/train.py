@@ -10,7 +10,7 @@ from typing import Any, Literal
 from tyro.conf import Positional
 
 from hamster.cli.names import listed
-from hamster.extras import extra
+from hamster.extras import require
 from hamster.hub import HubId, fetch
 
 LABELS = {"planner": "offdomain:13888", "policy": "tabletop:320"}
@@ -79,11 +79,11 @@ class Train:
                 folder = out / "model"
                 _show_end(folder, f"hamster eval planner --planner {folder}", f"hamster eval --planner oracle,{folder}")
         else:
+            require(("train",), "hamster train policy")
             from hamster.policy.training.presets import adapted, overfit_one_episode
             from hamster.policy.training.presets import preset as policy_preset
+            from hamster.policy.training.train import train_policy
 
-            with extra("train"):
-                from hamster.policy.training.train import train_policy
             self._refuse(
                 "a planner's; a policy has none", **self._tuned, seconds=self.seconds, dry_run=self.dry_run or None
             )

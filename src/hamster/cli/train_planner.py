@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hamster.extras import extra
+from hamster.extras import extra, require
 from hamster.planner.nano_training.pictures import WeightedDataset
 
 OWN = ("steps", "seconds", "batch", "seed")  # options of the nano planner's configurations
@@ -30,9 +30,11 @@ def train_planner(
 
     Raises:
         ValueError: for options that the configuration does not have.
+        NotInstalledError: without the extra that the configuration needs, `train` or `finetune`.
     """
-    from hamster.planner.finetune.presets import FinetuneConfig
-    from hamster.planner.presets import preset
+    with extra("finetune" if model and config not in FROM_NANO else "train"):
+        from hamster.planner.finetune.presets import FinetuneConfig
+        from hamster.planner.presets import preset
 
     recipe, changes = preset(config), {key: value for key, value in changes.items() if value is not None}
     if isinstance(recipe, FinetuneConfig):
@@ -62,10 +64,10 @@ def train_planner(
         if "steps" in changes:
             raise ValueError("a training has one budget: give --steps or --seconds")
         changes["steps"] = None
+    require(("train",), "hamster train planner")
     from hamster.planner.load import find_planner
+    from hamster.planner.nano_training.train import train_planner as train_nano
 
-    with extra("train"):
-        from hamster.planner.nano_training.train import train_planner as train_nano
     start = model or ("nano" if config in FROM_NANO else None)
     train_nano(replace(recipe, **changes), parts, out, find_planner(start) if start else None)
 

@@ -17,6 +17,7 @@ from hamster.evaluate.journal import Journal, Record, read_identity
 from hamster.evaluate.outages import AGAIN, IN_A_ROW, Outages
 from hamster.evaluate.pool import LoadWorker, n_workers, run_trials
 from hamster.evaluate.report import report
+from hamster.evaluate.simulator_version import warn_of_other_mujoco
 from hamster.evaluate.suites import check_expert, suite_of
 from hamster.evaluate.summary import summarize
 from hamster.evaluate.trials import Trial, scene_seed, trials
@@ -66,6 +67,7 @@ def evaluate_all(
 def _evaluate_all(
     configs: Sequence[EvalConfig], progress: Progress | None, load_worker: LoadWorker
 ) -> list[dict[str, Any]]:
+    warn_of_other_mujoco(configs)
     planned = [trials(config) for config in configs]
     info, start = run_info(configs[0].seed), time.perf_counter()
     journals = [_open_journal(*table) for table in zip(configs, planned, strict=True)]

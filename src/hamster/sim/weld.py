@@ -53,5 +53,5 @@ def _bind(model: mujoco.MjModel, data: mujoco.MjData, weld: int, name: str) -> N
     hand_from_thing = inverse(pose(hand.xpos, hand.xmat.reshape(3, 3))) @ pose(body.xpos, body.xmat.reshape(3, 3))
     model.eq_obj2id[weld] = model.body(name).id
     relative = [*hand_from_thing[:3, 3], *quaternion_from_matrix(hand_from_thing[:3, :3])]
-    model.eq_data[weld] = [0, 0, 0, *relative, 1]
+    model.eq_data[weld, :11] = [0, 0, 0, *relative, 1]  # later releases of MuJoCo have more, whose defaults stay
     data.eq_active[weld] = 1
