@@ -110,7 +110,7 @@ def test_lerobot_is_labelled_and_exported_with_the_extra_data_alone(core, tmp_pa
         (["serve", "policy"], ["websockets"], "serve"),
         (["serve", "planner"], ["fastapi"], "serve"),
         (["bench", "policy"], ["torch"], "policy"),
-        (["info", "flow-nano"], ["safetensors"], "planner"),
+        (["info", "flow-nano"], ["safetensors"], "policy"),
         (["label", "tabletop:1", "-o", "out"], ["mujoco"], "sim"),
         (["label", "lerobot:owner/name", "-o", "out"], ["pyarrow"], "data"),
     ],

@@ -10,7 +10,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from hamster.extras import extra
 
 LONGEST_JSON = 32 << 20  # a model's configuration is a few thousand bytes; the longest vocabularies in one, megabytes
 DAMAGED = "copy it again from where it came from, or name another checkpoint"
@@ -110,6 +110,9 @@ def read_header(file: Path) -> dict[str, tuple[tuple[int, ...], str]]:
     Raises:
         ValueError: if it is missing, or damaged: cut off, for example.
     """
+    with extra("policy"):
+        from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(str(file), "np") as stored:
             parts = {name: stored.get_slice(name) for name in stored.keys()}  # noqa: SIM118  # it is no dictionary
