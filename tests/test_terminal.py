@@ -107,7 +107,8 @@ def paths() -> dict:
     row["ci95"] = {name: (value * 0.9, value * 1.1) for name, value in row.items() if name not in ("n", "parse_rate")}
     share = {"k": 17, "n": 269, "share": 0.0632, "ci95": (0.04, 0.1)}
     of = {"absent": share, "in_view": share}
-    return {"s": {"paths": {"all": row}, "right": share, "refused": of, "calibration": {"n": 269, "ece": 0.012}}}
+    rest = {"right": share, "rows": {"by place": share}, "refused": of, "calibration": {"n": 269, "ece": 0.012}}
+    return {"s": {"paths": {"all": row}, **rest}}
 
 
 @pytest.mark.parametrize("width", [40, 80, 200, None])
@@ -120,7 +121,7 @@ def test_results_in_a_real_terminal_and_in_a_pipe_hold_all_numbers(width):
     else:
         text = in_terminal(command, width, environment)
     assert "…" not in text
-    for number in ("11/269", "2-7 %", "0.012", "0.011-0.014", "0.071-0.087", "0.912", "99%"):
+    for number in ("11/269", "2-7 %", "0.012", "0.011-0.014", "0.071-0.087", "0.912", "99%", "17 of 269"):
         assert number in text, text
     assert text.count("11/269") == 12
 
