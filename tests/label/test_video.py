@@ -6,6 +6,7 @@ import pytest
 from hamster.data import Episode, Observation, Provenance, View
 from hamster.data.video_source import read_video
 from hamster.data.video_writer import write_video
+from hamster.extras import NotInstalledError
 from hamster.label import video
 from hamster.label.label_item import Options, label_item
 from hamster.label.method import Skipped
@@ -199,6 +200,16 @@ def test_without_mediapipe_it_says_once_that_it_tracks(monkeypatch, capfd):
     frames = bare_armed(pick_and_place().frames)
     for _ in range(2):
         assert label_video(episode(frames)).method.name == "tracking"
+    assert capfd.readouterr().err.count("hands are not looked for") == 1
+
+
+def test_without_mediapipe_it_says_so_even_where_nothing_looks_like_a_hand(monkeypatch, capfd):
+    def missing():
+        raise NotInstalledError("pip install 'hamster-vla[hands]'")
+
+    monkeypatch.setattr(video, "check_installed", missing)
+    video._say_once.cache_clear()
+    assert label_video(episode(pick_and_place().frames)).method.name == "tracking"
     assert capfd.readouterr().err.count("hands are not looked for") == 1
 
 

@@ -24,6 +24,19 @@ def test_a_line_keeps_its_length_and_loses_its_width(angle, width):
     assert not (thinned[:-1, :-1] & thinned[1:, :-1] & thinned[:-1, 1:] & thinned[1:, 1:]).any()
 
 
+@pytest.mark.parametrize("pixels", [1, 2, 3, 7])
+@pytest.mark.parametrize("upright", [False, True])
+def test_the_longest_way_along_a_line_has_all_its_pixels_however_few(pixels, upright):
+    row = [(4, x) for x in range(2, 2 + pixels)]
+    mask = np.zeros((9, 12), bool)
+    mask[tuple(np.transpose(row))] = True
+    lines = Lines(mask.T if upright else mask)
+    expected = [(x, y) for y, x in row] if upright else row
+    assert sorted(lines.longest()) == expected
+    length, _ = lines.shortest(expected[0])
+    assert [length[pixel] for pixel in expected] == list(range(pixels))
+
+
 def test_nothing_stays_nothing_and_the_mask_is_left_alone():
     mask = np.ones((20, 30), bool)
     skeletonize(mask)
