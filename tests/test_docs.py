@@ -16,6 +16,8 @@ from tests.commands import run_hamster, run_python
 from tests.data.lerobot_files import write_dataset
 from tests.markdown import LANGUAGES, ROOT, anchors, documents, links, prose, snippets
 
+pytestmark = pytest.mark.slow
+
 DOCUMENTS = [document for document in documents() if document not in ("docs/log.md", "CHANGELOG.md")]
 SCRIPTS = ["Makefile", *(str(file.relative_to(ROOT)) for file in sorted((ROOT / "runs").glob("*.sh")))]
 RUN = [document for document in DOCUMENTS if any(not s.not_run for s in snippets(document, "bash", "python"))]

@@ -11,6 +11,8 @@ import pytest
 
 from tests import forks
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SCRIPTS = sorted(EXAMPLES.glob("*.py"))
 NOTEBOOKS = sorted(EXAMPLES.glob("notebooks/*.ipynb"))
