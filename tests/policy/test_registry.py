@@ -83,6 +83,12 @@ def test_a_name_that_nobody_registered_lists_those_that_are() -> None:
         preset("stil")
 
 
+@pytest.mark.parametrize("width", [True, False, 4.0, "4", None, [4], -1, 1 << 40])
+def test_a_field_of_another_kind_or_size_is_refused_by_its_name(width: object) -> None:
+    with pytest.raises(ValueError, match=r"config\.json: width is .*; it must be"):
+        config_from_json({"type": "still", "actor": {"width": width}}, "config.json")
+
+
 def test_what_is_no_actor_is_refused() -> None:
     with pytest.raises(ValueError, match=r"policy type 'mine'.*no subclass of hamster\.policy\.actor\.Actor"):
         POLICY_TYPES.register("mine", StillConfig)

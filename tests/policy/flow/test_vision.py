@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hamster.policy.flow.vision import ResNetTrunk, build_backbone, relative_depth
+from hamster.policy.flow.vision import ResNetTrunk, build_backbone, normals, relative_depth
 
 
 def test_relative_depth_is_how_far_behind_the_nearest_pixel_lies() -> None:
@@ -15,6 +15,15 @@ def test_relative_depth_is_how_far_behind_the_nearest_pixel_lies() -> None:
     torch.testing.assert_close(
         relative_depth(depth * (depth > 0) + 0.3 * (depth > 0)), relative_depth(depth), atol=1e-4, rtol=0
     )
+
+
+@pytest.mark.parametrize("normal", [(0.0, 0.0, -1.0), (0.6, 0.0, -0.8), (0.0, -0.6, -0.8), (2 / 7, 3 / 7, -6 / 7)])
+def test_the_normals_of_a_plane_are_its_own_and_face_the_camera(normal: tuple[float, float, float]) -> None:
+    n = torch.tensor(normal)
+    v, u = torch.meshgrid(torch.arange(6) - 2.5, torch.arange(6) - 2.5, indexing="ij")
+    depth = 1 - 0.01 * (n[0] * u + n[1] * v) / n[2]
+    points = torch.stack([0.01 * u, 0.01 * v, depth], -1)
+    torch.testing.assert_close(normals(points[None]), n.expand(1, 6, 6, 3), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["conv_stem", "resnet18", "resnet50"])

@@ -42,6 +42,8 @@ def test_a_difference_is_found_and_is_an_exit_code(
     command = ["check-skew", str(tmp_path / "ckpt"), "--data", str(demonstrations), "--frames", "5"]
     assert main(command) == 0 and "training and service see the same" in capsys.readouterr().out
     monkeypatch.setattr(frames, "HALF_OPEN", 2.0)  # training now believes that the gripper is closed at the start
+    (gripper,) = (d for d in check_skew(build_actor(FLOW), demonstrations, 5).fields if d.field == "robot.gripper")
+    assert gripper.differing and gripper.largest == 1  # of the command; the measured opening is the same
     with pytest.raises(SystemExit) as exit_:
         main(command)
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
