@@ -83,7 +83,7 @@ def test_messages_and_text_alone_are_conversations_too(folder):
         ({"image": 3}, "name of a file"),
         ({"image": ["a.png", "b.png"]}, "2 images"),
         ({"conversations": []}, "conversations"),
-        ({"conversations": [{"from": "human", "value": "?"}]}, "nobody answers"),
+        ({"conversations": [{"from": "human", "value": "?"}]}, "without an answer"),
         ({"conversations": [{"from": "ghost", "value": "boo"}]}, "ghost"),
         ({"conversations": [{"from": "gpt", "value": 3}]}, "not text"),
         ({"conversations": ["hello"]}, "turn"),

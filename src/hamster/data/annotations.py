@@ -1,4 +1,4 @@
-"""What somebody wrote beside a video: what it shows, which part of it, and where the gripper is.
+"""Annotations beside a video file: its instruction, a crop, and the position of the gripper.
 
 Looked for, in this order: `NAME.json` ({"instruction": …}), `NAME.txt` (a phrasing per line), a line with this file's
 name in any `*.jsonl` of its folder or the folder above ({"file": …, "instruction" or "task": …}), and the name itself.
@@ -24,7 +24,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Notes:
-    """Attributes: as in the module's text; an instruction is "" where nobody says what is done."""
+    """Annotations of a video; attributes as in the module's docstring, without an instruction where none is given."""
 
     instructions: tuple[str, ...]
     crop: Box | None = None

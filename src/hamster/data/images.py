@@ -1,4 +1,4 @@
-"""Decode images that somebody hands us, within bounds on time and memory: the one way for files and data sets."""
+"""Decode untrusted images within bounds on time and memory, for files and data sets alike."""
 
 from __future__ import annotations
 
@@ -27,6 +27,14 @@ def read_image(file: str | Path) -> Rgb:
     Raises:
         ValueError: as `decode_image`.
         OSError: if there is no such file or it may not be read.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("RGB", (64, 48), "red").save(f"{folder}/red.png")
+        ...     rgb = read_image(f"{folder}/red.png")
+        >>> rgb.shape, rgb.dtype, rgb[0, 0].tolist()
+        ((48, 64, 3), dtype('uint8'), [255, 0, 0])
     """
     file = Path(file)
     size = file.stat().st_size

@@ -1,4 +1,4 @@
-"""What an item is made of, so that a later run notices whether it is still the same without reading it again."""
+"""The inputs of an item, by which a later run detects changes without reading the item again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts that come one per frame: which hold for a whole episode, and which for some of its frames only."""
+"""Split texts given per frame into instructions of a whole episode and of some of its frames."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def whole_and_parts(per_frame: Sequence[Sequence[str]]) -> tuple[tuple[str, ...]
     """Return phrasings of the whole episode and, in order, the words that hold for some of its frames only.
 
     Args:
-        per_frame: columns of T texts, each a phrasing of its own; "" where nothing was said. A text that stands at the
+        per_frame: columns of T texts, each a phrasing of its own; "" where there is none. A text that stands at the
             first frame alone, with nothing after it, was said once and meant for all.
     """
     whole: dict[str, None] = {}

@@ -1,4 +1,4 @@
-"""What everybody knows: grass is green, soup is eaten from a bowl, A is the first letter.
+"""Common knowledge: grass is green, soup is eaten from a bowl, A is the first letter.
 
 A fact says what a thing is without its name. Facts are split once and for all, by their own words: half of them occur
 in instructions about images, a quarter only as text ("the colour of grass" is "green"), and a quarter nowhere. So what

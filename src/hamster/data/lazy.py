@@ -1,4 +1,4 @@
-"""Observations that are read when they are asked for."""
+"""Observations that are read on access."""
 
 from __future__ import annotations
 
@@ -40,12 +40,18 @@ class SupportsThumbnails(Protocol):
     """Observations whose images are read faster if they need not be large."""
 
     def small(self, i: int, camera: str, side_px: int) -> NDArray[np.uint8]:
-        """Return the image of one camera (h, w, 3), its longer side `side_px` long at most, or not much longer."""
+        """Return the image of one camera (h, w, 3), its longer side `side_px` long at most, or not much longer.
+
+        Args:
+            i: index of the observation.
+            camera: by name.
+            side_px: largest length of the longer side.
+        """
 
 
 @dataclass(frozen=True, eq=False)
 class Chosen(LazyObservations):
-    """Some of the observations, still read only when they are asked for."""
+    """Some of the observations, still read on access."""
 
     observations: Sequence[Observation]
     numbers: tuple[int, ...]

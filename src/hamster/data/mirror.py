@@ -1,4 +1,4 @@
-"""Words for a mirror image: what was left is right."""
+"""Mirror an instruction: left becomes right and vice versa."""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ def _turns(row: dict[str, Any]) -> tuple[tuple[str, str], ...]:
         raise ValueError("no `conversations`: [{from, value}, …] (or `messages`: [{role, content}, …])")
     turns = tuple(_turn(message) for message in messages)
     if not any(role == "assistant" for role, _ in turns):
-        raise ValueError("a question that nobody answers")
+        raise ValueError("a question without an answer")
     return turns
 
 
@@ -198,7 +198,7 @@ def _turn(message: Any) -> tuple[str, str]:
         raise ValueError("a turn is {from, value} or {role, content}")
     role, text = message.get("from", message.get("role")), message.get("value", message.get("content"))
     if not isinstance(role, str) or role not in _ROLES:
-        raise ValueError(f"nobody called {role!r} speaks; known are {', '.join(_ROLES)}")
+        raise ValueError(f"unknown role {role!r}; there are {', '.join(_ROLES)}")
     if isinstance(text, list):
         text = "".join(_part(part) for part in text)
     if not isinstance(text, str):

@@ -18,12 +18,12 @@ HALF_OPEN = 0.5
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What one camera saw.
+    """The image of one camera.
 
     Attributes:
         rgb: (H, W, 3) uint8.
         depth_m: (H, W) float32, metres along the optical axis; 0 or NaN where unknown; None without a depth sensor.
-        camera: calibration, or None where nobody knows it (Bridge, most videos).
+        camera: calibration, or None where unknown (Bridge, most videos).
     """
 
     rgb: NDArray[np.uint8]
@@ -70,7 +70,7 @@ class Keyposes:
         tool_poses_world: (K, 4, 4).
         gripper_open: (K,) bool, commanded at that pose and from then on.
         next: (T,) int, per observation the index of the keypose that the robot is on its way to.
-        touches: (K,) bool, whether robot or load touched anything else on the way there, or None where nobody knows.
+        touches: (K,) bool, whether robot or load touched anything else on the way there, or None where unknown.
     """
 
     tool_poses_world: NDArray[np.float64]
@@ -81,7 +81,7 @@ class Keyposes:
 
 @dataclass(frozen=True)
 class Instruction:
-    """Words that hold for some frames of an episode only: from `first` to before `stop`."""
+    """An instruction for some frames of an episode: from `first` to before `stop`."""
 
     text: str
     first: int
@@ -93,7 +93,7 @@ class Episode:
     """One demonstration, its observations read only when they are indexed.
 
     Attributes:
-        instructions: phrasings of the one task that all its frames show; () where nobody named that.
+        instructions: phrasings of the one task of all its frames; () where there is none.
         observations: a sequence that may decode an image when it is indexed. A camera that has no image of a frame is
             not among that frame's views.
         tool_poses_world: (T, 4, 4) and `gripper` (T,): the robot's states of all steps at once, cheap to read, so that
@@ -115,7 +115,7 @@ class Episode:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """All that was said, without repetition: of the whole, then of its parts."""
+        """All instructions without repetition: of the whole episode, then of its parts."""
         return tuple(dict.fromkeys([*self.instructions, *(part.text for part in self.parts)]))
 
 
@@ -161,7 +161,7 @@ class AnnotatedImage:
     """An image with many instructions and their paths: training data for a planner.
 
     `segmentation` (H, W) uint8 holds, per pixel, an index into `objects`, or 255 for everything else; None where the
-    source has no masks. `absent` are instructions that nobody can carry out: what they name is not in view.
+    source has no masks. `absent` are instructions whose object is not in view.
     """
 
     view: View
@@ -174,11 +174,11 @@ class AnnotatedImage:
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """A picture that somebody drew on, to show what a robot should do.
+    """A picture with a drawing of what a robot should do.
 
     Attributes:
         rgb: (H, W, 3) uint8 with the drawing on it; None where there are only strokes.
-        instruction: what it shows, "" where nobody wrote that down.
+        instruction: what it shows, "" where unknown.
         clean: (H, W, 3) uint8 without the drawing, where there is such a picture.
         siblings: (H, W, 3) each, other drawings on the same scene: their median is the clean picture.
         strokes: (N, 2) relative polylines in drawing order, where the source has them as data.
@@ -202,7 +202,7 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Conversation:
-    """An image and what was said about it: co-training data, in the answer format that it came in.
+    """A conversation about an image: co-training data, in its own answer format.
 
     Attributes:
         image: file, absolute or relative to the source's folder; "" for text alone.

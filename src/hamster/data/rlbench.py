@@ -1,4 +1,4 @@
-"""Reads RLBench demonstrations, in RLBench's own, in PerAct's and in PerAct2's layout.
+"""RLBench demonstrations, in RLBench's own, in PerAct's and in PerAct2's layout.
 
 | layout | folder of an episode | images |
 |---|---|---|
@@ -124,7 +124,12 @@ def read_episode(folder: Path, source: str = "rlbench:") -> Episode:
 
 
 def metric_depth(rgb24: NDArray[np.uint8], near_m: float, far_m: float) -> NDArray[np.float32]:
-    """Return RLBench's depth image (H, W, 3), 24 bits over three channels, as (H, W) metres along the optical axis."""
+    """Return RLBench's depth image (H, W, 3), 24 bits over three channels, as (H, W) metres along the optical axis.
+
+    Args:
+        rgb24: (H, W, 3) uint8, 24 bits of depth.
+        near_m, far_m: clipping planes, metres.
+    """
     part = rgb24.astype(np.float64) @ [65536.0, 256.0, 1.0] / (2**24 - 1)
     return (near_m + part * (far_m - near_m)).astype(np.float32)
 
@@ -135,6 +140,11 @@ def opencv_camera(
     """Return the OpenCV camera of one whose focal lengths may be negative: each negative one flips its axis.
 
     The intrinsics may be those of another image size, which RLBench's centred principal point gives away.
+
+    Args:
+        intrinsics: (3, 3), pixels; focal lengths may be negative.
+        world_from_camera: (4, 4), metres.
+        width, height: of the image, pixels.
     """
     flip = np.where(np.diag(intrinsics)[:2] < 0, -1.0, 1.0)
     intrinsics = intrinsics @ np.diag([*flip, 1.0])

@@ -1,4 +1,4 @@
-"""What robots record, once for all readers: the frame that their poses are of, and the scale of their grippers."""
+"""Conventions of robots, shared by all readers: the frame of recorded poses, and the scale of grippers."""
 
 from __future__ import annotations
 

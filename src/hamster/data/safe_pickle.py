@@ -1,4 +1,4 @@
-"""Pickles of other people's data, read by an interpreter of our own for the opcodes that inert data needs.
+"""Untrusted pickles, read by an interpreter of our own that knows only the opcodes of inert data.
 
 Nothing in a pickle is imported, called or looked up, and Python's own unpicklers, which trust their input, are not
 involved: the few functions that numpy's pickles name are replaced by checked conversions of raw bytes. Steps, bytes,

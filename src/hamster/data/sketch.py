@@ -1,4 +1,4 @@
-"""Drawings over photographs: pictures that were drawn on, and strokes as data."""
+"""Drawings over photographs, as pixels or as strokes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every reader and generator looks like to the one who labels."""
+"""The interface of data sources: what readers and generators implement, and labelling consumes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Source(Protocol):
 
 @runtime_checkable
 class Tracked(Protocol):
-    """A source that says what its items are made of.
+    """A source that states the inputs of its items.
 
     Of such a source a later run labels only what is new or changed. Of any other one it believes that the items are
     still the same, as long as they are as many.

@@ -1,4 +1,4 @@
-"""Texts that somebody else wrote: encodings, one record a line, instructions in file names, names of files."""
+"""Untrusted text: encodings, lines of records, instructions in file names, names of files."""
 
 from __future__ import annotations
 
@@ -32,6 +32,11 @@ _ONLY_FIRST = {"front", "back", "side", "top", "bottom", "left", "right", "head"
 
 def decode_text(data: bytes, name: str, errors: str = "strict") -> str:
     """Decode UTF-8, or what a byte order mark says; the mark is no part of the text.
+
+    Args:
+        data: encoded text.
+        name: of the file, for messages.
+        errors: "strict" or "replace", as for `bytes.decode`.
 
     Raises:
         ValueError: if it is no such text, unless `errors` is "replace".

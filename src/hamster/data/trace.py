@@ -1,4 +1,4 @@
-"""Paths that others published: images with what a model, or a person, said about them in any dialect."""
+"""Published paths: images with answers about them, by models or people, in any dialect."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class VideoFile:
         return self._read(number)
 
     def frames(self, numbers: Iterable[int]) -> Iterator[Rgb]:
-        """Yield the frames with these numbers, in the order asked for: give them sorted, and none is decoded twice."""
+        """Yield the frames with these numbers, in the given order: give them sorted, and none is decoded twice."""
         for number in numbers:
             yield self.frame(number)
 

@@ -1,4 +1,4 @@
-"""Action-free video: people's hands or robots at work, of which nobody recorded more than the picture."""
+"""Action-free video: hands or robots at work, recorded as images only."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Video:
 
 
 def read_video(file: str | Path) -> Episode:
-    """Return one file as an episode; its frames are decoded when they are asked for.
+    """Return one file as an episode; its frames are decoded on access.
 
     `provenance.extra` holds `fps`, and what else was noted beside the video: `click` (frame, u, v), relative to
     what is left of the frame after `crop` (left, top, right, bottom), relative to the whole frame.

@@ -1,4 +1,4 @@
-"""H.264 written with the same bytes for the same frames."""
+"""Write H.264 video reproducibly: the same frames give the same bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hamster.data.video import Rgb
 
 # What H.264 is written with: a key frame every other frame, so that any frame is near one.
 ENCODER = {"preset": "veryfast", "crf": "20", "g": "2", "bf": "0", "flags": "+bitexact"}
-# On images below SMALL_PX x264's look-ahead reads memory that nobody has written: other bytes now and then.
+# On images below SMALL_PX x264's look-ahead reads uninitialised memory: other bytes now and then.
 NO_LOOKAHEAD = {"x264-params": "rc-lookahead=0:mbtree=0"}
 SMALL_PX = 64
 _WRITER_CODEC = "libx264"
@@ -81,6 +81,11 @@ class VideoWriter:
 
 def write_video(file: str | Path, frames: Iterable[Rgb], fps: float) -> int:
     """Write frames (H, W, 3) uint8 of one size as an H.264 mp4; return their number.
+
+    Args:
+        file: to write.
+        frames: (H, W, 3) uint8 RGB.
+        fps: frames per second.
 
     Raises:
         ValueError: if there is none, or their sizes differ.

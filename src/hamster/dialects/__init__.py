@@ -1,4 +1,4 @@
-"""Text and paths: what the models that draw paths print, and how it is read."""
+"""Dialects: the text formats in which models print paths; rendering, parsing, and grammars for decoding."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
 ]  # fmt: skip
 
 AUTO = "auto"
-"""In place of a dialect's name: the only dialect that can be meant."""
+"""In place of a dialect's name: the only one that parses the text, if others do not disagree."""
 WAYPOINTS = 16  # in a constrained answer; people's and robots' paths have two to ten
 Frame: TypeAlias = Literal["relative", "image's pixels", "scaled image's pixels", "patches"]
 """What the coordinates of a dialect refer to."""
@@ -39,19 +39,19 @@ _PLACE = re.compile(r"at character ([0-9]+)")
 
 @dataclass(frozen=True)
 class Dialect:
-    """One way of writing a path: `read(render(path)).path()` is the path, up to quantisation and what is not said.
+    """A text format of paths: `read(render(path)).path()` is the path, up to quantisation and unsupported fields.
 
     Attributes:
-        render: ValueError if the path cannot be said in this dialect.
-        read: PlanError, with the raw text, if the text is not exactly one answer.
-        step: distance of neighbouring places along x and y, relative, for an image of that size.
-        grammar: a regular expression of the answers with so many waypoints at most.
-        place: a point as it is said in a question: the coordinates in the dialect's order and scale.
-        closing: what ends an answer.
-        refusal: what is answered where there is nothing to point at.
-        frame: in what the coordinates count; who does not see what they count in cannot mean them.
-        says_gripper, says_depth: whether these survive.
-        prompt: what to ask so that a model answers in it, with a place for `{instruction}`; "" for an example of an
+        render: from a path to text; ValueError if this dialect cannot express it.
+        read: from text to an answer; PlanError, with the raw text, if it is not exactly one.
+        resolution: smallest representable steps along x and y, relative, for an image of that size.
+        grammar: from image size and largest number of waypoints to a regular expression of the answers.
+        place: a point as text for a prompt, in the dialect's axis order and scale.
+        closing: the text that ends an answer.
+        refusal: the answer where the requested object is not in view.
+        frame: the unit of the coordinates, which the model must be able to see.
+        says_gripper, says_depth: whether the format has a field for these.
+        prompt: a prompt for answers in it, with a placeholder `{instruction}`; "" for one with an example of an
             answer, which only built-in dialects have.
     """
 
@@ -69,7 +69,7 @@ class Dialect:
 
     @property
     def needs_size(self) -> bool:
-        """Whether it counts pixels, so that `render` and `read` must know the image's size."""
+        """Whether it counts pixels, so that `render` and `read` need the image's size."""
         return self.frame.endswith("pixels")
 
 
@@ -119,7 +119,7 @@ _BUILT_IN: dict[str, Dialect | str] = {
 
 def _checked(value: object) -> Dialect:
     if not isinstance(value, Dialect):
-        raise TypeError("it is no hamster.dialects.Dialect")
+        raise TypeError("it is not a hamster.dialects.Dialect")
     return value
 
 
@@ -136,19 +136,28 @@ def parse(text: str, dialect: str = "hamster", image_size: Size | None = None) -
 
     Args:
         text: the answer, with whatever the model printed around it.
-        dialect: one of `DIALECTS`, or `AUTO`: the only one that can be meant.
+        dialect: one of `DIALECTS`, or `AUTO`: the only one that fits.
         image_size: width and height of the original image, for the dialects that count pixels.
 
     Raises:
-        NotInViewError: if it says that what was asked for is not in the image.
-        PlanError: if the text is anything else but exactly one path; says what is wrong at which character.
+        NotInViewError: if the answer is that the requested object is not in the image.
+        PlanError: if the text is not exactly one path; the message names the fault and its character.
         ValueError: if there is no such dialect, or it counts pixels and the size is missing.
+
+    Example:
+        >>> parse("<ans>[(0.25, 0.32), <action>Close Gripper</action>, (0.74, 0.21)]</ans>").uv.tolist()
+        [[0.25, 0.32], [0.74, 0.21]]
     """
     return read(text, dialect, image_size).path()
 
 
 def parse_points(points: object, dialect: str = "robopoint", image_size: Size | None = None) -> Path2D:
     """Return the path through lists of numbers in a dialect's axis order and scale, without its text form.
+
+    Args:
+        points: lists of numbers, as decoded from JSON.
+        dialect: one of `DIALECTS`.
+        image_size: width and height in pixels, for dialects that count pixels.
 
     Raises:
         ValueError: as `parse`; `AUTO` and the dialects of tuples stand for relative coordinates, x first.
@@ -162,12 +171,18 @@ def parse_points(points: object, dialect: str = "robopoint", image_size: Size | 
 
 
 def read(text: str, dialect: str = "hamster", image_size: Size | None = None) -> Answer:
-    """Return everything in a model's answer: as `parse`, but boxes and points on several images are allowed."""
+    """Return everything in a model's answer: as `parse`, but boxes and points on several images are allowed.
+
+    Args:
+        text: the answer, with whatever the model printed around it.
+        dialect: one of `DIALECTS`, or `AUTO`.
+        image_size: width and height in pixels, for dialects that count pixels.
+    """
     phrase = PHRASE if dialect == AUTO else refusal(dialect)
     try:
         answer = answer_only(text)
         if refuses(answer, phrase):
-            reason = f"no points at character {len(text)}: the model says that what it was asked for is not in view"
+            reason = f"no points at character {len(text)}: the model answers that the requested object is not in view"
             raise NotInViewError(reason)
         chosen = _marked(text, answer) if dialect == AUTO else dialect
         if chosen is None:
@@ -189,9 +204,22 @@ def _marked(text: str, answer: str) -> str | None:
 def render(path: Path2D, dialect: str = "hamster", image_size: Size | None = None) -> str:
     """Return the path as a model would print it, without the score and what else `unsupported_fields` names.
 
+    Args:
+        path: to write.
+        dialect: one of `DIALECTS`.
+        image_size: width and height in pixels, for dialects that count pixels.
+
     Raises:
-        ValueError: if the dialect cannot say it (too many waypoints, a state that becomes unknown), counts pixels and
-            the size is missing, or there is no such dialect.
+        ValueError: if the dialect cannot express it (too many waypoints, a state that becomes unknown), counts pixels
+            and the size is missing, or there is no such dialect.
+
+    Example:
+        >>> from hamster.path import Gripper
+        >>> path = Path2D([[0.25, 0.32], [0.74, 0.21]], [Gripper.CLOSED, Gripper.CLOSED])
+        >>> render(path)
+        '<ans>[(0.25, 0.32), <action>Close Gripper</action>, (0.74, 0.21)]</ans>'
+        >>> render(path, "molmo")
+        '<points x1="25.0" y1="32.0" x2="74.0" y2="21.0" alt="path">path</points>'
     """
     return _dialect(dialect).render(path, image_size)
 
@@ -209,8 +237,8 @@ def grammar(
     Args:
         dialect: one of `DIALECTS`.
         image_size: as in `parse`.
-        waypoints: at most so many.
-        refusals: whether the model may refuse instead; only who was taught when to should be let.
+        waypoints: the largest number of waypoints.
+        refusals: whether to allow a refusal instead; only for models that were trained to refuse.
 
     Raises:
         ValueError: as `parse`.
@@ -223,8 +251,8 @@ def close_truncated(text: str, pattern: str, closing: str) -> str | None:
     """Return a truncated answer, closed after its last complete waypoint; None if there is none.
 
     Args:
-        text: what came before the cut.
-        pattern: the grammar that it kept to.
+        text: the truncated answer.
+        pattern: the grammar that constrained it.
         closing: the dialect's.
     """
     whole = re.compile(pattern)

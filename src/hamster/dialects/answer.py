@@ -1,4 +1,4 @@
-"""What a model's text says, in relative coordinates: a path, or else boxes or points that are no path."""
+"""A parsed answer in relative coordinates: a path, or boxes and points that do not form one."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Point:
 
     Attributes:
         uv: relative, x to the right, y down.
-        depth_m: metres along the optical axis, None where the text says nothing.
-        event: what the gripper does here, None where the text says nothing.
+        depth_m: metres along the optical axis, None where the text does not give it.
+        event: what the gripper does here, None where the text does not give it.
         image: which of several images it lies on, "" where there is one.
     """
 

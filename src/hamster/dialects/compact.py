@@ -1,4 +1,4 @@
-"""Whole thousandths in three digits, nothing between the numbers: as few tokens as a language model can say a path in.
+"""Whole thousandths in three digits, nothing between the numbers: the fewest tokens per path for a language model.
 
     254317c560402o.
 
@@ -81,5 +81,5 @@ def _letter(event: Gripper | None) -> str:
 def _depth(depth_m: float) -> str:
     millimetres = max(1, round(depth_m * 1000))
     if millimetres > DEEPEST_MM:
-        raise ValueError(f"a depth of {depth_m:.1f} m cannot be said in this dialect; at most {DEEPEST_MM / 1000} m")
+        raise ValueError(f"a depth of {depth_m:.1f} m is too large for this dialect; at most {DEEPEST_MM / 1000} m")
     return f"-{millimetres:05d}"

@@ -1,4 +1,4 @@
-"""What of a model's text is its answer: after the thinking, in the answer tag, in the code fence.
+"""Find the answer in a model's text: after the thinking, in the answer tag, in the code fence.
 
 The same for every dialect. What is no answer becomes filler of the same length, so that every character keeps its
 place and messages can name it.

@@ -1,4 +1,4 @@
-"""The JSON or Python literals in a model's text, read as leniently as can be without guessing a value.
+"""JSON or Python literals in a model's text, parsed as leniently as possible without guessing a value.
 
 Models print single quotes, tuples, trailing commas, escaped quotes and prose around it all. Nothing is evaluated: a
 cursor goes over the text once, with a stack of open brackets. What turns out to be prose in brackets is passed over.
@@ -78,6 +78,10 @@ Value: TypeAlias = Number | Text | Action | Node
 
 def regions(text: str, start: int, end: int) -> list[Node]:
     """Return the outermost brackets with literals between them.
+
+    Args:
+        text: the model's output.
+        start, end: the characters to search.
 
     Raises:
         PlanError: if the text ends inside one, or one that has numbers goes on with what is no literal.

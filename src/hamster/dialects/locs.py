@@ -15,7 +15,12 @@ _NAME = re.compile(r"(?:\s|<seg[0-9]{3}>)*+([^;<>]{0,80}+)")
 
 
 def read(text: str, start: int, end: int) -> list[Group]:
-    """Return all runs of tokens, as one answer."""
+    """Return all runs of tokens, as one answer.
+
+    Args:
+        text: the model's output.
+        start, end: the characters to search.
+    """
     marks: Group = []
     at = start
     while first := _START.search(text, at, end):

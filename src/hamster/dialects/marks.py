@@ -1,4 +1,4 @@
-"""What the forms of text yield: numbers with their places, before anybody says what they mean."""
+"""Parsed points and boxes as raw numbers with their characters, before a dialect interprets them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Mark:
 
     Attributes:
         at: the character where it begins.
-        event: what the gripper does at this point, None where nothing is said.
+        event: what the gripper does at this point, None where the text does not give it.
         image: which of several images it lies on, "" where there is one.
     """
 
@@ -46,7 +46,7 @@ class Mark:
 
     @property
     def meaning(self) -> tuple[object, ...]:
-        """Equal for two marks that say the same."""
+        """A key that is equal for two marks with the same content."""
         return self.kind, tuple(n.value for n in self.numbers), self.event, self.image
 
 
@@ -55,12 +55,24 @@ Group = list[Mark]
 
 
 def fail(text: str, what: str, at: int) -> NoReturn:
-    """Raise a PlanError that names the character (counted from 0)."""
+    """Raise a PlanError that names the character (counted from 0).
+
+    Args:
+        text: the model's output.
+        what: the fault, in a few words.
+        at: its character.
+    """
     raise PlanError(f"{what} at character {at}", text)
 
 
 def excerpt(text: str, at: int, end: int) -> str:
-    """Return the text at a place, shortened, for messages."""
+    """Return the text at a place, shortened, for messages.
+
+    Args:
+        text: the model's output.
+        at: first character of the excerpt.
+        end: last character that may be shown.
+    """
     rest = text[at : min(end, at + 12)].partition(FILLER)[0]
     return repr(rest) if rest else "the end of the answer"
 
@@ -72,7 +84,13 @@ def event_of(label: str) -> Gripper | None:
 
 
 def join(groups: list[Group], marks: Group, connected: bool) -> None:
-    """Add marks to the last group if they are connected to it, else as a new one."""
+    """Add marks to the last group if they are connected to it, else as a new one.
+
+    Args:
+        groups: of one answer each, changed in place.
+        marks: to add.
+        connected: whether they continue the last group.
+    """
     if connected and groups:
         groups[-1].extend(marks)
     else:

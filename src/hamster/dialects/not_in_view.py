@@ -1,4 +1,4 @@
-"""How models say that what they were asked for is not in the image."""
+"""Refusals: answers that the requested object is not in the image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hamster.path.error import PlanError
 PHRASE = "not in view"
 _PHRASES = frozenset({PHRASE, "there are none"})  # the second is Molmo's own
 _TAGS = re.compile(r"</?[a-z]{1,20}>")
-_LONGEST = 10_000  # whoever says more than that says something else
+_LONGEST = 10_000  # a longer text is no refusal
 
 
 def refuses(text: str, refusal: str) -> bool:

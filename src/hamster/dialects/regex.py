@@ -20,6 +20,11 @@ def grammar_of(text_format: TextFormat, size: Size | None, waypoints: int) -> st
     """Return a regular expression of what a text format prints for paths of 1 to `waypoints` waypoints.
 
     `size` is the image's, for formats that count pixels.
+
+    Args:
+        text_format: of the answers.
+        size: width and height of the image in pixels, for formats that count pixels.
+        waypoints: the largest number of waypoints.
     """
     forms = [
         _answers(text_format, size, waypoints, deep) for deep in ([False, True] if text_format.says_depth else [False])

@@ -1,4 +1,4 @@
-"""What all dialects share: a cursor over the text, one <ans> block, and the checks on what was found in it."""
+"""Shared parts of the strict parsers: a cursor over the text, one <ans> block, and checks of its content."""
 
 from __future__ import annotations
 
@@ -90,7 +90,12 @@ class Waypoints:
         self._acted = False
 
     def point(self, u: float, v: float, at: int) -> None:
-        """Add a point that starts at character `at`."""
+        """Add a point that starts at character `at`.
+
+        Args:
+            u, v: relative image coordinates.
+            at: the character where the point begins.
+        """
         if len(self._uv) == MAX_POINTS:
             self._scanner.fail(f"more than {MAX_POINTS} points", at)
         self._uv.append((u, v))

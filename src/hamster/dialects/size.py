@@ -19,7 +19,7 @@ class ScaledSize(NamedTuple):
 
 
 class SizeNeededError(ValueError):
-    """The text is in pixels, and nobody said how large the image is."""
+    """The text is in pixels, and the size of the image is not given."""
 
 
 def checked_size(size: Size) -> Size:
@@ -39,7 +39,12 @@ def smart_resize(size: Size, factor: int = 28, min_pixels: int = 56 * 56, max_pi
 
     Both sides become multiples of `factor` (a patch of 14, merged by 2), the area stays between `min_pixels` and
     `max_pixels`, and the proportions as close as can be. The defaults are those of the published checkpoints; a size
-    that was made so already comes back as it is, so whoever used other limits can give the scaled size instead.
+    that was made so already comes back as it is, so for other limits give the scaled size instead.
+
+    Args:
+        size: width and height in pixels.
+        factor: of which both sides are made multiples.
+        min_pixels, max_pixels: bounds on the number of pixels.
 
     Raises:
         ValueError: if one side is over 200 times the other; the model refuses that, too.

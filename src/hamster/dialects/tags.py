@@ -24,12 +24,22 @@ Marks = Callable[[str, str, Attributes, int], Group]
 
 
 def read_axes(text: str, start: int, end: int) -> list[Group]:
-    """Return the answers of Molmo's first generation: x and y as attributes."""
+    """Return the answers of Molmo's first generation: x and y as attributes.
+
+    Args:
+        text: the model's output.
+        start, end: the characters to search.
+    """
     return _read(text, start, end, _axes)
 
 
 def read_coords(text: str, start: int, end: int) -> list[Group]:
-    """Return the answers of Molmo2: everything in the attribute `coords`."""
+    """Return the answers of Molmo2: everything in the attribute `coords`.
+
+    Args:
+        text: the model's output.
+        start, end: the characters to search.
+    """
     return _read(text, start, end, _coords)
 
 

@@ -22,7 +22,7 @@ MIN_DEPTH_M = 0.001  # what is printed with three decimals must not become zero
 
 @dataclass(frozen=True)
 class TextFormat:
-    """How one family of models writes points.
+    """The text format in which a family of models writes points.
 
     `item` and `frame` make a text: `frame` holds the items, joined by `between`; an item may name {x} and {y}, the
     depth {d} (", 0.512", or nothing) or {depth} (the same under `depth_key`), the number of its coordinates {n}, its
@@ -64,21 +64,21 @@ class TextFormat:
 
     @property
     def says_depth(self) -> bool:
-        """Whether a depth can be said."""
+        """Whether the format has a field for depth."""
         return "{d}" in self.item or "{depth}" in self.item
 
     @property
     def says_gripper(self) -> bool:
-        """Whether a gripper's action can be said."""
+        """Whether the format has a field for gripper actions."""
         return any(name in self.item for name in ("{gripper}", "{label}", "{tag}", "{word}"))
 
     @property
     def quantum(self) -> float:
-        """The smallest difference of two coordinates as printed."""
+        """The smallest difference of two printed coordinates."""
         return 10.0 ** -int(self.digits[1]) if self.digits.endswith("f") else 1.0
 
     def resolution(self, size: Size | None) -> tuple[float, float]:
-        """Return the distance of neighbouring places that can be told apart, along x and y, relative."""
+        """Return the smallest representable steps along x and y, relative to the image."""
         width, height = self.extent(size)
         return self.quantum / width, self.quantum / height
 

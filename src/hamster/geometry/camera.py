@@ -51,7 +51,14 @@ class Camera:
         return np.array([self.width, self.height], np.float64)
 
     def project(self, points_world: ArrayLike) -> tuple[Array, Array]:
-        """Project world points (..., 3), metres, to pixels (..., 2) and depths (...), negative behind the camera."""
+        """Project world points (..., 3), metres, to pixels (..., 2) and depths (...), negative behind the camera.
+
+        Example:
+            >>> camera = Camera([[100, 0, 32], [0, 100, 24], [0, 0, 1]], np.eye(4), width=64, height=48)
+            >>> px, depth_m = camera.project([0.1, 0.0, 2.0])
+            >>> px.tolist(), float(depth_m)
+            ([37.0, 24.0], 2.0)
+        """
         points = apply(inverse(self.world_from_camera), points_world)
         depth_m = points[..., 2]
         safe = np.where(np.abs(depth_m) < 1e-9, 1e-9, depth_m)

@@ -1,4 +1,4 @@
-"""From keyposes to the tool poses of each control step: one way for the expert and for every policy."""
+"""Interpolate keyposes to one tool pose per control step, for the expert and all policies alike."""
 
 from __future__ import annotations
 
@@ -66,6 +66,11 @@ def stream_steps(
     """Return commands as `keypose_steps`, to a pose that is passed after `step_s` seconds without stopping.
 
     It takes longer where the tool would have to exceed its speed.
+
+    Args:
+        tool_pose_world, gripper_open: last command; the pose (4, 4) in metres.
+        target_pose_world, target_open: the pose to pass.
+        step_s: seconds until then.
     """
     start, target = np.asarray(tool_pose_world, np.float64), np.asarray(target_pose_world, np.float64)
     length, angle = float(np.linalg.norm(target[:3, 3] - start[:3, 3])), angle_between(start[:3, :3], target[:3, :3])

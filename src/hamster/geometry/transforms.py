@@ -35,7 +35,13 @@ def pose(position: ArrayLike, rotation: ArrayLike | None = None) -> Array:
 
 
 def look_at(eye: ArrayLike, target: ArrayLike, up: ArrayLike = (0.0, 0.0, 1.0)) -> Array:
-    """Return world_from_camera (OpenCV axes) of a camera at `eye` that looks at `target`, `up` upwards in the image."""
+    """Return world_from_camera (OpenCV axes) of a camera at `eye` that looks at `target`, `up` upwards in the image.
+
+    Args:
+        eye: (3,) position of the camera, metres, world frame.
+        target: (3,) point on its optical axis.
+        up: (3,) direction that points up in the image.
+    """
     eye, forward = np.asarray(eye, np.float64), np.asarray(target, np.float64) - np.asarray(eye, np.float64)
     z = forward / np.linalg.norm(forward)
     x = np.cross(z, np.asarray(up, np.float64))

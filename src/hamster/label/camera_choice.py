@@ -1,4 +1,4 @@
-"""Which of several cameras the paths are drawn for, where nobody has chosen one.
+"""Choose the camera for the paths where none is given.
 
 Calibrated before uncalibrated, one that stands in the scene before one on the hand, and then the one in which the tool
 is in view for longest; among equals the first that the source lists. A camera without a picture, or whose picture stays
@@ -48,7 +48,7 @@ class Choice:
     Attributes:
         name: of a view.
         projects: whether it is calibrated, and the tool's poses are known.
-        note: which it is and of which, "" where it is the first, or the only one, or was asked for.
+        note: which it is and of which, "" where it is the first, or the only one, or was requested.
         colour: of all its images, if they are of one colour each: it shows nothing; else "".
         is_frozen: its image does not change while the tool moves.
         assumed: what was taken for true where its name, pose and images contradict one another; else "".

@@ -1,4 +1,4 @@
-"""What is usually wrong with a calibration, each as another way to project: if it fits better, that is what is wrong.
+"""Common calibration faults, each as an alternative projection: one that fits better is the likely fault.
 
 From the threads of people whose gripper was not where it was projected to: droid-dataset/droid#64, #42, #10,
 openvla/openvla#164, Lifelong-Robot-Learning/LIBERO#89.
@@ -60,7 +60,13 @@ def faults(camera: Camera) -> Iterator[Fault]:
 
 
 def project(fault: Fault, cameras: Sequence[Camera], points_world: Array) -> Array:
-    """Return where each camera sees its point (N, 3) if that fault is undone: pixels (N, 2), NaN behind the camera."""
+    """Return where each camera sees its point (N, 3) if that fault is undone: pixels (N, 2), NaN behind the camera.
+
+    Args:
+        fault: to undo.
+        cameras: N, one per point.
+        points_world: (N, 3), metres.
+    """
     px = np.full((len(points_world), 2), np.nan)
     for i, (camera, point) in enumerate(zip(cameras, points_world, strict=True)):
         at, depth_m = fault.camera(camera).project(point)

@@ -1,4 +1,4 @@
-"""Does the projected tool land on the tool? The images themselves say so, or keypoints where a source has them.
+"""Check whether the projected tool lands on the tool, by the images, or by keypoints where a source has them.
 
 Evidence, per camera, over all frames that are looked at:
 
@@ -83,7 +83,7 @@ def check_cameras(
 
     Args:
         episodes: of one source, and where the gripper's tip is in their images, (T, 2) relative, NaN where unknown, by
-            camera; {} if nobody knows. A calibration may differ from one episode to the next.
+            camera; {} if unknown. A calibration may differ from one episode to the next.
         max_distance: in widths of the image.
         leave_out: called with the file and the reason for each episode whose images cannot be read.
 

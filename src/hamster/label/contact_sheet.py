@@ -1,4 +1,4 @@
-"""A page of small pictures: the quickest way to see whether labels are right."""
+"""A contact sheet: one page of small pictures to check labels by eye."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is in a source or a label set, in numbers and pictures: to be looked at before anything is trained on it."""
+"""Statistics and example pictures of a source or a label set, to inspect before training on it."""
 
 from __future__ import annotations
 
@@ -125,7 +125,13 @@ class Survey:
 
 
 def labelled_items(source: Source, options: Options, most: int | None = None) -> Iterator[Found]:
-    """Yield the source's items, the first `most` of them, labelled but not written."""
+    """Yield the source's items, the first `most` of them, labelled but not written.
+
+    Args:
+        source: to label.
+        options: of the labelling.
+        most: number of items; all if None.
+    """
     for index in range(min(len(source), most or len(source))):
         yield read_and_label(source, index, options)
 

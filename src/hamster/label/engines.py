@@ -1,4 +1,4 @@
-"""Where shards are made: on this machine's cores, or on a Ray cluster. The files are the same."""
+"""Engines that make shards: this machine's cores, or a Ray cluster. The files are the same."""
 
 from __future__ import annotations
 
@@ -20,6 +20,12 @@ def on_ray(work: Work[T, R], items: Sequence[T], workers: int, limits: Limits) -
     """Yield `work(item, …)` as `isolated` does, on the cluster that Ray knows, or on a local one of its own.
 
     The cluster's machines share the folder that `work` writes to. A task whose machine dies is done again by Ray.
+
+    Args:
+        work: on one item.
+        items: to work on.
+        workers: number of processes.
+        limits: on time and memory of an item.
 
     Raises:
         NotInstalledError: if Ray is not installed.
@@ -52,7 +58,13 @@ def _apply(work: bytes, item: T, limits: Limits, modules: Sequence[str]) -> Any:
 
 
 def inline(work: Work[T, R], items: Sequence[T], workers: int, limits: Limits) -> Iterator[R]:
-    """Yield `work(item, {})` for every item in this process, for a debugger; nothing protects it from an item."""
+    """Yield `work(item, {})` for every item in this process, for a debugger; nothing protects it from an item.
+
+    Args:
+        work: on one item.
+        items: to work on.
+        workers, limits: not used.
+    """
     for item in items:
         yield work(item, {})
 

@@ -65,8 +65,8 @@ class LabelledEpisode:
 
     Attributes:
         episode: those of its frames that have a path.
-        camera: whose images the paths are drawn on.
-        labels: (T,) to the end of the episode, if anything is said about the whole; else to the end of the frame's
+        camera: on whose images the paths are.
+        labels: (T,) to the end of the episode, if the whole has an instruction; else to the end of the frame's
             first part.
         task: its name, "" if the source has none.
         method: by which the paths were made; the score of each, where the method gives any, is in `Path2D.score`.
@@ -83,7 +83,7 @@ class LabelledEpisode:
     left_out: Mapping[str, int] = field(default_factory=dict)
 
     def at(self, frame: int) -> list[tuple[str, Label]]:
-        """Return what is said at a frame and the path that carries it out: of the whole first, then of parts."""
+        """Return pairs of instruction and path at a frame: of the whole episode first, then of parts."""
         pairs = [(text, self.labels[frame]) for text in self.episode.instructions]
         for part, labels in zip(self.episode.parts, self.part_labels, strict=True):
             if part.first <= frame < part.stop and labels[frame - part.first].shows:
@@ -92,16 +92,22 @@ class LabelledEpisode:
 
     @property
     def first(self) -> tuple[str, Label]:
-        """What is said at the first frame, and its path."""
+        """The instruction at the first frame, and its path."""
         return self.at(0)[0]
 
 
 def label_words(
     episode: Episode, camera: str, method: LabelMethod, paths: Callable[[tuple[int, int]], Sequence[Label]]
 ) -> LabelledEpisode:
-    """Return the episode with a path for each frame and everything that is said there.
+    """Return the episode with a path for each frame and for every instruction that holds there.
 
     `paths` gives, for a span of frames, the paths from each of them to the end of the span.
+
+    Args:
+        episode: to label.
+        camera: on whose images the paths are.
+        method: by which the paths are made.
+        paths: from frames [first, stop) to the labels of these frames.
     """
     total = len(episode.observations)
     by_span = {span: paths(span) for span in dict.fromkeys((part.first, part.stop) for part in episode.parts)}
@@ -150,6 +156,11 @@ def label_episode(episode: Episode, camera: str | Choice | None, epsilon: float)
 
     The frames that are left out, since they have no image, no calibration or no words, or the tool is out of view for
     good, are still part of the paths of the others.
+
+    Args:
+        episode: with tool poses.
+        camera: name of the camera, or the choice; the best one if None.
+        epsilon: of the simplification, relative to the image.
 
     Raises:
         ValueError: if the robot was not recorded, there is no such camera, or an image cannot be read.

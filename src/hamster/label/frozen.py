@@ -23,7 +23,7 @@ def frozen_frames(images: Sequence[NDArray[np.uint8] | None], uv: Array, cameras
     """Return the frames, in order, whose image is not of their moment.
 
     In a stretch of equal images in which the tool moves, that is all but the first; from the start of an episode on the
-    first, too, since nobody knows when it was taken.
+    first, too, since its time is unknown.
 
     Args:
         images: T of one camera, (H, W, 3) or None.

@@ -1,4 +1,4 @@
-"""When does a gripper open or close? The signals are noisy, lag behind, and stop half-way on what they hold."""
+"""Gripper events from signals that are noisy, lag behind, and stop half-way on a held object."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def gripper_events(opening: ArrayLike, hysteresis: float = HYSTERESIS) -> list[t
 
     It turns when it has moved by more than `hysteresis` from the extreme that it reached in the state before; a fixed
     threshold would miss a gripper that closes on something wide. A signal of 0 and 1 alone is a command, or a state
-    that somebody thresholded already: its event is at the first frame of the new value. A measured one began to move
+    that was thresholded already: its event is at the first frame of the new value. A measured one began to move
     before that shows: its event is at the frame from which it moved.
     """
     signal = np.asarray(opening, np.float64)

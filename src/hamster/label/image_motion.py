@@ -1,4 +1,4 @@
-"""What moves in the images of a camera that stands still, and whether it moves as the projected tool does.
+"""Image motion of a static camera, and whether it agrees with that of the projected tool.
 
 Needs no detector and no markers: whatever differs from the median image moves, and where the tool's tip is projected
 to, the image has to move by as much, in the same direction.
@@ -23,7 +23,7 @@ NEIGHBOURS = 4  # of the nine pixels around: less than that many is noise
 PATCH = 0.05  # of the width: what is compared around the tip
 MIN_PATCH = 12  # moving pixels
 MIN_CONTRAST = 4.0  # of 255: a patch of one colour matches anywhere
-MAX_STEP = 0.25  # of the width: farther, and nobody would find it again
+MAX_STEP = 0.25  # of the width; farther steps cannot be matched
 TOLERANCE = 0.35  # of the step: twice or half the motion, or another direction, is not the same
 
 

@@ -1,4 +1,4 @@
-"""The few poses through which a demonstration goes, where its source does not tell."""
+"""Extract keyposes from a demonstration whose source has none."""
 
 from __future__ import annotations
 

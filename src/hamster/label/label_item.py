@@ -1,4 +1,4 @@
-"""One item becomes one labelled item: a pure function, whoever calls it and wherever."""
+"""Label one item: a pure function of the item and the options."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Options:
     """How to label.
 
     Attributes:
-        camera: whose images the paths of episodes are drawn on; see `camera_choice` if None.
+        camera: to label; chosen by `camera_choice` if None.
         epsilon: of the simplification of paths.
         video: how the tip is found where no robot was recorded.
     """
@@ -53,9 +53,14 @@ class Options:
 
 
 def read_and_label(source: Source, index: int, options: Options) -> Labelled | Skipped | Unreadable:
-    """Read an item and label it; whatever goes wrong makes this item `Unreadable`, with its name, and no other one.
+    """Read an item and label it; any error makes this item `Unreadable`, with its name, and no other one.
 
     So does text that no file could hold.
+
+    Args:
+        source: of the item.
+        index: of the item in it.
+        options: of the labelling.
     """
 
     def labelled() -> Labelled | Skipped | Unreadable:
@@ -76,7 +81,7 @@ def guarded(name: str, make: Callable[[], T]) -> T | Unreadable:
         return make()
     except NotInstalledError:  # which is no fault of the item
         raise
-    except Exception as error:  # strangers' data, and readers that may be somebody else's
+    except Exception as error:  # untrusted data, and readers from outside of this package
         if is_disk_full(error):  # nor is that: the run stops
             raise
         return Unreadable(name, reason_of(error))
@@ -153,7 +158,7 @@ def label_item(item: Item, options: Options) -> Labelled | Skipped | Unreadable:
 
     A robot's motion is projected where the robot was recorded and the camera is calibrated; else the tip is followed
     through the images. What turns out to be damaged only now, a video's tenth frame say, is `Unreadable` as if the
-    reader had said so. What nobody put into words teaches no planner, and has no label.
+    reader had said so. Items without an instruction are skipped.
     """
     try:
         if isinstance(item, Episode | AnnotatedImage) and not any(words.strip() for words in _words(item)):

@@ -1,4 +1,4 @@
-"""A labelling run as somebody sits before it: a progress bar, a label set, and a page to look at."""
+"""An interactive labelling run: a progress bar, a label set, and a contact sheet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels that would show nothing: images without a picture, tools that are never in view, paths that do not move."""
+"""Detect labels without content: blank images, tools that are never in view, paths that do not move."""
 
 from __future__ import annotations
 

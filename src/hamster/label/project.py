@@ -23,7 +23,7 @@ OCCLUSION_M = 0.05  # the tip works inside things: a surface this much nearer do
 
 
 class Visibility(IntEnum):
-    """What a camera sees of a waypoint."""
+    """Visibility of a waypoint in an image."""
 
     VISIBLE = 0
     OCCLUDED = 1
@@ -32,7 +32,7 @@ class Visibility(IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class Label:
-    """A path and where it came from.
+    """A path with the visibility and the source frame of each waypoint.
 
     Attributes:
         path: simplified; waypoints out of view lie on the image's border; depths are those of the tool's tip.
@@ -71,7 +71,7 @@ def path_from_poses(
 ) -> Label:
     """Project the tool's tip and mark where the gripper changes, and at the start that it is closed, if it is.
 
-    So nobody has to see in an image whether a thing is held or only stood over: to close once more does no harm.
+    So the policy need not see in the image whether an object is held: a redundant close does no harm.
 
     Args:
         tool_poses_world: (T >= 1, 4, 4), origin at the tool's tip (not at the flange).
@@ -103,6 +103,14 @@ def project_paths_per_frame(
     Of what the gripper did before a frame only the state at that frame is part of its path. Arguments as in
     `path_from_poses`, but a camera that moves comes once per frame, and so does the depth. `Label.frames` counts from
     the start of the episode.
+
+    Args:
+        tool_poses_world: (T >= 1, 4, 4), metres, origin at the tool's tip.
+        gripper: (T,) 1 open, 0 closed.
+        cameras: one, or one per frame if it moves.
+        depths_m: (H, W) per frame, metres, None where there is none.
+        epsilon: of the simplification, relative to the image.
+        tolerance_m: a waypoint is occluded if the surface seen in its pixel is nearer by more than this.
     """
     poses, opening = _checked(tool_poses_world, gripper)
     events = with_start(gripper_events(opening), opening)
@@ -217,7 +225,7 @@ def waypoints(
     Args:
         uv: where the tip goes from here on.
         ahead: (index into `uv`, new state), in order.
-        closed: the gripper is closed at the start, which is said there unless it is told something else.
+        closed: whether the gripper is closed at the start, which becomes an event there unless another one is there.
         epsilon: of the simplification.
     """
     if closed and not (ahead and ahead[0][0] == 0):

@@ -1,4 +1,4 @@
-"""Single frames of labelled episodes, as annotated images: for whoever learns from pictures, or asks about them."""
+"""Read single frames of labelled episodes as annotated images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a folder already holds of a labelling run, and what has become of the source since."""
+"""Resume a labelling run: which shards exist, and which items of the source changed since."""
 
 from __future__ import annotations
 

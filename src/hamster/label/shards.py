@@ -1,4 +1,4 @@
-"""A stretch of a source becomes the files of a shard: the unit of work, of resumption and of parallel labelling."""
+"""Label a span of a source into the files of a shard: the unit of work, resumption and parallelism."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def _packable(outcome: Outcome, name: str) -> Outcome:
 
 
 def _notes(labelled: LabelledEpisode) -> Iterator[str]:
-    """Yield what a run has to report of an episode: where its paths are, and what somebody should know of them."""
+    """Yield what a run has to report of an episode: where its paths are, and notes for users."""
     cameras = list(labelled.episode.observations[0].views)
     if len(cameras) > 1 and not any(note.startswith("camera ") for note in labelled.method.notes):
         yield f"paths on camera {labelled.camera} of {', '.join(cameras)}"

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and a journal that says which ones are."""
+"""Files of a label set, their digests, and the journal that lists them."""
 
 from __future__ import annotations
 

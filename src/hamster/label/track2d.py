@@ -1,4 +1,4 @@
-"""A tip followed through a video becomes a path for each frame, from there to the end."""
+"""Convert a tip's track through a video to a path per frame, from there to the end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Event = tuple[int, Gripper]
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """Where a tip is in each frame, and when it takes and lets go.
+    """Positions of a tip in each frame, and its grasps and releases.
 
     Attributes:
         uv: (T >= 1, 2) relative to the image; where the score is 0, a guess from the frames around.
@@ -59,6 +59,11 @@ def paths_from_track(track: Track, epsilon: float = EPSILON, span: tuple[int, in
     A path that starts with something in the gripper says so: it begins with a close. A tip out of view is moved to
     the image's border. `Label.frames` counts from the start of the track; `Path.score` is the mean score of the frames
     from there on of which anything is known.
+
+    Args:
+        track: of T frames.
+        epsilon: of the simplification, relative to the image.
+        span: [first, stop) of the frames; all if None.
     """
     inside = np.clip(np.asarray(track.uv, np.float64), 0, 1)
     outside = np.asarray((inside != track.uv).any(-1))

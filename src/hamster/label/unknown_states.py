@@ -1,4 +1,4 @@
-"""Frames of which a robot's recording lacks the tool's pose or the gripper's opening: NaN, or infinity."""
+"""Frames without a known tool pose or gripper opening (NaN or infinity)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hamster.data import Episode
 from hamster.data.lazy import chosen_frames
 
 Array = NDArray[np.float64]
-JUMP_M = 0.1  # the tool goes farther while nobody knows where: a straight line across would be invented
+JUMP_M = 0.1  # a larger jump over unknown frames would be bridged by an invented straight line
 FEWEST = 2  # poses that make a path
 CHANGE = 0.15  # of the full opening: a gripper that differs by more has opened or closed in between
 
@@ -21,7 +21,7 @@ def known_states(episode: Episode) -> tuple[Episode, dict[str, int]]:
     """Return the episode with the frames whose pose is known, with a gripper that is known or absent, and with notes.
 
     A gripper keeps its last value where it is not known, and has no event there. If it opens or closes while both it is
-    unknown and the tool moves, nobody knows where, and the episode has no gripper at all.
+    unknown and the tool moves, to an unknown place, and the episode has no gripper at all.
 
     Returns:
         The episode, and by reason how many of its frames are left out: those without a pose of the tool, and those

@@ -1,4 +1,4 @@
-"""Action-free video becomes paths: where a hand or a gripper goes from each frame on, or why that cannot be told."""
+"""Label action-free video: the path of a hand or a gripper from each frame on, or a reason why there is none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paths on images: HAMSTER's two published styles, and separate channels for policies that want numbers."""
+"""Draw paths on images in HAMSTER's two published styles, or as separate numeric channels for policies."""
 
 from __future__ import annotations
 
@@ -20,33 +20,45 @@ TIE = np.float32(1e-6)  # of squared distances
 
 
 @dataclass(frozen=True)
-class _Look:
+class _DrawStyle:
     line: Callable[[float | NDArray[np.float64]], NDArray[np.uint8]]
     markers: Mapping[Gripper, tuple[int, int, int]]
     marks_start: bool
 
 
-STYLES: dict[str, _Look] = {
+STYLES: dict[str, _DrawStyle] = {
     # The demo's style. Red for open and blue for close, as in the published figures (a comment in the demo's code
-    # claims the opposite channel order). The start is always marked: with its gripper state, or, where nobody knows
-    # that, in the colour of the line, dark blue.
-    "jet": _Look(jet, {Gripper.CLOSED: BLUE, Gripper.OPEN: RED}, marks_start=True),
-    # The style of the paper's figures of what the policy sees: green where it grasps, blue where it lets go.
-    "red": _Look(reds, {Gripper.CLOSED: GREEN, Gripper.OPEN: BLUE}, marks_start=False),
+    # claims the opposite channel order). The start is always marked: in the colour of its gripper state, or, where
+    # that is unknown, in that of the line, dark blue.
+    "jet": _DrawStyle(jet, {Gripper.CLOSED: BLUE, Gripper.OPEN: RED}, marks_start=True),
+    # The style of the paper's figures of the policy's input: green for a grasp, blue for a release.
+    "red": _DrawStyle(reds, {Gripper.CLOSED: GREEN, Gripper.OPEN: BLUE}, marks_start=False),
 }
 
 
 def draw(rgb: NDArray[np.uint8], path: Path2D, style: Style = "jet", weight: float = 1.0) -> NDArray[np.uint8]:
     """Return a copy of an image (H, W, 3) uint8 with the path drawn on it.
 
-    The line is resampled to 100 points and coloured by arc length; a ring stands wherever the gripper changes. Lines
-    are 2 and rings 7 pixels (radius) at 512 pixels, and both grow and shrink with the image's shorter side. The
-    published code does not let them shrink: on the 128 pixels that policies look at, its rings would be 14 pixels
-    across and hide what the gripper is to take. We let them, but never below a line of 1 and a radius of 2.5
-    pixels, which still can be seen. `weight` scales both, for pictures that people look at.
+    The line is resampled to 100 points and coloured by arc length; a ring marks each change of the gripper. Lines are
+    2 pixels wide and rings have a radius of 7 at an image side of 512 pixels; both scale with the shorter side. The
+    published code does not scale them down: at the 128 pixels of a policy's input its rings would be 14 pixels across
+    and hide the object to grasp. Here they shrink to no less than a width of 1 and a radius of 2.5 pixels, which stay
+    visible.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        path: to draw.
+        style: "jet", as HAMSTER's demo draws, or "red", as the paper's figures of the policy's input.
+        weight: factor on line width and marker radius.
 
     Raises:
         ValueError: if the image is not (H, W, 3) uint8, or the style is unknown.
+
+    Example:
+        >>> path = Path2D([[0.2, 0.5], [0.8, 0.5]], [Gripper.CLOSED, Gripper.OPEN])
+        >>> drawn = draw(np.zeros((64, 64, 3), np.uint8), path, "red")
+        >>> drawn.shape, bool(drawn.any())
+        ((64, 64, 3), True)
     """
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
         raise ValueError(f"need an image (H, W, 3) uint8, got {rgb.shape} {rgb.dtype}")
@@ -70,10 +82,14 @@ def draw(rgb: NDArray[np.uint8], path: Path2D, style: Style = "jet", weight: flo
 def channels(path: Path2D, height: int, width: int) -> NDArray[np.float32]:
     """Return a drawing of the path as numbers: (3, height, width) float32.
 
-    0. progress: how far along the path its point nearest to the pixel is, 0 at the start to 1 at the end (of equally
-       near ones the earliest).
-    1. distance: to the path, in shorter sides of the image, at most 1.
+    0. progress: the position on the path, 0 at the start to 1 at the end, of its point nearest to the pixel (the
+       earliest of equally near ones).
+    1. distance: to the path, relative to the image's shorter side, at most 1.
     2. gripper change: +1 where it opens, -1 where it closes, fading with a Gaussian of 0.03 shorter sides.
+
+    Args:
+        path: to draw.
+        height, width: of the image, pixels.
     """
     side = np.array([width, height]) / min(width, height)
     x, y = (((np.arange(n) + 0.5) / min(width, height)).astype(np.float32) for n in (width, height))
@@ -98,20 +114,20 @@ def _box(px: NDArray[np.float64], margin: float, width: int, height: int) -> tup
 def _paint(
     canvas: ImageDraw.ImageDraw, path: Path2D, px: NDArray[np.float64], thickness: float, radius: float, style: str
 ) -> None:
-    look = STYLES[style]
+    spec = STYLES[style]
     line = resample(px, SAMPLES)
-    for i, colour in enumerate(look.line(np.linspace(0, 1, SAMPLES - 1)).tolist()):
+    for i, colour in enumerate(spec.line(np.linspace(0, 1, SAMPLES - 1)).tolist()):
         (x0, y0), (x1, y1) = line[i : i + 2].tolist()
         canvas.line((x0, y0, x1, y1), fill=tuple(colour), width=round(thickness))
         _disc(canvas, x1, y1, thickness / 2, tuple(colour))  # rounds the corner
     marked: dict[int, Gripper] = {i: state for i, state in path.events if state is not Gripper.UNKNOWN}
-    if look.marks_start:
+    if spec.marks_start:
         marked.setdefault(0, Gripper(int(path.gripper[0])))
     for i, state in sorted(marked.items()):
-        start_colour = tuple(look.line(0.0).tolist())
+        start_colour = tuple(spec.line(0.0).tolist())
         x, y = px[i].tolist()
         box = (x - radius, y - radius, x + radius, y + radius)
-        canvas.ellipse(box, outline=look.markers.get(state, start_colour), width=round(thickness))
+        canvas.ellipse(box, outline=spec.markers.get(state, start_colour), width=round(thickness))
 
 
 def _disc(canvas: ImageDraw.ImageDraw, x: float, y: float, radius: float, colour: tuple[int, ...]) -> None:

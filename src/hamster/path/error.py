@@ -1,14 +1,14 @@
-"""The errors of planning: whatever goes wrong between an image and a path."""
+"""Errors of planning: everything that can go wrong between an image and a path."""
 
 from __future__ import annotations
 
 
 class PlanError(ValueError):
-    """No path could be had, and why. Never turned into an empty path or an undrawn image.
+    """There is no path, and the reason. Never replaced by an empty path or an image without a path.
 
     Attributes:
-        reason: one line that says what was wrong where.
-        raw_text: what the model printed, or "" if it never came to that.
+        reason: one line that states the fault and its place.
+        raw_text: the model's output, or "" if there is none.
     """
 
     def __init__(self, reason: str, raw_text: str = "") -> None:
@@ -18,4 +18,4 @@ class PlanError(ValueError):
 
 
 class NotInViewError(PlanError):
-    """The model answered that what the instruction speaks of is not in the image: an answer, too, but no path."""
+    """The model answered that the object of the instruction is not in the image: a valid answer without a path."""

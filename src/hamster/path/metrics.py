@@ -1,4 +1,4 @@
-"""How far apart two paths are. All distances are in relative image coordinates."""
+"""Distances between two paths, in relative image coordinates."""
 
 from __future__ import annotations
 
@@ -34,6 +34,16 @@ def frechet(a: Path2D, b: Path2D, samples: int | None = SAMPLES) -> float:
 
     Both paths are first resampled by arc length to `samples` points, so that the number of waypoints does not matter;
     None compares the waypoints as they are.
+
+    Args:
+        a, b: the paths.
+        samples: points to which both are resampled; None compares the waypoints.
+
+    Example:
+        >>> a = Path2D([[0.1, 0.5], [0.9, 0.5]], [Gripper.UNKNOWN] * 2)
+        >>> b = Path2D([[0.1, 0.6], [0.9, 0.6]], [Gripper.UNKNOWN] * 2)
+        >>> round(frechet(a, b), 3)
+        0.1
     """
     return _align(_distances(a, b, samples), np.maximum)
 
@@ -42,6 +52,10 @@ def dtw(a: Path2D, b: Path2D, samples: int | None = SAMPLES) -> float:
     """Return the dynamic time warping distance: the least sum over all alignments, per point of the longer path.
 
     It is thus a distance per sample, and comparable with `frechet`, which it does not exceed by more than twice.
+
+    Args:
+        a, b: the paths.
+        samples: points to which both are resampled; None compares the waypoints.
     """
     distances = _distances(a, b, samples)
     return _align(distances, np.add) / float(max(distances.shape))
@@ -51,6 +65,10 @@ def event_f1(predicted: Path2D, truth: Path2D, tolerance: float = 0.1) -> float:
     """Return the F1 score of the gripper events; one counts if the same event occurs within `tolerance`, in order.
 
     1.0 if neither path has any event.
+
+    Args:
+        predicted, truth: the paths.
+        tolerance: largest distance of matching events, in relative image coordinates.
     """
     ours, theirs = _commanded(predicted), _commanded(truth)
     if not ours and not theirs:

@@ -1,4 +1,4 @@
-"""The path: the only thing that the planner and the policy share."""
+"""The 2D path, the only interface between planner and policy."""
 
 from __future__ import annotations
 
@@ -26,11 +26,18 @@ class Path2D:
         uv: (N, 2) float64 in [0, 1], relative to the image; x to the right, y down. N >= 1.
         gripper: (N,) int8 of `Gripper`: the state commanded from that waypoint on. An event belongs to the
             waypoint that precedes it; the state is unknown before the first event.
-        depth_m: (N,) float64, metres along the camera's optical axis, or None where nobody knows it.
-        score: how sure the planner is, in [0, 1], or None.
+        depth_m: (N,) float64, metres along the camera's optical axis, or None where unknown.
+        score: the planner's confidence, in [0, 1], or None.
 
     Raises:
         ValueError: if a shape is wrong, a coordinate is not in [0, 1], or a value is not finite.
+
+    Example:
+        >>> path = Path2D([[0.2, 0.7], [0.5, 0.4]], [Gripper.CLOSED, Gripper.OPEN])
+        >>> path.events
+        [(0, <Gripper.CLOSED: 0>), (1, <Gripper.OPEN: 1>)]
+        >>> Path2D.from_json(path.to_json()) == path
+        True
     """
 
     uv: NDArray[np.float64]
@@ -59,7 +66,7 @@ class Path2D:
 
     @property
     def events(self) -> list[tuple[int, Gripper]]:
-        """(waypoint, new state) wherever the commanded gripper state changes."""
+        """Pairs (waypoint, new state), one for each change of the commanded gripper state."""
         before = np.concatenate([[Gripper.UNKNOWN], self.gripper[:-1]])
         return [(int(i), Gripper(int(self.gripper[i]))) for i in np.flatnonzero(self.gripper != before)]
 

@@ -24,11 +24,16 @@ def simplify(path: Path2D, epsilon: float = EPSILON) -> Path2D:
     which the gripper changes are never dropped, nor are the two ends.
 
     Args:
-        path: N waypoints; duplicates and retraced stretches are fine.
+        path: of N waypoints, which may contain duplicates and retraced stretches.
         epsilon: in relative image coordinates, >= 0.
 
     Returns:
         A subset of the waypoints, in order, with their gripper state and depth.
+
+    Example:
+        >>> path = Path2D([[0.1, 0.5], [0.3, 0.51], [0.5, 0.5], [0.5, 0.9]], [-1, -1, -1, -1])  # -1: Gripper.UNKNOWN
+        >>> simplify(path).uv.tolist()
+        [[0.1, 0.5], [0.5, 0.5], [0.5, 0.9]]
     """
     kept = kept_waypoints(path.uv, [i for i, _ in path.events], epsilon)
     depth_m = None if path.depth_m is None else path.depth_m[kept]
@@ -39,6 +44,11 @@ def kept_waypoints(uv: ArrayLike, fixed: Iterable[int] = (), epsilon: float = EP
     """Return the sorted indices of the points (N, D) that simplification keeps, with both ends and all in `fixed`.
 
     So is every `LONGEST`th point.
+
+    Args:
+        uv: (N, D) points.
+        fixed: indices of points that are kept in any case.
+        epsilon: tolerance, in the unit of the points, >= 0.
     """
     if not epsilon >= 0:
         raise ValueError(f"epsilon must be >= 0, got {epsilon}")
@@ -73,7 +83,12 @@ def _corners(points: Array, epsilon: float) -> list[int]:
 
 
 def segment_distance(points: ArrayLike, start: ArrayLike, end: ArrayLike) -> Array:
-    """Return the distances of points (..., D) to segments from start (..., D) to end (..., D)."""
+    """Return the distances of points (..., D) to segments from start (..., D) to end (..., D).
+
+    Args:
+        points: (..., D).
+        start, end: (..., D), which broadcast with the points; a segment may have no length.
+    """
     origin = np.asarray(start, np.float64)
     along = np.asarray(end, np.float64) - origin
     offset = np.asarray(points, np.float64) - origin

@@ -29,7 +29,12 @@ _IMAGES = re.compile(r"(.+)_(rgb|image)")
 
 
 def read_episode(file: Path, demo: str, source: str) -> Episode:
-    """Return the demonstration `data/{demo}` of a file; images are read when they are asked for.
+    """Return the demonstration `data/{demo}` of a file; images are read on access.
+
+    Args:
+        file: of robomimic's or LIBERO's format.
+        demo: name of the demonstration, e.g. demo_0.
+        source: URI for the provenance.
 
     Raises:
         ValueError: in one line, if it is damaged, or has no images.
@@ -68,7 +73,12 @@ class Lens:
     world_from_camera: Array
 
     def at(self, i: int, width: int, height: int) -> Camera:
-        """Return the camera of step i."""
+        """Return the camera of step i.
+
+        Args:
+            i: index of the step.
+            width, height: of the image, pixels.
+        """
         return Camera(self.intrinsics, self.world_from_camera[min(i, len(self.world_from_camera) - 1)], width, height)
 
 

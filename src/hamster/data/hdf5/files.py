@@ -1,4 +1,4 @@
-"""HDF5 files from strangers: nothing outside the file is followed, nothing larger than expected is read."""
+"""Untrusted HDF5 files: no link out of the file is followed, nothing larger than expected is read."""
 
 from __future__ import annotations
 
@@ -58,6 +58,11 @@ def dataset(parent: Any, name: str) -> Any:
 
 def numbers(parent: Any, name: str, columns: int | None = None) -> NDArray[np.float64] | None:
     """Return an array (T, columns), NaN where a number is not finite; None if it is missing.
+
+    Args:
+        parent: an HDF5 group.
+        name: of the array in it.
+        columns: required number of columns; any if None.
 
     Raises:
         ValueError: if it has another shape, is too large, or holds anything else.

@@ -1,4 +1,4 @@
-"""What a demonstration shows, from wherever robomimic, LIBERO and their relatives write it down."""
+"""Instructions of demonstrations, from the fields in which robomimic, LIBERO and related formats store them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def instruction(data: Any, demo: Any, file: Path) -> str:
-    """Return the instruction from the most trusted field: LIBERO's, RoboCasa's, BDDL's, the environment's, a name."""
+    """Return the instruction from the most trusted field: LIBERO's, RoboCasa's, BDDL's, the environment's, a name.
+
+    Args:
+        data: the HDF5 group with the demonstrations.
+        demo: the group of one of them.
+        file: whose name may be an instruction, too.
+    """
     environment = record(data, "env_args")
     bddl_name = text(data, "bddl_file_name") or str((environment.get("env_kwargs") or {}).get("bddl_file_name") or "")
     bddl = _BDDL.search(text(data, "bddl_file_content"))

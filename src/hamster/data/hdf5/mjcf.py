@@ -1,4 +1,4 @@
-"""Where cameras, bodies and sites are in a MuJoCo model, from its XML alone: MuJoCo itself is not asked.
+"""Poses of cameras, bodies and sites in a MuJoCo model, computed from its XML without MuJoCo.
 
 Only what holds still is known from a file: a place is given relative to the nearest body above it that moves, or to
 the world if there is none. Format: https://mujoco.readthedocs.io/en/stable/XMLreference.html

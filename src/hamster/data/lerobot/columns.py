@@ -1,4 +1,4 @@
-"""Columns of a parquet file that somebody else wrote, as arrays, within bounds."""
+"""Columns of an untrusted Parquet file as arrays, within bounds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,12 @@ def column_names(file: Path) -> list[str]:
 
 
 def read_table(file: Path, columns: Sequence[str], episode: int | None = None) -> Any:
-    """Return these columns of a parquet file (those that it has); of one episode's rows alone, if asked for.
+    """Return columns of a Parquet file, those that it has, of all rows or of one episode.
+
+    Args:
+        file: of Parquet.
+        columns: names.
+        episode: its index, to read its rows alone.
 
     Raises:
         ValueError: in one line with the file's name, if it is missing, damaged, cut off or too large.

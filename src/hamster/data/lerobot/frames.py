@@ -132,7 +132,7 @@ class TableImages:
 
 @dataclass(frozen=True, eq=False)
 class Absent:
-    """A camera whose videos somebody left out of the dataset: black, of the declared size."""
+    """A camera whose videos are missing from the dataset: black images of the declared size."""
 
     height: int
     width: int

@@ -1,4 +1,4 @@
-"""What is said about the frames of a LeRobot episode: tasks, subtasks, and whatever else is written per frame.
+"""Instructions of a LeRobot episode: tasks, subtasks, and other annotations per frame.
 
 | where | what |
 |---|---|
@@ -33,9 +33,14 @@ _TEXTS = re.compile(r"(?:.*[._/])?(?:(?:natural_)?(?:language_)?instruction(?:_\
 def read_words(
     dataset: DatasetMetadata, entry: EpisodeEntry, times_s: Array
 ) -> tuple[tuple[str, ...], tuple[Instruction, ...]]:
-    """Return phrasings of the whole episode and, in order, the words that hold for some of its frames only.
+    """Return phrasings of the whole episode and, in order, instructions that hold for some of its frames only.
 
-    Where nothing is said of the frames, the task is what the list of episodes has, or "".
+    Where frames have no annotation, the task is that in the list of episodes, or "".
+
+    Args:
+        dataset: to read from.
+        entry: of the episode.
+        times_s: (T,) of its frames, seconds.
 
     Raises:
         ValueError: if a task has no text, or a column cannot be read.

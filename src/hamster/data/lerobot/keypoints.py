@@ -1,4 +1,4 @@
-"""Calibration out of the data: where frames carry the gripper's keypoints in 3D and in an image, they give the camera.
+"""Calibration from keypoints: frames with the gripper's keypoints in 3D and in an image determine the camera.
 
 InternVLA-M1's simulated episodes (LeRobot v2.1) have no calibration, but per frame the columns `….tcp_3d_trace`
 (K, 3) metres and `….VIEW.tcp_2d_trace` (K, 2) pixels. They are pickles of arrays, read by `safe_pickle`. One
@@ -31,7 +31,13 @@ _FAR = 3.0  # times the median distance from the middle: not on the gripper
 
 
 def read_points(column: Any, dims: int, name: str) -> Array:
-    """Return (T, K, dims) from a column of pickled arrays; ValueError if it holds anything else."""
+    """Return (T, K, dims) from a column of pickled arrays; ValueError if it holds anything else.
+
+    Args:
+        column: of a Parquet table.
+        dims: numbers of a point, 2 or 3.
+        name: of the column, for messages.
+    """
     out = []
     for frame, value in enumerate(column.to_pylist()):
         if not isinstance(value, bytes) or len(value) > MAX_PICKLE_BYTES:
@@ -57,6 +63,11 @@ def cameras_from_points(points_world: Array, px: Array, size: tuple[int, int]) -
 
     None where they do not determine one to within a pixel. A camera that moves keeps its lens: where the frames do not
     agree on the focal length (rounded pixels, say), there is none, since paths lead away from where they agree.
+
+    Args:
+        points_world: (T, K, 3), metres.
+        px: (T, K, 2) where they are in the image, pixels.
+        size: width and height of the image.
     """
     frames = np.unique(np.linspace(0, len(px) - 1, min(len(px), _SAMPLES)).round().astype(int))
     still = camera_from_points(points_world[frames].reshape(-1, 3), px[frames].reshape(-1, 2), size)
@@ -69,7 +80,13 @@ def cameras_from_points(points_world: Array, px: Array, size: tuple[int, int]) -
 
 
 def camera_from_points(points_world: Array, px: Array, size: tuple[int, int]) -> Camera | None:
-    """Return the camera that sees points (N >= 6, 3) at pixels (N, 2), or None if there is none to within a pixel."""
+    """Return the camera that sees points (N >= 6, 3) at pixels (N, 2), or None if there is none to within a pixel.
+
+    Args:
+        points_world: (N >= 6, 3), metres.
+        px: (N, 2) where they are in the image, pixels.
+        size: width and height of the image.
+    """
     if len(px) < 6:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What a LeRobotDataset says about itself: meta/info.json, the tasks, and the list of its episodes."""
+"""Metadata of a LeRobotDataset: meta/info.json, the tasks, and the list of its episodes."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class DatasetMetadata:
         return {_whole(line.get("task_index"), "task_index"): str(line.get("task", "")) for line in lines}
 
     def _v2_rows(self) -> list[Mapping[str, Any]]:
-        """Return the list of episodes; where somebody left it out, those that have a data file."""
+        """Return the list of episodes; if it is missing, those that have a data file."""
         listed = self.folder / "meta" / "episodes.jsonl"
         if listed.is_file():
             return sorted(_json_lines(listed), key=lambda line: _whole(line.get("episode_index"), "episode_index"))
@@ -154,7 +154,7 @@ class DatasetMetadata:
     def _v3_rows(self) -> Any:
         files = sorted((self.folder / "meta" / "episodes").glob("*/*.parquet"))
         if not files:
-            raise ValueError(f"{self.folder}: meta/episodes has no parquet file; without it nobody knows what is where")
+            raise ValueError(f"{self.folder}: meta/episodes has no Parquet file, which states where the episodes are")
         tables = [read_table(f, [name for name in column_names(f) if not name.startswith("stats/")]) for f in files]
         return pa.concat_tables(tables, promote_options="permissive")
 

@@ -1,4 +1,4 @@
-"""Which columns are the robot's tool and gripper: as the sidecar says, else by names that mean one thing only.
+"""The columns of the robot's tool and gripper: as the sidecar says, else by names with a single meaning.
 
 | recognised | as |
 |---|---|
@@ -86,7 +86,7 @@ class GripperSignal:
     Attributes:
         opens_upwards: whether larger numbers mean more open.
         is_width: whether they are distances, of any sign. Of several fingers the mean counts.
-        scale: None where nobody has said or inferred one yet.
+        scale: None where it is neither stated nor inferred yet.
     """
 
     column: str
@@ -153,7 +153,7 @@ class Robot:
         return np.asarray(out @ self.recorded_from_tool)
 
     def opening(self, columns: Mapping[str, Array]) -> Array | None:
-        """Return (T,) 0 closed to 1 open; None where there is no gripper, or nobody knows its unit."""
+        """Return (T,) 0 closed to 1 open; None where there is no gripper, or its unit is unknown."""
         return None if self.gripper is None else self.gripper.read(columns)
 
 
@@ -182,7 +182,7 @@ def robot_of(
         extent_of: smallest and largest values (D,) of a column in the dataset, if known.
 
     Raises:
-        ValueError: if the sidecar says something that nobody understands.
+        ValueError: if the sidecar has an entry that is not understood.
     """
     states = [key for key in features if "action" not in key and "delta" not in key]  # both may be differences
     robot = _by_feature(states, features)

@@ -1,4 +1,4 @@
-"""meta/cameras.json: calibration, and what the robot's columns mean. LeRobot has no place for either.
+"""meta/cameras.json: calibration and the meaning of the robot's columns, for which LeRobot has no field.
 
     {"observation.images.front": {"convention": "opencv", "width": 640, "height": 480,
                                   "intrinsics": [[…], […], […]],
@@ -172,6 +172,11 @@ def _camera(key: str, entry: Mapping[str, Any]) -> CameraEntry:
 
 def check_matrices(lens: Array | str, pose: Array | str, width: int, height: int) -> None:
     """Refuse intrinsics (3, 3) or a pose (4, 4) that no camera of such images has; texts stand for columns.
+
+    Args:
+        lens: (3, 3) intrinsics in pixels, or the name of a column.
+        pose: (4, 4) world_from_camera in metres, or the name of a column.
+        width, height: of the images, pixels.
 
     Raises:
         ValueError: says what is wrong.

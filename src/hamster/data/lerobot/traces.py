@@ -31,7 +31,14 @@ def trace_content(
     visible: Sequence[str] | None = None,
     how: Mapping[str, Any] | None = None,
 ) -> str:
-    """Return the text of a row: one JSON object on one line. `visible` has a name per waypoint."""
+    """Return the text of a row: one JSON object on one line.
+
+    Args:
+        path: of the frame.
+        instruction: that it carries out.
+        visible: visibility by name, per waypoint.
+        how: `LabelMethod.to_json`, where it is known.
+    """
     record = {
         "format": FORMAT,
         "instruction": instruction,

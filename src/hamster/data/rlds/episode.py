@@ -1,4 +1,4 @@
-"""One record of an RLDS dataset -> an episode, whatever the dataset calls its images, words and states."""
+"""Episodes from records of an RLDS dataset, whatever names it uses for images, texts and states."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hamster.data.text import decode_text
 STEPS, OBSERVATION, METADATA = "steps/", "steps/observation/", "episode_metadata/"
 MAX_STEPS = 100_000
 MAX_TEXT_BYTES = 4096
-FPS = 10.0  # of robots that nobody knows; times are then relative
+FPS = 10.0  # of unknown robots; times are then relative
 _WORDS = re.compile(r"(natural_)?(language_)?instruction(_\d+)?")
 _ON_THE_HAND = re.compile(r"wrist|hand|gripper")
 
@@ -38,7 +38,7 @@ class Layout:
         images: the colour images of its observations by camera; cameras on the hand come last.
         words: features that hold instructions, with the number of values of one (1 for texts).
         states: the numeric vectors of its observations, with their numbers of columns.
-        robot: how to read the states, None if nobody knows.
+        robot: how to read the states, None if unknown.
     """
 
     dataset: str
@@ -65,6 +65,12 @@ class Layout:
 
 def read_episode(record: bytes, layout: Layout, source: str, file: Path, offset: int) -> Episode:
     """Return the episode in a record; `source`, `file` and `offset` say where it comes from.
+
+    Args:
+        record: a tf.Example.
+        layout: which features hold what.
+        source: URI for the provenance.
+        file, offset: where the record is.
 
     Raises:
         ValueError: if it is no tf.Example, lacks images, or holds numbers that are not finite.

@@ -1,4 +1,4 @@
-"""What the robots of Open X-Embodiment recorded: each collection writes its state in its own way."""
+"""State layouts of the robots in Open X-Embodiment, which differ from collection to collection."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ ROBOTS: tuple[tuple[str, dict[str, int], Robot], ...] = (
 
 
 def find_robot(dataset: str, columns: Mapping[str, int]) -> Robot | None:
-    """Return the robot of a dataset with these observations (name to number of columns); None if nobody knows it.
+    """Return the robot of a dataset with these observations (name to number of columns); None if unknown.
 
     What a column means is not written down in a dataset: of an unknown one the state is left alone, not guessed.
     """

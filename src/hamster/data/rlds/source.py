@@ -21,7 +21,7 @@ class RLDS:
     """All episodes of a dataset, of all its splits: a `hamster.data.Source`.
 
     `folder` holds features.json and the TFRecord files, or has one such folder below it (DATASET/1.0.0). Only the
-    headers of the records are read before somebody asks for one.
+    headers of the records are read before any is read.
 
     Raises:
         ValueError: if there is no such dataset or no record, or more than one dataset.

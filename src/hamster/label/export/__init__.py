@@ -28,7 +28,7 @@ def writer(format: str) -> Writer:
 
     Raises:
         NotInstalledError: for a format whose packages are not installed.
-        ValueError: for a format that nobody knows.
+        ValueError: for an unknown format.
     """
     if format not in FORMATS:
         raise ValueError(f"unknown format {format!r}; there are {', '.join(FORMATS)}")
@@ -48,7 +48,7 @@ def export(
     """Write a finished label set in another format, into a new folder.
 
     A call that was interrupted left nothing; the same call again, once it is done, does nothing. If the labels have
-    changed since, what it wrote is replaced, as long as nobody has touched it.
+    changed since, what it wrote is replaced, as long as it was not modified.
 
     Args:
         folder: of the label set.
@@ -63,7 +63,7 @@ def export(
 
     Raises:
         NotInstalledError: for a format whose packages are not installed.
-        ValueError: for a format that nobody knows, a folder that is no label set or is damaged, an `out` that holds
+        ValueError: for an unknown format, a folder that is no label set or is damaged, an `out` that holds
             anything else or that another process writes to, or if nothing at all could be written.
     """
     folder, out = Path(folder), Path(out)

@@ -1,4 +1,4 @@
-"""A label set as LeRobot sees it: nothing but episodes. An annotated image is one of a single frame."""
+"""A label set as episodes for LeRobot; an annotated image becomes an episode of one frame."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Clip:
 
     Attributes:
         observations: (T,) each read when it is asked for.
-        camera: whose images the paths are drawn on.
+        camera: on whose images the paths are.
         traces: (T,) the contents of each frame's rows.
         tasks: (T,) what is done at each frame.
         instructions: other phrasings of the one task that all its frames show.

@@ -36,7 +36,7 @@ Place = tuple[float, float]
 
 @dataclass(frozen=True, eq=False)
 class Talk:
-    """What is said about an image.
+    """One conversation about an image.
 
     Attributes:
         turns: ("user" or "assistant", text) in turn, without a mark for the image.
@@ -51,7 +51,7 @@ class Talk:
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """An image and what is said about it.
+    """An image and the conversations about it.
 
     Attributes:
         picture: the content of a PNG, JPEG or WebP file, or the file, where there is one; None for text alone.
@@ -82,11 +82,11 @@ class Example:
 
 @dataclass(frozen=True)
 class Words:
-    """How paths are asked for and said.
+    """The wording of prompts and answers.
 
     Attributes:
         dialect: of `hamster.dialects`.
-        ask: from an instruction, where the gripper is (relative, None where nobody knows) and the image's size in
+        ask: from an instruction, where the gripper is (relative, None where unknown) and the image's size in
             `scaled_size` to the user's turn.
         scaled_size: from an image's size to the one in which the model sees it, for dialects that count pixels; in a
             `ScaledSize` they are counted as it is.
@@ -97,7 +97,13 @@ class Words:
     scaled_size: Callable[[Size], Size] = lambda size: size
 
     def path(self, instruction: str, path: Path2D, size: Size) -> Talk | None:
-        """Return an instruction and its path; None if the dialect cannot say it (too many waypoints, say)."""
+        """Return an instruction and its path; None if the dialect cannot say it (too many waypoints, say).
+
+        Args:
+            instruction: to carry out.
+            path: that does so.
+            size: width and height of the image, pixels.
+        """
         scaled = self.scaled_size(size)
         gripper = (float(path.uv[0, 0]), float(path.uv[0, 1]))
         try:
@@ -119,12 +125,12 @@ def published(dialect: str) -> Words:
 
 
 def examples(folder: Path, frames: int, words: Words) -> Iterator[Example | None]:
-    """Yield everything in a label set, kind by kind; None for what has no picture, or a path that cannot be said.
+    """Yield examples kind by kind; None for items without a picture or with a path that the dialect cannot express.
 
     Args:
         folder: of the label set.
         frames: of each episode, evenly spaced.
-        words: in which it is said.
+        words: of prompts and answers.
 
     Raises:
         ValueError: if it is no label set, is damaged, or there is no such dialect.
@@ -187,7 +193,7 @@ def _of_conversation(conversation: Conversation, item: int) -> Example | None:
     if not conversation.image:
         return Example(None, (0, 0), talks, name, licence, item)
     try:
-        size = _size(read_image(conversation.image))  # nobody gets a file that is none
+        size = _size(read_image(conversation.image))  # checks that the file is an image
     except (ValueError, OSError):
         return None
     return Example(Path(conversation.image), size, talks, name, licence, item)

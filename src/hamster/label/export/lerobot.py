@@ -36,7 +36,13 @@ Rgb = NDArray[np.uint8]
 
 
 def write(folder: Path, out: Path, frames: int, dialect: str) -> dict[str, int]:
-    """Return all episodes and annotated images of a label set as a LeRobotDataset; counts of what was written."""
+    """Write all episodes and annotated images of a label set as a LeRobotDataset; return counts of what was written.
+
+    Args:
+        folder: of the label set.
+        out: folder of the dataset.
+        frames, dialect: not used.
+    """
     del frames, dialect  # every frame has its path, in full precision
     overview = survey(folder)
     writer = _Writer(out, overview)

@@ -1,4 +1,4 @@
-"""What a LeRobotDataset v3.0 says about itself, and the types of its columns."""
+"""Metadata of a LeRobotDataset v3.0, and the types of its columns."""
 
 from __future__ import annotations
 
@@ -75,7 +75,14 @@ def features(overview: Survey) -> dict[str, dict[str, Any]]:
 
 
 def counters(fps: int, episode: int, start: int, tasks: Sequence[int]) -> dict[str, NDArray[Any]]:
-    """Return the columns that LeRobot fills in itself: (T,) each; `tasks` (T,) are the numbers of what is done."""
+    """Return the columns that LeRobot fills in itself: (T,) each; `tasks` (T,) are the numbers of what is done.
+
+    Args:
+        fps: frames per second.
+        episode: its index.
+        start: index of its first frame in the dataset.
+        tasks: (T,) task numbers.
+    """
     frames = len(tasks)
     number = np.arange(frames)
     return {
@@ -95,7 +102,14 @@ def schema(features: Mapping[str, Mapping[str, Any]]) -> Any:
 
 
 def table(features: Mapping[str, Mapping[str, Any]], columns: Mapping[str, Any], clip: Clip, camera_key: str) -> Any:
-    """Return one episode's rows."""
+    """Return one episode's rows.
+
+    Args:
+        features: of info.json.
+        columns: (T, ...) values by name.
+        clip: the episode.
+        camera_key: feature of the camera that the paths are on.
+    """
     events = [[_row(content, STYLE, camera_key) for content in rows] for rows in clip.traces]
     words = [_row(text, "task_aug", None, role="user") for text in clip.instructions]
     arrays = {}
@@ -124,7 +138,14 @@ def tasks_table(tasks: Mapping[str, int]) -> Any:
 def info(
     overview: Survey, features: Mapping[str, Any], videos: bool, episodes: int, frames: int, tasks: int
 ) -> dict[str, Any]:
-    """Return the content of meta/info.json."""
+    """Return the content of meta/info.json.
+
+    Args:
+        overview: of the label set.
+        features: by name.
+        videos: whether images are stored as video.
+        episodes, frames, tasks: their numbers.
+    """
     return {
         "codebase_version": "v3.0",
         "robot_type": "unknown",

@@ -17,7 +17,14 @@ _SPEAKERS = {"user": "human", "human": "human", "assistant": "gpt", "gpt": "gpt"
 
 
 def write(folder: Path, out: Path, frames: int, dialect: str) -> dict[str, int]:
-    """Return a label set as train.json and images/; counts of what was written. An image is stored once."""
+    """Write a label set as train.json and images/, each image once; return counts of what was written.
+
+    Args:
+        folder: of the label set.
+        out: folder to write to.
+        frames: of each episode.
+        dialect: of the answers.
+    """
     counts = dict.fromkeys(("images", "rows", "paths", "left_out"), 0)
     with (out / FILE).open("w", encoding="utf-8") as stream:
         stream.write("[")

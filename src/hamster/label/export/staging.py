@@ -1,4 +1,4 @@
-"""A folder that appears whole or not at all."""
+"""Write a folder atomically: it appears complete or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running statistics of columns: what LeRobot's policies normalise with (meta/stats.json)."""
+"""Running statistics of columns, with which LeRobot's policies normalise (meta/stats.json)."""
 
 from __future__ import annotations
 

@@ -41,7 +41,14 @@ SCHEMA = pa.schema(
 
 
 def write(folder: Path, out: Path, frames: int, dialect: str) -> dict[str, int]:
-    """Return a label set as data/train-00000.parquet …, a row per question; counts of what was written."""
+    """Write a label set as data/train-00000.parquet …, a row per question; return counts of what was written.
+
+    Args:
+        folder: of the label set.
+        out: folder to write to.
+        frames: of each episode.
+        dialect: of the answers.
+    """
     counts = dict.fromkeys(("images", "rows", "paths", "left_out"), 0)
     rows = _rows(folder, frames, dialect, counts)
     (out / "data").mkdir()

@@ -1,4 +1,4 @@
-"""The arm behind a hand: what is in the picture in neither the first nor the last frame, and comes in over the border.
+"""Arm masks: what is in neither the first nor the last frame, and comes in over the image's border.
 
 It hides the scene; and where it ends is a hand, also where no landmarks are found.
 """
@@ -46,6 +46,12 @@ def look_closer(
     """Return the hands of each frame; where there are none but an arm is, its end is looked at close up.
 
     What is taken for a hand where an arm comes in, and the arm goes on, is a sleeve.
+
+    Args:
+        clip: of T frames.
+        hands_by_frame: detections in each frame.
+        masks: T (h, w) of the arm.
+        detector: for the close-ups.
     """
     px, there = ends(masks)
     hands = [list(frame_hands) for frame_hands in hands_by_frame]
@@ -59,7 +65,13 @@ def look_closer(
 
 
 def with_arm(motion: Motion, masks: list[Mask], fps: float) -> Motion:
-    """Return the motion with its tip at the arm's end where landmarks are lost for long and the hand is about there."""
+    """Return the motion with its tip at the arm's end where landmarks are lost for long and the hand is about there.
+
+    Args:
+        motion: of the hand.
+        masks: T (h, w) of the arm.
+        fps: frames per second.
+    """
     px, there = ends(masks)
     expected = np.linalg.norm(px - motion.tip_px, axis=-1) < ASTRAY * motion.palm_px
     frames = np.flatnonzero(motion.landmarked)

@@ -1,4 +1,4 @@
-"""What finds hands in an image."""
+"""The interface of hand detectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a hand takes and lets go: a thing leaves its place at one moment, and arrives at another one."""
+"""Grasps and releases of a hand: an object leaves its place at one moment and arrives elsewhere at another."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _window(agree: NDArray[np.bool_], best: int) -> tuple[int, int]:
 def _at_one_place(differences: FrameDifference, moments: list[Moment], motion: Motion) -> list[Sign] | str:
     """Return the events where one place changed, once or several times: taken away, or taken and put back.
 
-    In the last case the same colours are there before and after. What was brought was taken where nobody saw it.
+    In the last case the same colours are there before and after. What was brought was taken out of view.
     """
     cells = np.unique(np.concatenate([m.cells for m in moments]))
     before, after = differences.before[cells], differences.after[cells]

@@ -1,4 +1,4 @@
-"""What a hand changes in the scene, and when: a thing that is taken leaves its place, a thing that is put arrives.
+"""Changes that a hand makes in the scene, and when: taken objects leave their place, put ones arrive.
 
 The picture is looked at in coarse cells. A cell that the hand comes near to has a look before and a look after that
 visit. If they differ, the last moment at which it still looked as before, and the first from which it looks as
@@ -64,7 +64,13 @@ class _Change:
 
 
 def frame_difference(clip: Clip, motion: Motion, hidden: Mask) -> FrameDifference:
-    """Return what the visits of a hand changed; `hidden` (T, h, w) is where hand and arm hide the scene."""
+    """Return what the visits of a hand changed in the scene.
+
+    Args:
+        clip: of T frames.
+        motion: of the hand.
+        hidden: (T, h, w) where hand and arm hide the scene.
+    """
     cv2 = opencv()
     width, height = np.maximum((clip.size_px * CELLS / clip.long_px).round().astype(int), 2).tolist()
     cells = np.stack([cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA) for rgb in clip.rgb])

@@ -1,4 +1,4 @@
-"""Hands found frame by frame become the motion of one hand: linked, cleaned of mistakes, smoothed without lag."""
+"""Link hand detections into the motion of one hand, remove outliers, and smooth without lag."""
 
 from __future__ import annotations
 
@@ -43,7 +43,13 @@ class Motion:
 
 
 def follow(hands_by_frame: Sequence[Sequence[Hand]], size_px: Array, fps: float) -> Motion | str | None:
-    """Return the motion of the hand that moves most, None if there is no hand at all, or why there is more than one."""
+    """Return the motion of the hand that moves most, None if there is no hand at all, or why there is more than one.
+
+    Args:
+        hands_by_frame: detections in each frame.
+        size_px: (2,) width and height.
+        fps: frames per second.
+    """
     chains = _link(hands_by_frame, size_px, fps)
     if not chains:
         return None
@@ -69,6 +75,12 @@ def fill_and_smooth(values: Array, frames: NDArray[np.intp], total: int, fps: fl
     """Fill and smooth values (K, D >= 2) at some frames to (total, D): outliers removed, gaps filled, then a Gaussian.
 
     It is symmetric, hence does not lag: a filter that looks back only would put each event too late and too far along.
+
+    Args:
+        values: (K, D >= 2), the tip first.
+        frames: (K,) indices of their frames.
+        total: number of frames.
+        fps: frames per second.
     """
     every = np.arange(total)
     full = np.stack([np.interp(every, frames, column) for column in _without_spikes(values).T], -1)

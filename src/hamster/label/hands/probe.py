@@ -1,4 +1,4 @@
-"""Whether a video shows a hand at work: a few close looks at what moves, if that has the colour of skin.
+"""Decide whether a video shows a hand at work, by a few crops of what moves, if that has the colour of skin.
 
 A detector of hands finds some in grippers, too, now and then: one sight proves nothing. It counts where it lies on what
 moves just then, and several are needed. Where nothing of skin's colour moves, nobody looks: gloves need `hands` said.

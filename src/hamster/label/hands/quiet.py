@@ -1,4 +1,4 @@
-"""Standard error without what C++ libraries log there: only lines of their known form are dropped, all others pass.
+"""Filter the logs of C++ libraries from standard error: only lines of their known form are dropped.
 
 They write to the file descriptor, past Python, from threads of their own, and no variable of the environment silences
 all of them. So the descriptor goes to a temporary file meanwhile, whose other lines follow once it is put back.

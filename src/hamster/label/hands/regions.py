@@ -1,4 +1,4 @@
-"""Where in a frame to look for hands: the detector shrinks what it gets to 192 pixels and misses what is small then."""
+"""Regions in which to detect hands: the detector scales its input to 192 pixels and misses small hands."""
 
 from __future__ import annotations
 
@@ -75,7 +75,13 @@ def _runs(spread: NDArray[np.float32]) -> list[tuple[int, int]]:
 
 
 def find(rgb: NDArray[np.uint8], box: Box, detector: HandDetector) -> list[Hand]:
-    """Return the hands in a part of an image, relative to the whole image."""
+    """Return the hands in a part of an image, relative to the whole image.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        box: left, top, right, bottom of the part, pixels.
+        detector: of hands.
+    """
     left, top, right, bottom = box
     height, width = rgb.shape[:2]
     size, corner = np.array([right - left, bottom - top]), np.array([left, top])

@@ -1,4 +1,4 @@
-"""Hands in a video become a track with events, or the reason why not."""
+"""Convert hand detections in a video to a track with events, or a reason why there is none."""
 
 from __future__ import annotations
 

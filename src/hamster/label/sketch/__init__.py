@@ -1,4 +1,4 @@
-"""Drawings become paths: strokes over a photograph, as pixels or as data."""
+"""Convert drawings to paths: strokes over a photograph, as pixels or as data."""
 
 from hamster.label.sketch.label import label_drawing
 from hamster.label.sketch.steps import Step, path_of

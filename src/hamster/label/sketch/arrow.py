@@ -1,4 +1,4 @@
-"""One arrow in a mask of ink: its line from tail to tip, and the circles around it."""
+"""Find one arrow in a mask of ink: its line from tail to tip, and the circles around it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rings in a mask of ink: what somebody circled."""
+"""Find circles in a mask of ink, which mark grasped objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture under a drawing: from what other drawings leave bare, else painted over from around the strokes."""
+"""Recover the picture under a drawing: from other drawings of the scene, else by inpainting."""
 
 from __future__ import annotations
 

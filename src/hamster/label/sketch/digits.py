@@ -1,4 +1,4 @@
-"""Digits written where strokes start: in which order the strokes are to be followed."""
+"""Read digits at the starts of strokes, which give the order of the strokes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Strokes whose colour says which way they go: blue to red as in HAMSTER's drawings, or dark to bright."""
+"""Direction of strokes by their colour gradient: blue to red as in HAMSTER's drawings, or dark to bright."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds ink on a photograph: flat vivid colour in lines of one width, which photographs have little of."""
+"""Find ink on a photograph: flat vivid colour in lines of one width, which photographs have little of."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def find_inks(
 
     Args:
         rgb: the picture that was drawn on, about 640 pixels wide.
-        behind: what is behind the ink (H, W, 3), as far as somebody knows; a wide median otherwise.
+        behind: what is behind the ink (H, W, 3), where known; a wide median otherwise.
         changed: (H, W) where the picture differs from others of the scene, which is where ink is; None if unknown.
         siblings: (H, W, 3) other drawings of the scene.
         window_px: of the median, odd; wider than two strokes.

@@ -1,4 +1,4 @@
-"""One drawing becomes the picture under it with a path, or the reason why not."""
+"""Label one drawing: the picture under it with a path, or a reason why there is none."""
 
 from __future__ import annotations
 

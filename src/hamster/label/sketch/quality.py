@@ -1,4 +1,4 @@
-"""Whether a picture is good enough to be read once: thin lines are lost in small ones and under strong compression."""
+"""Judge whether a picture is good enough for a single reading: small or strongly compressed ones lose thin lines."""
 
 from __future__ import annotations
 

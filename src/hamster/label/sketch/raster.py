@@ -1,4 +1,4 @@
-"""Reads a drawing from its pixels: which colours are ink, one arrow per colour, in the order of digits or colours."""
+"""Read a drawing from its pixels: which colours are ink, one arrow per colour, in the order of digits or colours."""
 
 from __future__ import annotations
 

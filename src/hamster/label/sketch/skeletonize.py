@@ -1,4 +1,4 @@
-"""Masks of strokes, thinned to lines of one pixel and walked along as a graph."""
+"""Skeletonize masks of strokes, and trace the skeleton as a graph."""
 
 from __future__ import annotations
 

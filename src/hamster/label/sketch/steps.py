@@ -1,4 +1,4 @@
-"""What a drawing says, step by step, and the one path that carries it out."""
+"""The steps of a drawing, and the one path that carries them out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Step:
 
     Attributes:
         uv: (N, 2) from tail to tip, relative to the image, x right, y down.
-        grasps: at its tail: somebody circled what is there, or said so.
+        grasps: whether it grasps at its tail, by a circle or by the instruction.
         releases: at its tip.
         arrow: whether it has a head; a mere stroke does not say that something is moved.
     """
@@ -32,7 +32,12 @@ class Step:
 def path_of(steps: Sequence[Step], score: float | None = None, epsilon: float = EPSILON) -> Path2D:
     """Return the steps one after the other as a path, simplified; tail and tip of each step are waypoints in any case.
 
-    A hand that grasps a second thing must have let go of the first: that is the only event nobody drew.
+    A hand that grasps a second thing must have let go of the first: that is the only event that is not drawn.
+
+    Args:
+        steps: in order.
+        score: of the path.
+        epsilon: of the simplification, relative to the image.
 
     Raises:
         ValueError: if there is no step.

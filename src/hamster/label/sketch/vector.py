@@ -1,4 +1,4 @@
-"""Strokes that are data already: which of them are lines, arrow heads and circles."""
+"""Classify strokes that are given as data: lines, arrow heads and circles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an instruction says about a drawing's steps: which of them grasp something at the tail and let go at the tip."""
+"""Events of a drawing's steps from its instruction: which of them grasp at the tail and release at the tip."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Kind = Literal["moves", "holds", "touches"]
 Source = Literal["words", "arrows", "circles", "unclear"]
 
 _VERBS: dict[Kind, str] = {
-    # A thing is somewhere else afterwards, or turned, and nobody holds it any more.
+    # A thing is somewhere else afterwards, or turned, and is not held any more.
     "moves": "move put place bring take carry transfer set lay drop insert stack hang pack store return relocate shift "
     "drag deliver throw toss load unload remove pull open turn flip rotate twist pour tilt fold unfold plug unplug "
     "swap dump sort arrange deposit position hand stow unstack pass",

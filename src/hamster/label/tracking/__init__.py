@@ -1,1 +1,1 @@
-"""Following a gripper, or a hand, through a video of which nothing is known but its pixels."""
+"""Track a gripper or a hand through a video from its pixels alone."""

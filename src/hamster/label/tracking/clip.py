@@ -1,4 +1,4 @@
-"""A whole video, small: tracking needs every frame, but few of its pixels."""
+"""A whole video at low resolution: tracking needs every frame, but few of its pixels."""
 
 from __future__ import annotations
 
@@ -54,6 +54,11 @@ def small(rgb: NDArray[np.uint8], side_px: int = SIDE_PX) -> NDArray[np.uint8]:
 
 def read_clip(frames: Iterable[NDArray[np.uint8]], fps: float, side_px: int = SIDE_PX) -> Clip:
     """Return frames (H, W, 3) of one size, each looked at once, small.
+
+    Args:
+        frames: (H, W, 3) uint8 RGB, of one size.
+        fps: frames per second.
+        side_px: length of the longer side to which they are shrunk.
 
     Raises:
         ValueError: if there is none, there are too many, or their sizes differ.

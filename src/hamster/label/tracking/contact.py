@@ -1,4 +1,4 @@
-"""What a tip did to the scene: where it has been, the picture is another one afterwards if it took or put something.
+"""Grasps and releases of a tip by changes of the scene: where it took or put something, the image differs afterwards.
 
 A camera that stands still sees each place before the tip comes and after it has left. If the two differ, something was
 taken from there or put there. This needs no flow through the moment of contact, in which fingers hide everything, and
@@ -66,7 +66,14 @@ def changed(
 
 
 def visits(share: Array, visible: NDArray[np.bool_], fps: float, least: float = CHANGED) -> list[Visit]:
-    """Return stretches of frames with at least that share changed; one frame less in between does not end a stretch."""
+    """Return stretches of frames with at least that share changed; one frame less in between does not end a stretch.
+
+    Args:
+        share: (T,) of the patch under the tip that changed.
+        visible: (T,) whether the tip is in the picture.
+        fps: frames per second.
+        least: share that counts as changed.
+    """
     hot = share >= least
     gap = max(1, round(0.1 * fps))
     merged: list[Visit] = []
@@ -82,6 +89,13 @@ def events_at(tip_visits: list[Visit], px: Array, fps: float, moved_px: float, h
     """Return the events of visits, in turn, where the tip rests; a visit that ends far from its start has both.
 
     `held` says that there is something in the hand from the first frame on.
+
+    Args:
+        tip_visits: in order of time.
+        px: (T, 2) the tip.
+        fps: frames per second.
+        moved_px: distance by which a visit's end must be off its start for a carried thing.
+        held: whether something is in the hand from the first frame on.
     """
     events: list[Event] = [(-1, Gripper.CLOSED)] if held else []
     speed = smooth_speed(px, fps)

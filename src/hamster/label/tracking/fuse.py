@@ -1,4 +1,4 @@
-"""A motion from places that are seen now and then, with mistakes, and steps that are known well: least squares."""
+"""Fuse sparse, noisy positions and reliable displacements into one motion by robust least squares."""
 
 from __future__ import annotations
 

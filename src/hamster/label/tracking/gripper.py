@@ -1,4 +1,4 @@
-"""The tip of a moving arm through a clip: silhouettes say where it is, points say how it moved in between."""
+"""Track the tip of a moving arm: silhouettes give its position, tracked points its displacement."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def follow_gripper(
     """Return the motion of the gripper, or None if nothing moves.
 
     Args:
-        click: (frame, u, v) relative: a point of the gripper that somebody marked; else the far end of what moves.
+        click: (frame, u, v) relative: a marked point of the gripper; else the far end of what moves.
         shapes: of the clip, where they are known already.
     """
     shapes = shapes or silhouettes(clip)
@@ -149,7 +149,14 @@ def _common(where: Array, known: NDArray[np.bool_]) -> tuple[Array, float]:
 
 
 def points_near(clip: Clip, frame: int, centre: Array, mask: Mask) -> Array:
-    """Return (N, 2) corners of the picture near a place, on what moves; a grid where there are no corners."""
+    """Return (N, 2) corners of the picture near a place, on what moves; a grid where there are no corners.
+
+    Args:
+        clip: of T frames.
+        frame: its index.
+        centre: (2,) pixels.
+        mask: (h, w) of what moves.
+    """
     cv2 = opencv()
     near = np.zeros(mask.shape, np.uint8)
     cv2.circle(near, tuple(round(float(c)) for c in centre), round(NEAR * clip.long_px), 1, -1)

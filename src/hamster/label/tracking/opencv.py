@@ -1,4 +1,4 @@
-"""OpenCV, where it is installed: for flow and connected regions, never to read a video."""
+"""Import OpenCV where it is installed: for flow and connected regions, never to read a video."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Points followed from frame to frame: pyramidal Lucas-Kanade by default, or whatever somebody plugs in."""
+"""Point tracking from frame to frame: pyramidal Lucas-Kanade by default, or another `PointTracker`."""
 
 from __future__ import annotations
 

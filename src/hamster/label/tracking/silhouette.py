@@ -1,4 +1,4 @@
-"""What moves before a background that does not, and where it ends: a gripper is the far end of an arm."""
+"""Silhouettes that move before a static background, and their ends: a gripper is the far end of an arm."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST = 0.6  # of the pixels: if as many differ from the background, then it is t
 ENOUGH = 600  # pixels tell the shape of a silhouette
 TOUCHING = 0.1  # of the frames with motion, in which a pixel of the border has to be in motion
 ONE_SIDE = 0.6  # of the frames with motion, in which an arm that comes in over one side touches that side at least,
-OTHER_SIDE = 0.5  # and every other side at most: else nobody can say which of its ends is the far one
+OTHER_SIDE = 0.5  # and every other side at most: else the far end is ambiguous
 HAND = 0.2  # of a silhouette's pixels, those farthest from where it comes in, are a gripper or a hand,
 FAR_END = 0.05  # and the foremost of those, of all its pixels, the tip
 

@@ -1,4 +1,4 @@
-"""The part of a clip in which one tip is followed without a break: what comes before it has no label."""
+"""The part of a clip in which one tip is tracked without a break; what comes before it has no label."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A robot's gripper, or a person's arm, in a clip becomes a track with events, or the reason why not."""
+"""Track a robot's gripper or a person's arm through a clip, with events, or give a reason why not."""
 
 from __future__ import annotations
 
@@ -32,6 +32,12 @@ def track_gripper(
     """Return the track of what moves, from the first frame on, or why there is none.
 
     The score is 0 before the arm has come into view, and from where it has left for good.
+
+    Args:
+        clip: of T frames.
+        tracker: of points.
+        click: frame and relative place of a point of the gripper, where one is known.
+        shapes: silhouettes of the clip, if computed already.
     """
     if len(clip) < LEAST_FRAMES:
         return f"{len(clip)} frames; at least {LEAST_FRAMES} are needed to tell what moves"

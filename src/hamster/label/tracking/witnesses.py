@@ -1,4 +1,4 @@
-"""Witnesses of one motion, heard apart: where silhouettes end, and how the points near there moved.
+"""Confidence in a motion from two independent measurements: ends of silhouettes, and motion of points near them.
 
 A silhouette's end that is something else from frame to frame jumps where points do not; points that stick to the
 background, or to another part, stay behind or run ahead. Where both tell of the same motion over a third of a second,
@@ -59,7 +59,7 @@ def certainty(masks: Sequence[Mask], places: Array, there: Mask, origin: Array) 
     """Return (T,) confidence, 0 to 1, that the far ends of silhouettes are tips of an arm, by their shape.
 
     A gripper at the end of an outstretched arm is the far end from anywhere; an elbow, or one corner of what moves, is
-    that from one place only. And of a sliver at the image's border nobody can tell what it is part of.
+    that from one place only. And of a sliver at the image's border it is unclear what it is part of.
 
     Args:
         places: (T, 2) the far ends seen from `origin`, (T,) whether there is one.
