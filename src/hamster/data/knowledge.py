@@ -113,7 +113,7 @@ class Fact:
 
     @property
     def split(self) -> Split:
-        """Where it may occur; decided by its words alone, so that a longer bank changes no other fact's place."""
+        """The split it belongs to; decided by its words alone, so that a longer bank moves no other fact."""
         draw = hashlib.sha256(f"{self.aspect}:{self.meaning}:{self.words}".encode()).digest()[0]
         return "images" if draw < 128 else "text" if draw < 192 else "never"
 

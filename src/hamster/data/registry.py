@@ -47,7 +47,7 @@ class SourceType:
 
     @property
     def implementation(self) -> str | Callable[..., Source]:
-        """What opens it."""
+        """The class or function that opens it."""
         return self.opener
 
 

@@ -20,11 +20,11 @@ class Source(Protocol):
 
     @property
     def uri(self) -> str:
-        """What names it on the command line, `lerobot:DIR` for instance."""
+        """Its name on the command line, `lerobot:DIR` for instance."""
 
     @property
     def per_shard(self) -> int:
-        """How many items are written into one file: 1 for episodes, many for images."""
+        """The number of items per file of a label set: 1 for episodes, many for images."""
 
     def __len__(self) -> int: ...
 

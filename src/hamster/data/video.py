@@ -207,7 +207,7 @@ def _declared(stream: Any) -> int:
 
 @contextmanager
 def _opened(file: Path) -> Iterator[tuple[Any, Any]]:
-    """A container and its first video stream; whatever FFmpeg finds wrong inside becomes a ValueError."""
+    """Open a container and its first video stream; any error of FFmpeg becomes a ValueError."""
     try:
         with av.open(str(file), options=_OPTIONS, metadata_errors="replace") as container:
             if not container.streams.video:

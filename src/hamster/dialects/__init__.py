@@ -69,7 +69,7 @@ class Dialect:
 
     @property
     def needs_size(self) -> bool:
-        """Whether it counts pixels, so that `render` and `read` need the image's size."""
+        """True if the coordinates are pixels, so that `render` and `read` need the image's size."""
         return self.frame.endswith("pixels")
 
 

@@ -48,7 +48,7 @@ class Answer:
 
     @property
     def is_path(self) -> bool:
-        """Whether the points are a path: there are some, and all are on one image."""
+        """True if the points form a path: there are some, and all are on one image."""
         return bool(self.points) and len({point.image for point in self.points}) == 1
 
     def path(self) -> Path2D:

@@ -64,12 +64,12 @@ class TextFormat:
 
     @property
     def says_depth(self) -> bool:
-        """Whether the format has a field for depth."""
+        """True if the format has a field for depth."""
         return "{d}" in self.item or "{depth}" in self.item
 
     @property
     def says_gripper(self) -> bool:
-        """Whether the format has a field for gripper actions."""
+        """True if the format has a field for gripper actions."""
         return any(name in self.item for name in ("{gripper}", "{label}", "{tag}", "{word}"))
 
     @property

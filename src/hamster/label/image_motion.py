@@ -54,7 +54,7 @@ class Sample:
 
     @property
     def stands_still(self) -> bool:
-        """Whether the camera does."""
+        """True if the camera stands still."""
         poses = np.stack([camera.world_from_camera for camera in self.cameras])
         return bool(np.ptp(poses, axis=0).max() < 0.01)
 

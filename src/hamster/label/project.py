@@ -46,7 +46,7 @@ class Label:
 
     @property
     def shows(self) -> bool:
-        """Whether any waypoint is in the image."""
+        """True if any waypoint is in the image."""
         return bool((self.visible != Visibility.OUT_OF_VIEW).any())
 
     def to_json(self) -> dict[str, Any]:

@@ -254,7 +254,7 @@ class _Video:
 
     @property
     def clip(self) -> Clip:
-        """What tracking looks at; reads the video."""
+        """The clip for tracking; reads the video."""
         return read_clip(self.frames.small(SIDE_PX, self.step), self.fps / self.step)
 
     def pictures(self, numbers: Sequence[int]) -> dict[int, NDArray[np.uint8]]:

@@ -20,7 +20,7 @@ _BROKEN = (KeyError, RuntimeError, TypeError, ValueError, OSError, MemoryError, 
 
 @contextmanager
 def opened(file: Path) -> Iterator[Any]:
-    """An h5py.File, to be read within the block; whatever is wrong with it becomes a ValueError in one line."""
+    """Open an h5py.File within the block; any error of its format becomes a ValueError in one line."""
     with extra("data"):
         import h5py
     try:

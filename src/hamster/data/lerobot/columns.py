@@ -73,7 +73,7 @@ def numbers(table: Any, name: str) -> NDArray[np.float64]:
 
 @contextmanager
 def _opened(file: Path) -> Iterator[Any]:
-    """A parquet file; whatever is wrong inside becomes a ValueError in one line."""
+    """Open a Parquet file; any error of its format becomes a ValueError in one line."""
     try:
         limits = {"thrift_string_size_limit": MAX_NAMES_BYTES, "thrift_container_size_limit": MAX_NAMES_BYTES}
         with pq.ParquetFile(file, **limits) as parquet:

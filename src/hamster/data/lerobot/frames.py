@@ -74,7 +74,7 @@ class VideoFrames:
 
     @property
     def in_order(self) -> bool:
-        """Whether there are images, and each row that has one has its own, later than those of earlier rows."""
+        """True if there are images, and each row with one has its own, later than those of earlier rows."""
         own = self.numbers[self.numbers >= 0]
         return bool(len(own)) and bool((np.diff(own) > 0).all())
 
@@ -107,7 +107,7 @@ class TableImages:
 
     @cached_property
     def is_depth(self) -> bool:
-        """Whether the first image has one channel of more than 8 bits, as depth has."""
+        """True if the first image has one channel of more than 8 bits, as depth has."""
         try:
             self[next(i for i in range(len(self._cells)) if i not in self.lacking)]
         except NotColourError:

@@ -137,7 +137,7 @@ class Robot:
 
     @property
     def columns(self) -> list[str]:
-        """What has to be read from the data file."""
+        """The columns to read from the data file."""
         return [signal.column for signal in (self.position, self.rotation, self.gripper) if signal]
 
     def poses(self, columns: Mapping[str, Array]) -> Array | None:

@@ -103,7 +103,7 @@ class LeRobot:
 
     @property
     def advice(self) -> str:
-        """What is missing for its episodes to be projected, and how to supply it; "" if nothing is."""
+        """A hint on what is missing to project its episodes, and how to supply it; "" if nothing is."""
         dataset = self._metadata
         if (dataset.folder / FILE).is_file() or robot_of(dataset.features, {}).position is None:
             return ""

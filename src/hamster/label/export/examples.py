@@ -76,7 +76,7 @@ class Example:
 
     @property
     def suffix(self) -> str:
-        """Of its file's name."""
+        """The suffix of its file's name."""
         return (isinstance(self.picture, Path) and self.picture.suffix.lower()) or ".jpg"
 
 

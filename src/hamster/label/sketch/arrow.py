@@ -47,7 +47,7 @@ class Arrow:
 
     @property
     def circled(self) -> bool:
-        """Whether one of its ends is in a circle, which is no hole in a head."""
+        """True if one of its ends is in a circle that is not a hole in an arrowhead."""
         wide = [circle for circle in self.circles if circle.radius > _WIDE * self.width_px]
         return any(bool((circle.reach(self.px[[0, -1]]) < circle.near(self.width_px)).any()) for circle in wide)
 

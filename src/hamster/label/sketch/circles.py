@@ -28,7 +28,7 @@ class Circle:
 
     @property
     def radius(self) -> float:
-        """Of the circle with the same area."""
+        """The radius of the circle with the same area."""
         return float(np.sqrt(self.along * self.across))
 
     def reach(self, px: NDArray[np.float64]) -> NDArray[np.float64]:
