@@ -14,8 +14,8 @@ Item: TypeAlias = Episode | AnnotatedImage | Drawing | Conversation | Unreadable
 class Source(Protocol):
     """A numbered collection of items, each of which can be read alone, in any process and any order.
 
-    Sources are small and picklable: to make one lists what is there and reads nothing else. What cannot be read comes
-    as `Unreadable`, so that the items in always add up. A source that can change is also `Tracked`.
+    Sources are small and picklable: creating one lists the items and reads nothing else. An item that cannot be read is
+    an `Unreadable`, so that counts add up. A source that can change is also `Tracked`.
     """
 
     @property
@@ -35,9 +35,9 @@ class Source(Protocol):
 class Tracked(Protocol):
     """A source that states the inputs of its items.
 
-    Of such a source a later run labels only what is new or changed. Of any other one it believes that the items are
-    still the same, as long as they are as many.
+    Of such a source a later run labels only new or changed items. The items of any other source are taken as unchanged
+    as long as their number is.
     """
 
     def inputs(self, index: int) -> Inputs:
-        """Return what an item is made of; ValueError or OSError if the source is too damaged to say."""
+        """Return the inputs of an item; ValueError or OSError if the source is too damaged."""

@@ -75,22 +75,21 @@ def label(
 ) -> LabelResult:
     """Write a label set: images, and every frame of every episode, with the path from there to the end.
 
-    The same call again continues an interrupted run, and labels what is new or has changed in the sources. Progress and
-    what had to be left out go to standard error.
+    The same call again continues an interrupted run, and labels new or changed items of the sources. Progress and the
+    items that were left out are reported on standard error.
 
     Args:
         sources: one or more, as URIs ("lerobot:DIR", see `hamster label --help`) or as objects (`hamster.data.Source`).
         out: folder of the label set.
-        seed: of generators among the sources; readers have no use for it.
+        seed: of generators among the sources; not used by readers.
         engine: on this machine's cores, on a Ray cluster, or in this process, for debuggers.
         workers: processes, one per core if None; the labels do not depend on it.
-        camera: whose images the paths of episodes are drawn on, by name or its last words; by default the one that
-            shows most.
+        camera: to label, by name or its last words; by default the one that shows the tool most.
         epsilon: tolerance of path simplification (RDP), as a fraction of the image's size.
-        video: how the tip is found in videos of which no robot was recorded.
+        video: method that finds the tip in videos without a recorded robot.
         strict: stop at the first item that cannot be read, instead of counting it and going on.
         item_timeout_s: seconds that one item may take; None or 0 is no limit.
-        item_memory_gib: memory that one item's process may fill; half of this machine's if None, 0 is no limit.
+        item_memory_gib: memory that one item's process may use; half of this machine's if None, 0 is no limit.
         retry_failed: try again what failed in an earlier run into the same folder.
 
     Raises:

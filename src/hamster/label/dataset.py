@@ -48,20 +48,20 @@ def write(
     on_items: Callable[[int], None] = lambda _: None,
     on_notice: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Label everything in the sources, writes a label set into the folder `out`, and returns its manifest.
+    """Label everything in the sources, write a label set into the folder `out`, and return its manifest.
 
-    An item that cannot be read or labelled is counted and noted (`left_out`) with the reason, and is no reason to stop;
-    nor is one that kills its process, never ends or needs too much memory. What is written depends neither on
-    `workers`, nor on `engine`, nor on how often a run was interrupted.
+    An item that cannot be read or labelled is counted and recorded with the reason (`left_out`), and the run continues;
+    likewise one that kills its process, does not end or needs too much memory. The files depend neither on `workers`,
+    nor on `engine`, nor on interruptions.
 
-    What `out` already holds of the same run is kept where the source still has it. If items came, went or changed, only
-    these are done, and the set is what a new folder would hold.
+    Shards in `out` from the same run are kept where the source is unchanged. If items were added, removed or changed,
+    only these are labelled, and the result equals that in a new folder.
 
     Args:
-        sources: one or more; one after the other, they are numbered through.
-        out: made if need be, and locked.
-        seed: for the record; the sources have drawn with it.
-        workers: processes; also one is another process than this.
+        sources: one or more; items are numbered consecutively over all of them.
+        out: created if needed, and locked.
+        seed: of the sources, which is recorded.
+        workers: number of processes; even a single one is separate from this process.
         engine: one of `ENGINES`.
         strict: stop at the first item that cannot be read.
         limits: of each item; by default those of `item_limits`.
@@ -70,8 +70,8 @@ def write(
         on_notice: called with a line about what has changed in the source since an earlier run.
 
     Raises:
-        ValueError: if `out` holds another run or is in use by one, no such engine, nothing could be labelled, or, with
-            `strict`, an item could not be read.
+        ValueError: if `out` holds another run or is in use by one, the engine is unknown, nothing could be labelled,
+            or, with `strict`, an item could not be read.
         WorkerDiedError: if processes end outside of any item.
         RunStoppedError: if a disk is full; the same call goes on.
     """

@@ -61,7 +61,7 @@ REASONS = {
 
 @dataclass(frozen=True, eq=False)
 class LabelledEpisode:
-    """An episode and, for each of its frames, the path from there to where its words end, on the image of one camera.
+    """An episode and, for each of its frames, the path from there to the end of its instruction, on one camera.
 
     Attributes:
         episode: those of its frames that have a path.
@@ -71,7 +71,7 @@ class LabelledEpisode:
         task: its name, "" if the source has none.
         method: by which the paths were made; the score of each, where the method gives any, is in `Path2D.score`.
         part_labels: for each of the episode's parts, one for each of its frames, to the end of the part.
-        left_out: by reason, how many frames of the episode are not among its frames.
+        left_out: numbers of frames of the episode that were left out, by reason.
     """
 
     episode: Episode
@@ -101,13 +101,11 @@ def label_words(
 ) -> LabelledEpisode:
     """Return the episode with a path for each frame and for every instruction that holds there.
 
-    `paths` gives, for a span of frames, the paths from each of them to the end of the span.
-
     Args:
         episode: to label.
         camera: on whose images the paths are.
         method: by which the paths are made.
-        paths: from frames [first, stop) to the labels of these frames.
+        paths: from a span of frames [first, stop) to the path from each of them to the end of the span.
     """
     total = len(episode.observations)
     by_span = {span: paths(span) for span in dict.fromkeys((part.first, part.stop) for part in episode.parts)}

@@ -39,12 +39,12 @@ LONGEST_REASON = 500  # characters
 
 @dataclass(frozen=True)
 class Options:
-    """How to label.
+    """Options of labelling.
 
     Attributes:
         camera: to label; chosen by `camera_choice` if None.
         epsilon: of the simplification of paths.
-        video: how the tip is found where no robot was recorded.
+        video: method that finds the tip where no robot was recorded.
     """
 
     camera: str | None = None
@@ -55,7 +55,7 @@ class Options:
 def read_and_label(source: Source, index: int, options: Options) -> Labelled | Skipped | Unreadable:
     """Read an item and label it; any error makes this item `Unreadable`, with its name, and no other one.
 
-    So does text that no file could hold.
+    Text that cannot be written to a file counts as an error, too.
 
     Args:
         source: of the item.
@@ -88,13 +88,13 @@ def guarded(name: str, make: Callable[[], T]) -> T | Unreadable:
 
 
 def reason_of(error: Exception) -> str:
-    """Return what is wrong, in one line; with the type of errors that readers do not word well."""
+    """Return an error's message in one line, with its type unless it is a ValueError or OSError."""
     kind = "" if isinstance(error, ValueError | OSError) and str(error) else f"{type(error).__name__}: "
     return printable(f"{kind}{error}".removesuffix(": "))
 
 
 def name_of(source: Source, index: int) -> str:
-    """Return what an item is called: as its source says, or else by its number."""
+    """Return the name of an item: that of its source, or else its number."""
     if isinstance(source, Tracked):
         try:
             return source.inputs(index).name

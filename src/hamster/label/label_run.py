@@ -28,8 +28,8 @@ LINES = 20  # of what was left out; the journal has them all
 def label(sources: Sequence[Source], out: Path, **options: Any) -> dict[str, Any]:
     """Label everything in the sources and return the manifest; arguments as in `write`.
 
-    Says first what a source lacks for its episodes to be projected. Writes the label set and `paths.png`, a page of
-    its first 24 drawn paths. Progress goes to standard error, also what had to be left out and why. The folder is
+    Print first what a source lacks to project its episodes. Write the label set and `paths.png`, a contact sheet of its
+    first 24 paths. Report progress and the items that were left out, with reasons, on standard error. The folder is
     locked meanwhile.
     """
     with lock_folder(out):
