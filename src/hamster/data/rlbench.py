@@ -240,9 +240,9 @@ def _arm(steps: list[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 def _cameras(folder: Path, steps: list[Any]) -> dict[str, str]:
     """Return the cameras that have images, and how those are named; every step needs one."""
-    there = [place.name.removesuffix("_rgb") for place in folder.glob("*_rgb") if place.is_dir()]
-    others = sorted(camera for camera in there if f"{camera}_camera_extrinsics" in _misc(steps[0]))
-    cameras = [camera for camera in dict.fromkeys([*CAMERAS, *others]) if camera in there]
+    image_folders = [place.name.removesuffix("_rgb") for place in folder.glob("*_rgb") if place.is_dir()]
+    others = sorted(camera for camera in image_folders if f"{camera}_camera_extrinsics" in _misc(steps[0]))
+    cameras = [camera for camera in dict.fromkeys([*CAMERAS, *others]) if camera in image_folders]
     if not cameras:
         raise ValueError("low-dimensional data only: no camera has images (front_rgb …)")
     return {camera: _naming(folder / f"{camera}_rgb", len(steps)) for camera in cameras}

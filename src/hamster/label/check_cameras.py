@@ -196,8 +196,8 @@ def _what_is_wrong(evidence: _Evidence, max_distance: float, by_motion: bool) ->
     if evidence.in_view < MIN_IN_VIEW:
         return f"only {evidence.in_view:.0%} of the projected tips are in the image"
     if evidence.distance > max_distance:
-        what = "anything that moves" if by_motion else "the keypoints"
-        return f"the projected tips are {evidence.distance:.0%} of the width away from {what}"
+        target = "anything that moves" if by_motion else "the keypoints"
+        return f"the projected tips are {evidence.distance:.0%} of the width away from {target}"
     if by_motion and evidence.follows < MIN_FOLLOWS:
         return f"the image moves with the projected tip in only {evidence.follows:.0%} of the steps"
     return ""

@@ -41,18 +41,18 @@ def read_episode(file: Path, demo: str, source: str) -> Episode:
     """
     with opened(file) as h5:
         data = group(h5, "data")
-        one = group(data, demo)
-        observations_group = group(one, "obs")
+        demonstration = group(data, demo)
+        observations_group = group(demonstration, "obs")
         images = _images(observations_group)
         steps = {len(array) for array in images.values()}
-        hand, gripper = _hand(observations_group), _opening(one, observations_group)
+        hand, gripper = _hand(observations_group), _opening(demonstration, observations_group)
         steps |= {len(x) for x in (hand, gripper) if x is not None}
         if len(steps) != 1 or 0 in steps:
             raise ValueError(f"{demo} has images and states of {sorted(steps)} steps; they must be as many, at least 1")
         upside_down = _is_upside_down(data, images)
-        cameras = _cameras(text(one, "model_file") or text(data, "model_file"), images, hand)
-        words = instruction(data, one, file)
-        digest = _digest(hand, gripper, images, one)
+        cameras = _cameras(text(demonstration, "model_file") or text(data, "model_file"), images, hand)
+        words = instruction(data, demonstration, file)
+        digest = _digest(hand, gripper, images, demonstration)
         keys = {name: array.name for name, array in images.items()}
     poses = None if hand is None else hand @ RECORDED_FROM_TOOL["robosuite"]
     notes = {"notes": [UNKNOWN_GRIPPER]} if gripper is None else {}
@@ -148,7 +148,7 @@ def _hand(observations_group: Any) -> Array | None:
     return out
 
 
-def _opening(one: Any, observations_group: Any) -> Array | None:
+def _opening(demonstration: Any, observations_group: Any) -> Array | None:
     """Return (T,) measured openings of two fingers, or commanded ones (-1 is open) of hands with more joints.
 
     The angles of those say little. None where neither is there, or is on another scale.
@@ -158,7 +158,7 @@ def _opening(one: Any, observations_group: Any) -> Array | None:
         fingers = numbers(observations_group, "gripper_states")
     if fingers is not None and fingers.shape[1] == 2:
         return GripperScale(closed=0, open=PANDA_OPEN_M).opening(np.abs(fingers[:, 0] - fingers[:, 1]))
-    commands = numbers(one, "actions")
+    commands = numbers(demonstration, "actions")
     return None if commands is None else GripperScale(closed=1, open=-1).opening(commands[:, -1])
 
 
@@ -197,9 +197,9 @@ def _world_from_camera(model: Model, camera: ModelCamera, hand: Array | None) ->
     return np.asarray(world_from_hand @ inverse(body.anchor_from_here) @ camera.place.anchor_from_here)
 
 
-def _digest(hand: Array | None, gripper: Array | None, images: Mapping[str, Any], one: Any) -> str:
+def _digest(hand: Array | None, gripper: Array | None, images: Mapping[str, Any], demonstration: Any) -> str:
     """Return the sha256 of what the labels depend on; the whole file has gigabytes, and many demonstrations."""
-    digest = hashlib.sha256(text(one, "model_file").encode())
+    digest = hashlib.sha256(text(demonstration, "model_file").encode())
     for name, array in images.items():
         digest.update(f"{name}{array.shape}".encode() + np.asarray(array[0]).tobytes())
     for values in (hand, gripper):

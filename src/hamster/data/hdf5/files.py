@@ -105,30 +105,30 @@ def _inside(parent: Any, name: str) -> Any:
     """
     import h5py
 
-    here, parts, soft_links = parent, name.split("/")[::-1], 0
+    node, parts, soft_links = parent, name.split("/")[::-1], 0
     while parts:
         part = parts.pop()
         if not part or part == ".":
             continue
-        if not isinstance(here, h5py.Group):
+        if not isinstance(node, h5py.Group):
             return None
-        link = _link(here, part)
+        link = _link(node, part)
         if isinstance(link, h5py.SoftLink):
             soft_links += 1
             if soft_links > MAX_LINKS:
                 raise ValueError(f"{name!r} in {parent.name} leads through more than {MAX_LINKS} links, or in a circle")
-            here = here.file["/"] if link.path.startswith("/") else here
+            node = node.file["/"] if link.path.startswith("/") else node
             parts += link.path.split("/")[::-1]
         elif isinstance(link, h5py.HardLink):
-            here = here[part]
+            node = node[part]
         elif link is None:
             return None
         else:
-            by = "" if (part, here) == (name, parent) else f" through {part!r} in {here.name}"
+            by = "" if (part, node) == (name, parent) else f" through {part!r} in {node.name}"
             raise ValueError(
                 f"{name!r} in {parent.name} links to another file{by}; only data in the file itself are read"
             )
-    return here
+    return node
 
 
 def _link(holder: Any, name: str) -> Any:

@@ -106,8 +106,8 @@ class DatasetMetadata:
         try:
             return self._v3_entry(index) if self.is_v3 else self._v2_entry(self._rows[index])
         except KeyError as error:
-            what = f"lacks {error.args[0]}" if not str(error.args[0]).startswith("Field") else error.args[0]
-            raise ValueError(f"the list of episodes is damaged at number {index}: {what}") from None
+            fault = f"lacks {error.args[0]}" if not str(error.args[0]).startswith("Field") else error.args[0]
+            raise ValueError(f"the list of episodes is damaged at number {index}: {fault}") from None
         except (TypeError, AttributeError) as error:
             raise ValueError(f"the list of episodes is damaged at number {index}: {error!r}") from None
 
@@ -144,12 +144,14 @@ class DatasetMetadata:
     def _v2_entry(self, row: Mapping[str, Any]) -> EpisodeEntry:
         number = _whole(row["episode_index"], "episode_index")
         chunk = number // int(_positive({"chunks_size": self.info.get("chunks_size") or 1000}, "chunks_size"))
-        where = {"episode_chunk": chunk, "episode_index": number}
+        path_fields = {"episode_chunk": chunk, "episode_index": number}
         video = str(self.info.get("video_path") or _V2_VIDEO)
-        videos = {key: VideoSegment(_filled(video, {**where, "video_key": key})) for key in self._video_keys()}
+        videos = {key: VideoSegment(_filled(video, {**path_fields, "video_key": key})) for key in self._video_keys()}
         tasks = tuple(str(task) for task in row.get("tasks") or ())
         length = None if row.get("length") is None else _whole(row["length"], "length")
-        return EpisodeEntry(number, _filled(str(self.info.get("data_path") or _V2_DATA), where), tasks, videos, length)
+        return EpisodeEntry(
+            number, _filled(str(self.info.get("data_path") or _V2_DATA), path_fields), tasks, videos, length
+        )
 
     def _v3_rows(self) -> Any:
         files = sorted((self.folder / "meta" / "episodes").glob("*/*.parquet"))
@@ -160,7 +162,7 @@ class DatasetMetadata:
 
     def _v3_entry(self, index: int) -> EpisodeEntry:
         (row,) = self._rows.slice(index, 1).to_pylist()
-        where = {"chunk_index": row["data/chunk_index"], "file_index": row["data/file_index"]}
+        path_fields = {"chunk_index": row["data/chunk_index"], "file_index": row["data/file_index"]}
         video = str(self.info.get("video_path") or _V3_VIDEO)
         videos = {}
         for key in self._video_keys():
@@ -169,7 +171,7 @@ class DatasetMetadata:
             end_s = row.get(f"videos/{key}/to_timestamp")
             end_s = min(math.inf if end_s is None else float(end_s), self._next_start_s(key, at, start_s))
             videos[key] = VideoSegment(_filled(video, {**at, "video_key": key}), start_s, end_s)
-        data = _filled(str(self.info.get("data_path") or _V3_DATA), where)
+        data = _filled(str(self.info.get("data_path") or _V3_DATA), path_fields)
         tasks = tuple(str(task) for task in row.get("tasks") or ())
         number, length = (_whole(row[name], name) for name in ("episode_index", "length"))
         return EpisodeEntry(number, data, tasks, videos, length)

@@ -173,8 +173,8 @@ def _words(
 def _metadata(example: Mapping[str, Values]) -> dict[str, str]:
     """Return the texts that identify the raw recordings, e.g. DROID's file_path, which calibrations refer to."""
     metadata = {name.removeprefix(METADATA): v for name, v in example.items() if name.startswith(METADATA)}
-    one = {name: values[0] for name, values in metadata.items() if isinstance(values, list) and len(values) == 1}
-    return {name: bytes(text[:MAX_TEXT_BYTES]).decode("utf-8", "replace") for name, text in one.items()}
+    scalars = {name: values[0] for name, values in metadata.items() if isinstance(values, list) and len(values) == 1}
+    return {name: bytes(text[:MAX_TEXT_BYTES]).decode("utf-8", "replace") for name, text in scalars.items()}
 
 
 def _texts(values: Values, size: int) -> list[bytes]:

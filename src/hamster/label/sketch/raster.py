@@ -172,9 +172,9 @@ def _layers(small: Image, inks: Sequence[Ink], changed: Mask | None) -> list[_La
     kept: list[_Layer] = []
     waiting = [ink for ink in inks if ink.kind == "colour"]
     candidates = [layer for ink in waiting if (layer := _layer(ink, nothing, changed)) is not None]
-    while (one := _clearest(candidates, kept, changed is not None)) is not None:
-        kept.append(one)
-        candidates = [_beside(layer, one, changed) for layer in candidates if not _same(layer.ink, one.ink)]
+    while (clearest := _clearest(candidates, kept, changed is not None)) is not None:
+        kept.append(clearest)
+        candidates = [_beside(layer, clearest, changed) for layer in candidates if not _same(layer.ink, clearest.ink)]
     drawn = np.any([nothing, *(layer.ink.mask for layer in kept)], 0)
     for layer in whole:
         if layer.ink.kind == "different" and drawn[layer.ink.mask].mean() < 0.5:
@@ -189,9 +189,9 @@ def _layers(small: Image, inks: Sequence[Ink], changed: Mask | None) -> list[_La
 def _clearest(candidates: Sequence[_Layer], kept: Sequence[_Layer], sure: bool) -> _Layer | None:
     """Return the layer to go on with, given those that were found; None if there is none."""
     enough = [layer for layer in candidates if layer.rank > _enough(layer, kept, sure)]
-    one = max(enough, key=_clear, default=None)
-    whole = [layer for layer in enough if one is not None and _is_part(one, layer)]
-    return max(whole, key=lambda layer: arc_length(layer.arrow.px)[-1], default=one)
+    clearest = max(enough, key=_clear, default=None)
+    whole = [layer for layer in enough if clearest is not None and _is_part(clearest, layer)]
+    return max(whole, key=lambda layer: arc_length(layer.arrow.px)[-1], default=clearest)
 
 
 def _is_part(layer: _Layer, other: _Layer) -> bool:

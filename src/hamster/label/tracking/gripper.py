@@ -130,17 +130,17 @@ def _steps(clip: Clip, tracker: PointTracker, masks: list[Mask], guide: Array) -
         if first is None:
             continue
         px = points_near(clip, first, guide[first], masks[first])
-        where, known = tracker(clip.rgb[first : end + 1], px)
+        tracked_px, known = tracker(clip.rgb[first : end + 1], px)
         for t in range(first, end):
-            step, share = _common(where[t - first : t - first + 2], known[t - first + 1])
+            step, share = _common(tracked_px[t - first : t - first + 2], known[t - first + 1])
             if share > 0:
                 steps[t], sure[t] = step, max(share, 0.02)
     return steps, sure
 
 
-def _common(where: Array, known: NDArray[np.bool_]) -> tuple[Array, float]:
+def _common(tracked_px: Array, known: NDArray[np.bool_]) -> tuple[Array, float]:
     """Return the median step of the points that move, or of all where hardly any does, and their share."""
-    moved = (where[1] - where[0])[known]
+    moved = (tracked_px[1] - tracked_px[0])[known]
     if not len(moved):
         return np.zeros(2), 0.0
     moving = np.linalg.norm(moved, axis=-1) > MOVING_PX
@@ -196,9 +196,9 @@ def _walk(clip: Clip, tracker: PointTracker, masks: list[Mask], frame: int, px: 
     out = [px]
     for start in range(0, len(order) - 1, stretch):
         numbers = order[start : start + stretch + 1]
-        where, known = tracker(clip.rgb[numbers], points_near(clip, int(numbers[0]), out[-1], masks[numbers[0]]))
+        tracked_px, known = tracker(clip.rgb[numbers], points_near(clip, int(numbers[0]), out[-1], masks[numbers[0]]))
         for i in range(1, len(numbers)):
-            out.append(out[-1] + _common(where[i - 1 : i + 1], known[i])[0])
+            out.append(out[-1] + _common(tracked_px[i - 1 : i + 1], known[i])[0])
     return np.stack(out)
 
 

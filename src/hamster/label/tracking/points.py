@@ -50,15 +50,15 @@ class LucasKanade:
         """Track points through a clip; see `PointTracker`."""
         cv2 = opencv()
         options = {"winSize": (WINDOW_PX, WINDOW_PX), "maxLevel": LEVELS}
-        where = np.repeat(px[None].astype(np.float32), len(rgb), 0)
-        known = np.ones(where.shape[:2], bool)
+        tracked_px = np.repeat(px[None].astype(np.float32), len(rgb), 0)
+        known = np.ones(tracked_px.shape[:2], bool)
         last = cv2.cvtColor(rgb[0], cv2.COLOR_RGB2GRAY)
         for t in range(1, len(rgb) if len(px) else 0):
             now = cv2.cvtColor(rgb[t], cv2.COLOR_RGB2GRAY)
-            there, status, _ = cv2.calcOpticalFlowPyrLK(last, now, where[t - 1], None, **options)
-            back, again, _ = cv2.calcOpticalFlowPyrLK(now, last, there, None, **options)
-            near = np.linalg.norm(back - where[t - 1], axis=-1) < RETURN_PX
+            next_px, status, _ = cv2.calcOpticalFlowPyrLK(last, now, tracked_px[t - 1], None, **options)
+            back, again, _ = cv2.calcOpticalFlowPyrLK(now, last, next_px, None, **options)
+            near = np.linalg.norm(back - tracked_px[t - 1], axis=-1) < RETURN_PX
             known[t] = known[t - 1] & near & (status[:, 0] == 1) & (again[:, 0] == 1)
-            where[t] = np.where(known[t][:, None], there, where[t - 1])
+            tracked_px[t] = np.where(known[t][:, None], next_px, tracked_px[t - 1])
             last = now
-        return where.astype(np.float64), known
+        return tracked_px.astype(np.float64), known
