@@ -138,5 +138,5 @@ def test_compact_is_compact():
     assert render(path, "compact") == "254317c560402o."
     assert parse("I see it. 254317c560402o. 254317c560402o.", "compact") == path
     assert unsupported_fields(THREE, "compact") == []
-    with pytest.raises(ValueError, match="cannot be said"):
+    with pytest.raises(ValueError, match="too large for this dialect"):
         render(Path2D([[0, 0]], [0], [100.0]), "compact")
