@@ -58,6 +58,15 @@ class EpisodeEntry:
     videos: Mapping[str, VideoSegment]
     length: int | None
 
+    def digest_text(self) -> str:
+        """Return the text that enters the digests of items: the `repr` of 0.1, whatever the classes are called now."""
+        videos = ", ".join(
+            f"{key!r}: Film(file={segment.file!r}, start_s={segment.start_s!r}, end_s={segment.end_s!r})"
+            for key, segment in self.videos.items()
+        )
+        fields = f"number={self.number!r}, data={self.data!r}, tasks={self.tasks!r}, videos={{{videos}}}"
+        return f"Entry({fields}, length={self.length!r})"
+
 
 @lru_cache(maxsize=8)
 def dataset_metadata(folder: str, written_ns: int) -> DatasetMetadata:

@@ -94,9 +94,7 @@ class LeRobot:
         if dataset.annotations or len(set(tasks.values())) < max(1, len(set(entry.tasks))):
             tasks = dataset.tasks
         gripper = repr(_robot(dataset).gripper)  # whose unit follows from all episodes
-        # Class names in here are part of the digests of label sets: Entry is what EpisodeEntry was called before 0.2.
-        listed = "Entry" + repr(entry).removeprefix(type(entry).__name__)
-        facts = json.dumps([listed, info, sorted(tasks.items()), gripper])
+        facts = json.dumps([entry.digest_text(), info, sorted(tasks.items()), gripper])
         meta = dataset.folder / "meta"
         modality = [meta / MODALITY] if (meta / MODALITY).is_file() else []
         return Inputs(name, [*files, dataset.folder / FILE, meta / SUBTASKS, *modality], facts)
