@@ -1,4 +1,4 @@
-"""Muon for matrices and kernels, beside an AdamW for the rest: planner and policies alike learn faster with it."""
+"""The Muon optimiser for matrices and convolution kernels; planner and policies train it beside an AdamW."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ from torch import nn
 
 
 class Muon(torch.optim.Muon):
-    """Torch's Muon (Jordan et al., 2024) takes matrices alone; this one reads a kernel as a matrix of output rows.
+    """Torch's Muon (Jordan et al., 2024), which takes only matrices, extended to convolution kernels.
 
-    It shares the weights' memory: make it when they are where they stay.
+    A kernel is treated as a matrix with one row per output channel. The matrices are views of the weights' memory:
+    create the optimiser after the model has been moved to its device.
+
+    Args:
+        weights: matrices and kernels, at least 2-dimensional.
+        lr: learning rate.
+        weight_decay: decoupled weight decay.
     """
 
     def __init__(self, weights: Iterable[nn.Parameter], lr: float, weight_decay: float) -> None:
@@ -20,14 +26,14 @@ class Muon(torch.optim.Muon):
         super().__init__(flat, lr=lr, weight_decay=weight_decay)
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """As any optimiser's."""
+        """Take one optimiser step; `closure`, if given, recomputes and returns the loss."""
         for parameter, weight in zip(self.param_groups[0]["params"], self._weights, strict=True):
             parameter.grad = None if weight.grad is None else weight.grad.flatten(1)
         loss: float | None = super().step(closure)  # type: ignore[no-untyped-call]
         return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forgets the gradients of the weights themselves, too."""
+        """Clear the gradients of the matrices and of the weights that they are views of."""
         super().zero_grad(set_to_none)
         for weight in self._weights:
             weight.grad = None

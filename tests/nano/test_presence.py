@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from hamster.nano import HamsterNanoConfig, HamsterNanoForConditionalGeneration, build_processor, tokens
-from hamster.nano.certainty import certainty
+from hamster.nano.confidence import confidence
 from hamster.nano.grammar import AnswerGrammar, refusal_log_odds
 from hamster.nano.refusal import p_not_in_view
 
@@ -100,7 +100,7 @@ def test_gradients_of_presence_alone_reach_nothing_else(processor, inputs):
     assert taught and all(name.startswith("presence.") for name in taught)
 
 
-def test_certainty_is_shared_by_neighbours_and_lost_where_it_matters():
+def test_confidence_is_shared_by_neighbours_and_lost_where_it_matters():
     patch, near, far = tokens.PATCHES + 5 * 16 + 5, tokens.PATCHES + 6 * 16 + 6, tokens.PATCHES + 15 * 16 + 15
     said = [tokens.ANS, *[patch, tokens.OFFSETS] * 2, tokens.CLOSE, patch, tokens.OFFSETS, tokens.END]
 
@@ -109,7 +109,7 @@ def test_certainty_is_shared_by_neighbours_and_lost_where_it_matters():
         for i, token in enumerate(said):
             logits[i, token] = 0.0
         logits[1, first] = logits[3, second] = logits[5, mark] = logits[6, last] = 0.0
-        return certainty(said, logits)
+        return confidence(said, logits)
 
     assert sure(patch, patch, patch) == pytest.approx(1) == sure(near, near, near)
     assert sure(far, patch, patch) == pytest.approx(1)  # where the gripper is, everybody sees

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from hamster.cli import main
 from hamster.nano import tokens
-from hamster.nano.certainty import certainty as confidence
+from hamster.nano.confidence import confidence
 from hamster.path import PlanError
 from hamster.planner import load_planner
 from hamster.planner.backend import Completion

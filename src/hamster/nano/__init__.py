@@ -1,4 +1,4 @@
-"""The bundled planner as a transformers model; importing this makes transformers' Auto classes know it."""
+"""The bundled planner as a transformers model; importing this package registers it with the Auto classes."""
 
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageTextToText, AutoProcessor
 

@@ -9,34 +9,35 @@ from transformers import PretrainedConfig
 from hamster.nano import tokens
 
 LAYOUT = {"query_key_norm": True, "branch_norm": True, "place_code": True}
-"""The decoder's layout for new trainings: attention and states stay in range, places are structured."""
+"""Options for new trainings: normalisation that bounds attention logits and states, and coordinate-based positions."""
 
 
 class HamsterNanoConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is untyped
     """Configuration of `HamsterNanoForConditionalGeneration`.
 
     Args:
-        vocab_size: of the tokenizer; everything below `tokens.WORDS` is fixed.
-        hidden_size: width of the decoder and of the patch features.
-        num_hidden_layers: of the decoder.
-        num_attention_heads: per layer.
-        intermediate_size: of the decoder's MLPs.
-        image_layers: the first so many layers also update the image tokens; later ones read them as they are.
-        tower_channels: of the convolutional tower at 64, 32 and 16 pixels per side.
+        vocab_size: size of the tokenizer's vocabulary; all ids below `tokens.WORDS` are fixed.
+        hidden_size: width of the decoder.
+        num_hidden_layers: number of decoder layers.
+        num_attention_heads: attention heads per layer.
+        intermediate_size: width of the decoder's MLPs.
+        image_layers: number of first layers that also update the image tokens; later layers only read them.
+        tower_channels: channels of the convolutional tower at 64, 32 and 16 pixels per side.
         tower_blocks: residual blocks at 32 and 16 pixels per side.
-        max_text_tokens: instruction and answer together.
-        presence_heads: questions that each word asks the patches to find out whether it is in view; 0 without that.
-        query_key_norm: RMS-normalise queries and keys per head, with learned weights, so that attention's logits cannot
+        max_text_tokens: longest instruction and answer together.
+        presence_heads: number of heads with which each word queries the patches to detect whether it is in view; 0
+            for a model without this module.
+        query_key_norm: RMS-normalise queries and keys per head, with learned weights, so that attention logits cannot
             grow with the states.
-        branch_norm: RMS-normalise what attention and the MLP add to a state, with learned weights, so that states
-            cannot grow from layer to layer.
-        place_code: say a patch's place by a linear map of its coordinates and a few waves of them, in image tokens and
-            in the pointer's keys, instead of a learned vector for each patch.
+        branch_norm: RMS-normalise the outputs of attention and MLP before they are added to a state, with learned
+            weights, so that states cannot grow from layer to layer.
+        place_code: encode a patch's position by a linear map of its coordinates and of sinusoids of them, in image
+            tokens and in the pointer's keys, instead of one learned vector per patch.
 
-    The last three are absent from the configurations of the planners of 0.1; new trainings switch them on (`LAYOUT`).
+    The last three are absent from the configurations of version 0.1; new trainings switch them on (`LAYOUT`).
 
     Raises:
-        ValueError: for sizes that are none.
+        ValueError: if a size is not a positive whole number, or the heads do not divide the width.
     """
 
     model_type = "hamster_nano"
@@ -60,7 +61,9 @@ class HamsterNanoConfig(PretrainedConfig):  # type: ignore[misc]  # transformers
     ) -> None:
         sizes = (vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, max_text_tokens)
         if not all(isinstance(size, int) and size >= 1 for size in sizes) or hidden_size % num_attention_heads:
-            raise ValueError(f"a nano planner's sizes are whole numbers >= 1, its heads divide its width; got {sizes}")
+            raise ValueError(
+                f"a nano planner needs sizes that are whole numbers >= 1, and heads that divide its width; got {sizes}"
+            )
         self.vocab_size = vocab_size
         self.hidden_size = hidden_size
         self.num_hidden_layers = num_hidden_layers

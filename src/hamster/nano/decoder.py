@@ -1,7 +1,7 @@
-"""One layer of the decoder, in the two shapes in which it is used.
+"""One layer of the decoder, in two forms that compute the same function.
 
-`step` is the ordinary form with a key-value cache. `blocks` is the training form: many instructions behind one
-image, each of which sees the image and itself but not its neighbours. Both compute the same function.
+`step` is for generation, with a key-value cache. `blocks` is for training: several instructions share one image, and
+each attends to the image and to itself but not to the other instructions.
 """
 
 from __future__ import annotations
@@ -18,32 +18,33 @@ from hamster.nano.configuration import HamsterNanoConfig
 
 
 class RMSNorm(nn.Module):
-    """Root-mean-square norm over the last axis."""
+    """Root-mean-square normalisation over the last axis."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(size))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Same shape."""
+        """Return x (..., D) normalised, in the same shape."""
         return F.rms_norm(x, x.shape[-1:], self.weight.to(x.dtype), 1e-5)
 
 
-START = 1.4  # of queries' and keys' weights
+INITIAL_WEIGHT = 1.4  # of query and key norms
 
 
 class HeadNorm(nn.Module):
-    """Root-mean-square norm of each head's queries or keys, with weights of its own.
+    """Root-mean-square normalisation of queries or keys, with separate weights for each head.
 
-    They start above 1: with heads of 32, logits are cosines times 11, enough to pick one of 256 patches.
+    Weights start above 1: with heads of 32 dimensions, logits are then cosines times 11, enough to single out one of
+    256 patches.
     """
 
     def __init__(self, heads: int, size: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.full((heads, 1, size), START))
+        self.weight = nn.Parameter(torch.full((heads, 1, size), INITIAL_WEIGHT))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, H, T, D) to the same."""
+        """Return x (B, H, T, D) normalised, in the same shape."""
         return F.rms_norm(x, x.shape[-1:], None, 1e-5) * self.weight.to(x.dtype)
 
 
@@ -51,8 +52,8 @@ class Layer(nn.Module):
     """Pre-norm attention and a squared-ReLU MLP.
 
     With `query_key_norm` queries and keys are normalised per head (Henry et al., 2020, arXiv 2010.04245); with
-    `branch_norm` so is what attention and the MLP add to a state (as in Gemma 2, arXiv 2408.00118). Without them the
-    states of a long training grow without bound, attention saturates, and nothing new is learned.
+    `branch_norm` the outputs of attention and MLP are normalised, too (as in Gemma 2, arXiv 2408.00118). Without them
+    states grow without bound in a long training, attention saturates, and learning stops.
     """
 
     def __init__(self, config: HamsterNanoConfig, index: int) -> None:
@@ -73,7 +74,13 @@ class Layer(nn.Module):
         )
 
     def step(self, x: Tensor, allowed: Tensor, cache: Any) -> Tensor:
-        """(B, T, D) new tokens to the same; `allowed` (B, 1, T, S) says which of all S keys each may see."""
+        """Return the states of new tokens after this layer.
+
+        Args:
+            x: (B, T, D) states of the new tokens.
+            allowed: (B, 1, T, S) True where a new token may attend to one of all S keys.
+            cache: key-value cache of transformers with the earlier tokens, or None.
+        """
         h = self.attention_norm(x)
         query, key, value = (self._split(project(h)) for project in (self.query, self.key, self.value))
         query, key = self.query_norm(query), self.key_norm(key)
@@ -89,16 +96,16 @@ class Layer(nn.Module):
         text: Tensor,
         future: Tensor,
         update_image: bool,
-        note: Callable[[Tensor], None] | None = None,
+        record: Callable[[Tensor], None] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """One layer of training.
+        """Return image and text states after this layer, in the training form.
 
         Args:
-            image: (B, P, D) image tokens, which see one another.
-            text: (B, K, T, D): K instructions with their answers, padded on the right.
-            future: (T, T) True where a key lies in its query's future.
+            image: (B, P, D) states of the image tokens, which attend to one another.
+            text: (B, K, T, D) states of K instructions with their answers, padded on the right.
+            future: (T, T) True where a key comes after its query.
             update_image: whether this layer changes the image tokens.
-            note: is given the logits (B, H, K, T, P + T) of the text's attention to image and text, to watch them.
+            record: called with the logits (B, H, K, T, P + T) of the text's attention, for monitoring.
         """
         batch, count, length, width = text.shape
         image_in, text_in = self.attention_norm(image), self.attention_norm(text).flatten(1, 2)
@@ -111,8 +118,8 @@ class Layer(nn.Module):
         to_image = (query @ image_key.transpose(-1, -2)).reshape(*own[:-1], -1)
         to_text = (query.reshape(own) @ key.transpose(-1, -2)).masked_fill(future, -1e4)
         logits = torch.cat([to_image, to_text], -1)
-        if note is not None:
-            note(logits)
+        if record is not None:
+            record(logits)
         weights = logits.softmax(-1)
         from_image = weights[..., : image.shape[1]].reshape(batch, self.heads, count * length, -1) @ image_value
         mixed = from_image + (weights[..., image.shape[1] :] @ value).reshape(from_image.shape)

@@ -1,8 +1,9 @@
-"""The bundled planner: a small vision-language model whose location tokens point at the image's patches.
+"""The bundled planner: a small vision-language model whose location tokens point at image patches.
 
 A causal decoder reads image tokens, the instruction and its own answer. The logit of a location token is the dot
-product of the decoder's state with that patch's feature, and a location that is fed back carries the patch's feature,
-so the model can copy from the image what its words refer to.
+product of the decoder's state with the feature of that patch, and the input embedding of a location token contains that
+feature, so the model can copy positions from the image (compare pointer networks, Vinyals et al., 2015,
+arXiv 1506.03134).
 """
 
 from __future__ import annotations
@@ -21,17 +22,25 @@ from hamster.nano import tokens
 from hamster.nano.configuration import HamsterNanoConfig
 from hamster.nano.decoder import Layer
 from hamster.nano.pointers import Answer, Words
-from hamster.nano.presence import Presence, answered
+from hamster.nano.presence import Presence, with_refusal_odds
 from hamster.nano.ranges import LayerRange, layer_range
 from hamster.nano.targets import answer_loss
 from hamster.nano.tower import Tower
 
-NEVER = -1e4  # the logit of what is no answer token
+MASKED_LOGIT = -1e4  # of tokens that are not answer tokens
 
 
 @dataclass
 class NanoOutput(ModelOutput):  # type: ignore[misc]  # transformers is untyped
-    """What a pass returns; `image_features` (B, 256, C) and `absent` (B,) must come back with the next token."""
+    """Output of a forward pass.
+
+    Attributes:
+        loss: mean soft cross-entropy, if labels were given.
+        logits: (B, T, V).
+        past_key_values: key-value cache, if requested.
+        image_features: (B, 256, C) patch features; to be passed to the next pass.
+        absent: (B,) log-odds that something the instruction names is not in view; to be passed to the next pass.
+    """
 
     loss: Tensor | None = None
     logits: Tensor | None = None
@@ -41,15 +50,16 @@ class NanoOutput(ModelOutput):  # type: ignore[misc]  # transformers is untyped
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
-    """What the training form makes of B images with K instructions each.
+class BlockOutput:
+    """Output of the training form for B images with K instructions each.
 
     Attributes:
         logits: (B, K, T, 324) over `tokens.ANSWER`.
-        pointers: (B, K, T, 256) what the last layer's states point at; early_pointers: those of the layer before;
-            landmark_pointers: those of two layers before, if there are so many.
-        early_states: (B, K, T, D) normed states before the last layer, which is what later tokens can read.
-        features: (B, 256, C) of the patches.
+        pointers: (B, K, T, 256) logits over patches from the states after the last layer.
+        early_pointers: (B, K, T, 256) the same from the states before the last layer.
+        landmark_pointers: (B, K, T, 256) the same from one layer earlier still, if there are so many layers.
+        early_states: (B, K, T, D) normalised states before the last layer, to which later tokens attend.
+        features: (B, 256, C) patch features.
     """
 
     logits: Tensor
@@ -61,7 +71,7 @@ class Reading:
 
 
 class HamsterNanoPreTrainedModel(PreTrainedModel):  # type: ignore[misc]  # transformers is untyped
-    """How weights start and what transformers may do with the model."""
+    """Weight initialisation, and what transformers needs to know about the model."""
 
     config_class = HamsterNanoConfig
     base_model_prefix = "model"
@@ -84,7 +94,7 @@ class HamsterNanoPreTrainedModel(PreTrainedModel):  # type: ignore[misc]  # tran
 
 
 class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, GenerationMixin):  # type: ignore[misc]
-    """Image and instruction in, a path in answer tokens out; one image per sequence, before the text."""
+    """A model that generates a path in answer tokens from an image and an instruction; one image before the text."""
 
     def __init__(self, config: HamsterNanoConfig) -> None:
         super().__init__(config)
@@ -96,11 +106,11 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
-        """The token table."""
+        """Return the token embeddings."""
         return self.words.token
 
     def set_input_embeddings(self, value: nn.Embedding) -> None:
-        """Replace the token table."""
+        """Replace the token embeddings."""
         self.words.token = value
 
     def forward(
@@ -116,22 +126,25 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
         logits_to_keep: int | Tensor = 0,
         **_: Any,
     ) -> NanoOutput:
-        """One pass over new tokens.
+        """Compute the logits of new tokens.
 
         Args:
-            input_ids: (B, T) new tokens; a row holds 256 image tokens before any text, or continues one that did.
-            pixel_values: (B, 3, 192, 192) in [-1, 1]; needed with the image tokens.
+            input_ids: (B, T) new tokens; a sequence starts with 256 image tokens before its text.
+            pixel_values: (B, 3, 192, 192) in [-1, 1]; required in the pass with the image tokens.
             attention_mask: (B, past + T) 0 where a key is padding.
-            past_key_values: cache of the earlier tokens; then `image_features` (B, 256, C) are needed, too.
-            image_features: as returned by the pass that saw the image. absent: (B,) likewise, log-odds that something
-                that the instruction names is not in view.
-            labels: (B, T) answer tokens at their own places, -100 elsewhere; gives `loss`.
+            past_key_values: cache of the earlier tokens; requires `image_features`, too.
+            image_features: (B, 256, C) as returned by the pass with the image.
+            absent: (B,) as returned by the pass with the image: log-odds that something is not in view.
+            labels: (B, T) answer tokens at their own positions, -100 elsewhere; gives `loss`.
             use_cache: return `past_key_values`.
-            logits_to_keep: compute only the last so many logits (0: all).
+            logits_to_keep: number of last positions whose logits are computed (0: all), or their indices.
+
+        Raises:
+            ValueError: if there is no image, or not exactly one before each text.
         """
         if image_features is None:
             if pixel_values is None:
-                raise ValueError("this model answers questions about an image, and there is none (no pixel_values)")
+                raise ValueError("this model needs an image: pass pixel_values, or image_features of an earlier pass")
             image_features = self.tower(pixel_values.to(self.dtype))
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache()
@@ -140,18 +153,18 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
             attention_mask = torch.ones(len(input_ids), past + input_ids.shape[1], device=input_ids.device)
         states, early = self._decode(input_ids, image_features, attention_mask.bool(), past, past_key_values)
         keep = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-        said, _pointers = self.answer(states[:, keep], image_features)
+        logits, _pointers = self.answer(states[:, keep], image_features)
         if self.presence is not None:
             if absent is None:
                 words = (input_ids >= tokens.BYTES)[:, None]
                 absent = self.presence(self.answer.norm(early)[:, None], words, image_features)[:, 0]
-            said = answered(said, input_ids[:, keep] == tokens.ANS, absent[:, None])
-        loss = None if labels is None else answer_loss(said[:, :-1], labels[:, keep][:, 1:])
-        logits = F.pad(said, (tokens.ANS, self.config.vocab_size - tokens.BYTES), value=NEVER)
-        return NanoOutput(loss, logits, past_key_values if use_cache else None, image_features, absent)
+            logits = with_refusal_odds(logits, input_ids[:, keep] == tokens.ANS, absent[:, None])
+        loss = None if labels is None else answer_loss(logits[:, :-1], labels[:, keep][:, 1:])
+        padded = F.pad(logits, (tokens.ANS, self.config.vocab_size - tokens.BYTES), value=MASKED_LOGIT)
+        return NanoOutput(loss, padded, past_key_values if use_cache else None, image_features, absent)
 
     def _decode(self, ids: Tensor, features: Tensor, mask: Tensor, past: int, cache: Any) -> tuple[Tensor, Tensor]:
-        """States after the last layer, and before it."""
+        """Return the states after the last layer, and before it."""
         is_image = ids == tokens.IMAGE
         new = ids.shape[1]
         places = mask.cumsum(1)[:, past:] - 1
@@ -172,8 +185,8 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
             x = after if i < self.config.image_layers else torch.where(is_image[..., None], x, after)
         return x, early
 
-    def read_blocks(self, pixel_values: Tensor, ids: Tensor) -> Reading:
-        """The training form of `forward`: several instructions behind each image.
+    def read_blocks(self, pixel_values: Tensor, ids: Tensor) -> BlockOutput:
+        """Compute `forward` in its training form: several instructions per image.
 
         Args:
             pixel_values: (B, 3, 192, 192) in [-1, 1].
@@ -184,19 +197,27 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
         for i, layer in enumerate(self.layers):
             image, text = cast(Layer, layer).blocks(image, text, future, i < self.config.image_layers)
             states.append(text)
-        said, pointers = self.answer(text.flatten(1, 2), features)
+        logits, pointers = self.answer(text.flatten(1, 2), features)
         early, before = (self.answer.norm(states[max(0, len(states) - n)].flatten(1, 2)) for n in (2, 3))
         early_pointers, landmark_pointers = (self.answer.point(x, features).float() for x in (early, before))
-        said, pointers, early_pointers, landmark_pointers, early = (
-            x.reshape(*ids.shape, -1) for x in (said, pointers, early_pointers, landmark_pointers, early)
+        logits, pointers, early_pointers, landmark_pointers, early = (
+            x.reshape(*ids.shape, -1) for x in (logits, pointers, early_pointers, landmark_pointers, early)
         )
         if self.presence is not None:
             absent = self.presence(early, ids >= tokens.BYTES, features)
-            said = answered(said, ids == tokens.ANS, absent[..., None])
-        return Reading(said, pointers, early_pointers, landmark_pointers, early, features)
+            logits = with_refusal_odds(logits, ids == tokens.ANS, absent[..., None])
+        return BlockOutput(logits, pointers, early_pointers, landmark_pointers, early, features)
 
     def read_presence(self, pixel_values: Tensor, ids: Tensor) -> Tensor:
-        """The log-odds (B, K) that something is absent, as in `read_blocks`; all but `presence` stays as it is."""
+        """Return log-odds (B, K) that something is not in view, with gradients for `presence` only.
+
+        Args:
+            pixel_values: (B, 3, 192, 192) in [-1, 1].
+            ids: (B, K, T) instructions, padded on the right.
+
+        Raises:
+            ValueError: if the planner was built without presence heads.
+        """
         if self.presence is None:
             raise ValueError("this planner was built without presence heads")
         with torch.no_grad():
@@ -209,20 +230,25 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
         return log_odds
 
     def ranges(self, pixel_values: Tensor, ids: Tensor) -> list[LayerRange]:
-        """How far each layer's text states and attention are from running away; the arguments of `read_blocks`."""
+        """Measure the scale of each layer's text states and attention, for monitoring.
+
+        Args:
+            pixel_values: (B, 3, 192, 192) in [-1, 1].
+            ids: (B, K, T) instruction and answer, padded on the right.
+        """
         with torch.no_grad():
             _, image, text = self.embed_blocks(pixel_values, ids)
-            future, found = _future(ids.shape[2], ids.device), list[LayerRange]()
+            future, ranges = _future(ids.shape[2], ids.device), list[LayerRange]()
             for i, layer in enumerate(self.layers):
                 attention: list[Tensor] = []
                 image, text = cast(Layer, layer).blocks(
                     image, text, future, i < self.config.image_layers, attention.append
                 )
-                found.append(layer_range(text, attention[0], ids != tokens.PAD))
-        return found
+                ranges.append(layer_range(text, attention[0], ids != tokens.PAD))
+        return ranges
 
     def embed_blocks(self, pixel_values: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Features of the patches, image tokens and text (B, K, T, D) before the first layer."""
+        """Return patch features (B, 256, C), image tokens (B, 256, D) and text (B, K, T, D) before the first layer."""
         features = self.tower(pixel_values)
         image = self.words.image(features)
         batch, count, length = ids.shape
@@ -238,6 +264,7 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
 
 
 def _future(length: int, device: torch.device) -> Tensor:
+    """Return a mask (length, length) that is True where a key comes after its query."""
     return torch.ones(length, length, dtype=torch.bool, device=device).triu(1)
 
 

@@ -1,4 +1,4 @@
-"""Where words meet the image: what tokens look like to the decoder, and its answers as pointers at patches."""
+"""Input embeddings of the decoder, and its output heads, which point at image patches."""
 
 from __future__ import annotations
 
@@ -13,43 +13,46 @@ from hamster.nano import tokens
 from hamster.nano.configuration import HamsterNanoConfig
 from hamster.nano.decoder import RMSNorm
 
-WAVES = 5  # along each axis; the shortest is two patches long
+FREQUENCIES = 5  # of sinusoids along each axis; the shortest wave is two patches long
 
 
 class PlaceCode(nn.Module):
-    """The places of the 256 patches as a linear map of their coordinates and of waves along both axes.
+    """Position embeddings of the 256 patches: a linear map of their coordinates and of sinusoids along both axes.
 
-    Read like an embedding. Near patches are alike, and "further left" is the same direction everywhere, which a free
-    vector for each patch would have to learn patch by patch.
+    Used like `nn.Embedding`. Neighbouring patches have similar vectors, and "further left" is the same direction
+    everywhere; a free vector per patch would have to learn both for each patch.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.project = nn.Linear(2 * (1 + 2 * WAVES), width, bias=False)
+        self.project = nn.Linear(2 * (1 + 2 * FREQUENCIES), width, bias=False)
 
     def start(self, rms: float) -> None:
-        """Draw the map so that a place's vector has about this root mean square."""
+        """Initialise the map so that position vectors have about this root mean square."""
         features = _coordinates(self.project.weight.device)
         nn.init.normal_(self.project.weight, std=rms / float(features.square().sum(-1).mean().sqrt()))
 
     @property
     def weight(self) -> Tensor:
-        """(256, D), row by row."""
+        """Return the position vectors (256, D), row by row."""
         table: Tensor = self.project(_coordinates(self.project.weight.device).to(self.project.weight.dtype))
         return table
 
     def forward(self, patches: Tensor) -> Tensor:
-        """(...) patch numbers to (..., D)."""
+        """Return the vectors (..., D) of patch numbers (...)."""
         return F.embedding(patches, self.weight)
 
 
 @cache
 def _coordinates(device: torch.device) -> Tensor:
-    """(256, 22) x and y of the patches' centres, of unit variance, and waves of 4 to 1/4 half images along both."""
+    """Return (256, 22): the patch centres' x and y with unit variance, and sine and cosine of both at five frequencies.
+
+    Wavelengths are 2 images down to 1/8 of an image.
+    """
     centres = (torch.arange(tokens.GRID, dtype=torch.float) + 0.5) * 2 / tokens.GRID - 1
     rows, columns = torch.meshgrid(centres, centres, indexing="ij")
     axes = torch.stack([columns, rows], -1).flatten(0, 1)
-    angles = (axes[..., None] * math.pi / 2 * 2.0 ** torch.arange(WAVES)).flatten(1)
+    angles = (axes[..., None] * math.pi / 2 * 2.0 ** torch.arange(FREQUENCIES)).flatten(1)
     return torch.cat([axes * math.sqrt(3), angles.sin(), angles.cos()], -1).to(device)
 
 
@@ -57,7 +60,7 @@ Places = PlaceCode | nn.Embedding
 
 
 class Words(nn.Module):
-    """What every token looks like to the decoder: embeddings of tokens, positions and patches."""
+    """Input embeddings of the decoder: of tokens, text positions and patches."""
 
     def __init__(self, config: HamsterNanoConfig) -> None:
         super().__init__()
@@ -69,39 +72,45 @@ class Words(nn.Module):
         self.from_location = nn.Linear(config.tower_channels[-1], width, bias=False)
 
     def start(self) -> None:
-        """Bytes start silent, so that an unknown word says nothing rather than noise; positions start smooth."""
+        """Initialise bytes with zeros, so that an unknown word adds no noise, and positions with sinusoids."""
         with torch.no_grad():
             self.token.weight[tokens.PAD : tokens.IMAGE].zero_()
             self.token.weight[tokens.BYTES : tokens.WORDS].zero_()
             self.token.weight[tokens.PATCHES : tokens.OFFSETS] = self.token.weight[tokens.PATCHES]
             self.position.weight.copy_(
-                0.3 * _waves(torch.arange(len(self.position.weight)), self.position.weight.shape[1])
+                0.3 * _sinusoids(torch.arange(len(self.position.weight)), self.position.weight.shape[1])
             )
             if isinstance(self.patch, PlaceCode):
                 self.patch.start(0.5)
                 return
             rows, columns = torch.meshgrid(torch.arange(tokens.GRID), torch.arange(tokens.GRID), indexing="ij")
             half = self.patch.weight.shape[1] // 2
-            waves = [_waves(axis.flatten() * 4, half) for axis in (rows, columns)]
+            waves = [_sinusoids(axis.flatten() * 4, half) for axis in (rows, columns)]
             self.patch.weight.copy_(0.5 * torch.cat(waves, -1))
 
     def image(self, features: Tensor) -> Tensor:
-        """(B, 256, C) patch features to image tokens (B, 256, D)."""
-        seen: Tensor = self.from_image(features)
-        return seen + self.patch.weight
+        """Return image tokens (B, 256, D) of patch features (B, 256, C)."""
+        content: Tensor = self.from_image(features)
+        return content + self.patch.weight
 
     def text(self, ids: Tensor, positions: Tensor, features: Tensor) -> Tensor:
-        """(B, T) tokens at `positions` (B, T) or (T,) to (B, T, D); locations look into `features` (B, 256, C)."""
+        """Return the embeddings (B, T, D) of tokens.
+
+        Args:
+            ids: (B, T) token ids.
+            positions: (B, T) or (T,) text positions.
+            features: (B, 256, C) patch features, which are added to the embeddings of location tokens.
+        """
         location = (ids >= tokens.PATCHES) & (ids < tokens.OFFSETS)
         patch = (ids - tokens.PATCHES).clamp(0, tokens.GRID**2 - 1)
-        seen = self.from_location(features).gather(1, patch[..., None].expand(-1, -1, self.token.embedding_dim))
-        seen = seen + self.patch(patch)
-        said: Tensor = self.token(ids) + self.position(positions) + seen * location[..., None]
-        return said
+        content = self.from_location(features).gather(1, patch[..., None].expand(-1, -1, self.token.embedding_dim))
+        content = content + self.patch(patch)
+        embedded: Tensor = self.token(ids) + self.position(positions) + content * location[..., None]
+        return embedded
 
 
 class Answer(nn.Module):
-    """From decoder states to logits over all that an answer may hold: 4 marks, 256 patches, 64 bins."""
+    """Output heads: logits over all answer tokens, namely 4 marks, 256 patches and 64 bins."""
 
     def __init__(self, config: HamsterNanoConfig) -> None:
         super().__init__()
@@ -114,34 +123,46 @@ class Answer(nn.Module):
         self.patch: Places = PlaceCode(width) if config.place_code else nn.Embedding(tokens.GRID**2, width)
 
     def start(self) -> None:
-        """Patches start with little bias for a place."""
+        """Initialise the position vectors small, so that pointers start with little preference for a position."""
         if isinstance(self.patch, PlaceCode):
             self.patch.start(0.1)
             return
         nn.init.normal_(self.patch.weight, std=0.1)
 
     def point(self, states: Tensor, features: Tensor) -> Tensor:
-        """(B, T, D) normed states to logits (B, T, 256) over the patches of `features` (B, 256, C)."""
+        """Return logits (B, T, 256) over patches, from normalised states (B, T, D) and patch features (B, 256, C)."""
         return self.match(self.query(states), features)
 
     def match(self, queries: Tensor, features: Tensor) -> Tensor:
-        """Logits (B, T, 256) of queries (B, T, D) over the patches."""
+        """Return logits (B, T, 256) over patches, from queries (B, T, D) and patch features (B, 256, C)."""
         return match(queries, features, self.key, self.patch)
 
     def forward(self, states: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, D) states to float32 logits (B, T, 324) and, of these, those of the patches (B, T, 256)."""
+        """Return float32 logits (B, T, 324) over answer tokens, and those of the patches (B, T, 256) again.
+
+        Args:
+            states: (B, T, D) decoder states.
+            features: (B, 256, C) patch features.
+        """
         states = self.norm(states)
         pointers = self.point(states, features).float()
         return torch.cat([self.marks(states).float(), pointers, self.bins(states).float()], -1), pointers
 
 
 def match(queries: Tensor, features: Tensor, key: nn.Linear, patch: Places) -> Tensor:
-    """Logits (B, T, 256) of queries (B, T, D) over the patches of `features` (B, 256, C), biased by their places."""
+    """Return logits (B, T, 256): scaled dot products of queries with keys of patch content and position.
+
+    Args:
+        queries: (B, T, D).
+        features: (B, 256, C) patch features.
+        key: maps features to keys.
+        patch: position vectors of the patches, added to the keys.
+    """
     keys: Tensor = key(features) + patch.weight.to(features.dtype)
     return queries @ keys.transpose(1, 2) / math.sqrt(queries.shape[-1])
 
 
-def _waves(places: Tensor, width: int) -> Tensor:
+def _sinusoids(places: Tensor, width: int) -> Tensor:
     rates = torch.exp(-math.log(1000.0) * torch.arange(0, width, 2) / width)
     angles = places[:, None].float() * rates
     return torch.cat([angles.sin(), angles.cos()], -1)

@@ -1,7 +1,7 @@
-"""Is all that the words name in view? The part of the bundled planner that says so.
+"""The bundled planner's module for detecting that something the instruction names is not in view.
 
-Attention cannot tell: it finds the best match, however bad it is. Here each word asks all patches, and what counts is
-how well the best one fits; a word that nothing fits makes the planner refuse.
+Attention normalises over patches, so it finds a best match however bad that is. Here each word queries all patches,
+and the unnormalised score of the best patch counts: a word with a low score makes the planner refuse.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from hamster.nano import tokens
 from hamster.nano.configuration import HamsterNanoConfig
 
-NEVER = -1e4
-START = -5.0  # log-odds of a word before anything is learnt: all is in view
-WIDTH = 32  # of a question
+MASKED_LOG_ODDS = -1e4
+INITIAL_LOG_ODDS = -5.0  # of a word being absent, before training: everything is in view
+WIDTH = 32  # of a query
 
 
 class Presence(nn.Module):
-    """From the states of words and the features of patches to the log-odds that something named is not in view."""
+    """A module that estimates the log-odds that something the instruction names is not in view."""
 
     def __init__(self, config: HamsterNanoConfig) -> None:
         super().__init__()
@@ -30,35 +30,35 @@ class Presence(nn.Module):
         self.judge = nn.Sequential(nn.Linear(width + self.heads, width), nn.ReLU(), nn.Linear(width, 1))
 
     def forward(self, states: Tensor, words: Tensor, features: Tensor) -> Tensor:
-        """Log-odds (B, K).
+        """Return log-odds (B, K) that at least one word has no referent in view.
 
         Args:
-            states: (B, K, T, D) normed states before the last layer of K instructions about each image.
-            words: (B, K, T) which tokens are an instruction's.
-            features: (B, P, C) of the patches.
+            states: (B, K, T, D) normalised states, before the last layer, of K instructions about each image.
+            words: (B, K, T) True for the tokens of the instruction.
+            features: (B, P, C) patch features.
         """
         batch, count, length, _ = states.shape
-        asked = self.query(states).reshape(batch, count * length, self.heads, WIDTH).transpose(1, 2)
-        shown = self.key(features).reshape(batch, -1, self.heads, WIDTH).transpose(1, 2)
-        with torch.no_grad():  # the best patch's product is formed anew below: gradients need no others
-            where = (asked @ shown.transpose(2, 3)).argmax(-1)
-        best = (asked * shown.gather(2, where[..., None].expand(-1, -1, -1, WIDTH))).sum(-1) / math.sqrt(WIDTH)
+        queries = self.query(states).reshape(batch, count * length, self.heads, WIDTH).transpose(1, 2)
+        keys = self.key(features).reshape(batch, -1, self.heads, WIDTH).transpose(1, 2)
+        with torch.no_grad():  # recomputed below for the best patch alone, the only one with gradients
+            where = (queries @ keys.transpose(2, 3)).argmax(-1)
+        best = (queries * keys.gather(2, where[..., None].expand(-1, -1, -1, WIDTH))).sum(-1) / math.sqrt(WIDTH)
         best = best.transpose(1, 2).reshape(batch, count, length, self.heads)
-        missed = self.judge(torch.cat([states, best.to(states.dtype)], -1))[..., 0].float() + START
-        log_odds: Tensor = missed.masked_fill(~words, NEVER).logsumexp(-1)
+        missing = self.judge(torch.cat([states, best.to(states.dtype)], -1))[..., 0].float() + INITIAL_LOG_ODDS
+        log_odds: Tensor = missing.masked_fill(~words, MASKED_LOG_ODDS).logsumexp(-1)
         return log_odds
 
 
-def answered(said: Tensor, begins: Tensor, log_odds: Tensor) -> Tensor:
-    """Logits (..., 324) over `tokens.ANSWER`, in which what follows `<ans>`, at `begins` (...), has these odds.
+def with_refusal_odds(logits: Tensor, begins: Tensor, log_odds: Tensor) -> Tensor:
+    """Return logits (..., 324) in which refusal, `</ans>` directly after `<ans>`, has the given odds against a path.
 
     Args:
-        said: of a path; where an answer begins, its end is as likely as `log_odds` (...) say that it has no path.
-        begins: which tokens are `<ans>`.
-        log_odds: broadcast to `begins`.
+        logits: (..., 324) over `tokens.ANSWER`.
+        begins: (...) True where the token is `<ans>`.
+        log_odds: log-odds of "not in view", broadcast to `begins`.
     """
     at = tokens.END - tokens.ANS
-    patches = said[..., tokens.PATCHES - tokens.ANS : tokens.OFFSETS - tokens.ANS]
+    patches = logits[..., tokens.PATCHES - tokens.ANS : tokens.OFFSETS - tokens.ANS]
     refused = (log_odds + patches.logsumexp(-1))[..., None]
-    end = torch.where(begins[..., None], refused, said[..., at : at + 1])
-    return torch.cat([said[..., :at], end, said[..., at + 1 :]], -1)
+    end = torch.where(begins[..., None], refused, logits[..., at : at + 1])
+    return torch.cat([logits[..., :at], end, logits[..., at + 1 :]], -1)

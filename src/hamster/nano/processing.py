@@ -1,4 +1,4 @@
-"""Images and words in, tensors out: image processor, tokenizer and chat template of the bundled planner."""
+"""Image processor, tokenizer and chat template of the bundled planner."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHAT_TEMPLATE = (
 
 
 class HamsterNanoImageProcessor(PilBackend):  # type: ignore[misc]  # transformers is untyped
-    """Any image to (3, 192, 192) in [-1, 1]; the aspect ratio is given up, as paths are relative to the image."""
+    """An image processor that scales to (3, 192, 192) in [-1, 1]; the aspect ratio is not kept, as uv are relative."""
 
     resample = PILImageResampling.BILINEAR
     image_mean = [0.5, 0.5, 0.5]  # noqa: RUF012  # the type that transformers reads
@@ -37,7 +37,7 @@ class HamsterNanoImageProcessor(PilBackend):  # type: ignore[misc]  # transforme
 
 
 class HamsterNanoProcessor(ProcessorMixin):  # type: ignore[misc]  # transformers is untyped
-    """Image processor and tokenizer in one; an `<image>` in the text becomes 256 image tokens."""
+    """A processor that joins image processor and tokenizer; `<image>` in the text becomes 256 image tokens."""
 
     def __init__(
         self, image_processor: Any = None, tokenizer: Any = None, chat_template: str | None = None, **_: Any
@@ -47,14 +47,19 @@ class HamsterNanoProcessor(ProcessorMixin):  # type: ignore[misc]  # transformer
         super().__init__(image_processor, tokenizer, chat_template=chat_template or CHAT_TEMPLATE)
 
     def replace_image_token(self, image_inputs: dict[str, Any], image_idx: int, **_: Any) -> str:
-        """What stands for one image in the text."""
+        """Return the text that one `<image>` is replaced by."""
         return self.image_token * tokens.GRID**2
 
 
 def build_tokenizer(texts: Iterable[str], more_words: Iterable[str] = (), fewest: int = 1) -> Any:
-    """A tokenizer that knows each word that `texts` use `fewest` times, and `more_words`; case does not matter.
+    """Build a word-level tokenizer that ignores case and spells unknown words in bytes.
 
-    All other words, typing errors above all, are spelt in bytes: so the model learns to read what is spelt.
+    Rare words, mostly typing errors, are spelt in bytes, too, so that the model learns to read spelt words.
+
+    Args:
+        texts: their words are the vocabulary.
+        more_words: further words of the vocabulary, however rare.
+        fewest: number of uses in `texts` from which a word is part of the vocabulary.
     """
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
@@ -82,5 +87,11 @@ def build_tokenizer(texts: Iterable[str], more_words: Iterable[str] = (), fewest
 
 
 def build_processor(texts: Iterable[str], more_words: Iterable[str] = (), fewest: int = 1) -> HamsterNanoProcessor:
-    """The whole processor around `build_tokenizer`."""
+    """Build the processor with the tokenizer of `build_tokenizer`.
+
+    Args:
+        texts: their words are the vocabulary.
+        more_words: further words of the vocabulary, however rare.
+        fewest: number of uses in `texts` from which a word is part of the vocabulary.
+    """
     return HamsterNanoProcessor(HamsterNanoImageProcessor(), build_tokenizer(texts, more_words, fewest))

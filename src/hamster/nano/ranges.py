@@ -1,4 +1,4 @@
-"""Whether a decoder stays in range: norms of its states, and how sharp its attention is."""
+"""Monitoring of the decoder in training: norms of its states, and the sharpness of its attention."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from torch import Tensor
 
 from hamster.nano import tokens
 
-SHARP = 0.99
+SHARP = 0.99  # attention weight on one key above which a head counts as saturated
 
 
 @dataclass(frozen=True)
 class LayerRange:
-    """One layer on one batch.
+    """Statistics of one layer on one batch.
 
     Attributes:
-        norm: mean norm of a text state after the layer.
-        logit_std: standard deviation, over the image's patches, of the logits of attention; mean over heads and tokens.
-        entropy: of attention, in nats; ln of the number of keys if it looks everywhere, 0 if it looks at one place.
-        sharp: share of heads and tokens that put more than 0.99 on one place, where nothing more is learned.
+        norm: mean norm of the text states after the layer.
+        logit_std: standard deviation of attention logits over the image's patches; mean over heads and tokens.
+        entropy: mean entropy of attention, in nats: ln of the number of keys if uniform, 0 if on a single key.
+        sharp: share of heads and tokens with more than 0.99 of their attention on one key, where gradients vanish.
     """
 
     norm: float
@@ -32,16 +32,16 @@ def layer_range(states: Tensor, logits: Tensor, real: Tensor) -> LayerRange:
     """Measure one layer.
 
     Args:
-        states: (B, K, T, D) text states after it.
-        logits: (B, H, K, T, 256 + T) of its text's attention.
-        real: (B, K, T) which tokens are not padding.
+        states: (B, K, T, D) text states after the layer.
+        logits: (B, H, K, T, 256 + T) attention logits of the text.
+        real: (B, K, T) True where a token is not padding.
     """
-    mine = logits.float().movedim(1, 3)[real]  # (N, H, 256 + T)
-    weights = mine.softmax(-1)
+    real_logits = logits.float().movedim(1, 3)[real]  # (N, H, 256 + T)
+    weights = real_logits.softmax(-1)
     entropy = -(weights * weights.clamp(min=1e-9).log()).sum(-1)
     return LayerRange(
         norm=float(states[real].float().norm(dim=-1).mean()),
-        logit_std=float(mine[..., : tokens.GRID**2].std(-1).mean()),
+        logit_std=float(real_logits[..., : tokens.GRID**2].std(-1).mean()),
         entropy=float(entropy.mean()),
         sharp=float((weights.amax(-1) > SHARP).float().mean()),
     )

@@ -1,4 +1,4 @@
-"""Soft targets for answers: near misses cost less, and a point near an edge may be told from either side."""
+"""Soft targets for answers: near misses cost less, and a point near an edge may be named from either patch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BIN_SIGMA = 0.7  # bins
 
 @cache
 def _tables(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Along one axis: (128, 16) which patch for each bin of the image, and (8, 8) which bin for each bin of a patch."""
+    """Return targets along one axis: (128, 16) patches per bin of the image, (8, 8) bins per bin of a patch."""
     places = (torch.arange(tokens.SIDE, device=device) + 0.5) / tokens.BINS - 0.5
     away = (places[:, None] - torch.arange(tokens.GRID, device=device)) / PATCH_SIGMA
     bins = torch.arange(tokens.BINS, device=device)
@@ -24,9 +24,14 @@ def _tables(device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def soft_targets(ids: Tensor, following: Tensor) -> Tensor:
-    """(N,) answer tokens, and the token after each, to distributions (N, 324) over `tokens.ANSWER`.
+    """Return target distributions (N, 324) over `tokens.ANSWER`.
 
-    A patch token's target is a Gaussian around the point that it and its bin token name; a bin token's one around it.
+    The target of a patch token is a Gaussian around the point named by it and its bin token; that of a bin token is a
+    Gaussian around that bin.
+
+    Args:
+        ids: (N,) answer tokens.
+        following: (N,) the token after each.
     """
     patches, bins = _tables(ids.device)
     patch, offset = ids - tokens.PATCHES, (following - tokens.OFFSETS).clamp(0, tokens.BINS**2 - 1)
@@ -42,7 +47,12 @@ def soft_targets(ids: Tensor, following: Tensor) -> Tensor:
 
 
 def answer_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean soft cross-entropy of (..., T, 324) logits against (..., T) answer tokens; -100 does not count."""
+    """Return the mean soft cross-entropy of an answer.
+
+    Args:
+        logits: (..., T, 324) over `tokens.ANSWER`.
+        labels: (..., T) answer tokens, -100 where a position does not count.
+    """
     following = torch.cat([labels[..., 1:], labels[..., :1]], -1)
     counts = labels >= 0
     chosen = logits[counts].float()

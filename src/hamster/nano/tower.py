@@ -1,4 +1,4 @@
-"""A small convolutional tower with coordinate channels: 192 x 192 pixels become 16 x 16 patch features."""
+"""The image encoder: a small convolutional tower with coordinate channels, 192 x 192 pixels to 16 x 16 patches."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from torch import Tensor, nn
 
 
 class ChannelNorm(nn.Module):
-    """RMS norm over the channels of (B, C, H, W)."""
+    """Root-mean-square normalisation over the channels of (B, C, H, W)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Same shape; the permutations are free for channels-last tensors."""
+        """Return x normalised, in the same shape; the permutations cost nothing for channels-last tensors."""
         weight = self.weight.to(x.dtype)
         return F.rms_norm(x.permute(0, 2, 3, 1), x.shape[1:2], weight, 1e-5).permute(0, 3, 1, 2)
 
 
 class Block(nn.Module):
-    """x + conv(relu(conv(norm(x))))."""
+    """A residual block: x + conv(relu(conv(norm(x))))."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -30,13 +30,18 @@ class Block(nn.Module):
         self.contract = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the same."""
+        """Return x (B, C, H, W) after the block, in the same shape."""
         change: Tensor = self.contract(F.relu(self.expand(self.norm(x))))
         return x + change
 
 
 class Tower(nn.Module):
-    """(B, 3, 192, 192) in [-1, 1] to (B, 256, channels[2]), row by row."""
+    """An encoder of images (B, 3, 192, 192) in [-1, 1] to patch features (B, 256, channels[2]), row by row.
+
+    Args:
+        channels: at 64, 32 and 16 pixels per side.
+        blocks: numbers of residual blocks at 32 and 16 pixels per side.
+    """
 
     def __init__(self, channels: list[int], blocks: list[int]) -> None:
         super().__init__()
@@ -49,7 +54,7 @@ class Tower(nn.Module):
         self.norm = ChannelNorm(c)
 
     def forward(self, pixel_values: Tensor) -> Tensor:
-        """See the class."""
+        """Return patch features (B, 256, C) of pixel values (B, 3, 192, 192)."""
         batch, _, height, width = pixel_values.shape
         y, x = (torch.linspace(-1, 1, n, device=pixel_values.device, dtype=pixel_values.dtype) for n in (height, width))
         grid = torch.stack(torch.meshgrid(y, x, indexing="ij")).expand(batch, -1, -1, -1)

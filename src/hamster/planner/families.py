@@ -62,9 +62,9 @@ def _answer_grammar(prompt_length: int, refuse_above: float) -> list[Any]:
 
 
 def _confidence(ids: list[int], logits: Tensor) -> float:
-    from hamster.nano.certainty import certainty
+    from hamster.nano.confidence import confidence
 
-    return certainty(ids, logits)
+    return confidence(ids, logits)
 
 
 @dataclass(frozen=True)

@@ -163,13 +163,13 @@ def test_what_is_asked_for_in_vain_is_an_annotation_without_waypoints(tmp_path):
     part = WeightedDataset(drawn.write(tmp_path / "vain", 12, seed=5, each=6, absent=3))
     tokenizer = build_processor(*corpus.texts([part])).tokenizer
     labels = corpus.load([part], tmp_path / "cache", tokenizer)
-    in_vain = np.flatnonzero(labels.count == 0)
-    said = [tokenizer.decode(labels.ids[i, : labels.length[i]]).strip() for i in in_vain]
+    absent = np.flatnonzero(labels.count == 0)
+    said = [tokenizer.decode(labels.ids[i, : labels.length[i]]).strip() for i in absent]
     assert said == [text for line in _lines(part.folder) for text in line["absent"]] and len(said) == 36
-    assert {labels.tasks[t] for t in labels.task[in_vain]} == {corpus.ABSENT}
+    assert {labels.tasks[t] for t in labels.task[absent]} == {corpus.ABSENT}
     batch = batches.sample(labels, [Share(np.arange(12))], 0, 8, 10, 0, Augmentation(), "cpu")
     refused = ((batch.labels == tokens.END).any(-1) & ~(batch.labels >= tokens.PATCHES).any(-1)).numpy()
-    assert (refused.sum(1) == round(batches.IN_VAIN * 10)).all() and not refused[:, 0].any()
+    assert (refused.sum(1) == round(batches.ABSENT_SHARE * 10)).all() and not refused[:, 0].any()
     answers = batch.labels.numpy()[refused]
     assert all(row[row >= 0].tolist() == [tokens.ANS, tokens.END] for row in answers)
     assert (batch.roles.numpy()[refused] == -1).all() and 0 <= batch.pixel_values.abs().max() <= 1

@@ -22,7 +22,7 @@ def _learned(
     labels = corpus.load(parts, tmp_path / "cache", tokenizer)
     torch.manual_seed(0)
     model = nano.HamsterNanoForConditionalGeneration(nano.HamsterNanoConfig(vocab_size=len(tokenizer), **SMALL))
-    probes = build_probes(model, torch.from_numpy(labels.looks))
+    probes = build_probes(model, torch.from_numpy(labels.object_words))
     found = losses(model, probes, batches.sample(labels, [Share(images)], 0, 4, 3, 0, NONE, "cpu"))
     torch.stack(list(found.values())).sum().backward()
     return found, probes
@@ -53,7 +53,7 @@ def test_refusing_is_a_loss_of_its_own(tmp_path, heads) -> None:
     config = nano.HamsterNanoConfig(vocab_size=len(tokenizer), presence_heads=heads, **SMALL)
     model = nano.HamsterNanoForConditionalGeneration(config)
     batch = batches.sample(labels, [Share(np.arange(6))], 0, 6, 10, 0, NONE, "cpu")
-    probes = build_probes(model, torch.from_numpy(labels.looks))
+    probes = build_probes(model, torch.from_numpy(labels.object_words))
     found = losses(model, probes, batch)["refusal"]
     found.backward()
     assert torch.isfinite(found) and float(found.detach()) > 0

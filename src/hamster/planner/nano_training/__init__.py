@@ -1,1 +1,1 @@
-"""What training a planner needs besides the model: data in arrays, augmentation, losses, optimisers, checkpoints."""
+"""Training of the nano planner: data in arrays, augmentation, losses, optimisers, checkpoints."""

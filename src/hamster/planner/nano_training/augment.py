@@ -1,4 +1,4 @@
-"""Changes of image and path that leave the instruction true."""
+"""Augmentations of image and path under which the instruction stays true."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ MARGIN = 0.015  # waypoints stay this far inside the image
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How strongly to change images; zero switches a change off.
+    """Strengths of all augmentations; zero switches one off.
 
     Attributes:
-        zoom: the image is scaled by up to 1 ± zoom. shift: and moved by up to so much of its side.
-        aspect: and squeezed by up to so much. flip: chance of a mirror image, whose words for sides are mirrored, too.
-        brightness, contrast, saturation, tint: largest change of each. noise: largest standard deviation.
-        blur: chance of a slight blur. cutout: chance that a patch of background is painted over.
-        untouched: chance that an image is left as it is.
+        zoom: largest relative change of scale.
+        shift: largest translation, as a share of the image's side.
+        aspect: largest relative change of aspect ratio.
+        flip: probability of a mirror image; words for left and right are swapped with it.
+        brightness, contrast, saturation, tint: largest relative change.
+        noise: largest standard deviation of pixel noise, for pixels in [0, 1].
+        blur: probability of a slight blur.
+        cutout: probability that a rectangle of background is painted over.
+        untouched: probability that the crop, and independently the colours, of an image stay as they are.
     """
 
     zoom: float = 0.2
@@ -48,12 +52,12 @@ def frame(
     """Draw a random crop of each image that keeps its waypoints inside.
 
     Args:
-        low, high: (B, 2) bounding box of all waypoints of each image, in [0, 1].
-        config: the strength.
-        rng: the randomness.
+        low, high: (B, 2) corners of the bounding box of each image's waypoints, in [0, 1].
+        config: strengths.
+        rng: random generator.
 
     Returns:
-        scale, shift (B, 2): old uv = new uv * scale + shift.
+        scale, shift: (B, 2) each; old uv = new uv * scale + shift.
     """
     batch = len(low)
     scale = 1 + config.zoom * rng.uniform(-1, 1, (batch, 1)) + config.aspect * rng.uniform(-0.5, 0.5, (batch, 2))
@@ -72,6 +76,9 @@ def cut(rgb: Tensor, segmentation: Tensor, scale: Tensor, shift: Tensor) -> tupl
         rgb: (B, 3, H, W) float.
         segmentation: (B, H, W) uint8 object numbers.
         scale, shift: (B, 2), see `frame`.
+
+    Returns:
+        Images (B, 3, H, W), and masks (B, H, W) with 255 outside of the original image.
     """
     height, width = rgb.shape[-2:]
     y, x = ((torch.arange(n, device=rgb.device) + 0.5) / n for n in (height, width))
@@ -87,12 +94,12 @@ def cut(rgb: Tensor, segmentation: Tensor, scale: Tensor, shift: Tensor) -> tupl
 
 
 def colours(rgb: Tensor, config: Augmentation, rng: np.random.Generator) -> Tensor:
-    """Change light, contrast, saturation, tint and sharpness.
+    """Change brightness, contrast, saturation, tint, sharpness and noise.
 
     Args:
         rgb: (B, 3, H, W) in [0, 1].
-        config: the strength.
-        rng: the randomness.
+        config: strengths.
+        rng: random generator.
     """
     batch = len(rgb)
     on = rng.random((batch, 1, 1, 1)) >= config.untouched
@@ -117,14 +124,14 @@ def colours(rgb: Tensor, config: Augmentation, rng: np.random.Generator) -> Tens
 def cut_out(
     rgb: Tensor, segmentation: Tensor, tip: NDArray[np.float64], config: Augmentation, rng: np.random.Generator
 ) -> Tensor:
-    """Paint a rectangle of background in a random colour; objects and the gripper stay as they are.
+    """Paint a rectangle of background in a random colour, with probability `config.cutout` and away from the gripper.
 
     Args:
         rgb: (B, 3, H, W) in [0, 1], changed in place.
         segmentation: (B, H, W) uint8, 255 for background.
-        tip: (B, 2) the gripper's place, relative.
+        tip: (B, 2) uv of the gripper, in [0, 1].
         config: the probability.
-        rng: the randomness.
+        rng: random generator.
     """
     height, width = rgb.shape[-2:]
     for i in np.flatnonzero(rng.random(len(rgb)) < config.cutout):

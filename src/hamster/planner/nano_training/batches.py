@@ -1,4 +1,4 @@
-"""Batches of training: several instructions behind each image, all of it a function of the seed and the step."""
+"""Training batches: several instructions per image, a function of the seed and the step."""
 
 from __future__ import annotations
 
@@ -17,30 +17,34 @@ from hamster.planner.nano_training.corpus import MOST_OBJECTS, Corpus
 from hamster.planner.nano_training.facts import Facts
 
 PATCH_PX = tokens.PIXELS // tokens.GRID
-NUDGE = 1.0  # bins: how far off the patch token of a training answer may be
-IN_VAIN = 0.3  # which share of an image's instructions asks for what is absent, where there are such
-SHORT = 0.85  # which share of instructions is short, and of batches that hold short ones alone
+NUDGE = 1.0  # bins: largest offset of a point before its patch token is chosen
+ABSENT_SHARE = 0.3  # of an image's instructions that name something absent, where there are any
+SHORT = 0.85  # share of instructions that count as short, and of batches that hold only short ones
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """One step's data.
+    """The data of one step: B images with K instructions each and at most O objects.
 
     Attributes:
-        pixel_values: (B, 3, 192, 192) in [-1, 1]. ids: (B, K, T) instruction and answer.
-        labels: (B, K, T) the answer's tokens at their own places, -100 elsewhere.
-        coverage: (B, O, 256) share of each patch that each object covers. looks: (B, O, 2) colour and kind tokens.
-        roles: (B, K, 2) the object that the gripper goes to and the one where it ends up, -1 where there is none.
-        mention: (M,) index into B * K * T of the tokens that mention something; means: (M, 256) where it is.
-        landmark, landmark_means: the same of the last words of landmarks: where those are, not what they lead to.
-        facts: texts without pictures.
+        pixel_values: (B, 3, 192, 192) in [-1, 1].
+        ids: (B, K, T) instruction and answer.
+        labels: (B, K, T) the answer's tokens at their own positions, -100 elsewhere.
+        coverage: (B, O, 256) share of each patch that each object covers.
+        object_words: (B, O, 2) tokens of each object's colour and kind, 0 where unknown.
+        roles: (B, K, 2) indices of the target object and the goal object, -1 where there is none.
+        mention: (M,) indices into B * K * T of the tokens that mention objects.
+        means: (M, 256) distribution over patches of what each of these tokens mentions.
+        landmark: (L,) indices into B * K * T of the last words of landmark phrases.
+        landmark_means: (L, 256) distribution over patches of the landmark itself.
+        facts: texts without images.
     """
 
     pixel_values: Tensor
     ids: Tensor
     labels: Tensor
     coverage: Tensor
-    looks: Tensor
+    object_words: Tensor
     roles: Tensor
     mention: Tensor
     means: Tensor
@@ -50,51 +54,51 @@ class Batch:
 
 
 def sample(
-    corpus: Corpus, shares: Sequence[Share], step: int, batch: int, each: int, seed: int, augmentation: Augmentation,
-    device: str, rank: int = 0, processes: int = 1,
+    corpus: Corpus, shares: Sequence[Share], step: int, batch: int, per_image: int, seed: int,
+    augmentation: Augmentation, device: str, rank: int = 0, processes: int = 1,
 ) -> Batch:  # fmt: skip
-    """Draw the batch of a step; it depends on the seed and the step only.
+    """Draw the batch of a step; it depends on the seed, the step and the rank only.
 
     Args:
         corpus: all images and annotations.
         shares: the images of each label set, with weights.
-        step: of the training.
-        batch: images, of all processes together.
-        each: instructions for each image.
+        step: number of the training step.
+        batch: number of images, of all processes together.
+        per_image: number of instructions per image.
         seed: of the training.
-        augmentation: of the images.
+        augmentation: strengths of the image augmentations.
         device: of the tensors.
-        rank: number of this process.
-        processes: how many there are.
+        rank: index of this process.
+        processes: number of processes.
     """
     rng = np.random.default_rng([seed, step, rank])
     index = _order(shares, step, batch, seed)[rank::processes]
     flip = rng.random(len(index)) < augmentation.flip
-    # A batch is padded to its longest instruction, so short ones are among themselves, and long ones are: each
-    # instruction of an image is drawn as often as any other.
-    middle = np.quantile(corpus.length, SHORT)
-    wanted = corpus.length <= middle if rng.random() < SHORT else corpus.length > middle
-    chosen = [_choose(corpus, int(i), each, wanted, rng) for i in index]
+    # A batch is padded to its longest instruction, so short and long instructions come in separate batches. Short
+    # batches are as frequent as short instructions, so that every instruction is drawn equally often.
+    limit = np.quantile(corpus.length, SHORT)
+    in_length_class = corpus.length <= limit if rng.random() < SHORT else corpus.length > limit
+    chosen = [_choose(corpus, int(i), per_image, in_length_class, rng) for i in index]
     flip = np.array([f and corpus.mirrors[c].all() for f, c in zip(flip, chosen, strict=True)])
     return assemble(corpus, index, np.stack(chosen), flip, augmentation, rng, device)
 
 
 @dataclass(frozen=True, eq=False)
 class Share:
-    """Images (N,) of a label set, each seen `weight` times in an epoch: if that is below 1, by turns."""
+    """Indices (N,) of a label set's images, each drawn `weight` times per epoch; below 1, another part every epoch."""
 
     images: NDArray[np.int64]
     weight: float = 1.0
 
     @property
-    def seen(self) -> int:
-        """Number of images that an epoch has from this set."""
+    def per_epoch(self) -> int:
+        """Return the number of images per epoch from this set."""
         return max(1, round(self.weight * len(self.images)))
 
 
 def _order(shares: Sequence[Share], step: int, batch: int, seed: int) -> NDArray[np.int64]:
-    """Return the image numbers of a step: every image as often per epoch as its weight says."""
-    total = sum(share.seen for share in shares)
+    """Return the indices of a step's images; every image is drawn as often per epoch as its weight says."""
+    total = sum(share.per_epoch for share in shares)
     places = step * batch + np.arange(batch)
     epochs = {int(e): np.random.default_rng([seed, int(e), 1]).permutation(total) for e in set(places // total)}
     return np.array([_image(shares, int(p // total), epochs[int(p // total)][p % total]) for p in places])
@@ -102,26 +106,29 @@ def _order(shares: Sequence[Share], step: int, batch: int, seed: int) -> NDArray
 
 def _image(shares: Sequence[Share], epoch: int, place: int) -> int:
     for share in shares:
-        if place < share.seen:
-            return int(share.images[(epoch * share.seen + place) % len(share.images)])
-        place -= share.seen
+        if place < share.per_epoch:
+            return int(share.images[(epoch * share.per_epoch + place) % len(share.images)])
+        place -= share.per_epoch
     raise IndexError(place)
 
 
 def _choose(
-    corpus: Corpus, image: int, each: int, wanted: NDArray[np.bool_], rng: np.random.Generator
+    corpus: Corpus, image: int, per_image: int, in_length_class: NDArray[np.bool_], rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Choose `each` annotations of an image, first those with a path."""
+    """Choose `per_image` annotations of an image, those with a path first."""
     pool = np.arange(corpus.first[image], corpus.first[image + 1])
-    in_vain, possible = (pool[corpus.count[pool] == 0], pool[corpus.count[pool] > 0])
-    n = int(IN_VAIN * each + rng.random()) if len(in_vain) else 0
-    counts = ((possible, each - n), (in_vain, n)) if len(possible) else ((in_vain, each),)
-    return np.concatenate([_some(part, n, wanted, rng) for part, n in counts if n])
+    absent, possible = (pool[corpus.count[pool] == 0], pool[corpus.count[pool] > 0])
+    n = int(ABSENT_SHARE * per_image + rng.random()) if len(absent) else 0
+    counts = ((possible, per_image - n), (absent, n)) if len(possible) else ((absent, per_image),)
+    return np.concatenate([_draw(part, n, in_length_class, rng) for part, n in counts if n])
 
 
-def _some(pool: NDArray[np.int64], n: int, wanted: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
-    some = pool[wanted[pool]]
-    pool = some if len(some) else pool
+def _draw(
+    pool: NDArray[np.int64], n: int, in_length_class: NDArray[np.bool_], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw n annotations of a pool, of the length class if it has any, with repeats only if there are too few."""
+    preferred = pool[in_length_class[pool]]
+    pool = preferred if len(preferred) else pool
     return rng.choice(pool, n, replace=len(pool) < n)
 
 
@@ -134,15 +141,15 @@ def assemble(
     rng: np.random.Generator,
     device: str,
 ) -> Batch:
-    """Assemble a batch.
+    """Assemble a batch of given images and annotations.
 
     Args:
         corpus: all images and annotations.
-        index: (B,) images.
-        chosen: (B, K) annotations of them.
-        flip: (B,) whether image and words are mirrored.
-        augmentation: of the images.
-        rng: the randomness.
+        index: (B,) indices of images.
+        chosen: (B, K) indices of their annotations.
+        flip: (B,) whether image and instructions are mirrored.
+        augmentation: strengths of the image augmentations.
+        rng: random generator.
         device: of the tensors.
     """
     uv = corpus.uv[chosen].astype(np.float64)
@@ -155,11 +162,11 @@ def assemble(
     pixels, masks = _pixels(corpus, index, flip, scale, shift, uv[:, 0, 0], augmentation, rng, device)
     nudge = rng.uniform(-NUDGE, NUDGE, (chosen.size, tokens.MAX_WAYPOINTS, 2)).astype(np.float32)
     ids, labels = _text(corpus, chosen, flip, uv.astype(np.float32), nudge)
-    coverage = _coverage(masks, max(1, int((corpus.looks[index, :, 1] > 0).sum(1).max())))
+    coverage = _coverage(masks, max(1, int((corpus.object_words[index, :, 1] > 0).sum(1).max())))
     mentions = [_mentions(corpus, chosen, ids.shape[-1], coverage, of_landmarks) for of_landmarks in (False, True)]
-    looks = torch.from_numpy(corpus.looks[index, : coverage.shape[1]]).to(device)
+    object_words = torch.from_numpy(corpus.object_words[index, : coverage.shape[1]]).to(device)
     roles = torch.from_numpy(np.stack([corpus.target[chosen], corpus.goal[chosen]], -1)).to(device)
-    return Batch(pixels, ids.to(device), labels.to(device), coverage, looks, roles, *mentions[0], *mentions[1])
+    return Batch(pixels, ids.to(device), labels.to(device), coverage, object_words, roles, *mentions[0], *mentions[1])
 
 
 def _pixels(
@@ -216,7 +223,7 @@ def _coverage(masks: Tensor, objects: int) -> Tensor:
 def _mentions(
     corpus: Corpus, chosen: NDArray[np.int64], length: int, coverage: Tensor, of_landmarks: bool
 ) -> tuple[Tensor, Tensor]:
-    """Return the tokens that mention something visible, and its patches; each object counts the same."""
+    """Return indices (M,) of tokens that mention something visible, and its patches (M, 256); objects count equally."""
     flat = chosen.ravel()
     row, slot = np.nonzero((corpus.mention[flat] >= 0) & (corpus.landmark[flat] == of_landmarks))
     token = row * length + corpus.mention[flat[row], slot]

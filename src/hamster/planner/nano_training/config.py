@@ -13,25 +13,30 @@ PRESENCE = {"presence_heads": 16}
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How to train a planner.
+    """Configuration of a planner's training.
 
     Attributes:
         steps: optimiser steps, or None to train for `seconds`.
-        seconds: of training, summed over all resumptions; the learning rate follows whichever budget is set.
-        batch: images a step, of all processes together. each: instructions behind each image.
-        muon_lr: of the decoder's matrices and the tower's kernels. adamw_lr: of everything else. weight_decay: of both
-            but for vectors. With Muon, whose steps all have the same size, weights settle after about
-            1 / (rate * decay) steps: at 0.01 that is 5,000 steps, too late to bound a training of 7,000.
-        warmup: share of the budget in which the rates rise. decay: share in which they fall to zero.
-        save_every_s: seconds between checkpoints. log_every: steps between metrics. watch_every: steps between looks at
-            how far states and attention are from running away.
-        evaluate_every: steps between evaluations on `evaluate_on` instructions of held-out images (the last
-            `held_out` share of each set, at most 500).
-        model: changes to `HamsterNanoConfig`, also of a planner to fine-tune, where they only add to it.
-        facts: texts a step that say what stands for a word, without a picture ("the colour of grass" for "green").
-        presence_only: teach only what says that something is not in view; all paths stay as they are.
-        augmentation: how images are varied.
-        seed: of everything.
+        seconds: training time, summed over all resumptions; the learning rate follows whichever budget is set.
+        batch: images per step, of all processes together.
+        each: instructions per image.
+        muon_lr: learning rate of the decoder's matrices and the tower's kernels.
+        adamw_lr: learning rate of everything else.
+        weight_decay: of all but vectors. Muon's steps all have the same size, so weights settle after about
+            1 / (rate * decay) steps: at a decay of 0.01 that is 5,000 steps, too late to bound a training of 7,000.
+        warmup: share of the budget in which the learning rates rise.
+        decay: share of the budget in which they fall to zero.
+        save_every_s: seconds between checkpoints.
+        log_every: steps between metrics.
+        watch_every: steps between measurements of the scale of states and attention (`ranges`).
+        evaluate_every: steps between evaluations on held-out images.
+        evaluate_on: number of instructions in an evaluation.
+        held_out: share of each label set, its last images, that is held out; at most 500 images.
+        model: options that differ from `HamsterNanoConfig`; in fine-tuning they may only add modules.
+        facts: texts per step that describe a word without an image ("the colour of grass" for "green").
+        presence_only: train only the detection of what is not in view (`presence`); predicted paths do not change.
+        augmentation: strengths of the image augmentations.
+        seed: of all random numbers.
     """
 
     steps: int | None = None

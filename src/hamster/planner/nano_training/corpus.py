@@ -20,27 +20,37 @@ NO_OBJECT = 255
 ABSENT = "absent"
 MOST_MENTIONS = 24
 MOST_OBJECTS = 32
-TABLE = 3  # of what is kept about annotations: another number, and it is made anew
+TABLE_VERSION = 4  # of the cached arrays of annotations; another version is computed anew
 EVENTS = {"open": tokens.OPEN, "closed": tokens.CLOSE}
 
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """All images and their annotations; those of image i are `first[i]` to `first[i + 1]`.
+    """N images and their A annotations; image i has the annotations `first[i]` to `first[i + 1]`.
 
-    What is asked for in vain is an annotation, too, with no waypoint and the task `ABSENT`.
+    An instruction that names something absent is an annotation, too, without waypoints and with the task `ABSENT`.
 
     Attributes:
-        rgb: (N, 192, 192, 3) uint8 on disk, per shard. segmentation: (N, 192, 192) uint8, 255 is no object.
-        sizes: how many images are from each label set, one after the other.
-        first: (N + 1,) first annotation of each image.
-        looks: (N, 32, 2) token ids of each object's colour and kind, 0 where there is none.
-        ids: (A, T) instructions, padded with 0; length: (A,).
-        uv, event, count: (A, 8, 2), (A, 8), (A,) as `tokens.answer_tokens` takes them.
-        mirrored: (A, T) the instructions for mirror images; mirrors: (A,) whether there is one of as many tokens.
-        mention: (A, 24) the token at which something is mentioned, or -1; means: (A, 24) bit set of objects.
-        landmark: (A, 24) whether the same token mentions something else after that, as the last one of a landmark does.
-        target, goal: (A,) object, or -1. task: (A,) index into `tasks`.
+        rgb: per shard, (n, 192, 192, 3) uint8, memory-mapped.
+        segmentation: per shard, (n, 192, 192) uint8 object numbers, 255 for no object, memory-mapped.
+        starts: index of each shard's first image.
+        sizes: number of images of each label set, one set after the other.
+        first: (N + 1,) index of each image's first annotation.
+        object_words: (N, 32, 2) token ids of each object's colour and kind, 0 where unknown.
+        ids: (A, T) tokens of the instructions, padded with 0.
+        length: (A,) number of tokens.
+        uv: (A, 8, 2) waypoints, as in `tokens.answer_tokens`.
+        event: (A, 8) gripper events, as in `tokens.answer_tokens`.
+        count: (A,) number of waypoints.
+        mirrored: (A, T) tokens of the instructions for mirror images.
+        mirrors: (A,) whether the mirrored instruction has as many tokens; otherwise `mirrored` is the original.
+        mention: (A, 24) index of a token that mentions objects, or -1.
+        means: (A, 24) bit set of the objects that it mentions.
+        landmark: (A, 24) whether this mention is that of a landmark, by the last word of its phrase; the next slot then
+            has the same token with what the whole phrase refers to.
+        target, goal: (A,) index of the object, or -1.
+        task: (A,) index into `tasks`.
+        tasks: names of all tasks.
     """
 
     rgb: list[NDArray[np.uint8]]
@@ -48,7 +58,7 @@ class Corpus:
     starts: NDArray[np.int64]
     sizes: tuple[int, ...]
     first: NDArray[np.int64]
-    looks: NDArray[np.int64]
+    object_words: NDArray[np.int64]
     ids: NDArray[np.int32]
     length: NDArray[np.int64]
     uv: NDArray[np.float32]
@@ -68,14 +78,14 @@ class Corpus:
         return len(self.first) - 1
 
     def images(self, index: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Return rgb (B, 192, 192, 3) and segmentation (B, 192, 192) of some images."""
+        """Return rgb (B, 192, 192, 3) and segmentation (B, 192, 192) of the images at `index` (B,)."""
         shard = np.searchsorted(self.starts, index, side="right") - 1
         within = index - self.starts[shard]
         rgb = np.stack([self.rgb[s][i] for s, i in zip(shard, within, strict=True)])
         return rgb, np.stack([self.segmentation[s][i] for s, i in zip(shard, within, strict=True)])
 
     def path(self, annotation: int) -> Path2D:
-        """Return the true path of an annotation."""
+        """Return the annotated path."""
         count = int(self.count[annotation])
         gripper, state = [], Gripper.UNKNOWN
         for event in self.event[annotation, :count]:
@@ -85,24 +95,24 @@ class Corpus:
 
 
 def texts(parts: Sequence[WeightedDataset]) -> tuple[list[str], list[str]]:
-    """Return all instructions of some sets, and all words that name colours and kinds."""
+    """Return all instructions of some label sets, and all words for colours and kinds of their objects."""
     instructions, words = dict[str, None](), dict[str, None]()
     for line in (line for part in parts for shard in shards(part.folder) for line in shard.lines()):
-        instructions.update((a["instruction"], None) for a in (*line["annotations"], *_in_vain(line)))
+        instructions.update((a["instruction"], None) for a in (*line["annotations"], *_absent(line)))
         words.update((word, None) for o in line["objects"] for word in (o["colour"], o["kind"]))
     return list(instructions), list(words)
 
 
 def load(parts: Sequence[WeightedDataset], cache: Path, tokenizer: Any) -> Corpus:
-    """Read label sets; scaled images and tokens are kept in `cache`, so that the next time is quick.
+    """Read label sets; scaled images and tokens are cached, so that the next call is quick.
 
     Args:
         parts: label sets with weights.
-        cache: a folder.
+        cache: folder of the cache; created if need be.
         tokenizer: of the model.
 
     Raises:
-        ValueError: if one of them is no label set, or has nothing to learn from.
+        ValueError: if a folder is not a label set, or has no images or annotations to learn from.
     """
     cache.mkdir(parents=True, exist_ok=True)
     rgb, segmentation, tables, sizes = [], [], [], []
@@ -131,7 +141,7 @@ def _images(shard: Shard, cache: Path) -> tuple[NDArray[np.uint8], NDArray[np.ui
 
 
 def _table(shard: Shard, cache: Path, tokenizer: Any) -> dict[str, NDArray[Any]]:
-    file = cache / f"{shard.key}-{len(tokenizer)}-v{TABLE}.npz"
+    file = cache / f"{shard.key}-{len(tokenizer)}-v{TABLE_VERSION}.npz"
     if not file.is_file():
         part = file.with_suffix(".part.npz")
         np.savez(part, allow_pickle=False, **_annotations(shard.lines(), tokenizer))
@@ -166,7 +176,7 @@ def _scaled(
 
 def _annotations(lines: list[dict[str, Any]], tokenizer: Any) -> dict[str, NDArray[Any]]:
     kept = [[a for a in line["annotations"] if len(a["path"]["uv"]) <= tokens.MAX_WAYPOINTS] for line in lines]
-    kept = [[*group, *_in_vain(line)] for group, line in zip(kept, lines, strict=True)]
+    kept = [[*group, *_absent(line)] for group, line in zip(kept, lines, strict=True)]
     flat = [annotation for group in kept for annotation in group]
     instructions = [a["instruction"] for a in flat]
     encoded: Any = {"input_ids": [], "offset_mapping": []}
@@ -180,7 +190,7 @@ def _annotations(lines: list[dict[str, Any]], tokenizer: Any) -> dict[str, NDArr
     other_ids = [b if same else a for a, b, same in zip(encoded["input_ids"], others, mirrors, strict=True)]
     uv, event, count = _paths(flat)
     return {
-        "annotations": np.array([len(group) for group in kept]), "looks": _looks(lines, tokenizer),
+        "annotations": np.array([len(group) for group in kept]), "object_words": _object_words(lines, tokenizer),
         "ids": ids, "length": length, "uv": uv, "event": event, "count": count, "mention": mention, "means": means,
         "landmark": landmark, "mirrored": _ragged(other_ids)[0], "mirrors": mirrors,
         "target": _indices(flat, "target"), "goal": _indices(flat, "goal"),
@@ -188,7 +198,8 @@ def _annotations(lines: list[dict[str, Any]], tokenizer: Any) -> dict[str, NDArr
     }  # fmt: skip
 
 
-def _in_vain(line: dict[str, Any]) -> list[dict[str, Any]]:
+def _absent(line: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return annotations without waypoints of an image's instructions that name something absent."""
     path = {"uv": np.zeros((0, 2)), "gripper": ()}
     return [{"instruction": text, "task": ABSENT, "path": path} for text in line.get("absent", ())]
 
@@ -233,13 +244,13 @@ def _mentions(
     return mention, means, landmark
 
 
-def _looks(lines: list[dict[str, Any]], tokenizer: Any) -> NDArray[np.int64]:
+def _object_words(lines: list[dict[str, Any]], tokenizer: Any) -> NDArray[np.int64]:
     ids: dict[str, int] = {}
     for word in {word for line in lines for o in line["objects"] for word in (o["colour"], o["kind"])}:
         encoded = tokenizer(word, add_special_tokens=False)["input_ids"]
         ids[word] = encoded[0] if len(encoded) == 1 and encoded[0] >= tokens.WORDS else 0
-    looks = np.zeros((len(lines), MOST_OBJECTS, 2), np.int64)
+    object_words = np.zeros((len(lines), MOST_OBJECTS, 2), np.int64)
     for row, line in enumerate(lines):
         for i, o in enumerate(line["objects"][:MOST_OBJECTS]):
-            looks[row, i] = ids[o["colour"]], ids[o["kind"]]
-    return looks
+            object_words[row, i] = ids[o["colour"]], ids[o["kind"]]
+    return object_words

@@ -1,4 +1,4 @@
-"""Texts without pictures: what stands for a word, taught by the word that it stands for."""
+"""Facts as training texts without images: descriptions, and the word that each stands for."""
 
 from __future__ import annotations
 
@@ -14,17 +14,24 @@ from hamster.data.knowledge import facts
 from hamster.nano import tokens
 from hamster.nano.modeling import HamsterNanoForConditionalGeneration
 
-SPLITS = ("images", "text")  # those of "never" are kept for measuring
+SPLITS = ("images", "text")  # those of "never" are reserved for evaluation
 
 
 def fact_texts() -> list[str]:
-    """Return all texts that are trained on."""
+    """Return all texts used in training."""
     return [fact.text for split in SPLITS for fact in facts(split)]
 
 
 @dataclass(frozen=True, eq=False)
 class FactTable:
-    """Texts (F, T) as tokens, padded with `PAD`, their lengths (F,), and which of `names` (N,) each stands for (F,)."""
+    """All facts as tokens.
+
+    Attributes:
+        ids: (F, T) tokens of the texts, padded with `PAD`.
+        length: (F,) numbers of tokens.
+        answer: (F,) index into `names` of the word that a text stands for.
+        names: (N,) token ids of these words.
+    """
 
     ids: NDArray[np.int64]
     length: NDArray[np.int64]
@@ -50,7 +57,13 @@ class FactTable:
 
 @dataclass(frozen=True, eq=False)
 class Facts:
-    """Some texts: ids (F, T), the place of each one's last token (F,), and which name it stands for (F,)."""
+    """The facts of one batch.
+
+    Attributes:
+        ids: (F, T) tokens.
+        last: (F,) position of the last token.
+        answer: (F,) index of the word that the text stands for.
+    """
 
     ids: Tensor
     last: Tensor
@@ -58,7 +71,14 @@ class Facts:
 
     @classmethod
     def draw(cls, table: FactTable, n: int, rng: np.random.Generator, device: str) -> Facts:
-        """Draw n of a table's texts, as tensors on a device."""
+        """Draw facts from a table, with repeats.
+
+        Args:
+            table: all facts.
+            n: number of facts to draw.
+            rng: random generator.
+            device: of the tensors.
+        """
         chosen = rng.choice(len(table.ids), n)
         longest = int(table.length[chosen].max())
         arrays = (table.ids[chosen, :longest], table.length[chosen] - 1, table.answer[chosen])
@@ -66,9 +86,13 @@ class Facts:
 
 
 class FactProbe(nn.Module):
-    """Names what a text stands for from the state of its last word, by the table of word embeddings.
+    """A head that predicts the word a text stands for, from the state of its last word and the word embeddings.
 
-    The same state points at patches in an instruction: so what is known of text alone is known there, too.
+    In an instruction the same state points at patches, so what is learned from text alone transfers to pointing.
+
+    Args:
+        width: of states and word embeddings.
+        names: (N,) token ids of the words.
     """
 
     names: Tensor
@@ -79,7 +103,13 @@ class FactProbe(nn.Module):
         self.register_buffer("names", names)
 
     def forward(self, model: HamsterNanoForConditionalGeneration, pixel_values: Tensor, facts: Facts) -> Tensor:
-        """Return logits (F, N) of the names; an image (1, 3, 192, 192) precedes the texts, and has no influence."""
+        """Return logits (F, N) over the words.
+
+        Args:
+            model: the planner.
+            pixel_values: (1, 3, 192, 192) any image; the model needs one before a text.
+            facts: the texts.
+        """
         states = model.read_blocks(pixel_values, facts.ids[None]).early_states[0]
         last = states[torch.arange(len(facts.ids), device=states.device), facts.last]
         table = model.words.token.weight[self.names]

@@ -1,4 +1,4 @@
-"""Evaluate the planner in training on held-out images."""
+"""Evaluation of the planner on held-out images during training."""
 
 from __future__ import annotations
 
@@ -15,26 +15,29 @@ from hamster.nano.modeling import HamsterNanoForConditionalGeneration
 from hamster.planner.grounding import grounding
 from hamster.planner.nano_training.corpus import ABSENT, Corpus
 
-AT_ONCE = 64
+BATCH_SIZE = 64
 REFUSAL = "<ans></ans>"
 
 
 def evaluate(
     model: HamsterNanoForConditionalGeneration, corpus: Corpus, chosen: NDArray[np.int64], device: str
 ) -> dict[str, float]:
-    """Return the shares of paths that start right, end right, and both, over all and by task, and refusal rates.
+    """Measure shares of paths with a correct start, a correct end, and both, and refusal rates.
 
     Args:
-        model: to evaluate.
+        model: the planner.
         corpus: all images and annotations.
-        chosen: (N,) sorted annotations.
+        chosen: (N,) sorted indices of annotations.
         device: of the model.
+
+    Returns:
+        "start", "end", "path" (both), "path/TASK", "refused" (of what is absent) and "falsely_refused", in [0, 1].
     """
     outcomes: dict[str, list[bool]] = defaultdict(list)
     image = np.searchsorted(corpus.first, chosen, side="right") - 1
     model.eval()
-    for start in range(0, len(chosen), AT_ONCE):
-        part, where = chosen[start : start + AT_ONCE], image[start : start + AT_ONCE]
+    for start in range(0, len(chosen), BATCH_SIZE):
+        part, where = chosen[start : start + BATCH_SIZE], image[start : start + BATCH_SIZE]
         rgb, masks = corpus.images(where)
         for answer, annotation, mask in zip(_answers(model, corpus, part, rgb, device), part, masks, strict=True):
             task = corpus.tasks[corpus.task[annotation]]

@@ -1,4 +1,4 @@
-"""What the planner is trained on besides its answers: where words point, and what patches show."""
+"""Losses of the planner: its answers, where words point, and what patches show."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ from torch import Tensor, nn
 
 from hamster.nano import tokens
 from hamster.nano.grammar import refusal_log_odds
-from hamster.nano.modeling import HamsterNanoForConditionalGeneration, Reading
+from hamster.nano.modeling import BlockOutput, HamsterNanoForConditionalGeneration
 from hamster.nano.targets import answer_loss
 from hamster.planner.nano_training.batches import Batch
 from hamster.planner.nano_training.facts import FactProbe
 
-NOTHING_WEIGHT = 0.1  # of a patch without an object, relative to one with
+NOTHING_WEIGHT = 0.1  # weight of a patch without an object, relative to one with an object
 
 
 class Probe(nn.Module):
-    """Names what a patch shows, in the words that instructions use; of use in training only."""
+    """A head, used only in training, that classifies what a patch shows by the word embeddings of instructions.
+
+    Args:
+        features: width of the patch features.
+        width: of the word embeddings.
+        names: (N,) token ids of the classes.
+    """
 
     def __init__(self, features: int, width: int, names: Tensor) -> None:
         super().__init__()
@@ -30,7 +36,7 @@ class Probe(nn.Module):
     names: Tensor
 
     def forward(self, features: Tensor, words: Tensor) -> Tensor:
-        """Return logits (B, P, 1 + names) of features (B, P, C), by the table of word embeddings (V, D)."""
+        """Return logits (B, P, 1 + N), "no object" first, of features (B, P, C) with word embeddings (V, D)."""
         table = torch.cat([self.nothing, words[self.names]])
         logits: Tensor = self.project(features) @ table.to(features.dtype).T / words.shape[1] ** 0.5
         return logits
@@ -41,29 +47,32 @@ def losses(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleList, ba
 
     Args:
         model: the planner.
-        probes: of `build_probes`.
+        probes: as built by `build_probes`.
         batch: of this step.
 
     Returns:
-        The answer's loss, that of refusing, the mention losses, and the dense losses of colour and kind.
+        The loss of the answer ("answer"), of refusing ("refusal"), of pointing ("mention", "early_mention", "landmark",
+        "roles"), of facts ("fact"), and of classifying patches ("colour", "kind"); where the batch has data for them.
     """
-    read = model.read_blocks(batch.pixel_values, batch.ids)
-    values = {"answer": answer_loss(read.logits.flatten(0, 1)[:, :-1], batch.labels.flatten(0, 1)[:, 1:])}
-    values["refusal"] = _refusal(read.logits, batch.labels)
+    output = model.read_blocks(batch.pixel_values, batch.ids)
+    values = {"answer": answer_loss(output.logits.flatten(0, 1)[:, :-1], batch.labels.flatten(0, 1)[:, 1:])}
+    values["refusal"] = _refusal(output.logits, batch.labels)
     if len(batch.mention):
-        # The answer reads a word's referent from the states before the last layer, so they, too, must know it.
-        for name, pointers in (("early_mention", read.early_pointers), ("mention", read.pointers)):
+        # Answer tokens attend to the states before the last layer, so these must encode a word's referent, too.
+        for name, pointers in (("early_mention", output.early_pointers), ("mention", output.pointers)):
             values[name] = _pointing(pointers, batch.mention, batch.means)
-    if len(batch.landmark):  # first where the landmark is, then, a layer later, what stands left of it
-        values["landmark"] = _pointing(read.landmark_pointers, batch.landmark, batch.landmark_means)
-    values["roles"] = _roles(model, cast(nn.ModuleList, probes[2]), read, batch)
+    if len(batch.landmark):  # the landmark first; what stands left of it is found a layer later
+        values["landmark"] = _pointing(output.landmark_pointers, batch.landmark, batch.landmark_means)
+    values["roles"] = _roles(model, cast(nn.ModuleList, probes[2]), output, batch)
     if batch.facts is not None:
         logits = cast(FactProbe, probes[3])(model, batch.pixel_values[:1], batch.facts)
         values["fact"] = F.cross_entropy(logits, batch.facts.answer)
     cover, owner = batch.coverage.max(1)
     for i, name in enumerate(("colour", "kind")):
         if len(probes[i].names):  # type: ignore[arg-type]  # a buffer; empty where no image names its objects
-            values[name] = _dense(probes[i], read.features, model.words.token.weight, batch.looks[..., i], owner, cover)
+            values[name] = _dense(
+                probes[i], output.features, model.words.token.weight, batch.object_words[..., i], owner, cover
+            )
     return values
 
 
@@ -73,7 +82,7 @@ def _pointing(pointers: Tensor, at_tokens: Tensor, means: Tensor) -> Tensor:
 
 
 def presence_loss(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleList, batch: Batch) -> dict[str, Tensor]:
-    """Compute the loss of refusing only, for training `model.presence` alone.
+    """Compute the loss of refusing, with gradients for `model.presence` only.
 
     Args:
         model: the planner.
@@ -81,60 +90,76 @@ def presence_loss(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleL
         batch: of this step.
     """
     refused = ((batch.labels == tokens.END).any(-1) & ~(batch.labels >= tokens.PATCHES).any(-1)).float()
-    longest = int((batch.ids >= tokens.BYTES).sum(-1).max())  # answers come after the words, which cannot see them
+    longest = int((batch.ids >= tokens.BYTES).sum(-1).max())  # without the answers, to which no word attends
     log_odds = model.read_presence(batch.pixel_values, batch.ids[..., :longest])
     return {"refusal": F.binary_cross_entropy_with_logits(log_odds, refused)}
 
 
 def _refusal(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the loss of the one token that decides on a refusal; it counts as much as all of a path."""
+    """Return the loss of the token after `<ans>`, which decides on a refusal; it weighs as much as a whole path."""
     begins = labels[..., :-1] == tokens.ANS
     refused = (labels[..., 1:] == tokens.END)[begins]
     log_odds = refusal_log_odds(logits[..., :-1, :][begins])
     return F.binary_cross_entropy_with_logits(log_odds, refused.to(log_odds.dtype))
 
 
-def _roles(model: HamsterNanoForConditionalGeneration, queries: nn.ModuleList, read: Reading, batch: Batch) -> Tensor:
+def _roles(
+    model: HamsterNanoForConditionalGeneration, queries: nn.ModuleList, output: BlockOutput, batch: Batch
+) -> Tensor:
     """Return the loss of pointing at target and goal from every token of an answer."""
     share = batch.coverage / batch.coverage.sum(-1, keepdim=True).clamp(min=1e-6)
     answering = batch.labels >= 0
-    total, number = read.logits.new_zeros(()), 0
+    total, number = output.logits.new_zeros(()), 0
     for role, query in enumerate(queries):
         which = batch.roles[..., role]
         target = share.gather(1, which.clamp(min=0)[..., None].expand(-1, -1, share.shape[-1]))
         counts = answering & ((which >= 0) & (target.sum(-1) > 0))[..., None]
-        logits = model.answer.match(query(read.early_states.flatten(1, 2)), read.features).reshape(*counts.shape, -1)
+        logits = model.answer.match(query(output.early_states.flatten(1, 2)), output.features).reshape(
+            *counts.shape, -1
+        )
         token_losses = -(target[:, :, None] * logits.float().log_softmax(-1)).sum(-1)
         total, number = total + token_losses[counts].sum(), number + int(counts.sum())
     return total / max(number, 1)
 
 
-def _dense(probe: nn.Module, features: Tensor, words: Tensor, looks: Tensor, owner: Tensor, cover: Tensor) -> Tensor:
-    shown = looks.gather(1, owner) * (cover > 0.2)
+def _dense(
+    probe: nn.Module, features: Tensor, words: Tensor, object_words: Tensor, owner: Tensor, cover: Tensor
+) -> Tensor:
+    """Return the loss of classifying what patches show.
+
+    Args:
+        probe: a `Probe`.
+        features: (B, P, C) patch features.
+        words: (V, D) word embeddings.
+        object_words: (B, O) token of each object's colour or kind, 0 where unknown.
+        owner: (B, P) index of the object that covers most of a patch.
+        cover: (B, P) share of the patch that it covers.
+    """
+    shown = object_words.gather(1, owner) * (cover > 0.2)
     names: Tensor = probe.names  # type: ignore[assignment]  # a buffer
     target = torch.searchsorted(names, shown.clamp(min=int(names[0])))
     target = torch.where(shown > 0, target + 1, 0)
-    annotated = (looks > 0).any(1, keepdim=True)  # of a photograph nobody says what is in it, not that nothing is
+    annotated = (object_words > 0).any(1, keepdim=True)  # photographs without object labels do not count
     weight = torch.where(shown > 0, cover, NOTHING_WEIGHT * (cover == 0)) * annotated
     patch_losses = F.cross_entropy(probe(features, words).float().flatten(0, 1), target.flatten(), reduction="none")
     return (patch_losses * weight.flatten()).sum() / weight.sum().clamp(min=1)
 
 
 def build_probes(
-    model: HamsterNanoForConditionalGeneration, looks: Tensor, fact_names: Tensor | None = None
+    model: HamsterNanoForConditionalGeneration, object_words: Tensor, fact_names: Tensor | None = None
 ) -> nn.ModuleList:
-    """Build the heads that training alone uses.
+    """Build the heads that only training uses.
 
     Args:
-        model: whose widths they have.
-        looks: (N, O, 2) colours and kinds, for a probe of each.
-        fact_names: (N,) words that facts stand for; None where none are taught.
+        model: the planner, for its widths.
+        object_words: (N, O, 2) tokens of all objects' colours and kinds, the classes of the probes.
+        fact_names: (F,) tokens of the words that facts stand for; None to train without facts.
 
     Returns:
         Probes of colour and kind, the queries of the two roles, and the probe of facts, if there are any.
     """
     width = model.config.hidden_size
-    names = [torch.unique(looks[..., i]) for i in range(2)]
+    names = [torch.unique(object_words[..., i]) for i in range(2)]
     probes = [Probe(model.config.tower_channels[-1], width, ids[ids > 0]) for ids in names]
     roles = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(2))
     facts = [] if fact_names is None else [FactProbe(width, fact_names)]

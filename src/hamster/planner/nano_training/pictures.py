@@ -1,4 +1,4 @@
-"""What a planner learns from: images with lines of annotations, whatever kind of label they are."""
+"""Reading of label sets for training: images with annotations, from annotated images and episodes alike."""
 
 from __future__ import annotations
 
@@ -23,14 +23,18 @@ Mask: TypeAlias = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class WeightedDataset:
-    """A label set in a mixture; `weight` is how often each of its images is seen in an epoch."""
+    """A label set in a mixture; `weight` is how often each of its images is drawn per epoch."""
 
     folder: Path
     weight: float = 1.0
 
     @classmethod
     def parse(cls, text: str) -> WeightedDataset:
-        """Parse DIR or DIR:weight, as on the command line; ValueError for a weight that is no number > 0."""
+        """Parse DIR or DIR:WEIGHT, as on the command line.
+
+        Raises:
+            ValueError: if the weight is not a number > 0.
+        """
         folder, colon, weight = text.rpartition(":")
         if not colon or Path(text).exists():
             return cls(Path(text))
@@ -45,7 +49,7 @@ class WeightedDataset:
 
 @dataclass(frozen=True)
 class Shard:
-    """Some images of a label set: the files of one of its shards."""
+    """One shard of a label set."""
 
     folder: Path
     kind: str
@@ -54,18 +58,18 @@ class Shard:
 
     @property
     def key(self) -> str:
-        """A name that changes with the content."""
+        """Return a name that changes with the content."""
         return hashlib.sha256("".join(self.digests).encode()).hexdigest()[:32]
 
     def pictures(self) -> tuple[Sequence[Rgb], Sequence[Mask]]:
-        """Return images (H, W, 3) and masks (H, W) of objects, all `NO_OBJECT` where none are known."""
+        """Return images (H, W, 3) and masks (H, W) of object numbers, all `NO_OBJECT` where unknown."""
         if self.kind == "annotated":
             return annotated.read_pictures(self.folder / self._file(".npz"))
         rgb = [image.view.rgb for image in self._stills()]
         return rgb, [np.full(image.shape[:2], annotated.NO_OBJECT, np.uint8) for image in rgb]
 
     def lines(self) -> list[dict[str, Any]]:
-        """Return for each image its `objects` and its `annotations`, as in the shards of annotated images."""
+        """Return `objects` and `annotations` of each image, as in the shards of annotated images."""
         if self.kind == "annotated":
             with (self.folder / self._file(".jsonl")).open(encoding="utf-8") as lines:
                 return [json.loads(line) for line in lines]
@@ -79,10 +83,14 @@ class Shard:
 
 
 def shards(folder: Path) -> Iterator[Shard]:
-    """Yield the shards of a label set that have images with paths; ValueError if there are none."""
+    """Yield the shards of a label set that have images with paths.
+
+    Raises:
+        ValueError: if there are none.
+    """
     kinds = kinds_of(folder) & {"annotated", "episodes"}
     if not kinds:
-        raise ValueError(f"{folder} holds neither episodes nor annotated images: nothing that a planner learns from")
+        raise ValueError(f"{folder} holds neither episodes nor annotated images: no data to train a planner on")
     for kind in sorted(kinds):
         for files in checked_shards(folder, kind):
             names, digests = (tuple(file[key] for file in files) for key in ("file", "sha256"))

@@ -3,9 +3,10 @@
     hamster train planner --config nano --out runs/planner
     torchrun --nproc-per-node 2 -m hamster train planner --config nano --out runs/planner     # two cores, or two GPUs
 
-Accelerate runs it; the processes have the gradients of one batch.
+Accelerate runs it; with several processes, each computes a part of every batch.
 
-The recipe: pointers, a mention loss, dense losses tied to the words, many instructions behind each image, Muon.
+The recipe: pointers at patches, a loss on where words point, classification of patches by word embeddings, many
+instructions per image, Muon.
 """
 
 from __future__ import annotations
@@ -50,31 +51,31 @@ WEIGHTS = {"answer": 1.0, "refusal": 1.0}
 WEIGHTS |= dict.fromkeys(("mention", "early_mention", "landmark", "roles", "colour", "kind", "fact"), 0.5)
 
 STATE = "state.safetensors"
-COMMON = 5000  # a word that is used less than once in so many instructions is spelt
+RARE_WORD = 5000  # a word used less than once in so many instructions is spelt in bytes
 
 
 def train_planner(
     config: TrainConfig, data: Sequence[WeightedDataset | Path], out_dir: Path, start: Path | None = None
 ) -> dict[str, float]:
-    """Train, or go on where an interrupted training in `out_dir` stopped.
+    """Train a planner, or resume the interrupted training in `out_dir`.
 
     Args:
-        config: see `TrainConfig`; a resumed training must be given the same model.
+        config: configuration; a resumed training must be given the same one.
         data: label sets of annotated images or episodes, mixed as their weights say.
         out_dir: gets `state.safetensors` (to resume), `tensorboard/`, and the model in `model/`.
-        start: folder of a planner to fine-tune; without one the words of `data` are the vocabulary, and it starts anew.
+        start: folder of a planner to fine-tune; by default a new one, whose vocabulary is the words of `data`.
 
     Returns:
         The last evaluation on held-out images, of all label sets and, where there are several, of each.
 
     Raises:
-        ValueError: no budget, or no label set; `out_dir` holds a training of another configuration, other data or
-            another start, or another process is at work in it.
+        ValueError: if no budget or two are set, a folder is not a label set, `out_dir` holds another training (other
+            configuration, data or start) or is in use by another process, or the loss is not finite.
     """
     if (config.steps is None) == (config.seconds is None):
         raise ValueError("a training needs a budget: set either steps or seconds")
     parts = [part if isinstance(part, WeightedDataset) else WeightedDataset(part) for part in data]
-    # A batch may name nothing, or have no role, and leaves weights untouched.
+    # In a batch without mentions or roles some weights have no gradient.
     accelerator = start_accelerator(True, DistributedDataParallelKwargs(find_unused_parameters=True))
     with lock_folder(out_dir) if accelerator.is_main_process else nullcontext():
         if accelerator.is_main_process:
@@ -84,7 +85,7 @@ def train_planner(
 
 
 def _identity(config: TrainConfig, parts: Sequence[WeightedDataset], start: Path | None) -> dict[str, Any]:
-    """Return what must be the same for a training to go on; how often it saves and evaluates is free."""
+    """Return what must be the same to resume a training; how often it saves and evaluates may change."""
     free = ("save_every_s", "log_every", "watch_every", "evaluate_every", "evaluate_on")
     kept = {name: value for name, value in asdict(config).items() if name not in free}
     data = {f"data {part.folder}": f"{content_digest(part.folder)} x {part.weight:g}" for part in parts}
@@ -92,12 +93,12 @@ def _identity(config: TrainConfig, parts: Sequence[WeightedDataset], start: Path
 
 
 def _defaults() -> dict[str, Any]:
-    """Return the defaults of all settings but the model's: a setting that a version adds does nothing by default."""
+    """Return the defaults of all settings but the model's, which older trainings had before a setting existed."""
     return flat("config", {name: value for name, value in asdict(TrainConfig()).items() if name != "model"})
 
 
 class _Run:
-    """A training's state."""
+    """The state of a training."""
 
     def __init__(
         self,
@@ -113,9 +114,9 @@ class _Run:
         saved = out / "model" if (out / STATE).is_file() else start
         more = fact_texts() if config.facts else []
         self.processor = _new_processor(parts, more) if saved is None else load_processor(saved)
-        with self.accelerator.main_process_first():  # what it leaves on disk is not made twice
+        with self.accelerator.main_process_first():  # it writes the cache, which others then read
             self.corpus = corpus.load(parts, out / "cache", self.processor.tokenizer)
-        self.shares, self.spare = _divided(self.corpus, parts, config.held_out)
+        self.shares, self.held_out_images = _split(self.corpus, parts, config.held_out)
         torch.manual_seed(config.seed)
         if start is None:
             sizes = nano.HamsterNanoConfig(vocab_size=len(self.processor.tokenizer), **config.model)
@@ -127,7 +128,7 @@ class _Run:
             self.model.requires_grad_(False).presence.requires_grad_(True)
         self.facts = FactTable.of(self.processor.tokenizer) if config.facts else None
         fact_names = None if self.facts is None else torch.from_numpy(self.facts.names)
-        self.probes = build_probes(self.model, torch.from_numpy(self.corpus.looks), fact_names).to(self.device)
+        self.probes = build_probes(self.model, torch.from_numpy(self.corpus.object_words), fact_names).to(self.device)
         self.losses = self.accelerator.prepare(_Losses(self.model, self.probes, config.presence_only))
         made = optimisers.build(self.model, self.probes, config.muon_lr, config.adamw_lr, config.weight_decay)
         self.optimisers = {name: self.accelerator.prepare(optimiser) for name, optimiser in made.items()}
@@ -140,7 +141,7 @@ class _Run:
 
     @property
     def progress(self) -> float:
-        """Share of the budget that is used up."""
+        """Return the share of the budget that is used up."""
         config = self.config
         return self.step / config.steps if config.steps else self.elapsed / (config.seconds or 1)
 
@@ -161,7 +162,7 @@ class _Run:
                 if self.step % self.config.log_every == 0:
                     self._log({name: value / self.config.log_every for name, value in sums.items()}, "train")
                     sums.clear()
-                self.elapsed = _agreed(self.elapsed + time.perf_counter() - began)
+                self.elapsed = _of_first_process(self.elapsed + time.perf_counter() - began)
                 if self.step % self.config.evaluate_every == 0:
                     self.evaluate()
                 if self.elapsed - saved > self.config.save_every_s:
@@ -199,12 +200,12 @@ class _Run:
         if bad := [name for name, value in values.items() if not math.isfinite(value)]:
             raise ValueError(
                 f"the loss {bad[0]} is not finite at step {self.step}: the training diverged. What {self.out} holds "
-                "is from before; give lower learning rates in the configuration, and another --out"
+                "is from before; set lower learning rates in the configuration, and another --out"
             )
         return values
 
     def _ranges(self, batch: Batch) -> dict[str, float]:
-        """Return norms of the text's states and how sharp attention is, layer by layer, on a few images of a batch."""
+        """Return statistics of states and attention per layer, on a few images of a batch."""
         with self.accelerator.autocast():
             layers = self.model.ranges(batch.pixel_values[:4], batch.ids[:4])
         return {f"layer{i}/{name}": value for i, layer in enumerate(layers, 1) for name, value in asdict(layer).items()}
@@ -213,8 +214,8 @@ class _Run:
         if not self.leads:
             return
         self.scores = {}
-        for part, spare in zip(self.parts, self.spare, strict=True):
-            scores = self._scores(spare)
+        for part, images in zip(self.parts, self.held_out_images, strict=True):
+            scores = self._scores(images)
             kept = ("path", "refused", "falsely_refused")
             several = {f"{part.folder.name}/{name}": value for name, value in scores.items() if name in kept}
             self.scores |= scores if len(self.parts) == 1 else several
@@ -224,15 +225,15 @@ class _Run:
             )
         self._log(self.scores, "held_out")
 
-    def _scores(self, spare: NDArray[np.int64]) -> dict[str, float]:
+    def _scores(self, images: NDArray[np.int64]) -> dict[str, float]:
         first = self.corpus.first
-        pool = np.random.default_rng(0).permutation(np.concatenate([np.arange(first[i], first[i + 1]) for i in spare]))
+        pool = np.random.default_rng(0).permutation(np.concatenate([np.arange(first[i], first[i + 1]) for i in images]))
         possible = self.corpus.count[pool] > 0
         chosen = [part[: self.config.evaluate_on] for part in (pool[possible], pool[~possible])]
         return evaluate(self.model, self.corpus, np.sort(np.concatenate(chosen)), self.device)
 
     def save(self) -> None:
-        """Write the model, to be used, and the state, to be resumed."""
+        """Write the model, and the state from which to resume."""
         if not self.leads:
             return
         with no_progress_bars():
@@ -263,43 +264,44 @@ class _Run:
 
 
 class _Losses(nn.Module):
-    """A planner whose forward pass is its losses: what data parallelism wraps."""
+    """A module whose forward pass computes the losses, for data parallelism to wrap."""
 
     def __init__(self, model: nano.HamsterNanoForConditionalGeneration, probes: nn.ModuleList, alone: bool) -> None:
         super().__init__()
-        self.model, self.probes, self.of = model, probes, presence_loss if alone else losses
+        self.model, self.probes, self.loss_function = model, probes, presence_loss if alone else losses
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        return self.of(self.model, self.probes, batch)
+        return self.loss_function(self.model, self.probes, batch)
 
 
-def _agreed(value: float) -> float:
-    """Return the value that the first process has: clocks differ."""
-    agreed: float = broadcast_object_list([value])[0]
-    return agreed
+def _of_first_process(value: float) -> float:
+    """Return the first process's value, since clocks differ."""
+    shared: float = broadcast_object_list([value])[0]
+    return shared
 
 
 def _new_processor(parts: Sequence[WeightedDataset], more: Sequence[str]) -> Any:
-    """Build a processor whose vocabulary are the common words of the instructions, all names, and those of `more`."""
+    """Build a processor with a vocabulary of the instructions' common words, all names, and the words of `more`."""
     instructions, names = corpus.texts(parts)
-    return nano.build_processor(instructions, [*names, *more], fewest=1 + len(instructions) // COMMON)
+    return nano.build_processor(instructions, [*names, *more], fewest=1 + len(instructions) // RARE_WORD)
 
 
-def _divided(
+def _split(
     labels: corpus.Corpus, parts: Sequence[WeightedDataset], held_out: float
 ) -> tuple[list[Share], list[NDArray[np.int64]]]:
-    """Split each label set into the images to train on, and the last ones, which are held out."""
-    shares, spare, first = [], [], 0
+    """Split each label set into images to train on and its last images, which are held out."""
+    shares, held_out_images, first = [], [], 0
     for size, part in zip(labels.sizes, parts, strict=True):
         images = first + np.flatnonzero(np.diff(labels.first)[first : first + size])  # those with an annotation
         if not len(images):
             raise ValueError(f"{part.folder}: no path has at most {nano.tokens.MAX_WAYPOINTS} waypoints")
-        aside = min(500, max(1, round(held_out * len(images))))
-        shares.append(Share(images[:-aside] if len(images) > 1 else images, part.weight))
-        spare.append(images[-aside:])
+        n_held_out = min(500, max(1, round(held_out * len(images))))
+        shares.append(Share(images[:-n_held_out] if len(images) > 1 else images, part.weight))
+        held_out_images.append(images[-n_held_out:])
         first += size
-    return shares, spare
+    return shares, held_out_images
 
 
 def _rate(progress: float, config: TrainConfig) -> float:
+    """Return the factor of the learning rates: linear warm-up, constant, linear decay to zero."""
     return min(1.0, (progress + 1e-4) / max(config.warmup, 1e-4), max(0.0, (1 - progress) / config.decay))
