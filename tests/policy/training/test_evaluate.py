@@ -19,7 +19,7 @@ from hamster.policy.training.samples import Samples
 def test_errors_are_those_of_the_prediction_by_family_and_phase(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An actor that always stays where it is, with an open gripper, errs by the way to the next keypose."""
+    """An actor that always stays where it is, with an open gripper, errs by the way to the last pose of the goal."""
     demonstrations = synthetic.write(tmp_path / "demos", {"pick_place": 2, "press": 1}, size=32)
     config = ImageConfig(image_px=32, width=32, heads=2)
     actor, dataset = build_actor(config), load_packed_dataset(demonstrations, config, tmp_path, frames_between=1)
@@ -35,7 +35,10 @@ def test_errors_are_those_of_the_prediction_by_family_and_phase(
     table = evaluate(samples, np.arange(len(meta["key"])))
 
     keys = np.flatnonzero(meta["key"])
-    way_mm = 1000 * np.linalg.norm(meta["target"][keys, :3, 3] - meta["tool"][keys, :3, 3], axis=-1)
+    goals = [dataset.goal(int(row), config) for row in keys]
+    goal_positions = np.array([goal.poses_world[-1, :3, 3] for goal in goals])
+    is_open = np.array([goal.is_open[-1] for goal in goals])
+    way_mm = 1000 * np.linalg.norm(goal_positions - meta["tool"][keys, :3, 3], axis=-1)
     names = np.array([f"{dataset.families[meta['family'][row]]}/{meta['phase'][row]}" for row in keys])
     assert table.keys() == {"all", *names}
     for name, row in table.items():
@@ -43,5 +46,5 @@ def test_errors_are_those_of_the_prediction_by_family_and_phase(
         assert row["n"] == of_name.sum()
         assert row["position_mm"] == pytest.approx(np.median(way_mm[of_name]), abs=0.02)
         assert row["position_mm_p90"] == pytest.approx(np.quantile(way_mm[of_name], 0.9), abs=0.02)
-        assert row["gripper_pc"] == pytest.approx(100 * meta["target_open"][keys][of_name].mean(), abs=0.01)
+        assert row["gripper_pc"] == pytest.approx(100 * is_open[of_name].mean(), abs=0.01)
         assert 0 <= row["yaw_deg"] <= row["yaw_deg_p90"] <= 180
