@@ -18,7 +18,7 @@ import pytest
 from rich.console import Console
 
 from hamster import terminal
-from hamster.terminal import counting, show_facts, show_next, show_table, working
+from hamster.terminal import counting, show_next, show_properties, show_table, working
 
 COLUMNS = ("path", "success", "", "95 %", "position mm", "position mm p90", "pick place")
 ROWS = [
@@ -57,7 +57,7 @@ def test_a_wide_terminal_and_a_pipe_get_a_line_per_record():
 def test_facts_are_not_wrapped():
     file = io.StringIO()
     value = "x" * 300
-    show_facts([("items", "3"), ("tasks", value)], Console(file=file, width=40))
+    show_properties([("items", "3"), ("tasks", value)], Console(file=file, width=40))
     assert file.getvalue().splitlines() == ["items  3", f"tasks  {value}"]
 
 

@@ -1,7 +1,7 @@
-"""Packages that can be called: `hamster.evaluate(…)` is `hamster.evaluate.evaluate(…)`.
+"""Callable packages: `hamster.evaluate(…)` is `hamster.evaluate.evaluate(…)`.
 
-The facade offers three functions whose packages have the same name. Whichever of the two an import puts into `hamster`,
-it can be called, and its members can be reached.
+The facade has three functions whose packages have the same name. Whichever of the two an import binds in `hamster`, it
+can be called, and its members are accessible.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Accelerate as both trainings start it."""
+"""The `Accelerator` of both trainings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 
 def start_accelerator(bf16: bool, *handlers: Any) -> Any:
-    """An `Accelerator` of the processes that were started, for one training.
+    """Return an `Accelerator` for one training on the processes that were launched.
 
     Args:
         bf16: run networks in bfloat16.
@@ -17,8 +17,8 @@ def start_accelerator(bf16: bool, *handlers: Any) -> Any:
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
 
-    # It would remember the precision of the training before, and refuse another. transformers' Trainer does the same.
+    # It keeps the precision of a previous training and refuses another. transformers' Trainer resets it, too.
     AcceleratorState._reset_state()
-    # Without a GPU it would overlook the other processes, unless it is told to use the CPU.
+    # Without a GPU it ignores the other processes, unless cpu=True.
     cpu = not torch.cuda.is_available()
     return Accelerator(mixed_precision="bf16" if bf16 else "no", cpu=cpu, kwargs_handlers=list(handlers))

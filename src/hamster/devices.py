@@ -1,4 +1,4 @@
-"""Where a network computes: the one rule for planners and policies."""
+"""Torch devices and number formats of planners and policies."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def choose_device(device: str | None = None) -> torch.device:
     try:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError, ImportError, TypeError):  # no such type or number, no driver, no name at all
-        there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-        there += ["mps"] if torch.backends.mps.is_available() else []
-        raise ValueError(f"no device {device!r} here; there are: {', '.join(there)}") from None
+    except (RuntimeError, AssertionError, ImportError, TypeError):  # no such type or index, no driver, or no name
+        available = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        available += ["mps"] if torch.backends.mps.is_available() else []
+        raise ValueError(f"no device {device!r} here; there are: {', '.join(available)}") from None
     return chosen
 
 
 def check_dtype(dtype: str) -> str:
-    """Return the name of a number format as it is; ValueError if it is none of `DTYPES`."""
+    """Return the name of a number format unchanged; ValueError if it is not in `DTYPES`."""
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; there are: {', '.join(DTYPES)}")
     return dtype

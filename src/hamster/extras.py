@@ -1,4 +1,4 @@
-"""What is installed beyond the core, and the command that installs what is missing where the message is printed."""
+"""Optional dependencies (extras), and the command that installs a missing one in this environment."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ INCLUDES: dict[str, tuple[str, ...]] = {
 
 
 class NotInstalledError(ImportError):
-    """What is asked for needs a package that is not installed; the text is one line with the command that installs it.
+    """A package is missing; the message is one line with the command that installs it.
 
-    It is no ValueError, as those are what a file or an item can be at fault for.
+    It is not a ValueError, since those mean that a file or an item is at fault.
     """
 
 
 def install_extra(name: str) -> str:
     """Return the command that adds an extra, or several separated by commas, to the running interpreter's environment.
 
-    From a clone it installs the clone. From site-packages, pip takes the installed distribution and adds only what its
-    extra names: that works for a wheel which no index carries, too.
+    From a clone it installs the clone. From site-packages, pip keeps the installed distribution and adds the packages
+    of the extra: that works for a wheel that is on no index, too.
     """
     clone = _clone()
     if clone is None:
@@ -115,7 +115,7 @@ def modules_of(name: str) -> tuple[str, ...]:
 
 
 def needs(module: str, name: str, what: str = "this") -> NotInstalledError:
-    """Return the error for a missing module of an extra; `what` is what needs it, in a word or two."""
+    """Return the error for a missing module of an extra; `what` names the feature that needs it."""
     command = install_extra(name)
     if module == OURS and _clone() is None:  # uninstalling hamster-client has removed the wheel's own copy, too
         command = f"{install('--force-reinstall', '--no-deps', 'WHEEL')}, with the wheel of hamster-vla, which holds it"
@@ -144,6 +144,6 @@ def explain(error: ImportError, names: Iterable[str] = tuple(MODULES), what: str
 
 
 def _clone() -> Path | None:
-    """The clone that this module runs from, None where it is installed."""
+    """Return the clone that this module runs from; None if it is installed."""
     folder = Path(__file__).resolve().parents[2]
     return folder if (folder / "pyproject.toml").is_file() else None

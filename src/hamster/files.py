@@ -1,4 +1,4 @@
-"""Atomic writes, one lock per output folder, and what becomes of a run whose disk is full."""
+"""Atomic writes, locks of output folders, and full disks."""
 
 from __future__ import annotations
 
@@ -85,21 +85,22 @@ def sync_folder(folder: Path) -> None:
 
 
 def is_disk_full(error: BaseException, folder: Path | None = None) -> bool:
-    """Return whether an error, or what led to it, is that a disk is full or its quota used up: no item's fault.
+    """Return whether an error, or its cause, is a full disk or an exceeded quota.
 
     Args:
-        error: of whatever library.
-        folder: that was written to; of an error that does not say why, its free space tells.
+        error: of any library.
+        folder: that was written to; its free space decides for errors without a reason.
     """
-    seen: set[int] = set()
-    at: BaseException | None = error
-    while at is not None and id(at) not in seen:
-        seen.add(id(at))
-        if (isinstance(at, OSError) and at.errno in _FULL) or any(words in str(at) for words in _SAYS_FULL):
+    visited: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in visited:
+        visited.add(id(cause))
+        message = str(cause)
+        if (isinstance(cause, OSError) and cause.errno in _FULL) or any(text in message for text in _SAYS_FULL):
             return True
-        if folder is not None and _FAILED_WRITE in str(at) and shutil.disk_usage(folder).free < _NEARLY_FULL_BYTES:
+        if folder is not None and _FAILED_WRITE in message and shutil.disk_usage(folder).free < _NEARLY_FULL_BYTES:
             return True
-        at = at.__cause__ or at.__context__
+        cause = cause.__cause__ or cause.__context__
     return False
 
 
@@ -107,10 +108,10 @@ def is_disk_full(error: BaseException, folder: Path | None = None) -> bool:
 def lock_folder(folder: Path) -> Iterator[None]:
     """Hold an output folder for this process alone, creating it if needed.
 
-    A disk that gets full meanwhile stops the run that holds the folder, in one line.
+    A full disk stops the run that holds the folder, with a one-line message.
 
-    The operating system frees the lock when its owner ends, however it ends, so a dead run never blocks the next one.
-    A process that holds the lock already may take it again.
+    The operating system frees the lock when its owner ends, so a killed run never blocks the next one. A process that
+    holds the lock may take it again.
 
     Raises:
         FolderInUseError: if another process holds it; the message names that process.
@@ -132,9 +133,9 @@ def lock_folder(folder: Path) -> Iterator[None]:
     except Exception as error:  # every library has its own
         if not is_disk_full(error, folder):
             raise
-        at = getattr(error, "filename", None) or folder
+        place = getattr(error, "filename", None) or folder
         raise RunStoppedError(
-            f"the disk is full ({at}): what was finished is kept; make room, then run the same command again to go on"
+            f"the disk is full ({place}): what was finished is kept; make room and run the same command again to go on"
         ) from error
     finally:
         if lock.lock_counter == 1:

@@ -1,7 +1,7 @@
 """Makes `gymnasium.make("hamster/Tabletop-v0")` work after `import hamster`, without importing Gymnasium.
 
-Gymnasium 1.0 and later load no entry points: who imports a package registers its environments. It takes a third of a
-second to import, which no command that needs no simulator should pay; so the registration waits for it.
+Gymnasium 1.0 and later load no entry points: a package registers its environments when it is imported. Importing
+Gymnasium takes a third of a second, so the registration waits until something else imports it.
 """
 
 from __future__ import annotations

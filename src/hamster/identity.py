@@ -1,4 +1,4 @@
-"""What a run is a run of: digests of its code and weights, so that a folder's results are only continued by the same.
+"""Identity of a run: digests of code and weights, so that a folder's results are only continued by the same run.
 
 Digests are of contents, never of names and dates alone: weights that were replaced in their folder are other weights.
 """
@@ -21,20 +21,20 @@ from hamster.files import write_atomic
 
 RUN = "run.json"
 ROOT = Path(__file__).resolve().parent
-SCENES = ("geometry", "path", "dialects", "data", "sim", "rollout", "evaluate")  # what makes and judges an episode
-MODELS = ("nano", "planner", "policy", "weights.py", "devices.py")  # what answers in one
-NOT_IN_THEM = ("training", "nano_training", "finetune")  # of these packages: how models are made
-ENGINES = ("mujoco", "numpy", "torch", "transformers")  # another version computes other numbers
-CHECKPOINT = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")  # what a model is loaded from
+SCENES = ("geometry", "path", "dialects", "data", "sim", "rollout", "evaluate")  # code that makes and judges an episode
+MODELS = ("nano", "planner", "policy", "weights.py", "devices.py")  # code of planners and policies
+NOT_IN_THEM = ("training", "nano_training", "finetune")  # except training code
+ENGINES = ("mujoco", "numpy", "torch", "transformers")  # versions that change results
+CHECKPOINT = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")  # files that a model is loaded from
 LEFT_BY_TRAINING = frozenset({"state.safetensors", "train_info.json", "metrics.json", RUN})
 SHOWN = 12  # characters of a digest in a message
 MOST_NAMED = 4  # differences in a message
-_PROCESS = f"of process {uuid.uuid4().hex}"  # what nothing of another process equals
+_PROCESS = f"of process {uuid.uuid4().hex}"  # differs from every other process
 LONG = 40  # characters, above which a value in a message is shortened
 
 
 def code_digests() -> dict[str, str | None]:
-    """Return digests of the source files that results depend on, and the versions of what computes them."""
+    """Return digests of the source files that results depend on, and the versions of the numerical libraries."""
     return {
         "scene code": _digest_of_code(SCENES),
         "model code": _digest_of_code(MODELS),
@@ -43,19 +43,19 @@ def code_digests() -> dict[str, str | None]:
 
 
 def checkpoint_digest(folder: Path) -> str:
-    """Return the digest of all that a model in this folder is loaded from: weights, configuration, words, calibration.
+    """Return the digest of all files that a model is loaded from: weights, configuration, tokenizer, calibration.
 
-    What a training leaves beside them (its state, logs, pictures) does not count.
+    Other files of a training (its state, logs, images) do not count.
     """
     files = {file for pattern in CHECKPOINT for file in folder.glob(pattern) if file.name not in LEFT_BY_TRAINING}
     return _digest((file.name, _file_digest_now(file)) for file in sorted(files))
 
 
 def plugin_digest(*values: object) -> str | None:
-    """Return the digest of the source code of what users registered or passed; None if all of it is this package's own.
+    """Return the digest of the source code of users' objects; None if all of it is this package's own.
 
-    Of code in a package all of the package counts, of a single file that file, of code without a file (of a notebook)
-    the definition itself.
+    For code in a package it covers the whole package, for a single file that file, for code without a file (in a
+    notebook) the definition itself.
 
     Args:
         values: classes, functions or objects; records with an attribute `implementation` stand for that.
@@ -84,14 +84,14 @@ def plugin_digest(*values: object) -> str | None:
 
 
 def object_identity(value: object) -> dict[str, Any]:
-    """Return what tells an object from another one: its class, the code of that, and a digest of what it holds.
+    """Return the identity of an object: its class, the digest of the class's code, and a digest of its state.
 
-    An object that cannot be pickled is like no other one of any other process.
+    An object that cannot be pickled equals no object of another process.
     """
     definition = _definition(value)
     try:
         state = hashlib.sha256(pickle.dumps(value)).hexdigest()
-    except Exception:  # whatever somebody's __reduce__ raises
+    except Exception:  # a user's __reduce__ may raise anything
         state = f"{_PROCESS} {id(value)}"
     return {
         "class": f"{definition.__module__}:{definition.__qualname__}",
@@ -115,7 +115,7 @@ def _source_text(definition: Any) -> str:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Return what differs between two identities, as "seed was 7, is 4, …"; "" if nothing does. The first few count."""
+    """Return the first few differences of two identities, as "seed was 7, is 4, …"; "" if there are none."""
     names = [name for name in {**now, **before} if before.get(name) != now.get(name)]
     parts = [f"{name} was {_shown(before.get(name))}, is {_shown(now.get(name))}" for name in names[:MOST_NAMED]]
     more = len(names) - len(parts)
@@ -130,52 +130,52 @@ def claim(
     defaults: Mapping[str, Any] | None = None,
     upgrade: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
 ) -> None:
-    """Note in run.json what a training is of, or make sure that it is the one which has begun in this folder.
+    """Write the identity of a training to run.json, or check it against the training that was started in this folder.
 
     Args:
-        folder: of the training; made if need be.
-        identity: its configuration and the digests of its data and of what it starts from.
-        has_begun: whether the folder holds a state from which it would go on.
-        info: of the first process that trains, for people.
-        defaults: what a setting of the identity was before it existed, for folders written by an earlier version.
-        upgrade: translates an identity that was noted under former names.
+        folder: of the training; created if missing.
+        identity: its configuration and the digests of its data and initial weights.
+        has_begun: whether the folder holds a state to resume from.
+        info: more entries of run.json, for people.
+        defaults: values of settings that did not exist when an earlier version wrote the folder.
+        upgrade: maps an identity with former names to today's.
 
     Raises:
-        ValueError: if the folder holds another training; names what differs.
+        ValueError: if the folder holds another training; the message names the differences.
     """
-    file, now, held = folder / RUN, plain(identity), claimed(folder)
-    assumed = {name: value for name, value in plain(defaults or {}).items() if held and name in now}
-    if has_begun and (other := differences({**assumed, **upgrade(held)}, now)):
-        raise ValueError(f"{folder} holds another training ({other}); name another --out, or remove that folder")
-    if not has_begun or not held:
+    file, now, stored = folder / RUN, plain(identity), claimed(folder)
+    assumed = {name: value for name, value in plain(defaults or {}).items() if stored and name in now}
+    if has_begun and (changes := differences({**assumed, **upgrade(stored)}, now)):
+        raise ValueError(f"{folder} holds another training ({changes}); name another --out, or remove that folder")
+    if not has_begun or not stored:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomic(file, json.dumps({"run": now, **info}, indent=1) + "\n")
 
 
 def claimed(folder: Path) -> dict[str, Any]:
-    """Return what the training in a folder is of; empty if nobody noted it."""
+    """Return the identity of the training in a folder; empty if there is none."""
     try:
-        held = json.loads((folder / RUN).read_text())["run"]
+        stored = json.loads((folder / RUN).read_text())["run"]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
-    return held if isinstance(held, dict) else {}
+    return stored if isinstance(stored, dict) else {}
 
 
-def flat(name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested facts as one level of "name.key", so that a message can say which one differs."""
-    found: dict[str, Any] = {}
-    for key, value in facts.items():
-        found |= flat(f"{name}.{key}", value) if isinstance(value, Mapping) else {f"{name}.{key}": value}
-    return found
+def flat(name: str, nested: Mapping[str, Any]) -> dict[str, Any]:
+    """Flatten nested mappings to keys "name.key", so that a message can name the one that differs."""
+    flattened: dict[str, Any] = {}
+    for key, value in nested.items():
+        flattened |= flat(f"{name}.{key}", value) if isinstance(value, Mapping) else {f"{name}.{key}": value}
+    return flattened
 
 
-def plain(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the facts as JSON reads them back, so that they compare equal to what was written."""
-    read: dict[str, Any] = json.loads(json.dumps(dict(facts)))
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values as JSON reads them back, so that they compare equal to what was written."""
+    read: dict[str, Any] = json.loads(json.dumps(dict(values)))
     return read
 
 
-@cache  # code that is loaded does not change any more
+@cache  # loaded code does not change
 def _digest_of_code(names: tuple[str, ...]) -> str:
     places = [ROOT / name for name in names]
     files = [file for place in places for file in ([place] if place.is_file() else sorted(place.rglob("*.py")))]
@@ -188,8 +188,8 @@ def _digest_of_code(names: tuple[str, ...]) -> str:
 
 
 def _file_digest_now(file: Path) -> str:
-    facts = file.stat()
-    return _file_digest(file, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+    status = file.stat()
+    return _file_digest(file, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 @cache  # within one process only: every write changes the time of the last change, which no program can set

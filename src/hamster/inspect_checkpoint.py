@@ -1,6 +1,6 @@
-"""What a checkpoint folder says about itself, a policy's or a planner's, without loading a network.
+"""Properties of a checkpoint folder, a policy's or a planner's, without loading a network.
 
-Whoever wrote it: what is missing, cut off or absurd in a file is one line that names the file.
+A missing, truncated or invalid file is a one-line error that names the file.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ DAMAGED = "copy it again from where it came from, or name another checkpoint"
 
 
 def inspect_checkpoint(folder: Path) -> dict[str, dict[str, Any]]:
-    """Sections of facts: what it is, its architecture, units or normalisation, training, metrics.
+    """Return the properties of a checkpoint by section: kind, architecture, units, training, metrics, provenance.
 
     Args:
         folder: with config.json and model.safetensors; train_info.json (policies) or config.json of the run beside the
-            folder (planners) add where it comes from.
+            folder (planners) add its provenance.
 
     Raises:
         ValueError: if a file is missing or damaged.
     """
     config = _json(folder / "config.json")
     about = _policy(folder, config) if "actor" in config else _planner(folder, config)
-    return {name: facts for name, facts in about.items() if facts}
+    return {name: section for name, section in about.items() if section}
 
 
 def _policy(folder: Path, config: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -72,7 +72,7 @@ def read_json(file: Path, *, finite: bool = True) -> dict[str, Any]:
 
     Args:
         file: to read.
-        finite: refuse NaN and infinity, which Python's JSON knows and no size or unit is.
+        finite: refuse NaN and infinity, which Python's JSON accepts.
 
     Raises:
         ValueError: if it is missing, no file, too long, no JSON, nested too deeply or no object.
@@ -98,7 +98,7 @@ def read_json(file: Path, *, finite: bool = True) -> dict[str, Any]:
 
 def weight_files(folder: Path) -> list[Path]:
     """Return a checkpoint's weight files, of all shards; ValueError if there are none."""
-    files = sorted(folder.glob("model*.safetensors"))  # not state.safetensors, which training goes on from
+    files = sorted(folder.glob("model*.safetensors"))  # not state.safetensors, the state of a training
     if not files:
         raise ValueError(f"{folder} has no weights: model.safetensors is missing")
     return files
@@ -122,7 +122,7 @@ def read_header(file: Path) -> dict[str, tuple[tuple[int, ...], str]]:
 
 
 def unreadable(file: Path, error: Exception) -> ValueError:
-    """Return the one line for a safetensors file that cannot be read."""
+    """Return the one-line error for a safetensors file that cannot be read."""
     if not file.exists():
         return ValueError(f"{file.parent} has no weights: {file.name} is missing")
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -130,8 +130,8 @@ def unreadable(file: Path, error: Exception) -> ValueError:
 
 
 def _weights(folder: Path) -> dict[str, Any]:
-    """How many parameters, and as what they are stored; of all shards."""
-    stored = [each for file in weight_files(folder) for each in read_header(file).values()]
+    """Return the number of parameters and their number formats, over all shards."""
+    stored = [tensor for file in weight_files(folder) for tensor in read_header(file).values()]
     return {
         "parameters": sum(math.prod(shape) for shape, _ in stored),
         "stored_as": sorted({kind for _, kind in stored}),
@@ -143,7 +143,7 @@ def _metrics(metrics: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _object(record: dict[str, Any], name: str, folder: Path) -> dict[str, Any]:
-    """A copy of a part of a record, {} where it has none."""
+    """Return a copy of a part of a record; {} if there is none."""
     part = record.get(name, {})
     if not isinstance(part, dict):
         raise ValueError(f"{folder} is no checkpoint of ours: its {name!r} is no JSON object")

@@ -1,4 +1,4 @@
-"""Work spread over processes; what comes out does not depend on how many, nor on one of them being killed."""
+"""Parallel maps over processes; results depend neither on their number nor on one of them being killed."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ R = TypeVar("R")
 
 # Numerical libraries and Mesa's rasteriser would each start a thread per core in each process.
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS")
-TRIES = 2  # of what its process did not survive: another one may have used up the memory
-POLL_S = 0.2  # between two looks at memory and clock
+TRIES = 2  # of work that ended its process: another process may have used up the memory
+POLL_S = 0.2  # between two checks of memory and clock
 
 
 def _unwatched(step: int | None) -> None:
-    """Steps in a process that nobody watches."""
+    """Report no step, in a process without limits."""
 
 
 _report_step: Callable[[int | None], None] = _unwatched
@@ -46,11 +46,11 @@ class WorkerDiedError(OSError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one step of a task may cost its process; None is no limit.
+    """Limits of one step of a task; None is no limit.
 
     Attributes:
-        seconds: from its beginning, by the clock.
-        memory_bytes: of the process, without what it maps of files; watched on Linux only.
+        seconds: wall-clock duration.
+        memory_bytes: of the process, without mapped files; checked on Linux only.
     """
 
     seconds: float | None = None
@@ -60,13 +60,13 @@ class Limits:
 def parallel_map_unordered(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[R]:
     """Yield `work(item)` for every item as they finish, in any order.
 
-    With one worker everything happens in this process. A worker that is killed, by the kernel for want of memory say,
-    costs what it was doing, which is done again; an exception of `work` is raised here.
+    With one worker everything happens in this process. If a worker is killed, by the kernel for lack of memory say, its
+    current item is processed again; an exception of `work` is raised here.
 
     Args:
-        work: picklable; it travels to each process once, and may keep there what is costly to open.
+        work: picklable; sent to each process once, where it may cache what is expensive to load.
         items: picklable, as are the results.
-        workers: processes, at most one per item.
+        workers: number of processes, at most one per item.
 
     Raises:
         WorkerDiedError: if the same item ended its process `TRIES` times.
@@ -84,17 +84,17 @@ def isolated(
 ) -> Iterator[R]:
     """Yield `work(item, given_up)` for every item as they finish, in any order; always in other processes.
 
-    `work` says with `at_step` what it is about to do. A step that takes too long, that needs too much memory or that
-    ends its process (twice, unless the end was ours) is given up: the item is done again, and `given_up` has, by the
-    number of each such step, the reason why `work` must leave it out. An exception of `work` is raised here.
+    `work` announces each step with `at_step`. A step that takes too long, needs too much memory or ends its process
+    (twice, unless the process was stopped for a limit) is given up: the item is processed again, and `given_up` maps
+    the number of each such step to the reason why `work` must skip it. An exception of `work` is raised here.
 
-    The processes are forked from a server that has imported the module of `work` and nothing else, so that one more
-    costs milliseconds. They end with this process, however that ends.
+    The processes are forked from a server that has imported only the module of `work`, so that one more costs
+    milliseconds. They end with this process.
 
     Args:
-        work: picklable; it travels to each process once.
+        work: picklable; sent to each process once.
         items: picklable, as are the results.
-        workers: processes, at least one.
+        workers: number of processes, at least one.
         limits: of each step.
 
     Raises:
@@ -104,7 +104,7 @@ def isolated(
 
 
 def at_step(number: int | None) -> None:
-    """Tell whoever watches this process which step begins now; None for what belongs to no step."""
+    """Report to the parent process which step begins now; None for work outside of any step."""
     _report_step(number)
 
 
@@ -120,14 +120,14 @@ class _Whole(Generic[T, R]):
 
 @dataclass
 class _Task:
-    """An item, what is left out of it, and how often which step of it ended a process."""
+    """An item, its skipped steps, and how often each step ended a process."""
 
     item: Any
     given_up: dict[int, str] = field(default_factory=dict)
     deaths: Counter[int | None] = field(default_factory=Counter)
 
     def fail(self, step: int | None, reason: str, final: bool) -> None:
-        """Note that a process did not survive a step; `final` if there is no use in trying again."""
+        """Record that a step ended its process; `final` if it must not be tried again."""
         self.deaths[step] += 1
         if step is None and (final or self.deaths[step] >= TRIES):
             raise WorkerDiedError(f"a worker process was lost outside of any item: {reason}")
@@ -136,7 +136,7 @@ class _Task:
 
 
 class _Worker:
-    """A process and what it is at."""
+    """A process with its current task and step."""
 
     def __init__(self, work: bytes, method: str, preload: str) -> None:
         context: Any = multiprocessing.get_context(method)
@@ -166,7 +166,7 @@ class _Worker:
         self.step, self.since_s = step, time.monotonic()
 
     def results(self) -> Iterator[Any]:
-        """What has come in: at most one result; EOFError if the process has ended. Raises what `work` raised."""
+        """Yield at most one received result; EOFError if the process has ended. Raises what `work` raised."""
         while self.connection.poll():
             try:
                 kind, content = pickle.loads(self.connection.recv_bytes())  # noqa: S301  # of our own process
@@ -182,8 +182,8 @@ class _Worker:
                 return
 
     def excess(self, limits: Limits) -> str:
-        """Which limit the step is beyond; "" if none."""
-        if self.step is None:  # it starts, or writes: slow perhaps, but no item's fault
+        """Return which limit the step exceeds; "" if none."""
+        if self.step is None:  # it starts, or writes: slow perhaps, but not because of an item
             return ""
         if limits.seconds is not None and time.monotonic() - self.since_s > limits.seconds:
             return f"no result within {limits.seconds:g} s"
@@ -192,21 +192,21 @@ class _Worker:
         return ""
 
     def ending(self) -> str:
-        """How the process came to its end."""
+        """Return how the process ended."""
         self.process.join(5)
         code = self.process.exitcode
         if code is not None and code < 0:
-            hint = ", perhaps for want of memory" if code == -signal.SIGKILL else ""
+            hint = ", perhaps for lack of memory" if code == -signal.SIGKILL else ""
             return f"its process was killed by signal {-code} ({signal.Signals(-code).name}){hint}"
         return f"its process ended with exit code {code}"
 
     def is_dead(self) -> bool:
-        """Whether it has ended and left nothing to be read: what it has started may still hold its pipe open."""
+        """Return whether it has ended and left nothing to read; its children may still hold the pipe open."""
         return not self.process.is_alive() and not self.connection.poll()
 
     def end(self) -> None:
         self.process.kill()
-        with contextlib.suppress(OSError, TypeError):  # what it has started goes with it
+        with contextlib.suppress(OSError, TypeError):  # and its children
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.join(5)
         self.connection.close()
@@ -239,7 +239,7 @@ def _spread(work: Any, items: Iterable[Any], workers: int, limits: Limits, metho
                 assert task is not None
                 try:
                     for result in worker.results():
-                        employ(worker)  # before the result is looked at, so that nobody waits
+                        employ(worker)  # before the result is used, so that the worker does not wait
                         yield result
                         break
                     else:
@@ -260,7 +260,7 @@ def _spread(work: Any, items: Iterable[Any], workers: int, limits: Limits, metho
 
 
 def _serve(connection: Connection, tracebacks: bool) -> None:
-    """The life of a worker: `work`, then an item after the other, until the other end is closed."""
+    """Run a worker process: receive `work`, then items, until the other end is closed."""
     global _report_step
     _end_with_parent()
     os.setpgid(0, 0)
@@ -285,17 +285,17 @@ def _serve(connection: Connection, tracebacks: bool) -> None:
 
 
 def _portable(error: Exception) -> Exception:
-    """The error with its traceback as a note, or its text if it does not survive being pickled."""
+    """Return the error with its traceback as a note, or a RuntimeError with its text if it cannot be pickled."""
     error.add_note("".join(traceback.format_exception(error)))
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301
-    except Exception:  # whatever somebody's __reduce__ raises
+    except Exception:  # a user's __reduce__ may raise anything
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error
 
 
 def _end_with_parent() -> None:
-    """Leave no orphans: when the parent's end of this pipe closes, the kernel sends SIGIO, which ends the process."""
+    """End with the parent: when its end of this pipe closes, the kernel sends SIGIO, which ends the process."""
     if (parent := multiprocessing.parent_process()) is not None:
         signal.signal(signal.SIGIO, signal.SIG_DFL)  # ends it even where code in C lets no thread run
         fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
@@ -307,7 +307,7 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """One thread for each process that starts in here, unless the user says otherwise."""
+    """Limit processes that start in this block to one thread, unless the user has set another number."""
     names = [name for name in ONE_THREAD if name not in os.environ]
     os.environ.update(dict.fromkeys(names, "1"))
     try:
@@ -319,7 +319,7 @@ def _one_thread() -> Iterator[None]:
 
 @contextmanager
 def _main_as_needed(work: bytes) -> Iterator[None]:
-    """Processes that start in here run the user's script only if something of it travels to them."""
+    """Let processes that start in this block import the user's script only if `work` needs it."""
     main = sys.modules["__main__"]
     if b"__main__" not in work:
         sys.modules["__main__"] = ModuleType("__main__")
@@ -330,7 +330,7 @@ def _main_as_needed(work: bytes) -> Iterator[None]:
 
 
 def _memory_bytes(pid: int | None) -> int:
-    """Memory that a process alone has filled; 0 where nobody can tell."""
+    """Return the private memory of a process; 0 if unknown."""
     try:
         _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text().split()
     except (OSError, ValueError):

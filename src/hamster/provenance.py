@@ -1,4 +1,4 @@
-"""Where a result comes from: versions, commit, command, machine. Dumped with every artefact."""
+"""Provenance of a result: versions, commit, command, machine. Written with every artefact."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ PACKAGES = ("hamster-vla", "numpy", "mujoco", "gymnasium", *LEARNING, "pillow", 
 
 
 def run_info(seed: int | None = None, argv: Sequence[str] | None = None) -> dict[str, Any]:
-    """What somebody needs to make the same thing again, as plain JSON values.
+    """Return what is needed to reproduce a run, as plain JSON values.
 
     Args:
-        seed: of the run, None where nothing is drawn.
+        seed: of the run; None if nothing is random.
         argv: the command line, default this process's.
     """
     return {
@@ -41,18 +41,18 @@ def run_info(seed: int | None = None, argv: Sequence[str] | None = None) -> dict
 
 
 def versions() -> dict[str, str]:
-    """Version by distribution name, of those of `PACKAGES` that are installed."""
-    found = {}
+    """Return the versions of the installed `PACKAGES` by distribution name."""
+    installed = {}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def git_commit() -> str | None:
-    """The commit of the source tree, with "+dirty" where tracked files differ; None for an installed package."""
+    """Return the commit of the source tree, with "+dirty" if tracked files differ; None for an installed package."""
     here = Path(__file__).resolve().parent
     if not (here.parents[1] / ".git").exists():
         return None
@@ -63,7 +63,7 @@ def git_commit() -> str | None:
 
 
 def hardware() -> dict[str, Any]:
-    """Processor, usable cores, memory; the GPU only if torch is loaded already (asking must not import it)."""
+    """Return processor, usable cores and memory; the GPU only if torch has been imported already."""
     info: dict[str, Any] = {"cpu": _cpu_name(), "cores": usable_cores(), "memory_gib": _memory_gib()}
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
@@ -72,14 +72,14 @@ def hardware() -> dict[str, Any]:
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on, which in a container are often fewer than the machine's."""
+    """Return the number of cores that this process may run on, in a container often fewer than the machine's."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def usable_memory_bytes() -> int:
-    """Memory of this machine, or less where a container has less; 0 where nobody can tell."""
+    """Return the memory of this machine or container; 0 if unknown."""
     limits = [int((_memory_gib() or 0) * 2**30)]
     for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         with contextlib.suppress(OSError, ValueError):  # the file says "max" where there is no limit
@@ -117,7 +117,7 @@ def _memory_gib() -> float | None:
 
 
 def _command(argv: Sequence[str]) -> str:
-    """The command without the folders in which this machine keeps its programs."""
+    """Return the command line without the folder of the program."""
     if not argv:
         return ""
     program = Path(argv[0]).name

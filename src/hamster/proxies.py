@@ -1,4 +1,4 @@
-"""Which proxy of the environment an HTTP client takes: none for this machine, one that works or a clear line else."""
+"""Proxy settings of the environment for HTTP clients; never for this machine, and an unusable one is a clear error."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Proxy:
 
 
 def proxy_of(url: str) -> Proxy | None:
-    """Return the proxy through which the environment wants a URL to be asked; None where it is asked directly.
+    """Return the proxy that the environment sets for a URL; None for a direct connection.
 
-    This machine is asked directly whatever the environment says, and so is what NO_PROXY lists.
+    Connections to this machine and to hosts in NO_PROXY are direct.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -45,28 +45,28 @@ def proxy_of(url: str) -> Proxy | None:
 
 
 def client_options(url: str) -> dict[str, Any]:
-    """Return the options of an httpx client (or of openai's `DefaultHttpxClient`) that asks this URL.
+    """Return the options of an httpx client (or of openai's `DefaultHttpxClient`) for a URL.
 
-    A client that reads the environment by itself fails to start on a SOCKS proxy that it would not even use.
+    A client that reads the environment by itself fails to start on a SOCKS proxy even if it would not use it.
 
     Raises:
-        ValueError: if the environment names a proxy for it that cannot be used; one line with the variable and the fix.
+        ValueError: if the environment sets an unusable proxy; one line with the variable and the fix.
     """
     proxy = proxy_of(url)
     if proxy is None:
         return {"trust_env": False, **_certificates(url)}
     parts = urlsplit(url)
-    way_out = f"unset {proxy.variable}, or add {parts.hostname} to NO_PROXY"
+    fix = f"unset {proxy.variable}, or add {parts.hostname} to NO_PROXY"
     address = _parsed(proxy.address)
     if address is None or address.scheme not in SCHEMES or not address.hostname:
-        raise ValueError(f"{proxy} is no proxy that can be used ({', '.join(f'{s}://' for s in SCHEMES)}): {way_out}")
+        raise ValueError(f"{proxy} is no proxy that can be used ({', '.join(f'{s}://' for s in SCHEMES)}): {fix}")
     if address.scheme.startswith("socks") and find_spec("socksio") is None:
-        raise ValueError(f"{proxy} is a SOCKS proxy, which needs socksio: {install('socksio')}; or {way_out}")
+        raise ValueError(f"{proxy} is a SOCKS proxy, which needs socksio: {install('socksio')}; or {fix}")
     return {"proxy": proxy.address}
 
 
 def is_this_machine(host: str) -> bool:
-    """Return whether a client that asks this host reaches its own machine."""
+    """Return whether a host is this machine."""
     host = host.lower().rstrip(".")
     try:
         address = ipaddress.ip_address(host)
@@ -77,7 +77,7 @@ def is_this_machine(host: str) -> bool:
 
 
 def _certificates(url: str) -> dict[str, Any]:
-    """A site's own authorities, which a client reads from the environment only together with proxies."""
+    """Return custom certificate authorities, which clients read from the environment only together with proxies."""
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     if not url.startswith("https://") or not (file or folder):
         return {}

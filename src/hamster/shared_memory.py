@@ -1,4 +1,4 @@
-"""Whether processes can hand their results over in shared memory, which containers may lack."""
+"""Check for shared memory between processes, which containers may lack."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ log = logging.getLogger("hamster.train")
 
 
 def loader_processes(processes: int) -> int:
-    """Return how many processes may prepare batches: as many as given, or none, with a warning, if they cannot share.
+    """Return the number of data-loader processes: as given, or 0, with a warning, without shared memory.
 
-    What is learned does not depend on it.
+    Training results do not depend on it.
     """
     reason = missing_shared_memory() if processes else ""
     if not reason:
         return processes
-    log.warning("%s; the training prepares its batches itself, which takes longer", reason)
+    log.warning("%s; batches are prepared in the training process, which is slower", reason)
     return 0
 
 
 def missing_shared_memory() -> str:
-    """Return why processes cannot share memory and what would help, "" if they can."""
+    """Return why processes cannot share memory, and the fix; "" if they can."""
     if not sys.platform.startswith("linux"):
         return ""
     try:

@@ -1,8 +1,8 @@
-"""A run that stopped before its end, for a reason outside of it."""
+"""The error of a run that stopped because of an outage."""
 
 
 class RunStoppedError(RuntimeError):
-    """What a run needs went away; what is done is kept, and the same command again goes on from there.
+    """Something that a run needs became unavailable; finished work is kept, and the same command continues the run.
 
-    The command line says it in one line and ends with exit code 1: no user's error (2), and no result either.
+    The command line prints one line and exits with code 1 (2 is a user's error).
     """

@@ -1,4 +1,4 @@
-"""How commands talk to people: tables that lose no number, progress, and what to do next.
+"""Terminal output of commands: tables that are never truncated, progress, and the next commands.
 
 Results go to standard output; progress and hints go to standard error, so that a pipe holds results alone.
 """
@@ -26,14 +26,14 @@ PATIENCE_S = 2.0
 def show_table(
     columns: Sequence[str], rows: Sequence[Row], title: str = "", console: Console | None = None, n_left: int = 1
 ) -> None:
-    """Print a table in full: in a pipe as wide as it is, in a terminal that is too narrow one record after the other.
+    """Print a table in full: at its own width in a pipe, record by record in a terminal that is too narrow.
 
     Args:
         columns: names; one without a name belongs to the column before it.
         rows: cells in rich's markup.
         title: above it.
-        console: where to; standard output by default.
-        n_left: so many columns hold words and are aligned on the left, the others numbers.
+        console: to print to; standard output by default.
+        n_left: number of text columns, aligned on the left; the others are numbers.
     """
     console = console or Console()
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -50,26 +50,26 @@ def show_table(
         Console(file=console.file, width=needed + len(title)).print(table)
 
 
-def show_facts(facts: Sequence[tuple[str, str]], console: Console | None = None) -> None:
-    """Print names and values, one fact a line; a name that is "" goes on with the one before."""
+def show_properties(properties: Sequence[tuple[str, str]], console: Console | None = None) -> None:
+    """Print names and values, one per line; a value with the name "" belongs to the name before."""
     console = console or Console()
-    width = max((len(name) for name, _ in facts), default=0)
-    for name, value in facts:
+    width = max((len(name) for name, _ in properties), default=0)
+    for name, value in properties:
         console.print(f"{name:{width}}  {value}", soft_wrap=True, highlight=False)
 
 
 @contextmanager
 def working(what: str) -> Iterator[Callable[[str], None]]:
-    """Say on standard error what takes a while; yields a function that says how far it is.
+    """Show a status on standard error; yields a function that updates it.
 
-    Where that is no terminal, it is said once it has taken `PATIENCE_S`, so that an early error stays a single line.
+    Outside a terminal it is printed after `PATIENCE_S`, so that an early error stays a single line.
     """
     console = Console(stderr=True)
     if console.is_terminal:
         with console.status(what) as status:
             yield status.update
     else:
-        waiting = threading.Timer(PATIENCE_S, _say, (what,))
+        waiting = threading.Timer(PATIENCE_S, _write_line, (what,))
         waiting.daemon = True
         waiting.start()
         try:
@@ -80,30 +80,35 @@ def working(what: str) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def counting(what: str, total: int | None, done: int = 0) -> Iterator[Callable[[int, str], None]]:
-    """Show a bar on standard error; yields a function that takes how many are done by now, and words about them.
+    """Show a progress bar on standard error; yields a function of the number done and a description.
 
-    It ends full: there were as many as there are, whatever was expected.
+    The bar ends full, whatever the total was expected to be.
+
+    Args:
+        what: description.
+        total: expected number; None if unknown.
+        done: number that was done before.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task(what, total=total or None, completed=done)
 
-        def tell(number: int, words: str) -> None:
-            bar.update(task, completed=number, description=words or what)
+        def update(number: int, description: str) -> None:
+            bar.update(task, completed=number, description=description or what)
 
-        yield tell
+        yield update
         bar.update(task, total=bar.tasks[0].completed)
 
 
 def show_next(*commands: str) -> None:
-    """Say on standard error which command makes sense next, with the modules that this one imported."""
+    """Print on standard error which commands to run next, with the --import options of this one."""
     imports = "".join(f" --import {shlex.quote(name)}" for name in imported_as_given())
     for i, command in enumerate(commands):
-        _say(f"{'next:' if i == 0 else '  or:'} {command.replace('hamster ', f'hamster{imports} ', 1)}")
+        _write_line(f"{'next:' if i == 0 else '  or:'} {command.replace('hamster ', f'hamster{imports} ', 1)}")
 
 
 def _show_records(columns: Sequence[str], rows: Sequence[Row], title: str, console: Console) -> None:
-    """Each row as lines of "name: value", under its first cell."""
+    """Print each row as lines of "name: value", under its first cell."""
     if title:
         console.print(title, highlight=False)
     for row in rows:
@@ -118,6 +123,6 @@ def _show_records(columns: Sequence[str], rows: Sequence[Row], title: str, conso
             console.print(line, highlight=False)
 
 
-def _say(text: str) -> None:
+def _write_line(text: str) -> None:
     sys.stderr.write(text + "\n")
     sys.stderr.flush()

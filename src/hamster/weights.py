@@ -1,4 +1,4 @@
-"""Weights from files that somebody else may have written, into networks: whole, finite, and of the right shapes."""
+"""Load weights from untrusted files into networks: complete, finite, and of the right shapes."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
 
 
 def check_finite(tensors: Mapping[str, Tensor], where: object) -> None:
-    """Refuse weights with a NaN or an infinity: a network of them is sure of itself, and wrong.
+    """Refuse weights with a NaN or an infinity: such a network answers with confidence, and wrongly.
 
-    A sum of finite numbers is finite unless it overflows, so one pass over the numbers is enough for good weights, and
-    is exact for bad ones. It takes about as long as reading them from memory.
+    A sum of finite numbers is finite unless it overflows: one pass is enough for good weights, and the check is exact
+    for bad ones. It takes about as long as reading them from memory.
 
     Raises:
         ValueError: with the names of such tensors.
@@ -52,7 +52,7 @@ def check_finite(tensors: Mapping[str, Tensor], where: object) -> None:
 def check_finite_files(files: Iterable[Path]) -> None:
     """Refuse safetensors files with a NaN or an infinity, reading one tensor at a time; see `check_finite`.
 
-    For weights that are packed while they are loaded, after which their numbers cannot be looked at any more.
+    For weights that are quantized while they are loaded, after which they cannot be checked.
 
     Raises:
         ValueError: if a file is missing or damaged, or with the names of such tensors.
@@ -67,20 +67,20 @@ def check_finite_files(files: Iterable[Path]) -> None:
 
 
 def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], where: object, may_lack: str = "") -> None:
-    """Put tensors into a network that was built for them.
+    """Load tensors into a network that was built for them.
 
     Args:
         network: to fill; floating-point numbers are converted to its own format.
         tensors: by name.
         where: for messages.
-        may_lack: beginning of the names of weights that the tensors need not have, and that then stay as they are.
+        may_lack: prefix of names of weights that may be missing and then keep their values.
 
     Raises:
-        ValueError: if a tensor is lacking, left over, of another shape, of another kind of number, or not finite.
+        ValueError: if a tensor is missing, unexpected, of another shape or kind of number, or not finite.
     """
     check_fit(network, tensors, where, may_lack)
     own = network.state_dict()
-    check_finite({name: tensor.to(own[name].dtype) for name, tensor in tensors.items()}, where)  # as they will be
+    check_finite({name: tensor.to(own[name].dtype) for name, tensor in tensors.items()}, where)  # as converted
     network.load_state_dict(dict(tensors), strict=False)
 
 
@@ -93,21 +93,23 @@ def check_fit(network: nn.Module, tensors: Mapping[str, Tensor], where: object, 
         parts = [f"{what} {_listed(names)}" for what, names in (("lacking", lacking), ("left over", left)) if names]
         raise ValueError(f"{where}: the weights do not fit config.json: {'; '.join(parts)}")
     for name, tensor in tensors.items():
-        wanted = own[name]
-        if wanted.shape != tensor.shape and (name in parameters or wanted.numel()):  # an empty buffer takes the file's
-            shapes = f"{list(tensor.shape)} instead of {list(wanted.shape)}"
+        expected = own[name]
+        # A buffer that is empty in the network takes the file's shape.
+        if expected.shape != tensor.shape and (name in parameters or expected.numel()):
+            shapes = f"{list(tensor.shape)} instead of {list(expected.shape)}"
             raise ValueError(f"{where}: the weights do not fit config.json: {name} has shape {shapes}")
-        if wanted.is_floating_point() != tensor.is_floating_point() or wanted.is_complex() != tensor.is_complex():
-            raise ValueError(f"{where}: {name} holds {_name(tensor.dtype)} where {_name(wanted.dtype)} belongs")
+        if expected.is_floating_point() != tensor.is_floating_point() or expected.is_complex() != tensor.is_complex():
+            raise ValueError(f"{where}: {name} holds {_name(tensor.dtype)} where {_name(expected.dtype)} belongs")
 
 
 def build_for(build: Callable[[], Network], tensors: Mapping[str, Tensor], where: object) -> Network:
-    """Return the network that a configuration describes, having made sure that it is no larger than its weights.
+    """Build the network of a configuration, after checking that it is no larger than its weights.
 
-    It is built on the meta device first, where nothing is allocated, so that a configuration of terabytes is a message.
+    It is built on the meta device first, where nothing is allocated, so that a configuration of terabytes is a
+    one-line error.
 
     Args:
-        build: makes the network; what it raises for a strange configuration becomes a ValueError.
+        build: builds the network; what it raises for an invalid configuration becomes a ValueError.
         tensors: its weights.
         where: the configuration, for messages.
 
@@ -128,10 +130,11 @@ def build_for(build: Callable[[], Network], tensors: Mapping[str, Tensor], where
 def bounded(tensors: int, numbers: int, where: object) -> Iterator[None]:
     """Refuse networks far larger than a checkpoint's weights while they are built, before anything is allocated.
 
-    What is stored may be fewer than what is built (tied or packed weights, conditioners without weights), by little.
+    The files may hold slightly fewer weights than are built (tied or packed weights, conditioners without weights).
 
     Args:
-        tensors, numbers: how many the weight files hold.
+        tensors: number of tensors in the weight files.
+        numbers: number of elements in them.
         where: the configuration, for messages.
 
     Raises:
@@ -140,7 +143,7 @@ def bounded(tensors: int, numbers: int, where: object) -> Iterator[None]:
     count = size = 0
     most_tensors, most_numbers, thread = 4 * tensors + 1000, 10 * numbers + 10_000_000, threading.get_ident()
 
-    def look(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+    def check_size(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
         nonlocal count, size
         if parameter is None or threading.get_ident() != thread:
             return
@@ -151,7 +154,7 @@ def bounded(tensors: int, numbers: int, where: object) -> Iterator[None]:
                 "numbers: it belongs to another checkpoint, or is damaged"
             )
 
-    hook = register_module_parameter_registration_hook(look)
+    hook = register_module_parameter_registration_hook(check_size)
     try:
         yield
     finally:

@@ -11,7 +11,7 @@ from rich.console import Console
 from hamster.benchmarks.planner import bench_planner
 from hamster.planner.load import load_vlm_planner
 from hamster.provenance import run_info
-from hamster.terminal import show_facts, working
+from hamster.terminal import show_properties, working
 
 
 def show_bench_planner(model: str, out: Path, as_json: bool) -> None:
@@ -35,7 +35,7 @@ def show_bench_planner(model: str, out: Path, as_json: bool) -> None:
         return
     where = run["hardware"].get("gpu") or f"{run['hardware']['cpu']}, {run['hardware']['cores']} cores"
     console.print(f"{model} on {where}, commit {str(run['git_commit'])[:12]}", soft_wrap=True)
-    show_facts(_rows(record), console)
+    show_properties(_rows(record), console)
     console.print(f"wrote {out / 'bench_planner.json'}", soft_wrap=True)
 
 

@@ -21,7 +21,7 @@ from hamster.label.dataset_stats import Found, Survey, labelled_items, stored_it
 from hamster.label.episodes import REASONS
 from hamster.label.label_item import Options
 from hamster.provenance import run_info
-from hamster.terminal import show_facts, show_next
+from hamster.terminal import show_next, show_properties
 
 T = TypeVar("T")
 CELL_PX = 20
@@ -107,4 +107,4 @@ def _print(counted: Survey, console: Console) -> None:
         cover = counts["coverage"]
         cells = f"paths start in {cover['starts']:.0%} and end in {cover['ends']:.0%} of 10 x 10 cells"
         rows.append(("coverage", cells))
-    show_facts(rows, console)
+    show_properties(rows, console)

@@ -1,4 +1,4 @@
-"""Simulation: one machine that builds any `Scene`, and two samplers of scenes, in-domain and off-domain."""
+"""Simulation in MuJoCo: a builder for any `Scene`, and samplers of in-domain and off-domain scenes."""
 
 from hamster.extras import extra
 from hamster.sim.opengl import import_mujoco

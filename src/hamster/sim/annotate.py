@@ -1,4 +1,4 @@
-"""A scene becomes an annotated image: many instructions, each with the path that the expert would take."""
+"""Annotate images of scenes: instructions, each with the expert's path."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from hamster.sim.scene import Command, Keypose, keypose_pose
 from hamster.sim.world import World
 
 NOTHING = 255
-# A thing with fewer pixels than this is not fully seen, however small it is.
+# A thing with fewer pixels is not fully visible, however small it is.
 FEWEST_PX = 48.0
-# A thing's silhouette fills about this share of the box around it.
+# Approximate share of a thing's bounding box that its silhouette fills.
 SILHOUETTE = 0.6
 
 
@@ -34,12 +34,18 @@ def annotate(
     absent: int = 0,
     imagine: Imagine | None = None,
 ) -> AnnotatedImage:
-    """Draws up to n instructions for the world as it stands and plans a path for each.
+    """Sample up to n instructions for the present state of a world and plan a path for each.
 
     Args:
-        among: the tasks to draw from; by default all that the scene allows, or those of the thing in the hand.
-        absent: how many more to draw that nobody can carry out, about things that `imagine` draws. They come from
-            random numbers of their own: nothing else depends on how many there are.
+        world: to annotate.
+        rng: of the instructions.
+        grammar: of the instructions.
+        n: number of instructions.
+        camera: its name.
+        among: tasks to sample from; by default all that the scene allows, or those of the thing in the hand.
+        absent: number of instructions about absent things, which `imagine` samples. They have a random generator of
+            their own: nothing else depends on their number.
+        imagine: samples absent things.
 
     Returns:
         The image, the instructions with their paths and mentions, and the segmentation of the things.
@@ -49,10 +55,8 @@ def annotate(
     names = [thing.name for thing in world.scene.things]
     layout, visible = appearance(segmentation, image_layout(world.scene, camera), names)
     held = world.held_thing()
-    if (
-        held is not None and held in layout
-    ):  # between the fingers it is hidden in part, and yet everybody knows that it is there
-        visible[held] = 1.0
+    if held is not None and held in layout:
+        visible[held] = 1.0  # the fingers hide a part of it, but it is known to be there
     if held is not None and among is None:
         among = [task for task in tasks(world.scene) if task.target == held and task.goal]
     drawn = commands(world.scene, rng, n, grammar, layout, visible, among=among)
@@ -66,15 +70,15 @@ def annotate(
         if (path := paths[key]) is not None:
             annotations.append(_annotation(command, path, index))
     objects = tuple(ImageObject(t.colour, t.kind) for t in world.scene.things)
-    in_vain: list[Command] = []
+    absent_drawn: list[Command] = []
     if absent and imagine is not None:
-        in_vain = absent_commands(world.scene, rng.spawn(1)[0], absent, grammar, layout, visible, imagine)
-    said = tuple(command.instruction for command in in_vain)
-    return AnnotatedImage(view, annotations, Provenance("sim"), objects, segmentation, said)
+        absent_drawn = absent_commands(world.scene, rng.spawn(1)[0], absent, grammar, layout, visible, imagine)
+    absent_instructions = tuple(command.instruction for command in absent_drawn)
+    return AnnotatedImage(view, annotations, Provenance("sim"), objects, segmentation, absent_instructions)
 
 
 def segment(world: World, camera: str) -> NDArray[np.uint8]:
-    """(H, W) uint8: the index of the thing in each pixel, 255 for none."""
+    """Return the index of the thing in each pixel (H, W) uint8, 255 for none."""
     thing_of_body = {thing.name: i for i, thing in enumerate(world.scene.things)}
     thing_of_geom = np.full(world.model.ngeom + 1, NOTHING, np.uint8)
     for geom in range(world.model.ngeom):
@@ -90,9 +94,14 @@ def _annotation(command: Command, path: Path2D, index: Mapping[str, int]) -> Ann
 
 
 def planned_path(world: World, command: Command, camera: Camera | None) -> Path2D | None:
-    """The expert's plan from here to the end of the task as a path on the image.
+    """Return the expert's plan from the present state to the end of the task as a path on the image.
 
-    None if it starts, grasps, releases or ends out of view; other waypoints are moved to the image's border.
+    Args:
+        world: the simulation.
+        command: the task.
+        camera: calibrated.
+
+    Returns None if it starts, grasps, releases or ends out of view; other waypoints are moved to the image's border.
     """
     if camera is None:
         raise ValueError("a path needs a calibrated camera")
@@ -103,7 +112,7 @@ def planned_path(world: World, command: Command, camera: Camera | None) -> Path2
 
 
 def _polyline(world: World, keyposes: list[Keypose]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Tool poses along straight lines through the keyposes, and the gripper command from each pose on."""
+    """Return tool poses along straight lines through the keyposes, and the gripper command from each pose on."""
     poses, opened = [world.tool_pose_world], [float(world.gripper_open)]
     for keypose in keyposes:
         start, end = poses[-1], keypose_pose(keypose)
@@ -119,11 +128,12 @@ def _polyline(world: World, keyposes: list[Keypose]) -> tuple[NDArray[np.float64
 def appearance(
     segmentation: NDArray[np.uint8], modelled: ImageLayout, names: list[str]
 ) -> tuple[ImageLayout, dict[str, float]]:
-    """Where each thing is really seen, and about which share of it.
+    """Return where each thing is visible in the image, and approximately which share of it.
 
     Args:
         segmentation: (H, W), indices into `names`.
         modelled: the layout by geometry alone, without occlusion.
+        names: of the things.
     """
     height, width = segmentation.shape
     layout, visible = {}, {}

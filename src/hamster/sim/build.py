@@ -1,4 +1,4 @@
-"""A `Scene` record becomes a MuJoCo model."""
+"""Build a MuJoCo model from a `Scene` record."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FLIP = np.diag([1.0, -1.0, -1.0])
 
 
 def build(scene: Scene) -> mujoco.MjModel:
-    """Compiles the scene: table, arm, things, lights and cameras.
+    """Compile a scene: table, arm, things, lights and cameras.
 
     A thing's body carries its name; its free joint is "<name>_free", its geoms "<name>_0" …; a button's cap is the
     body "<name>_cap" on the joint "<name>_slide".
@@ -57,7 +57,7 @@ def build(scene: Scene) -> mujoco.MjModel:
 
 
 def _visuals(spec: mujoco.MjSpec, shadows: bool) -> None:
-    # Off-screen cost is geometry, shadows and multi-sampling, not pixels: the last is off, shadows are where wanted.
+    # Off-screen cost is geometry, shadows and multi-sampling, not pixels: multi-sampling is off, shadows are optional.
     if shadows:
         spec.visual.quality.shadowsize = 1024
     spec.visual.quality.offsamples = 0
@@ -118,7 +118,7 @@ def _add_thing(spec: mujoco.MjSpec, thing: Thing, scene: Scene) -> None:
 
 
 def _add_part(spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, part: Part, scene: Scene, conaffinity: int) -> None:
-    """Parts of buttons (conaffinity 0) touch everything but each other: a cap slides into its housing."""
+    """Add a part; those of buttons (conaffinity 0) touch everything but each other: a cap slides into its housing."""
     body.add_geom(
         name=name, type=GEOM_TYPES[part.shape], size=part.size, pos=part.pos, euler=part.euler,
         density=part.density * scene.dynamics.mass, condim=6, conaffinity=conaffinity,
@@ -146,7 +146,7 @@ def _add_light(spec: mujoco.MjSpec, light: Light) -> None:
 
 
 def _add_camera(spec: mujoco.MjSpec, name: str, camera: CameraSpec) -> None:
-    """A world camera, or one fixed to the hand, whose frame has the tool's axes and its origin at the tip."""
+    """Add a world camera, or one fixed to the hand, whose frame has the tool's axes and its origin at the tip."""
     up = (0.0, 0.0, 1.0) if camera.mount == "world" else (-1.0, 0.0, 0.0)
     pose = look_at(camera.eye, camera.target, up)
     parent = spec.worldbody if camera.mount == "world" else spec.body("hand")

@@ -1,4 +1,4 @@
-"""How the hand fits between things: which yaws to grasp at, what it would hit, how far a thing reaches."""
+"""Clearance of the hand between things: yaws to grasp at, collisions, extents of things."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PALM_THICK_M = 0.035
 
 
 def grasp_yaws(world: World, thing: Thing) -> list[float]:
-    """Directions, as good as each other, in which fingers close across the thing; beside the handle if it has one."""
+    """Return equally good yaws at which fingers close across a thing; beside the handle if it has one."""
     pose = world.thing_pose(thing.name)
     across = atan2(pose[1, 1], pose[0, 1])
     if not is_round(thing):
@@ -37,7 +37,14 @@ def grasp_yaws(world: World, thing: Thing) -> list[float]:
 
 
 def freest_yaw(world: World, yaws: Sequence[float], spots: Sequence[Array], ignore: Collection[str]) -> float:
-    """The yaw nearest to home of those at which the hand fits, at as many of the spots (tips (3,)) as can be."""
+    """Return the yaw with the fewest collisions of the hand, of these the one nearest to home.
+
+    Args:
+        world: the simulation.
+        yaws: candidates, rad.
+        spots: positions (3,) of the tip that are checked.
+        ignore: names of things that may be touched.
+    """
     others = [thing for thing in world.scene.things if thing.name not in ignore]
 
     def cost(yaw: float) -> tuple[int, float]:
@@ -48,7 +55,7 @@ def freest_yaw(world: World, yaws: Sequence[float], spots: Sequence[Array], igno
 
 
 def _hits(world: World, thing: Thing, tip: Array, yaw: float) -> bool:
-    """Whether a hand with its tip there would come down on the thing, with its palm or with an open finger."""
+    """Return whether a hand with its tip there would hit a thing with its palm or an open finger."""
     place, radius = world.thing_pose(thing.name)[:3, 3], max(thing.size[:2]) / 2
     along = np.array([cos(yaw), sin(yaw)])
     fingers = [tip[:2] + side * along * (world.arm.max_opening_m / 2 + FINGERTIP_M) for side in (1, -1)]
@@ -60,17 +67,23 @@ def _hits(world: World, thing: Thing, tip: Array, yaw: float) -> bool:
 
 
 def near_home(yaw: float) -> float:
-    """The same line of fingers, within a quarter turn of the hand's home yaw."""
+    """Return the equivalent yaw within a quarter turn of the hand's home yaw."""
     return HOME_YAW + (yaw - HOME_YAW + pi / 2) % pi - pi / 2
 
 
 def is_round(thing: Thing) -> bool:
-    """Whether its main part looks the same from every side."""
+    """Return whether a thing's main part is round about the vertical."""
     return thing.parts[0].shape != "box"
 
 
 def reach_along(world: World, thing: Thing, direction: Array) -> float:
-    """From the thing's centre to its edge in a direction (2,) on the table, by its bounding box or its radius."""
+    """Return the distance from a thing's centre to its edge in a direction on the table.
+
+    Args:
+        world: the simulation.
+        thing: round, or taken as its bounding box.
+        direction: (2,) unit vector.
+    """
     if is_round(thing):
         return max(thing.size[:2]) / 2
     local = np.abs(world.thing_pose(thing.name)[:2, :2].T @ direction)
@@ -78,7 +91,7 @@ def reach_along(world: World, thing: Thing, direction: Array) -> float:
 
 
 def distance_to_segment(point: Array, start: Array, end: Array) -> float:
-    """Between a point and a straight segment, both (2,)."""
+    """Return the distance between a point (2,) and the segment from `start` (2,) to `end` (2,)."""
     way = end - start
     part = np.clip((point - start) @ way / max(float(way @ way), 1e-12), 0.0, 1.0)
     return float(np.linalg.norm(point - start - part * way))

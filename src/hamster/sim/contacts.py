@@ -1,4 +1,4 @@
-"""Who touches whom, by the names of things."""
+"""Contacts between things, robot and table, by name."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class Contacts:
         self._bodies = bodies
 
     def of(self, data: mujoco.MjData, name: str) -> set[str]:
-        """The owners that the thing of this name touches."""
+        """Return the owners that the thing of this name touches."""
         pairs = self._owners[data.contact.geom].tolist() if data.ncon else []
         return {other for pair in pairs if name in pair for other in pair} - {name}
 
     def robot_bodies(self, data: mujoco.MjData, name: str) -> set[int]:
-        """The ids of the robot's bodies (palm, fingers …) that touch the thing of this name."""
+        """Return the ids of the robot's bodies (palm, fingers …) that touch the thing of this name."""
         geoms = data.contact.geom if data.ncon else np.zeros((0, 2), int)
-        found = set()
+        touching = set()
         for a, b in geoms.tolist():
             for mine, other in ((a, b), (b, a)):
                 if self._owners[mine] == name and self._owners[other] == ROBOT:
-                    found.add(int(self._bodies[other]))
-        return found
+                    touching.add(int(self._bodies[other]))
+        return touching

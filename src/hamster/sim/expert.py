@@ -1,4 +1,4 @@
-"""The scripted expert: keyposes from where things are now. No planner: straight lines between poses from above."""
+"""The scripted expert: keyposes from the present state, connected by straight lines, without motion planning."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ BACK_OFF_M = 0.02
 
 
 def plan(world: World, command: Command) -> list[Keypose]:
-    """The keyposes that carry out the command from the present state, also when the target is already in the hand.
+    """Return the keyposes that carry out a command from the present state, also if the target is already held.
 
     Raises:
         ValueError: if the family is unknown or needs a goal that the command lacks.
@@ -55,9 +55,11 @@ def plan(world: World, command: Command) -> list[Keypose]:
 
 
 def execute(world: World, keyposes: Sequence[Keypose], on_step: Callable[[int], None] | None = None) -> int:
-    """Drives the world through the keyposes, open loop.
+    """Drive the world through keyposes, open loop.
 
     Args:
+        world: the simulation.
+        keyposes: to reach in order.
         on_step: called after each control step with the index of the keypose that the step leads to.
 
     Returns:
@@ -76,7 +78,7 @@ def execute(world: World, keyposes: Sequence[Keypose], on_step: Callable[[int], 
 
 
 def _carry(world: World, command: Command) -> list[Keypose]:
-    """Pick and place, and stack."""
+    """Return keyposes for pick and place, and for stacking."""
     grasp, at = _grasp(world, command)
     tool_from_thing = inverse(keypose_pose(at)) @ world.thing_pose(command.target)
     goal = _goal(world, command)
@@ -92,7 +94,7 @@ def _carry(world: World, command: Command) -> list[Keypose]:
 
 
 def _grasp(world: World, command: Command) -> tuple[list[Keypose], Keypose]:
-    """The keyposes until the target is held (none if it is already), and the pose in which it is."""
+    """Return the keyposes until the target is held (none if it is already), and the grasp."""
     thing = world.scene.thing(command.target)
     if world.held_thing() == thing.name:
         pose = world.tool_pose_world
@@ -108,7 +110,7 @@ def _grasp(world: World, command: Command) -> tuple[list[Keypose], Keypose]:
 
 
 def _clear_height(world: World, command: Command, start: Keypose, end: Array) -> float:
-    """How high the tip must be for what hangs under it to pass over everything between two places."""
+    """Return the height of the tip at which the held thing passes over everything between two places."""
     hangs = start.position[2] - world.thing_pose(command.target)[2, 3]
     a, b = np.array(start.position[:2]), end[:2]
     highest = 0.0
@@ -187,7 +189,7 @@ def _push(world: World, command: Command) -> list[Keypose]:
 
 
 def _sweep(world: World, thing: Thing, start: Array, end: Array, height: float) -> list[Keypose]:
-    """Down at the start, along to the end, and up; the closed fingers' broad side ahead."""
+    """Return keyposes down at the start, along to the end, and up; the closed fingers' broad side ahead."""
     yaw = near_home(atan2(end[1] - start[1], end[0] - start[0]) + pi / 2)
     over = max(thing.size[2], height) + ABOVE_M
     stations = ((start, over), (start, height), (end, height), (end, over))

@@ -1,7 +1,7 @@
 """Inverse kinematics of the site "tool" by damped least squares.
 
-Position comes first; orientation is served in what freedom remains, and the way home in what remains of that. So an arm
-with fewer than six joints still reaches the point, and points as well as it can.
+Position has priority, then orientation in its null space, then the home pose in the remaining one: an arm with fewer
+than six joints still reaches the point, with the nearest possible orientation.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROTATION_TOLERANCE_RAD = 1e-3
 
 
 class Ik:
-    """Solves for one model's arm, in a scratch state of its own."""
+    """Inverse kinematics of a model's arm, with an `MjData` of its own."""
 
     def __init__(self, model: mujoco.MjModel, arm: Arm) -> None:
         self._model, self._data = model, mujoco.MjData(model)
@@ -34,7 +34,13 @@ class Ik:
         self._jacobian = np.zeros((2, 3, model.nv))
 
     def solve(self, tool_pose_world: ArrayLike, start: ArrayLike, iterations: int = 30) -> Array:
-        """Joint positions (n,) within limits whose tool is nearest to the (4, 4) target, searched from `start`."""
+        """Return joint positions within limits whose tool is nearest to a target.
+
+        Args:
+            tool_pose_world: target (4, 4).
+            start: joint positions (n,) to start from.
+            iterations: at most.
+        """
         target, q = np.asarray(tool_pose_world, np.float64), np.array(start, np.float64)
         for _ in range(iterations):
             shift, turn = self._error(target, q)
@@ -44,7 +50,7 @@ class Ik:
         return q
 
     def error(self, tool_pose_world: ArrayLike, q: ArrayLike) -> tuple[float, float]:
-        """Distance (m) and angle (rad) between the tool at q (n,) and a target (4, 4)."""
+        """Return distance (m) and angle (rad) between the tool at joint positions q (n,) and a target (4, 4)."""
         shift, turn = self._error(np.asarray(tool_pose_world, np.float64), np.asarray(q, np.float64))
         return float(np.linalg.norm(shift)), float(np.linalg.norm(turn))
 
@@ -59,7 +65,7 @@ class Ik:
         return target[:3, 3] - self._data.site_xpos[self._site], _turn(target[:3, :3] @ rotation.T)
 
     def _step(self, shift: Array, turn: Array, q: Array) -> Array:
-        """Task priority: each level moves in the null space of those above (Siciliano and Slotine 1991)."""
+        """Return a step by task priority: each moves in the null space of those before (Siciliano, Slotine 1991)."""
         mujoco.mj_jacSite(self._model, self._data, self._jacobian[0], self._jacobian[1], self._site)
         move, spin = self._jacobian[..., self._dofs]
         free = np.eye(len(q))
@@ -74,7 +80,7 @@ class Ik:
 
 
 def _turn(rotation: Array) -> Array:
-    """The rotation vector (3,) of a rotation matrix (3, 3)."""
+    """Return the rotation vector (3,) of a rotation matrix (3, 3)."""
     quaternion, vector = np.zeros(4), np.zeros(3)
     mujoco.mju_mat2Quat(quaternion, np.ascontiguousarray(rotation).ravel())
     mujoco.mju_quat2Vel(vector, quaternion, 1.0)

@@ -1,4 +1,4 @@
-"""Where things are: placing them on the table without overlap, and where they appear in a camera's image."""
+"""Placement of things on the table without overlap, and their layout in a camera's image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Bounds = tuple[float, float, float, float]  # x low, x high, y low, y high, metr
 
 
 def footprint_radius(thing: Thing) -> float:
-    """Of the circle around the thing's foot."""
+    """Return the radius of the circle around a thing's foot, metres."""
     square = any(part.shape == "box" and part.size[0] > 0.3 * thing.size[0] for part in thing.parts)
     return hypot(thing.size[0], thing.size[1]) / 2 if square else max(thing.size[:2]) / 2
 
@@ -23,7 +23,15 @@ def footprint_radius(thing: Thing) -> float:
 def scatter(
     things: list[Thing], bounds: Bounds, rng: np.random.Generator, gap_m: float, tries: int = 200
 ) -> tuple[Thing, ...] | None:
-    """Puts the things at random places in the bounds, at least `gap_m` between their feet; None if they don't fit."""
+    """Place things at random without overlap; None if they do not fit.
+
+    Args:
+        things: to place.
+        bounds: of the places.
+        rng: of the places.
+        gap_m: smallest distance between the feet of two things.
+        tries: places to try per thing.
+    """
     placed: list[Thing] = []
     for thing in sorted(things, key=footprint_radius, reverse=True):
         radius = footprint_radius(thing)
@@ -40,20 +48,26 @@ def scatter(
 
 
 def world_camera(spec: CameraSpec, width: int, height: int) -> Camera:
-    """The calibration of a camera that is fixed in the world, without building the scene."""
+    """Return the calibration of a camera that is fixed in the world, without building the scene.
+
+    Args:
+        spec: of the camera.
+        width: of the image, pixels.
+        height: of the image, pixels.
+    """
     focal = 0.5 * height / np.tan(np.radians(spec.fovy_deg) / 2)
     intrinsics = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
     return Camera(intrinsics, look_at(spec.eye, spec.target), width, height)
 
 
 def towards_viewer(scene: Scene, xy: ArrayLike, camera: str = "front") -> NDArray[np.float64]:
-    """The unit vector (2,) on the table from a place `xy` (metres) towards a camera that is fixed in the world."""
+    """Return the unit vector (2,) on the table from a place `xy` (metres) towards a camera fixed in the world."""
     away = np.asarray(scene.cameras[camera].eye[:2], np.float64) - np.asarray(xy, np.float64)
     return away / np.linalg.norm(away)
 
 
 def image_layout(scene: Scene, camera: str = "front") -> dict[str, tuple[float, float, float]]:
-    """Per thing its centre (u, v) in the image, relative, and its apparent area as a share of the image."""
+    """Return each thing's centre (u, v) in the image, relative, and its area as a share of the image."""
     view = world_camera(scene.cameras[camera], 256, 256)
     return {thing.name: _appearance(thing, view) for thing in scene.things}
 

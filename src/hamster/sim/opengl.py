@@ -1,4 +1,4 @@
-"""One off-screen OpenGL context per process, on a platform that works here, whatever the environment asks for."""
+"""One off-screen OpenGL context per process, on the first platform that works on this machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 log = logging.getLogger("hamster.sim")
 SYSTEM_LIBRARIES = "libegl1 libegl-mesa0 libgl1-mesa-dri libgles2 libosmesa6"
 PLATFORMS = ("egl", "osmesa", "glfw")
-WINDOWS = ("glfw", "glx", "enable", "enabled", "on", "true", "1")  # MuJoCo's words for windows, which need a display
+WINDOWS = ("glfw", "glx", "enable", "enabled", "on", "true", "1")  # MuJoCo's values for windows, which need a display
 DEVICE = "MUJOCO_EGL_DEVICE_ID"
 SIZE_PX = 1024
 
@@ -25,31 +25,30 @@ class RenderingError(OSError):
 
 
 def import_mujoco() -> None:
-    """Import MuJoCo, also where it cannot load the OpenGL platform that MUJOCO_GL names, which it does at once.
+    """Import MuJoCo, also if it cannot load the OpenGL platform that MUJOCO_GL names.
 
-    Its own renderer stays without a platform then; ours takes one that works.
+    Its own renderer has no platform then; `gl_context` selects one that works.
     """
-    asked = os.environ.get("MUJOCO_GL")
+    setting = os.environ.get("MUJOCO_GL")
     try:
         import_module("mujoco")
     except Exception as error:  # of any binding of any platform
-        if asked is None or (isinstance(error, ModuleNotFoundError) and error.name == "mujoco"):
+        if setting is None or (isinstance(error, ModuleNotFoundError) and error.name == "mujoco"):
             raise
         _forget_bindings()
         os.environ["MUJOCO_GL"] = "disable"
         try:
             import_module("mujoco")
         finally:
-            os.environ["MUJOCO_GL"] = asked
+            os.environ["MUJOCO_GL"] = setting
 
 
 @lru_cache(maxsize=1)
 def gl_context() -> Any:
-    """Return the context, current: making one costs more than rendering a frame.
+    """Return the OpenGL context, made current; it is made once, since that costs more than rendering a frame.
 
-    It is that of $MUJOCO_GL, or of one that needs no display. It is not left to `mujoco.gl_context`, which has made its
-    choice by the time somebody who imported mujoco first imports us. Where that fails, the next one is taken, with a
-    warning.
+    The platform is that of $MUJOCO_GL, or one that needs no display; if it fails, the next one is used, with a warning.
+    `mujoco.gl_context` is not used, since it has chosen its platform when mujoco is imported before this package.
 
     Raises:
         RenderingError: if none works, with the command that installs what is missing.
@@ -59,7 +58,7 @@ def gl_context() -> Any:
     for platform, device in _attempts():
         try:
             context = _opened(platform, device)
-        except Exception as error:  # whatever drivers and their bindings raise: ctypes, PyOpenGL, MuJoCo
+        except Exception as error:  # of drivers and their bindings: ctypes, PyOpenGL, MuJoCo
             reasons.append(
                 f"{_setting(platform, device)}: {' '.join(str(error).split())[:150] or type(error).__name__}"
             )
@@ -77,28 +76,29 @@ def gl_context() -> Any:
 
 
 def _attempts() -> list[tuple[str, str | None]]:
-    """Platforms in the order in which they are tried, EGL's with the device that is asked for, then with any."""
-    asked = os.environ.get("MUJOCO_GL", "").lower().strip()
-    first = "glfw" if asked in WINDOWS else asked if asked in PLATFORMS else "egl" if find_library("EGL") else "osmesa"
+    """Return the platforms in the order of trial, EGL first with the device of the environment, then with any."""
+    setting = os.environ.get("MUJOCO_GL", "").lower().strip()
+    default = "egl" if find_library("EGL") else "osmesa"
+    first = "glfw" if setting in WINDOWS else setting if setting in PLATFORMS else default
     has_display = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) or sys.platform != "linux"
-    order = [first, *(each for each in ("egl", "osmesa") if each != first)]
-    if asked and asked not in (*PLATFORMS, *WINDOWS):
-        log.warning("MUJOCO_GL=%s renders nothing (%s do): rendering with %s", asked, ", ".join(PLATFORMS), first)
+    order = [first, *(platform for platform in ("egl", "osmesa") if platform != first)]
+    if setting and setting not in (*PLATFORMS, *WINDOWS):
+        log.warning("MUJOCO_GL=%s renders nothing (%s do): rendering with %s", setting, ", ".join(PLATFORMS), first)
     if first == "glfw" and not has_display:
-        log.warning("MUJOCO_GL=%s needs a display, and there is none: rendering off-screen", asked)
+        log.warning("MUJOCO_GL=%s needs a display, and there is none: rendering off-screen", setting)
         order = order[1:]
     device = os.environ.get(DEVICE)
     devices = {"egl": [device, None] if device is not None else [None]}
-    return [(platform, each) for platform in order for each in devices.get(platform, [None])]
+    return [(platform, choice) for platform in order for choice in devices.get(platform, [None])]
 
 
 def _opened(platform: str, device: str | None) -> Any:
-    """A context of a platform, current. What it changes in the environment stays only if it works."""
+    """Return a current context of a platform; changes of the environment are undone if it fails."""
     before = {name: os.environ.get(name) for name in (DEVICE, "PYOPENGL_PLATFORM")}
     os.environ.pop(DEVICE, None)
     if device is not None:
         os.environ[DEVICE] = device
-    if "OpenGL" not in sys.modules:  # MuJoCo refuses another one's platform, though nobody has loaded it
+    if "OpenGL" not in sys.modules:  # MuJoCo refuses the platform of another setting, though it is not loaded
         os.environ.pop("PYOPENGL_PLATFORM", None)
     try:
         kind = import_module(f"mujoco.{platform}").GLContext
@@ -119,7 +119,7 @@ def _opened(platform: str, device: str | None) -> Any:
 
 
 def _forget_bindings() -> None:
-    """PyOpenGL binds itself to one platform when it is imported: the next one needs it anew."""
+    """Unload PyOpenGL, which binds itself to one platform when it is imported."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "OpenGL" or name.startswith("mujoco.egl")]:
         del sys.modules[name]
     sys.modules.pop("mujoco.osmesa", None)

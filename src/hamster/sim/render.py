@@ -17,7 +17,8 @@ class Renderer:
 
     Args:
         model: as made by `build`.
-        height, width: of the images, at most 1024 pixels.
+        height: of the images, at most 1024 pixels.
+        width: of the images, at most 1024 pixels.
     """
 
     def __init__(self, model: mujoco.MjModel, height: int = 256, width: int = 256) -> None:
@@ -34,7 +35,7 @@ class Renderer:
         self._rect = mujoco.MjrRect(0, 0, width, height)
 
     def render(self, data: mujoco.MjData, camera: str) -> View:
-        """What the camera sees: rgb, depth_m along the optical axis, calibration."""
+        """Render a camera: rgb, depth_m along the optical axis, calibration."""
         rgb = np.empty((self.height, self.width, 3), np.uint8)
         depth = np.empty((self.height, self.width), np.float32)
         self._draw(data, camera)
@@ -45,7 +46,7 @@ class Renderer:
         return View(rgb[::-1].copy(), depth_m[::-1].astype(np.float32), self.camera(data, camera))
 
     def segment(self, data: mujoco.MjData, camera: str) -> NDArray[np.int32]:
-        """(H, W) int32: the id of the geom in each pixel, -1 for none."""
+        """Return the id of the geom in each pixel (H, W) int32, -1 for none."""
         flags = self._scene.flags
         flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = True
         rgb = np.empty((self.height, self.width, 3), np.uint8)
@@ -60,7 +61,7 @@ class Renderer:
         return np.asarray(geom_of_code[np.clip(code, 0, self._scene.ngeom)])
 
     def camera(self, data: mujoco.MjData, name: str) -> Camera:
-        """Calibration of a camera where it is now."""
+        """Return the present calibration of a camera."""
         spec = self.model.camera(name)
         focal = 0.5 * self.height / np.tan(np.radians(spec.fovy[0]) / 2)
         intrinsics = np.array([[focal, 0, self.width / 2], [0, focal, self.height / 2], [0, 0, 1]])
@@ -78,5 +79,5 @@ class Renderer:
         mujoco.mjr_render(self._rect, self._scene, self._context)
 
     def close(self) -> None:
-        """Frees the textures and buffers on the graphics side."""
+        """Free the textures and buffers of the GPU."""
         self._context.free()

@@ -1,4 +1,4 @@
-"""What a scene is: plain records, drawn by a sampler (in-domain or off-domain), built into MuJoCo by `build`.
+"""Records of a scene, made by a sampler (in-domain or off-domain) and built into a MuJoCo model by `build`.
 
 World frame: z up, table top at z = 0, the robot's base near the origin, facing +x. Metres, radians.
 """
@@ -20,7 +20,7 @@ Rgba = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Surface:
-    """How the table, the floor or a part looks: a procedural pattern of two colours."""
+    """The texture of the table, the floor or a part: a procedural pattern of two colours."""
 
     pattern: Literal[
         "plain", "checker", "gradient", "stripes", "noise", "wood", "dots", "waves", "patches", "speckle", "lattice"
@@ -55,14 +55,15 @@ class Thing:
     Attributes:
         name: unique in its scene, "thing0" ….
         kind: its canonical noun ("cube", "bottle", "plate", "button", "tile" …).
-        colour: its canonical colour word, what a person would call it.
+        colour: its canonical colour word.
         mark: the letter or picture that it carries ("A", "star"), if any.
         size: full width (x), depth (y), height (z) of its bounding box at yaw 0.
         parts: primitives, in a frame whose origin is the centre of the object's foot on the table.
-        xy, yaw: where it stands.
+        xy: position of its foot on the table, metres.
+        yaw: about world z, rad.
         movable: has a free joint; False for plates, tiles, button housings that are screwed to the table.
         graspable: the gripper can take it from above, across its y axis (at yaw) at height `grasp_height`.
-        receives: something can be put on or into it; `rest_height` is where the bottom of what is put there ends up.
+        receives: something can be put on or into it; `rest_height` is height of the bottom of what is put there.
         topples: a push near its top tips it over.
         button: it has a cap on a sliding joint that can be pressed.
     """
@@ -114,9 +115,9 @@ class Dynamics:
 
 @dataclass(frozen=True)
 class Scene:
-    """What `build` needs. `arm` names one of `sim.arms.ARMS`; `start_tool` is where its tip starts: x, y, z, yaw.
+    """All that `build` needs. `arm` names one of `sim.arms.ARMS`; `start_tool` is the initial x, y, z, yaw of its tip.
 
-    `scenery` is what stands around, in the world's frame: it is seen, but not spoken of, and nothing touches it.
+    `scenery` is background in the world's frame: visible, never in an instruction, without contacts.
     """
 
     arm: str
@@ -132,7 +133,7 @@ class Scene:
     scenery: tuple[Part, ...] = ()
 
     def thing(self, name: str) -> Thing:
-        """The thing of that name; KeyError lists the names there are."""
+        """Return the thing of that name; KeyError lists the names."""
         for thing in self.things:
             if thing.name == name:
                 return thing
@@ -158,16 +159,16 @@ class Keypose:
 
 @dataclass(frozen=True)
 class Command:
-    """A task in a scene, in words and in things.
+    """A task in a scene, with its instruction.
 
     Attributes:
         family: "pick_place", "press", "knock", "stack" or "push".
-        target: the name of the thing that the gripper goes to.
-        goal: the thing where it ends up, or None.
-        instruction: what a person says.
+        target: name of the thing that the gripper goes to.
+        goal: name of the thing where it ends up, or None.
+        instruction: in plain English.
         mentions: (start, end, names of the things that fit the phrase so far) for each word of each noun phrase. The
             last word of a landmark may come twice, first with the landmark, then with what it leads to.
-        way: in which way of `language.phrases.WAYS` a thing is told from others, if it was chosen.
+        way: way of reference of `language.phrases.WAYS`, if it was chosen.
     """
 
     family: str

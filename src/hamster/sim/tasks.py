@@ -1,4 +1,4 @@
-"""Whether a task is done, judged on where things are, never on what the script did."""
+"""Success of a task, judged on the state of the simulation, never on the commands."""
 
 from __future__ import annotations
 
@@ -24,19 +24,24 @@ TOUCH_M = 0.01
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """What a judge has to remember: world_from_thing (4, 4) of each thing when the task began."""
+    """The state at the start of a task: world_from_thing (4, 4) of each thing."""
 
     poses: Mapping[str, Array]
 
 
 def begin(world: World) -> Start:
-    """Starts a task: remembers where things are and forgets which buttons were pressed before."""
+    """Start a task: record the poses of things and reset the presses of buttons."""
     world.clear_presses()
     return Start({thing.name: world.thing_pose(thing.name) for thing in world.scene.things})
 
 
 def is_success(world: World, command: Command, start: Start) -> bool:
-    """Whether the command is carried out in the present state.
+    """Return whether a command is carried out in the present state.
+
+    Args:
+        world: the simulation.
+        command: the task.
+        start: from `begin`.
 
     pick_place: the target rests in or on the goal, let go. stack: likewise, on top and clear of the table.
     press: the button, and no other, was pressed by 60 % of its travel since the start. knock: the target has tilted by
@@ -100,17 +105,17 @@ def _centre(world: World, thing: Thing) -> Array:
 
 
 def _inside(world: World, goal: Thing, xy: Array) -> bool:
-    """Whether a point on the table is in the goal's footprint."""
+    """Return whether a point on the table is in the goal's footprint."""
     pose = world.thing_pose(goal.name)
     local = pose[:2, :2].T @ (xy - pose[:2, 3])
     half = np.array(goal.size[:2]) / 2
     return bool(np.linalg.norm(local / half) <= 1 if is_round(goal) else (np.abs(local) <= half).all())
 
 
-def _rests_on(world: World, name: str, support: str, seen: frozenset[str] = frozenset()) -> bool:
-    """Whether a chain of contacts between things leads from one to the other."""
-    touched = world.touching(name) - seen - {ROBOT, TABLE}
-    return support in touched or any(_rests_on(world, other, support, seen | {name}) for other in touched)
+def _rests_on(world: World, name: str, support: str, visited: frozenset[str] = frozenset()) -> bool:
+    """Return whether a chain of contacts between things leads from one to the other."""
+    touched = world.touching(name) - visited - {ROBOT, TABLE}
+    return support in touched or any(_rests_on(world, other, support, visited | {name}) for other in touched)
 
 
 def _let_go(world: World, name: str) -> bool:
@@ -122,7 +127,13 @@ def _fell(world: World, start: Start, name: str) -> bool:
 
 
 def footprint_gap_m(world: World, a: Thing, b: Thing) -> float:
-    """The distance between two things' outlines on the table, negative if they overlap (along the line of centres)."""
+    """Return the distance of two things' outlines on the table, negative if they overlap.
+
+    Args:
+        world: the simulation.
+        a: a thing.
+        b: another one.
+    """
     from_a, to_b = world.thing_pose(a.name)[:2, 3], world.thing_pose(b.name)[:2, 3]
     outlines = [_outline(world, a), _outline(world, b)]
     distance = float(np.linalg.norm(to_b - from_a))
@@ -136,7 +147,7 @@ def footprint_gap_m(world: World, a: Thing, b: Thing) -> float:
 
 
 def _outline(world: World, thing: Thing) -> tuple[Array, list[Array]]:
-    """Points of the outline (N, 2) and its normals."""
+    """Return points (N, 2) of the outline and its normals."""
     pose = world.thing_pose(thing.name)
     half_x, half_y = np.array(thing.size[:2]) / 2
     if is_round(thing):

@@ -13,7 +13,7 @@ REACH_M = 0.015
 
 
 def add_weld(spec: mujoco.MjSpec) -> None:
-    """Adds the constraint, inactive; which thing it holds is written into the model when it closes."""
+    """Add the constraint, inactive; the held thing is written into the model when the gripper closes."""
     spec.add_equality(
         type=mujoco.mjtEq.mjEQ_WELD, objtype=mujoco.mjtObj.mjOBJ_BODY, name=NAME, name1="hand", active=False,
         solref=[0.01, 1.0],
@@ -21,13 +21,20 @@ def add_weld(spec: mujoco.MjSpec) -> None:
 
 
 def held(model: mujoco.MjModel, data: mujoco.MjData) -> str | None:
-    """The name of the thing that is bound to the hand."""
+    """Return the name of the thing that is bound to the hand."""
     weld = model.equality(NAME).id
     return str(model.body(model.eq_obj2id[weld]).name) if data.eq_active[weld] else None
 
 
 def update(model: mujoco.MjModel, data: mujoco.MjData, scene: Scene, closed: bool) -> None:
-    """Binds the thing within reach when the gripper closes, lets go when it opens."""
+    """Bind the thing within reach when the gripper closes, release it when it opens.
+
+    Args:
+        model: changed in place.
+        data: changed in place.
+        scene: of the model.
+        closed: commanded state of the gripper.
+    """
     weld = model.equality(NAME).id
     if not closed:
         data.eq_active[weld] = 0

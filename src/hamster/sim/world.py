@@ -1,4 +1,4 @@
-"""A scene in motion: the model, its state, and the arm's controller."""
+"""Simulation of a scene: model, state, and the arm's controller."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """A state of a world, to go back to."""
+    """A state of a world that can be restored."""
 
     physics: Array
     joints: Array
@@ -64,7 +64,7 @@ class World:
         self.reset()
 
     def reset(self) -> None:
-        """Back to the scene's start: the tool where the scene says, open, and the things come to rest."""
+        """Reset to the start of the scene: the tool at its start pose, open, and the things at rest."""
         mujoco.mj_resetData(self.model, self.data)
         self.pressed_m = {thing.name: 0.0 for thing in self.scene.things if thing.button}
         *position, yaw = self.scene.start_tool
@@ -79,7 +79,7 @@ class World:
         self.clear_presses()
 
     def step(self, tool_pose_world: ArrayLike, gripper_opening: float) -> None:
-        """One control step towards a tool pose (4, 4) and a gripper opening, 0 closed to 1 open."""
+        """Run one control step towards a tool pose (4, 4) and a gripper opening, 0 closed to 1 open."""
         before, self._joints = self._joints, self._ik.solve(tool_pose_world, self._joints)
         self.data.ctrl[self._finger_ctrl] = self.arm.gripper_ctrl(gripper_opening)
         if self.arm.grasp == "weld":
@@ -92,7 +92,7 @@ class World:
             self.pressed_m[name] = max(deepest, -float(self.data.joint(f"{name}_slide").qpos[0]))
 
     def observe(self, cameras: Iterable[str] = ("front", "wrist")) -> Observation:
-        """Renders these cameras and reads the robot's state."""
+        """Render these cameras and read the robot's state."""
         renderer = self.renderer
         mujoco.mj_forward(self.model, self.data)
         views = {name: renderer.render(self.data, name) for name in cameras}
@@ -100,7 +100,7 @@ class World:
 
     @property
     def renderer(self) -> Renderer:
-        """Made when first asked for: physics alone needs no graphics."""
+        """The renderer, made on first use: physics alone needs no graphics."""
         if self._renderer is None:
             from hamster.sim.render import Renderer
 
@@ -109,12 +109,12 @@ class World:
 
     @property
     def tool_pose_world(self) -> Array:
-        """(4, 4), measured."""
+        """The measured tool pose (4, 4)."""
         return _pose(self.data.site_xpos[self._tool], self.data.site_xmat[self._tool])
 
     @property
     def gripper_opening(self) -> float:
-        """Measured, 0 closed to 1 open."""
+        """The measured opening, 0 closed to 1 open."""
         parts = [
             (self.data.qpos[address] - closed) / (wide - closed)
             for address, (_, closed, wide) in zip(self._fingers, self.arm.gripper, strict=True)
@@ -123,7 +123,7 @@ class World:
 
     @property
     def gripper_open(self) -> bool:
-        """As commanded; a gripper closed on a wide thing measures half open."""
+        """The commanded state; a gripper closed on a wide thing measures half open."""
         finger, (_, closed, wide) = self._finger_ctrl[0], self.arm.gripper[0]
         return bool((self.data.ctrl[finger] - closed) / (wide - closed) > 0.5)
 
@@ -133,19 +133,19 @@ class World:
         return float(self.data.time)
 
     def thing_pose(self, name: str) -> Array:
-        """world_from_thing (4, 4); a thing's origin is the centre of its foot."""
+        """Return world_from_thing (4, 4); a thing's origin is the centre of its foot."""
         body = self.data.body(self.scene.thing(name).name)
         return _pose(body.xpos, body.xmat)
 
     def speed_m_s(self, name: str) -> float:
-        """Of a thing's origin, rotation about it counted at a lever of 3 cm."""
+        """Return the speed of a thing's origin, plus its rotation at a lever of 3 cm."""
         velocity = np.zeros(6)
         body = self.model.body(name).id
         mujoco.mj_objectVelocity(self.model, self.data, mujoco.mjtObj.mjOBJ_BODY, body, velocity, 0)
         return float(np.linalg.norm(velocity[3:]) + 0.03 * np.linalg.norm(velocity[:3]))
 
     def touching(self, name: str) -> set[str]:
-        """Names of things, "robot" or "table", that the thing of this name touches now."""
+        """Return names of things, "robot" or "table", that the thing of this name touches now."""
         held = {ROBOT} if self.arm.grasp == "weld" and self.held_thing() == name else set()
         return self._contacts.of(self.data, name) | held
 
@@ -157,7 +157,7 @@ class World:
         return bool(others or (held is not None and self._contacts.of(self.data, held) - {ROBOT}))
 
     def held_thing(self) -> str | None:
-        """The thing that the gripper holds: bound to it, or touched by two parts of it while the gripper is closed."""
+        """Return the name of the held thing: welded to the hand, or touched by two bodies of the robot."""
         if self.arm.grasp == "weld":
             return weld.held(self.model, self.data)
         for thing in self.scene.things:
@@ -166,25 +166,25 @@ class World:
         return None
 
     def clear_presses(self) -> None:
-        """Forgets how far the buttons have been pressed."""
+        """Reset the recorded depth of all buttons."""
         self.pressed_m = dict.fromkeys(self.pressed_m, 0.0)
 
     def snapshot(self) -> Snapshot:
-        """The present state."""
+        """Return the present state."""
         physics = np.zeros(mujoco.mj_stateSize(self.model, _STATE))
         mujoco.mj_getState(self.model, self.data, physics, _STATE)
         bound = self.model.eq_obj2id.copy(), self.model.eq_data.copy()
         return Snapshot(physics, self._joints.copy(), dict(self.pressed_m), bound)
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Back to a state of this world."""
+        """Restore a state of this world."""
         mujoco.mj_setState(self.model, self.data, snapshot.physics, _STATE)
         self._joints, self.pressed_m = snapshot.joints.copy(), dict(snapshot.pressed_m)
         self.model.eq_obj2id[:], self.model.eq_data[:] = snapshot.bound
         mujoco.mj_forward(self.model, self.data)
 
     def close(self) -> None:
-        """Frees the renderer."""
+        """Free the renderer."""
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None

@@ -1,4 +1,4 @@
-"""What an arm is: the joints that IK moves, its gripper, and a function that adds it to a MuJoCo spec."""
+"""An arm: its joints, its gripper, and a function that adds it to a MuJoCo spec."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Arm:
     add: Callable[[mujoco.MjSpec, int], None]
 
     def attach(self, spec: mujoco.MjSpec, look: int = 0) -> None:
-        """Adds the arm to the spec's world body; angles of the whole spec are in radians from here on."""
+        """Add the arm to the spec's world body; angles of the whole spec are in radians from here on."""
         spec.compiler.degree = False
         self.add(spec, look)
 
     def gripper_ctrl(self, opening: float) -> tuple[float, ...]:
-        """Control values of the gripper's actuators for an opening from 0 (closed) to 1 (open)."""
+        """Return control values of the gripper's actuators for an opening from 0 (closed) to 1 (open)."""
         opening = min(max(opening, 0.0), 1.0)
         return tuple(closed + opening * (wide - closed) for _, closed, wide in self.gripper)

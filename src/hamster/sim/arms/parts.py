@@ -1,4 +1,4 @@
-"""Shared words for building arms: links, joints, position drives, and geoms that collide with things only."""
+"""Building blocks of arms: links, joints, position drives, and geoms that collide with things only."""
 
 from __future__ import annotations
 

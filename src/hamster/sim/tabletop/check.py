@@ -1,4 +1,4 @@
-"""How often the scripted expert succeeds: `python -m hamster.sim.tabletop.check [FAMILY …] [--n N] [--seed S]`."""
+"""Success rate of the scripted expert: `python -m hamster.sim.tabletop.check [FAMILY …] [--n N] [--seed S]`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hamster.sim.world import World
 
 @dataclass(frozen=True)
 class Tally:
-    """Of n episodes of a family: successes, mean control steps, mean CPU seconds, and the seeds that failed."""
+    """Results of n episodes of a family: successes, control steps, CPU seconds, and the seeds that failed."""
 
     family: str
     n: int
@@ -36,7 +36,13 @@ class Tally:
 
 
 def expert_success(family: str, n: int = 200, seed: int = 0) -> Tally:
-    """Runs the expert on n random scenes, seeds `seed` to `seed + n - 1`, without rendering."""
+    """Run the expert on n random scenes, seeds `seed` to `seed + n - 1`, without rendering.
+
+    Args:
+        family: task family.
+        n: number of scenes.
+        seed: of the first scene.
+    """
     steps, failed, start_s = [], [], time.process_time()
     for episode in range(seed, seed + n):
         scene, command = sample(np.random.default_rng(episode), family)
@@ -50,7 +56,7 @@ def expert_success(family: str, n: int = 200, seed: int = 0) -> Tally:
 
 
 def main() -> None:
-    """Prints one line per family."""
+    """Print one line per family."""
     parser = argparse.ArgumentParser(description="How often the scripted expert succeeds on random scenes.")
     parser.add_argument("families", nargs="*", default=FAMILIES, metavar="FAMILY", help=", ".join(FAMILIES))
     parser.add_argument("--n", type=int, default=200, help="scenes per family")

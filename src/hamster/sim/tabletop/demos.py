@@ -1,4 +1,4 @@
-"""Demonstrations by the scripted expert: what a person would have to teleoperate on a real robot."""
+"""Demonstrations by the scripted expert, in the place of teleoperation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PHRASINGS = 3
 
 
 class Frames(LazyObservations):
-    """Observations that are rendered when they are indexed, from remembered states."""
+    """Observations that are rendered from snapshots when they are indexed."""
 
     def __init__(self, world: World, snapshots: Sequence[Snapshot], cameras: tuple[str, ...]) -> None:
         self._world, self._snapshots, self._cameras = world, snapshots, cameras
@@ -37,17 +37,17 @@ class Frames(LazyObservations):
         return len(self._snapshots)
 
     def read(self, i: int) -> Observation:
-        """One frame, rendered."""
+        """Render one frame."""
         self._world.restore(self._snapshots[i])
         return self._world.observe(self._cameras)
 
 
 @dataclass(frozen=True)
 class Demonstrations:
-    """`n` successful demonstrations in the paper's mix of families; each depends on the seed and its number alone.
+    """`n` successful demonstrations in the paper's mix of families; each depends on the seed and its index alone.
 
-    An episode ends when its task is done; the retreat that follows is its last keypose only. Its frames are rendered
-    from a simulation that lives as long as it does, so that it cannot travel between processes.
+    An episode ends when its task is done; of the retreat, only the keypose is kept. Its frames are rendered from a
+    simulation that it holds, so that it cannot be pickled.
     """
 
     n: int
@@ -57,7 +57,7 @@ class Demonstrations:
 
     @property
     def uri(self) -> str:
-        """tabletop:N."""
+        """The source as SCHEME:ARGUMENT: tabletop:N."""
         return f"tabletop:{self.n}"
 
     def __len__(self) -> int:
@@ -73,14 +73,14 @@ class Demonstrations:
         return Unreadable(f"tabletop episode {number}", f"the expert failed {TRIES} times in a row at {family!r}")
 
     def inputs(self, index: int) -> Inputs:
-        """Nothing but numbers."""
+        """Return the inputs: numbers only, no files."""
         number = range(self.n)[index]
         return Inputs(f"tabletop episode {number}", (), f"{(self.seed, number, self.image_size)}")
 
 
 @cache
 def mixed(n: int) -> tuple[str, ...]:
-    """n families in the proportions of `PAPER_MIX`: each next one is the family that lags behind its share most."""
+    """Return n families in the proportions of `PAPER_MIX`, always the one that lags behind its share most."""
     total, so_far = sum(PAPER_MIX.values()), dict.fromkeys(PAPER_MIX, 0)
     families: list[str] = []
     for i in range(1, n + 1):
@@ -99,13 +99,13 @@ def _demonstrate(
     snapshots, leads_to, commanded = [world.snapshot()], [0], [_action(world)]
     touches = np.zeros(len(keyposes), bool)
 
-    def remember(index: int) -> None:
+    def record(index: int) -> None:
         snapshots.append(world.snapshot())
         leads_to.append(index)
         commanded.append(_action(world))
         touches[index] |= world.in_contact
 
-    execute(world, keyposes, remember)
+    execute(world, keyposes, record)
     if not is_success(world, command, start):
         return None
     steps = np.array(leads_to), np.stack(commanded)

@@ -24,7 +24,7 @@ Obs = dict[str, Any]
 
 
 class TabletopEnv(gymnasium.Env[Obs, NDArray[np.float64]]):
-    """One random scene and one task per episode; an action is where the tool should be 0.05 s later.
+    """One random scene and one task per episode; an action is the target of the tool 0.05 s later.
 
     Action (8,): the tool's absolute pose in the world, x, y, z in metres and a quaternion (w, x, y, z), and the
     gripper's opening, 0 closed to 1 open. Observation: per camera rgb (H, W, 3) uint8, depth_m (H, W) float32,
@@ -34,7 +34,8 @@ class TabletopEnv(gymnasium.Env[Obs, NDArray[np.float64]]):
     Args:
         family: one of `sample.FAMILIES`, or "all" for a random one in each episode.
         image_size: height and width of the images, pixels.
-        viewpoint: one of `sample.VIEWPOINTS`: where the camera stands whose view is named "front".
+        render_mode: None or "rgb_array".
+        viewpoint: one of `sample.VIEWPOINTS`: pose of the camera whose view is named "front".
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012 (gymnasium's own type)
@@ -61,7 +62,7 @@ class TabletopEnv(gymnasium.Env[Obs, NDArray[np.float64]]):
         return self._world
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:
-        """A new scene and task, a function of the seed (and the family) alone."""
+        """Start a new scene and task, a function of the seed (and the family) alone."""
         super().reset(seed=seed)
         family = self.family if self.family != "all" else str(self.np_random.choice(FAMILIES))
         scene, self.command = sample(self.np_random, family)
@@ -73,39 +74,39 @@ class TabletopEnv(gymnasium.Env[Obs, NDArray[np.float64]]):
         return self._read(), self._info()
 
     def step(self, action: NDArray[np.float64]) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
-        """One control step; ValueError if the action is not 8 finite numbers or its quaternion is zero."""
+        """Run one control step; ValueError if the action is not 8 finite numbers or its quaternion is zero."""
         self.advance(action)
         info = self._info()
         return self._read(), float(info["is_success"]), info["is_success"], False, info
 
     def advance(self, action: NDArray[np.float64]) -> None:
-        """A step that renders nothing."""
+        """Run one control step without rendering."""
         world, values = self.world, np.asarray(action, np.float64)
         if values.shape != (8,) or not np.isfinite(values).all() or not values[3:7].any():
             raise ValueError(f"an action is x, y, z, qw, qx, qy, qz, gripper, all finite; got {action!r}")
         world.step(pose(values[:3], matrix_from_quaternion(values[3:7])), float(values[7]))
 
     def observation(self) -> Observation:
-        """What the robot senses now, as a record."""
+        """Return the present sensor readings as a record."""
         record = self.world.observe((self.viewpoint, "wrist"))
         return replace(record, views=dict(zip(CAMERAS, record.views.values(), strict=True)))
 
     def is_success(self) -> bool:
-        """Whether the task is done now."""
+        """Return whether the task is done now."""
         if self._start is None:
             raise RuntimeError("call reset() first: there is no task yet")
         return is_success(self.world, self.command, self._start)
 
     def expert_plan(self) -> list[Keypose]:
-        """The scripted expert's keyposes from the present state on."""
+        """Return the scripted expert's keyposes from the present state on."""
         return plan(self.world, self.command)
 
     def render(self) -> NDArray[np.uint8]:
-        """The front camera's image (H, W, 3)."""
+        """Render the front camera (H, W, 3)."""
         return self.world.observe((self.viewpoint,)).views[self.viewpoint].rgb
 
     def close(self) -> None:
-        """Frees the renderer."""
+        """Free the renderer."""
         if self._world is not None:
             self._world.close()
 

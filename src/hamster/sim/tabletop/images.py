@@ -1,4 +1,4 @@
-"""The tabletop as annotated images: not to learn from, but to see how well a planner does where it has never been."""
+"""The tabletop as annotated images, to evaluate planners out of their training domain."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ INSTRUCTIONS, ABSENT = 4, 2
 
 @dataclass(frozen=True)
 class TabletopImages:
-    """First images of `n` scenes such as are demonstrated, their families in turn.
+    """First images of `n` scenes of the demonstrations' distribution, families in turn.
 
-    All instructions of an image that can be carried out are phrasings of the scene's task; each image depends on the
-    seed and its number alone.
+    All feasible instructions of an image are phrasings of the scene's task; each image depends on the seed and its
+    index alone.
     """
 
     n: int
@@ -30,7 +30,7 @@ class TabletopImages:
 
     @property
     def uri(self) -> str:
-        """tabletop-images:N."""
+        """The source as SCHEME:ARGUMENT: tabletop-images:N."""
         return f"tabletop-images:{self.n}"
 
     def __len__(self) -> int:
@@ -44,7 +44,7 @@ class TabletopImages:
         return replace(image, provenance=Provenance("tabletop-images", extra={"seed": self.seed, "index": number}))
 
     def inputs(self, index: int) -> Inputs:
-        """Nothing but numbers."""
+        """Return the inputs: numbers only, no files."""
         number = range(self.n)[index]
         return Inputs(f"tabletop image {number}", (), f"{(self.seed, number)}")
 

@@ -1,4 +1,4 @@
-"""The tabletop asked in every way of telling one of three like things: a row of results for each way."""
+"""The tabletop with instructions in 18 ways of referring to one of three similar objects, a row of results each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hamster.sim.language.paraphrases import RULES as PARAPHRASES
 from hamster.sim.tabletop.sample import sample_alike
 from hamster.sim.world import World
 
-TRIES = 6  # instructions for a scene, of which the first that fits the row is asked
+TRIES = 6  # instructions per scene, of which the first that fits the row is used
 FAMILIES = ("pick_place", "press", "knock")
 PATTERNS = {
     **TABLETOP.patterns,
@@ -37,9 +37,14 @@ PATTERNS = {
 
 @dataclass(frozen=True)
 class Row:
-    """What a row asks: a way of `language.phrases.WAYS`, the patterns that it may use, and words it must contain.
+    """One way of reference.
 
-    `rules`: sentences, if not TABLETOP's. `facts`: which split of `data.knowledge` a fact is from.
+    Attributes:
+        way: name in `language.phrases.WAYS`.
+        patterns: of phrases that it may use.
+        must_say: words that the instruction must contain.
+        rules: sentences that replace TABLETOP's.
+        facts: split of `data.knowledge` that facts are from.
     """
 
     way: str
@@ -50,7 +55,7 @@ class Row:
 
     @property
     def grammar(self) -> Grammar:
-        """The tabletop's, with nothing but this way of telling a thing."""
+        """The tabletop's grammar with this way of reference only."""
         marks = {name: PATTERNS[name] for name in ("letter", "picture")}
         patterns = {**marks, **{name: PATTERNS[name] for name in self.patterns}}
         rules = {**TABLETOP.rules, **self.rules}
@@ -83,10 +88,9 @@ ROWS = {
 
 @dataclass(frozen=True)
 class TabletopLanguage:
-    """First images of `n` scenes with three things of a kind; the rows take turns, and within a row the families.
+    """First images of `n` scenes with three things of a kind; rows in turn, and within a row the families.
 
-    Each image has one instruction, and depends on the seed and its number alone. Nobody guesses better than one in
-    three which of the three is meant.
+    Each image has one instruction, and depends on the seed and its index alone. Guessing is right one time in three.
     """
 
     n: int
@@ -95,7 +99,7 @@ class TabletopLanguage:
 
     @property
     def uri(self) -> str:
-        """tabletop-language:N."""
+        """The source as SCHEME:ARGUMENT: tabletop-language:N."""
         return f"tabletop-language:{self.n}"
 
     def __len__(self) -> int:
@@ -111,7 +115,7 @@ class TabletopLanguage:
         return replace(image, provenance=Provenance("tabletop-language", extra=extra))
 
     def inputs(self, index: int) -> Inputs:
-        """Nothing but numbers."""
+        """Return the inputs: numbers only, no files."""
         number = range(self.n)[index]
         return Inputs(f"tabletop image {number}", (), f"{(self.seed, number)}")
 
@@ -125,5 +129,7 @@ def _draw(rng: np.random.Generator, family: str, row: Row) -> AnnotatedImage | N
         image = annotate(world, rng, row.grammar, TRIES, among=among) if among else None
     finally:
         world.close()
-    found = [each for each in image.annotations if row.must_say in each.instruction.lower()] if image else []
-    return replace(image, annotations=found[:1]) if image is not None and found else None
+    if image is None:
+        return None
+    fitting = [annotation for annotation in image.annotations if row.must_say in annotation.instruction.lower()]
+    return replace(image, annotations=fitting[:1]) if fitting else None

@@ -29,7 +29,7 @@ CAMERAS = {
     "front": CameraSpec(eye=(1.12, 0.0, 0.72), target=(0.46, 0.0, 0.085), fovy_deg=37.0),
     "wrist": CameraSpec(eye=(0.09, 0.0, -0.06), target=(0.015, 0.0, 0.05), fovy_deg=75.0, mount="tool"),
 }
-# Where the camera may stand on the day: as in training, or 25 degrees aside around what it looks at, and higher.
+# Camera poses at evaluation: as in training, or moved by 25 degrees around its target, and higher.
 VIEWPOINTS = {
     "front": CAMERAS["front"],
     "moved": CameraSpec(eye=(1.06, 0.28, 0.82), target=(0.46, 0.0, 0.085), fovy_deg=37.0),
@@ -48,7 +48,7 @@ RECIPES: dict[str, tuple[tuple[tuple[str, ...], int], ...]] = {
 
 
 def sample(rng: np.random.Generator, family: str) -> tuple[Scene, Command]:
-    """A random scene in which the family's task can be done, and the task.
+    """Sample a scene in which the family's task can be done, and the task.
 
     Raises:
         ValueError: if there is no such family.
@@ -65,10 +65,16 @@ def sample(rng: np.random.Generator, family: str) -> tuple[Scene, Command]:
 
 
 def seen_from(scene: Scene, command: Command, viewpoint: str, rng: np.random.Generator) -> tuple[Scene, Command]:
-    """The same world and task with a camera more, named as its viewpoint.
+    """Return the same scene and task with one more camera, named as its viewpoint.
 
-    The words stay, unless they speak of how it looks from the front: then others are found that are true from there.
-    All else stays, also the camera "front", towards which the expert knocks things over.
+    The instruction is kept, unless it refers to the view from the front: then one that holds for the viewpoint is
+    sampled. All else is kept, also the camera "front", towards which the expert knocks things over.
+
+    Args:
+        scene: to add a camera to.
+        command: its task.
+        viewpoint: name in `VIEWPOINTS`.
+        rng: of the new instruction.
 
     Raises:
         ValueError: if there is no such viewpoint.
@@ -79,23 +85,23 @@ def seen_from(scene: Scene, command: Command, viewpoint: str, rng: np.random.Gen
     if not any(word in command.instruction.lower() for word in OF_A_VIEW):
         return scene, command
     task = Task(command.family, command.target, command.goal)
-    said = commands(scene, rng, 1, TABLETOP, image_layout(scene, viewpoint), among=[task])
-    return scene, said[0] if said else command
+    rephrased = commands(scene, rng, 1, TABLETOP, image_layout(scene, viewpoint), among=[task])
+    return scene, rephrased[0] if rephrased else command
 
 
 def other_tasks(scene: Scene, command: Command) -> list[Command]:
-    """What else of the command's family could be done in its scene, in the same words: other things are meant."""
+    """Return other tasks of the command's family in its scene with the same instruction: other things are meant."""
     others = [task for task in tasks(scene) if task.family == command.family]
     others = [task for task in others if (task.target, task.goal) != (command.target, command.goal)]
-    meant = [replace(command, target=task.target, goal=task.goal, mentions=()) for task in others]
-    return [other for other in meant if _feasible(scene, other)]
+    candidates = [replace(command, target=task.target, goal=task.goal, mentions=()) for task in others]
+    return [other for other in candidates if _feasible(scene, other)]
 
 
 def sample_alike(rng: np.random.Generator, family: str) -> Scene:
-    """A random scene with three things of the same kind that the family can be done to, in three colours.
+    """Sample a scene with three possible targets of the same kind, in three colours.
 
     Args:
-        rng: the randomness.
+        rng: of the scene.
         family: "pick_place", "press" or "knock".
     """
     pool, count = RECIPES[family][0]
@@ -111,7 +117,7 @@ def _scene(rng: np.random.Generator, family: str) -> Scene | None:
 
 
 def _assemble(kinds: list[str], rng: np.random.Generator) -> Scene | None:
-    """Things of these kinds on the table, or None where they found no room."""
+    """Place things of these kinds on the table; None if they do not fit."""
     things = _dress(kinds, rng)
     placed = scatter(things, WORKSPACE, rng, gap_m=0.035)
     if placed is None:
@@ -131,7 +137,7 @@ def _assemble(kinds: list[str], rng: np.random.Generator) -> Scene | None:
 
 
 def _dress(kinds: list[str], rng: np.random.Generator) -> list[Thing]:
-    """Colours are never shared by two things of a kind, marks by two tiles."""
+    """Choose colours and marks: two things of a kind never share a colour, two tiles never a mark."""
     names = list(PALETTE)
     taken: set[tuple[str, str]] = set()
     marks = list(rng.permutation(MARKS))
@@ -146,7 +152,7 @@ def _dress(kinds: list[str], rng: np.random.Generator) -> list[Thing]:
 
 
 def imagine(rng: np.random.Generator) -> Thing:
-    """A thing such as scenes have."""
+    """Sample a thing of the kinds in scenes."""
     (thing,) = _dress([str(rng.choice((*TOYS, *RECEIVERS, "button")))], rng)
     return thing
 
@@ -158,9 +164,9 @@ def _turned(thing: Thing, rng: np.random.Generator) -> Thing:
 
 
 def _feasible(scene: Scene, command: Command) -> bool:
-    """Bottles need room to fall; a pushed thing needs a free lane.
+    """Return whether bottles have room to fall, and a pushed thing has a free lane.
 
-    All bottles do, not only the target: if the room told which one is meant, a policy could do without the path.
+    All bottles need room, not only the target: otherwise the room would tell a policy the target without the path.
     """
     if command.family == "knock":
         return all(_can_fall(scene, thing) for thing in scene.things if thing.topples)
@@ -170,14 +176,14 @@ def _feasible(scene: Scene, command: Command) -> bool:
 
 
 def _can_fall(scene: Scene, thing: Thing) -> bool:
-    """Towards the viewer, in view, without hitting anything."""
+    """Return whether a thing can fall towards the viewer, in view, without hitting anything."""
     start, fall = np.array(thing.xy), towards_viewer(scene, thing.xy)
     in_view = _in_view([*(start + 0.08 * fall), 0.75 * thing.size[2]])
     return in_view and _is_free(scene, start, start + 0.24 * fall, (thing.name,))
 
 
 def _can_slide(scene: Scene, target: str, goal: str) -> bool:
-    """To the goal, with room for the gripper that comes down behind it."""
+    """Return whether a thing can slide to the goal, with room for the gripper behind it."""
     start, end = np.array(scene.thing(target).xy), np.array(scene.thing(goal).xy)
     start = start - (end - start) / np.linalg.norm(end - start) * 0.09
     near = bool(np.linalg.norm(end - start) <= 0.45)
