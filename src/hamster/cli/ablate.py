@@ -33,7 +33,7 @@ class Ablate(Compute):
     out: Path = Path("outputs/ablation")
     """Result folder."""
     workers: int | None = None
-    """Number of processes (default: one per core)."""
+    """Number of processes; if not given, one per core."""
     restart: bool = False
     """Delete results of other code or weights and measure again; otherwise they are an error."""
     train: bool = False
@@ -47,7 +47,7 @@ class Ablate(Compute):
     demonstrations: str = "1.0"
     """Fractions of the demonstrations, separated by commas."""
     steps: int | None = None
-    """Optimizer steps of each training (default: the configuration's own)."""
+    """Optimizer steps of each training; if not given, the configuration's own."""
     data: Path = Path("outputs/labels/policy")
     """Label set to train on."""
     dry_run: bool = False

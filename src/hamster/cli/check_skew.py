@@ -23,7 +23,7 @@ class CheckSkew:
     frames: int = 64
     """Frames to compare, spread evenly over the label set."""
     device: str | None = None
-    """Torch device of the policy, e.g. cpu or cuda:0 (default: the GPU if there is one)."""
+    """Torch device of the policy, e.g. cpu or cuda:0; if not given, the GPU if there is one."""
 
     def run(self) -> None:
         """Print a line per input field, and one for bfloat16."""

@@ -11,7 +11,7 @@ class Compute:
     """Options of all commands that load a planner or a policy."""
 
     device: str | None = None
-    """Torch device of the models, e.g. cpu or cuda:1 (default: the GPU if there is one)."""
+    """Torch device of the models, e.g. cpu or cuda:1; if not given, the GPU if there is one."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format of the models; auto: that of their weights."""
 

@@ -19,7 +19,7 @@ class Demo(Compute):
     seed: int = 0
     """Random seed of the scenes."""
     workers: int | None = None
-    """Number of processes (default: one per core)."""
+    """Number of processes; if not given, one per core."""
 
     def run(self) -> None:
         """Run the four conditions on the built-in tabletop and print their table."""

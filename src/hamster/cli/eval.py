@@ -26,7 +26,7 @@ class Eval(Compute):
     """Conditions, separated by commas: the baselines oracle, shuffled and none; a planner by name, a checkpoint folder,
     a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL for a server that speaks OpenAI's protocol."""
     dialect: Annotated[str | None, DIALECTS] = None
-    """Answer format of planners that are not bundled (default: as their checkpoint or server says)."""
+    """Answer format of planners that are not bundled; if not given, as their checkpoint or server says."""
     policy: Annotated[str, POLICIES] = "nano"
     """A policy by name, a checkpoint folder, or a hub id OWNER/NAME."""
     episodes: int = 60
@@ -34,12 +34,12 @@ class Eval(Compute):
     seed: int = 0
     """Random seed of the scenes."""
     families: str = ""
-    """Task families of the suite, separated by commas (default: pick_place,press,knock of the tabletop suites, all of
-    any other)."""
+    """Task families of the suite, separated by commas; if not given, pick_place,press,knock of the tabletop suites,
+    all of any other."""
     replan: int = 0
     """Number of keyposes after which the planner plans again; 0 plans once, on the first image."""
     workers: int | None = None
-    """Number of processes (default: one per core). Results do not depend on it."""
+    """Number of processes; if not given, one per core. Results do not depend on it."""
     restart: bool = False
     """Delete the results of a finished run, or of other weights or code, in the folder."""
 

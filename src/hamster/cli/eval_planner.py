@@ -33,9 +33,9 @@ class EvalPlanner(Compute):
     """Name of a planner, a checkpoint folder, a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL for a server
     that speaks OpenAI's protocol, as `hamster serve planner`."""
     dialect: Annotated[str | None, DIALECTS] = None
-    """Answer format of the planner (default: as its checkpoint or server says)."""
+    """Answer format of the planner; if not given, as its checkpoint or server says."""
     episodes: int | None = None
-    """Number of images per source, one instruction each (default: all)."""
+    """Number of images per source, one instruction each; if not given, all."""
     seed: int = 1000
     """Random seed of the scenes and of the choice of instructions; 0 is that of the bundled planner's training."""
     out: Path = Path("outputs/eval-planner")

@@ -27,11 +27,11 @@ class Label:
     """How items are processed: local processes, a Ray cluster, or inline in this process (for debugging: a faulty item
     may end it). The labels do not depend on it."""
     workers: int | None = None
-    """Number of processes (default: one per core). The labels do not depend on it."""
+    """Number of processes; if not given, one per core. The labels do not depend on it."""
     format: Literal["hamster", "lerobot", "trl", "llava"] = "hamster"
     """Also export the label set to this format, into a folder of that name in `out`; `hamster train` reads hamster."""
     camera: str | None = None
-    """Camera to label, by name or its last words (default: the one that shows most of the motion)."""
+    """Camera to label, by name or its last words; if not given, the one that shows most of the motion."""
     epsilon: float = 0.05
     """Tolerance of the path simplification (RDP), as a fraction of the image size."""
     video: Literal["auto", "hands", "tracking"] = "auto"
@@ -41,7 +41,7 @@ class Label:
     item_timeout: float = 300.0
     """Time limit per item in seconds, after which it counts as failed; 0 is no limit."""
     item_memory: float | None = None
-    """Memory limit per item in GiB, above which it counts as failed (default: half of this machine's); 0 is no
+    """Memory limit per item in GiB, above which it counts as failed; if not given, half of this machine's; 0 is no
     limit."""
     retry_failed: bool = False
     """Process items again that failed in an earlier run."""

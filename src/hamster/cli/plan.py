@@ -28,7 +28,7 @@ class Plan(Compute):
     """Name of a planner, a checkpoint folder, a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL for a server
     that speaks OpenAI's protocol, as `hamster serve planner` (without /v1 for HAMSTER_beta's)."""
     dialect: Annotated[str | None, DIALECTS] = None
-    """Answer format of the planner (default: as its checkpoint or server says)."""
+    """Answer format of the planner; if not given, as its checkpoint or server says."""
     refusals: bool = True
     """Let the planner refuse if the object is not in view (if it can); --no-refusals: always draw a path."""
     out: Path = Path("outputs/plan")

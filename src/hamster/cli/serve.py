@@ -58,12 +58,12 @@ class ServePlanner(Compute):
     """Engine that runs the model. vllm starts a vLLM server behind this one, or uses the one at the address of
     --model."""
     dialect: Annotated[str | None, DIALECTS] = None
-    """Answer format of the model (default: as its checkpoint or server says). Not with --backend vllm and a model
+    """Answer format of the model; if not given, as its checkpoint or server says. Not with --backend vllm and a model
     here."""
     refusals: bool = True
     """Let the planner refuse if the object is not in view (if it can); --no-refusals: always draw a path."""
     name: str = ""
-    """Name of the model for clients (default: the last part of --model)."""
+    """Name of the model for clients; if not given, the last part of --model."""
     host: str = "127.0.0.1"
     """Address to listen on. Other than localhost, it needs an API key in the environment variable HAMSTER_API_KEY,
     which clients send as Authorization: Bearer."""
@@ -80,7 +80,7 @@ class ServePlanner(Compute):
     drain_s: float = 30.0
     """Seconds to finish running requests when the server is stopped."""
     vllm_python: str = ""
-    """Python interpreter with vLLM (default: this one)."""
+    """Python interpreter with vLLM; if not given, this one."""
     vllm_arguments: str = ""
     """More arguments for vLLM, as one string: --vllm-arguments="--dtype bfloat16 --max-model-len 4096"."""
 

@@ -24,21 +24,21 @@ class Train:
     what: Positional[Literal["planner", "policy"]]
     """Kind of model to train."""
     config: str | None = None
-    """Name of a configuration (default: nano for a planner, flow for a policy)."""
+    """Name of a configuration; if not given, nano for a planner, flow for a policy."""
     data: tuple[str, ...] = ()
-    """Label sets written by `hamster label`; for a planner one or several, each DIR or DIR:WEIGHT (default:
-    outputs/labels/planner or …/policy)."""
+    """Label sets written by `hamster label`; for a planner one or several, each DIR or DIR:WEIGHT; if not given,
+    outputs/labels/planner or …/policy."""
     model: str | None = None
-    """Planner to fine-tune: a bundled name, or the folder or hub id of a vision-language model (default: the bundled
-    nano for --config finetune, random weights for --config nano)."""
+    """Planner to fine-tune: a bundled name, or the folder or hub id of a vision-language model; if not given, the
+    bundled nano for --config finetune, random weights for --config nano."""
     out: Path | None = None
-    """Folder of checkpoints and TensorBoard logs (default: outputs/train/planner or …/policy)."""
+    """Folder of checkpoints and TensorBoard logs; if not given, outputs/train/planner or …/policy."""
     conditioners: str | None = None
-    """Path conditioners of a policy, separated by commas, or "none" (default: the configuration's own)."""
+    """Path conditioners of a policy, separated by commas, or "none"; if not given, the configuration's own."""
     demonstrations: float | None = None
     """Fraction of each task family's demonstrations that a policy is trained on."""
     steps: int | None = None
-    """Number of optimizer steps (default: the configuration's own)."""
+    """Number of optimizer steps; if not given, the configuration's own."""
     seconds: float | None = None
     """Training time of the nano planner, instead of --steps; accumulated over runs that continue it."""
     seed: int | None = None
@@ -46,7 +46,7 @@ class Train:
     overfit: bool = False
     """Overfit one episode without augmentation (sanity check of a policy, about 1 min)."""
     dialect: str | None = None
-    """Answer format for fine-tuning a planner, e.g. compact (default: the model's own)."""
+    """Answer format for fine-tuning a planner, e.g. compact; if not given, the model's own."""
     lr: float | None = None
     """Peak learning rate of fine-tuning a planner."""
     batch: int | None = None
