@@ -8,7 +8,7 @@ import pytest
 
 from hamster.sim.catalogue import CATALOGUE
 from hamster.sim.language import OFFDOMAIN, TABLETOP, Grammar, absent_commands
-from hamster.sim.language.absent import ALSO, Imagine
+from hamster.sim.language.absent import SIMILAR_KINDS, Imagine
 from hamster.sim.layout import image_layout
 from hamster.sim.offdomain.sample import imagine as imagine_offdomain
 from hamster.sim.scene import Command, Scene, Thing
@@ -80,8 +80,8 @@ def test_where_a_can_stands_nobody_says_that_there_is_no_cylinder() -> None:
     for scene, command in drawn(plain, tuple(CATALOGUE), imagine_offdomain, 80):
         phrase = command.instruction.split(" / ")[0 if command.target.startswith("absent") else 1]
         *article_and_colour, kind = phrase.split()
-        if len(article_and_colour) <= 2 and kind in ALSO:
-            assert not {thing.kind for thing in scene.things} & ALSO[kind]
+        if len(article_and_colour) <= 2 and kind in SIMILAR_KINDS:
+            assert not {thing.kind for thing in scene.things} & SIMILAR_KINDS[kind]
             checked += 1
     assert checked > 30
 

@@ -1,4 +1,4 @@
-"""Language: says what a scene's tasks are, in many ways, and never ambiguously."""
+"""Generation of unambiguous instructions for the tasks that a scene allows."""
 
 from hamster.sim.language.absent import Imagine, absent_commands
 from hamster.sim.language.generate import commands

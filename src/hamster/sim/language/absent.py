@@ -1,6 +1,7 @@
-"""Draws commands that nobody can carry out: what they name is not there.
+"""Commands that cannot be carried out, because an object that they name is absent.
 
-A thing that is not in the scene is imagined, unlike all that is, and spoken of as if it stood there.
+An imaginary object that differs from all objects in the scene is added to it, and commands about it are generated as if
+it were there.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ import numpy as np
 from hamster.sim.language.generate import commands
 from hamster.sim.language.grammar import Grammar
 from hamster.sim.language.possible import tasks
-from hamster.sim.language.scope import ALSO, ImageLayout, Spot
+from hamster.sim.language.scope import SIMILAR_KINDS, ImageLayout, Spot
 from hamster.sim.scene import Command, Scene, Thing
 
 Imagine = Callable[[np.random.Generator], Thing]
-"""Draws a thing such as a scene's sampler puts on the table."""
+"""A function that draws an object from the distribution of a scene sampler."""
 
 TWINS = 0.2
-"""How often two like things are imagined: they are told apart by place or size, as those are that are there."""
+"""Probability of two identical imaginary objects, which commands distinguish by position or size, as they do for
+objects that are there."""
 FAR_AWAY_M = 100.0
 
 
@@ -33,36 +35,45 @@ def absent_commands(
     visible: Mapping[str, float] | None,
     imagine: Imagine,
 ) -> list[Command]:
-    """Draws up to `n` commands whose target, or else whose goal, is not in the scene; its name begins with "absent".
+    """Draw up to `n` commands whose target or goal, not both, is absent from the scene; its name starts with "absent".
 
-    The arguments are those of `commands`. What is said of the other thing, if there is one, fits it alone.
+    The phrase for the other object, if there is one, refers to it unambiguously.
+
+    Args:
+        scene: the scene.
+        rng: random generator.
+        n: largest number of commands.
+        grammar: grammar of the sentences.
+        layout: (u, v, area) of objects in the image, see `commands`.
+        visible: visible share of each object, see `commands`; None if all are visible.
+        imagine: draws an object as the scene's sampler would.
     """
-    found: list[Command] = []
+    result: list[Command] = []
     for _ in range(6 * n):
-        fiction = _fiction(scene, rng, imagine)
-        if fiction is None:
+        imaginary = _imaginary(scene, rng, imagine)
+        if imaginary is None:
             continue
-        names = [thing.name for thing in fiction]
-        wider = replace(scene, things=(*scene.things, *fiction))
-        among = [task for task in tasks(wider) if (task.target in names) != (task.goal in names)]
+        names = [thing.name for thing in imaginary]
+        wider = replace(scene, things=(*scene.things, *imaginary))
+        candidates = [task for task in tasks(wider) if (task.target in names) != (task.goal in names)]
         spots = {**layout, **{name: _spot(rng) for name in names}}
-        seen = None if visible is None else {**visible, **dict.fromkeys(names, 1.0)}
-        found += commands(wider, rng, 1, grammar, spots, seen, among=among, absent=names)
-        if len(found) == n:
+        all_visible = None if visible is None else {**visible, **dict.fromkeys(names, 1.0)}
+        result += commands(wider, rng, 1, grammar, spots, all_visible, among=candidates, absent=names)
+        if len(result) == n:
             break
-    return found
+    return result
 
 
-def _fiction(scene: Scene, rng: np.random.Generator, imagine: Imagine) -> tuple[Thing, ...] | None:
-    """One thing, or two alike, of a look that nothing in the scene has; None if the draw was unlucky.
+def _imaginary(scene: Scene, rng: np.random.Generator, imagine: Imagine) -> tuple[Thing, ...] | None:
+    """Return one object, or two identical ones, that the scene lacks; None if the drawn object resembles one in it.
 
-    It shares its kind with something present, or its colour, or neither.
+    It shares its kind with an object in the scene, or its colour, or neither.
     """
     thing, like = imagine(rng), scene.things[int(rng.integers(len(scene.things)))]
-    way = rng.random()
-    if way < 0.4:
+    draw = rng.random()
+    if draw < 0.4:
         thing = replace(like, colour=thing.colour)
-    elif way < 0.7:
+    elif draw < 0.7:
         thing = replace(thing, colour=like.colour)
     if any(_alike(thing, other) for other in scene.things):
         return None
@@ -72,7 +83,7 @@ def _fiction(scene: Scene, rng: np.random.Generator, imagine: Imagine) -> tuple[
 
 def _alike(thing: Thing, other: Thing) -> bool:
     same = (thing.kind, thing.colour, thing.mark) == (other.kind, other.colour, other.mark)
-    return same or other.kind in ALSO.get(thing.kind, ())
+    return same or other.kind in SIMILAR_KINDS.get(thing.kind, ())
 
 
 def _spot(rng: np.random.Generator) -> Spot:

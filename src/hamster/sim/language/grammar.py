@@ -1,7 +1,7 @@
-"""What a grammar is: a context-free grammar of sentences, words for things, and patterns that refer to one of them.
+"""The data structure of a grammar: context-free sentence rules, words for objects, and patterns that refer to one.
 
-A grammar is data. A *rule* has a name and alternatives; an alternative is words, `<rule>` for another rule, and the
-slots `{target}` and `{goal}`; a prefix `3*` makes it three times as likely. A *pattern* refers to a thing: words,
+A *rule* has a name and alternatives; an alternative consists of words, `<rule>` for another rule, and the slots
+`{target}` and `{goal}`; a prefix `3*` gives it the weight 3. A *pattern* refers to an object: it consists of words,
 `<head>` ("red cube"), `<mark>` (its letter or picture), `<other>` and `<another>` (phrases for landmarks).
 """
 
@@ -17,25 +17,28 @@ from hamster.data.knowledge import Split
 
 @dataclass(frozen=True, eq=False)
 class Grammar:
-    """A way of speaking.
+    """A grammar of instructions.
 
     Attributes:
-        rules: sentence rules by name; "say" is where every sentence starts. A rule `x` may have variants by the task's
-            family ("x_press") and by its goal ("x_in" for containers, "x_on" for the rest); the variant wins.
-        nouns, colours: words for each canonical word, the canonical one first. A word listed under several kinds may
-            mean any of them, and counts as ambiguous where two such things stand on the table.
+        name: name of the grammar.
+        rules: sentence rules by name, starting with "say". A rule `x` may have variants for a task family ("x_press")
+            and for a goal ("x_in" for containers, "x_on" for all others), which take precedence in this order.
+        nouns, colours: synonyms of each canonical word, the canonical one first. A word listed under several kinds may
+            mean any of them, and is ambiguous where two such objects are on the table.
         generic: nouns that fit everything.
-        patterns: by the name of the relation (`scope.RELATIONS`, `scope.EXTREMES`, "between", "ordinal" or, for marks,
-            "letter" and "picture"): the patterns that say it.
-        canonical: how often the canonical word is taken where there are others.
-        bare: how often a noun alone is tried first ("the cube"), and `coloured_generic` "the red one".
-        complex_share: how many commands say one of their phrases with a relation, superlative, size or rank.
-        mix: how many commands say one of their phrases in each way of `phrases.WAYS`; then `complex_share` has no say.
-        twisted: which slots may be told in another way than plainly.
-        facts: which split of `data.knowledge` may tell a thing.
-        typos: how many commands have one misspelt word. unknown: how many have a word that does not exist.
+        patterns: patterns by the name of what they express (`scope.RELATIONS`, `scope.EXTREMES`, "between", "ordinal"
+            and, for marks, "letter" and "picture").
+        canonical: probability of the canonical word where there are synonyms.
+        bare: probability that a noun alone is tried first ("the cube").
+        coloured_generic: probability that a colour with a generic noun is tried first ("the red one").
+        complex_share: share of commands that refer to an object by a relation, superlative, size or rank.
+        mix: share of commands with each way of `phrases.WAYS`; replaces `complex_share`.
+        complex_slots: slots for which ways other than "plain" may be used.
+        facts: split of `data.knowledge` whose facts may describe an object.
+        typos: share of commands with a misspelt word.
+        unknown: share of commands with an invented word.
         casing: weights of lower case, Sentence case and UPPER CASE.
-        full_stop: how often a sentence ends with one.
+        full_stop: probability of a full stop at the end.
     """
 
     name: str
@@ -49,7 +52,7 @@ class Grammar:
     coloured_generic: float = 0.05
     complex_share: float = 0.15
     mix: Mapping[str, float] = field(default_factory=dict)
-    twisted: tuple[str, ...] = ("{target}", "{goal}")
+    complex_slots: tuple[str, ...] = ("{target}", "{goal}")
     facts: Split = "images"
     typos: float = 0.0
     unknown: float = 0.0
@@ -62,37 +65,54 @@ class Grammar:
 
     @cached_property
     def kinds_by_noun(self) -> dict[str, frozenset[str]]:
-        """The kinds that each noun may mean (generic nouns, which mean all, are not listed)."""
+        """Return the kinds that each noun may mean, except for generic nouns, which mean all."""
         return _inverse(self.nouns)
 
     @cached_property
     def colours_by_word(self) -> dict[str, frozenset[str]]:
-        """The canonical colours that each colour word may mean."""
+        """Return the canonical colours that each colour word may mean."""
         return _inverse(self.colours)
 
     def expand(self, rng: Random, family: str, inside: bool) -> list[str]:
-        """Draws a sentence for a family: words and the slots "{target}" and "{goal}"."""
+        """Draw a sentence: words and the slots "{target}" and "{goal}".
+
+        Args:
+            rng: random generator.
+            family: of the task.
+            inside: whether the goal is a container.
+        """
         words: list[str] = []
         self._expand("say", rng, (f"_{family}", "_in" if inside else "_on", ""), words)
         return words
 
     def alternatives(self, name: str, family: str, inside: bool) -> list[tuple[tuple[str, ...], float]]:
-        """The alternatives of a rule, in the variant for a family and goal, with their probabilities."""
+        """Return the alternatives of a rule, in the variant for a family and goal, with their probabilities.
+
+        Args:
+            name: of the rule.
+            family: of the task.
+            inside: whether the goal is a container.
+
+        Raises:
+            KeyError: if there is no such rule.
+        """
         for suffix in (f"_{family}", "_in" if inside else "_on", ""):
             if name + suffix in self._parsed:
                 tokens, cumulative = self._parsed[name + suffix]
                 weights = [b - a for a, b in zip((0.0, *cumulative), cumulative, strict=False)]
-                return [(each, weight / cumulative[-1]) for each, weight in zip(tokens, weights, strict=True)]
+                return [
+                    (alternative, weight / cumulative[-1]) for alternative, weight in zip(tokens, weights, strict=True)
+                ]
         raise KeyError(f"no rule {name!r} in the grammar {self.name!r}; there are {sorted(self.rules)}")
 
     def _expand(self, name: str, rng: Random, suffixes: tuple[str, ...], words: list[str]) -> None:
         for suffix in suffixes:
-            found = self._parsed.get(name + suffix)
-            if found is not None:
+            rule = self._parsed.get(name + suffix)
+            if rule is not None:
                 break
         else:
             raise KeyError(f"no rule {name!r} in the grammar {self.name!r}; there are {sorted(self.rules)}")
-        alternatives, cumulative = found
+        alternatives, cumulative = rule
         for token in rng.choices(alternatives, cum_weights=cumulative)[0]:
             if token[0] == "<":
                 self._expand(token[1:-1], rng, suffixes, words)
@@ -115,4 +135,4 @@ def _inverse(words_by_meaning: Mapping[str, tuple[str, ...]]) -> dict[str, froze
     for meaning, words in words_by_meaning.items():
         for word in words:
             meanings.setdefault(word, set()).add(meaning)
-    return {word: frozenset(found) for word, found in meanings.items()}
+    return {word: frozenset(senses) for word, senses in meanings.items()}

@@ -1,7 +1,6 @@
-"""Sentences in known words and unknown frames: how a planner is asked what nobody taught it to be asked.
+"""Held-out sentence patterns in known words, to evaluate a planner on paraphrases.
 
-Written by hand; no expansion of OFFDOMAIN says any of them (`tests/sim/language/test_paraphrases.py`). Nothing is
-trained on them.
+Written by hand and never trained on; OFFDOMAIN generates none of them (`tests/sim/language/test_paraphrases.py`).
 """
 
 from __future__ import annotations

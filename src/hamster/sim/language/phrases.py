@@ -1,7 +1,7 @@
-"""Phrases of a declared kind: which ways of telling a thing from others there are, and one phrase in a given way.
+"""Phrases of a given type: the ways of distinguishing an object from others, and a phrase in one of them.
 
-A grammar with a `mix` says how often each way is used. Left to chance, what scenes happen to allow decides: nearly
-always a noun and a colour suffice, and nobody learns what "leftmost" means.
+A grammar with a `mix` sets the share of each way. Without it a noun and a colour nearly always suffice, and a model
+would see too few examples of words such as "leftmost".
 """
 
 from __future__ import annotations
@@ -24,23 +24,25 @@ from hamster.sim.language.refer import (
 )
 from hamster.sim.language.scope import HALVES, MARGIN, Scope, members
 
-PAIRS_OF_THINGS = 0.2  # how often a head may fit only two things
-RARE = ("size", "depth relation", "between")  # ways that few scenes allow: there two things are enough
-LANDMARKS = 6  # tried for a relation
-PAIRS = 30  # of landmarks, tried for "between"
-NEAREST_TO = 0.06  # how much nearer to a landmark the nearest thing must be than the next one, relative to the image
-CONTRAST = 0.35  # how often a negation names the wrong thing ("... and not the red one") if both ways are open
+PAIRS_OF_THINGS = 0.2  # probability that a head may fit only two objects
+# Few scenes allow these ways, so here a head may always fit only two objects.
+RARE = ("size", "depth relation", "between")
+LANDMARKS = 6  # number tried for a relation
+PAIRS = 30  # number of pairs of landmarks tried for "between"
+# By how much the object nearest to a landmark must be nearer than the next one, relative to the image.
+NEAREST_TO = 0.06
+CONTRAST = 0.35  # probability that a negation names the wrong object ("... and not the red one") where possible
 
 
 def phrase_in(scope: Scope, rng: Random, thing: int, way: str, involved: int = 0) -> Phrase | None:
-    """A phrase for one thing in one of `WAYS` that fits nothing else, or None where there is none.
+    """Write a phrase that refers to one object alone, in one of `WAYS`; None where there is no such phrase.
 
     Args:
-        scope: the scene, and the words for what is in it.
-        rng: draws the words.
-        thing: its index.
+        scope: the scene, and the grammar.
+        rng: random generator of the words.
+        thing: index of the object.
         way: a key of `WAYS`.
-        involved: things that may not be landmarks (those that the command is about).
+        involved: bit set of objects that may not be landmarks, those that the command is about.
     """
     if way == "plain":
         return plain_phrase(scope, rng, thing)
@@ -57,7 +59,7 @@ def phrase_in(scope: Scope, rng: Random, thing: int, way: str, involved: int = 0
 
 
 def _known(scope: Scope, rng: Random, thing: int) -> Phrase | None:
-    """By a fact: the cube that has the colour of grass, the thing that one drinks tea from."""
+    """Write a phrase with a fact: "the cube that has the colour of grass", "the thing that one drinks tea from"."""
     record, only = scope.things[thing], 1 << thing
     if scope.absent:
         return None
@@ -81,14 +83,14 @@ def _known(scope: Scope, rng: Random, thing: int) -> Phrase | None:
 
 
 def _shared_heads(scope: Scope, rng: Random, thing: int, way: str) -> list[Head]:
-    """Heads that fit this thing and others, mostly three or more: there a noun says least."""
-    found = [head for head in heads_of(scope, rng, thing) if head.fits & (head.fits - 1)]
-    if scope.absent >> thing & 1:  # of an absent thing no superlative or relation may lead to something else
-        return [head for head in found if not head.fits & ~scope.absent]
+    """Return heads that fit this object and others, mostly three or more, where a noun distinguishes least."""
+    heads = [head for head in heads_of(scope, rng, thing) if head.fits & (head.fits - 1)]
+    if scope.absent >> thing & 1:  # a phrase for an absent object must not fit a real one
+        return [head for head in heads if not head.fits & ~scope.absent]
     if rng.random() < 0.05:
-        found.append(make_head(scope, rng.choice(scope.grammar.generic)))
+        heads.append(make_head(scope, rng.choice(scope.grammar.generic)))
     fewest = 2 if way in RARE or rng.random() < PAIRS_OF_THINGS else 3
-    return [head for head in found if head.fits.bit_count() >= fewest]
+    return [head for head in heads if head.fits.bit_count() >= fewest]
 
 
 def _extreme(scope: Scope, rng: Random, thing: int, name: str, head: Head, involved: int) -> Phrase | None:
@@ -96,13 +98,23 @@ def _extreme(scope: Scope, rng: Random, thing: int, name: str, head: Head, invol
         return None
     if scope.ranked(name, head.fits)[:1] != [thing]:
         return None
-    return _lean(scope, rng, thing, name, head, [name])
+    return _spell_directional(scope, rng, thing, name, head, [name])
 
 
-def _lean(
+def _spell_directional(
     scope: Scope, rng: Random, thing: int, name: str, head: Head, extremes: Iterable[str], **slots: str
 ) -> Phrase:
-    """A pattern whose words of direction mean the half of all things that they prefer."""
+    """Fill in a pattern whose directional words fit the half of all objects that lies in that direction.
+
+    Args:
+        scope: the scene, and the grammar.
+        rng: random generator of the words.
+        thing: index of the object.
+        name: of the pattern.
+        head: noun, perhaps with a colour.
+        extremes: directions, see `Scope.preferred`, one after the other.
+        slots: values of further slots of the pattern.
+    """
     pattern = rng.choice(scope.grammar.patterns[name])
     for slot, value in slots.items():
         pattern = pattern.replace(f"<{slot}>", value)
@@ -110,14 +122,15 @@ def _lean(
     for extreme in extremes:
         half = scope.preferred(extreme, half)
     before, _, after = pattern.partition("<head>")
-    if name.startswith("robot"):  # "the leftmost cube from your point of view": until then it is the viewer's
+    # In "the leftmost cube from your point of view" the first words still suggest the viewer's side.
+    if name.startswith("robot"):
         before = ""
     words = (BEFORE_THE_NOUN & {*before.split()}) | (AFTER_THE_NOUN & {*after.split()})
     return spell(scope, pattern, 1 << thing, head, preferred=dict.fromkeys(words, half))
 
 
 def _rank(scope: Scope, rng: Random, thing: int, name: str, head: Head, involved: int) -> Phrase | None:
-    """The second from the left; first ones are superlatives, so they are rare here."""
+    """Write a phrase such as "the second from the left"; first ones are rare, as superlatives express them."""
     side = rng.choice(("leftmost", "rightmost") if name == "ordinal" else ("nearest", "farthest"))
     ranked = scope.ranked(side, head.fits)
     if head.fits.bit_count() < 3 or head.fits == scope.everything or thing not in ranked[:3]:
@@ -126,14 +139,16 @@ def _rank(scope: Scope, rng: Random, thing: int, name: str, head: Head, involved
     if rank == 0 and rng.random() < 0.7:
         return None
     words = {"leftmost": "left", "rightmost": "right", "nearest": "front", "farthest": "back"}
-    return _lean(scope, rng, thing, name, head, [], rank=ORDINALS[rank], side=words[side])
+    return _spell_directional(scope, rng, thing, name, head, [], rank=ORDINALS[rank], side=words[side])
 
 
 def _middle(scope: Scope, rng: Random, thing: int, name: str, head: Head, involved: int) -> Phrase | None:
     ranked = scope.ranked("leftmost", head.fits)
     if head.fits.bit_count() not in (3, 5) or len(ranked) != head.fits.bit_count():
         return None
-    return _lean(scope, rng, thing, name, head, ["central"]) if ranked[len(ranked) // 2] == thing else None
+    if ranked[len(ranked) // 2] != thing:
+        return None
+    return _spell_directional(scope, rng, thing, name, head, ["central"])
 
 
 def _related(scope: Scope, rng: Random, thing: int, name: str, head: Head, involved: int) -> Phrase | None:
@@ -148,7 +163,7 @@ def _related(scope: Scope, rng: Random, thing: int, name: str, head: Head, invol
 
 
 def _nearest_to(scope: Scope, landmark: int, head: int) -> int:
-    """The thing of `head` that is clearly nearest to the landmark; the empty set where none is."""
+    """Return the set of the object in `head` that is clearly nearest to the landmark, empty where there is none."""
     spots = {i: scope.spots[i] for i in (*members(head), landmark)}
     at = spots.pop(landmark)
     if at is None or len(spots) < 2 or any(spot is None for spot in spots.values()):
@@ -170,13 +185,13 @@ def _between(scope: Scope, rng: Random, thing: int, name: str, head: Head, invol
 
 
 def _landmarks(scope: Scope, rng: Random, thing: int, involved: int) -> list[int]:
-    found = members(scope.seen & ~involved & ~(1 << thing) & ~scope.absent)
-    rng.shuffle(found)
-    return found
+    landmarks = members(scope.visible & ~involved & ~(1 << thing) & ~scope.absent)
+    rng.shuffle(landmarks)
+    return landmarks
 
 
 def _negated(scope: Scope, rng: Random, thing: int, name: str, head: Head, involved: int) -> Phrase | None:
-    """The cube that is not red, or the leftmost cube and not the red one."""
+    """Write a phrase such as "the cube that is not red" or "the leftmost cube and not the red one"."""
     only, others = 1 << thing, [i for i in members(head.fits) if i != thing]
     contrast = _contrast(scope, rng, thing, head, others) if rng.random() < CONTRAST else None
     if contrast is not None:
@@ -196,18 +211,18 @@ def _negated(scope: Scope, rng: Random, thing: int, name: str, head: Head, invol
 
 
 def _any(scope: Scope, colours: Iterable[str]) -> int:
-    found = 0
+    union = 0
     for colour in colours:
-        found |= scope.colours[colour]
-    return found
+        union |= scope.colours[colour]
+    return union
 
 
 def _contrast(scope: Scope, rng: Random, thing: int, head: Head, others: list[int]) -> Phrase | None:
-    """A superlative, and the plain name of a thing of the same kind that is not meant."""
-    seen = [i for i in others if scope.seen >> i & 1 and not scope.absent >> i & 1]
+    """Write a superlative phrase followed by the plain phrase of another object that is not meant."""
+    visible = [i for i in others if scope.visible >> i & 1 and not scope.absent >> i & 1]
     for name in rng.sample(("leftmost", "rightmost", "nearest", "farthest"), 4):
         phrase = _extreme(scope, rng, thing, name, head, 0)
-        if phrase is not None and seen and (wrong := plain_phrase(scope, rng, rng.choice(seen))) is not None:
+        if phrase is not None and visible and (wrong := plain_phrase(scope, rng, rng.choice(visible))) is not None:
             tail = [Word(word) for word in rng.choice(scope.grammar.patterns["contrast"]).split()]
             last = wrong[-1]
             return [*phrase, *tail, *wrong[:-1], Word(last.text, 1 << thing, last.fits)]
@@ -215,7 +230,7 @@ def _contrast(scope: Scope, rng: Random, thing: int, head: Head, others: list[in
 
 
 def _half(scope: Scope, rng: Random, thing: int, name: str, head: Head, involved: int) -> Phrase | None:
-    """On the left side of the picture, or on the robot's left: it alone of all that the head fits."""
+    """Write a phrase such as "on the left side of the picture", where no other object of the head is there."""
     axis, sign, middle = HALVES[name]
     places = [scope.places(axis)[i] for i in members(head.fits)]
     mine = scope.places(axis)[thing]
@@ -225,11 +240,11 @@ def _half(scope: Scope, rng: Random, thing: int, name: str, head: Head, involved
     beyond = [place for place in places if place is not None and sign * (place - middle) > -margin]
     if len(beyond) != 1 or sign * (mine - middle) < margin:
         return None
-    return _lean(scope, rng, thing, name, head, [name])
+    return _spell_directional(scope, rng, thing, name, head, [name])
 
 
 ROBOT_MARGIN_M = 0.03
-"""How far off the robot's middle line a thing must stand to be on one of its sides."""
+"""Smallest distance from the robot's x axis at which an object is on its left or right."""
 
 WAYS: dict[str, tuple[str, ...]] = {
     "plain": (),
@@ -246,7 +261,7 @@ WAYS: dict[str, tuple[str, ...]] = {
     "knowledge": ("fact_colour", "fact_kind", "fact_mark"),
     "side of the robot": ("robot_left", "robot_right", "robot_leftmost", "robot_rightmost", "robot_nearest"),
 }
-"""Ways of telling a thing from others that its noun fits, and the patterns of each."""
+"""Ways of distinguishing an object from others of the same kind, and the patterns of each."""
 
 Writer = Callable[[Scope, Random, int, str, Head, int], Phrase | None]
 _WRITERS: dict[str, Writer] = {
@@ -265,4 +280,4 @@ BEFORE_THE_NOUN = frozenset(
     | {"smallest", "small", "little", "tiny", "smaller"}
 )
 AFTER_THE_NOUN = frozenset({"left", "right", "front", "back", "upper", "lower", "top", "bottom", "middle", "centre"})
-"""Words that prefer one half of the things as soon as they are said: "the cube closest" may go on in many ways."""
+"""Directional words that suggest one half of the objects before the phrase is complete, before and after the noun."""

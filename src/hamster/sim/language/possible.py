@@ -1,4 +1,4 @@
-"""Which tasks a scene allows, by the records alone: what can be grasped, what receives, what is wide enough."""
+"""Which tasks a scene allows, judged by properties of its objects: graspable, receiving, wide enough."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from hamster.sim.scene import Scene, Thing
 
 FAMILIES = ("pick_place", "press", "knock", "stack", "push")
 CONTAINERS = frozenset({"bowl", "bin", "tray", "basket", "box", "pan"})
-"""Kinds that things go into; they go onto all others."""
+"""Kinds that objects are put into; onto all others."""
 BLOCKS = frozenset({"cube", "brick"})
 ROLLING = frozenset({"ball", "egg", "stick", "apple", "carrot"})
 CLEARANCE_M = 0.01
 LOW_M = 0.03
-"""Things are pushed up to goals that are no higher."""
+"""Largest height of a goal that objects are pushed to."""
 
 
 class Task(NamedTuple):
-    """A family with the names of its target and goal."""
+    """A task family with the names of target and goal."""
 
     family: str
     target: str
@@ -27,7 +27,7 @@ class Task(NamedTuple):
 
 
 def tasks(scene: Scene) -> list[Task]:
-    """Everything that can be asked for in a scene, in a fixed order.
+    """Return all tasks that a scene allows, in a fixed order.
 
     Knocking over is always towards the viewer.
     """
@@ -52,7 +52,7 @@ def _tasks(scene: Scene) -> Iterator[Task]:
 
 
 def _reached(target: Thing, goal: Thing) -> bool:
-    """The target already stands at the goal."""
+    """Return whether the target is already at the goal."""
     apart = hypot(target.xy[0] - goal.xy[0], target.xy[1] - goal.xy[1])
     return apart < min(goal.size[:2]) / 2 + CLEARANCE_M
 
@@ -71,6 +71,6 @@ def _stackable(target: Thing, goal: Thing) -> bool:
 
 
 def _pushable(target: Thing) -> bool:
-    """It slides: it neither topples nor rolls, and is compact enough for a push to stay central."""
+    """Return whether an object slides: it neither topples nor rolls, and is compact enough for a central push."""
     slides = target.graspable and not target.topples and target.kind not in ROLLING
     return slides and target.size[2] < 2 * min(target.size[:2])

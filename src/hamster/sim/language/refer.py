@@ -1,7 +1,7 @@
-"""Referring expressions: phrases that pick out exactly one thing, word by word.
+"""Referring expressions: phrases that fit exactly one object, with the set of fitting objects after each word.
 
-A phrase is made of words that keep some of the things; folding them gives what fits the phrase so far. These sets are
-the training signal that binds words to things (the mention loss of the planner).
+Each word of a phrase fits some objects; intersecting these sets word by word gives what fits the phrase so far. These
+sets are the targets of the planner's mention loss, which grounds words in objects.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ SIZES = {"biggest": "big", "smallest": "small"}
 
 
 class Word(NamedTuple):
-    """A word of a phrase and the set of things that fit so far; the empty set where that says nothing yet.
+    """A word of a phrase.
 
-    The last word of a landmark's phrase means two things one after the other: `landmark`, and with it what the whole
-    phrase is about.
+    Attributes:
+        text: the word.
+        fits: bit set of the objects that fit the phrase so far; empty where the phrase does not narrow them yet.
+        landmark: bit set of the landmark, if its phrase and the whole phrase both end with this word; else empty.
     """
 
     text: str
@@ -30,7 +32,7 @@ class Word(NamedTuple):
 
 
 class Head(NamedTuple):
-    """A noun with perhaps a colour: its words, what each keeps, and the set that it fits."""
+    """A noun, perhaps with a colour: its words with the set that each fits, and the set that they fit together."""
 
     words: tuple[tuple[str, int], ...]
     fits: int
@@ -40,11 +42,14 @@ Phrase = list[Word]
 
 
 def refer(scope: Scope, rng: Random, thing: int, plain: bool, involved: int = 0) -> Phrase | None:
-    """A phrase for one thing that fits nothing else, or None where there is none.
+    """Write a phrase that refers to one object alone; None where there is none.
 
     Args:
-        plain: prefer its name, colour or mark; else a superlative or a relation to a landmark.
-        involved: things that may not be landmarks (those that the command is about).
+        scope: the scene, and the grammar.
+        rng: random generator of the words.
+        thing: index of the object.
+        plain: prefer its name, colour or mark; otherwise a superlative or a relation to a landmark.
+        involved: bit set of objects that may not be landmarks, those that the command is about.
     """
     ways = (plain_phrase, _complex) if plain else (_complex, plain_phrase)
     for way in ways:
@@ -55,7 +60,14 @@ def refer(scope: Scope, rng: Random, thing: int, plain: bool, involved: int = 0)
 
 
 def plain_phrase(scope: Scope, rng: Random, thing: int, involved: int = 0) -> Phrase | None:
-    """A phrase by name, colour or mark alone, or None where those fit something else, too."""
+    """Write a phrase by name, colour or mark alone; None where these fit another object, too.
+
+    Args:
+        scope: the scene, and the grammar.
+        rng: random generator of the words.
+        thing: index of the object.
+        involved: not used.
+    """
     only, record = 1 << thing, scope.things[thing]
     if record.mark is not None and scope.marks[record.mark] == only and rng.random() < 0.7:
         return _marked(scope, rng, thing)
@@ -80,7 +92,13 @@ def _noun(scope: Scope, rng: Random, thing: int) -> str:
 
 
 def colour_word(scope: Scope, rng: Random, thing: int) -> str:
-    """One of the words for a thing's colour."""
+    """Draw a word for an object's colour.
+
+    Args:
+        scope: the scene, and the grammar.
+        rng: random generator of the words.
+        thing: index of the object.
+    """
     colour = scope.things[thing].colour
     return _pick(rng, scope.grammar.colours.get(colour, (colour,)), scope.grammar.canonical)
 
@@ -92,7 +110,13 @@ def _pick(rng: Random, words: tuple[str, ...], canonical: float) -> str:
 
 
 def heads_of(scope: Scope, rng: Random, thing: int) -> list[Head]:
-    """The thing's heads ("cube", "red cube", "red one") in the order in which to try them."""
+    """Return an object's heads ("cube", "red cube", "red one") in the order in which to try them.
+
+    Args:
+        scope: the scene, and the grammar.
+        rng: random generator of the words.
+        thing: index of the object.
+    """
     noun, colour = _noun(scope, rng, thing), colour_word(scope, rng, thing)
     generic = rng.choice(scope.grammar.generic)
     bare, full = make_head(scope, noun), make_head(scope, noun, colour)
@@ -105,19 +129,25 @@ def heads_of(scope: Scope, rng: Random, thing: int) -> list[Head]:
 
 
 def make_head(scope: Scope, noun: str, colour: str | None = None) -> Head:
-    """The head of a noun, or of a colour and a noun."""
-    keeps = scope.nouns[noun]
-    words = [(word, keeps) for word in noun.split()]
+    """Return the head of a noun, or of a colour and a noun.
+
+    Args:
+        scope: the scene, and the grammar.
+        noun: a noun of the grammar.
+        colour: a colour word of the grammar.
+    """
+    fits = scope.nouns[noun]
+    words = [(word, fits) for word in noun.split()]
     if colour is None:
-        return Head(tuple(words), keeps)
+        return Head(tuple(words), fits)
     shade = scope.colours[colour]
-    return Head((*((word, shade) for word in colour.split()), *words), keeps & shade)
+    return Head((*((word, shade) for word in colour.split()), *words), fits & shade)
 
 
 def _complex(scope: Scope, rng: Random, thing: int, involved: int = 0) -> Phrase | None:
-    """A phrase whose head fits several things; where there is no such head, sometimes one that is not needed."""
+    """Write a phrase with a relation, superlative or rank, preferably for a head that fits several objects."""
     heads = [head for head in heads_of(scope, rng, thing) if head.fits & (head.fits - 1)]
-    if scope.absent >> thing & 1:  # of an absent thing no superlative or relation may lead to something else
+    if scope.absent >> thing & 1:  # a phrase for an absent object must not fit a real one
         heads = [head for head in heads if not head.fits & ~scope.absent]
     elif not heads or rng.random() < 0.1:
         heads.append(make_head(scope, rng.choice(scope.grammar.generic)))
@@ -140,7 +170,7 @@ def _try(scope: Scope, rng: Random, thing: int, involved: int, head: Head, name:
         return None
     if name == "ordinal":
         return _ordinal(scope, rng, thing, head)
-    landmarks = members(scope.seen & ~involved & ~only & ~scope.absent)
+    landmarks = members(scope.visible & ~involved & ~only & ~scope.absent)
     rng.shuffle(landmarks)
     if name == "between":
         return _between(scope, rng, thing, head, landmarks)
@@ -186,31 +216,32 @@ def spell(
     mark: str = "",
     preferred: Mapping[str, int] | None = None,
 ) -> Phrase:
-    """Fill a pattern in, folding what each word keeps; the whole phrase fits the referent alone.
+    """Fill in a pattern, intersecting the sets that its words fit; the last word fits the referent alone.
 
     Args:
+        scope: the scene, and the grammar.
         pattern: as in `Grammar.patterns`.
-        only: the referent, as a set.
-        head: its noun, perhaps with a colour.
+        only: the referent, as a bit set.
+        head: noun of the referent, perhaps with a colour.
         other, another: phrases of landmarks.
-        mark: its letter or picture.
-        preferred: for words such as "leftmost" the set that they prefer, which they mean as long as no noun has
-            narrowed it further; then the last word also remembers its landmark.
+        mark: letter or picture of the referent.
+        preferred: bit sets of directional words such as "leftmost", each intersected with what fits so far. If given,
+            even empty, the last word of a landmark's phrase also records the landmark.
     """
     phrase: Phrase = []
     fits = scope.everything
     slots = {"<head>": head.words, "<mark>": ((mark, scope.marks.get(mark, 0)),)}
     landmarks = {"<other>": other, "<another>": another}
-    carriers = scope.carriers if "<mark>" in pattern else {}  # else "picture" is the one that the camera takes
+    carriers = scope.carriers if "<mark>" in pattern else {}  # without a mark "picture" means the camera image
     for item in pattern.split():
         if item in landmarks:
             phrase.extend(landmarks[item])
             continue
-        for text, keeps in slots.get(item) or ((item, carriers.get(item, scope.everything)),):
-            fits &= keeps
-            silent = text in ARTICLES or fits == scope.everything
-            leaning = (preferred or {}).get(text, 0) & fits if item not in slots else 0
-            phrase.append(Word(text, leaning or (0 if silent else fits)))
+        for text, word_fits in slots.get(item) or ((item, carriers.get(item, scope.everything)),):
+            fits &= word_fits
+            uninformative = text in ARTICLES or fits == scope.everything
+            directional = (preferred or {}).get(text, 0) & fits if item not in slots else 0
+            phrase.append(Word(text, directional or (0 if uninformative else fits)))
     ends_in_landmark = preferred is not None and pattern.split()[-1] in landmarks
     phrase[-1] = Word(phrase[-1].text, only, phrase[-1].fits if ends_in_landmark else 0)
     return phrase

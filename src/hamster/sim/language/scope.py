@@ -1,7 +1,7 @@
-"""What words pick out in a scene. A set of things is a bit mask (an int), so that narrowing a phrase is one `&`.
+"""The sets of objects that words refer to in a scene. A set is a bit mask (an int), so an intersection is one `&`.
 
-Relations are judged in the image, with margins: a relation holds, or does not, or is unclear, and a phrase may be used
-only where it holds for its referent and clearly not for anything else that fits its head.
+Relations are judged in the image, with margins: a relation holds, does not hold, or is unclear. A phrase may be used
+only where it holds for its referent and clearly does not hold for any other object that fits its head.
 """
 
 from __future__ import annotations
@@ -13,17 +13,22 @@ from hamster.sim.language.grammar import Grammar
 from hamster.sim.scene import Scene
 
 MARGIN = 0.05
-"""How far apart, relative to the image, two things must be for a word to tell them apart."""
+"""Smallest distance, relative to the image, at which a word about positions distinguishes two objects."""
 MIN_VISIBLE = 0.4
-"""The share of a thing that must be seen for a command to speak of it."""
+"""Smallest visible share of an object that commands mention."""
 
 Spot = tuple[float, float, float]
-"""(u, v) of a thing's centre and its area, all relative to the image; v grows towards the viewer."""
+"""(u, v) of an object's centre and its area, all relative to the image; v grows towards the viewer."""
 ImageLayout = Mapping[str, Spot]
 
 
 def _beside(along: float, across: float) -> bool | None:
-    """Whether a thing `along` further in a direction and `across` aside is clearly on that side."""
+    """Return whether an object is clearly on one side; None where unclear.
+
+    Args:
+        along: offset in the direction of that side.
+        across: offset perpendicular to it.
+    """
     if along < -0.02:
         return False
     return True if along >= MARGIN and abs(across) <= 1.5 * along else None
@@ -41,7 +46,7 @@ RELATIONS: dict[str, Callable[[Spot, Spot], bool | None]] = {
     "behind": lambda a, b: _beside(b[1] - a[1], a[0] - b[0]),
     "near": _near,
 }
-"""Whether thing a stands so to landmark b: True, False, or None where people might disagree."""
+"""Whether object a is in a relation to landmark b: True, False, or None where people might disagree."""
 
 EXTREMES: dict[str, tuple[int, float]] = {
     "leftmost": (0, -1.0),
@@ -54,11 +59,11 @@ EXTREMES: dict[str, tuple[int, float]] = {
     "robot_rightmost": (3, -1.0),
     "robot_nearest": (4, -1.0),
 }
-"""Of a superlative: which axis of `Scope.places` it ranks by, and the sign."""
+"""The axis of `Scope.places` that a superlative ranks by, and the sign."""
 SUPERLATIVES = ("leftmost", "rightmost", "nearest", "farthest", "biggest", "smallest")
-"""Those that need no robot."""
+"""Superlatives that are judged in the image, without the robot's point of view."""
 WORLD_MARGIN_M = 0.06
-"""How far apart two things must be on the table for a word about the robot's sides to tell them apart."""
+"""Smallest distance on the table at which a word about the robot's sides distinguishes two objects."""
 
 
 HALVES: dict[str, tuple[int, float, float]] = {
@@ -69,10 +74,10 @@ HALVES: dict[str, tuple[int, float, float]] = {
     "robot_left": (3, 1.0, 0.0),
     "robot_right": (3, -1.0, 0.0),
 }
-"""Of halves of the picture and of the table: the axis of `Scope.places`, the sign, and where the middle is."""
+"""The axis of `Scope.places` of halves of the image and of the table, the sign, and the middle."""
 
 
-ALSO: Mapping[str, frozenset[str]] = {
+SIMILAR_KINDS: Mapping[str, frozenset[str]] = {
     "cylinder": frozenset({"can", "candle"}),
     "can": frozenset({"cylinder"}),
     "candle": frozenset({"stick"}),
@@ -85,11 +90,15 @@ ALSO: Mapping[str, frozenset[str]] = {
     "ball": frozenset({"egg"}),
     "egg": frozenset({"ball"}),
 }
-"""What else one may call by a kind's name: nobody can say that it is absent where such a thing stands."""
+"""Other kinds that may be called by a kind's name: where one is present, that kind does not count as absent."""
 
 
 def between(a: Spot, b: Spot, c: Spot) -> bool | None:
-    """Whether a stands between b and c."""
+    """Return whether a is between b and c in the image; None where unclear.
+
+    Args:
+        a, b, c: (u, v, area) of each.
+    """
     du, dv = c[0] - b[0], c[1] - b[1]
     length = hypot(du, dv)
     if length < 4 * MARGIN:
@@ -102,18 +111,30 @@ def between(a: Spot, b: Spot, c: Spot) -> bool | None:
 
 
 def members(mask: int) -> list[int]:
-    """The indices in a set."""
+    """Return the indices in a set."""
     return [i for i in range(mask.bit_length()) if mask >> i & 1]
 
 
 class Scope:
-    """A scene as a speaker sees it.
+    """A scene with the sets of objects that a grammar's words and relations refer to.
+
+    Args:
+        scene: the scene.
+        grammar: whose words are used.
+        layout: (u, v, area) of objects in the image.
+        visible: visible share of each object; None if all in the layout are visible.
+        absent: names of imaginary objects.
 
     Attributes:
-        everything: the set of all things; `seen` those visible enough to speak of; `absent` those only imagined.
-        nouns, colours: the set that each word of the grammar fits; `marks` by letter or picture;
-            `carriers` those that carry any "letter" or "picture".
-        spots: (u, v, area) per thing, None out of the image.
+        things: the objects, by index; `index` has the indices by name, `names` the names.
+        everything: the set of all objects.
+        visible: the set of objects that are visible enough to be mentioned.
+        absent: the set of imaginary objects.
+        nouns, colours: the set that each word of the grammar fits.
+        marks: the set of objects with each letter or picture.
+        carriers: the sets of objects that have any "letter" or "picture".
+        spots: (u, v, area) per object, None outside of the image.
+        table_xy: (x, y) per object on the table, in metres, in the robot's frame.
     """
 
     def __init__(
@@ -126,7 +147,7 @@ class Scope:
         self.index = {thing.name: i for i, thing in enumerate(things)}
         self.names = tuple(thing.name for thing in things)
         self.spots = [layout.get(name) for name in self.names]
-        self.seen = self._where(
+        self.visible = self._where(
             [n in layout and (visible is None or visible.get(n, 0.0) >= MIN_VISIBLE) for n in self.names]
         )
         self.absent = self._where([name in absent for name in self.names])
@@ -140,7 +161,7 @@ class Scope:
             "letter": self._where([t.mark is not None and len(t.mark) == 1 for t in things]),
             "picture": self._where([t.mark is not None and len(t.mark) > 1 for t in things]),
         }
-        self.worlds = [thing.xy for thing in things]
+        self.table_xy = [thing.xy for thing in things]
         self._volumes = [t.size[0] * t.size[1] * t.size[2] for t in things]
         self._related: dict[tuple[str, int], tuple[int, int]] = {}
         self._ranked: dict[tuple[str, int], list[int]] = {}
@@ -150,20 +171,31 @@ class Scope:
         return sum(1 << i for i, flag in enumerate(flags) if flag)
 
     def names_of(self, mask: int) -> tuple[str, ...]:
-        """The names in a set."""
+        """Return the names of the objects in a set."""
         return tuple(name for i, name in enumerate(self.names) if mask >> i & 1)
 
     def related(self, relation: str, landmark: int, head: int) -> int:
-        """The things of `head` that stand so to the landmark, provided that this is clear for each; else nothing."""
-        found = self._related.get((relation, landmark))
-        if found is None:
-            found = self._related[relation, landmark] = self._judge(
+        """Return the objects of a set that are in a relation to a landmark; empty if that is unclear for any of them.
+
+        Args:
+            relation: a key of `RELATIONS`.
+            landmark: index of the landmark.
+            head: bit set of objects.
+        """
+        judged = self._related.get((relation, landmark))
+        if judged is None:
+            judged = self._related[relation, landmark] = self._judge(
                 lambda a: RELATIONS[relation](a, self._spot(landmark)), 1 << landmark
             )
-        return head & found[0] if not head & found[1] else 0
+        return head & judged[0] if not head & judged[1] else 0
 
     def between(self, first: int, second: int, head: int) -> int:
-        """The things of `head` that stand between two landmarks, provided that this is clear for each; else nothing."""
+        """Return the objects of a set between two landmarks; empty if that is unclear for any of them.
+
+        Args:
+            first, second: indices of the landmarks.
+            head: bit set of objects.
+        """
         yes, unclear = self._judge(
             lambda a: between(a, self._spot(first), self._spot(second)), 1 << first | 1 << second
         )
@@ -174,7 +206,7 @@ class Scope:
         return (float("nan"),) * 3 if spot is None else spot
 
     def _judge(self, holds: Callable[[Spot], bool | None], landmarks: int) -> tuple[int, int]:
-        """The sets for which it holds and for which it is unclear; it never holds for the landmarks themselves."""
+        """Return the sets for which a relation holds and for which it is unclear, both without the landmarks."""
         yes = unclear = 0
         for i, spot in enumerate(self.spots):
             if landmarks >> i & 1:
@@ -187,48 +219,51 @@ class Scope:
         return yes, unclear
 
     def like(self, aspect: str, thing: int) -> int:
-        """The things that share a thing's "colour", "kind" (or one that goes by its name) or "mark"."""
+        """Return the set of objects that share an object's "colour", "kind" (or a similar kind) or "mark"."""
         of = self.things[thing]
         if aspect == "kind":
-            kinds = {of.kind, *ALSO.get(of.kind, ())}
-            return self._where([other.kind in kinds or of.kind in ALSO.get(other.kind, ()) for other in self.things])
+            kinds = {of.kind, *SIMILAR_KINDS.get(of.kind, ())}
+            return self._where(
+                [other.kind in kinds or of.kind in SIMILAR_KINDS.get(other.kind, ()) for other in self.things]
+            )
         return self._where([getattr(other, aspect) == getattr(of, aspect) for other in self.things])
 
     def places(self, axis: int) -> list[float | None]:
-        """Of each thing its place along an axis, None out of the image.
+        """Return each object's coordinate along an axis, None outside of the image.
 
         Args:
-            axis: 0 and 1 are u and v, 2 is the area in the image; 3 is how far left of the robot it stands and 4 how
-                far from its base, in metres: the robot stands at the origin and faces +x.
+            axis: 0 and 1 are u and v, 2 is the area in the image; 3 is the distance to the left of the robot's x axis
+                and 4 the distance from its base, in metres (the robot is at the origin and faces +x).
         """
         if axis < 3:
             return [None if spot is None else spot[axis] for spot in self.spots]
-        numbers = [y if axis == 3 else hypot(x, y) for x, y in self.worlds]
+        numbers = [y if axis == 3 else hypot(x, y) for x, y in self.table_xy]
         return [None if spot is None else number for spot, number in zip(self.spots, numbers, strict=True)]
 
     def preferred(self, direction: str, among: int) -> int:
-        """The half of some things that a direction prefers, the larger one of an odd number.
+        """Return the half of a set that lies furthest in a direction, rounded up.
 
         Args:
-            direction: a key of `EXTREMES`, "central" for what is nearest to the middle column, or a half of the picture
-                or of the table ("picture_left", "robot_right").
-            among: of these, those in the image.
+            direction: a key of `EXTREMES` or `HALVES`, or "central" for those nearest to the middle column.
+            among: bit set of objects; those that are not visible do not count.
         """
         axis, sign = EXTREMES.get(direction) or HALVES.get(direction, (0, 1.0, 0.5))[:2]
         places = self.places(axis)
-        found = [(place, i) for i in members(among & self.seen) if (place := places[i]) is not None]
-        found.sort(key=lambda pair: abs(pair[0] - 0.5) if direction == "central" else -sign * pair[0])
-        return sum(1 << i for _, i in found[: (len(found) + 1) // 2])
+        candidates = [(place, i) for i in members(among & self.visible) if (place := places[i]) is not None]
+        candidates.sort(key=lambda pair: abs(pair[0] - 0.5) if direction == "central" else -sign * pair[0])
+        return sum(1 << i for _, i in candidates[: (len(candidates) + 1) // 2])
 
     def ranked(self, extreme: str, head: int) -> list[int]:
-        """The things of `head` from the most extreme on, as far as each is clearly apart from the next.
+        """Return the objects of a set from the most extreme on, as far as each is clearly apart from the next.
 
-        Empty where `head` has fewer than two things or one of them is out of the image.
+        Args:
+            extreme: a key of `EXTREMES`.
+            head: bit set of objects. With fewer than two, or any outside of the image, the result is empty.
         """
-        found = self._ranked.get((extreme, head))
-        if found is None:
-            found = self._ranked[extreme, head] = self._rank(extreme, members(head))
-        return found
+        ranked = self._ranked.get((extreme, head))
+        if ranked is None:
+            ranked = self._ranked[extreme, head] = self._rank(extreme, members(head))
+        return ranked
 
     def _rank(self, extreme: str, things: list[int]) -> list[int]:
         if len(things) < 2 or any(self.spots[i] is None for i in things):
@@ -242,23 +277,26 @@ class Scope:
         return things
 
     def _clear(self, axis: int, sign: float, first: int, rest: list[int]) -> bool:
-        """Positions must differ by the margin; sizes by a third in the image, and agree with the true volumes."""
+        """Return whether one object is clearly more extreme than the rest.
+
+        Positions must differ by the margin; sizes by a third, both as areas in the image and as true volumes.
+        """
         if axis > 2:
             places = self.places(axis)
             return all(sign * ((places[first] or 0.0) - (places[i] or 0.0)) >= WORLD_MARGIN_M for i in rest)
-        mine = self._spot(first)[axis]
+        value = self._spot(first)[axis]
         if axis < 2:
-            return all(sign * (mine - self._spot(i)[axis]) >= MARGIN for i in rest)
-        pairs = [(mine / self._spot(i)[2], self._volumes[first] / self._volumes[i]) for i in rest]
+            return all(sign * (value - self._spot(i)[axis]) >= MARGIN for i in rest)
+        pairs = [(value / self._spot(i)[2], self._volumes[first] / self._volumes[i]) for i in rest]
         return all(min(pair) >= 1.33 if sign > 0 else max(pair) <= 0.75 for pair in pairs)
 
 
 def _spread(
-    found: Mapping[str, int], words: Mapping[str, tuple[str, ...]], meanings: Mapping[str, frozenset[str]]
+    sets: Mapping[str, int], words: Mapping[str, tuple[str, ...]], meanings: Mapping[str, frozenset[str]]
 ) -> dict[str, int]:
-    """The set that each word fits, for the words of everything found in the scene."""
+    """Return the set that each word fits, for all words of the canonical ones in `sets`."""
     fits = {}
-    for canonical in found:
+    for canonical in sets:
         for word in words.get(canonical, (canonical,)):
-            fits[word] = sum(found.get(meaning, 0) for meaning in meanings.get(word, (canonical,)))
+            fits[word] = sum(sets.get(meaning, 0) for meaning in meanings.get(word, (canonical,)))
     return fits

@@ -1,4 +1,4 @@
-"""TABLETOP: how people speak to the robot of the in-domain tabletop; short, plain sentences."""
+"""TABLETOP: the grammar of the in-domain tabletop's instructions, with short, plain sentences."""
 
 from __future__ import annotations
 

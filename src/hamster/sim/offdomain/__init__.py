@@ -1,4 +1,4 @@
-"""Off-domain data for the planner: other arms, cameras, tables, lights, words."""
+"""Off-domain training data for the planner: arms, cameras, tables, lights and words that the tabletop lacks."""
 
 from hamster.sim.offdomain.images import OffDomain
 from hamster.sim.offdomain.sample import sample_scene

@@ -1,4 +1,4 @@
-"""Off-domain training data for a planner: random scenes, some in the middle of a task, with many instructions each."""
+"""Off-domain training images for a planner: random scenes, some in the middle of a task, with many instructions."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from hamster.sim.language import OFFDOMAIN, commands
 from hamster.sim.offdomain.sample import imagine, sample_scene
 from hamster.sim.world import World
 
-INSTRUCTIONS, ABSENT = 24, 6
-FEWEST = 4
-UNDER_WAY = 0.3
+INSTRUCTIONS, ABSENT = 24, 6  # per image, with and without a path
+FEWEST = 4  # instructions with a path that an image must have
+IN_PROGRESS = 0.3  # share of images in the middle of a task
 
 
 @dataclass(frozen=True)
 class OffDomain:
-    """`n` images; each depends on the seed and its own number alone, so that fewer are the first ones of more."""
+    """A data set of `n` images; each depends only on seed and index, so a smaller set is a prefix of a larger one."""
 
     n: int
     seed: int = 0
@@ -28,7 +28,7 @@ class OffDomain:
 
     @property
     def uri(self) -> str:
-        """offdomain:N."""
+        """Return the data set's URI, "offdomain:N"."""
         return f"offdomain:{self.n}"
 
     def __len__(self) -> int:
@@ -42,7 +42,7 @@ class OffDomain:
         return replace(image, provenance=Provenance("offdomain", extra={"seed": self.seed, "index": number}))
 
     def inputs(self, index: int) -> Inputs:
-        """Nothing but numbers."""
+        """Return what an image is made from: no files, only the seed and the index."""
         number = range(self.n)[index]
         return Inputs(f"off-domain image {number}", (), f"{(self.seed, number)}")
 
@@ -50,16 +50,16 @@ class OffDomain:
 def _draw(rng: np.random.Generator) -> AnnotatedImage | None:
     world = World(sample_scene(rng))
     try:
-        if rng.random() < UNDER_WAY:
-            _begin_something(world, rng)
+        if rng.random() < IN_PROGRESS:
+            _begin_task(world, rng)
         image = annotate(world, rng, OFFDOMAIN, INSTRUCTIONS, absent=ABSENT, imagine=imagine)
     finally:
         world.close()
     return image if len(image.annotations) >= FEWEST else None
 
 
-def _begin_something(world: World, rng: np.random.Generator) -> None:
-    """Carries out the first part of some task: replanning needs to know what the middle of one looks like."""
+def _begin_task(world: World, rng: np.random.Generator) -> None:
+    """Carry out the first part of a random task, since replanning happens in the middle of one."""
     drawn = commands(world.scene, rng, 1, OFFDOMAIN)
     if drawn:
         keyposes = [keypose for keypose in plan(world, drawn[0]) if not keypose.retreat]

@@ -1,8 +1,8 @@
-"""How much of the tabletop the off-domain generator already contains, enumerated rather than sampled.
+"""Overlap of the tabletop with the off-domain generator, by enumeration rather than sampling.
 
     python -m hamster.sim.offdomain.overlap
 
-Prints a table: kinds, marks, nouns, colour words, sentences, arms, patterns, shades and cameras of both worlds.
+Prints a table of kinds, marks, nouns, colour words, sentences, arms, patterns, shades and cameras of both.
 """
 
 from __future__ import annotations
@@ -24,33 +24,40 @@ NEAREST_SHADE = 0.04  # `sample.shade_of` draws none nearer in any channel
 
 
 def sentences(grammar: Grammar, family: str, inside: bool) -> dict[tuple[str, ...], float]:
-    """All sentences of a family with their probabilities, slots for things; for a grammar without recursion.
+    """Return all sentences of a family, with slots for objects, and their probabilities.
 
     Args:
-        grammar: whose rules are expanded.
+        grammar: a grammar without recursion.
         family: of the task.
         inside: whether the goal is a container.
     """
-    found: dict[tuple[str, ...], float] = {}
+    probabilities: dict[tuple[str, ...], float] = {}
     for words, p in _expansions(grammar, "<say>", family, inside):
-        found[words] = found.get(words, 0.0) + p
-    return found
+        probabilities[words] = probabilities.get(words, 0.0) + p
+    return probabilities
 
 
 def can_say(grammar: Grammar, words: tuple[str, ...], family: str, inside: bool) -> bool:
-    """Whether a grammar generates exactly these words and slots."""
+    """Return whether a grammar generates a sentence.
+
+    Args:
+        grammar: the grammar.
+        words: words and slots of the sentence.
+        family: of the task.
+        inside: whether the goal is a container.
+    """
     return len(words) in _ends(grammar, "<say>", words, 0, family, inside, {})
 
 
 def sentence_share(of: Grammar, by: Grammar) -> float:
-    """The share of one grammar's sentences, weighted by their probabilities, that another one generates too."""
+    """Return the share of one grammar's sentences, weighted by probability, that another grammar generates, too."""
     cases = [(family, inside) for family in FAMILIES for inside in (False, True)]
     shares = [sum(p for words, p in sentences(of, *case).items() if can_say(by, words, *case)) for case in cases]
     return float(np.mean(shares))
 
 
 def table() -> list[tuple[str, str, str, str]]:
-    """Rows of what is compared, how much the tabletop has, how much the generator has, and what they share."""
+    """Return rows of what is compared, the tabletop's, the generator's, and what they share."""
     marks = {"A", "B", *MARKS}
     nouns = [{word for words in grammar.nouns.values() for word in words} for grammar in (TABLETOP, OFFDOMAIN)]
     shared = sentence_share(TABLETOP, OFFDOMAIN)
@@ -82,9 +89,9 @@ def _expansions(grammar: Grammar, token: str, family: str, inside: bool) -> Iter
         return
     for tokens, p in grammar.alternatives(token[1:-1], family, inside):
         partial: list[tuple[tuple[str, ...], float]] = [((), p)]
-        for each in tokens:
+        for part in tokens:
             partial = [
-                (words + more, p * q) for words, p in partial for more, q in _expansions(grammar, each, family, inside)
+                (words + more, p * q) for words, p in partial for more, q in _expansions(grammar, part, family, inside)
             ]
         yield from partial
 
@@ -93,15 +100,25 @@ def _ends(
     grammar: Grammar, token: str, words: tuple[str, ...], start: int, family: str, inside: bool,
     known: dict[tuple[str, int], frozenset[int]],
 ) -> frozenset[int]:  # fmt: skip
-    """Where in the words a token that begins at `start` may end."""
+    """Return the positions in a sentence at which a token that begins at `start` may end.
+
+    Args:
+        grammar: the grammar.
+        token: a word, slot or `<rule>`.
+        words: words and slots of the sentence.
+        start: position of the token's first word.
+        family: of the task.
+        inside: whether the goal is a container.
+        known: results so far, by token and start.
+    """
     if token[0] != "<":
         return frozenset({start + 1} if start < len(words) and words[start] == token else ())
     if (token, start) not in known:
         ends: set[int] = set()
         for tokens, _ in grammar.alternatives(token[1:-1], family, inside):
             reached = frozenset({start})
-            for each in tokens:
-                reached = frozenset().union(*(_ends(grammar, each, words, at, family, inside, known) for at in reached))
+            for part in tokens:
+                reached = frozenset().union(*(_ends(grammar, part, words, at, family, inside, known) for at in reached))
             ends |= reached
         known[token, start] = frozenset(ends)
     return known[token, start]

@@ -1,4 +1,4 @@
-"""The off-domain distribution, cheap data for the planner: anything but the tabletop's arm, table, camera, colours."""
+"""The off-domain distribution of scenes: any arm, table, camera and colours except those of the tabletop."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ PROPORTIONS: dict[str, dict[str, tuple[float, float]]] = {
 RECEIVERS = ("plate", "bowl", "tile", "tray", "bin", "book", "board", "pan")
 TOPPLES = ("bottle", "tower", "candle", "domino", "snowman")
 TOYS = tuple(kind for kind in CATALOGUE if kind not in RECEIVERS and kind != "button")
-PRINTED = 0.3  # how often a thing without a mark has a pattern instead of a plain colour
-SHADOWS = 0.5  # how often the first light casts shadows
-# Frequencies: kinds that carry the tasks come often, the rest keep the vocabulary wide.
+PRINTED = 0.3  # probability that an object without a mark has a pattern instead of a plain colour
+SHADOWS = 0.5  # probability that the first light casts shadows
+# Kinds that most tasks need are drawn more often; the others broaden the vocabulary.
 COMMON = ("cube", "cylinder", "ball", "bottle", "cup")
 
 
 def sample_scene(rng: np.random.Generator) -> Scene:
-    """A random scene of 2 to 8 things before a random arm, table, light and camera."""
+    """Draw a scene of 2 to 8 objects with a random arm, table, lights and camera."""
     while True:
         things = _things(rng)
         x, y = rng.uniform((0.26, -0.2), (0.36, 0.0))
@@ -84,13 +84,13 @@ def sample_scene(rng: np.random.Generator) -> Scene:
 
 
 def imagine(rng: np.random.Generator) -> Thing:
-    """A thing such as scenes have."""
+    """Draw an object from the distribution of these scenes."""
     theme = _theme(rng)
     return _thing("imagined", str(rng.choice([*theme[:1], *_others(rng)])), rng)
 
 
 def _things(rng: np.random.Generator) -> list[Thing]:
-    """Mostly three or four of a kind, which colour, size or place must tell apart, and a few others."""
+    """Draw objects: mostly three or four of one kind that differ in colour, size or position, and a few others."""
     theme = _theme(rng)
     kinds = (theme + _others(rng))[:8]
     colours = _theme_colours(len(theme), rng)
@@ -99,7 +99,7 @@ def _things(rng: np.random.Generator) -> list[Thing]:
 
 
 def _theme(rng: np.random.Generator) -> list[str]:
-    """Things of one kind: three or four of them in four scenes of five, one or two in others."""
+    """Draw the kind shared by several objects, repeated: three or four times in 80 % of scenes, else once or twice."""
     draw = rng.random()
     if draw < 0.28:
         kind = "button"
@@ -114,13 +114,13 @@ def _theme(rng: np.random.Generator) -> list[str]:
 
 
 def _others(rng: np.random.Generator) -> list[str]:
-    """One to three toys, and one or two things that they can be put on."""
+    """Draw the kinds of one to three toys, and of one or two objects that they can be put on."""
     toys = [_toy(rng) for _ in range(rng.integers(1, 4))]
     return [str(rng.choice(RECEIVERS)), *toys, *(str(rng.choice(RECEIVERS)) for _ in range(rng.integers(0, 2)))]
 
 
 def _theme_colours(count: int, rng: np.random.Generator) -> list[str]:
-    """All alike, so that only place or size tells them apart; of two colours, as "not the red one" needs; or any."""
+    """Draw colours of objects of one kind: all equal, one different (for "not the red one"), or any."""
     draw = rng.random()
     if draw < 0.25:
         return [str(rng.choice(list(HSV)))] * count
@@ -145,13 +145,13 @@ def _thing(name: str, kind: str, rng: np.random.Generator, colour: str | None = 
     thing = CATALOGUE[kind](name, colour, shade, **options)
     if thing.mark is None and rng.random() < PRINTED:
         thing = _printed(thing, shade, rng)
-    # Marks are seen upright from the camera's side, give or take a tilt of the head.
+    # Marks are upright as seen from the camera, up to a small tilt.
     yaw = rng.normal(pi / 2, 0.3) if thing.mark else rng.uniform(-pi, pi)
     return replace(thing, yaw=float(yaw))
 
 
 def _printed(thing: Thing, shade: Vec3, rng: np.random.Generator) -> Thing:
-    """With a pattern of two shades of its colour, or a few pale spots, on the parts that have the colour."""
+    """Return an object with a pattern of two shades, or of a pale second colour, on the parts of its main colour."""
     other = shade_of(thing.colour, rng) if rng.random() < 0.7 else pale(rng, 0.1)
     sparse = ("dots", "speckle", "lattice") if other != shade and rng.random() < 0.5 else ("stripes", "noise", "waves")
     look = Surface(str(rng.choice(sparse)), shade, other, int(rng.integers(1 << 30)))  # type: ignore[arg-type]
@@ -160,19 +160,19 @@ def _printed(thing: Thing, shade: Vec3, rng: np.random.Generator) -> Thing:
 
 
 def _distinct(things: list[Thing], theme: int) -> list[Thing]:
-    """Without third copies that no colour or mark tells apart, but for the theme, the first `theme` things."""
-    seen: dict[tuple[str, str, str | None], int] = {}
+    """Remove objects of which two with the same kind, colour and mark exist already, except among the first `theme`."""
+    copies: dict[tuple[str, str, str | None], int] = {}
     kept: list[Thing] = []
     for thing in things:
         key = (thing.kind, thing.colour, thing.mark)
-        seen[key] = seen.get(key, 0) + 1
-        if seen[key] <= 2 or len(kept) < theme:
+        copies[key] = copies.get(key, 0) + 1
+        if copies[key] <= 2 or len(kept) < theme:
             kept.append(thing)
     return kept
 
 
 def shade_of(colour: str, rng: np.random.Generator) -> Vec3:
-    """A shade that people call by this name, never one of the tabletop's own."""
+    """Draw RGB in [0, 1] of a colour word, never close to the tabletop's shade of that colour."""
     while True:
         hue, saturation, value = (rng.uniform(*span) for span in HSV[colour])
         rgb = _rgb(hue % 1.0, saturation, value)
@@ -214,7 +214,12 @@ def _around(things: tuple[Thing, ...], bounds: Bounds, rng: np.random.Generator)
 
 
 def camera(bounds: Bounds, rng: np.random.Generator) -> CameraSpec:
-    """Anywhere before the table that the things can be seen from, but not where the tabletop's own camera stands."""
+    """Draw a camera in front of the table that sees the objects, never close to the tabletop's own camera.
+
+    Args:
+        bounds: of the objects on the table, metres.
+        rng: random generator.
+    """
     centre = np.array([(bounds[0] + bounds[1]) / 2, (bounds[2] + bounds[3]) / 2, 0.03])
     while True:
         azimuth = rng.normal(0.0, 0.35) if rng.random() < 0.7 else rng.uniform(-1.5, 1.5)
@@ -223,17 +228,17 @@ def camera(bounds: Bounds, rng: np.random.Generator) -> CameraSpec:
         eye, target = centre + distance * direction, centre + rng.normal(0, 0.035, 3)
         own = np.array(CAMERAS["front"].eye)
         if np.linalg.norm(eye - own) > 0.08:
-            # The things' half diagonal fills most of the image.
+            # The objects' area fills most of the image.
             fovy = np.degrees(2 * np.arctan(rng.uniform(0.24, 0.4) / distance))
             return CameraSpec(_vec3(eye), _vec3(target), float(fovy))
 
 
 def _start(view: CameraSpec, rng: np.random.Generator) -> tuple[float, float, float, float]:
-    """Somewhere over the table where the camera sees the tool."""
-    seen = world_camera(view, 1, 1)
+    """Draw x, y, z and yaw of the tool over the table, in view of the camera."""
+    projection = world_camera(view, 1, 1)
     while True:
         x, y, z = rng.uniform((0.26, -0.25, 0.08), (0.62, 0.25, 0.36))
-        uv, _ = seen.project((x, y, z))
+        uv, _ = projection.project((x, y, z))
         if uv.min() > 0.03 and uv.max() < 0.97:
             return float(x), float(y), float(z), float(rng.uniform(-0.6, 0.6))
 

@@ -1,6 +1,6 @@
-"""What stands around a scene: walls, cloths, clutter beyond the things, a robot that only stands there.
+"""Background of a scene: walls, cloths, clutter around the objects, an idle second robot.
 
-Nobody speaks of it and nothing touches it. Its colours are pale, so that "the red one" stays clear.
+No command mentions it and nothing touches it. Its colours are pale, so that "the red one" stays unambiguous.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from hamster.sim.scene import Part, Rgba, Shape, Surface, Vec3
 
 PATTERNS = ("plain", "checker", "gradient", "stripes", "noise", "dots", "waves", "patches", "speckle", "lattice")
 SHAPES: tuple[Shape, ...] = ("box", "box", "cylinder", "sphere", "capsule")
-WALL, CLOTH, CLUTTER, IDLE_ARM = 0.5, 0.45, 0.65, 0.25  # how often there is one, or some
+WALL, CLOTH, CLUTTER, IDLE_ARM = 0.5, 0.45, 0.65, 0.25  # probability of each
 
 
 def surface(rng: np.random.Generator, saturation: float = 0.8) -> Surface:
-    """A random pattern of two colours that are often alike."""
+    """Draw a pattern of two colours that are often similar."""
     base = np.array(pale(rng, saturation))
     other = np.clip(base + rng.normal(0, 0.12, 3), 0, 1) if rng.random() < 0.7 else np.array(pale(rng, saturation))
     return Surface(str(rng.choice(PATTERNS)), _rgb(base), _rgb(other), int(rng.integers(1 << 30)))  # type: ignore[arg-type]
 
 
 def pale(rng: np.random.Generator, saturation: float) -> Vec3:
-    """Any colour of at most this saturation."""
+    """Draw a colour (RGB in [0, 1]) of at most this saturation."""
     hue, value = rng.random() * 6, rng.uniform(0.15, 1.0)
     strength = rng.random() * saturation
     return _rgb([value * (1 - strength * np.clip(min((n + hue) % 6, 4 - (n + hue) % 6), 0, 1)) for n in (5, 3, 1)])
 
 
 def scenery(bounds: Bounds, rng: np.random.Generator) -> tuple[Part, ...]:
-    """Draw what stands around things within `bounds` on the table.
+    """Draw the background of a scene.
 
     Args:
-        bounds: of the things, metres.
-        rng: the randomness.
+        bounds: of the objects on the table, metres.
+        rng: random generator.
     """
     parts: list[Part] = []
     if rng.random() < WALL:
@@ -51,14 +51,14 @@ def scenery(bounds: Bounds, rng: np.random.Generator) -> tuple[Part, ...]:
 
 
 def _walls(rng: np.random.Generator) -> list[Part]:
-    """Behind the robot, and now and then at its sides."""
+    """Draw a wall behind the robot, and sometimes walls at its sides."""
     places = [((-rng.uniform(0.5, 1.5), 0.0, 0.2), (0.01, 3.0, 1.2))]
     places += [((0.0, side * rng.uniform(1.0, 2.0), 0.2), (3.0, 0.01, 1.2)) for side in (-1, 1) if rng.random() < 0.4]
     return [Part("box", size, pos, print=surface(rng)) for pos, size in places]
 
 
 def _cloth(bounds: Bounds, rng: np.random.Generator) -> Part:
-    """A sheet of paper, a mat or a cloth, flat on the table."""
+    """Draw a sheet of paper, a mat or a cloth, flat on the table."""
     x, y = rng.uniform(bounds[0] - 0.1, bounds[1] + 0.1), rng.uniform(bounds[2] - 0.1, bounds[3] + 0.1)
     size = (float(rng.uniform(0.06, 0.3)), float(rng.uniform(0.06, 0.3)), 0.0006)
     look = surface(rng, 0.35)
@@ -66,7 +66,7 @@ def _cloth(bounds: Bounds, rng: np.random.Generator) -> Part:
 
 
 def _clutter(bounds: Bounds, rng: np.random.Generator) -> Part:
-    """A box, a roll or a ball beyond the things, on the side of the robot or beside them."""
+    """Draw a solid shape near the objects, on the robot's side or beside them."""
     side = rng.choice((-1, 1))
     if rng.random() < 0.5:
         x, y = bounds[0] - rng.uniform(0.08, 0.3), rng.uniform(bounds[2] - 0.1, bounds[3] + 0.1)
@@ -84,7 +84,7 @@ def _clutter(bounds: Bounds, rng: np.random.Generator) -> Part:
 
 
 def _idle_arm(bounds: Bounds, rng: np.random.Generator) -> list[Part]:
-    """A chain of links beside the table's things, as of a second robot that does nothing."""
+    """Draw a chain of links beside the objects, like an idle second robot."""
     side = float(rng.choice((-1, 1)))
     x = float(rng.uniform(-0.1, bounds[1]))
     y = (bounds[3] if side > 0 else bounds[2]) + side * float(rng.uniform(0.15, 0.35))

@@ -60,7 +60,7 @@ class Row:
         patterns = {**marks, **{name: PATTERNS[name] for name in self.patterns}}
         rules = {**TABLETOP.rules, **self.rules}
         return replace(
-            TABLETOP, rules=rules, patterns=patterns, mix={self.way: 1.0}, twisted=("{target}",), facts=self.facts
+            TABLETOP, rules=rules, patterns=patterns, mix={self.way: 1.0}, complex_slots=("{target}",), facts=self.facts
         )
 
 

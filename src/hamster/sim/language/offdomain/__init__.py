@@ -1,6 +1,6 @@
-"""OFFDOMAIN: the wide grammar of the planner's training data, composed of openers, word orders, verbs and closers.
+"""OFFDOMAIN: the broad grammar of the planner's training data, composed of openers, word orders, verbs and closers.
 
-It contains every word of TABLETOP, so that nothing said there is new to who learnt here.
+It contains every word of TABLETOP, so that a planner trained on it knows the vocabulary of the tabletop's instructions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MIX = {
     "side of the robot": 0.03,
     "knowledge": 0.05,
 }
-"""How often a thing is told from others in each way: by what must be learned, not by what scenes happen to allow."""
+"""Share of commands with each way of referring, set by what must be learned and not by what scenes happen to allow."""
 
 OFFDOMAIN = Grammar(
     name="offdomain",

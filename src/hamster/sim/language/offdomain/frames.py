@@ -1,4 +1,4 @@
-"""What stands around every sentence, and the verbs that several families share."""
+"""Rules for openers, closers and other sentence frames, and verbs shared by several task families."""
 
 from __future__ import annotations
 

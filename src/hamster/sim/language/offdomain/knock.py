@@ -1,4 +1,4 @@
-"""Knock something over (always towards the viewer, so no side is said)."""
+"""Rules for knocking an object over; always towards the viewer, so sentences name no direction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pick and place: the goal is a container ("_in") or anything else ("_on")."""
+"""Rules for pick and place; the goal is a container ("_in") or anything else ("_on")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Press a button."""
+"""Rules for pressing a button."""
 
 from __future__ import annotations
 

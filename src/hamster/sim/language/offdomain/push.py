@@ -1,4 +1,4 @@
-"""Push something along the table until it touches the goal."""
+"""Rules for pushing an object along the table until it touches the goal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stack one block on another."""
+"""Rules for stacking one block on another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The nouns, colours and patterns of OFFDOMAIN: what things are called and how one is told from another."""
+"""The nouns, colour words and referring patterns of OFFDOMAIN."""
 
 from __future__ import annotations
 
