@@ -44,16 +44,16 @@ compare: setup-dev  ## CPU time of this checkout next to that of another one: ma
 	.venv/bin/python scripts/compare_checkouts.py $(BEFORE) . --check $(ARGS)
 
 check: setup-dev  ## lint, formatting, types
-	.venv/bin/python -m ruff check src tests packages
-	.venv/bin/python -m ruff format --check src tests packages
+	.venv/bin/python -m ruff check src tests packages examples
+	.venv/bin/python -m ruff format --check src tests packages examples
 	.venv/bin/python -m mypy
 
 docs: setup-dev  ## build the documentation site into site/ (open site/index.html); every warning is an error
 	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict $(ARGS)
 
 lint-fix: setup-dev  ## repair what ruff can repair
-	.venv/bin/python -m ruff check --fix src tests packages
-	.venv/bin/python -m ruff format src tests packages
+	.venv/bin/python -m ruff check --fix src tests packages examples
+	.venv/bin/python -m ruff format src tests packages examples
 
 eval: setup  ## the table of the README: 200 scenes per arm
 	$(HAMSTER) eval --suite tabletop --planner oracle,nano,shuffled,none --policy nano --episodes 200 --seed 0 --out outputs/eval $(ARGS)

@@ -27,7 +27,9 @@ def main(dataset: str | None = None, steps: int = 4) -> None:
         export(OUT / "expert", Path(dataset), "lerobot")
     # A path for every frame, by projecting the recorded tool poses into the calibrated camera.
     result = hamster.label(f"lerobot:{dataset}", OUT / "labels", workers=1)
-    print(f"labelled {result.n_labelled} of {result.n_items} episodes, skipped {result.n_skipped}, failed {result.n_failed}")
+    print(
+        f"labelled {result.n_labelled} of {result.n_items} episodes, skipped {result.n_skipped}, failed {result.n_failed}"
+    )
 
     config = replace(preset("finetune"), steps=steps, batch=4)
     metrics = train_planner(config, [WeightedDataset(OUT / "labels")], OUT / "planner", find_planner("nano"))

@@ -51,7 +51,9 @@ def main() -> None:
     result = hamster.evaluate(conditions, "nano", families=["pick_place"], episodes=2, workers=1)
     for row in result.rows:
         low, high = row.interval
-        print(f"{row.condition:>14}: {row.success_rate:.0%} of {row.n_episodes} (95 % interval {low:.0%} to {high:.0%})")
+        print(
+            f"{row.condition:>14}: {row.success_rate:.0%} of {row.n_episodes} (95 % interval {low:.0%} to {high:.0%})"
+        )
 
 
 if __name__ == "__main__":

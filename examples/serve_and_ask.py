@@ -37,10 +37,14 @@ def ask_planner(address: str, instruction: str) -> dict:
     """Return the answer of /v1/plan: paths with waypoints, gripper states and scores."""
     boundary = "boundary"
     body = (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="instruction"\r\n\r\n{instruction}\r\n'
-        f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="table.png"\r\n'
-        "Content-Type: image/png\r\n\r\n"
-    ).encode() + IMAGE.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
+        (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="instruction"\r\n\r\n{instruction}\r\n'
+            f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="table.png"\r\n'
+            "Content-Type: image/png\r\n\r\n"
+        ).encode()
+        + IMAGE.read_bytes()
+        + f"\r\n--{boundary}--\r\n".encode()
+    )
     request = urllib.request.Request(
         f"http://{address}/v1/plan", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}
     )

@@ -24,7 +24,7 @@ class Proxy:
     address: str
 
     def __str__(self) -> str:
-        """The setting, without a password."""
+        """Return the setting, without a password."""
         return f"{self.variable}={_without_password(self.address)}"
 
 

@@ -32,7 +32,7 @@ SIDE_PX = 256
 def bench_planner(
     planner: VlmPlanner, batches: tuple[int, ...] = BATCHES, repeats: int = REPEATS, seconds: float = SECONDS
 ) -> Iterator[dict[str, Any]]:
-    """Yield measurements, as they are made, each a part of the record:
+    """Yield measurements, as they are made, each a part of the record.
 
     {"prompt_tokens", "tokens"}, {"first_token_ms", "p50_ms", "p95_ms", "p99_ms"}, {"paths_per_s": {"1": …}},
     {"grammar": {"free_ms", "bound_ms", "cost"}} a token, {"memory_mb", "gpu_mb"}.

@@ -20,8 +20,10 @@ DEFAULT_SOURCE = "tabletop-images:300"
 
 @dataclass(frozen=True)
 class EvalPlanner(Compute):
-    """Evaluate a planner alone: how often its paths start at the right object and end at the right goal, their distance
-    to the labels, calibration error (ECE), true and false refusal rates."""
+    """Evaluate a planner alone: path accuracy, distances to the labels, calibration error (ECE), refusal rates.
+
+    A path is right if it starts at the right object and ends at the right goal.
+    """
 
     source: Positional[tuple[str, ...]] = ()
     """One or more of offdomain:N, tabletop-images:N, tabletop-language:N (all with the seed below), and folders of

@@ -49,8 +49,11 @@ class ServePolicy(Compute):
 
 @dataclass(frozen=True)
 class ServePlanner(Compute):
-    """Serve a planner over HTTP until Ctrl-C or SIGTERM: /v1/plan, /v1/chat/completions, /chat/completions as
-    HAMSTER_beta's server has it, /v1/models, /health, /metrics."""
+    """Serve a planner over HTTP until Ctrl-C or SIGTERM.
+
+    Routes: /v1/plan, /v1/chat/completions, /chat/completions as HAMSTER_beta's server has it, /v1/models, /health,
+    /metrics.
+    """
 
     model: Annotated[str, PLANNERS] = "nano"
     """Name of a planner, a checkpoint folder, a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL for a remote one."""

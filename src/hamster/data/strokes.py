@@ -37,11 +37,13 @@ _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 @dataclass(frozen=True, eq=False)
 class Strokes:
-    """Attributes:
-    lines: (N, 2) each, x right and y down, in drawing order.
-    frame: x, y, width and height of the picture in the lines' units; None where the file does not say.
-    image: the file that it refers to as its picture, "" if none.
-    instruction: that it carries, "" if none.
+    """What a drawing file holds.
+
+    Attributes:
+        lines: (N, 2) each, x right and y down, in drawing order.
+        frame: x, y, width and height of the picture in the lines' units; None where the file does not say.
+        image: the file that it refers to as its picture, "" if none.
+        instruction: that it carries, "" if none.
     """
 
     lines: tuple[Array, ...]

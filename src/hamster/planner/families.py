@@ -1,5 +1,6 @@
-"""Families of vision-language models: how each is prompted, what its processor does to an image, and which dialects it
-can answer in.
+"""Families of vision-language models.
+
+How each is prompted, what its processor does to an image, and which dialects it can answer in.
 
 A dialect that counts in coordinates that a model does not see parses but yields wrong places, so every pairing of a
 model with a dialect goes through `check_dialect`.

@@ -14,7 +14,7 @@ Rgb = Vec3
 
 
 def rgba(rgb: Rgb, shade: float = 1.0) -> Rgba:
-    """The colour with its brightness scaled, opaque."""
+    """Return the colour with its brightness scaled, opaque."""
     return (min(rgb[0] * shade, 1.0), min(rgb[1] * shade, 1.0), min(rgb[2] * shade, 1.0), 1.0)
 
 
@@ -24,14 +24,14 @@ def _disc(radius: float, z_low: float, z_high: float, colour: Rgba, density: flo
 
 
 def cube(name: str, colour: str, rgb: Rgb, *, width: float = 0.043) -> Thing:
-    """A block as deep as it is wide and high."""
+    """Build a block as deep as it is wide and high."""
     return brick(name, colour, rgb, kind="cube", length=width, width=width, height=width)
 
 
 def brick(
     name: str, colour: str, rgb: Rgb, *, kind: str = "brick", length: float, width: float, height: float
 ) -> Thing:
-    """A cuboid, grasped across its width (its y axis)."""
+    """Build a cuboid, grasped across its width (its y axis)."""
     part = Part("box", (length / 2, width / 2, height / 2), (0, 0, height / 2), rgba(rgb))
     size = (length, width, height)
     return Thing(name, kind, colour, size, (part,), graspable=True, grasp_height=height / 2, rest_height=height)
@@ -40,14 +40,14 @@ def brick(
 def cylinder(
     name: str, colour: str, rgb: Rgb, *, kind: str = "cylinder", radius: float = 0.02, height: float = 0.055
 ) -> Thing:
-    """An upright cylinder; the top face is a shade lighter so that it reads as round."""
+    """Build an upright cylinder; the top face is a shade lighter so that it reads as round."""
     parts = (_disc(radius, 0, height - 0.002, rgba(rgb)), _disc(radius * 0.97, height - 0.002, height, rgba(rgb, 1.2)))
     size = (2 * radius, 2 * radius, height)
     return Thing(name, kind, colour, size, parts, graspable=True, grasp_height=height * 0.55)
 
 
 def can(name: str, colour: str, rgb: Rgb, *, radius: float, height: float, band: Rgb = (0.8, 0.8, 0.8)) -> Thing:
-    """A tin: a coloured cylinder between two metal rims."""
+    """Build a tin: a coloured cylinder between two metal rims."""
     rim = height * 0.1
     parts = (
         _disc(radius * 0.95, 0, rim, rgba(band)),
@@ -59,20 +59,20 @@ def can(name: str, colour: str, rgb: Rgb, *, radius: float, height: float, band:
 
 
 def ball(name: str, colour: str, rgb: Rgb, *, radius: float = 0.022) -> Thing:
-    """A ball."""
+    """Build a ball."""
     part = Part("sphere", (radius, 0, 0), (0, 0, radius), rgba(rgb))
     return Thing(name, "ball", colour, (2 * radius,) * 3, (part,), graspable=True, grasp_height=radius)
 
 
 def egg(name: str, colour: str, rgb: Rgb, *, radius: float, length: float) -> Thing:
-    """An ellipsoid that lies along x."""
+    """Build an ellipsoid that lies along x."""
     part = Part("ellipsoid", (length / 2, radius, radius), (0, 0, radius), rgba(rgb))
     size = (length, 2 * radius, 2 * radius)
     return Thing(name, "egg", colour, size, (part,), graspable=True, grasp_height=radius)
 
 
 def stick(name: str, colour: str, rgb: Rgb, *, radius: float, length: float) -> Thing:
-    """A capsule that lies along x."""
+    """Build a capsule that lies along x."""
     part = Part("capsule", (radius, length / 2 - radius, 0), (0, 0, radius), rgba(rgb), euler=(0, pi / 2, 0))
     size = (length, 2 * radius, 2 * radius)
     return Thing(name, "stick", colour, size, (part,), graspable=True, grasp_height=radius)
@@ -81,7 +81,7 @@ def stick(name: str, colour: str, rgb: Rgb, *, radius: float, length: float) -> 
 def bottle(
     name: str, colour: str, rgb: Rgb, *, radius: float = 0.021, height: float = 0.15, cap: Rgb = (0.9, 0.9, 0.85)
 ) -> Thing:
-    """A body, a shoulder, a neck and a cap; tall and narrow, so it topples."""
+    """Build a body, a shoulder, a neck and a cap; tall and narrow, so it topples."""
     body, neck = height * 0.6, height * 0.9
     parts = (
         _disc(radius, 0, body, rgba(rgb), 250),
@@ -94,14 +94,14 @@ def bottle(
 
 
 def tower(name: str, colour: str, rgb: Rgb, *, width: float, height: float) -> Thing:
-    """A tall cuboid that topples."""
+    """Build a tall cuboid that topples."""
     part = Part("box", (width / 2, width / 2, height / 2), (0, 0, height / 2), rgba(rgb), density=250)
     size = (width, width, height)
     return Thing(name, "tower", colour, size, (part,), graspable=True, grasp_height=height * 0.4, topples=True)
 
 
 def candle(name: str, colour: str, rgb: Rgb, *, radius: float, height: float) -> Thing:
-    """A thin tall cylinder with a flame; it topples."""
+    """Build a thin tall cylinder with a flame; it topples."""
     parts = (
         _disc(radius, 0, height, rgba(rgb), 250),
         Part(
@@ -117,7 +117,7 @@ def candle(name: str, colour: str, rgb: Rgb, *, radius: float, height: float) ->
 
 
 def cup(name: str, colour: str, rgb: Rgb, *, radius: float = 0.028, height: float = 0.065) -> Thing:
-    """A mug: a cylinder with a dark inside and a handle along +x, so that it is grasped beside the handle."""
+    """Build a mug: a cylinder with a dark inside and a handle along +x, so that it is grasped beside the handle."""
     reach = radius * 1.25
     bar = height * 0.07
     parts = (
@@ -136,7 +136,7 @@ def cup(name: str, colour: str, rgb: Rgb, *, radius: float = 0.028, height: floa
 
 
 def mushroom(name: str, colour: str, rgb: Rgb, *, radius: float, height: float) -> Thing:
-    """A pale stalk under a coloured cap."""
+    """Build a pale stalk under a coloured cap."""
     parts = (
         _disc(radius * 0.6, 0, height * 0.7, (0.93, 0.9, 0.8, 1)),
         Part("ellipsoid", (radius, radius, height * 0.35), (0, 0, height * 0.65), rgba(rgb), density=100),
@@ -146,7 +146,7 @@ def mushroom(name: str, colour: str, rgb: Rgb, *, radius: float, height: float) 
 
 
 def hammer(name: str, colour: str, rgb: Rgb, *, length: float, width: float) -> Thing:
-    """A coloured head across the end of a brown handle that lies along x."""
+    """Build a coloured head across the end of a brown handle that lies along x."""
     head = Part("box", (width * 0.55, width * 1.2, width * 0.5), (0, 0, width * 0.5), rgba(rgb))
     handle = Part(
         "capsule", (width * 0.25, length / 2, 0), (-length / 2, 0, width * 0.5), (0.5, 0.33, 0.18, 1), (0, pi / 2, 0)
@@ -169,7 +169,7 @@ def book(name: str, colour: str, rgb: Rgb, *, length: float, width: float, heigh
 
 
 def plate(name: str, colour: str, rgb: Rgb, *, radius: float = 0.07, height: float = 0.01) -> Thing:
-    """A flat disc with a lighter well."""
+    """Build a flat disc with a lighter well."""
     parts = (
         _disc(radius, 0, height, rgba(rgb)),
         _disc(radius * 0.68, height, height + 0.001, rgba(rgb, 1.25)),
@@ -179,7 +179,7 @@ def plate(name: str, colour: str, rgb: Rgb, *, radius: float = 0.07, height: flo
 
 
 def bowl(name: str, colour: str, rgb: Rgb, *, radius: float = 0.065, height: float = 0.045, sides: int = 10) -> Thing:
-    """A base disc and a ring of tilted boards; hollow."""
+    """Build a base disc and a ring of tilted boards; hollow."""
     foot, base = radius * 0.62, 0.006
     tilt, slant = atan2(radius - foot, height), hypot(radius - foot, height)
     middle, half_width = (radius + foot) / 2, radius * sin(pi / sides) * 1.03
@@ -199,7 +199,7 @@ def bowl(name: str, colour: str, rgb: Rgb, *, radius: float = 0.065, height: flo
 
 
 def tray(name: str, colour: str, rgb: Rgb, *, kind: str = "tray", length: float, width: float, height: float) -> Thing:
-    """A floor and four upright walls: a tray where it is low, a bin where it is high."""
+    """Build a floor and four upright walls: a tray where it is low, a bin where it is high."""
     wall, base = 0.004, 0.005
     walls = (
         Part("box", (length / 2, wall, height / 2), (0, width / 2, height / 2), rgba(rgb)),
@@ -213,14 +213,14 @@ def tray(name: str, colour: str, rgb: Rgb, *, kind: str = "tray", length: float,
 
 
 def bin_(name: str, colour: str, rgb: Rgb, *, length: float, width: float, height: float) -> Thing:
-    """A tray with high walls."""
+    """Build a tray with high walls."""
     return tray(name, colour, rgb, kind="bin", length=length, width=width, height=height)
 
 
 def tile(
     name: str, colour: str, rgb: Rgb, *, width: float = 0.1, height: float = 0.006, mark: str | None = None
 ) -> Thing:
-    """A flat square with a letter or a picture, drawn in the tile's colour by `textures.mark`."""
+    """Build a flat square with a letter or a picture, drawn in the tile's colour by `textures.mark`."""
     texture = None if mark is None else f"mark:{mark}"
     part = Part("box", (width / 2, width / 2, height / 2), (0, 0, height / 2), rgba(rgb), texture=texture)
     return Thing(
@@ -239,7 +239,7 @@ def tile(
 def button(
     name: str, colour: str, rgb: Rgb, *, width: float = 0.07, height: float = 0.03, housing: Rgb = (0.25, 0.25, 0.28)
 ) -> Thing:
-    """A coloured cap (the last part, on a sliding joint) in a dark housing."""
+    """Build a coloured cap (the last part, on a sliding joint) in a dark housing."""
     radius, rise = width * 0.34, 0.016
     parts = (
         Part("box", (width / 2, width / 2, height / 2), (0, 0, height / 2), rgba(housing)),
@@ -249,7 +249,7 @@ def button(
 
 
 def apple(name: str, colour: str, rgb: Rgb, *, radius: float) -> Thing:
-    """A flattened sphere with a stalk."""
+    """Build a flattened sphere with a stalk."""
     body = Part("ellipsoid", (radius, radius, radius * 0.9), (0, 0, radius * 0.9), rgba(rgb))
     stalk = Part("capsule", (radius * 0.08, radius * 0.2, 0), (0, 0, radius * 1.85), (0.35, 0.22, 0.1, 1), density=20)
     size = (2 * radius, 2 * radius, 2.1 * radius)
@@ -257,7 +257,7 @@ def apple(name: str, colour: str, rgb: Rgb, *, radius: float) -> Thing:
 
 
 def carrot(name: str, colour: str, rgb: Rgb, *, radius: float, length: float) -> Thing:
-    """A body that tapers towards +x, lying, with green leaves at the other end."""
+    """Build a body that tapers towards +x, lying, with green leaves at the other end."""
     half = length / 2
     parts = (
         Part("capsule", (radius, half * 0.35, 0), (-half * 0.3, 0, radius), rgba(rgb), (0, pi / 2, 0)),
@@ -271,7 +271,7 @@ def carrot(name: str, colour: str, rgb: Rgb, *, radius: float, length: float) ->
 
 
 def car(name: str, colour: str, rgb: Rgb, *, length: float, width: float, height: float) -> Thing:
-    """A toy car: a body, a cabin with dark windows, four wheels."""
+    """Build a toy car: a body, a cabin with dark windows, four wheels."""
     wheel = height * 0.25
     wheels = tuple(
         Part("cylinder", (wheel, width * 0.08, 0), (x, y, wheel), (0.08, 0.08, 0.08, 1), (pi / 2, 0, 0))
@@ -299,7 +299,7 @@ def dumbbell(name: str, colour: str, rgb: Rgb, *, radius: float, length: float) 
 
 
 def pan(name: str, colour: str, rgb: Rgb, *, radius: float, height: float, sides: int = 12) -> Thing:
-    """A round floor with a low rim, and a dark handle along +x."""
+    """Build a round floor with a low rim, and a dark handle along +x."""
     wall, base = 0.004, 0.005
     rim = tuple(
         Part(
@@ -318,7 +318,7 @@ def pan(name: str, colour: str, rgb: Rgb, *, radius: float, height: float, sides
 
 
 def board(name: str, colour: str, rgb: Rgb, *, length: float, width: float, height: float) -> Thing:
-    """A cutting board with a dark hole at one end."""
+    """Build a cutting board with a dark hole at one end."""
     parts = (
         Part("box", (length / 2, width / 2, height / 2), (0, 0, height / 2), rgba(rgb)),
         Part("cylinder", (width * 0.1, 0.0006, 0), (length * 0.4, 0, height), (0.1, 0.1, 0.1, 1)),
@@ -328,7 +328,7 @@ def board(name: str, colour: str, rgb: Rgb, *, length: float, width: float, heig
 
 
 def domino(name: str, colour: str, rgb: Rgb, *, width: float, depth: float, height: float) -> Thing:
-    """A thin upright slab with pale dots; it topples."""
+    """Build a thin upright slab with pale dots; it topples."""
     slab = Part("box", (depth / 2, width / 2, height / 2), (0, 0, height / 2), rgba(rgb), density=250)
     spots = tuple(
         Part(

@@ -136,7 +136,7 @@ def _press(world: World, command: Command) -> list[Keypose]:
 
 
 def _fist(world: World) -> list[Keypose]:
-    """Closes the gripper where it is before it touches anything, so that a path starts by saying so."""
+    """Close the gripper where it is before it touches anything, so that a path starts with a closed gripper."""
     pose = world.tool_pose_world
     return [Keypose(_vec(pose[:3, 3]), yaw_of(pose), False)] if world.gripper_open else []
 

@@ -21,7 +21,7 @@ SIZE_PX = 1024
 
 
 class RenderingError(OSError):
-    """This machine has no OpenGL that renders without a window; the message says what to install."""
+    """No OpenGL renders without a window on this machine; the message says what to install."""
 
 
 def import_mujoco() -> None:

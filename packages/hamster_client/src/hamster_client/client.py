@@ -62,12 +62,12 @@ class PolicyClient:
         self._metadata: Message = {}
 
     def get_server_metadata(self) -> Message:
-        """What the server says of itself: policy, cameras, whether it needs depth, the columns of its actions."""
+        """Return the server's metadata: policy, cameras, whether it needs depth, the columns of its actions."""
         self._connected()
         return self._metadata
 
     def infer(self, observation: Mapping[str, Any]) -> Message:
-        """The next actions.
+        """Return the next actions.
 
         Args:
             observation: see docs/serving.md. `captured_s`, the clock when the images were taken, stays here and is
@@ -108,7 +108,7 @@ class PolicyClient:
         return age_s
 
     def close(self) -> None:
-        """Ends the connection, and with it the episode; the next question opens another."""
+        """End the connection, and with it the episode; the next request opens another."""
         self._connection = None
         self._open.close()
 
@@ -182,7 +182,7 @@ class PolicyClient:
 
 
 def _answer(data: bytes | str) -> Message:
-    """The message in a frame; a frame of text is an error."""
+    """Return the message in a frame; a frame of text is an error."""
     if isinstance(data, str):
         raise RequestError.from_text(data)
     message = unpack(data)

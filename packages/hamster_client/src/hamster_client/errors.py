@@ -21,12 +21,12 @@ class RequestError(ValueError):
         super().__init__(f"{self.type}: {self.message}")
 
     def to_text(self) -> str:
-        """What goes over the wire. openpi's client, too, takes text for an error."""
+        """Return what is sent. openpi's client, too, takes text for an error."""
         return json.dumps({"error": {"type": self.type, "message": self.message}})
 
     @classmethod
     def from_text(cls, text: str) -> RequestError:
-        """The inverse; whatever else a server says in text is an error of type "internal"."""
+        """Return the error in a text; any other text of a server is an error of type "internal"."""
         try:
             error = json.loads(text)["error"]
             return cls(str(error["type"]), str(error["message"]))

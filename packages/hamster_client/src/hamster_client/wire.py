@@ -33,7 +33,7 @@ def pack(message: Any) -> bytes:
 
 
 def unpack(data: bytes) -> Any:
-    """The message in these bytes. Arrays are read-only views of `data`.
+    """Return the message in these bytes. Arrays are read-only views of `data`.
 
     Raises:
         RequestError: "malformed" if it is no such message, "oversized" if it holds too many things.

@@ -85,7 +85,7 @@ def _dataset(folder: Path) -> Path:
 
 
 def _name(folder: Path, file: Path) -> str:
-    """Return the dataset's name: from dataset_info.json, or from the name of a file, DATASET-SPLIT.tfrecord-…"""
+    """Return the dataset's name: from dataset_info.json, or from a file DATASET-SPLIT.tfrecord-…, by name."""
     if (folder / "dataset_info.json").is_file():
         name = read_json(folder / "dataset_info.json").get("name")
         if isinstance(name, str) and name:

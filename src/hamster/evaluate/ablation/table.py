@@ -42,8 +42,11 @@ def _rows(cell: Cell, info: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _paired(planned: Sequence[Cell]) -> list[dict[str, Any]]:
-    """Compare, scene by scene, each policy with the first one of the same column and condition, and each moved camera
-    with the same policy's training camera."""
+    """Compare scene by scene.
+
+    Each policy with the first one of the same column and condition, each moved camera with the same policy's
+    training camera.
+    """
     done = {
         (cell.policy, cell.column, condition): outcomes for cell in planned for condition, outcomes in _outcomes(cell)
     }

@@ -1,4 +1,4 @@
-"""LLaVA's JSON: one list of conversations, and the images as files, as LLaVA, VILA, RoboPoint and Qwen's scripts read.
+r"""LLaVA's JSON: one list of conversations, and the images as files, as LLaVA, VILA, RoboPoint and Qwen's scripts read.
 
 [{"id": "00000000", "image": "images/000/00000000.jpg", "conversations": [
     {"from": "human", "value": "<image>\\nIn the image, …"}, {"from": "gpt", "value": "<ans>[…]</ans>"}]}, …]

@@ -13,9 +13,11 @@ WRIST, THUMB_TIP, INDEX_TIP, MIDDLE_BASE = 0, 4, 8, 9  # MediaPipe's numbering, 
 
 @dataclass(frozen=True, eq=False)
 class Hand:
-    """Attributes:
-    uv: (21, 2) landmarks relative to the image, in MediaPipe's order; they may lie outside of it.
-    score: how sure the detector is, 0 to 1.
+    """A hand in an image.
+
+    Attributes:
+        uv: (21, 2) landmarks relative to the image, in MediaPipe's order; they may lie outside of it.
+        score: how sure the detector is, 0 to 1.
     """
 
     uv: NDArray[np.float64]

@@ -28,7 +28,7 @@ _aside: IO[bytes] | None = None
 
 @contextmanager
 def without_logs() -> Iterator[None]:
-    """Drops log lines of C++ libraries from standard error; other lines appear there when the last thread is out."""
+    """Drop log lines of C++ libraries from standard error; other lines appear there when the last thread is out."""
     _enter()
     try:
         yield

@@ -31,12 +31,14 @@ _DOT_COUNTS = 0.3  # of an arrow's head: it is one if there is no other
 
 @dataclass(frozen=True, eq=False)
 class Arrow:
-    """Attributes:
-    px: (N, 2) from the tail to the tip, x and y.
-    circles: drawn in the same colour.
-    width_px: of the line.
-    head: how clearly one end is the head, 0 (not at all) to 1.
-    share: of the ink that arrow and circles account for.
+    """A drawn arrow.
+
+    Attributes:
+        px: (N, 2) from the tail to the tip, x and y.
+        circles: drawn in the same colour.
+        width_px: of the line.
+        head: how clearly one end is the head, 0 (not at all) to 1.
+        share: of the ink that arrow and circles account for.
     """
 
     px: Array

@@ -19,9 +19,11 @@ MAX_FRAMES = 5000  # together about 200 MB
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """Attributes:
-    rgb: (T, h, w, 3) uint8, small.
-    fps: frames per second.
+    """A video as the tracker needs it.
+
+    Attributes:
+        rgb: (T, h, w, 3) uint8, small.
+        fps: frames per second.
     """
 
     rgb: NDArray[np.uint8]

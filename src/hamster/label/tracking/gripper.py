@@ -29,12 +29,14 @@ MOVING_PX = 0.5  # per frame; slower points are not what moves
 
 @dataclass(frozen=True, eq=False)
 class Tip:
-    """Attributes:
-    px: (T, 2) on the clip's small frames.
-    score: (T,) 0 to 1, how well what was seen agrees with it; frames without motion have their neighbours' score.
-    visible: (T,) whether anything but background is there: an arm may come late and leave early.
-    unsteady: share of a typical frame that differs from the background.
-    masks: T of (h, w), what moved, and the arm.
+    """A gripper that was followed through a clip.
+
+    Attributes:
+        px: (T, 2) on the clip's small frames.
+        score: (T,) 0 to 1, how well what was seen agrees with it; frames without motion have their neighbours' score.
+        visible: (T,) whether anything but background is there: an arm may come late and leave early.
+        unsteady: share of a typical frame that differs from the background.
+        masks: T of (h, w), what moved, and the arm.
     """
 
     px: Array

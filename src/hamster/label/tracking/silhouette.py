@@ -34,10 +34,12 @@ def background(clip: Clip) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True, eq=False)
 class Silhouettes:
-    """Attributes:
-    moving: T masks (h, w), the largest region in each frame that moves and differs from the background.
-    arm: T masks (h, w), what differs from the background, moving or not, and reaches the image's border.
-    unsteady: share of a typical frame that differs from the background.
+    """What moves in a clip.
+
+    Attributes:
+        moving: T masks (h, w), the largest region in each frame that moves and differs from the background.
+        arm: T masks (h, w), what differs from the background, moving or not, and reaches the image's border.
+        unsteady: share of a typical frame that differs from the background.
     """
 
     moving: list[Mask]

@@ -78,7 +78,7 @@ def refine(planes: Planes, cells: Tensor) -> Tensor:
 
 
 def _best_rows(planes: Planes, k: int) -> Tensor:
-    """The k rows (B, k), x * S + y, in which the highest scores are."""
+    """Return the k rows (B, k), x * S + y, in which the highest scores are."""
     bound = (planes.xy + planes.xz.amax(-1)[:, :, None]) + planes.yz.amax(-1)[:, None, :]
     bound, order = bound.flatten(1).sort(-1, descending=True)
     best = torch.full((len(order), k), torch.iinfo(torch.int64).min, device=order.device)

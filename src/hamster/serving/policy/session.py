@@ -79,7 +79,7 @@ class Session:
 
 
 def _actions(chunk: ActionChunk) -> dict[str, Any]:
-    """ "actions" (K, 8) in `COLUMNS`, "poses" (K, 4, 4), both in the world; and maybe "touches" (K,); no NaN."""
+    """Return "actions" (K, 8) in `COLUMNS`, "poses" (K, 4, 4), both in the world; and maybe "touches" (K,); no NaN."""
     poses = np.asarray(chunk.poses, np.float64)
     gripper = np.asarray(chunk.gripper_open, np.float64)
     numbers = gripper if chunk.contact_prob is None else np.concatenate([gripper, chunk.contact_prob])

@@ -36,7 +36,7 @@ class Look:
         return (min(red, 1.0), min(green, 1.0), min(blue, 1.0), 1.0)
 
     def beam(self, body: Body, length: float, radius: float, rgba: Rgba | None = None) -> None:
-        """A link along z, as a box or as a capsule."""
+        """Add a link along z, as a box or as a capsule."""
         radius *= self.girth
         if self.boxy:
             box(body, (0, 0, length / 2), (radius, radius * 0.8, length / 2), rgba or self.link)
@@ -44,7 +44,7 @@ class Look:
             capsule(body, (0, 0, 0), (0, 0, length), radius, rgba or self.link)
 
     def knuckle(self, body: Body, radius: float) -> None:
-        """A joint's housing, across y."""
+        """Add a joint's housing, across y."""
         radius *= self.girth
         cylinder(body, (0, -1.3 * radius, 0), (0, 1.3 * radius, 0), radius, self.joint)
 
@@ -80,7 +80,7 @@ def _jaws(spec: mujoco.MjSpec, hand: Body, look: Look) -> None:
 
 
 def _cup(spec: mujoco.MjSpec, hand: Body, look: Look) -> None:
-    """A suction cup: one stalk and a bell; what it "opens" is a valve that nobody sees."""
+    """Add a suction cup: one stalk and a bell; what it "opens" is a valve that nobody sees."""
     hand.add_site(name="tool", pos=[0, 0, TIP_M], size=[0.003, 0, 0], group=4)
     capsule(hand, (0, 0, 0), (0, 0, TIP_M - 0.025), 0.012, look.joint)
     valve = link(hand, "gripper_valve", (0, 0, TIP_M - 0.028), mass=0.05)
@@ -131,7 +131,7 @@ def _elbow(
 
 
 def _scara(spec: mujoco.MjSpec, seed: int) -> None:
-    """A column, two links in the horizontal plane, a quill that goes down."""
+    """Add a column, two links in the horizontal plane, a quill that goes down."""
     look = Look(seed)
     root = spec.worldbody.add_body(name="base", gravcomp=1)
     cylinder(root, (0, 0, 0), (0, 0, 0.5), 0.06 * look.girth, look.joint)
@@ -181,7 +181,7 @@ SKINS: tuple[Rgba, ...] = (
 
 
 def _draw_forearm(body: Body, look: Look) -> None:
-    """A wrist, a forearm and a sleeve, from any side but low."""
+    """Add a wrist, a forearm and a sleeve, from any side but low."""
     look.link = look.finger = SKINS[int(look.rng.integers(len(SKINS)))]
     azimuth, lift = look.rng.uniform(-pi, pi), look.rng.uniform(0.4, 1.1)
     along = np.array([cos(azimuth) * cos(lift), sin(azimuth) * cos(lift), sin(lift)])
@@ -190,7 +190,7 @@ def _draw_forearm(body: Body, look: Look) -> None:
 
 
 def _fingers(spec: mujoco.MjSpec, hand: Body, look: Look) -> None:
-    """A palm, four fingers on one side and a thumb on the other, that close by turning inwards."""
+    """Add a palm, four fingers on one side and a thumb on the other, that close by turning inwards."""
     hand.add_site(name="tool", pos=[0, 0, TIP_M], size=[0.003, 0, 0], group=4)
     ellipsoid(hand, (0, 0, 0.02), (0.042, 0.032, 0.032), look.link, touches=True)
     for name, side, roots in (("gripper_left", 1, (-0.033, -0.011, 0.011, 0.033)), ("gripper_right", -1, (-0.012,))):

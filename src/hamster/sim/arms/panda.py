@@ -33,7 +33,7 @@ MASS_KG = (2.5, 2.5, 2.0, 2.0, 1.5, 1.0, 0.6)
 
 
 def _add(spec: mujoco.MjSpec, look: int) -> None:
-    """Adds base, seven links, hand and fingers; the Panda has one look only."""
+    """Add base, seven links, hand and fingers; the Panda has one look only."""
     body = link(spec.worldbody, "base")
     _draw_base(body)
     for i, (pos, turn, limits, stiffness) in enumerate(CHAIN):
@@ -93,7 +93,7 @@ _DRAW = (_draw_1, _draw_2, _draw_3, _draw_4, _draw_5, _draw_6, _draw_7)
 
 
 def _add_hand(spec: mujoco.MjSpec, flange: Any) -> None:
-    """The hand is turned by -45 degrees about the flange's axis; its fingers slide along y."""
+    """Add the hand, turned by -45 degrees about the flange's axis; its fingers slide along y."""
     body = link(flange, "hand", (0, 0, 0.107), mass=0.7)
     body.quat = [0.9238795, 0, 0, -0.3826834]
     box(body, (0, 0, 0.026), (0.030, 0.100, 0.026), WHITE, touches=True)

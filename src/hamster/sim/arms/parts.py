@@ -16,33 +16,33 @@ Body = Any
 
 
 def capsule(body: Body, start: Vec, end: Vec, radius: float, rgba: Vec, **more: Any) -> None:
-    """A capsule from start to end (metres, the body's frame)."""
+    """Add a capsule from start to end (metres, the body's frame)."""
     _add(body, mujoco.mjtGeom.mjGEOM_CAPSULE, rgba, size=[radius, 0, 0], fromto=[*start, *end], **more)
 
 
 def cylinder(body: Body, start: Vec, end: Vec, radius: float, rgba: Vec, **more: Any) -> None:
-    """A cylinder from start to end."""
+    """Add a cylinder from start to end."""
     _add(body, mujoco.mjtGeom.mjGEOM_CYLINDER, rgba, size=[radius, 0, 0], fromto=[*start, *end], **more)
 
 
 def box(body: Body, centre: Vec, half_size: Vec, rgba: Vec, **more: Any) -> None:
-    """A box of these half sizes."""
+    """Add a box of these half sizes."""
     _add(body, mujoco.mjtGeom.mjGEOM_BOX, rgba, size=list(half_size), pos=list(centre), **more)
 
 
 def ellipsoid(body: Body, centre: Vec, half_size: Vec, rgba: Vec, **more: Any) -> None:
-    """An ellipsoid of these half axes."""
+    """Add an ellipsoid of these half axes."""
     _add(body, mujoco.mjtGeom.mjGEOM_ELLIPSOID, rgba, size=list(half_size), pos=list(centre), **more)
 
 
 def _add(body: Body, shape: Any, rgba: Vec, *, touches: bool = False, **more: Any) -> None:
-    """Adds a geom without mass: each link states its own inertia."""
+    """Add a geom without mass: each link states its own inertia."""
     flags = TOUCHES_THINGS if touches else LOOKS_ONLY
     body.add_geom(type=shape, rgba=list(rgba), mass=0, **flags, **more)
 
 
 def link(parent: Body, name: str, pos: Vec = (0, 0, 0), euler_x: float = 0.0, mass: float = 2.0) -> Body:
-    """A child body, turned about its parent's x axis, that gravity does not pull (arms compensate their weight)."""
+    """Add a child body, turned about its parent's x axis, that gravity does not pull (arms compensate their weight)."""
     half = euler_x / 2
     body = parent.add_body(name=name, pos=list(pos), quat=[np.cos(half), np.sin(half), 0, 0], gravcomp=1)
     set_inertia(body, mass)
@@ -50,19 +50,19 @@ def link(parent: Body, name: str, pos: Vec = (0, 0, 0), euler_x: float = 0.0, ma
 
 
 def hinge(body: Body, name: str, low: float, high: float, axis: Vec = (0, 0, 1), armature: float = 0.1) -> None:
-    """A limited revolute joint."""
+    """Add a limited revolute joint."""
     kind = mujoco.mjtJoint.mjJNT_HINGE
     body.add_joint(name=name, type=kind, axis=list(axis), range=[low, high], limited=1, armature=armature)
 
 
 def slide(body: Body, name: str, low: float, high: float, axis: Vec, armature: float = 0.1) -> None:
-    """A limited prismatic joint."""
+    """Add a limited prismatic joint."""
     kind = mujoco.mjtJoint.mjJNT_SLIDE
     body.add_joint(name=name, type=kind, axis=list(axis), range=[low, high], limited=1, armature=armature)
 
 
 def drive(spec: mujoco.MjSpec, joint: str, stiffness: float, damping: float, limit: float) -> None:
-    """A position servo of the joint's own name: force = stiffness (ctrl - q) - damping dq, within ±limit."""
+    """Add a position servo of the joint's own name: force = stiffness (ctrl - q) - damping dq, within ±limit."""
     spec.add_actuator(
         name=joint,
         target=joint,
