@@ -158,7 +158,7 @@ def test_whatever_is_in_a_file_something_sensible_comes_out(tmp_path, kind):
         shutil.copytree(good, bad)
         hurt: Path = bad / files[int(rng.integers(len(files)))].relative_to(good)
         hurt.write_bytes(damage(hurt.read_bytes(), rng))
-        start = time.monotonic()
+        start = time.process_time()
         try:
             source = source_of(bad)
         except (ValueError, OSError) as error:
@@ -166,7 +166,7 @@ def test_whatever_is_in_a_file_something_sensible_comes_out(tmp_path, kind):
         else:
             for index in range(min(len(source), 3)):
                 check(source[index])
-        assert time.monotonic() - start < SECONDS, (kind, seed)
+        assert time.process_time() - start < SECONDS, (kind, seed)
         shutil.rmtree(bad)
 
 
@@ -176,7 +176,7 @@ def test_whatever_a_model_says_it_is_a_path_or_an_error(dialect):
     for seed in range(TRIES):
         rng = np.random.default_rng(seed)
         text = damage(damage(whole, rng), rng) if seed % 2 else damage(whole, rng)
-        start = time.monotonic()
+        start = time.process_time()
         for name in (dialect, AUTO):
             dialects.check(text.decode("utf-8", "replace"), name)
-        assert time.monotonic() - start < SECONDS, seed
+        assert time.process_time() - start < SECONDS, seed

@@ -116,9 +116,9 @@ def test_thousands_of_corners_do_not_recurse():
 
 
 def test_a_hundred_thousand_corners_exhaust_neither_the_stack_nor_the_patience():
-    start = time.monotonic()
+    start = time.process_time()
     kept = kept_waypoints(zigzag(100_000), epsilon=1e-9)
-    assert len(kept) > 90_000 and (np.diff(kept) > 0).all() and time.monotonic() - start < 20
+    assert len(kept) > 90_000 and (np.diff(kept) > 0).all() and time.process_time() - start < 20
     assert kept_waypoints(np.linspace([0, 0], [1, 1], 10_000)).tolist() == [0, 4096, 8192, 9999]
 
 
