@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable
 from importlib import import_module
@@ -12,6 +13,8 @@ from types import ModuleType
 _imported: dict[str, str] = {}  # what was given (an absolute path, or a module's name) -> the module's name
 _given: dict[str, None] = {}  # as it was typed
 _registering: dict[str, None] = {}  # modules that have registered something, in order
+_declared: dict[str, None] = {}  # modules that an entry point was loaded from
+_FRAME = re.compile(r'File "([^"]+)", line ([0-9]+), in (\S+)')  # of a traceback from another process
 
 
 def import_plugin(module_or_file: str) -> ModuleType:
@@ -65,6 +68,31 @@ def note_registering(module: str) -> None:
     """Note that a module has registered something."""
     if module != "hamster" and not module.startswith("hamster."):
         _registering[module] = None
+
+
+def note_declared(module: str) -> None:
+    """Note that an entry point was loaded from a module."""
+    _declared[module] = None
+
+
+def place_in_plugin(error: BaseException) -> str | None:
+    """Return "FILE, line N, in FUNCTION" of the last line of a plug-in's code that an error passed; None if none did.
+
+    Worker processes return tracebacks as text, in the error's notes or message, which is searched, too.
+    """
+    modules = (sys.modules.get(name) for name in (*_imported.values(), *_registering, *_declared))
+    files = {str(Path(file).resolve()) for module in modules if (file := getattr(module, "__file__", None))}
+    frames, trace = list[tuple[str, int, str]](), error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append((code.co_filename, trace.tb_lineno, code.co_name))
+        trace = trace.tb_next
+    text = "\n".join([*getattr(error, "__notes__", []), str(error)])
+    frames += [(file, int(line), function) for file, line, function in _FRAME.findall(text)]
+    for file, line, function in reversed(frames):
+        if not file.startswith("<") and str(Path(file).resolve()) in files:
+            return f"{Path(file).name}, line {line}, in {function}"
+    return None
 
 
 class _CannotImportError(ValueError):

@@ -22,7 +22,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
-from hamster.plugins import note_registering
+from hamster.plugins import note_declared, note_registering
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -53,6 +53,7 @@ class Registry(Generic[T]):
         adapt: makes a value of the kind out of what was registered or declared. It raises ValueError or TypeError for
             what is none; the message is completed with the name. By default values are kept as they are.
         aliases: other names that are still understood, and the names that they stand for; `names` leaves them out.
+        reserved: names that cannot be registered, and what they mean already where such a name is given.
     """
 
     def __init__(
@@ -62,12 +63,13 @@ class Registry(Generic[T]):
         builtins: Mapping[str, T | str] | None = None,
         adapt: Callable[[Any], T] | None = None,
         aliases: Mapping[str, str] | None = None,
+        reserved: Mapping[str, str] | None = None,
     ) -> None:
         self.kind, self.group, self._adapt = kind, entry_point_group, adapt
         self._entries = {name: _Entry(value, _origin(value)) for name, value in (builtins or {}).items()}
         self._builtin = frozenset(self._entries)
         self._loaded: dict[str, T] = {}
-        self._aliases = dict(aliases or {})
+        self._aliases, self._reserved = dict(aliases or {}), dict(reserved or {})
         self._self_registered: set[str] = set()  # by the module that their entry point names
 
     @overload
@@ -93,6 +95,8 @@ class Registry(Generic[T]):
             raise ValueError(f"{name!r} cannot name a {self.kind}: no spaces around it, none of , : /")
         if isinstance(value, str) and not all(value.partition(":")):
             raise ValueError(f'{self.kind} {name!r}: {value!r} is no "module:attribute", nor a value')
+        if name in self._reserved:
+            raise ValueError(f"{self.kind} {name!r}: the name is {self._reserved[name]}; choose another one")
         registrant = _calling_module()
         entry = _Entry(value, _origin(value, registrant), registrant)
         holder = self._entries.get(name)
@@ -185,6 +189,7 @@ class Registry(Generic[T]):
         except Exception as error:  # whatever somebody's module raises when it is imported
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise ValueError(f"{self.kind} {name!r} of {_described(point)} cannot be imported: {reason}") from error
+        note_declared(point.module)
         if name in self._entries:  # the module has registered it
             self._self_registered.add(name)
             return self.get(name)

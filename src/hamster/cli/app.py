@@ -25,7 +25,7 @@ from hamster.cli.plan import Plan
 from hamster.cli.serve import Serve
 from hamster.cli.train import Train
 from hamster.extras import NotInstalledError, explain
-from hamster.plugins import import_plugin
+from hamster.plugins import import_plugin, place_in_plugin
 from hamster.stopped import RunStoppedError
 
 Command = (
@@ -129,16 +129,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RunStoppedError as error:
         sys.stderr.write(f"hamster: {_one_line(error)}\n")
         return 1
-    except (*USER_ERRORS, ImportError) as error:
-        explained = error if isinstance(error, USER_ERRORS) else explain(error)
-        if explained is None or os.environ.get("HAMSTER_TRACEBACK"):
+    except Exception as error:
+        line = _explanation(error)
+        if line is None or os.environ.get("HAMSTER_TRACEBACK"):
             raise
-        sys.stderr.write(f"hamster: {_one_line(explained)}\n")
+        sys.stderr.write(f"hamster: {line}\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("hamster: interrupted; run the same command again to go on where it stopped\n")
         return 130
     return 0
+
+
+def _explanation(error: Exception) -> str | None:
+    """Return one line for a user's error or an error of a user's code; None for a bug, whose traceback is kept."""
+    is_own = type(error).__module__.partition(".")[0] == "hamster"  # its message says what to do
+    if not is_own and (place := place_in_plugin(error)) is not None:
+        return _of_plugin(error, place)
+    explained = explain(error) if isinstance(error, ImportError) else error
+    return _one_line(explained) if isinstance(explained, USER_ERRORS) else None
+
+
+def _of_plugin(error: Exception, place: str) -> str:
+    """Return one line for what a user's own code raised: the place in it, kind and message of the error."""
+    lines = [line for line in str(error).splitlines() if line.strip()] or [""]
+    # torch puts the traceback of a worker into the message; its last line is the error's own.
+    text = lines[-1] if "Original Traceback" in str(error) else f"{type(error).__name__}: {' '.join(lines)}"
+    return f"{place}: {text:.400} (HAMSTER_TRACEBACK=1 shows the traceback)"
 
 
 def _one_line(error: Exception) -> str:

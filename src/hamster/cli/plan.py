@@ -43,7 +43,7 @@ class Plan(Compute):
         from hamster.extras import require
         from hamster.path.draw import draw
         from hamster.planner import load_planner
-        from hamster.planner.base import validate_instruction
+        from hamster.planner.base import checked_plan, validate_instruction
         from hamster.terminal import show_next, working
 
         require(required_by_planners([self.planner]), "hamster plan")
@@ -56,7 +56,7 @@ class Plan(Compute):
             say_assumed_dialects([self.planner], self.dialect)
             abstains = None if self.refusals else False
             planner = load_planner(self.planner, dialect=self.dialect, abstains=abstains, **self.computed)
-            path = planner.plan(rgb, instruction).path
+            path = checked_plan(planner.plan(rgb, instruction), planner).path
         self.out.mkdir(parents=True, exist_ok=True)
         path_json, drawn_png = self.out / "path.json", self.out / "drawn.png"
         path_json.write_text(json.dumps(path.to_json(), indent=2) + "\n")

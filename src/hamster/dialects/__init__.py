@@ -43,7 +43,8 @@ class Dialect:
 
     Attributes:
         render: from a path to text; ValueError if this dialect cannot express it.
-        read: from text to an answer; PlanError, with the raw text, if it is not exactly one.
+        read: from text to a path, or to an `Answer` where there may be boxes or points on several images; PlanError,
+            with the raw text, if it is not exactly one answer.
         resolution: smallest representable steps along x and y, relative, for an image of that size.
         grammar: from image size and largest number of waypoints to a regular expression of the answers.
         place: a point as text for a prompt, in the dialect's axis order and scale.
@@ -56,7 +57,7 @@ class Dialect:
     """
 
     render: Callable[[Path2D, Size | None], str]
-    read: Callable[[str, Size | None], Answer]
+    read: Callable[[str, Size | None], Answer | Path2D]
     resolution: Callable[[Size | None], tuple[float, float]]
     grammar: Callable[[Size | None, int], str]
     place: Callable[[tuple[float, float], Size | None], str]
@@ -187,9 +188,20 @@ def read(text: str, dialect: str = "hamster", image_size: Size | None = None) ->
         chosen = _marked(text, answer) if dialect == AUTO else dialect
         if chosen is None:
             return replace(_the_only_reading(answer, image_size), text=text)
-        return replace(_dialect(chosen).read(answer, image_size), text=text)
+        return replace(_answer(chosen, _dialect(chosen).read(answer, image_size), text), text=text)
     except PlanError as error:
         raise type(error)(error.reason, text) from None
+
+
+def _answer(dialect: str, value: Answer | Path2D, text: str) -> Answer:
+    """Return what a dialect read as an answer; ValueError if it is neither an answer nor a path."""
+    if isinstance(value, Path2D):
+        return answer_of(value, text)
+    if not isinstance(value, Answer) or not isinstance(value.text, str):
+        raise ValueError(f"read() of the dialect {dialect!r} must return a hamster.Path2D or an Answer(text, points)")
+    if not value.points and not value.boxes:
+        raise ValueError(f"read() of the dialect {dialect!r} returned no point: raise hamster.PlanError(reason, text)")
+    return value
 
 
 def _marked(text: str, answer: str) -> str | None:
@@ -273,7 +285,7 @@ def _the_only_reading(text: str, size: Size | None) -> Answer:
     complaints: dict[str, str] = {}
     for name, dialect in DIALECTS.items():
         try:
-            readings[name] = dialect.read(text, size)
+            readings[name] = _answer(name, dialect.read(text, size), text)
         except SizeNeededError:
             readings[name] = None
         except NothingFoundError:

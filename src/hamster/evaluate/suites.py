@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +39,19 @@ class Suite:
     max_steps: int
     tasks: int = 1
     default_families: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.make, _IgnoringFamily):
+            return
+        try:
+            inspect.signature(self.make).bind("", 0)
+        except TypeError as error:
+            raise ValueError(
+                f"`make` of a Suite must take (family, seed): {error}; for one without families, "
+                "Suite.of_environment(make)"
+            ) from None
+        except ValueError:  # a function in C states no signature
+            pass
 
     @property
     def implementation(self) -> Callable[[str, int], Environment]:

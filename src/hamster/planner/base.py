@@ -59,6 +59,16 @@ class Planner(Protocol):
         ...
 
 
+def checked_plan(plan: Any, planner: object) -> Plan:
+    """Return what a planner returned; ValueError, with the way out, if it is no plan."""
+    if not isinstance(plan, Plan):
+        raise ValueError(
+            f"plan() of {type(planner).__name__} returned a {type(plan).__name__}; return hamster.Plan(path), or raise "
+            "hamster.PlanError"
+        )
+    return plan
+
+
 def validate_instruction(instruction: str) -> str:
     """Return the instruction with single spaces and none around it; PlanError if it is empty or too long.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -30,7 +31,11 @@ def _same(planner: Planner) -> Planner:
     return planner
 
 
-PLANNERS: Registry[PlannerFactory] = Registry("planner", "hamster.planners", adapt=_factory)
+_RESERVED = {
+    "nano": "the bundled planner's",
+    **dict.fromkeys(("oracle", "shuffled", "none"), "a baseline's, wherever planners are named"),
+}
+PLANNERS: Registry[PlannerFactory] = Registry("planner", "hamster.planners", adapt=_factory, reserved=_RESERVED)
 register_planner = PLANNERS.register
 """Add a planner under a name: `register_planner("mine", factory)`, or as a decorator of the factory."""
 
@@ -53,4 +58,10 @@ def make_planner(name: str, device: str | None = None, dtype: str = "auto", **op
         raise ValueError(
             f"the planner {name!r} has no method plan(image, instruction): it is a {type(planner).__name__}"
         )
+    try:
+        inspect.signature(planner.plan).bind(None, "")
+    except TypeError as error:
+        raise ValueError(f"the planner {name!r}: plan must take (image, instruction): {error}") from None
+    except ValueError:  # a function in C states no signature
+        pass
     return planner

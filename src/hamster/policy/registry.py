@@ -38,6 +38,8 @@ def _policy_type(value: Any) -> type[AnyActor] | PolicyFactory:
         config_class = getattr(value, "config_class", None)
         if not (isinstance(config_class, type) and issubclass(config_class, ActorConfig)):
             raise TypeError("it needs `config_class`, a dataclass derived from hamster.policy.config.ActorConfig")
+        if missing := sorted(getattr(value, "__abstractmethods__", ())):
+            raise TypeError(f"it lacks the method {' and the method '.join(missing)}")
         actor: type[AnyActor] = value
         return actor
     acts = all(callable(getattr(value, name, None)) for name in ("act", "reset"))

@@ -46,3 +46,24 @@ class Environment(Protocol):
         Raises:
             BrokenEnvironmentError: if the simulation diverged or the robot stopped answering.
         """
+
+
+def check_environment(env: Environment) -> None:
+    """Raise ValueError, with the way out, unless an object has the members of an environment."""
+    name = type(env).__name__
+    members = ("instruction", "dt_s", "observe", "tool_pose_world", "front_image", "step")
+    if missing := [member for member in members if not hasattr(env, member)]:
+        raise ValueError(f"{name} is no environment yet: add {' and '.join(missing)} (see hamster.Environment)")
+    if not env.dt_s > 0:
+        raise ValueError(f"dt_s of {name} is {env.dt_s!r}; it must be the seconds from one step to the next")
+    if (shape := np.shape(env.tool_pose_world())) != (4, 4):
+        raise ValueError(f"tool_pose_world() of {name} has shape {shape}; return a pose (4, 4)")
+
+
+def checked_image(env: Environment) -> NDArray[np.uint8]:
+    """Return the image of `front_image`; ValueError, with the way out, if it is no RGB image."""
+    image = env.front_image()
+    shape, dtype = np.shape(image), getattr(image, "dtype", type(image).__name__)
+    if len(shape) != 3 or shape[2] != 3 or dtype != np.uint8:
+        raise ValueError(f"front_image() of {type(env).__name__} is {shape} {dtype}; return RGB, (H, W, 3) uint8")
+    return image

@@ -13,7 +13,7 @@ from hamster.path import NotInViewError, Path2D, PlanError
 from hamster.path.redundant_close import drop_redundant_close
 from hamster.planner.error import PlannerUnavailableError
 from hamster.policy import PolicyError
-from hamster.rollout.environment import BrokenEnvironmentError, Environment
+from hamster.rollout.environment import BrokenEnvironmentError, Environment, check_environment, checked_image
 from hamster.rollout.executor import Executor
 from hamster.rollout.recorder import RolloutRecorder, timed
 from hamster.rollout.result import Rollout
@@ -94,6 +94,7 @@ def rollout(
         success. Episodes with the outcome "planner_unavailable" (no response of the planner's server) or "env_error"
         (robot or simulator broke down) are no measurements: do not count them.
     """
+    check_environment(env)
     recorder = RolloutRecorder(env, video_every)
     policy.reset()
     try:
@@ -124,11 +125,20 @@ def _run(
     next_plan = 0
     while True:
         observation = env.observe()
+        if not isinstance(observation, Observation):
+            raise ValueError(
+                f"observe() of {type(env).__name__} returned a {type(observation).__name__}; "
+                "return a hamster.Observation"
+            )
         if planner is not None and recorder.n_keyposes >= next_plan:
             _plan(planner, env, observation, recorder)
             next_plan = recorder.n_keyposes + replan_every if replan_every else _NEVER
         recorder.record_first_frame()
         action = timed(recorder.policy_s, partial(policy.act, observation, recorder.path, env.instruction))
+        if not hasattr(action, "poses") or not hasattr(action, "gripper_open"):
+            raise ValueError(
+                f"act() of {type(policy).__name__} returned a {type(action).__name__}; return a hamster.ActionChunk"
+            )
         poses, opening = safety_filter.check(
             action.poses, action.gripper_open, action.step_s, executor.commanded_tool_pose_world
         )
@@ -143,7 +153,12 @@ def _run(
 
 
 def _plan(planner: PlannerLike, env: Environment, observation: Observation, recorder: RolloutRecorder) -> None:
-    plan = timed(recorder.planner_s, partial(planner.plan, env.front_image(), env.instruction))
+    plan = timed(recorder.planner_s, partial(planner.plan, checked_image(env), env.instruction))
+    if not getattr(plan, "paths", ()):
+        raise ValueError(
+            f"plan() of {type(planner).__name__} returned a {type(plan).__name__}; return hamster.Plan(path), or raise "
+            "hamster.PlanError"
+        )
     path = plan.paths[0]
     recorder.paths.append(
         drop_redundant_close(path) if observation.gripper is not None and observation.gripper > HALF_OPEN else path

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.path import Path2D
-from hamster.rollout.environment import Environment
+from hamster.rollout.environment import Environment, checked_image
 from hamster.rollout.result import UNMEASURED, Outcome, Rollout
 from hamster.rollout.video import Video
 
@@ -53,7 +53,7 @@ class RolloutRecorder:
             self._record_frame()
 
     def _record_frame(self) -> None:
-        self._frames.append(self._env.front_image())
+        self._frames.append(checked_image(self._env))
         self._path_index.append(len(self.paths) - 1)
 
     def end(self, outcome: Outcome, error: Exception | None = None) -> Rollout:

@@ -17,7 +17,14 @@ from hamster.data import Observation, View
 from hamster.path import Path2D
 from hamster.policy.actor_policy import ActorPolicy
 from hamster.policy.checkpoint import load, save
-from hamster.policy.conditioning import CONDITIONERS, ChannelConditioner, ImageConditioner, PointConditioner
+from hamster.policy.conditioning import (
+    CONDITIONERS,
+    ChannelConditioner,
+    ImageConditioner,
+    PointConditioner,
+    conditioner_channels,
+    draw_conditioner,
+)
 from hamster.policy.config import ActorConfig
 from hamster.policy.flow.config import FlowConfig
 from hamster.policy.image.config import ImageConfig
@@ -116,3 +123,31 @@ def test_an_unknown_conditioner_and_one_of_the_wrong_kind_name_what_there_is() -
 def test_what_is_no_conditioner_is_refused_when_it_is_registered() -> None:
     with pytest.raises(ValueError, match=r"'broken'.*no ImageConditioner, ChannelConditioner or PointConditioner"):
         CONDITIONERS.register("broken", Path2D.from_json)
+
+
+@pytest.mark.parametrize(
+    ("base", "members", "function", "words"),
+    [
+        (
+            ImageConditioner,
+            {"draw": lambda self, view, prompt: view.rgb},
+            draw_conditioner,
+            "returned a ndarray; return",
+        ),
+        (
+            ChannelConditioner,
+            {"n_channels": 2, "channels": lambda self, view, prompt: np.zeros((3, 3), np.float32)},
+            conditioner_channels,
+            r"has shape \(3, 3\); return \(H, W, n_channels\)",
+        ),
+    ],
+)
+def test_what_a_conditioner_returns_is_checked(moment, base, members, function, words):
+    observation, path = moment
+    view = next(iter(observation.views.values()))
+    CONDITIONERS.register("faulty-of-a-test", type("Faulty", (base,), members))
+    try:
+        with pytest.raises(ValueError, match=words):
+            function("faulty-of-a-test", view, PathPrompt(path, view))
+    finally:
+        del CONDITIONERS._entries["faulty-of-a-test"]

@@ -20,6 +20,7 @@ from hamster.path import NotInViewError, Path2D, PlanError
 from hamster.path.draw import draw
 from hamster.path.metrics import path_errors
 from hamster.planner import Planner, PlannerUnavailableError
+from hamster.planner.base import checked_plan
 from hamster.planner.grounding import grounding
 from hamster.stopped import RunStoppedError
 
@@ -194,7 +195,7 @@ def _query(rgb: NDArray[np.uint8], instruction: str, planner: Planner) -> tuple[
     start = time.perf_counter()
     path, answer = None, dict[str, Any]()
     try:
-        path = planner.plan(rgb, instruction).path
+        path = checked_plan(planner.plan(rgb, instruction), planner).path
         answer = {"path": path.to_json()}
     except NotInViewError as error:
         answer = {"outcome": "not_in_view", "reason": error.reason}

@@ -35,7 +35,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,47 @@ CONDITIONERS: Registry[Conditioner] = Registry(
 """The conditioners by name."""
 register_conditioner = CONDITIONERS.register
 """Add a conditioner under a name, as a decorator of its class or as `register_conditioner("mine", conditioner)`."""
+
+
+def draw_conditioner(name: str, view: View, prompt: PathPrompt) -> View:
+    """Return the view as an image conditioner draws on it; ValueError if what it returns is no such view."""
+    drawn = cast(ImageConditioner, CONDITIONERS.get(name)).draw(view, prompt)
+    if not isinstance(drawn, View) or drawn.rgb.shape != view.rgb.shape:
+        what = f"a View of shape {drawn.rgb.shape}" if isinstance(drawn, View) else f"a {type(drawn).__name__}"
+        raise ValueError(
+            f"draw() of the conditioner {name!r} returned {what}; return dataclasses.replace(view, rgb=image) with an "
+            f"image of shape {view.rgb.shape}"
+        )
+    return drawn
+
+
+def conditioner_channels(name: str, view: View, prompt: PathPrompt | None) -> NDArray[np.float32]:
+    """Return the channels (H, W, n_channels) of a channel conditioner; ValueError if the shape is another one."""
+    conditioner = cast(ChannelConditioner, CONDITIONERS.get(name))
+    values = conditioner.channels(view, prompt)
+    expected = (*view.rgb.shape[:2], conditioner.n_channels)
+    if np.shape(values) != expected:
+        raise ValueError(
+            f"channels() of the conditioner {name!r} has shape {np.shape(values)}; return (H, W, n_channels), here "
+            f"{expected}"
+        )
+    return values
+
+
+def conditioner_points(name: str, prompt: PathPrompt | None) -> PathPoints:
+    """Return the points of a point conditioner; ValueError if they are none, or have another number of features."""
+    conditioner = cast(PointConditioner, CONDITIONERS.get(name))
+    points = conditioner.points(prompt)
+    if not isinstance(points, PathPoints):
+        raise ValueError(
+            f"points() of the conditioner {name!r} returned a {type(points).__name__}; return a PathPoints"
+        )
+    if points.features.shape[-1] != conditioner.n_features:
+        raise ValueError(
+            f"points() of the conditioner {name!r} has features of shape {points.features.shape}; "
+            f"n_features says {conditioner.n_features}"
+        )
+    return points
 
 
 def check_conditioners(

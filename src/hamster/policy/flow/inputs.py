@@ -18,7 +18,15 @@ from torch import Tensor
 
 from hamster.data import View
 from hamster.geometry import Camera, apply, inverse
-from hamster.policy.conditioning import CONDITIONERS, ChannelConditioner, ImageConditioner, PointConditioner
+from hamster.policy.conditioning import (
+    CONDITIONERS,
+    ChannelConditioner,
+    ImageConditioner,
+    PointConditioner,
+    conditioner_channels,
+    conditioner_points,
+    draw_conditioner,
+)
 from hamster.policy.flow.config import PATCH_PX, FlowConfig
 from hamster.policy.path_prompt import PathPoints, PathPrompt, sample_waypoints
 from hamster.policy.policy_input import (
@@ -121,8 +129,8 @@ def _path_points(config: FlowConfig, prompt: PathPrompt | None) -> dict[str, Pat
         keys = PathPoints(waypoints.positions_world[:n_key], waypoints.features[:n_key], waypoints.valid[:n_key])
         points = {"tokens": waypoints, "foveas": keys}
     for name in config.conditioners:
-        if name not in points and isinstance(conditioner := CONDITIONERS.get(name), PointConditioner):
-            points[name] = conditioner.points(prompt)
+        if name not in points and isinstance(CONDITIONERS.get(name), PointConditioner):
+            points[name] = conditioner_points(name, prompt)
     return {name: points[name] for name in config.conditioners if name in points}
 
 
@@ -146,9 +154,9 @@ class _CameraInput:
                 continue
             conditioner = CONDITIONERS.get(conditioner_name)
             if isinstance(conditioner, ChannelConditioner):
-                channels[conditioner_name] = conditioner.channels(view, prompt)
+                channels[conditioner_name] = conditioner_channels(conditioner_name, view, prompt)
             elif isinstance(conditioner, ImageConditioner) and prompt is not None:
-                drawn = conditioner.draw(drawn, prompt)
+                drawn = draw_conditioner(conditioner_name, drawn, prompt)
         return cls(drawn.rgb, depth_m, camera, channels)
 
 

@@ -11,7 +11,13 @@ from PIL import Image
 from torch import Tensor
 
 from hamster.data import View
-from hamster.policy.conditioning import CONDITIONERS, ChannelConditioner, ImageConditioner
+from hamster.policy.conditioning import (
+    CONDITIONERS,
+    ChannelConditioner,
+    ImageConditioner,
+    conditioner_channels,
+    draw_conditioner,
+)
 from hamster.policy.image.config import ImageConfig
 from hamster.policy.path_prompt import PathPrompt, gripper_states
 from hamster.policy.policy_input import PolicyInput, TensorBatch, as_float
@@ -48,9 +54,9 @@ def make_inputs(config: ImageConfig, policy_input: PolicyInput) -> ImageInputs:
     for name in config.conditioners:
         conditioner = CONDITIONERS.get(name)
         if isinstance(conditioner, ChannelConditioner):
-            channels[name] = as_float(conditioner.channels(first, prompt))
+            channels[name] = as_float(conditioner_channels(name, first, prompt))
         elif isinstance(conditioner, ImageConditioner) and prompt is not None:
-            images[0] = conditioner.draw(images[0], prompt)
+            images[0] = draw_conditioner(name, images[0], prompt)
     return ImageInputs(
         rgb=torch.from_numpy(np.stack([view.rgb for view in images])),
         channels=channels,

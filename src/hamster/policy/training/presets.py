@@ -188,7 +188,13 @@ def preset(name: str) -> TrainConfig:
     from hamster.policy.registry import POLICY_TYPES, actor_class
 
     if name in POLICY_TYPES and not POLICY_TYPES.is_builtin(name):
-        return TrainConfig(actor=actor_class(name).config_class())
+        config_class = actor_class(name).config_class
+        if config_class.type != name:
+            raise ValueError(
+                f"policy type {name!r}: `type` of its {config_class.__name__} is {config_class.type!r}; "
+                f"it must be {name!r}"
+            )
+        return TrainConfig(actor=config_class())
     raise unknown_name("policy configuration", name, preset_names())
 
 

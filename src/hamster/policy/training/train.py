@@ -33,7 +33,8 @@ from hamster.policy import checkpoint
 from hamster.policy.actor import AnyActor, Target
 from hamster.policy.legacy_names import upgrade_run_identity, upgrade_tensor_name, upgrade_train_config
 from hamster.policy.policy_input import TensorBatch, as_float
-from hamster.policy.registry import build_actor, policy_code
+from hamster.policy.registry import POLICY_TYPES, build_actor, policy_code
+from hamster.policy.training.check_actor import check_actor
 from hamster.policy.training.evaluate import evaluate
 from hamster.policy.training.optimisers import build_optimisers, build_schedulers
 from hamster.policy.training.packed_dataset import PackedDataset, load_packed_dataset
@@ -107,6 +108,8 @@ class Run:
         torch.manual_seed(config.seed)
         actor = build_actor(config.actor)
         self.samples = Samples(dataset, config, actor)
+        if not POLICY_TYPES.is_builtin(config.actor.type):
+            check_actor(actor, self.samples)
         actor.fit_normalization(*map(as_float, self.samples.tool_and_goal_poses()))
         self._ema = _moving_average(actor, config.ema_decay).to(self.accelerator.device)
         self.held_out_samples = Samples(dataset, config, self.average)

@@ -13,7 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hamster.policy.conditioning import CONDITIONERS, ChannelConditioner, ImageConditioner, PointConditioner
+from hamster.policy.conditioning import (
+    CONDITIONERS,
+    ChannelConditioner,
+    ImageConditioner,
+    PointConditioner,
+    conditioner_channels,
+    conditioner_points,
+    draw_conditioner,
+)
 from hamster.policy.policy_input import (
     PointBatch,
     PolicyInput,
@@ -68,7 +76,7 @@ def make_inputs(config: ViewsConfig, policy_input: PolicyInput) -> ViewsInputs:
         },
         robot=proprioception_features(policy_input.robot, 1),
         path_points={
-            name: PointBatch.of(conditioner.points(policy_input.prompt), tool)
+            name: PointBatch.of(conditioner_points(name, policy_input.prompt), tool)
             for name, conditioner in conditioners.items()
             if isinstance(conditioner, PointConditioner)
         },
@@ -100,9 +108,11 @@ def _camera_points(config: ViewsConfig, policy_input: PolicyInput, name: str) ->
     for conditioner_name in config.conditioners:
         conditioner = CONDITIONERS.get(conditioner_name)
         if isinstance(conditioner, ChannelConditioner):
-            channels[conditioner_name] = conditioner.channels(view, prompt)[index].reshape(len(points), -1)
+            channels[conditioner_name] = conditioner_channels(conditioner_name, view, prompt)[index].reshape(
+                len(points), -1
+            )
         elif isinstance(conditioner, ImageConditioner) and prompt is not None:
-            drawn = conditioner.draw(drawn, prompt)
+            drawn = draw_conditioner(conditioner_name, drawn, prompt)
     return _CameraPoints(points, drawn.rgb[index].reshape(-1, 3), valid.ravel(), channels)
 
 

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from hamster.data.instructions import MAX_INSTRUCTION_CHARS
 from hamster.path import PlanError
 from hamster.planner.backend import TokenCallback
-from hamster.planner.base import Plan, Planner, validate_instruction
+from hamster.planner.base import Plan, Planner, checked_plan, validate_instruction
 from hamster.serving.limits import PlannerLimits
 from hamster.serving.planner.batcher import Job
 from hamster.serving.planner.chat_schema import StrictModel, invalid_field
@@ -90,7 +90,7 @@ def _plan(planner: Planner, item: PlanItem) -> Plan | PlanError:
     if item.gripper_uv is not None:
         return PlanError("gripper_uv is not supported by this planner")
     try:
-        return planner.plan(item.image, item.instruction)
+        return checked_plan(planner.plan(item.image, item.instruction), planner)
     except PlanError as error:
         return error
 
