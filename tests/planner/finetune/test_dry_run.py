@@ -73,7 +73,7 @@ def test_the_command_line_explains_what_is_missing(base, data, tmp_path, capsys,
     given, vlm = ["train", "planner", "--data", str(data)], ["--config", "lora", "--model", str(base)]
     for extra, said in (
         (["--config", "lora"], "--config lora fine-tunes a model: give --model"),
-        (["--config", "qlorra", "--model", str(base)], "did you mean 'qlora'?"),
+        (["--config", "qlorra", "--model", str(base)], "Did you mean 'qlora'?"),
         (["--config", "nano", "--dry-run"], "--dry-run can be set where another model is fine-tuned"),
         (["--config", "lora", "--model", "nano"], "own recipe: --config finetune"),
         (["--config", "lora", "--model", "nowhere"], "no planner 'nowhere'"),
