@@ -22,7 +22,7 @@ test-finetune: setup-dev  ## six architectures fine-tuned with LoRA and in full,
 test-lerobot: setup-dev  ## the real lerobot package opens what we wrote, and we open what it wrote
 	scripts/test_lerobot.sh $(ARGS)
 
-test-wheel: setup-dev  ## the wheel in two new environments: the core alone; with demo and serve, both models and servers (minutes, 1.8 GB)
+test-wheel: setup-dev  ## the wheel in two new environments: the core alone; with demo and serve, both models and servers (minutes, more than 1 GB)
 	scripts/test_wheel.sh $(ARGS)
 
 test-vllm: setup-dev  ## a real vLLM behind our gateway says what transformers says, for each architecture that it can run (3.5 GB, minutes each)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What the main wheel is worth to somebody who has nothing else: built here, installed into two new environments, as a core
-# without extras and with the extras `demo` and `serve`, run from another folder. Takes minutes and about 1.8 GB; `make test`
+# without extras and with the extras `demo` and `serve`, run from another folder. Takes minutes and more than 1 GB; `make test`
 # does the same with the dependencies that it has already (tests/test_wheel.py).
 #
 #   scripts/test_wheel.sh [FOLDER]    keeps the environments in FOLDER; a temporary one, removed afterwards, if not given

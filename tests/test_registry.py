@@ -129,12 +129,16 @@ def test_entry_points_are_found_and_broken_ones_named(installed: Path) -> None:
                 r.get(name)
             except ValueError as error:
                 print(error)
+        try:
+            Registry("thing", "hamster.test_things", reserved={"good": "somebody else's"}).get("good")
+        except ValueError as error:
+            print(error)
     """)
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.append({str(installed)!r})\n{script}"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    good, itself, broken, silent, twice = done.stdout.splitlines()
+    good, itself, broken, silent, twice, reserved = done.stdout.splitlines()
     assert good == "<class 'good_plugin.Thing'>"
     assert itself == "Decimal Decimal"
     assert broken.startswith(
@@ -143,4 +147,8 @@ def test_entry_points_are_found_and_broken_ones_named(installed: Path) -> None:
     assert silent == "silent_plugin (distribution broken 1.2) registers no thing 'silent' when it is imported"
     assert twice == (
         "thing 'path' is registered twice: by pathlib:Path and by good_plugin:Thing (distribution thief 1.2)"
+    )
+    assert reserved == (
+        "thing 'good' of good_plugin:Thing (distribution good 1.2): the name is somebody else's; "
+        "the package must choose another one"
     )

@@ -168,6 +168,11 @@ class Registry(Generic[T]):
 
     def _check_single(self, name: str) -> None:
         points = [point for point in _entry_points(self.group) if point.name == name]
+        if points and name in self._reserved:
+            raise ValueError(
+                f"{self.kind} {name!r} of {_described(points[0])}: the name is {self._reserved[name]}; "
+                "the package must choose another one"
+            )
         holders = [_described(point) for point in points]
         entry = self._entries.get(name)
         # A package may register a name and declare it as well: whoever imports it before the entry point is used.
@@ -230,11 +235,20 @@ def call_factory(kind: str, name: str, factory: Callable[..., T], computed: Mapp
     return factory(**keywords)
 
 
+def closest(name: str, names: Iterable[str]) -> str | None:
+    """Return the name that is most like a misspelt one; None if none is.
+
+    >>> closest("nanoo", ["nano", "oracle"])
+    'nano'
+    """
+    return next(iter(difflib.get_close_matches(name, list(names), n=1)), None)
+
+
 def unknown_name(kind: str, name: str, names: Iterable[str]) -> ValueError:
     """Return the error for a name that is not there: it lists the names there are, and the nearest one first."""
     names = list(names)
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    near = closest(name, names)
+    hint = f" Did you mean {near!r}?" if near else ""
     return ValueError(f"unknown {kind} {name!r}.{hint} There are: {', '.join(names) or 'none'}.")
 
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hamster.data.lerobot import LeRobot
+from hamster.data.lerobot.robot import GripperSignal
 from hamster.data.rlds import RLDS
 from hamster.data.robots import NO_GRIPPER, RECORDED_FROM_TOOL, UNKNOWN_GRIPPER, GripperScale, infer_gripper_scale
 from hamster.geometry import inverse, matrix_from_quaternion, quaternion_from_matrix
@@ -277,3 +278,16 @@ def test_statistics_of_the_dataset_count_and_what_leaves_them_is_unknown(tmp_pat
     (folder / "meta" / "stats.json").write_text(json.dumps(stats))
     episode = LeRobot(folder)[0]
     assert episode.gripper is None and episode.provenance.extra["notes"] == [UNKNOWN_GRIPPER]
+
+
+def test_the_text_in_digests_does_not_depend_on_the_names_of_classes():
+    signal = GripperSignal("observation.state", [6], scale=GripperScale(0.0, 0.08))
+    assert signal.digest_text() == (
+        "GripperSignal(column='observation.state', take=[6], opens_upwards=True, is_width=False, "
+        "scale=GripperScale(closed=0.0, open=0.08))"
+    )
+    assert (
+        GripperSignal("a", slice(6, 7))
+        .digest_text()
+        .endswith("take=slice(6, 7, None), opens_upwards=True, is_width=False, scale=None)")
+    )

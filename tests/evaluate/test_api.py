@@ -170,12 +170,15 @@ def test_a_script_without_a_guard_evaluates_what_it_defines(tmp_path):
                 return Plan([(0.5, 0.2), (0.45, 0.45)])
 
         print(evaluate("mine", PathPolicy(), env=PlainEnv, episodes=3, max_steps=40).success_rate)
+        import torch  # not before: evaluating in this process must give back the threads that torch begins with
+        print(torch.get_num_threads())
     """)
     (tmp_path / "script.py").write_text(script)
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parents[2])])}
+    paths = os.pathsep.join([*sys.path, str(Path(__file__).parents[2])])
+    env = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
     command = [sys.executable, str(tmp_path / "script.py")]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=200, check=False)
-    assert done.stdout == "1.0\n", done.stderr
+    assert done.stdout == "1.0\n2\n", done.stderr
     assert "registered by the script" in done.stderr
 
 

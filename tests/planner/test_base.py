@@ -73,6 +73,8 @@ def test_an_unknown_planner_lists_the_known(tmp_path):
     for name in ("no-such-planner", tmp_path):
         with pytest.raises(ValueError, match=r"no planner .*; give one of .*, or a folder"):
             load_planner(name)
+    with pytest.raises(ValueError, match=r"no planner 'nanoo' \(did you mean 'nano'\?\); give one of nano"):
+        load_planner("nanoo")
 
 
 WORDS = ["put the red cube on the blue plate", "press the green button", "knock over the yellow bottle", "go"]

@@ -140,8 +140,8 @@ def test_a_checkpoint_without_conditioners_loads_into_an_actor_with_them(
 
 
 def test_an_unknown_policy_or_family_is_named(actor: FlowActor, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no policy 'nanu'"):
-        load_policy("nanu")
+    with pytest.raises(ValueError, match=r"no policy 'flow-nanu' \(did you mean 'flow-nano'\?\)"):
+        load_policy("flow-nanu")
     save(tmp_path, actor)
     config = tmp_path / "config.json"
     config.write_text(config.read_text().replace('"flow"', '"telepathy"'))

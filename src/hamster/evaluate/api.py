@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -152,10 +151,10 @@ def _folder(out: Path | str | None) -> Iterator[Path]:
 @contextmanager
 def _same_number_of_threads() -> Iterator[None]:
     """Restore torch's number of threads, which an evaluation in this process sets to one."""
-    torch = sys.modules.get("torch")
-    n_threads = None if torch is None else torch.get_num_threads()
+    import torch  # which the identity of every evaluation needs
+
+    n_threads = torch.get_num_threads()
     try:
         yield
     finally:
-        if torch is not None and n_threads is not None:
-            torch.set_num_threads(n_threads)
+        torch.set_num_threads(n_threads)

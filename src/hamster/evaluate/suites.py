@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -115,7 +115,7 @@ def check_expert(config: EvalConfig, seed: int) -> None:
     env = suite_of(config).make(config.families[0], seed)
     try:
         if not hasattr(env, "expert_path"):
-            others = ",".join(_without(config.planners, conditions)) or "none"
+            others = ",".join(name for name in config.planners if name not in NEED_EXPERT) or "none"
             raise ValueError(
                 f"the condition {conditions[0]} needs an expert's path, and {type(env).__name__} of the suite "
                 f"{config.suite} has no expert_path(): add it, or leave out {' and '.join(conditions)} "
@@ -134,10 +134,6 @@ def close(env: Environment) -> None:
 def expert_of(env: Environment) -> ExpertEnvironment:
     """Cast an environment to one with `expert_path()`, which `check_expert` has verified."""
     return cast(ExpertEnvironment, env)
-
-
-def _without(names: Sequence[str], removed: Sequence[str]) -> list[str]:
-    return [name for name in names if name not in removed]
 
 
 def _tabletop(viewpoint: str = "front") -> Suite:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from hamster.data.lazy import without_image
 from hamster.geometry import Camera, inverse
 from hamster.label.frozen import is_frozen
 from hamster.label.nothing_shown import colour_name, in_view, is_one_colour
+from hamster.registry import closest
 
 Array = NDArray[np.float64]
 PROBES = 8  # frames that are looked at
@@ -120,8 +120,8 @@ def named(requested: str, names: Sequence[str]) -> str:
     ]
     if len(meant) == 1:
         return meant[0]
-    close = get_close_matches(short, names, 1)
-    hint = f"it may be any of {', '.join(meant)}" if meant else f"did you mean {close[0]!r}?" if close else ""
+    near = closest(short, names)
+    hint = f"it may be any of {', '.join(meant)}" if meant else f"did you mean {near!r}?" if near else ""
     raise ValueError(f"no camera {requested!r}; there are {', '.join(names) or 'none'}" + (f"; {hint}" if hint else ""))
 
 

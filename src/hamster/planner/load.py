@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hamster.extras import extra
 from hamster.hub import HubId, fetch
 from hamster.planner.registry import PLANNERS, make_planner
+from hamster.registry import closest
 
 if TYPE_CHECKING:
     from hamster.planner.base import Planner
@@ -167,9 +168,10 @@ def find_planner(name_or_path: str | Path) -> Path:
     for folder in (BUNDLED / str(name_or_path), Path(name_or_path)):
         if (folder / "config.json").is_file():
             return folder
-    names = ", ".join(planner_names())
+    near = closest(str(name_or_path), planner_names())
+    hint = f" (did you mean {near!r}?)" if near else ""
     raise ValueError(
-        f"no planner {str(name_or_path)!r}; give one of {names}, or a folder with a "
+        f"no planner {str(name_or_path)!r}{hint}; give one of {', '.join(planner_names())}, or a folder with a "
         "checkpoint, a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL"
     )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hamster.extras import extra
 from hamster.hub import HubId, fetch
 from hamster.policy.registry import POLICY_TYPES, is_ready, make_policy, ready_policies
+from hamster.registry import closest
 
 if TYPE_CHECKING:
     from hamster.policy.actor_policy import ActorPolicy
@@ -42,8 +43,11 @@ def find_policy(name_or_path: str | Path) -> Path:
                 f"{name!r} is a policy type: train one (hamster train policy --config {name}) and name its folder"
             )
         listed = ", ".join(policy_names()) or "none"
+        near = closest(name, policy_names())
+        hint = f" (did you mean {near!r}?)" if near else ""
         raise ValueError(
-            f"no policy {name!r}: neither bundled or registered ({listed}) nor a folder with config.json, nor a hub id"
+            f"no policy {name!r}{hint}: neither bundled or registered ({listed}) nor a folder with config.json, "
+            "nor a hub id"
         )
     return folder
 

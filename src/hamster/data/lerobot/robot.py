@@ -95,6 +95,14 @@ class GripperSignal:
     is_width: bool = False
     scale: GripperScale | None = None
 
+    def digest_text(self) -> str:
+        """Return the text that enters the digests of items: the `repr` of 0.1, whatever the classes are called now."""
+        scale = self.scale and f"GripperScale(closed={self.scale.closed!r}, open={self.scale.open!r})"
+        return (
+            f"GripperSignal(column={self.column!r}, take={self.take!r}, opens_upwards={self.opens_upwards!r}, "
+            f"is_width={self.is_width!r}, scale={scale})"
+        )
+
     def read(self, columns: Mapping[str, Array]) -> Array | None:
         """Return openings (T,), 0 closed to 1 open, NaN where not known; None without a scale, or outside of it.
 

@@ -17,7 +17,6 @@ import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 
 from hamster.data.text import decode_text
 from hamster.geometry import Camera
+from hamster.registry import closest
 
 FILE = Path("meta") / "cameras.json"
 MAX_BYTES = 64 << 20
@@ -143,8 +143,8 @@ def _feature(name: str, features: Collection[str]) -> str:
 
 
 def _hint(name: str, known: Sequence[str]) -> str:
-    close = get_close_matches(name, known, 1)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known[:8])}"
+    near = closest(name, known)
+    return f"; did you mean {near!r}?" if near else f"; there are {', '.join(known[:8])}"
 
 
 def _check_names(where: str, entry: Mapping[str, Any], known: Sequence[str]) -> None:

@@ -93,8 +93,9 @@ class LeRobot:
         tasks = {number: text for number, text in dataset.tasks.items() if text in entry.tasks}
         if dataset.annotations or len(set(tasks.values())) < max(1, len(set(entry.tasks))):
             tasks = dataset.tasks
-        gripper = repr(_robot(dataset).gripper)  # whose unit follows from all episodes
-        facts = json.dumps([entry.digest_text(), info, sorted(tasks.items()), gripper])
+        gripper = _robot(dataset).gripper  # whose unit follows from all episodes
+        gripper_text = "None" if gripper is None else gripper.digest_text()
+        facts = json.dumps([entry.digest_text(), info, sorted(tasks.items()), gripper_text])
         meta = dataset.folder / "meta"
         modality = [meta / MODALITY] if (meta / MODALITY).is_file() else []
         return Inputs(name, [*files, dataset.folder / FILE, meta / SUBTASKS, *modality], facts)
