@@ -16,6 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from hamster import __version__
 from hamster.cli import main
 from hamster.data import Observation, View
+from hamster.evaluate.run import clear
 from hamster.geometry import Camera
 from hamster.identity import code_digests
 from hamster.label import read_annotated, read_conversations, read_episodes
@@ -234,6 +235,12 @@ def test_an_evaluation_of_other_code_is_not_mixed_with_todays(written, capsys):
     changed(FilePath("evaluation/conditions.json"), lambda held: held | code_digests() | {"scene code": "0" * 64})
     assert main([*RECORDED["evaluation"]["command"].split(), "--out", "evaluation"]) == 2
     assert "holds another run (scene code was 000000000000, is " in capsys.readouterr().err
+
+
+def test_restarting_an_evaluation_leaves_nothing_of_it(written):
+    FilePath("evaluation/films").mkdir(exist_ok=True)
+    clear(FilePath("evaluation"))
+    assert not {"films", "stills", "rollouts.jsonl"} & {file.name for file in FilePath("evaluation").iterdir()}
 
 
 def test_an_ablation_is_read(written, capsys):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hamster.evaluate.journal import MEDIA_FOLDERS
 from hamster.files import write_atomic
 from hamster.rollout.baselines import BASELINES
 
@@ -148,7 +149,7 @@ class EvalResult:
         write_atomic(folder / "eval_info.json", json.dumps(dict(self.info), indent=2) + "\n")
         write_atomic(folder / "rollouts.jsonl", "".join(json.dumps(dict(record)) + "\n" for record in self.episodes))
         if self.out is not None and self.out.resolve() != folder.resolve():
-            for name in ("videos", "stills"):
+            for name in MEDIA_FOLDERS:
                 if (self.out / name).is_dir():
                     shutil.copytree(self.out / name, folder / name, dirs_exist_ok=True)
             if (self.out / "report.html").is_file():

@@ -13,6 +13,7 @@ from hamster.identity import differences, plain
 
 Record = dict[str, Any]
 IDENTITY_FILE = "conditions.json"
+MEDIA_FOLDERS = ("videos", "films", "stills")  # version 0.1 wrote films
 RENAMED = {"arm": "condition", "arms": "conditions", "film": "video"}  # keys of version 0.1
 RENAMED_OUTCOMES = {"motion_refused": "unsafe_action"}
 

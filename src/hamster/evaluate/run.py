@@ -13,7 +13,7 @@ from typing import Any
 
 from hamster.evaluate.config import EvalConfig
 from hamster.evaluate.identity import conditions_of, run_identity
-from hamster.evaluate.journal import Journal, Record, read_identity
+from hamster.evaluate.journal import MEDIA_FOLDERS, Journal, Record, read_identity
 from hamster.evaluate.outages import AGAIN, IN_A_ROW, Outages
 from hamster.evaluate.pool import LoadWorker, n_workers, run_trials
 from hamster.evaluate.report import report
@@ -160,7 +160,7 @@ def clear(out: Path) -> None:
     """Remove the files of a run from its folder, and nothing else."""
     for name in ("rollouts.jsonl", "conditions.json", "eval_info.json", "report.html"):
         (out / name).unlink(missing_ok=True)
-    for name in ("videos", "stills"):
+    for name in MEDIA_FOLDERS:
         shutil.rmtree(out / name, ignore_errors=True)
 
 
