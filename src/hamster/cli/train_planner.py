@@ -90,10 +90,11 @@ def _fine_tune(
 
 
 def _folder(model: str) -> Path | None:
-    """None for a hub id; ValueError if it is none, and there is no such folder."""
+    """Return the folder of a model, None for a hub id; ValueError if there is no such folder."""
+    from hamster.hub import HubId
     from hamster.planner.load import BUNDLED, find_planner
 
-    if model.count("/") == 1 and not model.startswith((".", "/")) and not Path(model).exists():
+    if HubId.parse(model) is not None:
         return None
     folder = find_planner(model)
     if folder.parent == BUNDLED:

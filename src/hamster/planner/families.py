@@ -110,8 +110,8 @@ def _family(value: Any) -> Family:
     if value.dialect not in DIALECTS:
         raise unknown_name("dialect", value.dialect, DIALECTS)
     if DIALECTS[value.dialect].frame not in value.frames:
-        seen = " or ".join(sorted(value.frames))
-        raise ValueError(f"{value.dialect} does not count in what such a model sees, which is {seen}")
+        frames = " or ".join(sorted(value.frames))
+        raise ValueError(f"{value.dialect} does not count in what such a model sees, which is {frames}")
     return value
 
 

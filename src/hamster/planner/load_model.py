@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from hamster.devices import check_dtype, choose_device
+from hamster.hub import HubId, fetch
 from hamster.inspect_checkpoint import DAMAGED, read_header, read_json, weight_files
-from hamster.proxies import client_options
 from hamster.weights import bounded, check_finite, check_finite_files
 
-HUB = "https://huggingface.co"
 _TEMPLATES = {
     # PaliGemma was published without one; its processor adds <bos> after the image and the newline at the end.
     "paligemma": "{% for message in messages %}{% if message.content is string %}{{ message.content }}{% else %}"
@@ -30,7 +28,7 @@ def load_model(name: Path | str, device: str | None = None, dtype: str = "auto")
     """Load a model in evaluation mode, and its processor, which pads on the left.
 
     Args:
-        name: a folder, which is only read, or a hub id, which transformers may fetch.
+        name: a folder, which is only read, or a hub id, whose files are fetched into the cache.
         device: where it runs; by default on a GPU where there is one.
         dtype: of the weights: "auto" is that of the file, else "float32", "bfloat16" or "float16".
 
@@ -43,6 +41,7 @@ def load_model(name: Path | str, device: str | None = None, dtype: str = "auto")
     import hamster.nano  # noqa: F401  # makes the Auto classes know the bundled planner
 
     place, dtype = choose_device(device), check_dtype(dtype)
+    name = _folder(name)
     with _no_larger_than_its_files(name):  # before its processor is looked for, which it may lack, too
         processor = load_processor(name)
     return read_model(AutoModelForImageTextToText, name, place, dtype=dtype).eval(), processor
@@ -93,10 +92,11 @@ def read_model(
     Raises:
         ValueError: as `load_model`.
     """
-    with _no_larger_than_its_files(name), no_progress_bars():
+    folder = _folder(name)
+    with _no_larger_than_its_files(folder), no_progress_bars():
         if are_packed:
-            check_finite_files(weight_files(_folder(name)))
-        model, about = _read(kind.from_pretrained, name, use_safetensors=True, output_loading_info=True, **options)
+            check_finite_files(weight_files(folder))
+        model, about = _read(kind.from_pretrained, folder, use_safetensors=True, output_loading_info=True, **options)
     if (lacking := sorted(about["missing_keys"])) and not may_lack:  # transformers would go on with random numbers
         raise ValueError(f"{name} lacks {len(lacking)} weights, {lacking[0]} among them: {DAMAGED}")
     if place is not None:
@@ -107,16 +107,9 @@ def read_model(
 
 
 def _folder(name: Path | str) -> Path:
-    """Where a checkpoint's files lie; those of a hub id are fetched."""
-    if Path(name).is_dir():
-        return Path(name)
-    from huggingface_hub import snapshot_download
-
-    wanted = ["*.json", "model*.safetensors"]
-    try:
-        return Path(snapshot_download(str(name), allow_patterns=wanted))
-    except Exception as error:  # as in `_read`
-        raise _no_model(name, error) from error
+    """Return the folder of a checkpoint; a hub id's files are fetched, so that all are checked alike."""
+    hub_id = HubId.parse(name)
+    return Path(name) if hub_id is None else fetch(hub_id, "model")
 
 
 @contextmanager
@@ -134,9 +127,8 @@ def no_progress_bars() -> Iterator[None]:
 
 
 @contextmanager
-def _no_larger_than_its_files(name: Path | str) -> Iterator[None]:
-    """Look at a folder's files before transformers does; a hub id's come from a cache that transformers checks."""
-    folder = Path(name)
+def _no_larger_than_its_files(folder: Path) -> Iterator[None]:
+    """Look at a folder's files before transformers does."""
     if not folder.is_dir():
         yield
         return
@@ -152,6 +144,7 @@ def load_processor(name: Path | str) -> Any:
 
     import hamster.nano  # noqa: F401
 
+    name = _folder(name)
     config = _read(AutoConfig.from_pretrained, name)
     if type(config) not in AutoModelForImageTextToText._model_mapping:
         raise ValueError(f"{name} cannot be read as a vision-language model: it is a {config.model_type}")
@@ -165,19 +158,13 @@ def load_processor(name: Path | str) -> Any:
     return processor
 
 
-def _read(load: Any, name: Path | str, **options: Any) -> Any:
-    """Read a folder or a hub id with transformers; code that comes with a checkpoint is never run."""
+def _read(load: Any, folder: Path, **options: Any) -> Any:
+    """Read a folder with transformers; code that comes with a checkpoint is never run."""
     try:
-        return load(str(name), local_files_only=Path(name).is_dir(), trust_remote_code=False, **options)
+        return load(str(folder), local_files_only=True, trust_remote_code=False, **options)
     except Exception as error:  # the one place that isolates a stranger's checkpoint: tokenizers raises bare Exceptions
-        raise _no_model(name, error) from error
-
-
-def _no_model(name: Path | str, error: Exception) -> ValueError:
-    if not Path(name).is_dir():
-        client_options(os.environ.get("HF_ENDPOINT", HUB))  # a proxy that cannot be used is named
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return ValueError(f"{name} cannot be read as a vision-language model: {reason[:300]}")
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{folder} cannot be read as a vision-language model: {reason[:300]}") from error
 
 
 @cache
