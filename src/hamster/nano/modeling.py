@@ -221,13 +221,22 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
         if self.presence is None:
             raise ValueError("this planner was built without presence heads")
         with torch.no_grad():
-            features, image, early = self.embed_blocks(pixel_values, ids)
-            future = _future(ids.shape[2], ids.device)
-            for i, layer in enumerate(self.layers[:-1]):
-                image, early = cast(Layer, layer).blocks(image, early, future, i < self.config.image_layers)
-            early = self.answer.norm(early)
+            features, early = self.read_early(pixel_values, ids)
         log_odds: Tensor = self.presence(early, ids >= tokens.BYTES, features)
         return log_odds
+
+    def read_early(self, pixel_values: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Return patch features (B, 256, C), and the text's normalised states (B, K, T, D) before the last layer.
+
+        Args:
+            pixel_values: (B, 3, 192, 192) in [-1, 1].
+            ids: (B, K, T) instructions, padded on the right.
+        """
+        features, image, text = self.embed_blocks(pixel_values, ids)
+        future = _future(ids.shape[2], ids.device)
+        for i, layer in enumerate(self.layers[:-1]):
+            image, text = cast(Layer, layer).blocks(image, text, future, i < self.config.image_layers)
+        return features, self.answer.norm(text)
 
     def ranges(self, pixel_values: Tensor, ids: Tensor) -> list[LayerRange]:
         """Measure the scale of each layer's text states and attention, for monitoring.

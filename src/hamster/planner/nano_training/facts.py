@@ -110,7 +110,7 @@ class FactProbe(nn.Module):
             pixel_values: (1, 3, 192, 192) any image; the model needs one before a text.
             facts: the texts.
         """
-        states = model.read_blocks(pixel_values, facts.ids[None]).early_states[0]
+        states = model.read_early(pixel_values, facts.ids[None])[1][0]
         last = states[torch.arange(len(facts.ids), device=states.device), facts.last]
         table = model.words.token.weight[self.names]
         logits: Tensor = self.project(last) @ table.to(last.dtype).T / table.shape[1] ** 0.5
