@@ -7,14 +7,15 @@ import pytest
 
 from hamster.path import PlanError
 from hamster.rollout import BrokenEnvironmentError, rollout
-from hamster.rollout.baselines import OraclePlanner, ShuffledPlanner
+from hamster.rollout.baselines import OraclePlanner, PointsPlanner, ShuffledPlanner, SwappedPlanner
 from hamster.rollout.tabletop import TabletopEnvironment
+from hamster.rollout.withheld import BlindEnvironment, WrongWordsEnvironment
 from hamster.sim.scene import keypose_pose
 from tests.rollout.fakes import FakeMotion, FakePlanner
 
 
 class ExpertPolicy:
-    """Executes the scripted expert's keyposes, one at a time."""
+    """Executes the scripted expert's keyposes, one at a time, and then stays."""
 
     def __init__(self, env: TabletopEnvironment) -> None:
         self._keyposes = iter(env._env.expert_plan())
@@ -23,7 +24,7 @@ class ExpertPolicy:
         pass
 
     def act(self, observation, path, instruction):
-        keypose = next(self._keyposes)
+        self._last = keypose = next(self._keyposes, None) or self._last
         return FakeMotion(keypose_pose(keypose)[None], np.array([keypose.gripper_open]))
 
 
@@ -98,3 +99,60 @@ def test_doing_nothing_times_out(make):
 
     result = rollout(env, FakePlanner(), Idle(), max_steps=30)
     assert result.outcome == "timeout" and result.n_steps == 30
+
+
+def test_end_points_are_where_the_gripper_acts(make):
+    env = make("pick_place", 4)
+    whole = env.expert_path()
+    path = PointsPlanner(env).plan(env.front_image(), env.instruction).paths[0]
+    grasp, release = (waypoint for waypoint, _ in whole.events)
+    assert np.array_equal(path.uv, whole.uv[[grasp, release]]) and np.array_equal(
+        path.depth_m, whole.depth_m[[grasp, release]]
+    )
+    assert [state for _, state in path.events] == [state for _, state in whole.events]
+
+
+def test_without_a_grasp_the_end_points_are_start_and_end(make):
+    env = make("press", 4)
+    whole, path = env.expert_path(), PointsPlanner(env).plan(env.front_image(), env.instruction).paths[0]
+    assert np.array_equal(path.uv, whole.uv[[0, -1]])
+
+
+def test_a_swapped_path_leads_to_another_thing_in_the_same_scene(make):
+    env, same = make("pick_place", 4), make("pick_place", 4)
+    planner, again = SwappedPlanner(env, 7), SwappedPlanner(same, 7)
+    path = planner.plan(env.front_image(), env.instruction).paths[0]
+    assert path != env.expert_path() and path == again.plan(same.front_image(), same.instruction).paths[0]
+    assert np.allclose(path.uv[0], env.expert_path().uv[0]) and not planner.is_path_task_success()
+
+
+def test_whoever_follows_a_swapped_path_does_its_task_and_not_the_instructions(make):
+    env = make("press", 4)
+    planner = SwappedPlanner(env, 0)
+    planner.plan(env.front_image(), env.instruction)
+    other = make("press", 4)
+    assert other.turn_to(env.other_task(0).command)  # the expert, for the other task
+    result = rollout(env, planner, ExpertPolicy(other), max_steps=60)
+    assert not result.success and planner.is_path_task_success()
+
+
+def test_without_another_task_a_swapped_path_is_a_plan_error(make, monkeypatch):
+    env = make("press", 4)
+    monkeypatch.setattr(env, "other_tasks", lambda: [])
+    result = rollout(env, SwappedPlanner(env, 0), ExpertPolicy(env))
+    assert result.outcome == "plan_error" and "no other task" in result.message
+
+
+def test_nothing_can_be_seen_in_a_blind_environment(make):
+    env = BlindEnvironment(make("press", 4))
+    assert not env.front_image().any() and env.front_image().shape == (256, 256, 3)
+    for view in env.observe().views.values():
+        assert not view.rgb.any() and not view.depth_m.any() and view.camera is not None
+    assert env.expert_path() == env.env.expert_path() and env.instruction == env.env.instruction
+
+
+def test_wrong_words_do_not_change_the_task(make):
+    env = make("press", 4)
+    wrong = WrongWordsEnvironment(env, "knock the bottle over")
+    assert wrong.instruction == "knock the bottle over" and env.instruction != wrong.instruction
+    assert wrong.expert_path() == env.expert_path() and np.array_equal(wrong.front_image(), env.front_image())

@@ -21,10 +21,12 @@ class Eval(Compute):
     """Result folder. The same command continues an interrupted run; results of other weights or code are an error."""
     suite: Annotated[str, SUITES] = "tabletop"
     """Distribution of scenes. tabletop-moved: the camera is moved by 25 degrees. counterfactual: two tasks per scene
-    with the same instruction, so that only the path of the condition `oracle` tells them apart."""
+    with the same instruction, so that only the path of the condition `oracle` tells them apart. With "+blind" or
+    "+wrong-words" after the name, that input is withheld."""
     planner: Annotated[str, PLANNERS] = "oracle,nano,shuffled,none"
-    """Conditions, separated by commas: the baselines oracle, shuffled and none; a planner by name, a checkpoint folder,
-    a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL for a server that speaks OpenAI's protocol."""
+    """Conditions, separated by commas: the baselines oracle, points, shuffled, shuffled-same, swapped and none; a
+    planner by name, a checkpoint folder, a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL for a server that speaks
+    OpenAI's protocol."""
     dialect: Annotated[str | None, DIALECTS] = None
     """Answer format of planners that are not bundled; if not given, as their checkpoint or server says."""
     policy: Annotated[str, POLICIES] = "nano"

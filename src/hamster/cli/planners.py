@@ -23,9 +23,9 @@ def required_by_planners(names: Iterable[str]) -> list[str]:
 
 def required_by_suites(names: Iterable[str]) -> list[str]:
     """Return the extras that suites need: those of the built-in tabletop need a simulator."""
-    from hamster.evaluate.suites import SUITES
+    from hamster.evaluate.suites import SUITES, registered_name
 
-    return ["sim"] if any(SUITES.is_builtin(name) for name in names) else []
+    return ["sim"] if any(SUITES.is_builtin(registered_name(name)) for name in names) else []
 
 
 def say_assumed_dialects(planners: Iterable[str], dialect: str | None) -> None:

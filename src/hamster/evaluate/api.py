@@ -42,8 +42,8 @@ def evaluate(
     """Measure planners and a policy on the same scenes.
 
     Args:
-        planner: what draws the paths, one or several, each a condition of its own. By name: "oracle", "shuffled" and
-            "none" are the baselines, everything else as for `load_planner`. As objects: with a method
+        planner: what draws the paths, one or several, each a condition of its own. By name: "oracle", "shuffled",
+            "none" and the others of `BASELINES`, everything else as for `load_planner`. As objects: with a method
             `plan(image, instruction)`; they are called by their class, or by their key in a mapping.
         policy: a name, a folder or a hub id as for `load_policy`, or an object with `act` and `reset`.
         suite: name of a registered suite, or a `Suite`; "tabletop" if neither this nor `env` is given.

@@ -41,8 +41,8 @@ class EvalConfig:
 
     Attributes:
         out: result folder.
-        suite: name in `SUITES`.
-        planners: conditions: "oracle", "shuffled", "none", a bundled planner's name or a checkpoint's folder.
+        suite: name in `SUITES`, with the suffixes of `WITHHELD`, if any.
+        planners: conditions: a baseline's name (`BASELINES`), a bundled planner's or a checkpoint's folder.
         policy: a bundled policy's name or a checkpoint's folder.
         episodes: scenes per condition, dealt to the families in turn.
         seed: scene i is a function of (seed, i) alone, so a longer run contains a shorter one.

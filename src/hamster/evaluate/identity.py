@@ -6,7 +6,7 @@ from typing import Any
 
 from hamster.devices import choose_device
 from hamster.evaluate.config import EvalConfig
-from hamster.evaluate.suites import SUITES, suite_of
+from hamster.evaluate.suites import SUITES, registered_name, suite_of
 from hamster.identity import checkpoint_digest, code_digests, flat, object_identity, plain, plugin_digest
 from hamster.planner.identity import planner_identity
 from hamster.planner.load import bundled_planners
@@ -40,7 +40,7 @@ def run_identity(config: EvalConfig) -> dict[str, Any]:
 
 def _suite_definitions(config: EvalConfig) -> list[Any]:
     suite = suite_of(config)
-    return [suite] if config.objects.suite is not None else [SUITES.get(config.suite), suite]
+    return [suite] if config.objects.suite is not None else [SUITES.get(registered_name(config.suite)), suite]
 
 
 def _policy_identity(config: EvalConfig) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from hamster.evaluate.config import EvalConfig
 from hamster.evaluate.journal import Record
-from hamster.evaluate.suites import SUITES
+from hamster.evaluate.suites import SUITES, registered_name
 from hamster.evaluate.trials import Trial
 from hamster.evaluate.worker import EvalWorker
 from hamster.parallel import parallel_map_unordered
@@ -30,7 +30,7 @@ def n_workers(config: EvalConfig, n_trials: int) -> int:
 
 def single_process_reason(config: EvalConfig) -> str:
     """Return why an evaluation can only run in this process (a part that cannot be pickled); "" if it can in others."""
-    if config.objects.suite is None and SUITES.is_of_script(config.suite):
+    if config.objects.suite is None and SUITES.is_of_script(registered_name(config.suite)):
         return f"the suite {config.suite!r} is registered by the script that is running"
     if config.objects.policy is None and POLICY_TYPES.is_of_script(config.policy):
         return f"the policy {config.policy!r} is registered by the script that is running"

@@ -18,7 +18,10 @@ MAX_SCENES = 30
 ABOUT = {
     "oracle": "the expert's own path: the ceiling",
     "planner": "drawn by the vision-language model",
+    "points": "a line between the ends of the expert's path",
     "shuffled": "an expert's path from another scene",
+    "shuffled-same": "an expert's path from another scene of the same family",
+    "swapped": "an expert's path to another target or goal in the same scene",
     "none": "the policy has to guess",
 }
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable
 
 from hamster.evaluate.config import EvalConfig
-from hamster.evaluate.suites import SUITES
+from hamster.evaluate.suites import SUITES, registered_name
 from hamster.policy.load import bundled_policy
 from hamster.provenance import versions
 
@@ -34,4 +34,4 @@ def warn_of_other_mujoco(configs: Iterable[EvalConfig]) -> None:
 
 def _is_simulated(config: EvalConfig) -> bool:
     has_objects = config.objects.suite is not None or config.objects.policy is not None
-    return not has_objects and SUITES.is_builtin(config.suite)
+    return not has_objects and SUITES.is_builtin(registered_name(config.suite))

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from hamster.registry import Registry
-from hamster.rollout.baselines import ExpertEnvironment
+import numpy as np
+
+from hamster.registry import Registry, unknown_name
+from hamster.rollout.baselines import NEED_EXPERT, ExpertEnvironment, SwappableEnvironment
 from hamster.rollout.environment import Environment
+from hamster.rollout.withheld import BlindEnvironment, WrongWordsEnvironment
 
 if TYPE_CHECKING:
     from hamster.evaluate.config import EvalConfig
 
 DEFAULT_FAMILIES = ("pick_place", "press", "knock")  # of the tabletop, those that the bundled models were trained on
-NEED_EXPERT = ("oracle", "shuffled")  # conditions whose paths an expert draws
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,8 @@ class Suite:
     Attributes:
         families: the task families there are.
         make: (family, seed) -> an environment just reset; the same seed makes the same scene. An environment may have
-            `close()`, which is called at its end, and `expert_path()`, which only the conditions "oracle" and
-            "shuffled" need.
+            `close()`, which is called at its end, and `expert_path()`, which only baselines with a path need;
+            "swapped" needs `other_task(seed)` instead, see `SwappableEnvironment`.
         max_steps: control steps after which an episode has timed out.
         tasks: tasks per scene. With more than one, those of a scene have consecutive seeds, and the scene is a success
             if all of them are done.
@@ -89,12 +91,61 @@ def _same(suite: Suite) -> Suite:
     return suite
 
 
+@dataclass(frozen=True)
+class _Blind:
+    """Makes environments without images."""
+
+    implementation: Callable[[str, int], Environment]
+
+    def __call__(self, family: str, seed: int) -> Environment:
+        return cast(Environment, BlindEnvironment(self.implementation(family, seed)))
+
+
+@dataclass(frozen=True)
+class _WrongWords:
+    """Makes environments with the instruction of another scene of the same family."""
+
+    implementation: Callable[[str, int], Environment]
+
+    def __call__(self, family: str, seed: int) -> Environment:
+        [bits] = np.random.SeedSequence([seed, 1]).generate_state(1, np.uint64)
+        other = self.implementation(family, int(bits >> 2))
+        instruction = other.instruction
+        close(other)
+        return cast(Environment, WrongWordsEnvironment(self.implementation(family, seed), instruction))
+
+
+WITHHELD: dict[str, Callable[[Callable[[str, int], Environment]], Callable[[str, int], Environment]]] = {
+    "blind": _Blind,
+    "wrong-words": _WrongWords,
+}
+"""Suffixes of a suite's name that withhold an input: "tabletop+blind"."""
+
+
 def find_suite(name: str) -> Suite:
-    """Return the suite of that name; ValueError lists the names there are, or says what is registered instead."""
-    suite: Any = SUITES.get(name)()
+    """Return a suite by name, with its inputs withheld as the suffixes say ("tabletop+blind").
+
+    Raises:
+        ValueError: it lists the names there are, or says what is registered instead.
+    """
+    base, *suffixes = name.split("+")
+    suite: Any = SUITES.get(base)()
     if not isinstance(suite, Suite):
-        raise ValueError(f"the suite {name!r} must be a hamster.evaluate.Suite; its function returns {type(suite)}")
+        raise ValueError(f"the suite {base!r} must be a hamster.evaluate.Suite; its function returns {type(suite)}")
+    for suffix in suffixes:
+        if suffix not in WITHHELD:
+            raise unknown_name("suffix of a suite", suffix, WITHHELD)
+        suite = replace(suite, make=WITHHELD[suffix](suite.make))
     return suite
+
+
+def registered_name(name: str) -> str:
+    """Return the name under which a suite is registered, without the suffixes of `WITHHELD`.
+
+    >>> registered_name("tabletop+blind")
+    'tabletop'
+    """
+    return name.partition("+")[0]
 
 
 def suite_of(config: EvalConfig) -> Suite:
@@ -110,15 +161,17 @@ def check_expert(config: EvalConfig, seed: int) -> None:
         seed: of a scene whose environment is made and checked; built-in suites are not, since they have experts.
     """
     conditions = [name for name in config.planners if name in NEED_EXPERT]
-    if not conditions or (config.objects.suite is None and SUITES.is_builtin(config.suite)):
+    if not conditions or (config.objects.suite is None and SUITES.is_builtin(registered_name(config.suite))):
         return
     env = suite_of(config).make(config.families[0], seed)
     try:
-        if not hasattr(env, "expert_path"):
-            others = ",".join(name for name in config.planners if name not in NEED_EXPERT) or "none"
+        needed = {name: "other_task" if name == "swapped" else "expert_path" for name in conditions}
+        lacking = [name for name in conditions if not hasattr(env, needed[name])]
+        if lacking:
+            others = ",".join(name for name in config.planners if name not in lacking) or "none"
             raise ValueError(
-                f"the condition {conditions[0]} needs an expert's path, and {type(env).__name__} of the suite "
-                f"{config.suite} has no expert_path(): add it, or leave out {' and '.join(conditions)} "
+                f"the condition {lacking[0]} needs an expert's path, and {type(env).__name__} of the suite "
+                f"{config.suite} has no {needed[lacking[0]]}(): add it, or leave out {' and '.join(lacking)} "
                 f"(--planner {others})"
             )
     finally:
@@ -134,6 +187,11 @@ def close(env: Environment) -> None:
 def expert_of(env: Environment) -> ExpertEnvironment:
     """Cast an environment to one with `expert_path()`, which `check_expert` has verified."""
     return cast(ExpertEnvironment, env)
+
+
+def swappable(env: Environment) -> SwappableEnvironment:
+    """Cast an environment to one with `other_task(seed)`, which `check_expert` has verified."""
+    return cast(SwappableEnvironment, env)
 
 
 def _tabletop(viewpoint: str = "front") -> Suite:

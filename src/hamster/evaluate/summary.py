@@ -38,6 +38,7 @@ def _condition(episodes: Sequence[Record], tasks: int) -> dict[str, Any]:
     return {
         **_rate(episodes),
         **({"scenes": _rate(_scenes(episodes, tasks))} if tasks > 1 else {}),
+        **_path_task(episodes),
         "per_task": {family: _rate([r for r in episodes if r["family"] == family]) for family in families},
         "outcomes": dict(sorted(Counter(r["outcome"] for r in episodes).items())),
         "latency_ms": {
@@ -45,6 +46,12 @@ def _condition(episodes: Sequence[Record], tasks: int) -> dict[str, Any]:
             "policy": _latency([s for r in episodes for s in r["policy_s"]]),
         },
     }
+
+
+def _path_task(episodes: Sequence[Record]) -> dict[str, Any]:
+    """Return how often the path's task was done, of episodes whose path was not that of their instruction's task."""
+    done = [{"success": r["path_task_success"]} for r in episodes if "path_task_success" in r]
+    return {"path_task": _rate(done)} if done else {}
 
 
 def _scenes(episodes: Sequence[Record], tasks: int) -> list[Record]:

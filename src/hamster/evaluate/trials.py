@@ -22,7 +22,8 @@ class Trial:
         condition: name of the planner or baseline.
         family: task family of the scene.
         seed: of the scene.
-        other_family: task family of another scene, from which the condition "shuffled" takes its path.
+        other_family: task family of the next scene, from which the condition "shuffled" takes its path; for
+            "shuffled-same", of the next one of the same family.
         other_seed: seed of that scene.
     """
 
@@ -43,8 +44,10 @@ def trials(config: EvalConfig) -> list[Trial]:
     """Return all trials, conditions interleaved: an interrupted run still has its conditions on the same scenes."""
     listed, tasks = [], suite_of(config).tasks
     for scene in range(config.episodes):
-        family_seed, other_family_seed = (_scene(config, number, tasks) for number in (scene, scene + tasks))
-        listed += [Trial(scene, condition, *family_seed, *other_family_seed) for condition in config.planners]
+        family_seed = _scene(config, scene, tasks)
+        for condition in config.planners:
+            ahead = len(config.families) if condition == "shuffled-same" else 1
+            listed.append(Trial(scene, condition, *family_seed, *_scene(config, scene + ahead * tasks, tasks)))
     return listed
 
 

@@ -14,12 +14,19 @@ import numpy as np
 from hamster.evaluate.config import EvalConfig
 from hamster.evaluate.identity import dialect_for
 from hamster.evaluate.journal import Record
-from hamster.evaluate.suites import Suite, close, expert_of, suite_of
+from hamster.evaluate.suites import Suite, close, expert_of, suite_of, swappable
 from hamster.evaluate.trials import Trial
 from hamster.evaluate.video import filmstrip, webp, write_rollout_video
 from hamster.path import PlanError
 from hamster.rollout import BrokenEnvironmentError, Rollout, rollout
-from hamster.rollout.baselines import BASELINES, OraclePlanner, ShuffledPlanner
+from hamster.rollout.baselines import (
+    BASELINES,
+    OF_OTHER_SCENE,
+    OraclePlanner,
+    PointsPlanner,
+    ShuffledPlanner,
+    SwappedPlanner,
+)
 from hamster.rollout.environment import Environment
 from hamster.rollout.loop import PlannerLike, PolicyLike
 
@@ -58,18 +65,22 @@ class EvalWorker:
         except BrokenEnvironmentError as error:
             return {"key": trial.key, **asdict(trial), "success": False, "outcome": "env_error", "message": str(error)}
         try:
+            planner = self._planner(trial, env)
             result = rollout(
                 env,
-                self._planner(trial, env),
+                planner,
                 self.policy,
                 replan_every=self.replan,
                 max_steps=self.suite.max_steps,
                 video_every=VIDEO_EVERY if self.videos else 0,
             )
+            measured = {}
+            if isinstance(planner, SwappedPlanner):
+                measured["path_task_success"] = planner.is_path_task_success()
         finally:
             close(env)
         files = self._write_pictures(trial, result) if self.videos and result.is_measured else {}
-        record = {"key": trial.key, **asdict(trial), **result.to_json(), **files}
+        record = {"key": trial.key, **asdict(trial), **result.to_json(), **measured, **files}
         return {**record, "wall_s": round(time.perf_counter() - start, 3)}
 
     def _planner(self, trial: Trial, env: Environment) -> PlannerLike | None:
@@ -77,7 +88,11 @@ class EvalWorker:
             return None
         if trial.condition == "oracle":
             return OraclePlanner(expert_of(env))
-        if trial.condition == "shuffled":
+        if trial.condition == "points":
+            return PointsPlanner(expert_of(env))
+        if trial.condition == "swapped":
+            return SwappedPlanner(swappable(env), trial.seed)
+        if trial.condition in OF_OTHER_SCENE:
             return self._shuffled(trial)
         return self.planners[trial.condition]
 

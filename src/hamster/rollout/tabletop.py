@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
@@ -86,13 +87,21 @@ class TabletopEnvironment:
 
     def expert_path(self) -> Path2D:
         """Return the expert's path from the present state on, in the front camera; PlanError if it leaves the image."""
+        return self.expert_path_of(self._env.command)
+
+    def expert_path_of(self, command: Command) -> Path2D:
+        """Return the expert's path for any task in this scene; as `expert_path`."""
         world = self._env.world
         mujoco.mj_forward(world.model, world.data)
         camera = self._front.camera(world.data, self._env.viewpoint)
-        path = planned_path(world, self._env.command, camera)
+        path = planned_path(world, command, camera)
         if path is None:
             raise PlanError("the expert's path starts, grasps, releases or ends outside the image")
         return path
+
+    def is_success(self, command: Command) -> bool:
+        """Return whether a task in this scene is done now."""
+        return self._env.is_success(command)
 
     def turn_to(self, command: Command) -> bool:
         """Make another command the task if its path is on the image; return whether it is."""
@@ -108,10 +117,41 @@ class TabletopEnvironment:
         """Return other tasks in this scene with the same instruction; see `sample.other_tasks`."""
         return other_tasks(self._env.world.scene, self._env.command)
 
+    def other_task(self, seed: int) -> OtherTask:
+        """Return a task of the same family with another target or goal, chosen by the seed among all drawable ones.
+
+        Raises:
+            PlanError: if there is none with a path on the image.
+        """
+        others = self.other_tasks()
+        for i in np.random.default_rng(seed).permutation(len(others)):
+            try:
+                self.expert_path_of(others[i])
+            except PlanError:
+                continue
+            return OtherTask(self, others[i])
+        raise PlanError("no other task in this scene has a path on the image")
+
     def close(self) -> None:
         """Free the renderers."""
         self._front.close()
         self._env.close()
+
+
+@dataclass(frozen=True, eq=False)
+class OtherTask:
+    """Another task in the scene of an environment, which keeps its own."""
+
+    env: TabletopEnvironment
+    command: Command
+
+    def expert_path(self) -> Path2D:
+        """Return the expert's path from the present state; see `TabletopEnvironment.expert_path`."""
+        return self.env.expert_path_of(self.command)
+
+    def is_success(self) -> bool:
+        """Return whether the task is done now."""
+        return self.env.is_success(self.command)
 
 
 def counterfactual(family: str, seed: int) -> TabletopEnvironment:

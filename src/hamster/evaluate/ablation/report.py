@@ -12,7 +12,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 Row = Mapping[str, Any]
 INK, SOFT, GROUND, BAR, WHISKER = (28, 28, 30), (120, 120, 118), (250, 249, 246), (104, 142, 196), (32, 52, 86)
-SHADES = {"oracle": (92, 170, 120), "shuffled": (206, 128, 100), "none": (170, 166, 158)}
+WRONG_PATH = (206, 128, 100)
+SHADES = {"oracle": (92, 170, 120), "points": (140, 186, 120), "none": (170, 166, 158)}
+SHADES |= dict.fromkeys(("shuffled", "shuffled-same", "swapped"), WRONG_PATH)
 LEFT, CELL, LINE, TOP, PAD = 300, 190, 34, 74, 16  # pixels
 
 

@@ -91,11 +91,11 @@ class TabletopEnv(gymnasium.Env[Obs, NDArray[np.float64]]):
         record = self.world.observe((self.viewpoint, "wrist"))
         return replace(record, views=dict(zip(CAMERAS, record.views.values(), strict=True)))
 
-    def is_success(self) -> bool:
-        """Return whether the task is done now."""
+    def is_success(self, command: Command | None = None) -> bool:
+        """Return whether the task, or another one in this scene, is done now."""
         if self._start is None:
             raise RuntimeError("call reset() first: there is no task yet")
-        return is_success(self.world, self.command, self._start)
+        return is_success(self.world, self.command if command is None else command, self._start)
 
     def expert_plan(self) -> list[Keypose]:
         """Return the scripted expert's keyposes from the present state on."""
