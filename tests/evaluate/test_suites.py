@@ -43,7 +43,9 @@ def test_shuffled_same_takes_the_next_scene_of_the_same_family(families):
     listed = trials(
         EvalConfig(out="x", episodes=9, planners=("oracle", "shuffled", "shuffled-same"), families=families)
     )
-    by_condition = {name: [t for t in listed if t.condition == name] for name in ("oracle", "shuffled", "shuffled-same")}
+    by_condition = {
+        name: [t for t in listed if t.condition == name] for name in ("oracle", "shuffled", "shuffled-same")
+    }
     scenes = [(t.family, t.seed) for t in by_condition["oracle"]]
     others = {name: [(t.other_family, t.other_seed) for t in by_condition[name]] for name in by_condition}
     assert others["shuffled"][:-1] == scenes[1:]

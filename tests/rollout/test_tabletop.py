@@ -138,7 +138,7 @@ def test_whoever_follows_a_swapped_path_does_its_task_and_not_the_instructions(m
 
 def test_without_another_task_a_swapped_path_is_a_plan_error(make, monkeypatch):
     env = make("press", 4)
-    monkeypatch.setattr(env, "other_tasks", lambda: [])
+    monkeypatch.setattr(env, "other_tasks", list)
     result = rollout(env, SwappedPlanner(env, 0), ExpertPolicy(env))
     assert result.outcome == "plan_error" and "no other task" in result.message
 

@@ -33,7 +33,10 @@ def _same(planner: Planner) -> Planner:
 
 _RESERVED = {
     "nano": "the bundled planner's",
-    **dict.fromkeys(("oracle", "points", "shuffled", "shuffled-same", "swapped", "none"), "a baseline's, wherever planners are named"),
+    **dict.fromkeys(
+        ("oracle", "points", "shuffled", "shuffled-same", "swapped", "none"),
+        "a baseline's, wherever planners are named",
+    ),
 }
 PLANNERS: Registry[PlannerFactory] = Registry("planner", "hamster.planners", adapt=_factory, reserved=_RESERVED)
 register_planner = PLANNERS.register

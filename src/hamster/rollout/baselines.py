@@ -3,7 +3,7 @@
 | name | path |
 |---|---|
 | `oracle` | the expert's, from the present state |
-| `points` | a straight line from where the expert grasps to where it releases; from the tool to the end without a grasp |
+| `points` | a straight line from where the expert grasps to where it releases; without a grasp, from start to end |
 | `shuffled` | the expert's in the next scene, of another task family where the evaluation has several |
 | `shuffled-same` | the expert's in the next scene of the same family |
 | `swapped` | the expert's to another target or goal in the same scene |
