@@ -20,9 +20,10 @@ class Eval(Compute):
     out: Path = Path("outputs/eval")
     """Result folder. The same command continues an interrupted run; results of other weights or code are an error."""
     suite: Annotated[str, SUITES] = "tabletop"
-    """Distribution of scenes. tabletop-moved: the camera is moved by 25 degrees. counterfactual: two tasks per scene
-    with the same instruction, so that only the path of the condition `oracle` tells them apart. With "+blind" or
-    "+wrong-words" after the name, that input is withheld."""
+    """Distribution of scenes. tabletop-moved: the camera is moved by 25 degrees. tabletop-shifted: the target or its
+    goal is shifted under way; use --replan 1. counterfactual: two tasks per scene with the same instruction, so that
+    only the path of the condition `oracle` tells them apart. With "+blind" or "+wrong-words" after the name, that
+    input is withheld."""
     planner: Annotated[str, PLANNERS] = "oracle,nano,shuffled,none"
     """Conditions, separated by commas: the baselines oracle, points, shuffled, shuffled-same, swapped and none; a
     planner by name, a checkpoint folder, a hub id OWNER/NAME, or http://HOST:PORT/v1#MODEL for a server that speaks

@@ -201,20 +201,29 @@ def _tabletop(viewpoint: str = "front") -> Suite:
     return Suite(FAMILIES, make, MAX_STEPS, default_families=DEFAULT_FAMILIES)
 
 
+def _tabletop_shifted() -> Suite:
+    from hamster.rollout.tabletop import FAMILIES, MAX_STEPS_SHIFTED, TabletopEnvironment
+
+    make = partial(TabletopEnvironment, shifts=True)
+    return Suite(FAMILIES, make, MAX_STEPS_SHIFTED, default_families=DEFAULT_FAMILIES)
+
+
 def _counterfactual() -> Suite:
     from hamster.rollout.tabletop import FAMILIES, MAX_STEPS, counterfactual
 
     return Suite(FAMILIES, counterfactual, MAX_STEPS, tasks=2, default_families=DEFAULT_FAMILIES)
 
 
-# tabletop-moved: the same scenes, seen by a camera at another place. counterfactual: scenes with two tasks and the same
-# instruction, so that only the expert's path tells which one is meant.
+# tabletop-moved: the same scenes, seen by a camera at another place. tabletop-shifted: the target, or its goal, is
+# shifted while the robot is on its way. counterfactual: scenes with two tasks and the same instruction, so that only
+# the expert's path tells which one is meant.
 SUITES: Registry[Callable[[], Suite]] = Registry(
     "suite",
     "hamster.suites",
     {
         "tabletop": _tabletop,
         "tabletop-moved": partial(_tabletop, "moved"),
+        "tabletop-shifted": _tabletop_shifted,
         "counterfactual": _counterfactual,
     },
     adapt=_suite_factory,

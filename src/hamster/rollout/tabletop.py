@@ -25,10 +25,11 @@ from hamster.sim.tabletop.demos import IMAGE_SIZE
 from hamster.sim.tabletop.env import TabletopEnv
 from hamster.sim.tabletop.sample import other_tasks
 
-__all__ = ["FAMILIES", "MAX_STEPS", "TabletopEnvironment", "counterfactual"]
+__all__ = ["FAMILIES", "MAX_STEPS", "MAX_STEPS_SHIFTED", "TabletopEnvironment", "counterfactual"]
 
 Array = NDArray[np.float64]
 MAX_STEPS = 200  # 10 s; the expert needs 2 to 4
+MAX_STEPS_SHIFTED = 300
 FRONT_PX = 256
 TRIES = 20
 _DIVERGED = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
@@ -42,12 +43,15 @@ class TabletopEnvironment:
         seed: of scene and task.
         viewpoint: camera pose of planner and policy: "front" or "moved".
         image_size: of the policy's views, pixels; the default is that of the demonstrations.
+        shifts: whether the target, or its goal, is shifted while the robot is on its way, see `sim.tabletop.shift`.
     """
 
     dt_s = CONTROL_DT_S
 
-    def __init__(self, family: str, seed: int, viewpoint: str = "front", image_size: int = IMAGE_SIZE) -> None:
-        options: dict[str, Any] = {"family": family, "image_size": image_size, "viewpoint": viewpoint}
+    def __init__(
+        self, family: str, seed: int, viewpoint: str = "front", image_size: int = IMAGE_SIZE, shifts: bool = False
+    ) -> None:
+        options: dict[str, Any] = {"family": family, "image_size": image_size, "viewpoint": viewpoint, "shifts": shifts}
         wrapped = gymnasium.make("hamster/Tabletop-v0", disable_env_checker=True, **options)
         assert isinstance(wrapped.unwrapped, TabletopEnv)
         self._env = wrapped.unwrapped

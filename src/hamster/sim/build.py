@@ -30,7 +30,8 @@ def build(scene: Scene) -> mujoco.MjModel:
     """Compile a scene: table, arm, things, lights and cameras.
 
     A thing's body carries its name; its free joint is "<name>_free", its geoms "<name>_0" …; a button's cap is the
-    body "<name>_cap" on the joint "<name>_slide".
+    body "<name>_cap" on the joint "<name>_slide". What is not movable is a mocap body: nothing pushes it, `World.shift`
+    moves it.
     """
     spec = mujoco.MjSpec()
     spec.option.timestep = TIMESTEP_S
@@ -102,8 +103,9 @@ def _material(spec: mujoco.MjSpec, name: str, image: textures.Image3) -> str:
 
 def _add_thing(spec: mujoco.MjSpec, thing: Thing, scene: Scene) -> None:
     body = spec.worldbody.add_body(
-        name=thing.name, pos=[*thing.xy, 0.0], quat=[cos(thing.yaw / 2), 0, 0, sin(thing.yaw / 2)]
-    )
+        name=thing.name, pos=[*thing.xy, 0.0], quat=[cos(thing.yaw / 2), 0, 0, sin(thing.yaw / 2)],
+        mocap=not thing.movable,
+    )  # fmt: skip
     if thing.movable:
         body.add_freejoint(name=f"{thing.name}_free")
     for i, part in enumerate(thing.parts):

@@ -15,6 +15,7 @@ from hamster.geometry import matrix_from_quaternion, pose
 from hamster.sim.expert import plan
 from hamster.sim.scene import Command, Keypose
 from hamster.sim.tabletop.sample import FAMILIES, VIEWPOINTS, sample, seen_from
+from hamster.sim.tabletop.shift import Shift, sample_with_shift
 from hamster.sim.tasks import Start, begin, is_success
 from hamster.sim.world import World
 
@@ -36,23 +37,31 @@ class TabletopEnv(gymnasium.Env[Obs, NDArray[np.float64]]):
         image_size: height and width of the images, pixels.
         render_mode: None or "rgb_array".
         viewpoint: one of `sample.VIEWPOINTS`: pose of the camera whose view is named "front".
+        shifts: whether the target, or its goal, is shifted to another place while the robot is on its way.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012 (gymnasium's own type)
 
     def __init__(
-        self, family: str = "all", image_size: int = 256, render_mode: str | None = None, viewpoint: str = "front"
+        self,
+        family: str = "all",
+        image_size: int = 256,
+        render_mode: str | None = None,
+        viewpoint: str = "front",
+        shifts: bool = False,
     ) -> None:
         if family not in (*FAMILIES, "all"):
             raise ValueError(f"unknown family {family!r}; choose from {', '.join(FAMILIES)}, all")
         if viewpoint not in VIEWPOINTS:
             raise ValueError(f"unknown viewpoint {viewpoint!r}; choose from {', '.join(VIEWPOINTS)}")
         self.family, self.image_size, self.render_mode, self.viewpoint = family, image_size, render_mode, viewpoint
+        self.shifts = shifts
         self.observation_space = _observation_space(image_size)
         high = np.array([REACH_M] * 3 + [1.0] * 5)
         self.action_space = spaces.Box(np.append(-high[:7], 0.0), high, dtype=np.float64)
         self._world: World | None = None
         self._start: Start | None = None
+        self._n_steps = 0
 
     @property
     def world(self) -> World:
@@ -65,11 +74,14 @@ class TabletopEnv(gymnasium.Env[Obs, NDArray[np.float64]]):
         """Start a new scene and task, a function of the seed (and the family) alone."""
         super().reset(seed=seed)
         family = self.family if self.family != "all" else str(self.np_random.choice(FAMILIES))
-        scene, self.command = sample(self.np_random, family)
+        if self.shifts:
+            scene, self.command, self.shift = sample_with_shift(self.np_random, family)
+        else:
+            (scene, self.command), self.shift = sample(self.np_random, family), None
         if self.viewpoint != "front":
             scene, self.command = seen_from(scene, self.command, self.viewpoint, self.np_random)
         self.close()
-        self._world = World(scene, self.image_size)
+        self._world, self._n_steps = World(scene, self.image_size), 0
         self._start = begin(self._world)
         return self._read(), self._info()
 
@@ -85,6 +97,18 @@ class TabletopEnv(gymnasium.Env[Obs, NDArray[np.float64]]):
         if values.shape != (8,) or not np.isfinite(values).all() or not values[3:7].any():
             raise ValueError(f"an action is x, y, z, qw, qx, qy, qz, gripper, all finite; got {action!r}")
         world.step(pose(values[:3], matrix_from_quaternion(values[3:7])), float(values[7]))
+        self._n_steps += 1
+        if self.shift is not None and self._n_steps == self.shift.after_step:
+            self.apply_shift(self.shift)
+
+    def apply_shift(self, shift: Shift) -> None:
+        """Shift a thing now. The task is judged as if it had stood there from the start.
+
+        In an episode that `reset` started, the attribute `shift` says which shift comes by itself, if any.
+        """
+        assert self._start is not None
+        self.world.shift(shift.thing, shift.xy)
+        self._start = Start({**self._start.poses, shift.thing: self.world.thing_pose(shift.thing)})
 
     def observation(self) -> Observation:
         """Return the present sensor readings as a record."""
@@ -120,6 +144,7 @@ class TabletopEnv(gymnasium.Env[Obs, NDArray[np.float64]]):
         return {"instruction": command.instruction, "family": command.family, "is_success": self.is_success()}
 
     command: Command
+    shift: Shift | None
 
 
 def _view_arrays(view: View) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def sample(rng: np.random.Generator, family: str) -> tuple[Scene, Command]:
         if scene is None:
             continue
         drawn = commands(scene, rng, 1, TABLETOP, families=(family,))
-        if drawn and _feasible(scene, drawn[0]):
+        if drawn and is_feasible(scene, drawn[0]):
             return scene, drawn[0]
 
 
@@ -94,7 +94,7 @@ def other_tasks(scene: Scene, command: Command) -> list[Command]:
     others = [task for task in tasks(scene) if task.family == command.family]
     others = [task for task in others if (task.target, task.goal) != (command.target, command.goal)]
     candidates = [replace(command, target=task.target, goal=task.goal, mentions=()) for task in others]
-    return [other for other in candidates if _feasible(scene, other)]
+    return [other for other in candidates if is_feasible(scene, other)]
 
 
 def sample_alike(rng: np.random.Generator, family: str) -> Scene:
@@ -163,7 +163,7 @@ def _turned(thing: Thing, rng: np.random.Generator) -> Thing:
     return Thing(**{**thing.__dict__, "yaw": float(yaw)})
 
 
-def _feasible(scene: Scene, command: Command) -> bool:
+def is_feasible(scene: Scene, command: Command) -> bool:
     """Return whether bottles have room to fall, and a pushed thing has a free lane.
 
     All bottles need room, not only the target: otherwise the room would tell a policy the target without the path.
