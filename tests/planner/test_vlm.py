@@ -112,6 +112,23 @@ def test_without_probabilities_a_refusal_is_one_of_the_answers():
     assert re.fullmatch(asked.backend.asked[-1][1].grammar, refusal("compact"))
 
 
+@pytest.mark.parametrize("taught", [True, False])
+@pytest.mark.parametrize("absent", [None, 0.99])
+def test_without_refusals_no_answer_and_no_probability_is_one(taught, absent):
+    prompt_config = PromptConfig("compact", abstains=taught)
+    options = {"absent": absent, "prompt_config": prompt_config, "calibration": Calibration(refuse_above=0.01)}
+    asked = planner("not in view", LEFT, "not in view", may_refuse=False, **options)
+    assert asked.plan(IMAGE, "go").path.uv.tolist() == LEFT.uv.tolist()
+    ((_, sampling),) = asked.backend.asked  # no probability of a refusal is asked for
+    assert not sampling.may_refuse and not re.fullmatch(sampling.grammar, refusal("compact"))
+
+
+def test_a_model_that_refuses_all_the_same_has_given_no_path():
+    with pytest.raises(PlanError, match="although refusals are switched off") as raised:
+        planner("not in view").without_refusals().plan(IMAGE, "go")
+    assert not isinstance(raised.value, NotInViewError) and raised.value.raw_text == "not in view"
+
+
 def test_many_at_once_with_their_errors():
     asked = planner(LEFT)
     plans = asked.plan_many([IMAGE] * 3 + [IMAGE[..., 0]], ["go", "", "stop", "go"], [(0.5, 0.5), None, (2, 0), None])

@@ -59,11 +59,6 @@ def test_what_is_not_in_view_is_an_outcome_of_its_own():
     assert result.outcome == "not_in_view" and not result.success and env.commands == []
 
 
-def test_a_plan_error_while_replanning_does_not_fall_back_on_the_old_path():
-    result = rollout(FakeEnv(), FakePlanner(fails=(1,)), FakePolicy(FAR), replan_every=1)
-    assert result.outcome == "plan_error" and len(result.paths) == 1 and result.n_keyposes == 1
-
-
 @pytest.mark.parametrize(("every", "questions"), [(0, 1), (1, 3), (2, 2)])
 def test_replanning_asks_every_so_many_keyposes_and_the_policy_gets_the_newest_path(every, questions):
     policy = FakePolicy(FAR)

@@ -156,3 +156,24 @@ def test_wrong_words_do_not_change_the_task(make):
     wrong = WrongWordsEnvironment(env, "knock the bottle over")
     assert wrong.instruction == "knock the bottle over" and env.instruction != wrong.instruction
     assert wrong.expert_path() == env.expert_path() and np.array_equal(wrong.front_image(), env.front_image())
+
+
+def test_only_the_views_that_are_asked_for_are_rendered(make):
+    env = make("press", 4)
+    both, front = env.observe(), env.observe(cameras=("front",))
+    assert set(both.views) == {"front", "wrist"} and set(front.views) == {"front"}
+    assert np.array_equal(both.views["front"].rgb, front.views["front"].rgb)
+    assert np.array_equal(both.views["front"].depth_m, front.views["front"].depth_m)
+    robot = env.observe(cameras=())
+    assert not robot.views and robot.gripper == both.gripper
+
+
+def test_what_moves_is_known_by_its_position(make):
+    env = make("pick_place", 4)
+    before = env.positions_world()
+    pose = env.tool_pose_world()
+    pose[2, 3] += 0.05
+    for _ in range(10):
+        env.step(pose, True)
+    moved_m = np.linalg.norm(env.positions_world() - before, axis=1)
+    assert moved_m.max() > 0.02 and np.median(moved_m) < 0.005 and not env.is_failed()

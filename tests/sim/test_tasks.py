@@ -6,7 +6,7 @@ import pytest
 from hamster.geometry.keypose_motion import down_pose
 from hamster.sim.expert import execute, plan
 from hamster.sim.scene import Command
-from hamster.sim.tasks import begin, footprint_gap_m, is_success
+from hamster.sim.tasks import begin, footprint_gap_m, is_failed, is_success
 from hamster.sim.world import World
 from tests.sim.stage import stage, stand
 
@@ -62,8 +62,9 @@ def test_press_wants_this_button_alone() -> None:
     execute(world, plan(world, command))
     assert is_success(world, command, start)
     assert not is_success(world, Command("press", "b", None, ""), start)
+    assert not is_failed(world, command, start) and is_failed(world, Command("press", "b", None, ""), start)
     execute(world, plan(world, Command("press", "b", None, "")))
-    assert not is_success(world, command, start)
+    assert not is_success(world, command, start) and is_failed(world, command, start)
     start = begin(world)
     assert not is_success(world, command, start)
 
@@ -74,8 +75,9 @@ def test_knock_wants_the_target_down_and_nothing_else() -> None:
     assert not is_success(world, command, start)
     put(world, "a", (0.45, 0.1, 0.022), LYING)
     assert is_success(world, command, start)
+    assert not is_failed(world, command, start)
     put(world, "b", (0.45, -0.1, 0.022), LYING)
-    assert not is_success(world, command, start)
+    assert not is_success(world, command, start) and is_failed(world, command, start)
 
 
 def test_push_wants_contact_and_an_upright_target() -> None:

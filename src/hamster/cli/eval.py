@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from hamster.cli.compute import Compute
 from hamster.cli.names import DIALECTS, PLANNERS, POLICIES, SUITES, listed
@@ -39,8 +39,12 @@ class Eval(Compute):
     families: str = ""
     """Task families of the suite, separated by commas; if not given, pick_place,press,knock of the tabletop suites,
     all of any other."""
-    replan: int = 0
-    """Number of keyposes after which the planner plans again; 0 plans once, on the first image."""
+    replan: int | Literal["async"] = 0
+    """Number of keyposes after which the planner plans again; 0 plans once, on the first image. async: as soon as it
+    has answered, while the policy acts; needs --planner-latency-s."""
+    planner_latency_s: float | None = None
+    """Simulated seconds from an image to its path: the robot holds still for it, or with --replan async follows the
+    path in force. If not given, the episode stands still while the planner computes."""
     workers: int | None = None
     """Number of processes; if not given, one per core. Results do not depend on it."""
     restart: bool = False
@@ -73,6 +77,7 @@ class Eval(Compute):
                 seed=self.seed,
                 families=listed(self.families),
                 replan=self.replan,
+                planner_latency_s=self.planner_latency_s,
                 out=self.out,
                 restart=bool(self.restart),
                 workers=self.workers,

@@ -16,7 +16,8 @@ from hamster.evaluate.pool import single_process_reason
 from hamster.evaluate.run import Progress, evaluate_config
 from hamster.evaluate.suites import Suite
 from hamster.rollout.environment import Environment
-from hamster.rollout.loop import PlannerLike, PolicyLike
+from hamster.rollout.interfaces import PlannerLike, PolicyLike
+from hamster.rollout.replanning import Replan
 
 
 def evaluate(
@@ -28,7 +29,8 @@ def evaluate(
     episodes: int = 60,
     seed: int = 0,
     families: Sequence[str] = (),
-    replan: int = 0,
+    replan: Replan = 0,
+    planner_latency_s: float | None = None,
     max_steps: int = 300,
     out: Path | str | None = None,
     videos: bool | None = None,
@@ -51,7 +53,8 @@ def evaluate(
         episodes: scenes per condition, dealt to the families in turn.
         seed: scene i is a function of (seed, i) alone, so a longer run contains a shorter one.
         families: task families of the suite; () for those it is evaluated on by default.
-        replan: keyposes between two calls of the planner; 0 plans once.
+        replan: keyposes between two calls of the planner; 0 plans once; "async": as soon as it has answered.
+        planner_latency_s: simulated seconds from an image to its path, in which the episode goes on; see `EvalConfig`.
         max_steps: control steps after which an episode of `env` has timed out; a suite has its own.
         out: result folder, in which an interrupted run is continued; None keeps nothing but what is returned.
         videos: keep a video, stills and a report in `out`; by default if there is an `out`.
@@ -92,6 +95,7 @@ def evaluate(
             seed=seed,
             families=tuple(families),
             replan=replan,
+            planner_latency_s=planner_latency_s,
             workers=workers,
             videos=out is not None if videos is None else videos,
             restart=restart,

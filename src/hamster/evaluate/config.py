@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from hamster.devices import check_dtype, choose_device
 from hamster.rollout.baselines import BASELINES
+from hamster.rollout.replanning import Replan, check_replan
 
 if TYPE_CHECKING:
     from hamster.evaluate.suites import Suite
-    from hamster.rollout.loop import PlannerLike, PolicyLike
+    from hamster.rollout.interfaces import PlannerLike, PolicyLike
 
 DEFAULT_CONDITIONS = ("oracle", "nano", "shuffled", "none")
 
@@ -47,7 +48,10 @@ class EvalConfig:
         episodes: scenes per condition, dealt to the families in turn.
         seed: scene i is a function of (seed, i) alone, so a longer run contains a shorter one.
         families: task families; () for those that the suite is evaluated on by default.
-        replan: keyposes between two calls of the planner; 0 plans once.
+        replan: keyposes between two calls of the planner; 0 plans once. "async" calls it again as soon as it has
+            answered, while the policy acts.
+        planner_latency_s: simulated seconds from an image to its path, in which the episode goes on: the robot holds
+            still, or with "async" follows the path in force. None: the episode stands still while the planner computes.
         workers: number of processes, one per usable core if None. No result depends on it.
         videos: write a video and two stills per episode, and a report; without, an episode takes two thirds as long.
         restart: delete what a finished run, or one of another identity, left in `out`; an unfinished one of the same
@@ -58,7 +62,8 @@ class EvalConfig:
         objects: planners, policy and suite that were passed as objects; their names are in the fields above.
 
     Raises:
-        ValueError: if a number is too small, a list is empty or repeats itself, or this machine has no such device.
+        ValueError: if a number is too small, "async" has no latency, a list is empty or repeats itself, or this machine
+            has no such device.
     """
 
     out: Path
@@ -68,7 +73,8 @@ class EvalConfig:
     episodes: int = 60
     seed: int = 0
     families: tuple[str, ...] = ()
-    replan: int = 0
+    replan: Replan = 0
+    planner_latency_s: float | None = None
     workers: int | None = None
     videos: bool = True
     restart: bool = False
@@ -78,9 +84,15 @@ class EvalConfig:
     objects: EvalObjects = field(default_factory=EvalObjects)
 
     def __post_init__(self) -> None:
-        for name, low in (("episodes", 1), ("seed", 0), ("replan", 0)):
+        for name, low in (("episodes", 1), ("seed", 0)):
             if getattr(self, name) < low:
                 raise ValueError(f"{name} must be >= {low}, got {getattr(self, name)}")
+        check_replan(self.replan, self.planner_latency_s)
+        if self.replan == "async" and self.planner_latency_s is None:
+            raise ValueError(
+                "replan 'async' needs planner_latency_s, such as 1 (--planner-latency-s 1): results that depend on how "
+                "fast this machine computes could not be repeated"
+            )
         check_dtype(self.dtype)
         if self.device is not None:  # before processes are started
             choose_device(self.device)

@@ -29,6 +29,7 @@ def run_identity(config: EvalConfig) -> dict[str, Any]:
             "seed": config.seed,
             "families": config.families,
             "replan": config.replan,
+            **_latency(config),
             "policy": config.policy,
             **_policy_identity(config),
             **code_digests(),
@@ -36,6 +37,11 @@ def run_identity(config: EvalConfig) -> dict[str, Any]:
             "dtype": config.dtype,
         }
     )
+
+
+def _latency(config: EvalConfig) -> dict[str, float]:
+    """Return the planner's simulated latency, where there is one: runs of earlier versions have none."""
+    return {} if config.planner_latency_s is None else {"planner latency": config.planner_latency_s}
 
 
 def _suite_definitions(config: EvalConfig) -> list[Any]:

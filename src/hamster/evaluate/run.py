@@ -91,6 +91,7 @@ def _evaluate_all(
             "tasks_per_scene": suite_of(config).tasks,
             "policy": config.policy,
             "replan": config.replan,
+            "planner_latency_s": config.planner_latency_s,
             "identity": read_identity(config.out),
         }
         results.append(_write_results(config, planned[i], journal.records(), meta, outages[i]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from hamster.registry import Registry, unknown_name
 from hamster.rollout.baselines import NEED_EXPERT, ExpertEnvironment, SwappableEnvironment
+from hamster.rollout.end_conditions import EndConditions
 from hamster.rollout.environment import Environment
 from hamster.rollout.withheld import BlindEnvironment, WrongWordsEnvironment
 
@@ -30,7 +31,7 @@ class Suite:
         make: (family, seed) -> an environment just reset; the same seed makes the same scene. An environment may have
             `close()`, which is called at its end, and `expert_path()`, which only baselines with a path need;
             "swapped" needs `other_task(seed)` instead, see `SwappableEnvironment`.
-        max_steps: control steps after which an episode has timed out.
+        max_steps, hold_steps, idle_steps, stop_when_failed: when an episode ends; see `EndConditions`.
         tasks: tasks per scene. With more than one, those of a scene have consecutive seeds, and the scene is a success
             if all of them are done.
         default_families: evaluated if none are named; None for all.
@@ -41,8 +42,12 @@ class Suite:
     max_steps: int
     tasks: int = 1
     default_families: tuple[str, ...] | None = None
+    hold_steps: int = 0
+    idle_steps: int = 0
+    stop_when_failed: bool = False
 
     def __post_init__(self) -> None:
+        EndConditions(**self.end_conditions)  # checks the numbers
         if isinstance(self.make, _IgnoringFamily):
             return
         try:
@@ -54,6 +59,11 @@ class Suite:
             ) from None
         except ValueError:  # a function in C states no signature
             pass
+
+    @property
+    def end_conditions(self) -> dict[str, Any]:
+        """When an episode ends: the fields of `EndConditions`, and keywords of `rollout`."""
+        return {condition.name: getattr(self, condition.name) for condition in fields(EndConditions)}
 
     @property
     def implementation(self) -> Callable[[str, int], Environment]:

@@ -28,7 +28,8 @@ from hamster.rollout.baselines import (
     SwappedPlanner,
 )
 from hamster.rollout.environment import Environment
-from hamster.rollout.loop import PlannerLike, PolicyLike
+from hamster.rollout.interfaces import PlannerLike, PolicyLike
+from hamster.rollout.replanning import Replan
 
 FIRST_PX = 288
 VIDEO_EVERY = 4  # control steps
@@ -42,7 +43,7 @@ class EvalWorker:
         suite: makes scenes.
         planners: by condition; baselines are made per scene.
         policy: shared by all conditions.
-        replan: keyposes between two calls of the planner; 0 plans once.
+        replan, planner_latency_s: as of `EvalConfig`.
         out: result folder.
         videos: whether videos and stills are written.
         seed_everything: called with the trial's seed, so that a trial's result is a function of the trial.
@@ -51,10 +52,11 @@ class EvalWorker:
     suite: Suite
     planners: dict[str, PlannerLike]
     policy: PolicyLike
-    replan: int
+    replan: Replan
     out: Path
     seed_everything: Callable[[int], object]
     videos: bool = True
+    planner_latency_s: float | None = None
 
     def run(self, trial: Trial) -> Record:
         """Run one trial, write its video and stills, and return its record."""
@@ -71,7 +73,8 @@ class EvalWorker:
                 planner,
                 self.policy,
                 replan_every=self.replan,
-                max_steps=self.suite.max_steps,
+                planner_latency_s=self.planner_latency_s,
+                **self.suite.end_conditions,
                 video_every=VIDEO_EVERY if self.videos else 0,
             )
             measured = {}
@@ -138,6 +141,7 @@ def load_worker(config: EvalConfig) -> EvalWorker:
         planners=planners,
         policy=load_policy(config.policy, **computed) if config.objects.policy is None else config.objects.policy,
         replan=config.replan,
+        planner_latency_s=config.planner_latency_s,
         out=config.out,
         videos=config.videos,
         seed_everything=_seed_everything,

@@ -40,7 +40,7 @@ def load_planner(
         dialect: of the answers, where it is not what the checkpoint's `hamster.json` or its family say. Behind an
             endpoint it is what the server states, as `hamster serve planner` does, else HAMSTER's own text.
         abstains: whether the model may say that what it is asked for is not in view; by default if it was trained to.
-            False keeps the bundled planner from it, too.
+            With False no planner raises NotInViewError, also not the bundled one, which decides by itself.
         options: of `VlmPlanner`: samples, temperature, max_new_tokens, constrained, seed; of a registered planner, what
             its factory takes.
 

@@ -58,7 +58,9 @@ class VlmPlanner:
         seed: of the samples.
         image_scaling: from an image's size to its size as the model sees it.
         calibration: of the scores, and the threshold above which the planner refuses.
-        may_refuse: whether a model that decides by itself that nothing is in view, as the bundled one, may say so.
+        may_refuse: whether the planner may answer that nothing is in view. False holds for every model: it is not asked
+            for refusals, one that decides by itself, as the bundled one, is kept from them, and one that refuses all
+            the same has given no path.
     """
 
     backend: Backend
@@ -76,6 +78,11 @@ class VlmPlanner:
     def dialect(self) -> str:
         """The dialect of the answers."""
         return self.prompt_config.dialect
+
+    @property
+    def _abstains(self) -> bool:
+        """Whether the model is offered a refusal as an answer."""
+        return self.may_refuse and self.prompt_config.abstains
 
     def without_refusals(self) -> VlmPlanner:
         """Return the same planner, which always draws a path and never answers that nothing is in view."""
@@ -161,7 +168,7 @@ class VlmPlanner:
             requests, callback = [valid[i].request for i in indices], for_subset(on_token, indices)
             p_not_in_view = self.p_not_in_view(requests, callback)
             allowed = pattern
-            if self.prompt_config.abstains and pattern and None in p_not_in_view:
+            if self._abstains and pattern and None in p_not_in_view:
                 allowed = f"(?:{pattern}|{quoted(refusal(self.dialect))})"
             completions = self.backend.generate(requests, self._sampling(allowed), callback)
             answers.update(zip(indices, map(Answers, completions, p_not_in_view), strict=True))
@@ -171,7 +178,7 @@ class VlmPlanner:
         self, requests: Sequence[GenerationRequest], on_token: TokenCallback | None = None
     ) -> list[float | None]:
         """Return the probability of a refusal, from its own tokens; None where model or backend cannot tell."""
-        if not (self.prompt_config.abstains and self.constrained):
+        if not (self._abstains and self.constrained):
             return [None] * len(requests)
         text = refusal(self.dialect)
         sampling = SamplingParams(REFUSAL_TOKENS, grammar=quoted(text))
@@ -194,14 +201,15 @@ class VlmPlanner:
         p_not_in_view = answers.p_not_in_view
         if p_not_in_view is None:
             p_not_in_view = sum(isinstance(path, NotInViewError) for path in parsed) / len(parsed)
-        if p_not_in_view > self.calibration.refuse_above:
+        if self.may_refuse and p_not_in_view > self.calibration.refuse_above:
             refusals = [error.raw_text for error in parsed if isinstance(error, NotInViewError)]
             return _not_in_view([*refusals, completions[0].text][0])
         candidates = [
             (path, completion) for path, completion in zip(parsed, completions, strict=True) if isinstance(path, Path2D)
         ]
         if not candidates:
-            return next(error for error in parsed if isinstance(error, PlanError))
+            error = next(error for error in parsed if isinstance(error, PlanError))
+            return error if self.may_refuse else _without_refusal(error)
         try:
             groups = rank_by_agreement(
                 [path for path, _ in candidates],
@@ -222,3 +230,10 @@ class VlmPlanner:
 
 def _not_in_view(text: str) -> NotInViewError:
     return NotInViewError("the model thinks it likely that what the instruction speaks of is not in view", text)
+
+
+def _without_refusal(error: PlanError) -> PlanError:
+    """Return an error as it is, but for a refusal of a model that was not to refuse."""
+    if not isinstance(error, NotInViewError):
+        return error
+    return PlanError("the model answers that nothing is in view although refusals are switched off", error.raw_text)

@@ -37,6 +37,11 @@ class ActorPolicy:
         self.reset()
 
     @property
+    def cameras(self) -> tuple[str, ...]:
+        """The views that the policy uses, by name; it was trained with these."""
+        return tuple(self.actor.config.cameras)
+
+    @property
     def device(self) -> torch.device:
         """Where the actor computes."""
         return next(self.actor.parameters()).device

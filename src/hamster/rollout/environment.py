@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import inspect
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,13 @@ class BrokenEnvironmentError(RuntimeError):
 
 
 class Environment(Protocol):
-    """A robot with a task, simulated or real."""
+    """A robot with a task, simulated or real.
+
+    Optional: `observe` may take `cameras`, the names of the views to return, so that no image is rendered in vain;
+    `positions_world()` returns the positions (N, 3), metres, of everything that can move, the robot included;
+    `is_failed()` returns whether the task cannot be done any more; `expert_path()` see `ExpertEnvironment`; `close()`
+    frees what it holds.
+    """
 
     @property
     def instruction(self) -> str:
@@ -58,6 +66,48 @@ def check_environment(env: Environment) -> None:
         raise ValueError(f"dt_s of {name} is {env.dt_s!r}; it must be the seconds from one step to the next")
     if (shape := np.shape(env.tool_pose_world())) != (4, 4):
         raise ValueError(f"tool_pose_world() of {name} has shape {shape}; return a pose (4, 4)")
+
+
+class Sensors:
+    """Reads the sensors of an environment, and renders no view that nobody needs where the environment can tell.
+
+    Args:
+        env: whose `observe` may take `cameras`.
+        cameras: the views that the policy uses; None if it does not say, for all.
+    """
+
+    def __init__(self, env: Environment, cameras: Sequence[str] | None) -> None:
+        self._env: Any = env
+        self._selects = _takes_cameras(env)
+        self._cameras = None if cameras is None else tuple(cameras)
+
+    def observe(self) -> Observation:
+        """Return the sensor readings with the views that the policy uses."""
+        if not self._selects or self._cameras is None:
+            return self._checked(self._env.observe())
+        observation = self._checked(self._env.observe(cameras=self._cameras))
+        if set(self._cameras) <= set(observation.views):
+            return observation
+        return self._checked(self._env.observe())  # the policy's error is to name the views that there are
+
+    def observe_robot(self) -> Observation:
+        """Return the sensor readings, without views if possible."""
+        return self._checked(self._env.observe(cameras=()) if self._selects else self._env.observe())
+
+    def _checked(self, observation: Any) -> Observation:
+        if not isinstance(observation, Observation):
+            raise ValueError(
+                f"observe() of {type(self._env).__name__} returned a {type(observation).__name__}; "
+                "return a hamster.Observation"
+            )
+        return observation
+
+
+def _takes_cameras(env: Environment) -> bool:
+    try:
+        return "cameras" in inspect.signature(env.observe).parameters
+    except ValueError:  # a function in C states no signature
+        return False
 
 
 def checked_image(env: Environment) -> NDArray[np.uint8]:

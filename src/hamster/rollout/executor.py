@@ -51,10 +51,14 @@ class Executor:
             poses, openings = stream_steps(*start, pose_world, gripper_open, step_s)
         for pose, opening in zip(poses, openings, strict=True):
             self._pose_world, self._gripper_open = pose, bool(opening > 0.5)
-            done = self._env.step(pose, self._gripper_open)
-            if not isinstance(done, bool | np.bool_):
-                raise ValueError(
-                    f"step() of {type(self._env).__name__} returned a {type(done).__name__}; "
-                    "return whether the task is done, True or False"
-                )
-            yield bool(done)
+            yield self.hold()
+
+    def hold(self) -> bool:
+        """Repeat the last command for one control step; return whether the task is done."""
+        done = self._env.step(self._pose_world, self._gripper_open)
+        if not isinstance(done, bool | np.bool_):
+            raise ValueError(
+                f"step() of {type(self._env).__name__} returned a {type(done).__name__}; "
+                "return whether the task is done, True or False"
+            )
+        return bool(done)

@@ -9,8 +9,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.path import Path2D
+from hamster.path import Path2D, PlanError
 from hamster.rollout.environment import Environment, checked_image
+from hamster.rollout.replanning import PlannedPath, PlannerAnswer
 from hamster.rollout.result import UNMEASURED, Outcome, Rollout
 from hamster.rollout.video import Video
 
@@ -30,16 +31,29 @@ class RolloutRecorder:
         self._frames: list[NDArray[np.uint8]] = []
         self._path_index: list[int] = []
         self.paths: list[Path2D] = []
+        self.path_steps: list[int] = []
         self.raw_texts: list[str] = []
         self.planner_s: list[float] = []
         self.policy_s: list[float] = []
         self.n_steps = 0
         self.n_keyposes = 0
+        self.n_kept_paths = 0
 
     @property
     def path(self) -> Path2D | None:
         """The path in use; None before the first."""
         return self.paths[-1] if self.paths else None
+
+    def record_answer(self, answer: PlannerAnswer) -> None:
+        """Record the text and the latency of an answer of the planner, whether or not its path is followed."""
+        self.planner_s.append(answer.planner_s)
+        if isinstance(answer.planned, PlannedPath | PlanError):
+            self.raw_texts.append(answer.planned.raw_text)
+
+    def record_path(self, path: Path2D, image_step: int) -> None:
+        """Record a path that the policy follows from now on, and the control step of the image it was drawn on."""
+        self.paths.append(path)
+        self.path_steps.append(image_step)
 
     def record_first_frame(self) -> None:
         """Record the first frame, once there is a path to draw on it."""
@@ -71,6 +85,8 @@ class RolloutRecorder:
             raw_texts=tuple(self.raw_texts),
             planner_s=tuple(self.planner_s),
             policy_s=tuple(self.policy_s),
+            path_steps=tuple(self.path_steps),
+            n_kept_paths=self.n_kept_paths,
             video=self._video(),
         )
 

@@ -11,6 +11,8 @@ from hamster.rollout.video import Video
 Outcome = Literal[
     "success",
     "timeout",
+    "stalled",
+    "failed",
     "plan_error",
     "not_in_view",
     "policy_error",
@@ -33,11 +35,13 @@ class Rollout:
         message: the reason of an error; "" otherwise.
         n_steps: control steps taken.
         n_keyposes: keyposes commanded.
-        paths: all planned paths in order; empty in the condition without a path.
+        paths: the paths that the policy followed, in order; empty in the condition without a path.
         raw_texts: the planner's answers, one per call.
         planner_s: latency of every call of the planner, in seconds.
         policy_s: latency of every call of the policy, in seconds.
         video: frames of the camera "front".
+        path_steps: for each of `paths`, the control step of the image that it was drawn on.
+        n_kept_paths: how often a refusal or plan error under way kept the path that was in force.
     """
 
     instruction: str
@@ -50,6 +54,8 @@ class Rollout:
     planner_s: tuple[float, ...]
     policy_s: tuple[float, ...]
     video: Video
+    path_steps: tuple[int, ...] = ()
+    n_kept_paths: int = 0
 
     @property
     def is_measured(self) -> bool:
@@ -74,4 +80,6 @@ class Rollout:
             "raw_texts": list(self.raw_texts),
             "planner_s": [round(s, 4) for s in self.planner_s],
             "policy_s": [round(s, 4) for s in self.policy_s],
+            "path_steps": list(self.path_steps),
+            "n_kept_paths": self.n_kept_paths,
         }

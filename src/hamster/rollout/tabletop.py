@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ from hamster.sim.render import Renderer
 from hamster.sim.scene import Command
 from hamster.sim.tabletop import FAMILIES
 from hamster.sim.tabletop.demos import IMAGE_SIZE
-from hamster.sim.tabletop.env import TabletopEnv
+from hamster.sim.tabletop.env import CAMERAS, TabletopEnv
 from hamster.sim.tabletop.sample import other_tasks
 
 __all__ = ["FAMILIES", "MAX_STEPS", "MAX_STEPS_SHIFTED", "TabletopEnvironment", "counterfactual"]
@@ -68,9 +69,13 @@ class TabletopEnvironment:
         """The instruction of the task."""
         return self._env.command.instruction
 
-    def observe(self) -> Observation:
-        """Return all cameras, the tool and the gripper."""
-        return self._env.observation()
+    def observe(self, cameras: Collection[str] = CAMERAS) -> Observation:
+        """Return the tool, the gripper and the views of these cameras, if there are such."""
+        return self._env.observation(cameras)
+
+    def positions_world(self) -> Array:
+        """Return the centres of mass (N, 3) of the arm's links and of all things, metres."""
+        return np.array(self._env.world.data.xipos)
 
     def tool_pose_world(self) -> Array:
         """Return the measured tool pose (4, 4)."""
@@ -88,6 +93,10 @@ class TabletopEnvironment:
         if any(self._env.world.data.warning[kind].number for kind in _DIVERGED):
             raise BrokenEnvironmentError("the simulation diverged")
         return self._env.is_success()
+
+    def is_failed(self) -> bool:
+        """Return whether the task can never be done any more."""
+        return self._env.is_failed()
 
     def expert_path(self) -> Path2D:
         """Return the expert's path from the present state on, in the front camera; PlanError if it leaves the image."""

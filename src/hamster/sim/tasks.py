@@ -55,6 +55,19 @@ def is_success(world: World, command: Command, start: Start) -> bool:
     return _JUDGES[command.family](world, command, start)
 
 
+def is_failed(world: World, command: Command, start: Start) -> bool:
+    """Return whether a command can never be carried out any more: another button was pressed, or another thing fell.
+
+    Args:
+        world: the simulation.
+        command: the task.
+        start: from `begin`.
+    """
+    if command.family == "press":
+        return bool(_pressed_buttons(world) - {command.target})
+    return command.family == "knock" and bool(_fallen(world, start) - {command.target})
+
+
 def _placed(world: World, command: Command, start: Start) -> bool:
     goal = world.scene.thing(str(command.goal))
     centre = _centre(world, world.scene.thing(command.target))
@@ -80,13 +93,11 @@ def _stacked(world: World, command: Command, start: Start) -> bool:
 
 
 def _pressed(world: World, command: Command, start: Start) -> bool:
-    pressed = {name for name, depth_m in world.pressed_m.items() if depth_m >= PRESSED_M}
-    return pressed == {command.target}
+    return _pressed_buttons(world) == {command.target}
 
 
 def _knocked(world: World, command: Command, start: Start) -> bool:
-    fallen = {t.name for t in world.scene.things if t.topples and _fell(world, start, t.name)}
-    return fallen == {command.target}
+    return _fallen(world, start) == {command.target}
 
 
 def _pushed(world: World, command: Command, start: Start) -> bool:
@@ -98,6 +109,16 @@ def _pushed(world: World, command: Command, start: Start) -> bool:
         and world.held_thing() != target.name
         and moved > TOUCH_M
     )
+
+
+def _pressed_buttons(world: World) -> set[str]:
+    """Return the buttons that were pressed since the start of the task."""
+    return {name for name, depth_m in world.pressed_m.items() if depth_m >= PRESSED_M}
+
+
+def _fallen(world: World, start: Start) -> set[str]:
+    """Return the things that can topple and lie."""
+    return {thing.name for thing in world.scene.things if thing.topples and _fell(world, start, thing.name)}
 
 
 def _centre(world: World, thing: Thing) -> Array:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hamster.dialects import hamster
 from hamster.path import NotInViewError, PlanError
 from hamster.planner import load_planner
 from hamster.serving.planner import ModelHandle, PlannerLimits
@@ -60,6 +61,11 @@ def test_refusals_can_be_switched_off_here_and_there(here, url, refusing):
     assert HTTP.post(f"{url}/v1/plan", json={**asked, "abstains": False}).status_code == 200
     form = {"data": {"instruction": TEXT, "abstains": "false"}, "files": {"image": png()}}
     assert HTTP.post(f"{url}/v1/plan", **form).status_code == 200
+    quest = {"type": "text", "text": hamster.PROMPT.format(instruction=TEXT)}
+    content = [{"type": "image_url", "image_url": {"url": PICTURE}}, quest]
+    beta = {"model": "Hamster_dev", "messages": [{"role": "user", "content": content}]}
+    assert HTTP.post(f"{url}/chat/completions", json=beta).status_code == 422
+    assert HTTP.post(f"{url}/chat/completions", json={**beta, "abstains": False}).status_code == 200
     assert load_planner("nano", device="cpu", abstains=False).may_refuse is False
 
 

@@ -107,7 +107,8 @@ class Service:
         if quest is None or image is None:
             completions = await self._complete(self._generate_batch(sampling), text, image, caller)
         else:
-            plan, _ = await self._plan(PlanFields(instruction=quest[1]), image, caller)
+            fields = PlanFields(instruction=quest[1], abstains=body.abstains)
+            plan, _ = await self._plan(fields, image, caller)
             completions = [Completion(hamster.render(plan.path))]
         response = chat_completion(completions, body.model, body)
         for choice in response["choices"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from hamster.sim.expert import plan
 from hamster.sim.scene import Command, Keypose
 from hamster.sim.tabletop.sample import FAMILIES, VIEWPOINTS, sample, seen_from
 from hamster.sim.tabletop.shift import Shift, sample_with_shift
-from hamster.sim.tasks import Start, begin, is_success
+from hamster.sim.tasks import Start, begin, is_failed, is_success
 from hamster.sim.world import World
 
 CAMERAS = ("front", "wrist")
@@ -110,16 +111,23 @@ class TabletopEnv(gymnasium.Env[Obs, NDArray[np.float64]]):
         self.world.shift(shift.thing, shift.xy)
         self._start = Start({**self._start.poses, shift.thing: self.world.thing_pose(shift.thing)})
 
-    def observation(self) -> Observation:
-        """Return the present sensor readings as a record."""
-        record = self.world.observe((self.viewpoint, "wrist"))
-        return replace(record, views=dict(zip(CAMERAS, record.views.values(), strict=True)))
+    def observation(self, cameras: Collection[str] = CAMERAS) -> Observation:
+        """Return the present sensor readings as a record, with the views of those of `CAMERAS` that are named."""
+        names = [name for name in CAMERAS if name in cameras]
+        record = self.world.observe([self.viewpoint if name == "front" else name for name in names])
+        return replace(record, views=dict(zip(names, record.views.values(), strict=True)))
 
     def is_success(self, command: Command | None = None) -> bool:
         """Return whether the task, or another one in this scene, is done now."""
         if self._start is None:
             raise RuntimeError("call reset() first: there is no task yet")
         return is_success(self.world, self.command if command is None else command, self._start)
+
+    def is_failed(self) -> bool:
+        """Return whether the task can never be done any more."""
+        if self._start is None:
+            raise RuntimeError("call reset() first: there is no task yet")
+        return is_failed(self.world, self.command, self._start)
 
     def expert_plan(self) -> list[Keypose]:
         """Return the scripted expert's keyposes from the present state on."""
