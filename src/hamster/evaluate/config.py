@@ -50,8 +50,6 @@ class EvalConfig:
         families: task families; () for those that the suite is evaluated on by default.
         replan: keyposes between two calls of the planner; 0 plans once. "async" calls it again as soon as it has
             answered, while the policy acts.
-        planner_latency_s: simulated seconds from an image to its path, in which the episode goes on: the robot holds
-            still, or with "async" follows the path in force. None: the episode stands still while the planner computes.
         workers: number of processes, one per usable core if None. No result depends on it.
         videos: write a video and two stills per episode, and a report; without, an episode takes two thirds as long.
         restart: delete what a finished run, or one of another identity, left in `out`; an unfinished one of the same
@@ -60,6 +58,8 @@ class EvalConfig:
         dtype: number format they compute in, as in `load_planner`.
         dialect: answer format of planners that are not bundled; None: each planner's own.
         objects: planners, policy and suite that were passed as objects; their names are in the fields above.
+        planner_latency_s: simulated seconds from an image to its path, in which the episode goes on: the robot holds
+            still, or with "async" follows the path in force. None: the episode stands still while the planner computes.
 
     Raises:
         ValueError: if a number is too small, "async" has no latency, a list is empty or repeats itself, or this machine
@@ -74,7 +74,6 @@ class EvalConfig:
     seed: int = 0
     families: tuple[str, ...] = ()
     replan: Replan = 0
-    planner_latency_s: float | None = None
     workers: int | None = None
     videos: bool = True
     restart: bool = False
@@ -82,6 +81,7 @@ class EvalConfig:
     device: str | None = None
     dtype: str = "auto"
     objects: EvalObjects = field(default_factory=EvalObjects)
+    planner_latency_s: float | None = None
 
     def __post_init__(self) -> None:
         for name, low in (("episodes", 1), ("seed", 0)):
