@@ -139,9 +139,10 @@ def find_suite(name: str) -> Suite:
         ValueError: it lists the names there are, or says what is registered instead.
     """
     base, *suffixes = name.split("+")
-    suite: Any = SUITES.get(base)()
-    if not isinstance(suite, Suite):
-        raise ValueError(f"the suite {base!r} must be a hamster.evaluate.Suite; its function returns {type(suite)}")
+    made: Any = SUITES.get(base)()
+    if not isinstance(made, Suite):
+        raise ValueError(f"the suite {base!r} must be a hamster.evaluate.Suite; its function returns {type(made)}")
+    suite: Suite = made
     for suffix in suffixes:
         if suffix not in WITHHELD:
             raise unknown_name("suffix of a suite", suffix, WITHHELD)
