@@ -147,7 +147,9 @@ def test_a_camera_with_depth_is_left_out_beside_one_with_colours(tmp_path):
     folder = write_dataset(tmp_path / "set", "v2.1", images="parquet", keys=(WRIST, FRONT), extra=depth)
     episode = LeRobot(folder)[0]
     assert set(episode.observations[0].views) == {"front"}
-    assert episode.provenance.extra["notes"] == ["camera wrist holds depth, no colours: it is not used"]
+    assert episode.provenance.extra["notes"] == [
+        f"{WRIST} holds depth, but of which camera its name does not say: it is not used"
+    ]
 
 
 def test_images_of_another_shape_than_the_calibration_are_refused(tmp_path):

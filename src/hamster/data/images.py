@@ -14,6 +14,7 @@ FORMATS_TEXT = "PNG, JPEG or WebP"
 Rgb = NDArray[np.uint8]
 MAX_BYTES = 64 << 20
 MAX_PIXELS = 50_000_000  # a large camera's; decoded, it stays below 400 MB
+SAME_SHAPE = 0.05  # of the ratio of the sides: sides are rounded, and 4:3 is farther from 5:4
 MAX_SIDE_PX = 2048  # no planner looks closer
 # Pillow reads segments one by one in Python, and libjpeg passes over the whole image for every scan.
 MAX_SEGMENTS = 1 << 15  # cameras write a few dozen; PNGs of 64 MiB in chunks of 4 KiB have half as many
@@ -95,6 +96,11 @@ def to_rgb(image: Image.Image, max_side_px: int | None = None) -> Rgb:
         white = Image.new("RGBA", upright.size, "white")
         upright = Image.alpha_composite(white, upright.convert("RGBA"))
     return np.array(upright.convert("RGB"))
+
+
+def has_same_shape(size: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Return whether two sizes (width, height) are one up to scale."""
+    return abs(size[0] / size[1] / (other[0] / other[1]) - 1) <= SAME_SHAPE
 
 
 def has_sane_structure(data: bytes) -> bool:

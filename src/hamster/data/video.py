@@ -32,6 +32,7 @@ _OPTIONS = {
     "protocol_whitelist": "file",
     "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,ogg,flv,gif",
 }
+_GRAY_BITS = (10, 12, 14, 16)  # of FFmpeg's grey formats that hold more than 8
 _WORTH_A_SEEK = 8  # frames; up to there it is quicker to decode what lies between
 
 
@@ -90,6 +91,22 @@ class VideoFile:
         """
         return self._read(number, side_px)
 
+    @property
+    def bits(self) -> int:
+        """Bits of a pixel's value: 8 of colour video; 10 to 16 of grey video such as depth."""
+        return self._index.bits
+
+    def gray_frame(self, number: int) -> NDArray[np.uint16]:
+        """Return a frame of grey video of more than 8 bits, (H, W) as stored: depth.
+
+        Raises:
+            ValueError: if the video has colours, or 8 bits.
+            DamagedFrameError: if the frame cannot be decoded in full.
+        """
+        if self.bits <= 8:
+            raise ValueError(f"{self.file.name} is colour video, or grey of 8 bits: shades, not metric depth")
+        return self._opened_cursor().read_gray(range(len(self))[number])
+
     def close(self) -> None:
         """Release the file; the next access opens it again."""
         if self._cursor is not None:
@@ -97,10 +114,12 @@ class VideoFile:
             self._cursor = None
 
     def _read(self, number: int, side_px: int | None = None) -> Rgb:
-        number = range(len(self))[number]
+        return self._opened_cursor().read(range(len(self))[number], side_px)
+
+    def _opened_cursor(self) -> _Cursor:
         if self._cursor is None:
             self._cursor = _Cursor(self.file, self._index.order)
-        return self._cursor.read(number, side_px)
+        return self._cursor
 
     def __getstate__(self) -> dict[str, Any]:
         return {"file": self.file}
@@ -147,6 +166,7 @@ class _Index:
     start_s: float
     fps: float
     size: tuple[int, int]
+    bits: int
 
 
 @lru_cache(maxsize=64)  # a file of LeRobot's holds many episodes, and each of them asks
@@ -157,13 +177,14 @@ def _index(file: str, size_bytes: int, mtime_ns: int) -> _Index:
         stamps, keys = _timestamps(container, stream, Path(file).name)
         base = float(stream.time_base)
         average = float(stream.average_rate or 1)
+        bits = next((n for n in _GRAY_BITS if stream.pix_fmt == f"gray{n}le"), 8)
     order = _Order.of(stamps, keys)
     pts = order.pts
     times_s = (pts - pts[0]) * base
     if len(pts) != len(stamps) or not times_s[-1] < 1e8:
         raise ValueError(f"{Path(file).name}: its timestamps are damaged")
     fps = (len(pts) - 1) / float(times_s[-1]) if len(pts) > 1 else average
-    return _Index(order, times_s, float(pts[0]) * base, fps, _size(Path(file), order))
+    return _Index(order, times_s, float(pts[0]) * base, fps, _size(Path(file), order), bits)
 
 
 def _size(file: Path, order: _Order) -> tuple[int, int]:
@@ -241,10 +262,19 @@ class _Cursor:
         self._last: tuple[int, av.VideoFrame] | None = None
 
     def read(self, number: int, side_px: int | None = None) -> Rgb:
+        return self._upright(self._frame(number), side_px)
+
+    def read_gray(self, number: int) -> NDArray[np.uint16]:
+        frame = self._frame(number)
+        plane = frame.planes[0]
+        rows = np.frombuffer(plane, "<u2").reshape(-1, plane.line_size // 2)
+        return rows[: frame.height, : frame.width].astype(np.uint16)
+
+    def _frame(self, number: int) -> av.VideoFrame:
         try:
             if self._last is None or self._last[0] != number:
                 self._last = number, self._find(number)
-            return self._upright(self._last[1], side_px)  # the last frame in another size is not decoded again
+            return self._last[1]  # the last frame in another size is not decoded again
         except (av.error.FFmpegError, RuntimeError, StopIteration) as error:
             self.next, self._last = len(self.pts), None  # what comes next has to seek
             why = "missing" if isinstance(error, StopIteration) else _reason(error)

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hamster.data.depth import Depth
+from hamster.data.hdf5.depth import depth_arrays, read_depth
 from hamster.data.hdf5.files import dataset, group, numbers, opened, text
 from hamster.data.hdf5.instructions import instruction
 from hamster.data.hdf5.mjcf import WORLD, Model, ModelCamera, read_model
@@ -54,12 +56,14 @@ def read_episode(file: Path, demo: str, source: str) -> Episode:
         words = instruction(data, demonstration, file)
         digest = _digest(hand, gripper, images, demonstration)
         keys = {name: array.name for name, array in images.items()}
+        depth, notes = depth_arrays(observations_group, images)
     poses = None if hand is None else hand @ RECORDED_FROM_TOOL["robosuite"]
-    notes = {"notes": [UNKNOWN_GRIPPER]} if gripper is None else {}
+    notes += [UNKNOWN_GRIPPER] if gripper is None else []
+    extra = {"task": words, **({"notes": notes} if notes else {})}
     return Episode(
         instructions=(words,),
-        observations=_Frames(file, keys, cameras, upside_down, poses, gripper, steps.pop()),
-        provenance=Provenance(source=source, file=f"{file.name}/{demo}", sha256=digest, extra={"task": words, **notes}),
+        observations=_Frames(file, keys, depth, cameras, upside_down, poses, gripper, steps.pop()),
+        provenance=Provenance(source=source, file=f"{file.name}/{demo}", sha256=digest, extra=extra),
         tool_poses_world=poses,
         gripper=gripper,
     )
@@ -88,6 +92,7 @@ class _Frames(LazyObservations):
 
     file: Path
     images: Mapping[str, str]
+    depth: Mapping[str, tuple[str, float]]  # array, and metres of its unit
     cameras: Mapping[str, Lens]
     upside_down: bool
     tool_poses_world: Array | None
@@ -101,14 +106,20 @@ class _Frames(LazyObservations):
         """Return one frame."""
         with opened(self.file) as h5:
             raw = {name: np.asarray(dataset(h5, key)[i], np.uint8) for name, key in self.images.items()}
-        views = {name: self._view(name, rgb, i) for name, rgb in raw.items()}
+            depths_m = {
+                name: read_depth(dataset(h5, key), i, metres, raw[name].shape[1], raw[name].shape[0])
+                for name, (key, metres) in self.depth.items()
+            }
+        views = {name: self._view(name, rgb, depths_m.get(name), i) for name, rgb in raw.items()}
         tool = None if self.tool_poses_world is None else self.tool_poses_world[i]
         return Observation(views, tool, None if self.gripper is None else float(self.gripper[i]), i / FPS)
 
-    def _view(self, name: str, raw: NDArray[np.uint8], i: int) -> View:
+    def _view(self, name: str, raw: NDArray[np.uint8], depth_m: Depth | None, i: int) -> View:
         rgb = np.ascontiguousarray(raw[::-1]) if self.upside_down else raw
+        if depth_m is not None and self.upside_down:
+            depth_m = np.ascontiguousarray(depth_m[::-1])
         lens = self.cameras.get(name)
-        return View(rgb, None, None if lens is None else lens.at(i, rgb.shape[1], rgb.shape[0]))
+        return View(rgb, depth_m, None if lens is None else lens.at(i, rgb.shape[1], rgb.shape[0]))
 
 
 def _images(observations_group: Any) -> dict[str, Any]:

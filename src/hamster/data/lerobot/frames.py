@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.data.images import NotColourError, decode_image, read_image
+from hamster.data.images import MAX_BYTES, NotColourError, decode_image, has_same_shape
 from hamster.data.lazy import LazyObservations
 from hamster.data.lerobot.columns import read_table
 from hamster.data.lerobot.metadata import file_inside
@@ -19,15 +19,12 @@ from hamster.data.records import Observation, View
 from hamster.data.video import DamagedFrameError, VideoFile
 from hamster.geometry import Camera
 
+if TYPE_CHECKING:
+    from hamster.data.lerobot.depth import DepthFrames
+
 Array = NDArray[np.float64]
 HALF = 0.51  # of a step: a row's time is rounded
-SAME_SHAPE = 0.05  # of the ratio of the sides: sides are rounded, and 4:3 is farther from 5:4
 Rgb = NDArray[np.uint8]
-
-
-def has_same_shape(size: tuple[float, float], other: tuple[float, float]) -> bool:
-    """Return whether two sizes (width, height) are one up to scale."""
-    return abs(size[0] / size[1] / (other[0] / other[1]) - 1) <= SAME_SHAPE
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +78,10 @@ class VideoFrames:
     def __getitem__(self, i: int) -> Rgb | None:
         return self.video.frame(int(self.numbers[i])) if self.numbers[i] >= 0 else None
 
+    def gray(self, i: int) -> NDArray[np.uint16] | None:
+        """Return a row's frame (H, W) of grey video of more than 8 bits, None for a row that has none."""
+        return self.video.gray_frame(int(self.numbers[i])) if self.numbers[i] >= 0 else None
+
 
 @dataclass(frozen=True, eq=False)
 class TableImages:
@@ -117,6 +118,11 @@ class TableImages:
         return False
 
     def __getitem__(self, i: int) -> Rgb | None:
+        data = self.encoded(i)
+        return None if data is None else decode_image(data, f"{self.data}: {self.column}, frame {i}")
+
+    def encoded(self, i: int) -> bytes | None:
+        """Return the bytes of a row's image file, None for a row that has none."""
         if i in self.lacking:
             return None
         cell = self._cells[i]
@@ -124,10 +130,13 @@ class TableImages:
             raise ValueError(f"{self.data}: {self.column} has no image at frame {i}")
         data, file = cell.get("bytes"), cell.get("path")
         if data is None and file:
-            return read_image(file_inside(self.folder, str(file)))
+            place = file_inside(self.folder, str(file))
+            if place.stat().st_size > MAX_BYTES:
+                raise ValueError(f"{file} is larger than {MAX_BYTES >> 20} MiB")
+            return place.read_bytes()
         if not isinstance(data, bytes):
             raise ValueError(f"{self.data}: {self.column} has no image at frame {i}")
-        return decode_image(data, f"{self.data}: {self.column}, frame {i}")
+        return data
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +166,7 @@ class Frames(LazyObservations):
     tool_poses_world: Array | None
     gripper: Array | None
     times_s: Array
+    depth: Mapping[str, DepthFrames]
 
     def __len__(self) -> int:
         return len(self.times_s)
@@ -188,4 +198,5 @@ class Frames(LazyObservations):
                     f"{i} has {rgb.shape[1]} x {rgb.shape[0]}: another shape, not only another scale"
                 )
             camera = camera.resized(rgb.shape[1], rgb.shape[0])
-        return View(rgb, None, camera)
+        depth_m = self.depth[name].at(i, rgb.shape[1], rgb.shape[0]) if name in self.depth else None
+        return View(rgb, depth_m, camera)

@@ -6,6 +6,7 @@
 | `subtask_index`, meta/subtasks.parquet | what is done in each part |
 | GR00T: `annotation.human.action.task_description`, `….coarse_action` … | a task's number or text, a phrasing each |
 | text columns language_instruction, instruction, subtask … | the same, a phrasing a column |
+| `language_persistent`, rows of style `task_aug` | other phrasings of the one task of the episode |
 | `language_persistent`, rows of style `subtask` | what is done from their `timestamp` on, until the next one |
 """
 
@@ -62,9 +63,14 @@ def read_words(
             columns.append([text if isinstance(text, str) else "" for text in table[key].to_pylist()])
         else:
             columns.append(_named(numbers(table, key)[:, 0], dataset.tasks, "task", key))
+    rephrased = list[str]()
     if PERSISTENT in table.column_names:
-        columns.append(_subtasks(table[PERSISTENT].slice(0, 1).to_pylist()[0], times_s))
+        rows = table[PERSISTENT].slice(0, 1).to_pylist()[0]
+        columns.append(_subtasks(rows, times_s))
+        rephrased = _texts_of(rows, "task_aug")
     whole, parts = whole_and_parts(columns)
+    if whole:
+        whole = tuple(dict.fromkeys([*whole, *rephrased]))
     if not whole and not parts and len(entry.tasks) > 1:
         raise ValueError(f"the list of episodes names {len(entry.tasks)} tasks, and no column says when which is done")
     return (whole, parts) if whole or parts else (entry.tasks or ("",), ())
@@ -79,6 +85,10 @@ def _named(numbers_of: Array, texts: dict[int, str], what: str, column: str = ""
     if missing:
         raise ValueError(f"{what} {missing[0]} is not among the {len(texts)} of meta/{what}s")
     return [texts.get(int(number), "") for number in numbers_of]
+
+
+def _texts_of(rows: Any, style: str) -> list[str]:
+    return [row["content"] for row in rows or () if row.get("style") == style and isinstance(row.get("content"), str)]
 
 
 def _subtasks(rows: Any, times_s: Array) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from hamster.data.depth import is_depth_name
 from hamster.data.lerobot.columns import column_names, read_table
 from hamster.data.text import decode_text, inside, lines_of
 
@@ -25,6 +26,7 @@ _V3_DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 _V3_VIDEO = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
 _WHERE = ("chunk_index", "file_index", "from_timestamp")
 MODALITY = "modality.json"
+_ARRAYS = ("uint16", "int32", "float16", "float32", "float64")  # that hold depth
 _ANNOTATION = re.compile(  # not `human.validity`, for instance
     r"annotation\.(?:.*[._])?(?:task(?:_description)?|sub_?task|(?:coarse|fine)_action|(?:language_)?instruction)(?:_\d+)?"
 )
@@ -105,7 +107,12 @@ class DatasetMetadata:
     def cameras(self) -> list[str]:
         """Features that are colour images or videos."""
         return [key for key, feature in self.features.items() if feature["dtype"] in ("image", "video")
-                and not _is_depth(feature)]  # fmt: skip
+                and key not in self.depth_features]  # fmt: skip
+
+    @cached_property
+    def depth_features(self) -> dict[str, dict[str, Any]]:
+        """Features that are depth: marked so, or arrays (H, W) with depth in their name."""
+        return {key: feature for key, feature in self.features.items() if is_depth(key, feature)}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -202,7 +209,7 @@ class DatasetMetadata:
         return {key: {where: sorted(of) for where, of in files.items()} for key, files in starts.items()}
 
     def _video_keys(self) -> list[str]:
-        return [key for key in self.cameras if self.features[key]["dtype"] == "video"]
+        return [key for key in (*self.cameras, *self.depth_features) if self.features[key]["dtype"] == "video"]
 
 
 def file_inside(folder: Path, name: str) -> Path:
@@ -286,9 +293,25 @@ def _positive(info: Mapping[str, Any], name: str) -> float:
     return float(value)
 
 
-def _is_depth(feature: Mapping[str, Any]) -> bool:
-    described = feature.get("info") or feature.get("video_info") or {}
-    return bool(described.get("is_depth_map") or described.get("video.is_depth_map"))
+def is_depth(key: str, feature: Mapping[str, Any]) -> bool:
+    """Return whether a feature is depth: marked so in its `info`, or an array (H, W) with depth in its name."""
+    described = feature_info(feature)
+    if described.get("is_depth_map") or described.get("video.is_depth_map"):
+        return True
+    return feature["dtype"] in _ARRAYS and is_depth_name(key) and array_shape(feature) is not None
+
+
+def feature_info(feature: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what is said of a feature's encoding."""
+    return {**(feature.get("video_info") or {}), **(feature.get("info") or {})}
+
+
+def array_shape(feature: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return (height, width) of a feature of one channel, None for anything else."""
+    sides = list(feature["shape"])
+    if len(sides) == 3 and 1 in (sides[0], sides[2]):
+        sides = sides[1:] if sides[0] == 1 else sides[:2]
+    return (sides[0], sides[1]) if len(sides) == 2 and min(sides) > 1 else None
 
 
 def read_tasks(file: Path, key: str) -> dict[int, str]:

@@ -8,7 +8,9 @@
                "rotation": "quaternion_wxyz", "gripper": "observation.state[7]", "open": 1.0, "closed": 0.0}}
 
 A text in the place of a matrix names a column that holds it for every frame, row by row. A camera may be named by the
-last part of its feature (`front`). Anything else in the file is refused: what is misspelt would be lost without a word.
+last part of its feature (`front`). Its `depth` names the feature with its depth, and `depth_unit_m` the metres that one
+stored unit stands for, where the dataset does not say. Anything else in the file is refused: what is misspelt would be
+lost without a word.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ MAX_BYTES = 64 << 20
 ROBOT = "robot"
 ROBOT_NAMES = ("tool_position", "tool_rotation", "rotation", "recorded_from_tool", "gripper", "open", "closed")
 CAMERA_NAMES = ("convention", "width", "height", "intrinsics", "world_from_camera")
+DEPTH_NAMES = ("depth", "depth_unit_m")
 _PLACE = re.compile(r"^(?:observation\.)?(?:images?\.|videos?\.)?")
 _COLUMN = re.compile(r"(.+?)(?:\[(\d{1,4})(?::(\d{1,4}))?\])?")
 Array = NDArray[np.float64]
@@ -39,12 +42,19 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class CameraEntry:
-    """One camera of the sidecar: matrices, or the names of the columns that hold them per frame."""
+    """One camera of the sidecar: matrices, or the names of the columns that hold them per frame.
+
+    Attributes:
+        depth: the feature with its depth, "" if that follows from the features' names.
+        depth_unit_m: metres that one stored unit of depth stands for, None if the dataset says it.
+    """
 
     width: int
     height: int
     intrinsics: Array | str
     world_from_camera: Array | str
+    depth: str = ""
+    depth_unit_m: float | None = None
 
     @property
     def columns(self) -> list[str]:
@@ -95,7 +105,7 @@ def read_sidecar(folder: Path, features: Collection[str]) -> tuple[dict[str, Cam
         key = _feature(name, features)
         if key in cameras:
             raise ValueError(f"{FILE} has {key!r} twice, the second time as {name!r}")
-        cameras[key] = _camera(name, entry)
+        cameras[key] = _camera(name, entry, features)
     return cameras, robot
 
 
@@ -153,8 +163,8 @@ def _check_names(where: str, entry: Mapping[str, Any], known: Sequence[str]) -> 
             raise ValueError(f"{FILE}: {where}: unknown key {name!r}{_hint(name, known)}")
 
 
-def _camera(key: str, entry: Mapping[str, Any]) -> CameraEntry:
-    _check_names(key, entry, CAMERA_NAMES)
+def _camera(key: str, entry: Mapping[str, Any], features: Collection[str]) -> CameraEntry:
+    _check_names(key, entry, (*CAMERA_NAMES, *DEPTH_NAMES))
     if entry.get("convention", "opencv") != "opencv":
         raise ValueError(f"{FILE}: {key}: convention {entry['convention']!r}; only 'opencv' is read")
     missing = [name for name in CAMERA_NAMES[1:] if name not in entry]
@@ -167,7 +177,19 @@ def _camera(key: str, entry: Mapping[str, Any]) -> CameraEntry:
         check_matrices(lens, pose, *size)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{FILE}: {key}: {error}") from None
-    return CameraEntry(*size, lens, pose)
+    return CameraEntry(*size, lens, pose, *_depth(key, entry, features))
+
+
+def _depth(key: str, entry: Mapping[str, Any], features: Collection[str]) -> tuple[str, float | None]:
+    depth, unit_m = entry.get("depth", ""), entry.get("depth_unit_m")
+    if depth and (not isinstance(depth, str) or depth not in features):
+        raise ValueError(f"{FILE}: {key}: depth {depth!r} is no feature{_hint(str(depth), list(features))}")
+    is_number = isinstance(unit_m, int | float) and not isinstance(unit_m, bool)
+    if unit_m is not None and not (is_number and 0 < unit_m <= 1):
+        raise ValueError(f"{FILE}: {key}: depth_unit_m is metres per unit (0.001 for millimetres), got {unit_m!r}")
+    if unit_m is not None and not depth:
+        raise ValueError(f"{FILE}: {key}: depth_unit_m without depth, the feature that it holds for")
+    return depth, None if unit_m is None else float(unit_m)
 
 
 def check_matrices(lens: Array | str, pose: Array | str, width: int, height: int) -> None:

@@ -12,11 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hamster.data.images import has_same_shape
 from hamster.data.inputs import Inputs
-from hamster.data.lerobot import keypoints
+from hamster.data.lerobot import demonstrations, keypoints
 from hamster.data.lerobot.columns import column_names, numbers, read_table
+from hamster.data.lerobot.demonstrations import read_demonstration
+from hamster.data.lerobot.depth import ArrayColumn, DepthFrames, depth_frames
 from hamster.data.lerobot.extents import column_extent
-from hamster.data.lerobot.frames import Absent, Frames, Images, TableImages, VideoFrames, has_same_shape
+from hamster.data.lerobot.frames import Absent, Frames, Images, TableImages, VideoFrames
 from hamster.data.lerobot.instructions import SUBTASKS, read_words
 from hamster.data.lerobot.metadata import MODALITY, DatasetMetadata, EpisodeEntry, dataset_metadata, file_inside
 from hamster.data.lerobot.robot import Robot, robot_of
@@ -28,6 +31,7 @@ from hamster.geometry import Camera
 Array = NDArray[np.float64]
 MAX_FRAMES = 1_000_000  # of an episode: nine hours
 _GROWS = ("total_", "splits")  # entries of meta/info.json that change when an episode is added
+SOURCE_TIME = "source.time_s"  # of our exports: when the frame was recorded, while `timestamp` counts frames
 ABSENT = "absent"  # `extra["images"]` of an episode whose videos were left out of the dataset
 
 
@@ -98,7 +102,8 @@ class LeRobot:
         facts = json.dumps([entry.digest_text(), info, sorted(tasks.items()), gripper_text])
         meta = dataset.folder / "meta"
         modality = [meta / MODALITY] if (meta / MODALITY).is_file() else []
-        return Inputs(name, [*files, dataset.folder / FILE, meta / SUBTASKS, *modality], facts)
+        described = [f for f in [dataset.folder / demonstrations.FILE] if f.is_file()]
+        return Inputs(name, [*files, dataset.folder / FILE, meta / SUBTASKS, *modality, *described], facts)
 
     @property
     def advice(self) -> str:
@@ -140,27 +145,39 @@ def _episode(dataset: DatasetMetadata, entry: EpisodeEntry) -> Episode:
     sidecar, _ = read_sidecar(dataset.folder, dataset.features)
     robot, robot_type = _robot(dataset), _robot_type(dataset)
     calibrated = _of_images(dataset, sidecar)
-    named = ["timestamp", "frame_index", *robot.columns, *(c for e in calibrated.values() for c in e.columns)]
+    named = [
+        "timestamp",
+        "frame_index",
+        SOURCE_TIME,
+        *robot.columns,
+        *(c for e in calibrated.values() for c in e.columns),
+    ]
     table = read_table(file, list(dict.fromkeys(named)), entry.number)
     frames = _checked_length(len(table), entry)
     columns = {name: numbers(table, name) for name in table.column_names}
     clocks = _clocks(dataset, entry, columns, frames)
     times_s = next(iter(clocks.values()))
+    recorded_s = columns[SOURCE_TIME][:, 0] if SOURCE_TIME in columns else times_s
+    if not (np.isfinite(recorded_s).all() and (np.diff(recorded_s) > 0).all()):
+        recorded_s = times_s
+    demonstration = read_demonstration(dataset.folder, entry.number, frames)
     poses, gripper = robot.poses(columns), robot.opening(columns)
     cameras = _cameras(calibrated, columns, frames)
     if not cameras and (marked := _from_keypoints(dataset, entry, file, poses)):
         poses, cameras = marked
     images, absent, clock = _images(dataset, entry, clocks)
-    depth = [name for name, of in images.items() if isinstance(of, TableImages) and of.is_depth]
-    if len(depth) < len(images):
-        images = {name: of for name, of in images.items() if name not in depth}
+    unmarked = [key for key in dataset.cameras if _is_depth(images[short_name(key)])]
+    if len(unmarked) == len(images):
+        unmarked = []
+    images = {name: of for name, of in images.items() if name not in map(short_name, unmarked)}
+    depth, depth_notes = _depth(dataset, entry, unmarked, sidecar, clocks[clock])
     instructions, parts = read_words(dataset, entry, times_s)
     task = (*instructions, *(part.text for part in parts))[0]
-    extra = {"task": task, "episode": entry.number, "robot": robot_type}
+    extra = {"task": demonstration.task or task, "episode": entry.number, "robot": robot_type}
     notes = list[str]()
     if clock != "timestamp":
         notes.append(f"the rows' times do not increase, or do not fit the images: matched by {clock} / fps")
-    notes += [f"camera {name} holds depth, no colours: it is not used" for name in depth if name not in images]
+    notes += depth_notes
     if poses is not None and not cameras:
         notes.append(f"{FILE} {'names none of its cameras' if (dataset.folder / FILE).is_file() else 'is missing'}")
     if robot.gripper is not None and gripper is None:
@@ -169,7 +186,7 @@ def _episode(dataset: DatasetMetadata, entry: EpisodeEntry) -> Episode:
         notes.append(NO_GRIPPER)
     return Episode(
         instructions=instructions,
-        observations=Frames(images, cameras, poses, gripper, times_s - times_s[0]),
+        observations=Frames(images, cameras, poses, gripper, recorded_s - recorded_s[0], depth),
         provenance=Provenance(
             source=f"lerobot:{dataset.folder.name}",
             file=entry.data,
@@ -178,6 +195,7 @@ def _episode(dataset: DatasetMetadata, entry: EpisodeEntry) -> Episode:
         ),
         tool_poses_world=poses,
         gripper=gripper,
+        keyposes=demonstration.keyposes,
         parts=parts,
     )
 
@@ -303,6 +321,42 @@ def _camera_images(dataset: DatasetMetadata, entry: EpisodeEntry, key: str, time
     step_s = float(np.median(steps_s)) if len(steps_s) and np.median(steps_s) > 0 else 1 / dataset.fps
     window_s = video.start_s, video.end_s
     return VideoFrames.at(file_inside(dataset.folder, video.file), video.start_s + times_s, step_s, window_s)
+
+
+def _is_depth(images: Images) -> bool:
+    return isinstance(images, TableImages) and images.is_depth
+
+
+def _depth(
+    dataset: DatasetMetadata,
+    entry: EpisodeEntry,
+    unmarked: Sequence[str],
+    sidecar: Mapping[str, CameraEntry],
+    times_s: Array,
+) -> tuple[dict[str, DepthFrames], list[str]]:
+    """Return the depth of each camera that has it, and notes on depth that is not used.
+
+    Args:
+        dataset: to read from.
+        entry: of the episode.
+        unmarked: features of 16-bit images that meta/info.json takes for colour cameras.
+        sidecar: by feature, which may name the depth of a camera.
+        times_s: (T,) of the rows, by the clock that fits the images.
+    """
+    features = dataset.depth_features | {key: dataset.features[key] for key in unmarked}
+    sizes = {
+        short_name(key): _size(dataset, key).astype(int).tolist() for key in dataset.cameras if key not in unmarked
+    }
+    stated = {short_name(key): (of.depth, of.depth_unit_m) for key, of in sidecar.items() if of.depth}
+    absent = bool(entry.videos) and not (dataset.folder / "videos").is_dir()
+    return depth_frames(
+        features,
+        {name: (width, height) for name, (width, height) in sizes.items()},
+        stated,
+        lambda key: _camera_images(dataset, entry, key, times_s, absent),
+        lambda key, shape: ArrayColumn(dataset.folder, entry.data, key, entry.number, shape),
+        len(times_s),
+    )
 
 
 def _size(dataset: DatasetMetadata, camera: str) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from hamster.data.images import decode_image
 from hamster.data.instructions import whole_and_parts
 from hamster.data.lazy import LazyObservations
 from hamster.data.records import Episode, Instruction, Observation, Provenance, View
+from hamster.data.rlds.depth import DepthSteps, depth_features, read_depth
 from hamster.data.rlds.example import Values, parse
 from hamster.data.rlds.features import Feature
 from hamster.data.rlds.robots import Robot, find_robot
@@ -39,6 +40,8 @@ class Layout:
         words: features that hold instructions, with the number of values of one (1 for texts).
         states: the numeric vectors of its observations, with their numbers of columns.
         robot: how to read the states, None if unknown.
+        depth: by camera, the observation that holds its depth, and that feature; by its own name where the camera is
+            not known.
     """
 
     dataset: str
@@ -46,6 +49,7 @@ class Layout:
     words: Mapping[str, int]
     states: Mapping[str, int]
     robot: Robot | None
+    depth: Mapping[str, tuple[str, Feature]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, dataset: str, features: Mapping[str, Feature]) -> Layout:
@@ -57,10 +61,12 @@ class Layout:
         if not images:
             raise ValueError(f"{dataset} has no colour images among {', '.join(observed) or 'its observations'}")
         words = {n: f.shape[0] if f.shape else None for n, f in sorted(features.items()) if _holds_words(n, f)}
-        states = {n: f.shape[0] if f.shape else 1 for n, f in observed.items() if f.kind == "tensor" and f.nested == 1}
+        vectors = {n: f for n, f in observed.items() if f.kind == "tensor" and f.nested == 1 and len(f.shape) <= 1}
+        states = {n: f.shape[0] if f.shape else 1 for n, f in vectors.items()}
         columns = {n: size for n, size in states.items() if size}
         named = {n: OBSERVATION + n for n in images}
-        return cls(dataset, named, {n: size or 1 for n, size in words.items()}, columns, find_robot(dataset, columns))
+        sizes = {n: size or 1 for n, size in words.items()}
+        return cls(dataset, named, sizes, columns, find_robot(dataset, columns), depth_features(observed, named))
 
 
 def read_episode(record: bytes, layout: Layout, source: str, file: Path, offset: int) -> Episode:
@@ -83,16 +89,17 @@ def read_episode(record: bytes, layout: Layout, source: str, file: Path, offset:
     if layout.robot is not None:
         poses = layout.robot.poses(state)
         gripper = layout.robot.opening(state)
-    notes = {"notes": [UNKNOWN_GRIPPER]} if layout.robot is not None and gripper is None else {}
+    depth, notes = _depth(example, layout, images)
+    notes += [UNKNOWN_GRIPPER] if layout.robot is not None and gripper is None else []
     whole, parts = _words(example, layout, steps)
     return Episode(
         instructions=whole if whole or parts else ("",),
-        observations=_Frames(images, poses, gripper, layout.robot.fps if layout.robot else FPS),
+        observations=_Frames(images, depth, poses, gripper, layout.robot.fps if layout.robot else FPS),
         provenance=Provenance(
             source=source,
             file=f"{file.name}@{offset}",
             sha256=hashlib.sha256(record).hexdigest(),
-            extra={"dataset": layout.dataset, **_metadata(example), **notes},
+            extra={"dataset": layout.dataset, **_metadata(example), **({"notes": notes} if notes else {})},
         ),
         tool_poses_world=poses,
         gripper=gripper,
@@ -105,6 +112,7 @@ class _Frames(LazyObservations):
     """Observations of an episode; their images are decoded when they are indexed."""
 
     images: Mapping[str, list[bytes]]
+    depth: Mapping[str, DepthSteps]
     tool_poses_world: NDArray[np.float64] | None
     gripper: NDArray[np.float64] | None
     fps: float
@@ -114,9 +122,29 @@ class _Frames(LazyObservations):
 
     def read(self, i: int) -> Observation:
         """Return one frame."""
-        views = {name: View(decode_image(data[i], f"image {i} of {name}")) for name, data in self.images.items()}
+        views = {name: self._view(name, data[i], i) for name, data in self.images.items()}
         pose = None if self.tool_poses_world is None else self.tool_poses_world[i]
         return Observation(views, pose, None if self.gripper is None else float(self.gripper[i]), i / self.fps)
+
+    def _view(self, name: str, data: bytes, i: int) -> View:
+        rgb = decode_image(data, f"image {i} of {name}")
+        return View(rgb, self.depth[name].at(i, rgb.shape[1], rgb.shape[0]) if name in self.depth else None)
+
+
+def _depth(
+    example: Mapping[str, Values], layout: Layout, images: Mapping[str, list[bytes]]
+) -> tuple[dict[str, DepthSteps], list[str]]:
+    """Return the depth of the cameras that have usable depth, and notes on depth that is not used."""
+    depth, notes = dict[str, DepthSteps](), list[str]()
+    for camera, (name, feature) in layout.depth.items():
+        if camera not in images:
+            notes.append(f"{name} holds depth, but of which camera its name does not say: it is not used")
+            continue
+        try:
+            depth[camera] = read_depth(example, OBSERVATION, name, feature, images[camera])
+        except ValueError as error:
+            notes.append(f"depth of camera {camera} is not used: {error}")
+    return depth, notes
 
 
 def _images(example: Mapping[str, Values], layout: Layout) -> dict[str, list[bytes]]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hamster.data import AnnotatedImage, Observation, View
 from hamster.data.lerobot import trace_content
+from hamster.data.lerobot.demonstrations import Demonstration
 from hamster.geometry import quaternion_from_matrix
 from hamster.label.dataset import kinds_of, read_annotated, read_episodes
 from hamster.label.episodes import LabelledEpisode
@@ -35,6 +36,7 @@ class Clip:
         instructions: other phrasings of the one task that all its frames show.
         states: (T, 8) tool position, quaternion (w, x, y, z), opening; None where no robot was recorded.
         actions: (T, 8) the next state, with the commanded opening.
+        demonstration: its task and keyposes.
     """
 
     observations: Sequence[Observation]
@@ -44,6 +46,7 @@ class Clip:
     instructions: Sequence[str] = ()
     states: Array | None = None
     actions: Array | None = None
+    demonstration: Demonstration = field(default_factory=Demonstration)
 
     def __len__(self) -> int:
         return len(self.traces)
@@ -61,6 +64,7 @@ class Survey:
         cameras: that every clip has; `main` alone, where they have different ones.
         sizes: per camera, the first one's (width, height).
         calibrated: cameras that are, at least sometimes.
+        with_depth: cameras that have depth, at least sometimes.
         robot: whether every clip has states.
         phrasings: whether any clip has several.
         longest: frames of the longest clip.
@@ -71,6 +75,7 @@ class Survey:
     only_main: bool = False
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     calibrated: frozenset[str] = frozenset()
+    with_depth: frozenset[str] = frozenset()
     robot: bool = True
     phrasings: bool = False
     longest: int = 0
@@ -94,12 +99,14 @@ def survey(folder: Path) -> Survey:
     names: set[tuple[str, ...]] = set()
     sizes: dict[str, tuple[int, int]] = {}
     calibrated: set[str] = set()
+    with_depth: set[str] = set()
     for clip in filter(None, clips(folder)):
         first = clip.observations[0]
         names.add(tuple(first.views))
         for name, view in [*first.views.items(), (MAIN, first.views[clip.camera])]:
             sizes.setdefault(name, (view.rgb.shape[1], view.rgb.shape[0]))
             calibrated |= {name} if view.camera is not None else set()
+            with_depth |= {name} if view.depth_m is not None else set()
         overview.robot &= clip.states is not None
         overview.phrasings |= len(clip.instructions) > 0
         if len(clip) > 1 and overview.longest <= 1:
@@ -108,7 +115,7 @@ def survey(folder: Path) -> Survey:
         overview.longest = max(overview.longest, len(clip))
     overview.only_main = len(names) > 1 or names == {(MAIN,)}
     overview.cameras = (MAIN,) if overview.only_main else next(iter(names), ())
-    overview.sizes, overview.calibrated = sizes, frozenset(calibrated)
+    overview.sizes, overview.calibrated, overview.with_depth = sizes, frozenset(calibrated), frozenset(with_depth)
     return overview
 
 
@@ -120,9 +127,9 @@ def _of_episode(labelled: LabelledEpisode) -> Clip:
     words = tuple(dict.fromkeys(episode.instructions))
     spoken = [[pair for pair in labelled.at(t) if pair[0] not in words[1:]] for t in range(len(labelled.labels))]
     traces = [[_content(label, text, method) for text, label in pairs] for pairs in spoken]
-    return Clip(
-        episode.observations, labelled.camera, traces, [pairs[0][0] for pairs in spoken], words[1:], states, actions
-    )
+    tasks = [pairs[0][0] for pairs in spoken]
+    demonstration = Demonstration(labelled.task, None if states is None else episode.keyposes)
+    return Clip(episode.observations, labelled.camera, traces, tasks, words[1:], states, actions, demonstration)
 
 
 def _of_image(image: AnnotatedImage) -> Clip:

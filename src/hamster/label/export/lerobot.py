@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hamster.data import View
+from hamster.data.depth import Depth, encode_depth, resize_nearest
+from hamster.data.lerobot import demonstrations
 from hamster.data.lerobot.sidecar import FILE as SIDECAR
 from hamster.data.video_writer import VideoWriter
 from hamster.label.export import lerobot_meta as meta
@@ -74,6 +76,8 @@ class _Writer:
         self._data_room = self._video_room = 0  # for so many more episodes
         self._data, self._films, self._notes = ExitStack(), ExitStack(), ExitStack()
         self._noted: list[dict[str, Any]] = []
+        self._demonstrations: list[dict[str, Any]] = []
+        self._demonstration_writer: Any = None
         self._noter: Any = None
         self._sink: Any = None
         self._table_writer: Any = None
@@ -93,6 +97,7 @@ class _Writer:
                 self.statistics.add(name, values.reshape(len(clip), -1))
         self._table_writer.write_table(meta.table(self.features, columns, clip, self._image_key(clip)))
         self._noted.append(self._entry(clip, began))
+        self._demonstrations.append(clip.demonstration.row(self.episodes))
         self.episodes += 1
         self.rows += len(clip)
         self.paths += sum(len(rows) for rows in clip.traces)
@@ -146,6 +151,13 @@ class _Writer:
                     self._video_writers[key].add(rgb, key=t == 0)
                 else:
                     values_of.setdefault(key, []).append({"bytes": _png(rgb), "path": None})
+                if name in self.overview.with_depth:
+                    depth_m = _depth(view, self.overview.sizes[name])
+                    values_of.setdefault(meta.depth_key(name), []).append(
+                        {"bytes": encode_depth(depth_m), "path": None}
+                    )
+                    if t in sampled:
+                        self.statistics.add_depth(meta.depth_key(name), depth_m)
                 if t in sampled:
                     self.statistics.add_image(key, rgb)
                 if name in self.overview.calibrated:
@@ -199,8 +211,14 @@ class _Writer:
             if self._noter is None:
                 file = _made(self.out / "meta" / "episodes" / "chunk-000" / "file-000.parquet")
                 self._noter = self._notes.enter_context(pq.ParquetWriter(file, table.schema))
+                file = self.out / demonstrations.FILE
+                writer = pq.ParquetWriter(file, demonstrations.SCHEMA)
+                self._demonstration_writer = self._notes.enter_context(writer)
             self._noter.write_table(table)
+            described = pa.Table.from_pylist(self._demonstrations, demonstrations.SCHEMA)
+            self._demonstration_writer.write_table(described)
             self._noted.clear()
+            self._demonstrations.clear()
 
 
 def _made(file: Path) -> Path:
@@ -213,6 +231,15 @@ def _sized(rgb: Rgb, size: Sequence[int]) -> Rgb:
     if (rgb.shape[1], rgb.shape[0]) == tuple(size):
         return rgb
     return np.asarray(Image.fromarray(rgb).resize((size[0], size[1]), Image.Resampling.LANCZOS))
+
+
+def _depth(view: View, size: tuple[int, int]) -> Depth:
+    """Return a view's depth at the written size, 0 where it is unknown."""
+    if view.depth_m is None:
+        return np.zeros(size[::-1], np.float32)
+    height, width = view.depth_m.shape
+    known_m = np.where(np.isfinite(view.depth_m) & (view.depth_m > 0), view.depth_m, np.float32(0))
+    return known_m if (width, height) == size else resize_nearest(known_m, *size)
 
 
 def _png(rgb: Rgb) -> bytes:

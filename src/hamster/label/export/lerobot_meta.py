@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from hamster.data.lerobot.source import SOURCE_TIME as TIME
 from hamster.data.lerobot.traces import COLUMN as EVENTS
 from hamster.data.lerobot.traces import STYLE
 from hamster.label.export.clips import Clip, Survey
 
-STATE, ACTION, TIME, CAMERA = "observation.state", "action", "source.time_s", "camera."
+STATE, ACTION, CAMERA = "observation.state", "action", "camera."
 PERSISTENT = "language_persistent"
 CHUNK = 1000  # files to a folder
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
@@ -26,7 +27,8 @@ tags: [LeRobot]
 configs: [{config_name: default, data_files: data/*/*.parquet}]
 ---
 A LeRobotDataset v3.0 written by HAMSTER. Each frame has, in `language_events`, the path of the end effector from there
-to the end of the episode: rows of style `trace`, content `hamster-trace/1`. Cameras are in `meta/cameras.json`.
+to the end of the episode: rows of style `trace`, content `hamster-trace/1`. Cameras are in `meta/cameras.json`. Depth,
+where there is any, is in metres: TIFF of 32-bit floats, 0 where nothing was measured.
 """
 _COUNTERS = {"timestamp": "float32", "frame_index": "int64", "episode_index": "int64", "index": "int64",
              "task_index": "int64"}  # fmt: skip
@@ -35,6 +37,11 @@ _COUNTERS = {"timestamp": "float32", "frame_index": "int64", "episode_index": "i
 def image_key(camera: str) -> str:
     """Return the feature of a camera's images."""
     return f"observation.images.{camera}"
+
+
+def depth_key(camera: str) -> str:
+    """Return the feature of a camera's depth."""
+    return f"{image_key(camera)}_depth"
 
 
 def camera_column(camera: str, what: str) -> str:
@@ -60,6 +67,12 @@ def features(overview: Survey) -> dict[str, dict[str, Any]]:
         shape = {"shape": [height, width, 3], "names": ["height", "width", "channels"]}
         described = {"info": _video_info(width, height, overview.fps)} if overview.longest > 1 else {}
         entries[image_key(camera)] = {"dtype": "video" if overview.longest > 1 else "image", **shape, **described}
+    for camera in (camera for camera in overview.cameras if camera in overview.with_depth):
+        if depth_key(camera) in entries:
+            raise ValueError(f"the depth of camera {camera} has the name of another camera: {depth_key(camera)}")
+        width, height = overview.sizes[camera]
+        shape = {"shape": [height, width, 1], "names": ["height", "width", "channels"]}
+        entries[depth_key(camera)] = {"dtype": "image", **shape, "info": {"is_depth_map": True, "depth_unit": "m"}}
     if overview.robot:
         entries[STATE] = {"dtype": "float32", "shape": [8], "names": [*TOOL, "gripper_opening"]}
         entries[ACTION] = {"dtype": "float32", "shape": [8], "names": [*TOOL, "gripper_open"]}

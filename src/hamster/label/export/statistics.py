@@ -35,14 +35,18 @@ class Statistics:
         """Return (H, W, 3), counted as its pixels in [0, 1], per channel."""
         self.add(name, rgb[::_EVERY_PX, ::_EVERY_PX].reshape(-1, 3) / 255.0)
 
+    def add_depth(self, name: str, depth_m: NDArray[np.float32]) -> None:
+        """Add a depth image (H, W), metres, as stored."""
+        self.add(name, depth_m[::_EVERY_PX, ::_EVERY_PX].reshape(-1, 1))
+
     def to_json(self, features: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """Return the statistics as LeRobot writes them; those of images are (3, 1, 1)."""
+        """Return the statistics as LeRobot writes them; those of images are (channels, 1, 1)."""
         return {name: self._one(name, features[name]["dtype"] in ("image", "video")) for name in self._sums}
 
     def _one(self, name: str, image: bool) -> dict[str, Any]:
         n, total, squares, low, high = self._sums[name]
         mean = total / n
         std = np.sqrt(np.maximum(squares / n - mean**2, 0))
-        shape = (3, 1, 1) if image else mean.shape
+        shape = (len(mean), 1, 1) if image else mean.shape
         statistics = {"min": low, "max": high, "mean": mean, "std": std}
         return {**{key: value.reshape(shape).tolist() for key, value in statistics.items()}, "count": [n]}
