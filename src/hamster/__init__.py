@@ -22,6 +22,7 @@ from hamster.gymnasium_env import register_with_gymnasium
 
 if TYPE_CHECKING:
     from hamster.data import Episode, Observation, View
+    from hamster.data.estimated_depth import register_depth_estimator
     from hamster.data.registry import register_source
     from hamster.dialects import register_dialect
     from hamster.evaluate import EvalResult, Suite, evaluate, register_suite
@@ -64,6 +65,7 @@ _MODULES = {
     "load_planner": "hamster.planner",
     "load_policy": "hamster.policy",
     "register_conditioner": "hamster.policy.conditioning",
+    "register_depth_estimator": "hamster.data.estimated_depth",
     "register_dialect": "hamster.dialects",
     "register_planner": "hamster.planner.registry",
     "register_policy": "hamster.policy.registry",
@@ -99,6 +101,7 @@ __all__ = [
     "load_planner",
     "load_policy",
     "register_conditioner",
+    "register_depth_estimator",
     "register_dialect",
     "register_planner",
     "register_policy",

@@ -25,6 +25,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "starlette", "uvicorn", "websockets",
     ),
     "hands": ("mediapipe",),
+    "mcap": ("mcap", "mcap_ros2"),
     "ray": ("ray",),
     "rerun": ("rerun",),
     "bench": ("rdp",),
@@ -36,7 +37,7 @@ INCLUDES: dict[str, tuple[str, ...]] = {
     "train": ("planner", "policy"),
     "finetune": ("planner",),
     "serve": ("planner", "policy"),
-    "all": ("demo", "train", "finetune", "endpoint", "data", "serve", "ray", "rerun", "bench"),
+    "all": ("demo", "train", "finetune", "endpoint", "data", "mcap", "serve", "ray", "rerun", "bench"),
 }
 
 

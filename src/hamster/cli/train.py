@@ -45,6 +45,8 @@ class Train:
     """Random seed."""
     overfit: bool = False
     """Overfit one episode without augmentation (sanity check of a policy, about 1 min)."""
+    estimated_depth: bool = False
+    """Train a policy on demonstrations whose depth a model estimated, which no sensor measured."""
     dialect: str | None = None
     """Answer format for fine-tuning a planner, e.g. compact; if not given, the model's own."""
     lr: float | None = None
@@ -70,6 +72,7 @@ class Train:
                 conditioners=self.conditioners,
                 demonstrations=self.demonstrations,
                 overfit=self.overfit or None,
+                estimated_depth=self.estimated_depth or None,
             )
             parts = [WeightedDataset.parse(text) for text in data]
             parts = [replace(part, folder=self._label_set(part.folder)) for part in parts]
@@ -93,7 +96,7 @@ class Train:
             base = policy_preset(config)
             if self.overfit:
                 base = overfit_one_episode(base)
-            folder = train_policy(adapted(base, **self._changes), labels, out)
+            folder = train_policy(adapted(base, **self._changes), labels, out, estimated_depth=self.estimated_depth)
             _show_end(folder, f"hamster eval --policy {folder}", f"hamster serve policy --policy {folder}")
 
     @property

@@ -23,7 +23,7 @@ NEAREST_M, FARTHEST_M = 0.02, 60.0  # of the median: no depth camera measures a 
 _COMPRESSIONS = (None, "raw", "tiff_adobe_deflate", "tiff_lzw")
 _NOT_IN_NAMES = frozenset(  # what the names of a camera's colour and depth images do not share
     ("depth", "rgb", "rgbd", "color", "colour", "image", "images", "img", "observation", "aligned", "registered", "to",
-     "map", "raw")
+     "map", "raw", "rect", "compressed", "compresseddepth")
 )  # fmt: skip
 
 
@@ -165,8 +165,8 @@ def camera_of_depth(name: str, cameras: Iterable[str]) -> str | None:
         'front'
     """
     names = list(cameras)
-    alike = [camera for camera in names if _words(camera) == _words(name)]
-    if not alike and not _words(name) and len(names) == 1:
+    alike = [camera for camera in names if name_words(camera) == name_words(name)]
+    if not alike and not name_words(name) and len(names) == 1:
         return names[0]
     return alike[0] if len(alike) == 1 else None
 
@@ -176,7 +176,8 @@ def is_depth_name(name: str) -> bool:
     return "depth" in re.split(r"[\W_]+", name.lower())
 
 
-def _words(name: str) -> list[str]:
+def name_words(name: str) -> list[str]:
+    """Return the words of a name by which images of one camera belong together, in lower case."""
     return [word for word in re.split(r"[\W_]+", name.lower()) if word and word not in _NOT_IN_NAMES]
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hamster.data import Episode, Instruction, Keyposes, Observation, Provenance, View
+from hamster.data.estimated_depth import depth_estimator_of
 from hamster.data.lazy import LazyObservations, chosen_frames
 from hamster.data.video import VideoFile
 from hamster.data.video_writer import VideoWriter
@@ -176,7 +177,8 @@ def label_episode(episode: Episode, camera: str | Choice | None, epsilon: float)
             damaged.append(len(views))
         views.append(observation.views.get(name))
     lenses = [None if view is None else view.camera for view in views]
-    depths_m = [None if view is None else view.depth_m for view in views]
+    measured = not depth_estimator_of(episode.provenance)  # estimated depth does not say what is occluded
+    depths_m = [view.depth_m if view is not None and measured else None for view in views]
     without = {
         "without_image": [t for t in range(total) if views[t] is None and t not in damaged],
         "damaged": damaged,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data import AnnotatedImage, Observation, View
+from hamster.data.estimated_depth import depth_estimator_of
 from hamster.data.lerobot import trace_content
 from hamster.data.lerobot.demonstrations import Demonstration
 from hamster.geometry import quaternion_from_matrix
@@ -37,6 +38,7 @@ class Clip:
         states: (T, 8) tool position, quaternion (w, x, y, z), opening; None where no robot was recorded.
         actions: (T, 8) the next state, with the commanded opening.
         demonstration: its task and keyposes.
+        depth_is_measured: False where a model estimated it: another reader would take it for a measurement.
     """
 
     observations: Sequence[Observation]
@@ -47,6 +49,7 @@ class Clip:
     states: Array | None = None
     actions: Array | None = None
     demonstration: Demonstration = field(default_factory=Demonstration)
+    depth_is_measured: bool = True
 
     def __len__(self) -> int:
         return len(self.traces)
@@ -106,7 +109,7 @@ def survey(folder: Path) -> Survey:
         for name, view in [*first.views.items(), (MAIN, first.views[clip.camera])]:
             sizes.setdefault(name, (view.rgb.shape[1], view.rgb.shape[0]))
             calibrated |= {name} if view.camera is not None else set()
-            with_depth |= {name} if view.depth_m is not None else set()
+            with_depth |= {name} if view.depth_m is not None and clip.depth_is_measured else set()
         overview.robot &= clip.states is not None
         overview.phrasings |= len(clip.instructions) > 0
         if len(clip) > 1 and overview.longest <= 1:
@@ -129,7 +132,10 @@ def _of_episode(labelled: LabelledEpisode) -> Clip:
     traces = [[_content(label, text, method) for text, label in pairs] for pairs in spoken]
     tasks = [pairs[0][0] for pairs in spoken]
     demonstration = Demonstration(labelled.task, None if states is None else episode.keyposes)
-    return Clip(episode.observations, labelled.camera, traces, tasks, words[1:], states, actions, demonstration)
+    measured = not depth_estimator_of(episode.provenance)
+    return Clip(
+        episode.observations, labelled.camera, traces, tasks, words[1:], states, actions, demonstration, measured
+    )
 
 
 def _of_image(image: AnnotatedImage) -> Clip:

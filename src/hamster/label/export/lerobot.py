@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,9 @@ class _Writer:
                 else:
                     values_of.setdefault(key, []).append({"bytes": _png(rgb), "path": None})
                 if name in self.overview.with_depth:
-                    depth_m = _depth(view, self.overview.sizes[name])
+                    depth_m = _depth(
+                        view if clip.depth_is_measured else replace(view, depth_m=None), self.overview.sizes[name]
+                    )
                     values_of.setdefault(meta.depth_key(name), []).append(
                         {"bytes": encode_depth(depth_m), "path": None}
                     )

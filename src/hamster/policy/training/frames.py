@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data import HALF_OPEN
+from hamster.data.estimated_depth import depth_estimator_of
 from hamster.label.episodes import DEPTH_UNIT_M, LabelledEpisode
 from hamster.path import Gripper, Path2D
 from hamster.policy.config import ActionType, ActorConfig
@@ -122,11 +123,19 @@ def frame_records(
         yield FrameRecord(demonstration.labels[frame].path, meta | calibration, images)
 
 
-def missing_input(demonstration: LabelledEpisode, config: ActorConfig) -> str:
+def missing_input(demonstration: LabelledEpisode, config: ActorConfig, estimated_depth: bool = False) -> str:
     """Return what an episode's images lack that the policy needs; "" if nothing.
 
     A label set keeps a camera of an episode only if it has an image of every frame, so the first frame tells.
+
+    Args:
+        demonstration: of a label set.
+        config: names the cameras, and whether depth is needed.
+        estimated_depth: whether depth that a model estimated is accepted.
     """
+    estimator = depth_estimator_of(demonstration.episode.provenance)
+    if config.needs_depth and estimator and not estimated_depth:
+        return f"depth is estimated by {estimator}, not measured; to train on it all the same, say --estimated-depth"
     views = demonstration.episode.observations[0].views
     for name in config.cameras:
         if name not in views:

@@ -122,7 +122,9 @@ class PackedDataset:
         return View(rgb, depth_m, Camera(intrinsics, pose, rgb.shape[1], rgb.shape[0]) if is_calibrated else None)
 
 
-def load_packed_dataset(data_dir: Path, config: ActorConfig, cache: Path, frames_between: int = 2) -> PackedDataset:
+def load_packed_dataset(
+    data_dir: Path, config: ActorConfig, cache: Path, frames_between: int = 2, estimated_depth: bool = False
+) -> PackedDataset:
     """Open the packed form of a label set, made in the folder `cache` if it is not there or of other data.
 
     Args:
@@ -131,6 +133,7 @@ def load_packed_dataset(data_dir: Path, config: ActorConfig, cache: Path, frames
         cache: folder of the packed form.
         frames_between: frames kept between two keyposes, besides those at which one was reached; for chunks, which may
             start anywhere, all frames are kept.
+        estimated_depth: whether depth that a model estimated is accepted.
 
     Raises:
         ValueError: if the folder holds no label set of kind "episodes", no episode of a robot, or none with a view of
@@ -145,10 +148,11 @@ def load_packed_dataset(data_dir: Path, config: ActorConfig, cache: Path, frames
         "meta": META,
         "tracks": TRACKS,
     }
+    identity |= {"estimated_depth": True} if estimated_depth else {}
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     stamp = cache / "stamp.txt"
     if not (stamp.is_file() and stamp.read_text() == digest):
-        _write(data_dir, config, cache, frames_between)
+        _write(data_dir, config, cache, frames_between, estimated_depth)
         stamp.write_text(digest)
     return _open(cache, config.cameras)
 
@@ -173,13 +177,13 @@ def _open(cache: Path, cameras: Sequence[str]) -> PackedDataset:
     )
 
 
-def _write(data_dir: Path, config: ActorConfig, cache: Path, frames_between: int) -> None:
+def _write(data_dir: Path, config: ActorConfig, cache: Path, frames_between: int, estimated_depth: bool) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     for old in (file for pattern in ("stamp.txt", "*.npy") for file in cache.glob(pattern)):
         old.unlink()
     selected, left_out = list[list[int]](), Counter[str]()
     for demonstration in _of_robots(data_dir):
-        if reason := missing_input(demonstration, config):
+        if reason := missing_input(demonstration, config, estimated_depth):
             left_out[reason] += 1
         else:
             selected.append(select_frames(demonstration, config.action_type, frames_between))
@@ -195,7 +199,7 @@ def _write(data_dir: Path, config: ActorConfig, cache: Path, frames_between: int
     tracks: dict[str, list[Array]] = {name: [] for name in TRACKS}
     paths, families, images = list[Any](), list[str](), dict[str, Array]()
     instructions: list[list[Instruction]] = []
-    usable = (demonstration for demonstration in _of_robots(data_dir) if not missing_input(demonstration, config))
+    usable = (d for d in _of_robots(data_dir) if not missing_input(d, config, estimated_depth))
     bar = progress_bar(zip(usable, selected, strict=True), "packing demonstrations", total=len(selected))
     for number, (demonstration, frames) in enumerate(bar):
         instructions.append(_instructions(demonstration))

@@ -71,7 +71,7 @@ def check_skew(actor: AnyActor, data_dir: Path, frames: int) -> SkewReport:
     if frames < 1:
         raise ValueError(f"compare at least one frame, not {frames}")
     with TemporaryDirectory() as cache:
-        dataset = load_packed_dataset(data_dir, actor.config, Path(cache))
+        dataset = load_packed_dataset(data_dir, actor.config, Path(cache), estimated_depth=True)
         pairs = list(_pairs(actor, dataset, data_dir, frames))
     flat = [(trained.flatten(), served.flatten()) for trained, served in pairs]
     fields = [_difference(name, [(a[name], b[name]) for a, b in flat]) for name in flat[0][0]]

@@ -46,7 +46,13 @@ from hamster.terminal import show_table
 STATE = "state.safetensors"
 
 
-def train_policy(config: str | TrainConfig, data_dir: Path, out_dir: Path, pack_dir: Path | None = None) -> Path:
+def train_policy(
+    config: str | TrainConfig,
+    data_dir: Path,
+    out_dir: Path,
+    pack_dir: Path | None = None,
+    estimated_depth: bool = False,
+) -> Path:
     """Train to the end of the configuration and return `out_dir`, which is a checkpoint then.
 
     Args:
@@ -55,6 +61,7 @@ def train_policy(config: str | TrainConfig, data_dir: Path, out_dir: Path, pack_
         out_dir: gets config.json, model.safetensors, train_info.json, metrics.json; to resume: state.safetensors,
             pack/; and tensorboard/.
         pack_dir: instead of pack/ there: one for all runs that pack the same data in the same way.
+        estimated_depth: accept demonstrations whose depth a model estimated (`hamster.data.estimated_depth`).
 
     Raises:
         ValueError: for an unknown preset, or a folder without such a label set; if `out_dir` holds a training of
@@ -63,19 +70,28 @@ def train_policy(config: str | TrainConfig, data_dir: Path, out_dir: Path, pack_
     config = preset(config) if isinstance(config, str) else config
     accelerator = start_accelerator(config.bf16)
     with lock_folder(out_dir) if accelerator.is_main_process else nullcontext():
-        return _train(config, data_dir, out_dir, pack_dir, accelerator)
+        return _train(config, data_dir, out_dir, pack_dir, estimated_depth, accelerator)
 
 
-def _train(config: TrainConfig, data_dir: Path, out_dir: Path, pack_dir: Path | None, accelerator: Accelerator) -> Path:
+def _train(
+    config: TrainConfig,
+    data_dir: Path,
+    out_dir: Path,
+    pack_dir: Path | None,
+    estimated_depth: bool,
+    accelerator: Accelerator,
+) -> Path:
     with accelerator.main_process_first():
         if accelerator.is_main_process:
             identity = {"data": content_digest(data_dir), **flat("config", config.to_json())}
+            identity |= {"estimated depth": True} if estimated_depth else {}
             if (code := policy_code(config.actor.type, config.actor.conditioners)) is not None:  # of users
                 identity["policy code"] = code
             has_begun = (out_dir / STATE).is_file()
             claim(out_dir, identity, has_begun, run_info(config.seed), upgrade=upgrade_run_identity)
         cache = pack_dir or out_dir / "pack"
-        dataset = load_packed_dataset(data_dir, config.actor, cache, config.frames_between_keyposes)
+        frames_between = config.frames_between_keyposes
+        dataset = load_packed_dataset(data_dir, config.actor, cache, frames_between, estimated_depth)
     run = Run(config, dataset, out_dir, accelerator)
     console = Console(stderr=True)
     with Progress(

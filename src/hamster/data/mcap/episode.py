@@ -1,0 +1,306 @@
+"""One MCAP file of ROS 2 messages as an episode.
+
+Times are those at which messages were logged. The frames are the images of the first colour topic; of any other topic
+each frame has the message nearest in time, if that is less than half a step away.
+
+| message type | what is read |
+|---|---|
+| sensor_msgs/Image, CompressedImage | colours (rgb8, bgr8 …, JPEG, PNG); depth (16UC1, 32FC1, compressedDepth) |
+| sensor_msgs/CameraInfo | intrinsics of the images in the same namespace, and the camera's frame |
+| tf2_msgs/TFMessage | poses of the cameras and of the tool |
+| sensor_msgs/JointState | the gripper's joint |
+| std_msgs/String, of a topic named instruction, task or language | the instruction |
+
+Which frame is the tool's tip and which joint the gripper, no message says: NAME.json beside NAME.mcap does, with
+`tool_frame`, `world_frame` (by default the root above the tool), `gripper_joint` and its values `open` and `closed`; it
+may also hold the `instruction`, as of videos.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.data.annotations import read_notes
+from hamster.data.depth import Depth, camera_of_depth, check_plausible, fit_depth, name_words, to_metres
+from hamster.data.lazy import LazyObservations
+from hamster.data.mcap import messages
+from hamster.data.mcap.messages import colour_of, depth_of, is_depth_message, nearest, opened, read_message, schemas_of
+from hamster.data.mcap.transforms import TransformTree
+from hamster.data.records import Episode, Observation, Provenance, View
+from hamster.data.robots import NO_GRIPPER, GripperScale
+from hamster.data.text import decode_text
+from hamster.geometry import Camera
+
+Array = NDArray[np.float64]
+Times = NDArray[np.int64]
+MAX_FRAMES = 1_000_000
+MAX_TEXT_BYTES = 1 << 20
+_INSTRUCTION = re.compile(r"(?:.*[/_])?(?:instruction|task|language)(?:[/_].*)?")
+_HAND = re.compile(r"wrist|hand|gripper")
+
+
+@dataclass
+class Recording:
+    """What a file holds besides its images, which are read on access.
+
+    Attributes:
+        schemas: message types by topic.
+        times_ns: (N,) by topic of images and joints.
+        colours, depths: topics of images.
+        infos: first CameraInfo by topic.
+        joints: names and positions of each JointState, by topic.
+        tree: of frames.
+        texts: instructions.
+    """
+
+    schemas: dict[str, str]
+    times_ns: dict[str, list[int]] = field(default_factory=dict)
+    colours: list[str] = field(default_factory=list)
+    depths: list[str] = field(default_factory=list)
+    infos: dict[str, Any] = field(default_factory=dict)
+    joints: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+    tree: TransformTree = field(default_factory=TransformTree)
+    texts: list[str] = field(default_factory=list)
+
+
+def read_recording(file: Path) -> Recording:
+    """Go through a file once; of images only the first one of each topic is decoded."""
+    known = (messages.IMAGE, messages.COMPRESSED, messages.INFO, messages.JOINTS, messages.TF, messages.TEXT)
+    with opened(file) as reader:
+        recording = Recording(schemas_of(reader, known))
+        if not recording.schemas:
+            raise ValueError(f"{file.name} has no ROS 2 messages of a known type; there are: {', '.join(known)}")
+        images = {t for t, s in recording.schemas.items() if s in (messages.IMAGE, messages.COMPRESSED)}
+        for _, channel, message in reader.iter_messages(list(images)):
+            if channel.topic not in recording.times_ns:
+                recording.times_ns[channel.topic] = []
+            recording.times_ns[channel.topic].append(message.log_time)
+        for topic in sorted(images & recording.times_ns.keys()):
+            first = read_message(file, topic, recording.times_ns[topic][0])
+            is_depth = is_depth_message(recording.schemas[topic], first)
+            (recording.depths if is_depth else recording.colours).append(topic)
+        others = [topic for topic in recording.schemas if topic not in images]
+        for schema, channel, message, decoded in reader.iter_decoded_messages(others) if others else ():
+            _note(recording, schema.name, channel.topic, message.log_time, decoded)
+    return recording
+
+
+def _note(recording: Recording, schema: str, topic: str, time_ns: int, decoded: Any) -> None:
+    if schema == messages.INFO:
+        recording.infos.setdefault(topic, decoded)
+    elif schema == messages.TF:
+        recording.tree.add(decoded.transforms, time_ns, is_static=topic.endswith("tf_static"))
+    elif schema == messages.JOINTS:
+        recording.times_ns.setdefault(topic, []).append(time_ns)
+        recording.joints.setdefault(topic, []).append(dict(zip(decoded.name, decoded.position, strict=False)))
+    elif schema == messages.TEXT and _INSTRUCTION.fullmatch(topic.lower()) and decoded.data.strip():
+        recording.texts.append(decoded.data.strip())
+
+
+def read_episode(file: Path) -> Episode:
+    """Return a file as an episode.
+
+    Raises:
+        ValueError: in one line, if it is damaged, has no colour images, or NAME.json does not fit it.
+    """
+    recording, described = read_recording(file), _described(file)
+    if not recording.colours:
+        raise ValueError(f"{file.name} has no colour images; its topics are {', '.join(sorted(recording.schemas))}")
+    cameras = {
+        _camera_name(topic): topic for topic in sorted(recording.colours, key=lambda t: (bool(_HAND.search(t)), t))
+    }
+    times = {topic: np.array(stamps, np.int64) for topic, stamps in recording.times_ns.items()}
+    at_ns = np.unique(times[next(iter(cameras.values()))])
+    if len(at_ns) > MAX_FRAMES:
+        raise ValueError(f"{file.name} has {len(at_ns)} frames; an episode has at most {MAX_FRAMES:,}")
+    step_ns = int(np.median(np.diff(at_ns))) if len(at_ns) > 1 else 10**9
+    index = {topic: nearest(times[topic], at_ns, step_ns // 2) for topic in (*recording.colours, *recording.depths)}
+    stamps = {topic: np.where(found >= 0, times[topic][found], -1) for topic, found in index.items()}
+    poses, notes = _tool_poses(recording, described, at_ns)
+    world = described.get("world_frame") or (
+        recording.tree.root_of(described["tool_frame"]) if poses is not None else ""
+    )
+    lenses, lens_notes = _lenses(recording, cameras, world, at_ns)
+    gripper = _gripper(recording, described, times, at_ns, step_ns)
+    frames = _Frames(file, recording.schemas, cameras, {}, stamps, lenses, poses, gripper, (at_ns - at_ns[0]) / 1e9)
+    depths, depth_notes = _depths(recording, cameras, frames)
+    notes += [*lens_notes, *depth_notes, *([NO_GRIPPER] if gripper is None and poses is not None else [])]
+    instructions = tuple(dict.fromkeys(recording.texts)) or read_notes(file).instructions
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return Episode(
+        instructions=instructions,
+        observations=_with_depth(frames, depths),
+        provenance=Provenance(f"mcap:{file.name}", file.name, digest, "", {"notes": notes} if notes else {}),
+        tool_poses_world=poses,
+        gripper=gripper,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Frames(LazyObservations):
+    """Observations of a recording; each image is read from the file when it is indexed."""
+
+    file: Path
+    schemas: Mapping[str, str]
+    cameras: Mapping[str, str]
+    depths: Mapping[str, str]
+    stamps_ns: Mapping[str, Times]
+    lenses: Mapping[str, Sequence[Camera | None]]
+    tool_poses_world: Array | None
+    gripper: Array | None
+    times_s: Array
+
+    def __len__(self) -> int:
+        return len(self.times_s)
+
+    def read(self, i: int) -> Observation:
+        """Return one frame."""
+        views = {name: self.view(name, i) for name, topic in self.cameras.items() if self.stamps_ns[topic][i] >= 0}
+        pose = None if self.tool_poses_world is None else self.tool_poses_world[i]
+        return Observation(
+            views, pose, None if self.gripper is None else float(self.gripper[i]), float(self.times_s[i])
+        )
+
+    def without_image(self, camera: str) -> frozenset[int]:
+        """Return the frames of which this camera is known to have no image, before any is decoded."""
+        if camera not in self.cameras:
+            return frozenset()
+        return frozenset(np.flatnonzero(self.stamps_ns[self.cameras[camera]] < 0).tolist())
+
+    def view(self, name: str, i: int) -> View:
+        """Return one camera's view of a frame that has its image."""
+        topic = self.cameras[name]
+        rgb = colour_of(self.schemas[topic], self._message(topic, i), f"{topic}, frame {i}")
+        height, width, _ = rgb.shape
+        lens = self.lenses[name][i] if name in self.lenses else None
+        camera = None if lens is None else lens.resized(width, height)
+        return View(rgb, self.depth(self.depths[name], i, width, height) if name in self.depths else None, camera)
+
+    def depth(self, topic: str, i: int, width: int, height: int) -> Depth:
+        """Return depth (height, width), metres, of a topic; 0 everywhere at a frame without a message."""
+        if self.stamps_ns[topic][i] < 0:
+            return np.zeros((height, width), np.float32)
+        name = f"{topic}, frame {i}"
+        return fit_depth(
+            to_metres(depth_of(self.schemas[topic], self._message(topic, i), name), name), width, height, topic
+        )
+
+    def _message(self, topic: str, i: int) -> Any:
+        return read_message(self.file, topic, int(self.stamps_ns[topic][i]))
+
+
+def _with_depth(frames: _Frames, depths: Mapping[str, str]) -> _Frames:
+    return _Frames(**{**vars(frames), "depths": depths})
+
+
+def _depths(recording: Recording, cameras: Mapping[str, str], frames: _Frames) -> tuple[dict[str, str], list[str]]:
+    """Return the depth topic of each camera that has usable depth, and notes on depth that is not used."""
+    depths, notes = dict[str, str](), list[str]()
+    for topic in recording.depths:
+        camera = camera_of_depth(topic, cameras)
+        if camera is None or camera in depths:
+            notes.append(f"{topic} holds depth, but of which camera its name does not say: it is not used")
+            continue
+        known = frames.stamps_ns[topic] >= 0
+        both = np.flatnonzero(known & (frames.stamps_ns[cameras[camera]] >= 0)).tolist()
+        try:
+            if not both:
+                raise ValueError(f"{topic} has no image at the time of any of {cameras[camera]}")
+            height, width, _ = frames.view(camera, both[0]).rgb.shape
+            check_plausible(frames.depth(topic, both[0], width, height), topic)
+            depths[camera] = topic
+        except ValueError as error:
+            notes.append(f"depth of camera {camera} is not used: {error}")
+    return depths, notes
+
+
+def _tool_poses(recording: Recording, described: Mapping[str, Any], at_ns: Times) -> tuple[Array | None, list[str]]:
+    """Return (T, 4, 4) of the tool in the world, NaN where unknown; None, with a note, if it is not named."""
+    tool, tree = described.get("tool_frame"), recording.tree
+    if not tool:
+        some = ", ".join(sorted(tree.parents)[:8])
+        return None, [f"tool_frame is not named in NAME.json, so paths come from tracking; frames: {some or 'none'}"]
+    if tool not in tree.parents:
+        raise ValueError(
+            f"TF has no tool_frame {tool!r:.60}; there are: {', '.join(sorted(tree.parents)[:20]) or 'none'}"
+        )
+    return tree.poses(tool, described.get("world_frame") or tree.root_of(tool), at_ns), []
+
+
+def _lenses(
+    recording: Recording, cameras: Mapping[str, str], world: str, at_ns: Times
+) -> tuple[dict[str, list[Camera | None]], list[str]]:
+    """Return each camera's calibration per frame, None where its pose is unknown, and notes on what is missing."""
+    lenses, notes = dict[str, list[Camera | None]](), list[str]()
+    for name, topic in cameras.items():
+        base = re.sub(r"/(compressed|image\w*)(/compressed)?$", "", topic)
+        info = recording.infos.get(f"{base}/camera_info")
+        if info is None or not world:
+            notes.append(
+                f"camera {name} is not calibrated: " + ("no world frame" if info else f"no {base}/camera_info")
+            )
+            continue
+        try:
+            poses = recording.tree.poses(info.header.frame_id.lstrip("/"), world, at_ns)
+            matrix = np.array(info.k, np.float64).reshape(3, 3)
+            lenses[name] = [
+                Camera(matrix, pose, int(info.width), int(info.height)) if np.isfinite(pose).all() else None
+                for pose in poses
+            ]
+        except ValueError as error:
+            notes.append(f"camera {name} is not calibrated: {error}")
+    return lenses, notes
+
+
+def _gripper(
+    recording: Recording, described: Mapping[str, Any], times: Mapping[str, Times], at_ns: Times, step_ns: int
+) -> Array | None:
+    """Return (T,) openings from the joint that is named, NaN where no message is near; None if none is named."""
+    joint = described.get("gripper_joint")
+    if not joint:
+        return None
+    topic = next((topic for topic, states in recording.joints.items() if any(joint in state for state in states)), None)
+    if topic is None:
+        names = sorted({name for states in recording.joints.values() for state in states[:1] for name in state})
+        raise ValueError(f"no JointState has gripper_joint {joint!r:.60}; there are: {', '.join(names) or 'none'}")
+    index = nearest(times[topic], at_ns, step_ns // 2)
+    positions = np.array([state.get(joint, np.nan) for state in recording.joints[topic]])
+    values = np.where(index >= 0, positions[index], np.nan)
+    scale = GripperScale(closed=float(described["closed"]), open=float(described["open"]))
+    return scale.opening(values)
+
+
+def _described(file: Path) -> dict[str, Any]:
+    """Return what NAME.json says of the robot."""
+    beside = file.with_suffix(".json")
+    if not beside.is_file():
+        return {}
+    if beside.stat().st_size > MAX_TEXT_BYTES:
+        raise ValueError(f"{beside.name} is larger than {MAX_TEXT_BYTES >> 20} MiB")
+    try:
+        record = json.loads(decode_text(beside.read_bytes(), beside.name))
+    except (ValueError, RecursionError):
+        raise ValueError(f"{beside.name} is not JSON") from None
+    if not isinstance(record, dict):
+        raise ValueError(f"{beside.name} is not a JSON object")
+    for name in ("tool_frame", "world_frame", "gripper_joint"):
+        if not isinstance(record.get(name, ""), str):
+            raise ValueError(f"{beside.name}: {name} must be a name, got {record[name]!r:.60}")
+    ends = [record.get(name) for name in ("open", "closed")]
+    if record.get("gripper_joint") and not all(isinstance(end, int | float) for end in ends):
+        raise ValueError(f"{beside.name}: gripper_joint needs its values `open` and `closed`, two numbers")
+    return record
+
+
+def _camera_name(topic: str) -> str:
+    return "_".join(name_words(topic)) or "camera"
