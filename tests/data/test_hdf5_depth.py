@@ -5,6 +5,10 @@ import numpy as np
 import pytest
 
 from hamster.data.hdf5 import HDF5
+from hamster.label import write
+from hamster.label.episodes import DEPTH_UNIT_M
+from hamster.policy.flow.config import FlowConfig
+from hamster.policy.training.packed_dataset import load_packed_dataset
 from tests.data.depth_files import millimetres, scene_m
 from tests.data.hdf5_files import SIZE, STEPS, write_libero, write_robomimic
 
@@ -49,6 +53,14 @@ def test_it_is_turned_upright_with_its_colours(tmp_path):
 def test_what_is_not_known_to_be_metric_is_left_out_with_the_reason(tmp_path, values, note):
     view, notes = read(write_libero(tmp_path / "a.hdf5"), values)
     assert view.depth_m is None and len(notes) == 1 and re.search(note, notes[0])
+
+
+def test_a_policy_that_needs_depth_is_trained_on_it(tmp_path):
+    file = write_libero(tmp_path / "a.hdf5")
+    read(file, FAR_M)
+    write([HDF5(file)], tmp_path / "labels")
+    packed = load_packed_dataset(tmp_path / "labels", FlowConfig(cameras=("agentview",)), tmp_path / "pack")
+    assert np.array_equal(packed.depth["agentview"][0], (FAR_M[::-1] / DEPTH_UNIT_M).round().astype(np.uint16))
 
 
 def test_depth_without_colours_is_noted(tmp_path):

@@ -7,6 +7,8 @@ pytest.importorskip("mcap_ros2", reason="the extra mcap is not installed")
 
 from hamster.data.mcap import MCAP
 from hamster.label import read_episodes, write
+from hamster.policy.flow.config import FlowConfig
+from hamster.policy.training.packed_dataset import load_packed_dataset
 from tests.data import mcap_files
 from tests.data.depth_files import scene_m
 
@@ -42,6 +44,8 @@ def test_it_is_labelled_by_projection_with_its_depth(file, tmp_path):
     (labelled,) = read_episodes(tmp_path / "labels")
     assert labelled.method.name == "projection"
     assert np.allclose(labelled.episode.observations[0].views["front"].depth_m, scene_m(), atol=0.00051)
+    packed = load_packed_dataset(tmp_path / "labels", FlowConfig(cameras=("front",)), tmp_path / "pack")
+    assert np.allclose(packed.depth["front"][0] * 1e-4, scene_m(), atol=0.00051)
 
 
 @pytest.mark.parametrize(

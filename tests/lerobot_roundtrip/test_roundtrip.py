@@ -34,13 +34,17 @@ def test_lerobot_opens_our_episodes(tmp_path):
     export(labels, tmp_path / "out", "lerobot")
     theirs, row = opened(tmp_path / "out"), 0
     assert (theirs.num_episodes, len(theirs), theirs.fps) == (3, 15, 20)
-    assert theirs.meta.camera_keys == [FRONT, "observation.images.wrist"]
+    depth_keys = [f"{FRONT}_depth", "observation.images.wrist_depth"]
+    assert theirs.meta.camera_keys == [FRONT, "observation.images.wrist", *depth_keys]
+    assert theirs.meta.depth_keys == depth_keys
     for labelled in read_episodes(labels):
         for t, observation in enumerate(labelled.episode.observations):
             item = theirs[row]
             assert item["task"] == "reach it" and item["timestamp"].item() == pytest.approx(t / 20)
             rgb = (item[FRONT].numpy().transpose(1, 2, 0) * 255).round()
             assert np.abs(rgb - observation.views["front"].rgb).mean() < 12
+            depth_mm = item[f"{FRONT}_depth"].numpy()[0]  # LeRobot converts metres to the unit that it is asked for
+            assert np.allclose(depth_mm, observation.views["front"].depth_m * 1000, rtol=1e-6)
             assert np.allclose(item["observation.state"][:3], observation.tool_pose_world[:3, 3], atol=1e-6)
             row += 1
 

@@ -28,7 +28,7 @@ def test_our_reader_finds_what_was_labelled(written):
     for number, labelled in enumerate(read_episodes(folder)):
         episode = source[number]
         assert isinstance(episode, Episode), episode
-        assert episode.instructions == ("reach it",)
+        assert episode.instructions == ("reach it", "go there")
         assert np.allclose(episode.tool_poses_world, labelled.episode.tool_poses_world, atol=1e-6)
         assert np.allclose(episode.gripper, labelled.episode.gripper)
         for ours, theirs in zip(episode.observations, labelled.episode.observations, strict=True):

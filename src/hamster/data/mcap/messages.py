@@ -53,7 +53,7 @@ def read_message(file: Path, topic: str, time_ns: int) -> Any:
         ValueError: in one line, if there is none, or it cannot be decoded.
     """
     with opened(file) as reader:
-        for decoded in reader.iter_decoded_messages([topic], start_time=time_ns, end_time=time_ns + 1):
+        for decoded in reader.iter_decoded_messages([topic], starting_at=time_ns, ending_at=time_ns):
             return decoded.decoded_message
     raise ValueError(f"{file.name} has no message of {topic} at {time_ns} ns")
 

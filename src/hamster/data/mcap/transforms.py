@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +30,11 @@ class TransformTree:
     _poses: dict[str, list[Array]] = field(default_factory=dict)
     _static: dict[str, Array] = field(default_factory=dict)
 
-    def add(self, transforms: Iterable[object], time_ns: int, is_static: bool) -> None:
+    def add(self, transforms: Iterable[Any], time_ns: int, is_static: bool) -> None:
         """Add the transforms of a message logged at a time; ValueError if one is no transform."""
         for stamped in transforms:
-            child, parent = stamped.child_frame_id.lstrip("/"), stamped.header.frame_id.lstrip("/")  # type: ignore[attr-defined]
-            move, turn = stamped.transform.translation, stamped.transform.rotation  # type: ignore[attr-defined]
+            child, parent = stamped.child_frame_id.lstrip("/"), stamped.header.frame_id.lstrip("/")
+            move, turn = stamped.transform.translation, stamped.transform.rotation
             pose = np.eye(4)
             wxyz = np.array([turn.w, turn.x, turn.y, turn.z], np.float64)
             if not (np.isfinite(wxyz).all() and np.linalg.norm(wxyz) > 1e-6):

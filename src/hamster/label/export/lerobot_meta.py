@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from hamster.data.lerobot.source import SOURCE_TIME as TIME
+from hamster.data.lerobot.source import SOURCE_TIME
 from hamster.data.lerobot.traces import COLUMN as EVENTS
 from hamster.data.lerobot.traces import STYLE
 from hamster.label.export.clips import Clip, Survey
 
-STATE, ACTION, CAMERA = "observation.state", "action", "camera."
+STATE, ACTION, TIME, CAMERA = "observation.state", "action", SOURCE_TIME, "camera."
 PERSISTENT = "language_persistent"
 CHUNK = 1000  # files to a folder
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
