@@ -11,6 +11,11 @@ from rich.markup import escape
 from hamster.terminal import show_table
 
 ERRORS = ("start", "end", "frechet", "event_f1")
+TRACES = {
+    "protocol_a": "A: 0-1, 100 points by arc length",
+    "protocol_b": "B: 0-999, by index, paths only",
+    "worst_case": "A, no path = worst case",
+}
 
 
 def show_paths(sources: Mapping[str, Mapping[str, Any]]) -> None:
@@ -28,8 +33,37 @@ def show_paths(sources: Mapping[str, Mapping[str, Any]]) -> None:
         if metrics["rows"]:
             rows = [[name, str(row["n"]), format_share(row)] for name, row in metrics["rows"].items()]
             show_table((_short(source), "n", "right"), rows, "Correct paths by the way of reference", console)
+    _show_traces(sources, console)
     for source, metrics in sources.items():
         console.print(f"{_short(source)}: {'; '.join(_summary(metrics))}", soft_wrap=True, highlight=False)
+        if unreadable := metrics["unreadable"]:
+            first = f"{unreadable[0]['file']}: {unreadable[0]['reason']}"
+            text = f"{_short(source)}: {len(unreadable)} unreadable and left out, the first {first}"
+            console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def _show_traces(sources: Mapping[str, Mapping[str, Any]], console: Console) -> None:
+    rows = []
+    for source, metrics in sources.items():
+        for section, name in TRACES.items():
+            row = metrics["trace"][section]
+            decimals = 1 if section == "protocol_b" else 3
+            values = (_mean(row.get(metric), decimals) for metric in ("rmse", "mae", "dfd", "hd"))
+            rows.append([f"[bold]{escape(_short(source))}[/]", name, str(row["n"]), *values])
+    title = "Trace metrics, lower is better: means; [dim]95 % intervals over images[/]"
+    show_table(("paths", "protocol", "n", "RMSE", "MAE", "DFD", "HD"), rows, title, console, n_left=2)
+    for source, metrics in sources.items():
+        traces = metrics["trace"]
+        ade, fde = (_mean(traces["displacement"].get(name), 3) for name in ("ade", "fde"))
+        text = f"{_short(source)}: {traces['n_path']} of {traces['n']} answers hold a path"
+        console.print(text + (f"; ADE {ade}, FDE {fde}" if ade else ""), soft_wrap=True, highlight=False)
+
+
+def _mean(value: Mapping[str, Any] | None, decimals: int) -> str:
+    if value is None:
+        return ""
+    low, high = value["ci95"]
+    return f"{value['mean']:.{decimals}f} [dim]{low:.{decimals}f}-{high:.{decimals}f}[/]"
 
 
 def format_share(share: Mapping[str, Any]) -> str:

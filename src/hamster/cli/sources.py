@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, cast
 from hamster.data.registry import SOURCES, open_source
 
 if TYPE_CHECKING:
-    from hamster.data import AnnotatedImage
+    from hamster.data import AnnotatedImage, Unreadable
 
 
-def open_images(uri: str, seed: int = 0) -> Iterable[AnnotatedImage]:
-    """Return the annotated images of a source, or of a label set's folder.
+def open_images(uri: str, seed: int = 0) -> Iterable[AnnotatedImage | Unreadable]:
+    """Return the annotated images of a source, some of which may be unreadable, or of a label set's folder.
 
     Raises:
         ValueError: for a source that holds anything else.
@@ -27,4 +27,4 @@ def open_images(uri: str, seed: int = 0) -> Iterable[AnnotatedImage]:
         names = [f"{name}:{SOURCES.get(name).argument}" for name in SOURCES if SOURCES.get(name).has_images]
         raise ValueError(f"{uri!r} has no annotated images; give {', '.join(names)}, or a folder")
     source = open_source(uri, seed)
-    return cast("Iterable[AnnotatedImage]", (source[i] for i in range(len(source))))
+    return cast("Iterable[AnnotatedImage | Unreadable]", (source[i] for i in range(len(source))))

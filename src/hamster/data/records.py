@@ -14,6 +14,8 @@ from hamster.path import Path2D
 
 HALF_OPEN = 0.5
 """The gripper's opening above which it counts as open, and holds nothing."""
+UNCLIPPED_UV = "unclipped_uv"
+"""Key of `Provenance.extra`: a published trace (N, 2) that leaves the image, relative to it; its path is clipped."""
 
 
 @dataclass(frozen=True, eq=False)

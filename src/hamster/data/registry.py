@@ -73,7 +73,10 @@ SOURCES: Registry[SourceType] = Registry(
         "video": SourceType("hamster.data.video_source:Video", "GLOB"),
         "sketch": SourceType("hamster.data.sketch:Sketch"),
         "points": SourceType("hamster.data.points:Points", "FILE"),
-        "trace": SourceType("hamster.data.trace:Trace", "FILE"),
+        "trace": SourceType("hamster.data.trace:Trace", "FILE", has_images=True),
+        "vabench-v": SourceType("hamster.data.trace_benchmarks:VABenchV", "FILE", has_images=True),
+        "sharerobot": SourceType("hamster.data.trace_benchmarks:ShareRobot", "FILE", has_images=True),
+        "tracespatial": SourceType("hamster.data.trace_benchmarks:TraceSpatial", "FILE", has_images=True),
     },
     adapt=_source_type,
 )

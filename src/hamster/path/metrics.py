@@ -1,19 +1,19 @@
-"""Distances between two paths, in relative image coordinates."""
+"""Distances between two paths, in relative image coordinates; those of the published benchmarks: `trace_metrics`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import mean, median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hamster.path.path import Gripper, Path2D
 from hamster.path.simplify import resample
+from hamster.path.trace_metrics import SAMPLES, discrete_frechet, distances, least_alignment
 
 Array = NDArray[np.float64]
-SAMPLES = 100
 
 
 class EndpointErrors(NamedTuple):
@@ -45,7 +45,7 @@ def frechet(a: Path2D, b: Path2D, samples: int | None = SAMPLES) -> float:
         >>> round(frechet(a, b), 3)
         0.1
     """
-    return _align(_distances(a, b, samples), np.maximum)
+    return discrete_frechet(_waypoints(a, samples), _waypoints(b, samples))
 
 
 def dtw(a: Path2D, b: Path2D, samples: int | None = SAMPLES) -> float:
@@ -57,8 +57,8 @@ def dtw(a: Path2D, b: Path2D, samples: int | None = SAMPLES) -> float:
         a, b: the paths.
         samples: points to which both are resampled; None compares the waypoints.
     """
-    distances = _distances(a, b, samples)
-    return _align(distances, np.add) / float(max(distances.shape))
+    apart = distances(_waypoints(a, samples), _waypoints(b, samples))
+    return least_alignment(apart, np.add) / float(max(apart.shape))
 
 
 def event_f1(predicted: Path2D, truth: Path2D, tolerance: float = 0.1) -> float:
@@ -97,27 +97,8 @@ def medians(errors: Sequence[dict[str, float] | None]) -> dict[str, float]:
     return {"n": len(errors), "parse_rate": rate, **{name: round(value, 4) for name, value in (values | f1).items()}}
 
 
-def _distances(a: Path2D, b: Path2D, samples: int | None) -> Array:
-    uv_a, uv_b = (path.uv if samples is None else resample(path.uv, samples) for path in (a, b))
-    gap = uv_a[:, None] - uv_b[None]
-    return np.asarray(np.hypot(gap[..., 0], gap[..., 1]))
-
-
-def _align(cost: Array, combine: Callable[[Any, Any], Any]) -> float:
-    """Return the least cost of a monotone alignment from the first cell (0, 0) to the last one of cost (N, M).
-
-    The dynamic programme runs over antidiagonals, whose cells do not depend on each other.
-    """
-    n, m = cost.shape
-    rows = np.arange(n)
-    before = last = np.full(n + 1, np.inf)  # the two antidiagonals before this one, by row + 1
-    for k in range(n + m - 1):
-        inside = (rows <= k) & (rows > k - m)
-        reached = np.minimum(np.minimum(last[1:], last[:-1]), before[:-1]) if k else np.zeros(n)
-        row = np.full(n + 1, np.inf)
-        row[1:][inside] = combine(cost[rows[inside], k - rows[inside]], reached[inside])
-        before, last = last, row
-    return float(last[n])
+def _waypoints(path: Path2D, samples: int | None) -> Array:
+    return path.uv if samples is None else resample(path.uv, samples)
 
 
 def _commanded(path: Path2D) -> list[tuple[Array, Gripper]]:

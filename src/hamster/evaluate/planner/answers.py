@@ -7,19 +7,21 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hamster.data import AnnotatedImage, Annotation
+from hamster.data import AnnotatedImage, Annotation, Unreadable
 from hamster.evaluate.journal import Journal, Record
 from hamster.evaluate.outages import AGAIN, IN_A_ROW, Outages
+from hamster.evaluate.planner.cached_answers import CachedAnswers, item_id_of
+from hamster.evaluate.planner.trace_scores import trace_errors
 from hamster.path import NotInViewError, Path2D, PlanError
 from hamster.path.draw import draw
 from hamster.path.metrics import path_errors
-from hamster.planner import Planner, PlannerUnavailableError
+from hamster.planner import Plan, Planner, PlannerUnavailableError
 from hamster.planner.base import checked_plan
 from hamster.planner.grounding import grounding
 from hamster.stopped import RunStoppedError
@@ -37,11 +39,15 @@ class Answers:
         in_view: answers to instructions with a label.
         absent: answers to instructions about absent objects; a refusal is a success.
         drawn: JPEG files, one for each record of `in_view`.
+        unreadable: items that could not be read, by source.
+        ids: of the items of all sources that were asked about, for `CachedAnswers`.
     """
 
     in_view: list[Record] = field(default_factory=list)
     absent: list[Record] = field(default_factory=list)
     drawn: list[bytes] = field(default_factory=list)
+    unreadable: dict[str, list[Unreadable]] = field(default_factory=dict)
+    ids: set[str] = field(default_factory=set)
 
     def of(self, source: str, absent: bool = False) -> list[Record]:
         """Return the records of one source."""
@@ -68,26 +74,40 @@ class Answers:
         return np.asarray(Image.open(io.BytesIO(self.drawn[i]))), caption
 
 
-def sample_instructions(
-    images: Iterable[AnnotatedImage], n: int | None, seed: int
-) -> Iterator[tuple[AnnotatedImage, Annotation, str | None]]:
+class Sample(NamedTuple):
+    """One labelled instruction of an image.
+
+    Attributes:
+        number: of the image in its source, from 0.
+        image: to plan on.
+        annotation: the instruction and its label.
+        absent: an instruction about an object that is not in view, None where the image has none.
+    """
+
+    number: int
+    image: AnnotatedImage
+    annotation: Annotation
+    absent: str | None
+
+
+def sample_instructions(images: Iterable[AnnotatedImage | Unreadable], n: int | None, seed: int) -> Iterator[Sample]:
     """Yield one labelled instruction per image, and one about an absent object where the image has any.
 
     Args:
-        images: those without a label are skipped.
+        images: those without a label, and items that could not be read, are skipped.
         n: number of images; None for all.
         seed: of the choice of instructions.
     """
     rng, done = np.random.default_rng(seed), 0
     absent_rng = np.random.default_rng((seed, 1))  # of its own, so that the choice of labels does not depend on it
-    for image in images:
+    for number, image in enumerate(images):
         if done == n:
             break
-        if not image.annotations:
+        if isinstance(image, Unreadable) or not image.annotations:
             continue
         annotation = image.annotations[int(rng.integers(len(image.annotations)))]
         absent = image.absent[int(absent_rng.integers(len(image.absent)))] if image.absent else None
-        yield image, annotation, absent
+        yield Sample(number, image, annotation, absent)
         done += 1
 
 
@@ -96,13 +116,13 @@ class AnswerCollector:
     """Queries a planner and writes each answer at once; answers that the journal holds are not queried again.
 
     Attributes:
-        planner: to query.
+        planner: to query, or stored answers.
         name: of the planner, in the table.
         journal: of the answers.
         outages: queries that got no response, which are in no journal.
     """
 
-    planner: Planner
+    planner: Planner | CachedAnswers
     name: str
     journal: Journal
     outages: Outages
@@ -111,7 +131,7 @@ class AnswerCollector:
         self._stored = self.journal.records()
 
     def collect(
-        self, images: Iterable[AnnotatedImage], source: str, n: int | None, seed: int, into: Answers
+        self, images: Iterable[AnnotatedImage | Unreadable], source: str, n: int | None, seed: int, into: Answers
     ) -> Iterator[Record]:
         """Query all `sample_instructions` and yield the answers that have a label.
 
@@ -125,23 +145,25 @@ class AnswerCollector:
         Raises:
             RunStoppedError: if the planner did not respond several times in a row.
         """
-        for scene, (image, annotation, absent) in enumerate(sample_instructions(images, n, seed)):
+        for scene, sample in enumerate(sample_instructions(_noting_unreadable(images, source, into), n, seed)):
+            image, annotation = sample.image, sample.annotation
+            into.ids.add(item_id_of(image, sample.number))
             about = {"condition": self.name, "source": source, "scene": scene, "policy_s": []}
             if "row" in image.provenance.extra:
                 about["row"] = image.provenance.extra["row"]
             rgb, family = image.view.rgb, annotation.task or "path"
             record = self._record(
                 {"key": f"{source}/{scene}", **about, "family": family},
-                partial(judge, image, annotation, self.planner),
+                partial(judge, sample, self.planner),
             )
             if record is not None:
                 into.in_view.append(record)
                 into.drawn.append(_drawn(rgb, Path2D.from_json(record["path"]) if "path" in record else None))
                 yield record
-            if absent is not None:
+            if sample.absent is not None and not isinstance(self.planner, CachedAnswers):
                 refusal = self._record(
                     {"key": f"{source}/{scene}/{ABSENT}", **about, "family": ABSENT},
-                    partial(_judge_absent, rgb, absent, self.planner),
+                    partial(_judge_absent, sample, self.planner),
                 )
                 into.absent += [refusal] if refusal is not None else []
 
@@ -163,18 +185,28 @@ class AnswerCollector:
         return record
 
 
-def judge(image: AnnotatedImage, annotation: Annotation, planner: Planner) -> Record:
+def _noting_unreadable(
+    images: Iterable[AnnotatedImage | Unreadable], source: str, into: Answers
+) -> Iterator[AnnotatedImage | Unreadable]:
+    for image in images:
+        if isinstance(image, Unreadable):
+            into.unreadable.setdefault(source, []).append(image)
+        yield image
+
+
+def judge(sample: Sample, planner: Planner | CachedAnswers) -> Record:
     """Query a planner for one instruction and judge its path by `grounding`.
 
     Args:
-        image: to plan on.
-        annotation: the instruction and its label.
-        planner: to query.
+        sample: the image, the instruction and its label.
+        planner: to query, or stored answers.
 
     Raises:
         PlannerUnavailableError: if it does not respond.
     """
-    path, record = _query(image.view.rgb, annotation.instruction, planner)
+    image, annotation = sample.image, sample.annotation
+    path, record = _query(sample, annotation.instruction, planner)
+    record["trace"] = trace_errors(path, image, annotation)
     if path is None:
         return {"success": False, **record}
     masks = (_mask(image, annotation.target), _mask(image, annotation.goal))
@@ -186,22 +218,29 @@ def judge(image: AnnotatedImage, annotation: Annotation, planner: Planner) -> Re
     return {**record, "success": marks["path"], "outcome": outcome, "errors": errors}
 
 
-def _judge_absent(rgb: NDArray[np.uint8], instruction: str, planner: Planner) -> Record:
-    _, record = _query(rgb, instruction, planner)
+def _judge_absent(sample: Sample, planner: Planner | CachedAnswers) -> Record:
+    _, record = _query(sample, str(sample.absent), planner)
     return {"outcome": "drawn", **record, "success": record.get("outcome") == "not_in_view"}
 
 
-def _query(rgb: NDArray[np.uint8], instruction: str, planner: Planner) -> tuple[Path2D | None, Record]:
+def _query(sample: Sample, instruction: str, planner: Planner | CachedAnswers) -> tuple[Path2D | None, Record]:
     start = time.perf_counter()
     path, answer = None, dict[str, Any]()
     try:
-        path = checked_plan(planner.plan(rgb, instruction), planner).path
+        path = _plan(sample, instruction, planner).path
         answer = {"path": path.to_json()}
     except NotInViewError as error:
         answer = {"outcome": "not_in_view", "reason": error.reason}
     except PlanError as error:
         answer = {"outcome": "plan_error", "reason": error.reason}
-    return path, {**answer, "instruction": instruction, "planner_s": [time.perf_counter() - start]}
+    seconds = [] if isinstance(planner, CachedAnswers) else [time.perf_counter() - start]
+    return path, {**answer, "instruction": instruction, "planner_s": seconds}
+
+
+def _plan(sample: Sample, instruction: str, planner: Planner | CachedAnswers) -> Plan:
+    if isinstance(planner, CachedAnswers):
+        return planner.plan(sample.image, sample.number)
+    return checked_plan(planner.plan(sample.image.view.rgb, instruction), planner)
 
 
 def _mask(image: AnnotatedImage, object_id: int | None) -> NDArray[np.bool_] | None:

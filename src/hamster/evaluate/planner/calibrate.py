@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.data import AnnotatedImage
+from hamster.data import AnnotatedImage, Unreadable
 from hamster.evaluate.journal import Record
 from hamster.evaluate.planner.answers import judge, sample_instructions, scores_and_outcomes
 from hamster.evaluate.planner.reliability import reliability
@@ -43,7 +43,7 @@ class RawAnswers:
 
 
 def calibrate(
-    sources: Mapping[str, Iterable[AnnotatedImage]],
+    sources: Mapping[str, Iterable[AnnotatedImage | Unreadable]],
     planner: VlmPlanner,
     n: int | None,
     seed: int,
@@ -91,14 +91,20 @@ def _uncalibrated(planner: VlmPlanner) -> VlmPlanner:
 
 
 def _answers(
-    images: Iterable[AnnotatedImage], planner: VlmPlanner, source: str, n: int | None, seed: int, raw: RawAnswers
+    images: Iterable[AnnotatedImage | Unreadable],
+    planner: VlmPlanner,
+    source: str,
+    n: int | None,
+    seed: int,
+    raw: RawAnswers,
 ) -> Iterable[Record]:
-    for image, annotation, absent in sample_instructions(images, n, seed):
-        record = judge(image, annotation, planner)
+    for sample in sample_instructions(images, n, seed):
+        record = judge(sample, planner)
         raw.records.append({"condition": source, **record})
-        raw.in_view += _p_not_in_view(planner, image.view.rgb, annotation.instruction)
-        if absent is not None:
-            raw.absent += _p_not_in_view(planner, image.view.rgb, absent)
+        rgb = sample.image.view.rgb
+        raw.in_view += _p_not_in_view(planner, rgb, sample.annotation.instruction)
+        if sample.absent is not None:
+            raw.absent += _p_not_in_view(planner, rgb, sample.absent)
         yield raw.records[-1]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -10,13 +11,16 @@ from typing import Any
 
 from PIL import Image
 
-from hamster.data import AnnotatedImage
+from hamster.data import AnnotatedImage, Unreadable
+from hamster.data.registry import SOURCES
 from hamster.evaluate.identity import device_name
 from hamster.evaluate.journal import IDENTITY_FILE, Journal, Record, read_identity
 from hamster.evaluate.outages import AGAIN, Outages
 from hamster.evaluate.planner.answers import AnswerCollector, Answers
+from hamster.evaluate.planner.cached_answers import CachedAnswers
 from hamster.evaluate.planner.reliability import diagram
 from hamster.evaluate.planner.summary import by_family, summarize_source
+from hamster.evaluate.planner.trace_scores import summarize_traces
 from hamster.evaluate.summary import summarize
 from hamster.files import lock_folder, write_atomic
 from hamster.identity import code_digests
@@ -33,8 +37,8 @@ Progress = Callable[[Iterable[Record], int, int], Iterable[Record]]
 
 
 def evaluate_paths(
-    sources: Mapping[str, Iterable[AnnotatedImage]],
-    planner: Planner,
+    sources: Mapping[str, Iterable[AnnotatedImage | Unreadable]],
+    planner: Planner | CachedAnswers,
     name: str,
     out: Path,
     n: int | None,
@@ -52,8 +56,8 @@ def evaluate_paths(
 
     Args:
         sources: by name; images without an annotation are skipped, and without segmentation only the distance to the
-            label counts.
-        planner: to query.
+            label counts. Items that could not be read are skipped, counted and listed.
+        planner: to query, or answers that were stored.
         name: of the planner, in the table.
         out: result folder.
         n: images per source; None for all.
@@ -67,7 +71,8 @@ def evaluate_paths(
         The content of eval_info.json. Queries without a response do not count; they are listed under "unavailable".
 
     Raises:
-        ValueError: if a source has fewer than n images, `out` holds another run, or another process is at work in it.
+        ValueError: if a source has fewer than n images, `out` holds another run, another process is at work in it, or
+            no stored answer is for any image.
         RunStoppedError: if the planner did not respond several times in a row; the next call continues.
     """
     with lock_folder(out):
@@ -80,14 +85,18 @@ def evaluate_paths(
 
 
 def paths_identity(
-    planner: str, dialect: str | None, sources: Iterable[str], on: str | None = None, dtype: str = "auto"
+    planner: str | CachedAnswers,
+    dialect: str | None,
+    sources: Iterable[str],
+    on: str | None = None,
+    dtype: str = "auto",
 ) -> dict[str, Any]:
     """Return the identity of a planner and of images today, for `evaluate_paths`.
 
     Args:
-        planner: name or folder, as for `load_planner`.
+        planner: name or folder, as for `load_planner`, or stored answers.
         dialect: as for `load_planner`.
-        sources: folders of label sets, or generators, which the code digests cover.
+        sources: folders of label sets, files, or generators, which the code digests cover.
         on: torch device of the planner.
         dtype: number format it computes in.
 
@@ -95,9 +104,25 @@ def paths_identity(
         ValueError: if there is no such planner.
         PlannerUnavailableError: if its server does not respond.
     """
-    properties = {f"planner's {key}": value for key, value in planner_identity(planner, dialect).items()}
-    sets = {name: content_digest(Path(name)) for name in sources if Path(name).is_dir()}
-    return {"conditions": {**properties, **code_digests(), "device": device_name(on), "dtype": dtype}, "sources": sets}
+    if isinstance(planner, CachedAnswers):
+        properties: dict[str, Any] = {"answers": planner.sha256, "answers' dialect": planner.dialect}
+    else:
+        properties = {f"planner's {key}": value for key, value in planner_identity(planner, dialect).items()}
+        properties |= {"device": device_name(on), "dtype": dtype}
+    digests = {name: _content(name) for name in sources}
+    contents = {name: digest for name, digest in digests.items() if digest is not None}
+    return {"conditions": {**properties, **code_digests()}, "sources": contents}
+
+
+def _content(source: str) -> str | None:
+    """Return the digest of a label set's folder or of a source's one file; None for anything else."""
+    if Path(source).is_dir():
+        return content_digest(Path(source))
+    scheme, _, rest = source.partition(":")
+    if not (scheme in SOURCES and SOURCES.get(scheme).argument == "FILE" and Path(rest).is_file()):
+        return None
+    with Path(rest).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _conditions(name: str, seed: int, identity: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -119,7 +144,7 @@ def _clear(out: Path) -> None:
 
 
 def _evaluated(
-    sources: Mapping[str, Iterable[AnnotatedImage]],
+    sources: Mapping[str, Iterable[AnnotatedImage | Unreadable]],
     collector: AnswerCollector,
     out: Path,
     n: int | None,
@@ -133,17 +158,33 @@ def _evaluated(
             pass
         n_answers = len(answers.of(source))
         if outages.n == n_outages and n_answers < (n or 1):
-            raise ValueError(f"the source {source} has {n_answers} images with an instruction, {n or 1} were asked for")
+            unreadable = answers.unreadable.get(source, ())
+            why = f"; {len(unreadable)} cannot be read: {unreadable[0].reason}" if unreadable else ""
+            raise ValueError(
+                f"the source {source} has {n_answers} images with an instruction, {n or 1} were asked for{why}"
+            )
         if not n_answers:
             raise RunStoppedError(f"nothing of {source} could be asked ({outages.summary()}); {AGAIN}")
+    cached = collector.planner if isinstance(collector.planner, CachedAnswers) else None
+    n_unmatched = len(cached.texts.keys() - answers.ids) if cached is not None else 0
+    if cached is not None and n_unmatched == len(cached.texts):
+        _clear(out)
+        ids = [", ".join(sorted(some)[:3]) for some in (cached.texts.keys(), answers.ids)]
+        raise ValueError(f"no answer is for an image of the source: answers have the ids {ids[0]} …, images {ids[1]} …")
     meta = {**run_info(seed), "wall_s": round(time.perf_counter() - start, 1), "workers": 1}
     meta["identity"] = read_identity(out)
     summary = {
         **summarize(answers.in_view, [collector.name], meta),
         "paths": by_family(answers.in_view),
         "sources": {
-            source: summarize_source(answers.of(source), answers.of(source, absent=True)) for source in sources
+            source: {
+                **summarize_source(answers.of(source), answers.of(source, absent=True)),
+                "trace": summarize_traces(answers.of(source)),
+                "unreadable": [vars(item) for item in answers.unreadable.get(source, ())],
+            }
+            for source in sources
         },
+        **({"answers": {"n": len(cached.texts), "n_unmatched": n_unmatched}} if cached is not None else {}),
         "unavailable": outages.to_json(),
     }
     collector.journal.sort(record["key"] for record in (*answers.in_view, *answers.absent))
