@@ -19,9 +19,12 @@ def lines(tmp_path, *records):
     return file
 
 
-def scored(tmp_path, answers, *flags, rows=2):
+TWO_ROWS = (sharerobot_row(), sharerobot_row())
+
+
+def scored(tmp_path, answers, *flags, rows=TWO_ROWS):
     """The content of eval_info.json of the one source."""
-    source = f"sharerobot:{write(tmp_path / 'bench.parquet', [sharerobot_row()] * rows)}"
+    source = f"sharerobot:{write(tmp_path / 'bench.parquet', rows)}"
     line = ["eval", "planner", source, "--answers", str(answers), "--dialect", "robobrain2", *flags]
     assert main([*line, "--out", str(tmp_path / "out")]) == 0
     info = json.loads((tmp_path / "out" / "eval_info.json").read_text())
@@ -42,6 +45,19 @@ def test_stored_answers_are_scored_without_a_model(tmp_path, capsys):
     out, err = capsys.readouterr()
     assert "1 of 2 answers hold a path" in out and "RMSE" in out and "worst case" in out
     assert "1 of 3 answers are for no image" in err
+
+
+def test_idx_is_the_row_and_id_what_the_benchmark_calls_it(tmp_path):
+    rows = [sharerobot_row(id="b", answer=TRACE_PX[::-1]), sharerobot_row(id="a")]
+    for records in ([{"idx": 1, "text": PERFECT}], [{"id": "a", "text": PERFECT}]):
+        _, found = scored(tmp_path, lines(tmp_path, *records), "--restart", rows=rows)
+        assert found["right"]["k"] == 1 and found["trace"]["n_path"] == 1
+
+
+def test_two_items_of_one_id_are_an_error(tmp_path, capsys):
+    with pytest.raises(AssertionError):
+        scored(tmp_path, lines(tmp_path, {"id": 5, "text": PERFECT}), rows=[sharerobot_row(id=5)] * 2)
+    assert "two items of sharerobot:" in capsys.readouterr().err
 
 
 def test_an_image_without_an_answer_counts_as_one_without_a_path(tmp_path):
@@ -79,6 +95,7 @@ BAD = {
     '{"id": true, "text": "x"}': "the id must be a whole number or a text",
     '{"id": 0, "text": [[1, 2]]}': "the text must be the model's text, not a list",
     '{"id": 0, "text": "x"}\n{"id": "0", "text": "y"}': "line 2: a second answer with the id '0'",
+    '{"id": 0, "text": "x"}\n{"idx": 1, "text": "y"}': "line 2 has idx for its id, and others have id",
 }
 
 
@@ -124,4 +141,4 @@ def test_other_answers_in_the_same_folder_are_another_run(tmp_path, capsys):
     info, _ = scored(tmp_path, lines(tmp_path, {"id": 0, "text": "other"}), "--restart")
     assert info["conditions"]["answers.jsonl"]["n_success"] == 0
     with pytest.raises(AssertionError):  # the benchmark's file is another one
-        scored(tmp_path, lines(tmp_path, {"id": 0, "text": "other"}), rows=3)
+        scored(tmp_path, lines(tmp_path, {"id": 0, "text": "other"}), rows=[sharerobot_row()] * 3)

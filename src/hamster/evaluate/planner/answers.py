@@ -16,7 +16,7 @@ from PIL import Image
 from hamster.data import AnnotatedImage, Annotation, Unreadable
 from hamster.evaluate.journal import Journal, Record
 from hamster.evaluate.outages import AGAIN, IN_A_ROW, Outages
-from hamster.evaluate.planner.cached_answers import CachedAnswers, item_id_of
+from hamster.evaluate.planner.cached_answers import CachedAnswers
 from hamster.evaluate.planner.trace_scores import trace_errors
 from hamster.path import NotInViewError, Path2D, PlanError
 from hamster.path.draw import draw
@@ -40,7 +40,7 @@ class Answers:
         absent: answers to instructions about absent objects; a refusal is a success.
         drawn: JPEG files, one for each record of `in_view`.
         unreadable: items that could not be read, by source.
-        ids: of the items of all sources that were asked about, for `CachedAnswers`.
+        ids: of the items that were looked up in `CachedAnswers`.
     """
 
     in_view: list[Record] = field(default_factory=list)
@@ -147,7 +147,11 @@ class AnswerCollector:
         """
         for scene, sample in enumerate(sample_instructions(_noting_unreadable(images, source, into), n, seed)):
             image, annotation = sample.image, sample.annotation
-            into.ids.add(item_id_of(image, sample.number))
+            if isinstance(self.planner, CachedAnswers):
+                item_id = self.planner.id_of(image, sample.number)
+                if item_id in into.ids:
+                    raise ValueError(f"two items of {source} have the id {item_id!r}: it is unclear whose an answer is")
+                into.ids.add(item_id)
             about = {"condition": self.name, "source": source, "scene": scene, "policy_s": []}
             if "row" in image.provenance.extra:
                 about["row"] = image.provenance.extra["row"]

@@ -16,7 +16,8 @@ from hamster.path import PlanError
 from hamster.planner.base import Plan
 
 MAX_BYTES = 256 << 20
-IDS = ("id", "idx", "question_id")
+ROW = "idx"
+IDS = ("id", ROW, "question_id")
 TEXTS = ("text", "raw_output", "model_prediction", "response", "answer", "output")
 
 
@@ -28,11 +29,13 @@ class CachedAnswers:
         texts: by id; "" where the model gave none.
         dialect: of all texts.
         sha256: of the file.
+        by_row: whether the ids are the items' numbers in their source, whatever ids the source states.
     """
 
     texts: Mapping[str, str]
     dialect: str
     sha256: str
+    by_row: bool = False
 
     @classmethod
     def read(cls, file: Path, dialect: str) -> CachedAnswers:
@@ -40,7 +43,8 @@ class CachedAnswers:
 
         A record has an id under `IDS` (RoboTracer's `question_id`, EmbodiedEvalKit's `idx`) and the raw text of the
         answer under `TEXTS` (RoboTracer's `model_prediction`, EmbodiedEvalKit's `raw_output`); the first name counts
-        that it has. The file may also be a JSON array of such records, or an object with one under `results`.
+        that it has. `idx` is the number of the item, from 0. The file may also be a JSON array of such records, or an
+        object with one under `results`.
 
         Args:
             file: to read.
@@ -57,14 +61,22 @@ class CachedAnswers:
             raise ValueError(f"{file.name} has more than {MAX_BYTES >> 20} MiB")
         data = file.read_bytes()
         texts: dict[str, str] = {}
+        id_names: set[str] = set()
         for place, record in _records(decode_text(data, file.name), file.name):
-            item_id, text = _answer(record, place)
+            id_name, item_id, text = _answer(record, place)
+            id_names.add(id_name)
+            if len(id_names) > 1:
+                raise ValueError(f"{place} has {id_name} for its id, and others have {min(id_names - {id_name})}")
             if item_id in texts:
                 raise ValueError(f"{place}: a second answer with the id {item_id[:40]!r}")
             texts[item_id] = text
         if not texts:
             raise ValueError(f'{file.name} has no answers; give a line {{"id": …, "text": …}} for each')
-        return cls(texts, DIALECTS.canonical(dialect), hashlib.sha256(data).hexdigest())
+        return cls(texts, DIALECTS.canonical(dialect), hashlib.sha256(data).hexdigest(), ROW in id_names)
+
+    def id_of(self, image: AnnotatedImage, number: int) -> str:
+        """Return the id under which the answer for an item is, from the item and its number in the source."""
+        return str(number if self.by_row else image.provenance.extra.get("id", number))
 
     def plan(self, image: AnnotatedImage, number: int) -> Plan:
         """Return the path of an item's answer.
@@ -76,7 +88,7 @@ class CachedAnswers:
         Raises:
             PlanError: if there is no answer for it, or the answer holds no path; NotInViewError for a refusal.
         """
-        item_id = item_id_of(image, number)
+        item_id = self.id_of(image, number)
         text = self.texts.get(item_id)
         if text is None or not text.strip():
             raise PlanError(f"no answer with the id {item_id!r}" if text is None else "the answer is empty", text or "")
@@ -87,11 +99,6 @@ class CachedAnswers:
             raise
         except ValueError as error:  # an image that the dialect's model could not be given
             raise PlanError(str(error), text) from None
-
-
-def item_id_of(image: AnnotatedImage, number: int) -> str:
-    """Return the id of an item: that of its source, else its number."""
-    return str(image.provenance.extra.get("id", number))
 
 
 def _records(text: str, name: str) -> Iterator[tuple[str, Any]]:
@@ -115,7 +122,8 @@ def _records(text: str, name: str) -> Iterator[tuple[str, Any]]:
             raise ValueError(f"{place} is not JSON: {error}") from None
 
 
-def _answer(record: Any, place: str) -> tuple[str, str]:
+def _answer(record: Any, place: str) -> tuple[str, str, str]:
+    """Return the name of the id, the id and the text."""
     if not isinstance(record, dict):
         raise ValueError(f'{place}: a record is {{"id": …, "text": …}}')
     id_name = next((name for name in IDS if name in record), None)
@@ -128,4 +136,4 @@ def _answer(record: Any, place: str) -> tuple[str, str]:
         raise ValueError(f"{place}: the {id_name} must be a whole number or a text, not {str(item_id)[:40]}")
     if not isinstance(text, str | None):
         raise ValueError(f"{place}: the {text_name} must be the model's text, not a {type(text).__name__}")
-    return str(item_id), text or ""
+    return id_name, str(item_id), text or ""

@@ -158,7 +158,7 @@ def _evaluated(
             pass
         n_answers = len(answers.of(source))
         if outages.n == n_outages and n_answers < (n or 1):
-            unreadable = answers.unreadable.get(source, ())
+            unreadable = answers.unreadable.get(source, [])
             why = f"; {len(unreadable)} cannot be read: {unreadable[0].reason}" if unreadable else ""
             raise ValueError(
                 f"the source {source} has {n_answers} images with an instruction, {n or 1} were asked for{why}"
@@ -180,7 +180,7 @@ def _evaluated(
             source: {
                 **summarize_source(answers.of(source), answers.of(source, absent=True)),
                 "trace": summarize_traces(answers.of(source)),
-                "unreadable": [vars(item) for item in answers.unreadable.get(source, ())],
+                "unreadable": [vars(item) for item in answers.unreadable.get(source, [])],
             }
             for source in sources
         },

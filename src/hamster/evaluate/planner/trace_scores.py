@@ -11,7 +11,7 @@ from hamster.data import AnnotatedImage, Annotation
 from hamster.data.records import UNCLIPPED_UV
 from hamster.evaluate.journal import Record
 from hamster.path import Path2D
-from hamster.path.trace_metrics import NO_PATH_A, WORST_A, displacement_errors, protocol_a, protocol_b
+from hamster.path.trace_metrics import NO_PATH_A, WORST_A, TraceErrors, displacement_errors, protocol_a, protocol_b
 
 RESAMPLES = 1000
 DECIMALS = 6
@@ -74,5 +74,5 @@ def _means(answers: Sequence[Mapping[str, float] | None], seed: int = 0) -> dict
     return {"n": int(counted.sum()), **by_name}
 
 
-def _rounded(errors: Any) -> dict[str, float]:
+def _rounded(errors: TraceErrors) -> dict[str, float]:
     return {name: round(value, DECIMALS) for name, value in errors._asdict().items()}
