@@ -1,0 +1,127 @@
+"""Stop a robot when commands fail to come: a thread of its own, the only one that calls the robot's `stop`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+COMMAND_TIMEOUT_S = 0.1
+POLL_SHARE = 0.1
+"""Of the timeout: how often the time is looked at. The stop comes that much early, so that it is never late."""
+
+
+class Watchdog:
+    """Stops a robot once there was no valid command for too long, or when asked to; it stays stopped until `reset`.
+
+    `stop` of the robot is called again until it returns without an error. Whoever asks for a stop need not wait for it.
+
+    A thread of Python cannot run while an extension holds the interpreter's lock. The controller of a robot needs a
+    timeout of its own for that, and for the loss of this whole process.
+
+    Args:
+        stop: of the robot.
+        timeout_s: from the last command to the call of `stop`.
+        log: called with the name of an event and its details.
+        clock: seconds; a clock that steps back counts as a timeout.
+    """
+
+    def __init__(
+        self,
+        stop: Callable[[], None],
+        timeout_s: float = COMMAND_TIMEOUT_S,
+        log: Callable[..., None] = lambda event, **details: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not 0 < timeout_s < float("inf"):
+            raise ValueError(f"the timeout of commands must be finite and > 0, got {timeout_s} s")
+        self._stop, self._timeout_s, self._log, self._clock = stop, timeout_s, log, clock
+        self._poll_s = timeout_s * POLL_SHARE
+        self._condition = threading.Condition()
+        self._fed_s: float | None = None  # the time of the last command; None while there need not be any
+        self._reason: str | None = None
+        self._stop_wanted = self._closed = False
+        self._is_stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+
+    @property
+    def reason(self) -> str | None:
+        """Why the robot was stopped; None while it is not."""
+        return self._reason
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def feed(self) -> None:
+        """Note that a valid command was sent now; from the first one on the next is expected within the timeout."""
+        with self._condition:
+            self._fed_s = self._clock()
+
+    def trip(self, reason: str) -> None:
+        """Have the robot stopped at once. The first reason is kept."""
+        with self._condition:
+            if self._reason is None:
+                self._reason = reason
+                self._log("stop", reason=reason)
+            self._fed_s = None
+            self._stop_wanted = True
+            self._is_stopped.clear()
+            self._condition.notify_all()
+
+    def wait_stopped(self, timeout_s: float) -> bool:
+        """Wait until the robot's `stop` has returned after the last `trip`; return whether it has."""
+        return self._is_stopped.wait(timeout_s)
+
+    def reset(self) -> None:
+        """Allow commands again; RuntimeError while the robot is not known to be stopped."""
+        with self._condition:
+            if self._reason is not None and not self._is_stopped.is_set():
+                raise RuntimeError("the robot has not confirmed its stop yet: it cannot be reset")
+            if self._reason is not None:
+                self._log("reset", reason=self._reason)
+            self._reason, self._fed_s = None, None
+
+    def check(self) -> None:
+        """Trip if the last command is too long ago."""
+        with self._condition:
+            if self._fed_s is None:
+                return
+            elapsed_s = self._clock() - self._fed_s
+        if elapsed_s < 0:
+            self.trip(f"the clock stepped back by {-elapsed_s:.3f} s")
+        elif not elapsed_s < self._timeout_s - 2 * self._poll_s:
+            self.trip(f"no valid command for {elapsed_s:.3f} s (timeout {self._timeout_s:g} s)")
+
+    def close(self) -> None:
+        """End the thread; a stop that was asked for is still carried out."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                if not self._stop_wanted:
+                    if self._closed:
+                        return
+                    self._condition.wait(self._poll_s)
+                wanted, self._stop_wanted = self._stop_wanted, False
+            if wanted:
+                self._stop_robot()
+            else:
+                self.check()
+
+    def _stop_robot(self) -> None:
+        try:
+            self._stop()
+        except Exception as error:  # whatever a driver raises: the robot may still be moving
+            self._log("stop_failed", reason=f"{type(error).__name__}: {error}")
+            with self._condition:
+                self._stop_wanted = True
+                self._condition.wait(self._poll_s)
+            return
+        with self._condition:
+            if not self._stop_wanted:
+                self._is_stopped.set()
+        self._log("stopped")

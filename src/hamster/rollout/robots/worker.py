@@ -1,0 +1,69 @@
+"""Slow work beside a control loop: one thing at a time, in a thread, asked for and collected without waiting."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Finished(Generic[T]):
+    """The result of a task: its value or the error that it raised, and how long it took."""
+
+    value: T | None
+    error: Exception | None
+    seconds: float
+
+
+class Worker(Generic[T]):
+    """Runs tasks in a daemon thread, so that one that never returns blocks neither the loop nor the end of the process.
+
+    Args:
+        name: of the thread.
+        clock: seconds.
+    """
+
+    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._name, self._clock = name, clock
+        self._started_s: float | None = None
+        self._finished: Finished[T] | None = None
+
+    @property
+    def busy_s(self) -> float:
+        """For how long the present task has been running; 0 if there is none."""
+        return 0.0 if self._started_s is None else self._clock() - self._started_s
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it can take a task: there is none, and no result to collect."""
+        return self._started_s is None and self._finished is None
+
+    def submit(self, task: Callable[[], T]) -> None:
+        """Start a task; RuntimeError if there is one, or a result that nobody has collected."""
+        if not self.is_idle:
+            raise RuntimeError(f"the {self._name} is busy")
+        self._started_s = self._clock()
+        self._launch(task)
+
+    def collect(self) -> Finished[T] | None:
+        """Return the result of the last task, once; None while it runs, or there is none."""
+        finished, self._finished = self._finished, None
+        return finished
+
+    def _launch(self, task: Callable[[], T]) -> None:
+        threading.Thread(target=self._run, args=(task,), name=self._name, daemon=True).start()
+
+    def _run(self, task: Callable[[], T]) -> None:
+        started_s = time.perf_counter()
+        value, error = None, None
+        try:
+            value = task()
+        except Exception as raised:  # handed to whoever collects it
+            error = raised
+        self._finished = Finished(value, error, time.perf_counter() - started_s)
+        self._started_s = None
