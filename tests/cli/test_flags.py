@@ -9,7 +9,7 @@ from hamster.cli.app import Command, main, parse
 
 # Each command, with what it cannot be called without.
 LINES = [
-    "demo", "plan a.png go", "convert -", "eval", "eval-planner", "ablate", "train policy", "info nano",
+    "demo", "plan a.png go", "convert -", "run-robot", "eval", "eval-planner", "ablate", "train policy", "info nano",
     "check-skew nano", "serve policy", "serve planner", "label tabletop:1 -o x", "data show x",
     "data export x -o y --format trl", "check-cameras tabletop:1", "bench label",
 ]  # fmt: skip
@@ -39,7 +39,11 @@ def test_a_truth_is_a_flag(line, name):
 
 def test_no_command_is_left_out():
     assert {line.split()[0] for line in LINES} == {get_args(command)[1].name for command in get_args(Command)}
-    assert {("data show x", "rerun"), ("label tabletop:1 -o x", "strict"), ("serve policy", "verbose")} <= {*FLAGS}
+    assert {
+        ("data show x", "rerun"),
+        ("label tabletop:1 -o x", "strict"),
+        ("serve policy", "verbose"),
+    } <= {*FLAGS}
 
 
 def test_a_flag_with_a_value_is_one_line_that_says_how(capsys):

@@ -22,6 +22,7 @@ from hamster.cli.eval_planner import EvalPlanner
 from hamster.cli.info import Info
 from hamster.cli.label import Label
 from hamster.cli.plan import Plan
+from hamster.cli.run_robot import RunRobot
 from hamster.cli.serve import Serve
 from hamster.cli.train import Train
 from hamster.extras import NotInstalledError, explain
@@ -38,6 +39,7 @@ Command = (
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Info, tyro.conf.subcommand("info")]
     | Annotated[CheckSkew, tyro.conf.subcommand("check-skew")]
+    | Annotated[RunRobot, tyro.conf.subcommand("run-robot")]
     | Annotated[Serve, tyro.conf.subcommand("serve")]
     | Annotated[Label, tyro.conf.subcommand("label")]
     | Annotated[Data, tyro.conf.subcommand("data")]
@@ -45,6 +47,7 @@ Command = (
     | Annotated[Bench, tyro.conf.subcommand("bench")]
 )
 
+TWO_WORDS = (["eval", "planner"], ["run", "robot"])  # commands that may be written so, beside `eval-planner`
 OLD_OPTIONS = {"--by-heart": "--overfit"}  # until version 0.3
 OLD_COMMANDS = {"parity": "check-skew"}  # until version 0.3
 
@@ -63,8 +66,8 @@ def parse(argv: Sequence[str]) -> Command:
     for module in modules:
         import_plugin(module)
     args = _renamed(args)
-    if args[:2] == ["eval", "planner"]:
-        args[:2] = ["eval-planner"]
+    if args[:2] in TWO_WORDS:
+        args[:2] = ["-".join(args[:2])]
     for option, value in pairwise(args):
         if option.startswith("--") and value in ("True", "False"):  # the syntax of version 0.1
             flag = option if value == "True" else f"--no-{option[2:]}"
@@ -75,7 +78,7 @@ def parse(argv: Sequence[str]) -> Command:
         description=(
             "A vision-language model draws a path on the image; a 3D policy follows it.\n\n"
             "Every command takes --import MODULE or --import FILE.py, once or several times: your Python code that "
-            "registers policies, planners, suites, sources or models."
+            "registers policies, planners, suites, robots, sources or models."
         ),
         args=args,
         config=(tyro.conf.OmitArgPrefixes,),

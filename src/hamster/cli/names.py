@@ -40,5 +40,6 @@ PLANNERS = _listing("hamster.planner.load:planner_names")
 POLICIES = _listing("hamster.policy.load:policy_names")
 DIALECTS = _listing("hamster.dialects:DIALECTS")
 SUITES = _listing("hamster.evaluate.suites:SUITES")
+ROBOTS = _listing("hamster.rollout.robots.registry:ROBOTS")
 SOURCES = _listing("hamster.data.registry:usages")
 """Annotations of options whose help lists the registered names."""

@@ -40,7 +40,7 @@ def recorded(items: Iterable[Found], file: Path) -> Iterator[Found]:
             stream.set_time("frame", sequence=0)
             for annotation in item.annotations[:1]:
                 stream.log("instruction", rr.TextDocument(annotation.instruction))
-                _log_view(rr, stream, "image", item.view.rgb, annotation.path)
+                log_view(rr, stream, "image", item.view.rgb, annotation.path)
         yield item
     stream.disconnect()
 
@@ -51,10 +51,11 @@ def _log_episode(rr: Any, stream: Any, item: LabelledEpisode) -> None:
         text, label = item.at(frame)[0]
         stream.log("instruction", rr.TextDocument(text))
         name = f"observation.images.{item.camera}"
-        _log_view(rr, stream, name, observation.views[item.camera].rgb, label.path)
+        log_view(rr, stream, name, observation.views[item.camera].rgb, label.path)
 
 
-def _log_view(rr: Any, stream: Any, name: str, rgb: NDArray[np.uint8], path: Path2D) -> None:
+def log_view(rr: Any, stream: Any, name: str, rgb: NDArray[np.uint8], path: Path2D) -> None:
+    """Log an image (H, W, 3) under a name, and its path with the gripper's events below it."""
     height, width = rgb.shape[:2]
     px = path.uv * [width, height]
     stream.log(name, rr.Image(rgb).compress(jpeg_quality=JPEG_QUALITY))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,12 +98,17 @@ def clips(folder: Path) -> Iterator[Clip | None]:
 
 def survey(folder: Path) -> Survey:
     """Go through a label set once, looking at the first frame of each episode."""
+    return survey_clips(clips(folder))
+
+
+def survey_clips(clips: Iterable[Clip | None]) -> Survey:
+    """Return what clips have in common, looking at the first frame of each."""
     overview = Survey()
     names: set[tuple[str, ...]] = set()
     sizes: dict[str, tuple[int, int]] = {}
     calibrated: set[str] = set()
     with_depth: set[str] = set()
-    for clip in filter(None, clips(folder)):
+    for clip in filter(None, clips):
         first = clip.observations[0]
         names.add(tuple(first.views))
         for name, view in [*first.views.items(), (MAIN, first.views[clip.camera])]:

@@ -10,7 +10,7 @@ One frame is the time unit: `timestamp` is the frame's number / fps, as LeRobot 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -47,11 +47,21 @@ def write(folder: Path, out: Path, frames: int, dialect: str) -> dict[str, int]:
         frames, dialect: not used.
     """
     del frames, dialect  # every frame has its path, in full precision
-    overview = survey(folder)
+    return write_clips(out, survey(folder), clips(folder))
+
+
+def write_clips(out: Path, overview: Survey, clips: Iterable[Clip | None]) -> dict[str, int]:
+    """Write clips as a LeRobotDataset; return counts of what was written.
+
+    Args:
+        out: folder of the dataset.
+        overview: of all clips.
+        clips: read once, in order; None is counted as left out.
+    """
     writer = _Writer(out, overview)
     left_out = 0
     try:
-        for clip in clips(folder):
+        for clip in clips:
             if clip is None:
                 left_out += 1
             else:

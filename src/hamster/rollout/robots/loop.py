@@ -81,6 +81,13 @@ class RobotRun:
     policy_s: tuple[float, ...]
     stop_confirmed: bool
 
+    def interval_percentiles_ms(self) -> dict[str, float]:
+        """Return p50, p99 and the longest time from one command to the next, milliseconds; {} of fewer than two."""
+        if not len(self.intervals_s):
+            return {}
+        p50, p99 = np.percentile(self.intervals_s, [50, 99]) * 1e3
+        return {"p50": round(p50, 2), "p99": round(p99, 2), "max": round(float(self.intervals_s.max()) * 1e3, 2)}
+
 
 class RobotLoop:
     """Runs planner and policy on a robot.
@@ -116,7 +123,7 @@ class RobotLoop:
     ) -> None:
         check_robot(robot)
         self.config, self._clock = config or RobotLoopConfig(), clock
-        self._robot, self._policy, self._confirm, self._recorders = robot, policy, confirm, recorders
+        self._robot, self._policy, self._confirm, self.recorders = robot, policy, confirm, recorders
         self.log = log or EventLog(clock=clock)
         self.spec = robot.connect()
         if self.config.control_hz > self.spec.control_hz:
@@ -279,7 +286,7 @@ class RobotLoop:
         except (UnsafeActionError, StoppedError, RobotError):
             return  # the gate has stopped the robot, and the log says why
         self._sent_s.append(sent_s)
-        for recorder in self._recorders:
+        for recorder in self.recorders:
             recorder.record(ControlStep(newest, self.path, pose, gripper_open))
 
     def _end(self) -> bool:
