@@ -26,6 +26,7 @@ PACKAGES = (
     "hamster.policy",
     "hamster.policy.conditioning",
     "hamster.rollout",
+    "hamster.rollout.robots",
     "hamster_client",
 )
 FILE = Path(__file__).with_suffix(".txt")

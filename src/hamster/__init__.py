@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from hamster.policy.conditioning import register_conditioner
     from hamster.policy.registry import register_policy
     from hamster.rollout import Environment, Rollout, SafetyFilter, UnsafeActionError, rollout
+    from hamster.rollout.robots import Robot, register_robot
 
 __version__ = "0.1.0"
 
@@ -55,6 +56,7 @@ _MODULES = {
     "Planner": "hamster.planner",
     "Policy": "hamster.policy",
     "PolicyError": "hamster.policy",
+    "Robot": "hamster.rollout.robots",
     "Rollout": "hamster.rollout",
     "SafetyFilter": "hamster.rollout",
     "Suite": "hamster.evaluate",
@@ -69,6 +71,7 @@ _MODULES = {
     "register_dialect": "hamster.dialects",
     "register_planner": "hamster.planner.registry",
     "register_policy": "hamster.policy.registry",
+    "register_robot": "hamster.rollout.robots",
     "register_source": "hamster.data.registry",
     "register_suite": "hamster.evaluate",
     "register_vlm_family": "hamster.planner.families",
@@ -91,6 +94,7 @@ __all__ = [
     "Planner",
     "Policy",
     "PolicyError",
+    "Robot",
     "Rollout",
     "SafetyFilter",
     "Suite",
@@ -105,6 +109,7 @@ __all__ = [
     "register_dialect",
     "register_planner",
     "register_policy",
+    "register_robot",
     "register_source",
     "register_suite",
     "register_vlm_family",

@@ -211,7 +211,7 @@ class Registry(Generic[T]):
             raise ValueError(f"{self.kind} {name!r} ({_origin(value)}): {error}") from None
 
 
-def call_factory(kind: str, name: str, factory: Callable[..., T], computed: Mapping[str, Any], **options: Any) -> T:
+def call_factory(kind: str, name: str, factory: Callable[..., T], computed: Mapping[str, Any], /, **options: Any) -> T:
     """Return what a registered class or function makes.
 
     Args:

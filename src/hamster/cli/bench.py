@@ -15,11 +15,12 @@ from hamster.extras import extra
 class Bench:
     """Measure speed: latency, throughput and memory, as ratios to a baseline in the same run where there is one."""
 
-    what: Positional[Literal["label", "policy", "planner", "serve"]]
+    what: Positional[Literal["label", "policy", "planner", "serve", "robot"]]
     """label: simplification, tracking, projection, and two processes against one. policy: one step of each policy at
     the sizes of 3D FlowMatch Actor and RVT-2, on one thread. planner: a planner in this process: latency, paths per
     second in batches of 1, 8 and 64, memory, overhead of a grammar. serve: a served planner under load by 1, 8 and 64
-    clients."""
+    clients. robot: intervals between commands at 10, 15 and 20 Hz while a simulated planner takes 1 to 3 s, and the
+    delay of the watchdog's stop."""
     out: Path = Path("outputs/bench")
     """Result folder of bench.json."""
     json: bool = False
@@ -29,7 +30,7 @@ class Bench:
     model: str = "nano"
     """Planner to measure, as for `hamster serve planner` (planner and serve only)."""
     seconds: float = 20.0
-    """Duration for each number of clients, in seconds (serve only)."""
+    """Duration for each number of clients, or each rate, in seconds (serve and robot only)."""
 
     def run(self) -> None:
         """Measure, print the table as it grows, and write bench.json."""
@@ -49,6 +50,11 @@ class Bench:
             with extra("serve"):
                 from hamster.cli.show_bench_serve import show_bench_serve
             show_bench_serve(self.out, self.json, self.model, self.seconds)
+            return
+        if self.what == "robot":
+            from hamster.cli.show_bench_robot import show_bench_robot
+
+            show_bench_robot(self.out, self.json, self.seconds)
             return
         from hamster.cli.show_bench import show_bench
 

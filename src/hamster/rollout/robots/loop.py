@@ -86,7 +86,11 @@ class RobotRun:
         if not len(self.intervals_s):
             return {}
         p50, p99 = np.percentile(self.intervals_s, [50, 99]) * 1e3
-        return {"p50": round(p50, 2), "p99": round(p99, 2), "max": round(float(self.intervals_s.max()) * 1e3, 2)}
+        return {
+            "p50": round(float(p50), 2),
+            "p99": round(float(p99), 2),
+            "max": round(float(self.intervals_s.max()) * 1e3, 2),
+        }
 
 
 class RobotLoop:

@@ -22,7 +22,7 @@ register_robot = ROBOTS.register
 """Add a robot under a name, as a decorator of its class or of a function that makes it."""
 
 
-def make_robot(name: str, **options: Any) -> Robot:
+def make_robot(name: str, /, **options: Any) -> Robot:
     """Return the robot that is registered under a name, not connected yet.
 
     Args:
