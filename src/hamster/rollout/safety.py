@@ -142,7 +142,8 @@ class SafetyFilter:
         Raises:
             UnsafeActionError: if the command violates a bound; the message names the first one.
         """
-        poses, opening = _finite([tool_pose_world], [gripper_open])
+        pose, state = numbers(tool_pose_world, "the tool pose"), numbers(gripper_open, "gripper_open")
+        poses, opening = _finite(pose[None], state[None])
         self.check_age(context.age_s)
         self._check_workspace(poses[:, :3, 3])
         self._check_joints(context.joint_positions, context.joint_limits)

@@ -124,6 +124,15 @@ def test_a_clock_that_jumps_stops_the_robot(jump_s, reason):
     assert reason in loop.gate.reason and len(robot.commands) == n_commands
 
 
+def test_the_loop_does_not_sleep_until_a_clock_that_stepped_back_has_caught_up():
+    offset_s = [0.0]
+    robot = PointRobot()
+    loop = threaded(robot, clock=lambda: time.monotonic() + offset_s[0])
+    threading.Timer(0.5, lambda: offset_s.__setitem__(0, -3600.0)).start()
+    run = loop.run()
+    assert run.outcome == "stopped" and "stepped back" in run.reason and run.stop_confirmed
+
+
 class Failing:
     """A policy that acts once and then fails."""
 

@@ -48,7 +48,7 @@ class CommandGate:
         self._robot, self._spec, self._filter, self._watchdog = robot, spec, safety_filter, watchdog
         self._period_s, self._dry_run, self._clock = period_s, dry_run, clock
         self._commanded: Array | None = None  # (2, 4, 4) the last two; None before the first
-        self._sent_s = -np.inf
+        self.sent_s = -np.inf  # when the last command had been taken
         self.n_commands = 0
 
     @property
@@ -71,7 +71,7 @@ class CommandGate:
         """
         self._raise_if_stopped()
         now_s = self._clock()
-        if (elapsed_s := now_s - self._sent_s) < EARLIEST * self._period_s:
+        if (elapsed_s := now_s - self.sent_s) < EARLIEST * self._period_s:
             reason = f"command {elapsed_s:.3f} s after the last one; the control period is {self._period_s:.3f} s"
             self._watchdog.trip(reason)
             raise UnsafeActionError(reason)
@@ -91,7 +91,8 @@ class CommandGate:
             self._watchdog.trip(f"command refused: {error}")
             raise
         self._send_checked(pose, opening > 0.5)
-        self._commanded, self._sent_s = np.stack([commanded[1], pose]), now_s
+        # After the command has been taken: counted from before it, the next one could follow too soon.
+        self._commanded, self.sent_s = np.stack([commanded[1], pose]), self._clock()
 
     def stop(self, reason: str) -> None:
         """Stop the robot, until `reset`."""
@@ -100,7 +101,7 @@ class CommandGate:
     def reset(self) -> None:
         """Allow commands again, after a person has looked; RuntimeError while the stop is not confirmed."""
         self._watchdog.reset()
-        self._commanded, self._sent_s = None, -np.inf
+        self._commanded, self.sent_s = None, -np.inf
 
     def _send_checked(self, pose: Array, gripper_open: bool) -> None:
         if not self._dry_run:

@@ -143,10 +143,12 @@ class RobotLoop:
             robot, self.spec, self.config.safety_filter, self.watchdog, self.config.period_s, self.config.dry_run, clock
         )
         self._follower = SetpointFollower(self.config.limits, self.config.period_s)
-        self._planner = planner and AsynchronousPlanner(
-            planner, self.spec.cameras[0], self.instruction, self.config.replan_s, self.config.planner_timeout_s,
-            self.log, clock,
-        )  # fmt: skip
+        self._planner: AsynchronousPlanner | None = None
+        if planner is not None:
+            self._planner = AsynchronousPlanner(
+                planner, self.spec.cameras[0], self.instruction, self.config.replan_s, self.config.planner_timeout_s,
+                self.log, clock,
+            )  # fmt: skip
         self._worker: Worker[tuple[ActionChunkLike, float] | None] = Worker("policy", clock)
         self._acted_on: PathInForce | None = None
         self._outcome: Outcome = "stopped"  # unless the run ends otherwise
@@ -191,7 +193,7 @@ class RobotLoop:
     def _control(self) -> None:
         """Step at the control rate until the run ends."""
         while self.gate.reason is None and self._outcome == "stopped":
-            step_s = time.monotonic()
+            started_s = self._clock()
             self.step()
             newest = self.observer.newest
             if newest is not None and newest.task_done:
@@ -199,7 +201,8 @@ class RobotLoop:
             elif self._clock() - self._started_s > self.config.duration_s:
                 self._outcome = "time_limit"
             # Never two commands within one period: a late one delays those behind it.
-            time.sleep(max(0.0, step_s + self.config.period_s - time.monotonic()))
+            next_s = max(started_s, self.gate.sent_s) + self.config.period_s
+            time.sleep(min(max(0.0, next_s - self._clock()), self.config.period_s))  # whatever the clock does
 
     def step(self) -> None:
         """Run one control period: take what is new, and send one command. Never waits, and raises nothing."""
@@ -284,12 +287,11 @@ class RobotLoop:
         if not self._is_moving or self.gate.reason is not None:
             return
         pose, gripper_open = self._follower.step(hold=not is_recent)
-        sent_s = self._clock()
         try:
             self.gate.send(pose, gripper_open, newest)
         except (UnsafeActionError, StoppedError, RobotError):
             return  # the gate has stopped the robot, and the log says why
-        self._sent_s.append(sent_s)
+        self._sent_s.append(self.gate.sent_s)
         for recorder in self.recorders:
             recorder.record(ControlStep(newest, self.path, pose, gripper_open))
 
