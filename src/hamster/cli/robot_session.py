@@ -16,7 +16,7 @@ from hamster.planner.base import validate_instruction
 from hamster.policy import load_policy
 from hamster.provenance import run_info
 from hamster.rollout import SafetyFilter
-from hamster.rollout.loop import ActionChunkLike
+from hamster.rollout.interfaces import ActionChunkLike
 from hamster.rollout.robots import EventLog, MotionLimits, RobotLoop, RobotLoopConfig, RobotRun, make_robot
 from hamster.rollout.robots.config import ROBOT_BOUNDS
 from hamster.rollout.robots.dataset import DatasetRecorder

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data import HALF_OPEN
-from hamster.rollout.loop import ActionChunkLike, PlannerLike, PolicyLike
+from hamster.rollout.interfaces import ActionChunkLike, PlannerLike, PolicyLike
 from hamster.rollout.robots.base import Robot, RobotError, RobotObservation, check_robot
 from hamster.rollout.robots.config import RobotLoopConfig
 from hamster.rollout.robots.events import EventLog

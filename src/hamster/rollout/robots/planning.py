@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from hamster.data import HALF_OPEN
 from hamster.path import Path2D, PlanError
 from hamster.path.redundant_close import drop_redundant_close
-from hamster.rollout.loop import PlanLike, PlannerLike
+from hamster.rollout.interfaces import PlanLike, PlannerLike
+from hamster.rollout.replanning import MAX_KEPT_IN_A_ROW
 from hamster.rollout.robots.base import RobotObservation
 from hamster.rollout.robots.worker import Worker
-
-MAX_KEPT = 3
-"""How many times in a row a path stays in force although the planner had no better one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +95,7 @@ class AsynchronousPlanner:
             kind = type(error).__name__
             self._log("plan_failed", reason=f"{kind}: {error}", raw_text=getattr(error, "raw_text", ""))
             self._n_kept += 1
-            if self.in_force is None or self._n_kept > MAX_KEPT or not isinstance(error, PlanError):
+            if self.in_force is None or self._n_kept > MAX_KEPT_IN_A_ROW or not isinstance(error, PlanError):
                 return f"no path to follow: {kind}: {error}"
             return None
         assert self._asked_with is not None
