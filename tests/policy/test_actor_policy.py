@@ -7,7 +7,7 @@ import torch
 
 from hamster.data import Observation, View
 from hamster.geometry import pose
-from hamster.path import Path2D
+from hamster.path import Gripper, Path2D
 from hamster.policy import ActionChunk, load_policy
 from hamster.policy.actor_policy import ActorPolicy
 from hamster.policy.checkpoint import load, save
@@ -92,14 +92,35 @@ def test_a_policy_remembers_as_many_times_as_it_is_built_for(actor: FlowActor, m
     assert len(list(policy.make_input(observation, path).robot.history())) == 2
 
 
-def test_a_policy_that_is_sure_to_be_done_stays(actor: FlowActor, moment: Moment) -> None:
-    observation, path = moment
+@pytest.mark.parametrize(
+    ("above_m", "beside", "last", "stays"),
+    [
+        (0.0, 0.0, Gripper.UNKNOWN, True),
+        (0.0, 0.0, Gripper.OPEN, True),
+        (0.12, 0.0, Gripper.OPEN, True),
+        (0.0, 0.15, Gripper.OPEN, False),
+        (0.0, 0.0, Gripper.CLOSED, False),
+    ],
+)
+def test_a_policy_that_is_sure_to_be_done_stays_where_the_path_ends_in_the_state_that_it_asks_for(
+    actor: FlowActor, moment: Moment, above_m: float, beside: float, last: Gripper, stays: bool
+) -> None:
+    """The gripper is open, and the tool above the path's end, or beside that place in the image."""
+    observation, _ = moment
+    camera = observation.views["front"].camera
+    assert camera is not None and observation.tool_pose_world is not None
+    px, _ = camera.project(observation.tool_pose_world[:3, 3] - [0.0, 0.0, above_m])
+    end = px / camera.size_px + [beside, 0.0]
     with torch.no_grad():
         actor.done.bias.fill_(100.0)
-    motion = ActorPolicy(actor).act(observation, path)
-    np.testing.assert_array_equal(motion.poses[0], observation.tool_pose_world)
-    assert motion.gripper_open.tolist() == [True]
-    assert not np.array_equal(ActorPolicy(actor).act(observation, None).poses[0], observation.tool_pose_world)
+    motion = ActorPolicy(actor).act(observation, Path2D([[0.1, 0.1], end], [Gripper.UNKNOWN, last]))
+    assert np.array_equal(motion.poses[0], observation.tool_pose_world) is stays
+
+
+def test_without_a_path_nothing_is_done(actor: FlowActor, moment: Moment) -> None:
+    with torch.no_grad():
+        actor.done.bias.fill_(100.0)
+    assert not np.array_equal(ActorPolicy(actor).act(moment[0], None).poses[0], moment[0].tool_pose_world)
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,7 @@ SOURCES: Registry[SourceType] = Registry(
     "hamster.sources",
     {
         "tabletop": SourceType("hamster.sim.tabletop:Demonstrations", "N"),
+        "tabletop-disturbed": SourceType("hamster.sim.tabletop:DisturbedDemonstrations", "N"),
         "tabletop-images": SourceType("hamster.sim.tabletop:TabletopImages", "N", has_images=True),
         "tabletop-language": SourceType("hamster.sim.tabletop:TabletopLanguage", "N", has_images=True),
         "offdomain": SourceType("hamster.sim.offdomain:OffDomain", "N", has_images=True),

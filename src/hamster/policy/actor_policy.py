@@ -10,13 +10,13 @@ import torch
 
 from hamster.data import HALF_OPEN, Observation, View
 from hamster.devices import check_dtype
-from hamster.path import Path2D
+from hamster.path import Gripper, Path2D
 from hamster.policy.actor import AnyActor, Prediction
 from hamster.policy.base import ActionChunk, PolicyError
 from hamster.policy.path_prompt import PathPrompt
 from hamster.policy.policy_input import PolicyInput, RobotState, TensorBatch
 
-DONE_PROB = 0.9  # above, the path counts as followed to its end: the robot stays
+DONE_PROB = 0.9  # above, and in the state that the path asks for at its end, the robot stays
 
 
 class ActorPolicy:
@@ -59,7 +59,8 @@ class ActorPolicy:
         policy_input = self.make_input(observation, path, instruction)
         prediction = self._predict(self.actor.preprocess(policy_input))
         robot, config = policy_input.robot, self.actor.config
-        if path is not None and prediction.done[0] > DONE_PROB:
+        prompt = policy_input.prompt
+        if prompt is not None and prediction.done[0] > DONE_PROB and _is_fulfilled(prompt, robot):
             return ActionChunk(robot.tool_pose_world[None], np.array([robot.is_open]))
         executed = slice(config.n_action_steps or config.horizon)
         is_open = (prediction.is_open[0, executed] > 0.5).numpy()
@@ -128,3 +129,13 @@ class ActorPolicy:
         is_open = opening > HALF_OPEN if self._commanded_open is None else self._commanded_open
         state = RobotState(tool, opening, is_open, self._previous)
         return state.truncated(self.actor.config.n_obs_history)
+
+
+def _is_fulfilled(prompt: PathPrompt, robot: RobotState) -> bool:
+    """Return whether the tool is at the path's end, and the gripper in the state that the path asks for there."""
+    state = Gripper(int(prompt.path.gripper[-1]))
+    if state is Gripper.OPEN and not (robot.is_open and robot.opening > HALF_OPEN):
+        return False
+    if state is Gripper.CLOSED and robot.is_open:
+        return False
+    return prompt.ends_at(robot.tool_pose_world)

@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 WINDOW = 0.02  # of the image's shorter side: the surface is the median over a square of this size
 MAX_REACH_PX = 16  # a median over 33 x 33 pixels is robust enough, however large the image
 POINT_FEATURES = 8
+END_REACH = 0.08  # of the image: how far from the path's end a tool may be that has followed it
+RETREAT_M = np.linspace(0.0, 0.2, 9)  # how far above the end it may be by then
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +69,17 @@ class PathPrompt:
         assert self.view.camera is not None  # or nothing could have been lifted
         rays = points_world - self.view.camera.world_from_camera[:3, 3]
         return np.asarray(rays / np.linalg.norm(rays, axis=-1, keepdims=True))
+
+    def ends_at(self, tool_pose_world: Array) -> bool:
+        """Return whether the tool (4, 4) is at the path's end in the view, or above that place, z being up.
+
+        True if the view has no calibration: nothing is known then.
+        """
+        if (camera := self.view.camera) is None:
+            return True
+        px, depth_m = camera.project(tool_pose_world[:3, 3] - RETREAT_M[:, None] * [0.0, 0.0, 1.0])
+        distance = np.linalg.norm(px / camera.size_px - self.path.uv[-1], axis=-1)
+        return bool(distance[depth_m > 1e-3].min(initial=np.inf) < END_REACH)
 
     def seen_from(self, camera: Camera | None, samples: int = 64) -> Path2D:
         """Return the path on another camera's image: `samples` points and its own waypoints, lifted and projected.

@@ -33,15 +33,15 @@ def select_frames(demonstration: LabelledEpisode, action_type: ActionType, n_bet
     if action_type == "chunk":
         return list(range(len(episode.observations)))
     assert episode.keyposes is not None and episode.tool_poses_world is not None
-    tool, is_keyframe = episode.tool_poses_world[:, :3, 3], _keyframes(episode.keyposes.next)
+    tool, is_call = episode.tool_poses_world[:, :3, 3], _policy_calls(demonstration)
     next_keypose = _next_keypose(demonstration)
     selected = []
     for index, keypose in enumerate(episode.keyposes.tool_poses_world[:, :3, 3]):
         frames = np.flatnonzero(next_keypose == index)
         distance = np.linalg.norm(tool[frames] - keypose, axis=-1)
         is_far = distance > max(NEAR_M, HALF_WAY * distance.max(initial=0))
-        keyframes = frames[is_keyframe[frames]][:1] if index else frames[:1]
-        between = np.setdiff1d(frames[is_far & ~is_keyframe[frames]], keyframes)
+        keyframes = frames[is_call[frames]][:1]
+        between = np.setdiff1d(frames[is_far & ~is_call[frames]], keyframes)
         picks = np.linspace(0, len(between) - 1, n_between + 2)[1:-1].round().astype(int)
         selected += [*keyframes, *(between[picks] if len(between) else [])]
     return sorted({int(frame) for frame in selected})

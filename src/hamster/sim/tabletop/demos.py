@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,13 @@ from numpy.typing import NDArray
 from hamster.data import Episode, Inputs, Keyposes, Observation, Provenance, Unreadable
 from hamster.data.lazy import LazyObservations
 from hamster.geometry import quaternion_from_matrix
+from hamster.geometry.keypose_motion import yaw_of
 from hamster.sim.expert import execute, plan
-from hamster.sim.language import TABLETOP, Task, commands
+from hamster.sim.language import TABLETOP, Grammar, Task, commands
 from hamster.sim.scene import Command, Keypose, keypose_pose
+from hamster.sim.tabletop.disturb import disturb
 from hamster.sim.tabletop.sample import sample
+from hamster.sim.tabletop.shift import PLAIN
 from hamster.sim.tasks import begin, is_success
 from hamster.sim.world import Snapshot, World
 
@@ -25,6 +29,8 @@ EVERY = 4  # control steps of 0.05 s: five frames a second, and one wherever a k
 IMAGE_SIZE = 256
 TRIES = 20
 PHRASINGS = 3
+DISTURBED_SHARE = 0.5
+REACHED_M, REACHED_RAD = 0.005, 0.03
 
 
 class Frames(LazyObservations):
@@ -68,7 +74,7 @@ class Demonstrations:
         family, rng = mixed(self.n)[number], np.random.default_rng((self.seed, number))
         for _ in range(TRIES):
             extra = {"seed": self.seed, "index": number}
-            if (episode := _demonstrate(rng, family, self.image_size, "tabletop", extra)) is not None:
+            if (episode := self._demonstrate(rng, family, extra)) is not None:
                 return episode
         return Unreadable(f"tabletop episode {number}", f"the expert failed {TRIES} times in a row at {family!r}")
 
@@ -76,6 +82,38 @@ class Demonstrations:
         """Return the inputs: numbers only, no files."""
         number = range(self.n)[index]
         return Inputs(f"tabletop episode {number}", (), f"{(self.seed, number, self.image_size)}")
+
+    def _demonstrate(self, rng: np.random.Generator, family: str, extra: dict[str, Any]) -> Episode | None:
+        """Return one try at an episode; None if the expert failed."""
+        scene, command = sample(rng, family)
+        world = World(scene, self.image_size)
+        return _demonstrate(world, command, plan(world, command), TABLETOP, extra)
+
+
+@dataclass(frozen=True)
+class DisturbedDemonstrations(Demonstrations):
+    """As `Demonstrations`, but that a half of the episodes start in the middle of a task, after a disturbance.
+
+    See `disturb`. Path, images and gripper state of such an episode are those from there on. The other half are
+    episodes of `Demonstrations`.
+    """
+
+    @property
+    def uri(self) -> str:
+        """The source as SCHEME:ARGUMENT: tabletop-disturbed:N."""
+        return f"tabletop-disturbed:{self.n}"
+
+    def _demonstrate(self, rng: np.random.Generator, family: str, extra: dict[str, Any]) -> Episode | None:
+        if np.random.default_rng((self.seed, extra["index"], 1)).random() >= DISTURBED_SHARE:
+            return super()._demonstrate(rng, family, extra)
+        scene, command = sample(rng, family)
+        world = World(scene, self.image_size)
+        if (name := disturb(world, command, rng)) is None:
+            return None
+        task = Task(command.family, command.target, command.goal)
+        plain = commands(scene, rng, 1, PLAIN, among=[task])
+        keyposes = [_present(world), *_ahead(world, plan(world, command))]
+        return _demonstrate(world, plain[0], keyposes, PLAIN, {**extra, "disturbance": name}, n_reached=1)
 
 
 @cache
@@ -90,26 +128,55 @@ def mixed(n: int) -> tuple[str, ...]:
 
 
 def _demonstrate(
-    rng: np.random.Generator, family: str, image_size: int, source: str, extra: dict[str, int]
+    world: World, command: Command, keyposes: list[Keypose], grammar: Grammar, extra: dict[str, Any], n_reached: int = 0
 ) -> Episode | None:
-    scene, command = sample(rng, family)
-    world = World(scene, image_size)
+    """Carry out a plan; return the episode, None if the task was done before, or is not done then.
+
+    Args:
+        world: where the plan starts.
+        command: the task.
+        keyposes: the plan, after `n_reached` keyposes that the robot is at.
+        grammar: of more instructions.
+        extra: of the episode's provenance.
+        n_reached: see `keyposes`.
+    """
     start = begin(world)
-    keyposes = plan(world, command)
-    snapshots, leads_to, commanded = [world.snapshot()], [0], [_action(world)]
+    if is_success(world, command, start):
+        return None
+    snapshots, leads_to, commanded = [world.snapshot()], [n_reached], [_action(world)]
     touches = np.zeros(len(keyposes), bool)
 
     def record(index: int) -> None:
         snapshots.append(world.snapshot())
-        leads_to.append(index)
+        leads_to.append(n_reached + index)
         commanded.append(_action(world))
-        touches[index] |= world.in_contact
+        touches[n_reached + index] |= world.in_contact
 
-    execute(world, keyposes, record)
+    execute(world, keyposes[n_reached:], record)
     if not is_success(world, command, start):
         return None
     steps = np.array(leads_to), np.stack(commanded)
-    return _episode(world, command, keyposes, touches, snapshots, *steps, source, extra)
+    return _episode(world, command, keyposes, touches, snapshots, *steps, grammar, extra)
+
+
+def _present(world: World) -> Keypose:
+    """Return the keypose that the robot is at, with the gripper command in force.
+
+    At its head, an episode's keyposes tell that a gripper that is half open was told to close.
+    """
+    x, y, z = world.tool_pose_world[:3, 3].tolist()
+    return Keypose((x, y, z), yaw_of(world.tool_pose_world), world.gripper_open)
+
+
+def _ahead(world: World, keyposes: list[Keypose]) -> list[Keypose]:
+    """Return the keyposes without those at the head that the robot is at already."""
+    present = _present(world)
+    for i, keypose in enumerate(keyposes):
+        distance_m = float(np.linalg.norm(np.subtract(keypose.position, present.position)))
+        turn_rad = abs(keypose.yaw - present.yaw)
+        if distance_m > REACHED_M or turn_rad > REACHED_RAD or keypose.gripper_open != present.gripper_open:
+            return keyposes[i:]
+    return []
 
 
 def _action(world: World) -> NDArray[np.float64]:
@@ -119,7 +186,7 @@ def _action(world: World) -> NDArray[np.float64]:
 
 def _episode(
     world: World, command: Command, keyposes: list[Keypose], touches: NDArray[np.bool_], snapshots: list[Snapshot],
-    leads_to: NDArray[np.int64], commanded: NDArray[np.float64], source: str, extra: dict[str, int],
+    leads_to: NDArray[np.int64], commanded: NDArray[np.float64], grammar: Grammar, extra: dict[str, Any],
 ) -> Episode:  # fmt: skip
     reached = np.append(np.diff(leads_to) > 0, True)
     upcoming = np.where(reached, leads_to + 1, leads_to)
@@ -129,9 +196,9 @@ def _episode(
     frames = Frames(world, [snapshots[i] for i in kept], tuple(world.scene.cameras))
     states = [_state(world, snapshots[i]) for i in kept]
     return Episode(
-        instructions=[command.instruction, *_rephrased(world, command, extra["index"])],
+        instructions=[command.instruction, *_rephrased(world, command, grammar, extra["index"])],
         observations=frames,
-        provenance=Provenance(source, extra={**extra, "family": command.family}),
+        provenance=Provenance("tabletop", extra={**extra, "family": command.family}),
         tool_poses_world=np.stack([pose for pose, _ in states]),
         gripper=np.array([opening for _, opening in states]),
         actions=commanded[kept],
@@ -144,11 +211,9 @@ def _episode(
     )
 
 
-def _rephrased(world: World, command: Command, seed: int) -> list[str]:
-    task = Task(command.family, command.target, command.goal)
-    return [
-        c.instruction for c in commands(world.scene, np.random.default_rng(seed), PHRASINGS, TABLETOP, among=[task])
-    ]
+def _rephrased(world: World, command: Command, grammar: Grammar, seed: int) -> list[str]:
+    task, rng = Task(command.family, command.target, command.goal), np.random.default_rng(seed)
+    return [c.instruction for c in commands(world.scene, rng, PHRASINGS, grammar, among=[task])]
 
 
 def _state(world: World, snapshot: Snapshot) -> tuple[NDArray[np.float64], float]:
