@@ -15,7 +15,7 @@ import pytest
 
 import hamster
 from hamster.evaluate import EvalConfig, Suite, evaluate, register_suite
-from hamster.evaluate.stats import wilson
+from hamster.evaluate.statistics import wilson
 from hamster.evaluate.suites import SUITES
 from hamster.planner import Plan
 from hamster.planner.registry import PLANNERS, register_planner

@@ -8,7 +8,7 @@ import pytest
 
 from hamster.evaluate import EvalConfig
 from hamster.evaluate.run import evaluate_config
-from hamster.evaluate.stats import wilson
+from hamster.evaluate.statistics import wilson
 from hamster.evaluate.trials import scene_seed, trials
 from tests.evaluate.fakes import load_mortal_worker, load_worker, open_nothing
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hamster.evaluate.stats import mcnemar, wilson
+from hamster.evaluate.statistics import mcnemar, wilson
 
 Record = Mapping[str, Any]
 

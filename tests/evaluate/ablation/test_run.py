@@ -12,7 +12,7 @@ from PIL import Image
 from hamster.evaluate.ablation.plan import AblationConfig, cells, is_complete, seconds_left
 from hamster.evaluate.ablation.run import ablate
 from hamster.evaluate.config import EvalConfig
-from hamster.evaluate.stats import wilson
+from hamster.evaluate.statistics import wilson
 from hamster.evaluate.suites import Suite
 from hamster.evaluate.trials import trials
 from hamster.registry import Registry

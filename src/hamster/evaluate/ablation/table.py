@@ -8,7 +8,7 @@ from typing import Any
 
 from hamster.evaluate.ablation.plan import AblationConfig, Cell
 from hamster.evaluate.journal import Record, read_records
-from hamster.evaluate.stats import mcnemar
+from hamster.evaluate.statistics import mcnemar
 from hamster.evaluate.summary import summarize
 from hamster.evaluate.trials import short_name, trials
 from hamster.provenance import run_info

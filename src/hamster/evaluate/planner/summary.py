@@ -9,7 +9,7 @@ from typing import Any
 from hamster.evaluate.journal import Record
 from hamster.evaluate.planner.answers import scores_and_outcomes
 from hamster.evaluate.planner.reliability import reliability
-from hamster.evaluate.stats import bootstrap, wilson
+from hamster.evaluate.statistics import bootstrap, wilson
 from hamster.path.metrics import medians
 
 STATISTICS = {"start": median, "end": median, "frechet": median, "event_f1": mean}
