@@ -208,9 +208,15 @@ def test_what_the_operator_does_not_confirm_is_not_executed():
 
 def test_a_dry_run_moves_nothing():
     robot = PointRobot(clock=Clock())
-    loop = stepped(robot, config=RobotLoopConfig(dry_run=True, safety_filter=SafetyFilter(max_step_m=9.0)))
-    turn(loop, 60)
-    assert loop.gate.n_commands > 40 and robot.commands == [] and robot.stops == [] and loop.gate.reason is None
+    loop = stepped(robot, config=RobotLoopConfig(dry_run=True))
+    turn(loop, 90)
+    assert (
+        len(events(loop, "action")) >= 2
+        and loop.gate.n_commands > 60
+        and robot.commands == []
+        and robot.stops == []
+        and loop.gate.reason is None
+    )
 
 
 CONFIG = RobotLoopConfig(control_hz=20, duration_s=20.0, command_timeout_s=0.4, safety_filter=SafetyFilter(max_age_s=2))

@@ -77,6 +77,8 @@ class CommandGate:
             raise UnsafeActionError(reason)
         measured = np.asarray(newest.observation.tool_pose_world, np.float64)
         commanded = np.stack([measured, measured]) if self._commanded is None else self._commanded
+        if self._dry_run:  # in which the robot does not follow
+            measured = commanded[1]
         context = CommandContext(
             age_s=now_s - newest.captured_s,
             step_s=min(elapsed_s, self._period_s),
@@ -94,6 +96,10 @@ class CommandGate:
         # After the command has been taken: counted from before it, the next one could follow too soon.
         self._commanded, self.sent_s = np.stack([commanded[1], pose]), self._clock()
 
+    def start(self) -> None:
+        """Take the robot to be at rest at its measured pose: the next command is the first."""
+        self._commanded, self.sent_s = None, -np.inf
+
     def stop(self, reason: str) -> None:
         """Stop the robot, until `reset`."""
         self._watchdog.trip(reason)
@@ -101,7 +107,7 @@ class CommandGate:
     def reset(self) -> None:
         """Allow commands again, after a person has looked; RuntimeError while the stop is not confirmed."""
         self._watchdog.reset()
-        self._commanded, self.sent_s = None, -np.inf
+        self.start()
 
     def _send_checked(self, pose: Array, gripper_open: bool) -> None:
         if not self._dry_run:

@@ -277,7 +277,9 @@ class RobotLoop:
             self.gate.stop(f"action refused: {error}")
             return
         observation = newest.observation
-        if not self._is_moving and observation.tool_pose_world is not None:
+        # In a dry run every action starts where the robot still is.
+        if (self.config.dry_run or not self._is_moving) and observation.tool_pose_world is not None:
+            self.gate.start()
             self._follower.start(observation.tool_pose_world, observation.gripper is None or observation.gripper > 0.5)
             self._is_moving = True
         self._follower.follow(poses, opening > HALF_OPEN, action.step_s)
