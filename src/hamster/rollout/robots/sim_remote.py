@@ -30,7 +30,7 @@ OPTIONS = ("family", "seed", "image_size", *(name for name in Faults.__dataclass
 MAX_OBSERVATION_BYTES = 64 << 20
 START_S = 120.0
 ANSWER_S = 0.1
-"""Time for an observation to arrive; then it is lost, and the next one asked for."""
+"""Time for an observation to arrive; then it may be lost, and the next one is asked for."""
 SILENCE_S = 5.0
 STOP_S = 0.5
 Array = NDArray[np.float64]
@@ -62,6 +62,7 @@ class SimRemote:
         self._observations: Connection | None = None
         self._lock = threading.Lock()  # of the connection of commands, which stops use, too
         self._number = 0
+        self._asked_s: dict[int, float] = {}  # when each observation was asked for that has not arrived
 
     def connect(self) -> RobotSpec:
         """Start the process and connect to it.
@@ -98,12 +99,13 @@ class SimRemote:
         try:
             while time.monotonic() < until:
                 self._number += 1
-                captured_s = time.monotonic()
+                self._asked_s[self._number] = asked_s = time.monotonic()
                 self._observations.send_bytes(pack({"number": self._number}))
-                while self._observations.poll(max(0.0, captured_s + ANSWER_S - time.monotonic())):
+                while self._observations.poll(max(0.0, asked_s + ANSWER_S - time.monotonic())):
                     answer = unpack(self._observations.recv_bytes(MAX_OBSERVATION_BYTES))
-                    if answer["number"] == self._number:  # not one that was given up
-                        return self._observation(answer, captured_s)
+                    captured_s = self._asked_s.pop(answer["number"])  # a late answer is as old as its own question
+                    self._asked_s = {n: s for n, s in self._asked_s.items() if n > answer["number"]}
+                    return self._observation(answer, captured_s)
         except (OSError, EOFError) as error:
             raise RobotError(f"the connection to the simulated robot is lost ({type(error).__name__})") from error
         except (RequestError, KeyError, TypeError, ValueError, AttributeError) as error:
