@@ -14,10 +14,25 @@ sys.path.insert(0, str(Path(__file__).parent))  # for `import synthetic`
 import synthetic
 
 from hamster.data import Observation, View
+from hamster.nano import HamsterNanoConfig, HamsterNanoForConditionalGeneration, build_processor
 from hamster.path import Path2D
 from hamster.policy.flow.config import FlowConfig
 from hamster.policy.flow.model import FlowActor
 from hamster.policy.training.presets import PRESETS
+
+WORDS = ["put the red cube on the left plate", "press the button", *synthetic.FAMILIES]
+
+
+@pytest.fixture(scope="session")
+def planner(tmp_path_factory):
+    """The folder of a very small planner."""
+    folder = tmp_path_factory.mktemp("planner")
+    processor = build_processor(WORDS)
+    torch.manual_seed(1)
+    sizes = HamsterNanoConfig(len(processor.tokenizer), 32, 2, 2, 64, 1, (8, 8, 16), (1, 1))
+    HamsterNanoForConditionalGeneration(sizes).save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -177,3 +179,21 @@ def test_what_moves_is_known_by_its_position(make):
         env.step(pose, True)
     moved_m = np.linalg.norm(env.positions_world() - before, axis=1)
     assert moved_m.max() > 0.02 and np.median(moved_m) < 0.005 and not env.is_failed()
+
+
+def test_the_oracles_depth_places_waypoints_at_the_expert_for_policies_that_use_it(make):
+    from hamster.policy.actor_policy import ActorPolicy
+    from hamster.policy.registry import build_actor
+    from hamster.policy.training.presets import PRESETS
+
+    env = make("pick_place", 4)
+    observation, path = env.observe(), env.expert_path()
+    grasp = next(k for k in env._env.expert_plan() if not k.gripper_open)
+    with_depth = replace(PRESETS["debug"].actor, path_depth=True)
+    lifted = {}
+    for config in (PRESETS["debug"].actor, with_depth):
+        prompt = ActorPolicy(build_actor(config)).make_input(observation, path).prompt
+        lifted[config.path_depth] = prompt.points_world(prompt.progress[[0, path.events[0][0]]])
+    expected = [observation.tool_pose_world[:3, 3], keypose_pose(grasp)[:3, 3]]
+    assert np.allclose(lifted[True], expected, atol=2e-3)
+    assert np.linalg.norm(lifted[False] - expected, axis=-1).min() > 5e-3  # on the surface behind instead

@@ -30,13 +30,16 @@ class Train:
     outputs/labels/planner or …/policy."""
     model: str | None = None
     """Planner to fine-tune: a bundled name, or the folder or hub id of a vision-language model; if not given, the
-    bundled nano for --config finetune, random weights for --config nano."""
+    bundled nano for --config finetune, random weights for --config nano. For a policy: the nano planner that it is made
+    of (monolithic) or contains (flow-latent, …-language); if not given, the bundled one."""
     out: Path | None = None
     """Folder of checkpoints and TensorBoard logs; if not given, outputs/train/planner or …/policy."""
     conditioners: str | None = None
     """Path conditioners of a policy, separated by commas, or "none"; if not given, the configuration's own."""
     demonstrations: float | None = None
     """Fraction of each task family's demonstrations that a policy is trained on."""
+    co_training_data: Path | None = None
+    """Label set of paths on images, the second task of the policy configuration monolithic-cotrained."""
     steps: int | None = None
     """Number of optimizer steps; if not given, the configuration's own."""
     seconds: float | None = None
@@ -73,6 +76,7 @@ class Train:
                 demonstrations=self.demonstrations,
                 overfit=self.overfit or None,
                 estimated_depth=self.estimated_depth or None,
+                co_training_data=self.co_training_data,
             )
             parts = [WeightedDataset.parse(text) for text in data]
             parts = [replace(part, folder=self._label_set(part.folder)) for part in parts]
@@ -90,19 +94,26 @@ class Train:
             self._refuse(
                 "a planner's; a policy has none", **self._tuned, seconds=self.seconds, dry_run=self.dry_run or None
             )
-            if len(data) != 1 or self.model:
-                raise ValueError("a policy is trained from nothing, on one label set: give one --data, and no --model")
+            if len(data) != 1:
+                raise ValueError("a policy is trained on one label set: give one --data")
             labels = self._label_set(Path(data[0]))
             base = policy_preset(config)
             if self.overfit:
                 base = overfit_one_episode(base)
-            folder = train_policy(adapted(base, **self._changes), labels, out, estimated_depth=self.estimated_depth)
+            co_training = self.co_training_data and self._label_set(self.co_training_data)
+            folder = train_policy(
+                adapted(base, **self._changes),
+                labels,
+                out,
+                estimated_depth=self.estimated_depth,
+                co_training_dir=co_training,
+            )
             _show_end(folder, f"hamster eval --policy {folder}", f"hamster serve policy --policy {folder}")
 
     @property
     def _changes(self) -> dict[str, Any]:
         conditioners = None if self.conditioners is None else listed(self.conditioners.replace("none", ""))
-        rest = {"data_fraction": self.demonstrations, "steps": self.steps, "seed": self.seed}
+        rest = {"data_fraction": self.demonstrations, "steps": self.steps, "seed": self.seed, "planner": self.model}
         return {"conditioners": conditioners, **rest}
 
     @property

@@ -81,13 +81,28 @@ class Layer(nn.Module):
             allowed: (B, 1, T, S) True where a new token may attend to one of all S keys.
             cache: key-value cache of transformers with the earlier tokens, or None.
         """
-        h = self.attention_norm(x)
-        query, key, value = (self._split(project(h)) for project in (self.query, self.key, self.value))
-        query, key = self.query_norm(query), self.key_norm(key)
+        key, value = self.keys_values(x)
         if cache is not None:
             key, value = cache.update(key, value, self.index)
+        return self.attend(x, key, value, allowed)
+
+    def keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return keys and values (B, H, T, D / H) of states (B, T, D)."""
+        h = self.attention_norm(x)
+        return self.key_norm(self._split(self.key(h))), self._split(self.value(h))
+
+    def attend(self, x: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None) -> Tensor:
+        """Return states (B, T, D) after this layer, given keys and values of all that they may attend to.
+
+        Args:
+            x: (B, T, D) states before it.
+            key, value: (B, H, S, D / H).
+            allowed: (B, 1, T, S) True where a state may attend to a key; None: everywhere.
+        """
+        query = self.query_norm(self._split(self.query(self.attention_norm(x))))
         scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
-        scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
+        if allowed is not None:
+            scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
         return self._finish(x, self._merge(scores.softmax(-1, dtype=torch.float32).to(value.dtype) @ value))
 
     def blocks(

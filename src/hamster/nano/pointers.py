@@ -101,12 +101,25 @@ class Words(nn.Module):
             positions: (B, T) or (T,) text positions.
             features: (B, 256, C) patch features, which are added to the embeddings of location tokens.
         """
-        location = (ids >= tokens.PATCHES) & (ids < tokens.OFFSETS)
-        patch = (ids - tokens.PATCHES).clamp(0, tokens.GRID**2 - 1)
-        content = self.from_location(features).gather(1, patch[..., None].expand(-1, -1, self.token.embedding_dim))
-        content = content + self.patch(patch)
-        embedded: Tensor = self.token(ids) + self.position(positions) + content * location[..., None]
+        content = location_content(ids, features, self.from_location, self.patch)
+        embedded: Tensor = self.token(ids) + self.position(positions) + content
         return embedded
+
+
+def location_content(ids: Tensor, features: Tensor, from_location: nn.Linear, patch: Places) -> Tensor:
+    """Return what is added to the embeddings (B, T, D) of location tokens; zeros for other tokens.
+
+    Args:
+        ids: (B, T) token ids.
+        features: (B, 256, C) patch features.
+        from_location: maps features to embeddings.
+        patch: position vectors of the patches.
+    """
+    is_location = (ids >= tokens.PATCHES) & (ids < tokens.OFFSETS)
+    number = (ids - tokens.PATCHES).clamp(0, tokens.GRID**2 - 1)
+    content: Tensor = from_location(features)
+    content = content.gather(1, number[..., None].expand(-1, -1, content.shape[-1])) + patch(number)
+    return content * is_location[..., None]
 
 
 class Answer(nn.Module):

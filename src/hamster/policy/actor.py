@@ -17,8 +17,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -66,6 +68,13 @@ class Prediction(TensorBatch):
     score: Tensor
 
 
+class CoTraining(Protocol):
+    """A second task in training."""
+
+    def add_to(self, inputs: Any, rng: np.random.Generator) -> Any:
+        """Return inputs of an actor with a sample of the second task beside them; all randomness is the generator's."""
+
+
 Config = TypeVar("Config", bound=ActorConfig)
 Inputs = TypeVar("Inputs", bound=TensorBatch)
 
@@ -83,6 +92,19 @@ class Actor(nn.Module, ABC, Generic[Config, Inputs]):
             tool_world: (N, 4, 4) tool poses in the training data, metres.
             goal_world: (N, 4, 4) poses that the tool went to next.
         """
+
+    def open_co_training(self, folder: Path, cache: Path) -> CoTraining:
+        """Open a label set of a second task; for types with an option `co_training`.
+
+        Args:
+            folder: the label set.
+            cache: folder for what it is made of.
+
+        Raises:
+            ValueError: if this type has no second task, or the label set does not suit it.
+        """
+        del folder, cache
+        raise ValueError(f"the {self.config.type} policy has no second task to train on")
 
     @abstractmethod
     def preprocess(self, policy_input: PolicyInput) -> Inputs:

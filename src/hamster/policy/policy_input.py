@@ -70,12 +70,15 @@ class PolicyInput:
         robot: tool and gripper, now and at earlier calls.
         prompt: the path to follow, and the view that it was drawn on; None where there is no path.
         instruction: "" where there is none.
+        unaugmented_rgb: in training, the image (H, W, 3) of the first camera before its colours are changed: for
+            frozen encoders, whose features of a frame can then be kept. None: the view's own.
     """
 
     views: Mapping[str, View]
     robot: RobotState
     prompt: PathPrompt | None = None
     instruction: str = ""
+    unaugmented_rgb: NDArray[np.uint8] | None = None
 
     def moved(self, there_from_here: Array) -> PolicyInput:
         """Return the same moment in a world moved by a rigid transform (4, 4): cameras, robot and path with it."""
@@ -96,8 +99,14 @@ class PolicyInput:
             path = prompt.path
             flipped = Path2D(np.abs([1, 0] - path.uv), path.gripper, path.depth_m, path.score)
             prompt = PathPrompt(flipped, _mirrored(prompt.view))
-        instruction = mirrored_instruction(self.instruction)
-        return replace(self, views=views, robot=robot, prompt=prompt, instruction=instruction)
+        return replace(
+            self,
+            views=views,
+            robot=robot,
+            prompt=prompt,
+            instruction=mirrored_instruction(self.instruction),
+            unaugmented_rgb=None if self.unaugmented_rgb is None else self.unaugmented_rgb[:, ::-1],
+        )
 
 
 def mirrored_instruction(instruction: str) -> str:

@@ -1,11 +1,31 @@
-"""An instruction as numbers without a language model: for policies with a text input."""
+"""An instruction as numbers, for policies with a text input: random codes of words, or a planner's embeddings."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from hamster.policy.frozen_planner import FrozenPlanner
+
+
+def word_embeddings(
+    instruction: str, max_words: int, width: int, planner: FrozenPlanner | None
+) -> NDArray[np.floating[Any]]:
+    """Return the embeddings (max_words, width) of an instruction's words; zeros beyond the last.
+
+    Args:
+        instruction: words separated by spaces.
+        max_words: rows.
+        width: of an embedding; with a planner, that of its own.
+        planner: whose embeddings they are, in which synonyms may be near each other; None: a random code per word.
+    """
+    if planner is None or not max_words:
+        return hashed_word_embeddings(instruction, max_words, width)
+    return planner.word_embeddings(instruction, max_words)
 
 
 def hashed_word_embeddings(instruction: str, max_words: int, width: int) -> NDArray[np.float64]:

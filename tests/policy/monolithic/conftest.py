@@ -6,25 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from hamster.nano import HamsterNanoConfig, HamsterNanoForConditionalGeneration, build_processor
+from hamster.nano.configuration import LAYOUT
 from hamster.policy.monolithic.config import MonolithicConfig
 from hamster.policy.path_prompt import PathPrompt
+from hamster.policy.planner_folder import planner_sizes
 from hamster.policy.policy_input import PolicyInput, RobotState
 from hamster.policy.registry import build_actor
-
-WORDS = ["put the red cube on the left plate", "press the button"]
-
-
-@pytest.fixture(scope="session")
-def planner(tmp_path_factory):
-    """The folder of a very small planner."""
-    folder = tmp_path_factory.mktemp("planner")
-    processor = build_processor(WORDS)
-    torch.manual_seed(1)
-    sizes = HamsterNanoConfig(len(processor.tokenizer), 32, 2, 2, 64, 1, (8, 8, 16), (1, 1))
-    HamsterNanoForConditionalGeneration(sizes).save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
+from tests.policy.conftest import WORDS
 
 
 @pytest.fixture
@@ -51,3 +39,18 @@ def without_depth(scene) -> PolicyInput:
     """All that such a policy needs."""
     views = {name: replace(view, depth_m=None, camera=None) for name, view in scene.views.items()}
     return replace(scene, views=views, prompt=None)
+
+
+@pytest.fixture
+def lively(planner):
+    """An actor with the normalisations of new planners, whose pointer and heads say something at once."""
+    sizes = planner_sizes(planner) | LAYOUT
+    torch.manual_seed(2)
+    actor = build_actor(MonolithicConfig(planner=str(planner), backbone=sizes)).eval()
+    vocabulary = (planner / "tokenizer.json").read_bytes()
+    actor.vocabulary = torch.frombuffer(bytearray(vocabulary), dtype=torch.uint8)
+    actor._keep_on_cpu()
+    with torch.no_grad():
+        actor.pointer.out.weight.normal_(0, 0.3)
+        actor.head.normal_()
+    return actor

@@ -82,12 +82,31 @@ def test_a_number_is_said_before_the_ones_that_follow(small, without_depth):
     later = action.clone()
     later[:, 4:] = 7
     one, other = (
-        small.predict_bins(small.encode_image(inputs), small._with_action(inputs, bins), inputs.n_words)[0]
+        small.predict_bins(small.encode_image(inputs.pixels), small._with_action(inputs, bins), inputs.n_words)[0]
         for bins in (action, later)
     )
     assert torch.allclose(one[:, :5], other[:, :5], atol=1e-5) and not torch.allclose(
         one[:, 5:], other[:, 5:], atol=1e-3
     )
+
+
+def one_pass_per_number(actor, inputs):
+    """The bins as they are defined: each from a whole pass over all that comes before."""
+    features, bins = actor.encode_image(inputs.pixels), torch.zeros(len(inputs.n_words), 7, dtype=torch.long)
+    probability = torch.zeros(len(inputs.n_words), 7)
+    for i in range(7):
+        logits, _ = actor.predict_bins(features, actor._with_action(inputs, bins), inputs.n_words)
+        probability[:, i], bins[:, i] = logits[:, i].softmax(-1).max(-1)
+    return bins, probability
+
+
+def test_keeping_keys_and_values_changes_no_action(lively, without_depth):
+    shorter = replace(without_depth, instruction="press the button")
+    inputs = batch(*(lively.preprocess(scene) for scene in (without_depth, shorter)))
+    with torch.inference_mode():
+        (bins, probability), expected = lively.decode_bins(inputs), one_pass_per_number(lively, inputs)
+    assert torch.equal(bins, expected[0]) and torch.allclose(probability, expected[1], atol=1e-5)
+    assert len(bins.unique()) > 4  # they are no constants
 
 
 def test_a_batch_is_its_members(small, without_depth):
@@ -113,6 +132,18 @@ def test_it_learns_that_words_say_where_to(small, without_depth):
         prediction = small.eval().predict(inputs, torch.Generator())
     assert (prediction.position - target.position).abs().max() < 0.01
     assert (prediction.is_open > 0.5).tolist() == [[True], [False]]
+
+
+def test_from_scratch_keeps_only_sizes_and_words(planner):
+    torch.manual_seed(0)
+    actor = build_actor(MonolithicConfig(planner=str(planner), pretrained=False))
+    weights = load_file(str(planner / "model.safetensors"))
+    assert actor.config.backbone["hidden_size"] == 32 and actor.tokenizer.get_vocab_size() == len(actor.token.weight)
+    assert not torch.allclose(actor.token.weight[500:], weights["words.token.weight"][500:])
+    assert not torch.allclose(actor.tower.stem.weight, weights["tower.stem.weight"])
+    torch.manual_seed(0)
+    same = build_actor(MonolithicConfig(planner=str(planner), pretrained=False))
+    assert torch.equal(same.tower.stem.weight, actor.tower.stem.weight)
 
 
 def test_unknown_planners_and_heads_are_one_line(planner, tmp_path):

@@ -17,7 +17,8 @@ Built in are:
 | `tokens` | points | waypoints; `views` attends to them, `image` takes them in 2D |
 | `cloud` | points | many points along the path (after 3D HAMSTER, arXiv 2606.31329) |
 
-`flow` has a fifth one of its own, `foveas`: high-resolution crops at the key waypoints.
+`flow` has two more of its own: `foveas`, high-resolution crops at the key waypoints; and `latent`, a planner's last
+states instead of its path, with crops where its pointer is.
 
 Weights of conditioners end in zero-initialised layers (as in ControlNet): a checkpoint that was trained without one
 loads with it, and its output changes little or not at all.

@@ -60,6 +60,34 @@ class FoveaLabels(FlowConditioner):
         return nn.functional.pad(features, (0, 0, 2, 0))[:, :, None]
 
 
+class LatentTokens(FlowConditioner):
+    """A planner's last states: words as tokens where they point, patches added to the tokens that lie in them.
+
+    Args:
+        state_width: D, of the planner's states.
+        width: of tokens.
+    """
+
+    def __init__(self, state_width: int, width: int) -> None:
+        super().__init__()
+        self.words, self.peaks = (_point_embedding(state_width + 1, width) for _ in range(2))
+        self.patches = zero_init(nn.Linear(state_width, width))
+
+    def tokens(self, inputs: FlowInputs) -> Tokens:
+        """Return one token per word."""
+        assert inputs.latent is not None
+        words = inputs.latent.words
+        return Tokens(self.words(words.features), words.positions, words.valid)
+
+    def crop_features(self, inputs: FlowInputs) -> Tensor:
+        """Return the states of patches, and for the foveas also that of the word that points there."""
+        assert inputs.latent is not None
+        embedded, index = self.patches(inputs.latent.patches), inputs.latent.crop_patch
+        at_tokens = embedded.gather(1, index.flatten(1)[..., None].expand(-1, -1, embedded.shape[-1]))
+        peaks = nn.functional.pad(self.peaks(inputs.latent.peaks.features), (0, 0, 2, 0))
+        return torch.as_tensor(at_tokens.unflatten(1, index.shape[1:]) + peaks[:, :, None])
+
+
 class PatchChannels(FlowConditioner):
     """The path's channels in each patch added to its token. The backbone's own input stays as it is."""
 
@@ -83,6 +111,8 @@ def build_conditioner(name: str, config: FlowConfig) -> FlowConditioner:
     """Return the module through which a conditioner of that name enters."""
     if name == "foveas":
         return FoveaLabels(config.width)
+    if name == "latent":
+        return LatentTokens(config.planner_sizes["hidden_size"], config.width)
     conditioner = CONDITIONERS.get(name)
     if isinstance(conditioner, PointConditioner):
         return PointTokens(name, conditioner.n_features, config.width)

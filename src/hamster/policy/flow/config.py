@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 from hamster.policy.conditioning import ChannelConditioner, ImageConditioner, PointConditioner, check_conditioners
 from hamster.policy.config import ActorConfig
 
 PATCH_PX = 8
+OWN_CONDITIONERS = ("tokens", "foveas", "latent")  # that this policy type implements itself
 Backbone = Literal["conv_stem", "resnet18", "resnet50"]
 
 
@@ -25,6 +26,10 @@ class FlowConfig(ActorConfig):
         frozen_backbone: do not train the backbone; for one that was trained elsewhere.
         max_instruction_tokens: words of the instruction that are encoded; 0: no text input.
         word_width: width of a word's embedding.
+        text_encoder: "hash", a random code for each word; or "planner", a planner's embeddings, of its own width.
+        planner: a bundled planner's name or the folder of a nano checkpoint, for `text_encoder` and the conditioner
+            `latent`.
+        planner_sizes: of `HamsterNanoConfig`, filled in when the policy is built; its weights are in the checkpoint.
         width, heads: of the transformer; width / heads is a multiple of 8.
         cross_attention_layers: visual tokens attend to all others (words, path, robot), before they are pruned.
         token_keep_ratio: the part of the whole images' tokens that takes part in self-attention; the decoder attends to
@@ -52,6 +57,9 @@ class FlowConfig(ActorConfig):
     frozen_backbone: bool = False
     max_instruction_tokens: int = 0
     word_width: int = 64
+    text_encoder: Literal["hash", "planner"] = "hash"
+    planner: str = "nano"
+    planner_sizes: dict[str, Any] = field(default_factory=dict)
     width: int = 128
     heads: int = 4
     cross_attention_layers: int = 0
@@ -69,7 +77,7 @@ class FlowConfig(ActorConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         kinds = (ImageConditioner, ChannelConditioner, PointConditioner)
-        check_conditioners(self.conditioners, self.type, kinds, own=("tokens", "foveas"))
+        check_conditioners(self.conditioners, self.type, kinds, own=OWN_CONDITIONERS)
         if self.crop_px % PATCH_PX or self.image_px % PATCH_PX:
             raise ValueError(f"crop_px and image_px must be multiples of {PATCH_PX}, or 0")
         if not self.crop_px and not self.image_px:
@@ -78,8 +86,10 @@ class FlowConfig(ActorConfig):
             raise ValueError(f"width {self.width} / heads {self.heads} is not a multiple of 8")
         if not 1 <= self.steps <= 100 or not 0 < self.token_keep_ratio <= 1:
             raise ValueError("a flow policy needs 1 <= steps <= 100 and 0 < token_keep_ratio <= 1")
-        if "foveas" in self.conditioners and not self.crop_px:
-            raise ValueError("the conditioner `foveas` needs crops: set crop_px, or use `tokens`")
+        if {"foveas", "latent"} & set(self.conditioners) and not self.crop_px:
+            raise ValueError("the conditioners `foveas` and `latent` need crops: set crop_px, or use `tokens`")
+        if {"foveas", "latent"} <= set(self.conditioners):
+            raise ValueError("the foveas are either of the path or of the planner's pointer: `foveas` or `latent`")
 
 
 DENSE = FlowConfig(conditioners=("tokens",), image_px=128)

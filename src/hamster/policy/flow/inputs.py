@@ -27,7 +27,9 @@ from hamster.policy.conditioning import (
     conditioner_points,
     draw_conditioner,
 )
-from hamster.policy.flow.config import PATCH_PX, FlowConfig
+from hamster.policy.flow.config import OWN_CONDITIONERS, PATCH_PX, FlowConfig
+from hamster.policy.flow.latent import Latent, patch_of_px, read_planner
+from hamster.policy.frozen_planner import FrozenPlanner
 from hamster.policy.path_prompt import PathPoints, PathPrompt, sample_waypoints
 from hamster.policy.policy_input import (
     PointBatch,
@@ -38,7 +40,7 @@ from hamster.policy.policy_input import (
     calibrated,
     proprioception_features,
 )
-from hamster.policy.text_encoding import hashed_word_embeddings
+from hamster.policy.text_encoding import word_embeddings
 
 Array = NDArray[np.float64]
 
@@ -84,6 +86,36 @@ class Images(TensorBatch):
 
 
 @dataclass(frozen=True, eq=False)
+class LatentInputs(TensorBatch):
+    """A planner's last states, see `latent.Latent`.
+
+    Attributes:
+        words: the instruction's tokens, each where it points, with its last state.
+        peaks: where the planner's pointer is, with the state of the token that points there.
+        patches: (256, D) last states of the image's patches.
+        crop_patch: (G, T) int64, the patch that each token of a crop lies in.
+    """
+
+    words: PointBatch
+    peaks: PointBatch
+    patches: Tensor
+    crop_patch: Tensor
+
+    @classmethod
+    def of(cls, latent: Latent, camera: Camera, tool: Array, config: FlowConfig) -> LatentInputs:
+        """Return them relative to a tool at (3,) in the world."""
+        pixels = _crop_pixels(camera, np.concatenate([tool[None], latent.peaks.positions_world]), config)
+        middle = slice(PATCH_PX // 2, None, PATCH_PX)
+        rows, columns = pixels.rows[:, middle], pixels.columns[:, :, middle]
+        return cls(
+            words=PointBatch.of(latent.words, tool),
+            peaks=PointBatch.of(latent.peaks, tool),
+            patches=as_float(latent.patches),
+            crop_patch=torch.from_numpy(patch_of_px(rows, columns, camera)).flatten(1),
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class FlowInputs(TensorBatch):
     """One sample, or a batch with a leading dimension.
 
@@ -93,6 +125,7 @@ class FlowInputs(TensorBatch):
         robot: proprioception.
         points: by conditioner; of `foveas` the key waypoints.
         words: (max_instruction_tokens, word_width) embeddings of the instruction's words, zero beyond the last.
+        latent: what a planner makes of image and instruction; None without the conditioner `latent`.
     """
 
     crops: Crops | None
@@ -100,23 +133,38 @@ class FlowInputs(TensorBatch):
     robot: Proprioception
     points: dict[str, PointBatch]
     words: Tensor
+    latent: LatentInputs | None = None
 
 
-def make_inputs(config: FlowConfig, policy_input: PolicyInput) -> FlowInputs:
-    """Return a sample of what the cameras see, the robot's state, and the lifted path."""
+def make_inputs(config: FlowConfig, policy_input: PolicyInput, planner: FrozenPlanner | None = None) -> FlowInputs:
+    """Return a sample of what the cameras see, the robot's state, and the lifted path.
+
+    Args:
+        config: of the actor.
+        policy_input: one moment.
+        planner: of the text encoder and the conditioner `latent`; None for random codes of words.
+    """
     tool = np.asarray(policy_input.robot.tool_pose_world, np.float64)[:3, 3]
     views = [_CameraInput.of(policy_input, name, config) for name in config.cameras]
     points = _path_points(config, policy_input.prompt)
-    if config.max_instruction_tokens:
-        words = hashed_word_embeddings(policy_input.instruction, config.max_instruction_tokens, config.word_width)
-    else:
-        words = np.zeros((0, config.word_width))
+    words = word_embeddings(
+        policy_input.instruction,
+        config.max_instruction_tokens,
+        config.word_width,
+        planner if config.text_encoder == "planner" else None,
+    )
+    latent = None
+    if "latent" in config.conditioners:
+        assert planner is not None
+        latent = read_planner(planner, policy_input, config.cameras[0])
+    foveas = points.get("foveas") if latent is None else latent.peaks
     return FlowInputs(
-        crops=_crops(views[0], points.get("foveas"), tool, config) if config.crop_px else None,
+        crops=_crops(views[0], foveas, tool, config) if config.crop_px else None,
         images=_images(views, tool, config.image_px) if config.image_px else None,
         robot=proprioception_features(policy_input.robot, config.n_obs_history),
         points={name: PointBatch.of(path_points, tool) for name, path_points in points.items()},
         words=as_float(words),
+        latent=latent and LatentInputs.of(latent, views[0].camera, tool, config),
     )
 
 
@@ -129,7 +177,9 @@ def _path_points(config: FlowConfig, prompt: PathPrompt | None) -> dict[str, Pat
         keys = PathPoints(waypoints.positions_world[:n_key], waypoints.features[:n_key], waypoints.valid[:n_key])
         points = {"tokens": waypoints, "foveas": keys}
     for name in config.conditioners:
-        if name not in points and isinstance(CONDITIONERS.get(name), PointConditioner):
+        if name in OWN_CONDITIONERS:
+            continue
+        if isinstance(CONDITIONERS.get(name), PointConditioner):
             points[name] = conditioner_points(name, prompt)
     return {name: points[name] for name in config.conditioners if name in points}
 
@@ -150,7 +200,7 @@ class _CameraInput:
         depth_m, camera = calibrated(view, name)
         drawn = view
         for conditioner_name in config.conditioners:
-            if conditioner_name in ("tokens", "foveas"):
+            if conditioner_name in OWN_CONDITIONERS:
                 continue
             conditioner = CONDITIONERS.get(conditioner_name)
             if isinstance(conditioner, ChannelConditioner):
@@ -163,9 +213,7 @@ class _CameraInput:
 def _crops(view: _CameraInput, foveas: PathPoints | None, tool: Array, config: FlowConfig) -> Crops:
     foveas = PathPoints.none(0) if foveas is None else foveas
     targets = np.concatenate([tool[None], foveas.positions_world])
-    centres_uv = np.concatenate([[[0.5, 0.5]], _visible_uv(targets, view.camera)])
-    widths = np.array([1.0] + [config.fovea_width] * len(targets))
-    pixels = crop_windows(view.camera, centres_uv, widths, config.crop_px)
+    pixels = _crop_pixels(view.camera, targets, config)
     depth_m = pixels.pick(view.depth_m).astype(np.float64)
     depth_m = np.where(depth_m > 0, depth_m, 0.0)  # NaN too
     points_world = view.camera.unproject(pixels.px(), depth_m)
@@ -178,6 +226,13 @@ def _crops(view: _CameraInput, foveas: PathPoints | None, tool: Array, config: F
         valid=torch.from_numpy(np.concatenate([[True, True], foveas.valid])),
         channels={name: torch.from_numpy(pixels.pick(values)) for name, values in view.channels.items()},
     )
+
+
+def _crop_pixels(camera: Camera, targets: Array, config: FlowConfig) -> PixelGrid:
+    """Return the pixels of the crop of the whole image, and of those around points (N, 3) in the world."""
+    centres_uv = np.concatenate([[[0.5, 0.5]], _visible_uv(targets, camera)])
+    widths = np.array([1.0] + [config.fovea_width] * len(targets))
+    return crop_windows(camera, centres_uv, widths, config.crop_px)
 
 
 def _images(views: list[_CameraInput], tool: Array, size: int) -> Images:

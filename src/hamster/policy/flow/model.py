@@ -11,7 +11,7 @@ cached over the steps.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -24,6 +24,7 @@ from hamster.policy.flow.inputs import FlowInputs, make_inputs
 from hamster.policy.flow.schedule import SCHEDULES
 from hamster.policy.flow.token_pruning import density_sample, gather_tokens, scatter_tokens
 from hamster.policy.flow.vision import CropEncoder, Encoded, ImageEncoder
+from hamster.policy.frozen_planner import FrozenPlanner
 from hamster.policy.layers import (
     DecoderBlock,
     EncoderBlock,
@@ -76,6 +77,13 @@ class FlowActor(Actor[FlowConfig, FlowInputs]):
 
     def __init__(self, config: FlowConfig) -> None:
         super().__init__()
+        self.planner: FrozenPlanner | None = None
+        reads_states = "latent" in config.conditioners
+        if reads_states or config.text_encoder == "planner":
+            self.planner = FrozenPlanner(config.planner, config.planner_sizes, reads_states)
+            sizes = self.planner.sizes
+            word_width = sizes["hidden_size"] if config.text_encoder == "planner" else config.word_width
+            config = replace(config, planner_sizes=sizes, word_width=word_width)
         self.config, self.schedule = config, SCHEDULES[config.schedule]
         width, heads = config.width, config.heads
         self.crop_encoder = CropEncoder(config) if config.crop_px else None
@@ -105,7 +113,7 @@ class FlowActor(Actor[FlowConfig, FlowInputs]):
 
     def preprocess(self, policy_input: PolicyInput) -> FlowInputs:
         """Return one sample; see `Actor.preprocess`."""
-        return make_inputs(self.config, policy_input)
+        return make_inputs(self.config, policy_input, self.planner)
 
     def compute_loss(self, inputs: FlowInputs, target: Target, generator: torch.Generator) -> dict[str, Tensor]:
         """Return flow matching (or diffusion) of the residual poses, votes' distances, cross-entropies."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -18,19 +19,24 @@ from torch import Tensor, nn
 
 from hamster.nano.decoder import Layer
 from hamster.nano.modeling import HamsterNanoForConditionalGeneration
+from hamster.nano.pointers import match
+from hamster.nano.targets import answer_loss
 from hamster.policy.actor import Actor, Prediction, Target
 from hamster.policy.monolithic.backbone import open_backbone
 from hamster.policy.monolithic.bins import BINS, DIMENSIONS, Bins
 from hamster.policy.monolithic.config import MonolithicConfig
+from hamster.policy.monolithic.decoding import TokenReader
 from hamster.policy.monolithic.inputs import (
     ACTION_SLOTS,
     GOAL,
     STATE_TOKENS,
     UNKNOWN,
     MonolithicInputs,
+    PathSample,
     as_tokens,
     make_inputs,
 )
+from hamster.policy.monolithic.path_task import PathHead, PathTask
 from hamster.policy.monolithic.pointer import ImagePointer
 from hamster.policy.policy_input import PolicyInput
 
@@ -50,6 +56,7 @@ class MonolithicActor(Actor[MonolithicConfig, MonolithicInputs]):
         self.slot = nn.Embedding(ACTION_SLOTS + 1, width, padding_idx=0)
         self.head = nn.Parameter(torch.empty(DIMENSIONS, BINS, width))
         self.pointer = ImagePointer(model.answer, model.config.tower_channels[-1], width)
+        self.path_head = PathHead(model.words, model.answer) if config.co_training else None
         self.poses, self.goals = Bins(), Bins()
         self.register_buffer("vocabulary", vocabulary)
         self._tokenizer: Tokenizer | None = None
@@ -78,26 +85,22 @@ class MonolithicActor(Actor[MonolithicConfig, MonolithicInputs]):
             bins = self.goals.encode(self.goals.values(position, turn, target.is_open[:, 0]))
             uvw = (inputs.uvw_from_world @ F.pad(position, (0, 1), value=1.0)[..., None])[..., 0]
             uv = torch.where(uvw[:, 2:] > 0, uvw[:, :2] / uvw[:, 2:], torch.nan)
-        features = self.encode_image(inputs)
+        features = self.encode_image(inputs.pixels)
         logits, pointers = self.predict_bins(features, self._with_action(inputs, bins), inputs.n_words)
         distance = (torch.arange(BINS, device=bins.device) - bins[..., None]) / self.config.sigma_bins
         target_bins = (-0.5 * distance**2).softmax(-1)
         losses = -(target_bins * logits.log_softmax(-1)).sum(-1).mean(0)
-        return {
+        named = {
             "position": losses[:3].sum(),
             "rotation": losses[3:6].sum(),
             "gripper": losses[6],
             "pointing": self.pointer.pointing_loss(pointers, uv),
         }
+        return named if inputs.path is None else named | {"path": self.path_loss(inputs.path)}
 
     def predict(self, inputs: MonolithicInputs, generator: torch.Generator) -> Prediction:
         """Return the most likely tokens, decoded one after the other; the score is their mean probability."""
-        features = self.encode_image(inputs)
-        bins = torch.zeros(len(inputs.n_words), DIMENSIONS, dtype=torch.long, device=inputs.n_words.device)
-        probability = torch.zeros_like(bins, dtype=torch.float)
-        for i in range(DIMENSIONS):
-            logits, _ = self.predict_bins(features, self._with_action(inputs, bins), inputs.n_words)
-            probability[:, i], bins[:, i] = logits[:, i].softmax(-1).max(-1)
+        bins, probability = self.decode_bins(inputs)
         with torch.autocast(bins.device.type, enabled=False):
             position, turn, is_open = self.goals.pose(self.goals.decode(bins))
             rotation = inputs.tool_rotation @ turn
@@ -110,10 +113,51 @@ class MonolithicActor(Actor[MonolithicConfig, MonolithicInputs]):
             score=probability.mean(-1),
         )
 
-    def encode_image(self, inputs: MonolithicInputs) -> Tensor:
-        """Return features (B, 256, C) of the image's patches."""
-        features: Tensor = self.tower(inputs.pixels.permute(0, 3, 1, 2) / 127.5 - 1)
+    def decode_bins(self, inputs: MonolithicInputs) -> tuple[Tensor, Tensor]:
+        """Return the most likely bin (B, 7) of each dimension, given those before it, and its probability (B, 7).
+
+        The same as `predict_bins` for one dimension after the other, but what was read before is kept.
+        """
+        features, n_words = self.encode_image(inputs.pixels), inputs.n_words
+        first = n_words + STATE_TOKENS  # the separator, whose state predicts the first dimension
+        prefix = torch.arange(int(first.max()) + 1, device=n_words.device).expand(len(n_words), -1)
+        image, image_layers = self.from_image(features) + self.patch.weight, self.config.backbone["image_layers"]
+        reader = TokenReader(self._decoder_layers, image, image_layers, room=prefix.shape[1] + DIMENSIONS)
+        embedded = self._embed(inputs.sequence[:, : prefix.shape[1]])
+        tool = _tool_tokens(embedded, n_words)
+        states = reader.read(embedded + self._place_embedding(prefix, n_words), prefix)
+        state = states.gather(1, first[:, None, None].expand(-1, 1, states.shape[-1]))
+        bins = torch.zeros(len(n_words), DIMENSIONS, dtype=torch.long, device=n_words.device)
+        probability = torch.zeros_like(bins, dtype=torch.float)
+        for i in range(DIMENSIONS):
+            pointed, _ = self.pointer(self.norm(state), features, tool)
+            logits = (pointed[:, 0] @ self.head[i].to(pointed.dtype).T).float()
+            probability[:, i], bins[:, i] = logits.softmax(-1).max(-1)
+            if i + 1 < DIMENSIONS:
+                token = len(self.token.weight) + as_tokens(bins, GOAL)[:, i : i + 1]
+                place = first[:, None] + 1 + i
+                state = reader.read(self._embed(token) + self._place_embedding(place, n_words), place)
+        return bins, probability
+
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        """Return features (B, 256, C) of the patches of images (B, 192, 192, 3) uint8."""
+        features: Tensor = self.tower(pixels.permute(0, 3, 1, 2) / 127.5 - 1)
         return features
+
+    def path_loss(self, samples: PathSample) -> Tensor:
+        """Return the planner's loss of paths drawn as answers: co-training keeps what it had learned of images."""
+        assert self.path_head is not None
+        features, ids = self.encode_image(samples.pixels), samples.sequence
+        places = torch.arange(ids.shape[1], device=ids.device)
+        text = self._embed(ids) + self.place(places) + self.path_head.location_content(ids, features, self.patch)
+        states = self.norm(self._decode(features, text))
+        pointer = self.pointer
+        patches = match(pointer.query(states), features, pointer.key, pointer.patch)
+        return answer_loss(self.path_head.logits(states, patches)[:, :-1], samples.labels[:, 1:])
+
+    def open_co_training(self, folder: Path, cache: Path) -> PathTask:
+        """Return the path task on a label set of images; see `Actor.open_co_training`."""
+        return PathTask.open(folder, cache, self.tokenizer, self.config.text_tokens)
 
     def predict_bins(self, features: Tensor, sequence: Tensor, n_words: Tensor) -> tuple[Tensor, Tensor]:
         """Predict the bin of each dimension from the tokens before it (teacher forcing).
@@ -127,18 +171,11 @@ class MonolithicActor(Actor[MonolithicConfig, MonolithicInputs]):
             Logits (B, 7, 256) of the bins, and of the patches pointed at (B, 7, 256).
         """
         places = torch.arange(sequence.shape[1], device=sequence.device)
-        slots = (places - n_words[:, None] + 1).clamp(0, ACTION_SLOTS)
-        embedded = F.embedding(sequence, torch.cat([self.token.weight, self.action.weight]))
-        image = self.from_image(features) + self.patch.weight
-        text = (embedded + self.place.weight[: len(places)] + self.slot(slots))[:, None]
-        future = torch.ones(len(places), len(places), dtype=torch.bool, device=sequence.device).triu(1)
-        for i, layer in enumerate(self.layers):
-            image, text = cast(Layer, layer).blocks(image, text, future, i < self.config.backbone["image_layers"])
+        embedded = self._embed(sequence)
+        text = self._decode(features, embedded + self._place_embedding(places, n_words))
         at = _action_places(n_words)[..., None] - 1  # the state before a token predicts it
-        states = self.norm(text[:, 0].gather(1, at.expand(-1, -1, text.shape[-1])))
-        tool_places = n_words[:, None, None] + torch.arange(3, device=n_words.device)[:, None]
-        tool = embedded.gather(1, tool_places.expand(-1, -1, embedded.shape[-1]))
-        states, pointers = self.pointer(states, features, tool)
+        states = self.norm(text.gather(1, at.expand(-1, -1, text.shape[-1])))
+        states, pointers = self.pointer(states, features, _tool_tokens(embedded, n_words))
         return torch.einsum("bdw,dvw->bdv", states, self.head.to(states.dtype)).float(), pointers
 
     @property
@@ -147,6 +184,27 @@ class MonolithicActor(Actor[MonolithicConfig, MonolithicInputs]):
         if self._tokenizer is None:
             self._tokenizer = Tokenizer.from_buffer(self.vocabulary.cpu().numpy().tobytes())
         return self._tokenizer
+
+    @property
+    def _decoder_layers(self) -> list[Layer]:
+        return cast(list[Layer], list(self.layers))
+
+    def _embed(self, sequence: Tensor) -> Tensor:
+        """Return the embeddings (B, T, D) of words and numbers."""
+        return F.embedding(sequence, torch.cat([self.token.weight, self.action.weight]))
+
+    def _place_embedding(self, places: Tensor, n_words: Tensor) -> Tensor:
+        """Return the embeddings (B, T, D) of places (B, T) or (T,), and of what a place after the words is for."""
+        embedded: Tensor = self.place(places) + self.slot((places - n_words[:, None] + 1).clamp(0, ACTION_SLOTS))
+        return embedded
+
+    def _decode(self, features: Tensor, text: Tensor) -> Tensor:
+        """Return the states (B, T, D) after the last layer, of a sequence that reads an image; not normalised."""
+        image, text = self.from_image(features) + self.patch.weight, text[:, None]
+        future = torch.ones(text.shape[2], text.shape[2], dtype=torch.bool, device=text.device).triu(1)
+        for i, layer in enumerate(self._decoder_layers):
+            image, text = layer.blocks(image, text, future, i < self.config.backbone["image_layers"])
+        return text[:, 0]
 
     def _with_action(self, inputs: MonolithicInputs, bins: Tensor) -> Tensor:
         """Return the sequence (B, T) with the action (B, 7) filled in."""
@@ -185,6 +243,12 @@ class MonolithicActor(Actor[MonolithicConfig, MonolithicInputs]):
 
 def _keep_on_cpu(actor: MonolithicActor, _: object) -> None:
     actor._keep_on_cpu()
+
+
+def _tool_tokens(embedded: Tensor, n_words: Tensor) -> Tensor:
+    """Return the tokens (B, 3, D) of the tool's position, which follow the words, of embeddings (B, T, D)."""
+    places = n_words[:, None, None] + torch.arange(3, device=n_words.device)[:, None]
+    return embedded.gather(1, places.expand(-1, -1, embedded.shape[-1]))
 
 
 def _action_places(n_words: Tensor) -> Tensor:

@@ -13,7 +13,10 @@ class MonolithicConfig(ActorConfig):
     """Architecture of the monolithic policy.
 
     Attributes:
-        planner: whose weights it starts from: a bundled planner's name or the folder of a nano checkpoint.
+        planner: whose tokenizer, sizes and weights it starts from: a bundled planner's name or the folder of a nano
+            checkpoint.
+        pretrained: start from the planner's weights; else from random ones.
+        co_training: keep the planner's answer head, and go on training it on paths along with the actions.
         backbone: sizes of `HamsterNanoConfig`; empty: those of the planner, which also gives its weights then.
         text_tokens: room for the instruction, the robot's state, and the action.
         sigma_bins: width of the target around the right bin, so that a near miss costs less than a far one.
@@ -23,6 +26,8 @@ class MonolithicConfig(ActorConfig):
     needs_depth: ClassVar[bool] = False
 
     planner: str = "nano"
+    pretrained: bool = True
+    co_training: bool = False
     backbone: dict[str, Any] = field(default_factory=dict)
     text_tokens: int = 64
     sigma_bins: float = 1.5

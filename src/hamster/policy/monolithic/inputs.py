@@ -22,6 +22,21 @@ UNKNOWN = 2 * DIMENSIONS * BINS  # the token of what is not known
 
 
 @dataclass(frozen=True, eq=False)
+class PathSample(TensorBatch):
+    """An image and an instruction with its path as the planner's answer: a sample of the co-training task.
+
+    Attributes:
+        pixels: (192, 192, 3) uint8.
+        sequence: (T,) tokens of instruction and answer.
+        labels: (T,) the answer's tokens at their own places, -100 elsewhere.
+    """
+
+    pixels: Tensor
+    sequence: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class MonolithicInputs(TensorBatch):
     """One sample, or a batch with a leading dimension.
 
@@ -33,6 +48,7 @@ class MonolithicInputs(TensorBatch):
         tool_rotation: (3, 3) world from tool.
         uvw_from_world: (3, 4) projects onto the image, uv in [0, 1]; NaN for a camera that is not calibrated. For
             training only.
+        path: another image, whose path is to be drawn; for co-training only.
     """
 
     pixels: Tensor
@@ -41,6 +57,7 @@ class MonolithicInputs(TensorBatch):
     tool_position: Tensor
     tool_rotation: Tensor
     uvw_from_world: Tensor
+    path: PathSample | None = None
 
 
 def make_inputs(

@@ -67,11 +67,43 @@ class TrainConfig:
 
 INSTRUCTION_TOKENS = 24  # longer than any instruction of the tabletop
 
+# Words instead of a path: they must fit the image, and name colours, so there is little jitter.
+WITHOUT_PATH = TrainConfig(
+    augment=AugmentConfig(path_dropout_prob=1.0, swap_image_prob=0.0, completed_prob=0.0, color_jitter=0.06)
+)
+# Words and one image of a fixed camera; instructions name colours, so there is little jitter.
+MONOLITHIC = TrainConfig(
+    actor=MonolithicConfig(),
+    augment=AugmentConfig(
+        path_dropout_prob=1.0,
+        swap_image_prob=0.0,
+        completed_prob=0.0,
+        yaw_range_rad=0.0,
+        color_jitter=0.06,
+        fixed_camera=True,
+    ),
+    steps=2000,
+    lr=1.5e-3,
+    warmup_steps=100,
+)
+
 PRESETS: dict[str, TrainConfig] = {
     "flow": TrainConfig(),
     "flow-dense": TrainConfig(actor=FLOW_DENSE),
+    "flow-depth": TrainConfig(actor=FlowConfig(path_depth=True)),
+    "flow-latent": replace(WITHOUT_PATH, actor=FlowConfig(conditioners=("latent",))),
+    "flow-language": replace(
+        WITHOUT_PATH,
+        actor=FlowConfig(conditioners=(), max_instruction_tokens=INSTRUCTION_TOKENS, text_encoder="planner"),
+    ),
     # Muon takes a half of AdamW's steps here; with it `flow` stays at ten times AdamW's error.
     "views": TrainConfig(actor=VIEWS_NANO, batch_size=8, muon_lr=0.02),
+    "views-language": replace(
+        WITHOUT_PATH,
+        actor=replace(VIEWS_NANO, conditioners=(), max_instruction_tokens=INSTRUCTION_TOKENS, text_encoder="planner"),
+        batch_size=8,
+        muon_lr=0.02,
+    ),
     # No depth, no calibration: the world is not rotated, and a chunk may start at any frame. The path is drawn, and
     # given as waypoints: to learn it from the drawing alone takes many more steps.
     "image": TrainConfig(
@@ -89,21 +121,9 @@ PRESETS: dict[str, TrainConfig] = {
         warmup_steps=50,
         non_keyframe_weight=1.0,
     ),
-    # Words and one image of a fixed camera; instructions name colours, so there is little jitter.
-    "monolithic": TrainConfig(
-        actor=MonolithicConfig(),
-        augment=AugmentConfig(
-            path_dropout_prob=1.0,
-            swap_image_prob=0.0,
-            completed_prob=0.0,
-            yaw_range_rad=0.0,
-            color_jitter=0.06,
-            fixed_camera=True,
-        ),
-        steps=2000,
-        lr=1.5e-3,
-        warmup_steps=100,
-    ),
+    "monolithic": MONOLITHIC,
+    "monolithic-scratch": replace(MONOLITHIC, actor=MonolithicConfig(pretrained=False)),
+    "monolithic-cotrained": replace(MONOLITHIC, actor=MonolithicConfig(co_training=True)),
     "debug": TrainConfig(
         actor=FlowConfig(width=32, heads=2, crop_px=24, encoder_layers=1, decoder_layers=1, path_waypoints=6),
         augment=AugmentConfig(path_dropout_prob=0.0),
@@ -126,6 +146,7 @@ def adapted(
     data_fraction: float | None = None,
     steps: int | None = None,
     seed: int | None = None,
+    planner: str | None = None,
 ) -> TrainConfig:
     """Return a configuration with some changes; None leaves a field as it is.
 
@@ -135,9 +156,10 @@ def adapted(
         config: to change.
         conditioners: of the actor; () for none.
         data_fraction, steps, seed: as in `TrainConfig`.
+        planner: name or folder of the planner that the policy is made of, or contains.
 
     Raises:
-        ValueError: if the policy type cannot use such a conditioner, or a number makes no sense.
+        ValueError: if the policy type cannot use such a conditioner or any planner, or a number makes no sense.
     """
     if data_fraction is not None and not 0 < data_fraction <= 1:
         raise ValueError(f"data_fraction is a share in (0, 1], got {data_fraction:g}")
@@ -150,9 +172,18 @@ def adapted(
             augment = replace(augment, path_dropout_prob=1.0)
             if getattr(actor, "max_instruction_tokens", None) == 0:
                 actor = replace(actor, max_instruction_tokens=INSTRUCTION_TOKENS)  # type: ignore[call-arg]
+    if planner is not None:
+        if not _contains_planner(actor):
+            raise ValueError("no planner is part of this configuration: leave out --model, or take monolithic, say")
+        actor = replace(actor, planner=planner)  # type: ignore[call-arg]
     changes = {"data_fraction": data_fraction, "steps": steps, "seed": seed}
     changed: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
     return replace(config, actor=actor, augment=augment, **changed)
+
+
+def _contains_planner(actor: ActorConfig) -> bool:
+    reads_it = "latent" in actor.conditioners or getattr(actor, "text_encoder", "hash") == "planner"
+    return isinstance(actor, MonolithicConfig) or reads_it
 
 
 def overfit_one_episode(config: TrainConfig) -> TrainConfig:

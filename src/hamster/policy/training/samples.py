@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from hamster.data import View
-from hamster.policy.actor import AnyActor, Target
+from hamster.policy.actor import AnyActor, CoTraining, Target
 from hamster.policy.path_prompt import PathPrompt
 from hamster.policy.policy_input import PolicyInput, RobotState, TensorBatch, mirrored_pose
 from hamster.policy.training.augment import AugmentConfig, augment, augment_path, augment_tool_pose
@@ -25,8 +25,10 @@ Batch = tuple[TensorBatch, Target]
 class Samples(Dataset[Batch]):
     """Indexed by (step, place): the phases of each family equally often, the families by the root of their size."""
 
-    def __init__(self, dataset: PackedDataset, config: TrainConfig, actor: AnyActor) -> None:
-        self.dataset, self.config, self.actor = dataset, config, actor
+    def __init__(
+        self, dataset: PackedDataset, config: TrainConfig, actor: AnyActor, co_training: CoTraining | None = None
+    ) -> None:
+        self.dataset, self.config, self.actor, self.co_training = dataset, config, actor, co_training
         self.rows = np.flatnonzero(dataset.used(config.data_fraction) & ~dataset.held_out(config.held_out_every))
         meta = dataset.meta
         weights = np.where(meta["key"][self.rows], 1.0, config.non_keyframe_weight)
@@ -38,7 +40,8 @@ class Samples(Dataset[Batch]):
     def __getitem__(self, index: tuple[int, int]) -> Batch:
         rng = np.random.default_rng([self.config.seed, *index])
         row, other = rng.choice(self.rows, 2, p=self.weights)
-        return self.sample(int(row), int(other), self.config.augment, rng)
+        inputs, target = self.sample(int(row), int(other), self.config.augment, rng)
+        return (inputs if self.co_training is None else self.co_training.add_to(inputs, rng)), target
 
     def tool_and_goal_poses(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return where the tool (N, 4, 4) was and where it went; also mirrored, if that is an augmentation."""
@@ -73,7 +76,8 @@ class Samples(Dataset[Batch]):
         prompt = self._prompt(row, None if image_row == row else image_row, views, config, rng)
         phrasings = dataset.phrasings(row)
         goal = dataset.goal(row, self.actor.config, completed)
-        policy_input = PolicyInput(views, robot, prompt, phrasings[rng.integers(len(phrasings))])
+        instruction = phrasings[rng.integers(len(phrasings))]
+        policy_input = PolicyInput(views, robot, prompt, instruction, unaugmented_rgb=views[cameras[0]].rgb)
         return augment(policy_input, goal, config, rng)
 
     def _robot(self, row: int, completed: bool, config: AugmentConfig, rng: np.random.Generator) -> RobotState:

@@ -52,6 +52,7 @@ def train_policy(
     out_dir: Path,
     pack_dir: Path | None = None,
     estimated_depth: bool = False,
+    co_training_dir: Path | None = None,
 ) -> Path:
     """Train to the end of the configuration and return `out_dir`, which is a checkpoint then.
 
@@ -62,15 +63,18 @@ def train_policy(
             pack/; and tensorboard/.
         pack_dir: instead of pack/ there: one for all runs that pack the same data in the same way.
         estimated_depth: accept demonstrations whose depth a model estimated (`hamster.data.estimated_depth`).
+        co_training_dir: label set of the second task, for configurations with `co_training`; its packed form goes to
+            co_training/ in `out_dir`.
 
     Raises:
-        ValueError: for an unknown preset, or a folder without such a label set; if `out_dir` holds a training of
+        ValueError: for an unknown preset, or a folder without such a label set; if a configuration with `co_training`
+            has no `co_training_dir`, or one without has one; if `out_dir` holds a training of
             another configuration or other data, or another process is at work in it.
     """
     config = preset(config) if isinstance(config, str) else config
     accelerator = start_accelerator(config.bf16)
     with lock_folder(out_dir) if accelerator.is_main_process else nullcontext():
-        return _train(config, data_dir, out_dir, pack_dir, estimated_depth, accelerator)
+        return _train(config, data_dir, out_dir, pack_dir, estimated_depth, co_training_dir, accelerator)
 
 
 def _train(
@@ -79,20 +83,24 @@ def _train(
     out_dir: Path,
     pack_dir: Path | None,
     estimated_depth: bool,
+    co_training_dir: Path | None,
     accelerator: Accelerator,
 ) -> Path:
+    _check_co_training(config, co_training_dir)
     with accelerator.main_process_first():
         if accelerator.is_main_process:
             identity = {"data": content_digest(data_dir), **flat("config", config.to_json())}
             identity |= {"estimated depth": True} if estimated_depth else {}
             if (code := policy_code(config.actor.type, config.actor.conditioners)) is not None:  # of users
                 identity["policy code"] = code
+            if co_training_dir is not None:
+                identity["co-training data"] = content_digest(co_training_dir)
             has_begun = (out_dir / STATE).is_file()
             claim(out_dir, identity, has_begun, run_info(config.seed), upgrade=upgrade_run_identity)
         cache = pack_dir or out_dir / "pack"
         frames_between = config.frames_between_keyposes
         dataset = load_packed_dataset(data_dir, config.actor, cache, frames_between, estimated_depth)
-    run = Run(config, dataset, out_dir, accelerator)
+    run = Run(config, dataset, out_dir, accelerator, co_training_dir)
     console = Console(stderr=True)
     with Progress(
         *Progress.get_default_columns(), "{task.fields[loss]}", console=console, disable=not run.is_main
@@ -113,17 +121,38 @@ def _train(
     return out_dir
 
 
+def _check_co_training(config: TrainConfig, folder: Path | None) -> None:
+    """Raise ValueError if a second task is configured but has no data, or the reverse."""
+    is_wanted = getattr(config.actor, "co_training", False)
+    if is_wanted and folder is None:
+        raise ValueError("this configuration trains on a second task, too: give its label set (--co-training-data DIR)")
+    if folder is not None and not is_wanted:
+        raise ValueError(
+            f"this configuration of the {config.actor.type} policy has no second task: give no --co-training-data, or "
+            "take --config monolithic-cotrained"
+        )
+
+
 class Run:
     """The state of a training run: weights, their moving average, optimisers, step."""
 
     def __init__(
-        self, config: TrainConfig, dataset: PackedDataset, out_dir: Path, accelerator: Accelerator | None = None
+        self,
+        config: TrainConfig,
+        dataset: PackedDataset,
+        out_dir: Path,
+        accelerator: Accelerator | None = None,
+        co_training_dir: Path | None = None,
     ) -> None:
         self.config, self.dataset, self.out_dir = config, dataset, out_dir
         self.accelerator = accelerator or start_accelerator(config.bf16)
         torch.manual_seed(config.seed)
         actor = build_actor(config.actor)
-        self.samples = Samples(dataset, config, actor)
+        co_training = None
+        if co_training_dir is not None:
+            with self.accelerator.main_process_first():
+                co_training = actor.open_co_training(co_training_dir, out_dir / "co_training")
+        self.samples = Samples(dataset, config, actor, co_training)
         if not POLICY_TYPES.is_builtin(config.actor.type):
             check_actor(actor, self.samples)
         actor.fit_normalization(*map(as_float, self.samples.tool_and_goal_poses()))

@@ -8,11 +8,13 @@ drawn as a layer of its own, which nothing occludes; waypoints are read exactly 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from hamster.policy.actor import Actor, Prediction, Target
+from hamster.policy.frozen_planner import FrozenPlanner
 from hamster.policy.layers import mlp, six_from_matrix
 from hamster.policy.path_prompt import POINT_FEATURES
 from hamster.policy.policy_input import PointBatch, PolicyInput
@@ -35,9 +37,16 @@ class ViewsActor(Actor[ViewsConfig, ViewsInputs]):
 
     def __init__(self, config: ViewsConfig) -> None:
         super().__init__()
+        self.planner: FrozenPlanner | None = None
+        if config.text_encoder == "planner":
+            self.planner = FrozenPlanner(config.planner, config.planner_sizes, whole=False)
+            sizes = self.planner.sizes
+            config = replace(config, planner_sizes=sizes, word_width=sizes["hidden_size"])
         self.config = config
-        sizes = InputSizes(PICTURE_CHANNELS, layer_channels(config), ROBOT_FEATURES, POINT_FEATURES + 6)
-        self.stages = nn.ModuleList(StageNetwork(config, sizes) for _ in range(1 if config.shared else config.stages))
+        input_sizes = InputSizes(PICTURE_CHANNELS, layer_channels(config), ROBOT_FEATURES, POINT_FEATURES + 6)
+        self.stages = nn.ModuleList(
+            StageNetwork(config, input_sizes) for _ in range(1 if config.shared else config.stages)
+        )
         n_features = 2 * len(config.virtual_views) * config.head_width + config.width
         self.rotation: RotationHead = HEADS[config.rotation](n_features, 2 * config.head_width)
         self.gripper = mlp(n_features, config.head_width, 1)
@@ -46,7 +55,7 @@ class ViewsActor(Actor[ViewsConfig, ViewsInputs]):
 
     def preprocess(self, policy_input: PolicyInput) -> ViewsInputs:
         """Return one sample; see `Actor.preprocess`."""
-        return make_inputs(self.config, policy_input)
+        return make_inputs(self.config, policy_input, self.planner)
 
     def compute_loss(self, inputs: ViewsInputs, target: Target, generator: torch.Generator) -> dict[str, Tensor]:
         """Return cross-entropies of heat maps, rotation, gripper, contact and end.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from hamster.policy.conditioning import ChannelConditioner, ImageConditioner, PointConditioner, check_conditioners
 from hamster.policy.config import ActorConfig
@@ -31,6 +31,9 @@ class ViewsConfig(ActorConfig):
         jitter: in training the next cube is displaced by up to this part of the present one's half.
         max_instruction_tokens, word_width: words of the instruction that are encoded, and the width of a word's
             embedding; 0 words: no text input.
+        text_encoder: "hash", a random code for each word; or "planner", a planner's embeddings, of its own width.
+        planner: a bundled planner's name or the folder of a nano checkpoint, for `text_encoder`.
+        planner_sizes: of `HamsterNanoConfig`, filled in when the policy is built; its weights are in the checkpoint.
     """
 
     type: ClassVar[str] = "views"
@@ -55,6 +58,9 @@ class ViewsConfig(ActorConfig):
     jitter: float = 0.06
     max_instruction_tokens: int = 0
     word_width: int = 64
+    text_encoder: Literal["hash", "planner"] = "hash"
+    planner: str = "nano"
+    planner_sizes: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -22,6 +22,7 @@ from hamster.policy.conditioning import (
     conditioner_points,
     draw_conditioner,
 )
+from hamster.policy.frozen_planner import FrozenPlanner
 from hamster.policy.policy_input import (
     PointBatch,
     PolicyInput,
@@ -31,7 +32,7 @@ from hamster.policy.policy_input import (
     calibrated,
     proprioception_features,
 )
-from hamster.policy.text_encoding import hashed_word_embeddings
+from hamster.policy.text_encoding import word_embeddings
 from hamster.policy.views.config import ViewsConfig
 
 Array = NDArray[np.float64]
@@ -60,12 +61,18 @@ class ViewsInputs(TensorBatch):
     words: Tensor
 
 
-def make_inputs(config: ViewsConfig, policy_input: PolicyInput) -> ViewsInputs:
-    """Return a sample of what the cameras see, the robot's state, and the lifted path."""
+def make_inputs(config: ViewsConfig, policy_input: PolicyInput, planner: FrozenPlanner | None = None) -> ViewsInputs:
+    """Return a sample of what the cameras see, the robot's state, and the lifted path.
+
+    Args:
+        config: of the actor.
+        policy_input: one moment.
+        planner: of the text encoder; None for random codes of words.
+    """
     tool = np.asarray(policy_input.robot.tool_pose_world, np.float64)[:3, 3]
     clouds = [_camera_points(config, policy_input, name) for name in config.cameras]
     conditioners = {name: CONDITIONERS.get(name) for name in config.conditioners}
-    words = hashed_word_embeddings(policy_input.instruction, config.max_instruction_tokens, config.word_width)
+    words = word_embeddings(policy_input.instruction, config.max_instruction_tokens, config.word_width, planner)
     return ViewsInputs(
         points=as_float(np.concatenate([cloud.points_world for cloud in clouds]) - tool),
         rgb=torch.from_numpy(np.concatenate([cloud.rgb for cloud in clouds])),
