@@ -3,14 +3,13 @@ import synthetic
 import torch
 
 from hamster.policy.flow.inputs import (
-    crop_windows,
     known_depth,
     nearest_pixel,
     nearest_points,
     patch_points_world,
     patches,
-    whole_image,
 )
+from hamster.policy.flow.pixels import crop_windows, whole_image
 
 CAMERA = synthetic.front_camera(64)
 

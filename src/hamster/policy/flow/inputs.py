@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hamster.data import View
-from hamster.geometry import Camera, apply, inverse
+from hamster.geometry import Camera
 from hamster.policy.conditioning import (
     CONDITIONERS,
     ChannelConditioner,
@@ -28,7 +28,8 @@ from hamster.policy.conditioning import (
     draw_conditioner,
 )
 from hamster.policy.flow.config import OWN_CONDITIONERS, PATCH_PX, FlowConfig
-from hamster.policy.flow.latent import Latent, patch_of_px, read_planner
+from hamster.policy.flow.latent import LatentInputs, read_planner
+from hamster.policy.flow.pixels import PixelGrid, crop_pixels, whole_image
 from hamster.policy.frozen_planner import FrozenPlanner
 from hamster.policy.path_prompt import PathPoints, PathPrompt, sample_waypoints
 from hamster.policy.policy_input import (
@@ -86,36 +87,6 @@ class Images(TensorBatch):
 
 
 @dataclass(frozen=True, eq=False)
-class LatentInputs(TensorBatch):
-    """A planner's last states, see `latent.Latent`.
-
-    Attributes:
-        words: the instruction's tokens, each where it points, with its last state.
-        peaks: where the planner's pointer is, with the state of the token that points there.
-        patches: (256, D) last states of the image's patches.
-        crop_patch: (G, T) int64, the patch that each token of a crop lies in.
-    """
-
-    words: PointBatch
-    peaks: PointBatch
-    patches: Tensor
-    crop_patch: Tensor
-
-    @classmethod
-    def of(cls, latent: Latent, camera: Camera, tool: Array, config: FlowConfig) -> LatentInputs:
-        """Return them relative to a tool at (3,) in the world."""
-        pixels = _crop_pixels(camera, np.concatenate([tool[None], latent.peaks.positions_world]), config)
-        middle = slice(PATCH_PX // 2, None, PATCH_PX)
-        rows, columns = pixels.rows[:, middle], pixels.columns[:, :, middle]
-        return cls(
-            words=PointBatch.of(latent.words, tool),
-            peaks=PointBatch.of(latent.peaks, tool),
-            patches=as_float(latent.patches),
-            crop_patch=torch.from_numpy(patch_of_px(rows, columns, camera)).flatten(1),
-        )
-
-
-@dataclass(frozen=True, eq=False)
 class FlowInputs(TensorBatch):
     """One sample, or a batch with a leading dimension.
 
@@ -164,7 +135,7 @@ def make_inputs(config: FlowConfig, policy_input: PolicyInput, planner: FrozenPl
         robot=proprioception_features(policy_input.robot, config.n_obs_history),
         points={name: PointBatch.of(path_points, tool) for name, path_points in points.items()},
         words=as_float(words),
-        latent=latent and LatentInputs.of(latent, views[0].camera, tool, config),
+        latent=None if latent is None else LatentInputs.of(latent, views[0].camera, tool, config),
     )
 
 
@@ -213,7 +184,7 @@ class _CameraInput:
 def _crops(view: _CameraInput, foveas: PathPoints | None, tool: Array, config: FlowConfig) -> Crops:
     foveas = PathPoints.none(0) if foveas is None else foveas
     targets = np.concatenate([tool[None], foveas.positions_world])
-    pixels = _crop_pixels(view.camera, targets, config)
+    pixels = crop_pixels(view.camera, targets, config)
     depth_m = pixels.pick(view.depth_m).astype(np.float64)
     depth_m = np.where(depth_m > 0, depth_m, 0.0)  # NaN too
     points_world = view.camera.unproject(pixels.px(), depth_m)
@@ -226,13 +197,6 @@ def _crops(view: _CameraInput, foveas: PathPoints | None, tool: Array, config: F
         valid=torch.from_numpy(np.concatenate([[True, True], foveas.valid])),
         channels={name: torch.from_numpy(pixels.pick(values)) for name, values in view.channels.items()},
     )
-
-
-def _crop_pixels(camera: Camera, targets: Array, config: FlowConfig) -> PixelGrid:
-    """Return the pixels of the crop of the whole image, and of those around points (N, 3) in the world."""
-    centres_uv = np.concatenate([[[0.5, 0.5]], _visible_uv(targets, camera)])
-    widths = np.array([1.0] + [config.fovea_width] * len(targets))
-    return crop_windows(camera, centres_uv, widths, config.crop_px)
 
 
 def _images(views: list[_CameraInput], tool: Array, size: int) -> Images:
@@ -251,58 +215,6 @@ def _images(views: list[_CameraInput], tool: Array, size: int) -> Images:
             )
         )
     return Images.stack(images)
-
-
-def _visible_uv(points_world: Array, camera: Camera) -> Array:
-    """Return relative image points (N, 2) of points (N, 3): the image's centre for those behind the camera."""
-    depth_m = apply(inverse(camera.world_from_camera), points_world)[:, 2]
-    px, _ = camera.project(points_world)
-    uv = np.where(depth_m[:, None] > 1e-3, px / camera.size_px, 0.5)
-    return np.asarray(uv.clip(0, 1))
-
-
-@dataclass(frozen=True, eq=False)
-class PixelGrid:
-    """Pixels of a camera's image that stand for G images of S x S.
-
-    Attributes:
-        rows: (G, S, 1) and columns: (G, 1, S).
-    """
-
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
-
-    def pick(self, image: NDArray[np.generic]) -> NDArray[np.generic]:
-        """Return (G, S, S, ...) of an image (H, W, ...)."""
-        return image[self.rows, self.columns]
-
-    def px(self) -> Array:
-        """Return the centres (G, S, S, 2) of the pixels."""
-        return np.stack(np.broadcast_arrays(self.columns, self.rows), -1) + 0.5
-
-
-def crop_windows(camera: Camera, centres_uv: Array, widths: Array, size: int) -> PixelGrid:
-    """Return the pixels of square windows.
-
-    Args:
-        camera: whose image it is.
-        centres_uv: (G, 2) relative image points; windows that stick out are shifted inside.
-        widths: (G,) parts of the image that the windows cover.
-        size: side of a crop in pixels.
-    """
-    half = widths[:, None] / 2
-    centres = np.clip(centres_uv, half, 1 - half)
-    uv = centres[:, None] + ((np.arange(size) + 0.5) / size - 0.5)[None, :, None] * widths[:, None, None]
-    columns = np.clip((uv[..., 0] * camera.width).astype(int), 0, camera.width - 1)
-    rows = np.clip((uv[..., 1] * camera.height).astype(int), 0, camera.height - 1)
-    return PixelGrid(rows[:, :, None], columns[:, None, :])
-
-
-def whole_image(camera: Camera, size: int) -> PixelGrid:
-    """Return the pixels of one image of S x S that covers all of the camera's."""
-    at = (np.arange(size) + 0.5) / size
-    rows, columns = (at * camera.height).astype(np.int64), (at * camera.width).astype(np.int64)
-    return PixelGrid(rows[None, :, None], columns[None, None, :])
 
 
 def known_depth(depth_m: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,13 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hamster.geometry import Camera
 from hamster.nano.tokens import GRID
+from hamster.policy.flow.config import PATCH_PX, FlowConfig
+from hamster.policy.flow.pixels import crop_pixels
 from hamster.policy.frozen_planner import FrozenPlanner
 from hamster.policy.path_prompt import PathPoints, surface_depth
-from hamster.policy.policy_input import PolicyInput, calibrated
+from hamster.policy.policy_input import PointBatch, PolicyInput, TensorBatch, as_float, calibrated
 
 Array = NDArray[np.float64]
 MAX_TOKENS = 32  # of an instruction
@@ -40,6 +44,36 @@ class Latent:
     patches: NDArray[np.float32]
 
 
+@dataclass(frozen=True, eq=False)
+class LatentInputs(TensorBatch):
+    """A planner's last states, see `Latent`.
+
+    Attributes:
+        words: the instruction's tokens, each where it points, with its last state.
+        peaks: where the planner's pointer is, with the state of the token that points there.
+        patches: (256, D) last states of the image's patches.
+        crop_patch: (G, T) int64, the patch that each token of a crop lies in.
+    """
+
+    words: PointBatch
+    peaks: PointBatch
+    patches: Tensor
+    crop_patch: Tensor
+
+    @classmethod
+    def of(cls, latent: Latent, camera: Camera, tool: Array, config: FlowConfig) -> LatentInputs:
+        """Return them relative to a tool at (3,) in the world."""
+        pixels = crop_pixels(camera, np.concatenate([tool[None], latent.peaks.positions_world]), config)
+        middle = slice(PATCH_PX // 2, None, PATCH_PX)
+        rows, columns = pixels.rows[:, middle], pixels.columns[:, :, middle]
+        return cls(
+            words=PointBatch.of(latent.words, tool),
+            peaks=PointBatch.of(latent.peaks, tool),
+            patches=as_float(latent.patches),
+            crop_patch=torch.from_numpy(patch_of_px(rows, columns, camera)).flatten(1),
+        )
+
+
 def read_planner(planner: FrozenPlanner, policy_input: PolicyInput, camera_name: str) -> Latent:
     """Return what a planner makes of a camera's image and the instruction.
 
@@ -55,7 +89,7 @@ def read_planner(planner: FrozenPlanner, policy_input: PolicyInput, camera_name:
     positions = camera.unproject(uv * camera.size_px, surface_depth(uv, depth_m))
     peaks, n_words = peak_tokens(states.pointers), len(uv)
     return Latent(
-        words=PathPoints(*(_padded(x, MAX_TOKENS) for x in (positions, features)), np.arange(MAX_TOKENS) < n_words),
+        words=PathPoints(_padded(positions), _padded(features), np.arange(MAX_TOKENS) < n_words),
         peaks=PathPoints(positions[peaks], features[peaks], np.ones(N_PEAKS, bool)),
         patches=states.patches,
     )
@@ -101,8 +135,8 @@ def _apart(patch: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the distance (N, 256), in rows or columns, from patches (N,) to all patches."""
     every = np.arange(GRID**2)
     row = np.abs(patch[:, None] // GRID - every // GRID)
-    return np.maximum(row, np.abs(patch[:, None] % GRID - every % GRID))
+    return np.asarray(np.maximum(row, np.abs(patch[:, None] % GRID - every % GRID)))
 
 
-def _padded(x: Array, length: int) -> Array:
-    return np.pad(x, ((0, length - len(x)), (0, 0)))
+def _padded(x: Array) -> Array:
+    return np.pad(x, ((0, MAX_TOKENS - len(x)), (0, 0)))
