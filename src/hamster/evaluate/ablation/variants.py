@@ -10,8 +10,7 @@ from pathlib import Path
 
 from hamster.identity import claimed, differences
 from hamster.label.dataset import content_digest
-from hamster.policy.legacy_names import upgrade_train_config
-from hamster.policy.training.presets import TrainConfig, adapted, preset
+from hamster.policy.training.presets import TrainConfig, adapted, preset, recorded_config
 
 # One core of an EPYC, bf16, batches of 16; the time of a finished variant of the same type replaces it.
 SECONDS_PER_STEP = {"flow": 0.17, "views": 0.5, "image": 0.3, "monolithic": 0.5}
@@ -39,9 +38,7 @@ class Variant:
             trained_by = json.loads((self.folder / "train_info.json").read_text())["train"]
         except (OSError, ValueError, KeyError):
             return False
-        # Options that were added since had their defaults then.
-        trained_by = TrainConfig().to_json() | upgrade_train_config(trained_by)
-        return bool(trained_by == self.config.to_json())
+        return recorded_config(trained_by, self.config) == self.config.to_json()
 
     def check_data(self, data_dir: Path) -> None:
         """Raise ValueError if it was trained on another label set than the one in this folder now."""

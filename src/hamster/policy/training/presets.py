@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from hamster.policy.config import ActorConfig
 from hamster.policy.flow.config import DENSE as FLOW_DENSE
 from hamster.policy.flow.config import FlowConfig
 from hamster.policy.image.config import ImageConfig
+from hamster.policy.legacy_names import upgrade_train_config
 from hamster.policy.monolithic.config import MonolithicConfig
 from hamster.policy.training.augment import NONE, AugmentConfig
 from hamster.policy.views.config import NANO as VIEWS_NANO
@@ -63,6 +65,20 @@ class TrainConfig:
         """Return plain values, with the policy's type, as checkpoints and training states hold them."""
         record: dict[str, Any] = json.loads(json.dumps({"type": self.actor.type, **asdict(self)}))
         return record
+
+
+def recorded_config(record: Mapping[str, Any], config: TrainConfig) -> dict[str, Any]:
+    """Return the record of a training as it would be written today: today's names, and options that are new since.
+
+    Args:
+        record: `TrainConfig.to_json` of some version.
+        config: of the same policy type; new options have its type's defaults.
+    """
+    defaults, upgraded = TrainConfig(actor=type(config.actor)()).to_json(), upgrade_train_config(record)
+    actor = upgraded.get("actor")
+    if isinstance(actor, Mapping) and upgraded.get("type") == config.actor.type:
+        upgraded["actor"] = {**defaults["actor"], **actor}
+    return defaults | upgraded
 
 
 INSTRUCTION_TOKENS = 24  # longer than any instruction of the tabletop

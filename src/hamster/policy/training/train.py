@@ -31,14 +31,14 @@ from hamster.identity import claim, flat
 from hamster.label.dataset import content_digest
 from hamster.policy import checkpoint
 from hamster.policy.actor import AnyActor, Target
-from hamster.policy.legacy_names import upgrade_run_identity, upgrade_tensor_name, upgrade_train_config
+from hamster.policy.legacy_names import upgrade_run_identity, upgrade_tensor_name
 from hamster.policy.policy_input import TensorBatch, as_float
 from hamster.policy.registry import POLICY_TYPES, build_actor, policy_code
 from hamster.policy.training.check_actor import check_actor
 from hamster.policy.training.evaluate import evaluate
 from hamster.policy.training.optimisers import build_optimisers, build_schedulers
 from hamster.policy.training.packed_dataset import PackedDataset, load_packed_dataset
-from hamster.policy.training.presets import TrainConfig, preset
+from hamster.policy.training.presets import TrainConfig, preset, recorded_config
 from hamster.policy.training.samples import Batch, Samples, batches
 from hamster.provenance import run_info
 from hamster.terminal import show_table
@@ -96,7 +96,10 @@ def _train(
             if co_training_dir is not None:
                 identity["co-training data"] = content_digest(co_training_dir)
             has_begun = (out_dir / STATE).is_file()
-            claim(out_dir, identity, has_begun, run_info(config.seed), upgrade=upgrade_run_identity)
+            defaults = flat(
+                "config", TrainConfig(actor=type(config.actor)()).to_json()
+            )  # of options that are new since
+            claim(out_dir, identity, has_begun, run_info(config.seed), defaults, upgrade_run_identity)
         cache = pack_dir or out_dir / "pack"
         frames_between = config.frames_between_keyposes
         dataset = load_packed_dataset(data_dir, config.actor, cache, frames_between, estimated_depth)
@@ -258,7 +261,7 @@ class Run:
 
     def _resume(self) -> None:
         before = training_state.read_metadata(self.file).get("config")
-        if not isinstance(before, dict) or upgrade_train_config(before) != self.config.to_json():
+        if not isinstance(before, dict) or recorded_config(before, self.config) != self.config.to_json():
             raise ValueError(f"{self.out_dir} holds a run of another configuration; give another --out, or remove it")
         state = training_state.load(
             self.file,
