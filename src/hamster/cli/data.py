@@ -1,4 +1,4 @@
-"""`hamster data`: statistics and images of a source or label set, and exports to other formats."""
+"""`hamster data`: statistics and images of a source or label set, exports to other formats, the factors of the axes."""
 
 from __future__ import annotations
 
@@ -60,12 +60,40 @@ class Export:
 
 
 @dataclass(frozen=True)
+class Axes:
+    """Print which factors each axis of the suite `axes` holds out, and how many scenes the expert's failure rejects."""
+
+    scenes: int = 8
+    """Number of scenes of each case and family that are compared with the demonstrations."""
+    seed: int = 0
+    """Random seed of the scenes."""
+    rejected: bool = False
+    """Also execute the expert in the scenes, and print the share in which it fails."""
+
+    def run(self) -> None:
+        """Print one or two Markdown tables."""
+        from hamster.extras import require
+
+        require(["sim"], "hamster data axes")
+        from hamster.sim.tabletop.axes.matrix import rejection_table, table
+        from hamster.terminal import working
+
+        with working("drawing scenes …"):
+            tables = [table(self.scenes, self.seed)]
+            if self.rejected:
+                tables.append(rejection_table(self.scenes, self.seed))
+        for head, *rows in tables:
+            print("\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)) + "\n")  # noqa: T201
+
+
+@dataclass(frozen=True)
 class Data:
-    """Show statistics and images of data, or export it to another format."""
+    """Show statistics and images of data, export it to another format, or print what the axes hold out."""
 
     command: (
         Annotated[Show, tyro.conf.subcommand("show", prefix_name=False)]
         | Annotated[Export, tyro.conf.subcommand("export", prefix_name=False)]
+        | Annotated[Axes, tyro.conf.subcommand("axes", prefix_name=False)]
     )
 
     def run(self) -> None:

@@ -18,6 +18,7 @@ from hamster.rollout.withheld import BlindEnvironment, WrongWordsEnvironment
 
 if TYPE_CHECKING:
     from hamster.evaluate.config import EvalConfig
+    from hamster.rollout.result import Rollout
 
 DEFAULT_FAMILIES = ("pick_place", "press", "knock")  # of the tabletop, those that the bundled models were trained on
 
@@ -30,11 +31,14 @@ class Suite:
         families: the task families there are.
         make: (family, seed) -> an environment just reset; the same seed makes the same scene. An environment may have
             `close()`, which is called at its end, and `expert_path()`, which only baselines with a path need;
-            "swapped" needs `other_task(seed)` instead, see `SwappableEnvironment`.
+            "swapped" needs `other_task(seed)` instead, see `SwappableEnvironment`. What its `episode_metrics(rollout)`
+            returns, a mapping of JSON values, is recorded with the episode.
         max_steps, hold_steps, idle_steps, stop_when_failed: when an episode ends; see `EndConditions`.
         tasks: tasks per scene. With more than one, those of a scene have consecutive seeds, and the scene is a success
             if all of them are done.
         default_families: evaluated if none are named; None for all.
+        scene_seed: (seed of the run, number of a scene among those of its family) -> the scene's seed; None for a hash
+            of the run's seed and the scene's number among all.
     """
 
     families: tuple[str, ...]
@@ -45,6 +49,7 @@ class Suite:
     hold_steps: int = 0
     idle_steps: int = 0
     stop_when_failed: bool = False
+    scene_seed: Callable[[int, int], int] | None = None
 
     def __post_init__(self) -> None:
         EndConditions(**self.end_conditions)  # checks the numbers
@@ -200,6 +205,12 @@ def expert_of(env: Environment) -> ExpertEnvironment:
     return cast(ExpertEnvironment, env)
 
 
+def episode_metrics(env: Environment, result: Rollout) -> dict[str, Any]:
+    """Return what the environment's `episode_metrics(rollout)` measured, as the value of "metrics"; {} without one."""
+    measure = getattr(env, "episode_metrics", None)
+    return {"metrics": dict(measure(result))} if callable(measure) and result.is_measured else {}
+
+
 def swappable(env: Environment) -> SwappableEnvironment:
     """Cast an environment to one with `other_task(seed)`, which `check_expert` has verified."""
     return cast(SwappableEnvironment, env)
@@ -225,9 +236,32 @@ def _counterfactual() -> Suite:
     return Suite(FAMILIES, counterfactual, MAX_STEPS, tasks=2, default_families=DEFAULT_FAMILIES)
 
 
+def _axes() -> Suite:
+    from hamster.rollout.axes import STRATA, scene_of_stratum
+    from hamster.rollout.tabletop import MAX_STEPS_SHIFTED
+    from hamster.sim.tabletop.axes.seeds import scene_seed
+
+    return Suite(STRATA, scene_of_stratum, MAX_STEPS_SHIFTED, scene_seed=scene_seed)
+
+
+def _axis(name: str) -> Suite:
+    from hamster.rollout.axes import AxisEnvironment
+    from hamster.rollout.tabletop import MAX_STEPS, MAX_STEPS_SHIFTED
+    from hamster.sim.tabletop.axes.factors import FAMILIES
+    from hamster.sim.tabletop.axes.seeds import scene_seed
+
+    max_steps = MAX_STEPS_SHIFTED if name == "moved" else MAX_STEPS
+    return Suite(FAMILIES, partial(AxisEnvironment, name), max_steps, scene_seed=scene_seed)
+
+
+_AXES = (
+    "basic", "object-goal", "visual", "language", "spatial", "novel-object", "multiple",
+    "new-camera", "clutter", "moved",
+)  # fmt: skip
 # tabletop-moved: the same scenes, seen by a camera at another place. tabletop-shifted: the target, or its goal, is
 # shifted while the robot is on its way. counterfactual: scenes with two tasks and the same instruction, so that only
-# the expert's path tells which one is meant.
+# the expert's path tells which one is meant. axes: scenes that differ from the demonstrations "axes-demos" in one
+# held-out factor each.
 SUITES: Registry[Callable[[], Suite]] = Registry(
     "suite",
     "hamster.suites",
@@ -236,6 +270,8 @@ SUITES: Registry[Callable[[], Suite]] = Registry(
         "tabletop-moved": partial(_tabletop, "moved"),
         "tabletop-shifted": _tabletop_shifted,
         "counterfactual": _counterfactual,
+        "axes": _axes,
+        **{f"axes-{name}": partial(_axis, name) for name in _AXES},
     },
     adapt=_suite_factory,
 )

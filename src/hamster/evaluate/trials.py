@@ -59,7 +59,9 @@ def scene_seed(seed: int, scene: int) -> int:
 
 def _scene(config: EvalConfig, number: int, tasks: int) -> tuple[str, int]:
     scene, task = divmod(number, tasks)
-    return config.families[scene % len(config.families)], scene_seed(config.seed, scene) * tasks + task
+    of_suite, (rank, family) = suite_of(config).scene_seed, divmod(scene, len(config.families))
+    seed = scene_seed(config.seed, scene) if of_suite is None else of_suite(config.seed, rank)
+    return config.families[family], seed * tasks + task
 
 
 def short_name(condition: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from hamster.evaluate.config import EvalConfig
 from hamster.evaluate.identity import dialect_for
 from hamster.evaluate.journal import Record
-from hamster.evaluate.suites import Suite, close, expert_of, suite_of, swappable
+from hamster.evaluate.suites import Suite, close, episode_metrics, expert_of, suite_of, swappable
 from hamster.evaluate.trials import Trial
 from hamster.evaluate.video import filmstrip, webp, write_rollout_video
 from hamster.path import PlanError
@@ -77,7 +77,7 @@ class EvalWorker:
                 **self.suite.end_conditions,
                 video_every=VIDEO_EVERY if self.videos else 0,
             )
-            measured = {}
+            measured = episode_metrics(env, result)
             if isinstance(planner, SwappedPlanner):
                 measured["path_task_success"] = planner.is_path_task_success()
         finally:

@@ -56,8 +56,12 @@ class TabletopEnvironment:
         wrapped = gymnasium.make("hamster/Tabletop-v0", disable_env_checker=True, **options)
         assert isinstance(wrapped.unwrapped, TabletopEnv)
         self._env = wrapped.unwrapped
-        self._env.reset(seed=seed)
+        self._begin(seed)
         self._front = Renderer(self._env.world.model, FRONT_PX, FRONT_PX)
+
+    def _begin(self, seed: int) -> None:
+        """Start the episode of this seed."""
+        self._env.reset(seed=seed)
 
     @property
     def command(self) -> Command:

@@ -106,12 +106,12 @@ def planned_path(world: World, command: Command, camera: Camera | None) -> Path2
     if camera is None:
         raise ValueError("a path needs a calibrated camera")
     keyposes = [keypose for keypose in plan(world, command) if not keypose.retreat]
-    label = path_from_poses(*_polyline(world, keyposes), camera)
+    label = path_from_poses(*tool_polyline(world, keyposes), camera)
     needed = {0, len(label.path) - 1, *(i for i, _ in label.path.events)}
     return label.path if all(label.visible[i] != OUT_OF_VIEW for i in needed) else None
 
 
-def _polyline(world: World, keyposes: list[Keypose]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def tool_polyline(world: World, keyposes: list[Keypose]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return tool poses along straight lines through the keyposes, and the gripper command from each pose on."""
     poses, opened = [world.tool_pose_world], [float(world.gripper_open)]
     for keypose in keyposes:

@@ -23,7 +23,21 @@ class Surface:
     """The texture of the table, the floor or a part: a procedural pattern of two colours."""
 
     pattern: Literal[
-        "plain", "checker", "gradient", "stripes", "noise", "wood", "dots", "waves", "patches", "speckle", "lattice"
+        "plain",
+        "checker",
+        "gradient",
+        "stripes",
+        "noise",
+        "wood",
+        "dots",
+        "waves",
+        "patches",
+        "speckle",
+        "lattice",
+        "plaid",
+        "marble",
+        "tiles",
+        "print",
     ]
     rgb1: Vec3
     rgb2: Vec3

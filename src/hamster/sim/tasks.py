@@ -70,9 +70,9 @@ def is_failed(world: World, command: Command, start: Start) -> bool:
 
 def _placed(world: World, command: Command, start: Start) -> bool:
     goal = world.scene.thing(str(command.goal))
-    centre = _centre(world, world.scene.thing(command.target))
+    centre = centre_world(world, world.scene.thing(command.target))
     return (
-        _inside(world, goal, centre[:2])
+        is_over(world, goal, centre[:2])
         and centre[2] > world.thing_pose(goal.name)[2, 3]
         and _rests_on(world, command.target, goal.name)
         and _let_go(world, command.target)
@@ -84,8 +84,8 @@ def _stacked(world: World, command: Command, start: Start) -> bool:
     touched = world.touching(target.name)
     top = world.thing_pose(goal.name)[2, 3] + goal.size[2]
     return (
-        _inside(world, goal, _centre(world, target)[:2])
-        and _centre(world, target)[2] > top
+        is_over(world, goal, centre_world(world, target)[:2])
+        and centre_world(world, target)[2] > top
         and goal.name in touched
         and TABLE not in touched
         and _let_go(world, target.name)
@@ -121,15 +121,23 @@ def _fallen(world: World, start: Start) -> set[str]:
     return {thing.name for thing in world.scene.things if thing.topples and _fell(world, start, thing.name)}
 
 
-def _centre(world: World, thing: Thing) -> Array:
+def centre_world(world: World, thing: Thing) -> Array:
+    """Return the centre (3,) of a thing's bounding box, metres."""
     return np.asarray(world.thing_pose(thing.name) @ [0.0, 0.0, thing.size[2] / 2, 1.0])[:3]
 
 
-def _inside(world: World, goal: Thing, xy: Array) -> bool:
-    """Return whether a point on the table is in the goal's footprint."""
+def is_over(world: World, goal: Thing, xy: Array, margin_m: float = 0.0) -> bool:
+    """Return whether a point on the table is in the goal's footprint.
+
+    Args:
+        world: the simulation.
+        goal: a thing.
+        xy: (2,) metres.
+        margin_m: by how much the footprint is enlarged.
+    """
     pose = world.thing_pose(goal.name)
     local = pose[:2, :2].T @ (xy - pose[:2, 3])
-    half = np.array(goal.size[:2]) / 2
+    half = np.array(goal.size[:2]) / 2 + margin_m
     return bool(np.linalg.norm(local / half) <= 1 if is_round(goal) else (np.abs(local) <= half).all())
 
 

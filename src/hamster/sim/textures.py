@@ -92,6 +92,40 @@ def _lattice(rng: np.random.Generator, x: Array, y: Array) -> Array:
     return np.asarray((((x * n) % 1 < width) | ((y * n) % 1 < width)).astype(np.float64))
 
 
+def _plaid(rng: np.random.Generator, x: Array, y: Array) -> Array:
+    """Broad and narrow bands that cross."""
+    n = int(rng.integers(3, 7))
+    across, along = (((axis * n) % 1 < 0.35) * 0.35 + (np.abs((axis * n) % 1 - 0.7) < 0.05) * 0.3 for axis in (x, y))
+    return np.asarray(across + along * 0.8)
+
+
+def _marble(rng: np.random.Generator, x: Array, y: Array) -> Array:
+    """Thin veins along warped lines."""
+    bend = _blobs(rng, len(x), 5) + 0.5 * _blobs(rng, len(x), 12)
+    veins = 1 - np.abs(np.sin(x * rng.uniform(4, 9) + y * rng.uniform(2, 6) + 6 * bend))
+    return np.asarray(0.3 * _blobs(rng, len(x), 4) + 0.7 * veins**3)
+
+
+def _tiles(rng: np.random.Generator, x: Array, y: Array) -> Array:
+    """Square tiles of slightly different shades, with joints."""
+    n = int(rng.integers(4, 9))
+    shades = rng.random((n, n)) * 0.35
+    body = shades[np.minimum((y * n).astype(int), n - 1), np.minimum((x * n).astype(int), n - 1)]
+    joint = ((x * n) % 1 < 0.05) | ((y * n) % 1 < 0.05)
+    return np.where(joint, 1.0, body)
+
+
+def _print(rng: np.random.Generator, x: Array, y: Array) -> Array:
+    """Lines of text, as on a newspaper."""
+    size = len(x)
+    image = Image.new("L", (size, size), 0)
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(size / 18)
+    for row in range(18):
+        words = ("".join(rng.choice(list("abcdefghiklmnoprstuvw"), rng.integers(2, 9))) for _ in range(14))
+        draw.text((2, row * size / 18), " ".join(words), 255, font)
+    return np.asarray(image, np.float64) / 255
+
+
 PATTERNS: dict[str, Callable[[np.random.Generator, Array, Array], Array]] = {
     "plain": _plain,
     "checker": _checker,
@@ -104,6 +138,10 @@ PATTERNS: dict[str, Callable[[np.random.Generator, Array, Array], Array]] = {
     "patches": _patches,
     "speckle": _speckle,
     "lattice": _lattice,
+    "plaid": _plaid,
+    "marble": _marble,
+    "tiles": _tiles,
+    "print": _print,
 }
 
 

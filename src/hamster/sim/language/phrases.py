@@ -87,7 +87,7 @@ def _shared_heads(scope: Scope, rng: Random, thing: int, way: str) -> list[Head]
     heads = [head for head in heads_of(scope, rng, thing) if head.fits & (head.fits - 1)]
     if scope.absent >> thing & 1:  # a phrase for an absent object must not fit a real one
         return [head for head in heads if not head.fits & ~scope.absent]
-    if rng.random() < 0.05:
+    if scope.grammar.generic and rng.random() < 0.05:
         heads.append(make_head(scope, rng.choice(scope.grammar.generic)))
     fewest = 2 if way in RARE or rng.random() < PAIRS_OF_THINGS else 3
     return [head for head in heads if head.fits.bit_count() >= fewest]

@@ -118,7 +118,7 @@ def heads_of(scope: Scope, rng: Random, thing: int) -> list[Head]:
         thing: index of the object.
     """
     noun, colour = _noun(scope, rng, thing), colour_word(scope, rng, thing)
-    generic = rng.choice(scope.grammar.generic)
+    generic = rng.choice(scope.grammar.generic) if scope.grammar.generic else noun
     bare, full = make_head(scope, noun), make_head(scope, noun, colour)
     draw = rng.random()
     if draw < scope.grammar.bare:
@@ -149,7 +149,7 @@ def _complex(scope: Scope, rng: Random, thing: int, involved: int = 0) -> Phrase
     heads = [head for head in heads_of(scope, rng, thing) if head.fits & (head.fits - 1)]
     if scope.absent >> thing & 1:  # a phrase for an absent object must not fit a real one
         heads = [head for head in heads if not head.fits & ~scope.absent]
-    elif not heads or rng.random() < 0.1:
+    elif scope.grammar.generic and (not heads or rng.random() < 0.1):
         heads.append(make_head(scope, rng.choice(scope.grammar.generic)))
     names = list(scope.grammar.patterns)
     rng.shuffle(names)

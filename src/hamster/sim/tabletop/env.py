@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hamster.data import Observation, View
 from hamster.geometry import matrix_from_quaternion, pose
 from hamster.sim.expert import plan
-from hamster.sim.scene import Command, Keypose
+from hamster.sim.scene import Command, Keypose, Scene
 from hamster.sim.tabletop.sample import FAMILIES, VIEWPOINTS, sample, seen_from
 from hamster.sim.tabletop.shift import Shift, sample_with_shift
 from hamster.sim.tasks import Start, begin, is_failed, is_success
@@ -76,15 +76,26 @@ class TabletopEnv(gymnasium.Env[Obs, NDArray[np.float64]]):
         super().reset(seed=seed)
         family = self.family if self.family != "all" else str(self.np_random.choice(FAMILIES))
         if self.shifts:
-            scene, self.command, self.shift = sample_with_shift(self.np_random, family)
+            scene, command, shift = sample_with_shift(self.np_random, family)
         else:
-            (scene, self.command), self.shift = sample(self.np_random, family), None
+            (scene, command), shift = sample(self.np_random, family), None
         if self.viewpoint != "front":
-            scene, self.command = seen_from(scene, self.command, self.viewpoint, self.np_random)
+            scene, command = seen_from(scene, command, self.viewpoint, self.np_random)
+        self.begin(scene, command, shift)
+        return self._read(), self._info()
+
+    def begin(self, scene: Scene, command: Command, shift: Shift | None = None) -> None:
+        """Start an episode in a scene that the caller sampled.
+
+        Args:
+            scene: the scene.
+            command: the task.
+            shift: what is shifted under way, if anything.
+        """
         self.close()
+        self.command, self.shift = command, shift
         self._world, self._n_steps = World(scene, self.image_size), 0
         self._start = begin(self._world)
-        return self._read(), self._info()
 
     def step(self, action: NDArray[np.float64]) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
         """Run one control step; ValueError if the action is not 8 finite numbers or its quaternion is zero."""

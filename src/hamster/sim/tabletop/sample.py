@@ -14,6 +14,7 @@ from hamster.sim.scene import CameraSpec, Command, Light, Scene, Surface, Thing,
 
 FAMILIES = ("pick_place", "press", "knock", "stack", "push")
 WORKSPACE: Bounds = (0.32, 0.68, -0.28, 0.28)
+GAP_M = 0.035
 PALETTE: dict[str, Vec3] = {
     "red": (0.80, 0.10, 0.10),
     "orange": (0.95, 0.50, 0.08),
@@ -118,8 +119,18 @@ def _scene(rng: np.random.Generator, family: str) -> Scene | None:
 
 def _assemble(kinds: list[str], rng: np.random.Generator) -> Scene | None:
     """Place things of these kinds on the table; None if they do not fit."""
-    things = _dress(kinds, rng)
-    placed = scatter(things, WORKSPACE, rng, gap_m=0.035)
+    return lay_out(_dress(kinds, rng), rng)
+
+
+def lay_out(things: list[Thing], rng: np.random.Generator, gap_m: float = GAP_M) -> Scene | None:
+    """Place things on the wooden table before the Panda; None if they do not fit.
+
+    Args:
+        things: to place, turned as they shall be.
+        rng: of places, the tool's start and the shade of the wood.
+        gap_m: smallest distance between the feet of two things.
+    """
+    placed = scatter(things, WORKSPACE, rng, gap_m)
     if placed is None:
         return None
     # The hand starts across the robot's view, as at home.
@@ -147,7 +158,7 @@ def _dress(kinds: list[str], rng: np.random.Generator) -> list[Thing]:
         taken.add((kind, colour))
         options = {"mark": str(marks.pop())} if kind == "tile" else {}
         thing = CATALOGUE[kind](f"thing{i}", str(colour), PALETTE[colour], **options)
-        things.append(_turned(thing, rng))
+        things.append(turned(thing, rng))
     return things
 
 
@@ -157,7 +168,8 @@ def imagine(rng: np.random.Generator) -> Thing:
     return thing
 
 
-def _turned(thing: Thing, rng: np.random.Generator) -> Thing:
+def turned(thing: Thing, rng: np.random.Generator) -> Thing:
+    """Return a thing at a random yaw; one with a mark stays readable from the front."""
     # Marks are readable from the front camera, whose right is +y: a tile's x axis points there.
     yaw = pi / 2 + rng.uniform(-0.25, 0.25) if thing.mark else rng.uniform(-pi, pi)
     return Thing(**{**thing.__dict__, "yaw": float(yaw)})
@@ -169,16 +181,16 @@ def is_feasible(scene: Scene, command: Command) -> bool:
     All bottles need room, not only the target: otherwise the room would tell a policy the target without the path.
     """
     if command.family == "knock":
-        return all(_can_fall(scene, thing) for thing in scene.things if thing.topples)
+        return all(can_fall(scene, thing) for thing in scene.things if thing.topples)
     if command.family == "push" and command.goal is not None:
         return _can_slide(scene, command.target, command.goal)
     return True
 
 
-def _can_fall(scene: Scene, thing: Thing) -> bool:
+def can_fall(scene: Scene, thing: Thing) -> bool:
     """Return whether a thing can fall towards the viewer, in view, without hitting anything."""
     start, fall = np.array(thing.xy), towards_viewer(scene, thing.xy)
-    in_view = _in_view([*(start + 0.08 * fall), 0.75 * thing.size[2]])
+    in_view = _in_view(scene, [*(start + 0.08 * fall), 0.75 * thing.size[2]])
     return in_view and _is_free(scene, start, start + 0.24 * fall, (thing.name,))
 
 
@@ -195,8 +207,8 @@ def _is_free(scene: Scene, start: np.ndarray, end: np.ndarray, involved: tuple[s
     return all(_distance_to_segment(np.array(t.xy), start, end) > max(t.size[:2]) / 2 + 0.05 for t in others)
 
 
-def _in_view(point_world: list[float]) -> bool:
-    uv, _ = world_camera(CAMERAS["front"], 1, 1).project(point_world)
+def _in_view(scene: Scene, point_world: list[float]) -> bool:
+    uv, _ = world_camera(scene.cameras["front"], 1, 1).project(point_world)
     return bool(uv.min() > 0.02 and uv.max() < 0.98)
 
 

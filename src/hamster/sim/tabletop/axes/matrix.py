@@ -1,0 +1,171 @@
+"""Which factor each axis holds out: read off scenes and sentences, not off the records that they were drawn from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable, Mapping
+from functools import cache
+
+import numpy as np
+
+from hamster.data.knowledge import facts
+from hamster.sim.offdomain.overlap import sentences
+from hamster.sim.scene import Command, Scene, Thing
+from hamster.sim.tabletop.axes.factors import AXES, FAMILIES, TRAIN, UNINVOLVED, cases
+from hamster.sim.tabletop.axes.looks import DEMOS_SEED, N_DEMOS, demonstration
+from hamster.sim.tabletop.axes.sample import draw, draw_case, sample
+from hamster.sim.tabletop.axes.words import DEMOS
+from hamster.sim.tabletop.demos import mixed
+from hamster.sim.tabletop.sample import CAMERAS, PALETTE
+
+COLUMNS = {
+    "kinds": "kind",
+    "colours": "colour",
+    "marks": "mark",
+    "kind_pairs": "pair of kinds",
+    "colour_pairs": "pair of colours",
+    "single_colours": "colour of button or bottle",
+    "frames": "sentence",
+    "references": "way of reference",
+    "facts": "fact",
+    "surfaces": "table",
+    "lights": "light",
+    "extras": "uninvolved kinds",
+    "counts": "number of things",
+    "azimuths_deg": "camera",
+}
+"""Heading of each factor."""
+_PHRASE = r"(?:the|letter)(?: [\w']+){1,12}?"
+
+Values = Mapping[str, frozenset[Hashable]]
+
+
+def observed(scene: Scene, command: Command) -> Values:
+    """Return the values of each factor that a scene and its command show."""
+    target = scene.thing(command.target)
+    goal = None if command.goal is None else scene.thing(command.goal)
+    about = [target] if goal is None else [target, goal]
+    kinds, colours = [_kind(thing) for thing in about], [thing.colour for thing in about]
+    known_kinds, known_colours = set(kinds) <= TRAIN.kinds, set(colours) <= set(PALETTE)
+    extras = {thing.name: thing.kind for thing in scene.things if thing.kind in UNINVOLVED and thing not in about}
+    extras = {name: kind for name, kind in extras.items() if kind not in kinds}
+    is_as_trained = len(scene.lights) == 2 and not any(light.casts_shadow for light in scene.lights)
+    lamps = is_as_trained and scene.lights[0].direction == (0.25, 0.2, -1.0)
+    text = command.instruction.lower()
+    values: dict[str, set[Hashable]] = {
+        "kinds": set(kinds),
+        "colours": set(colours),
+        "marks": {thing.mark for thing in about if thing.mark is not None},
+        "kind_pairs": {tuple(kinds)} if goal is not None and known_kinds else set(),
+        "colour_pairs": {tuple(colours)} if goal is not None and known_colours else set(),
+        "single_colours": set(colours) if goal is None and known_colours else set(),
+        "frames": {"tabletop" if _is_trained_sentence(command, text) else "other"},
+        "references": {command.way or "plain"},
+        "facts": {fact.words for fact in facts() if f" {fact.words.lower()}" in text},
+        "surfaces": {scene.table.pattern},
+        "lights": {"lamps" if lamps else "other"},
+        "extras": set(extras.values()),
+        "counts": {len(scene.things) - len(extras)},
+        "azimuths_deg": {0 if scene.cameras["front"] == CAMERAS["front"] else scene.cameras["front"].eye},
+    }
+    return {name: frozenset(held) for name, held in values.items()}
+
+
+def demonstrated_values(n: int = N_DEMOS, seed: int = DEMOS_SEED) -> Values:
+    """Return all values of each factor in the demonstrations, from one layout of each."""
+    scenes = (
+        draw(np.random.default_rng((seed, i, 1)), family, pair=demonstration(seed, i))
+        for i, family in enumerate(mixed(n))
+    )
+    return _union(observed(*scene) for scene in scenes)
+
+
+def axis_values(axis: str, n: int, seed: int = 0) -> dict[tuple[str, str], Values]:
+    """Return all values of each factor in scenes of an axis, by case and family; the expert is not executed.
+
+    Args:
+        axis: a key of `AXES`.
+        n: number of scenes of each case and family.
+        seed: of the scenes.
+    """
+    values = {}
+    for family in FAMILIES:
+        for case in cases(axis, family):
+            rng = np.random.default_rng((seed, list(AXES).index(axis)))
+            drawn = [draw_case(rng, family, case)[1:] for _ in range(n)]
+            values[case.name, family] = _union(observed(*scene) for scene in drawn)
+    return values
+
+
+def held_out(values: Values, demos: Values) -> frozenset[str]:
+    """Return the factors of which some values are in none of the demonstrations."""
+    return frozenset(name for name in COLUMNS if not values[name] <= demos[name])
+
+
+def table(n: int = 8, seed: int = 0) -> list[list[str]]:
+    """Return the matrix of axes and factors, as rows of cells with headings.
+
+    A cell names the cases in which *all* scenes have a value of the factor that no demonstration has.
+
+    Args:
+        n: number of scenes of each case and family of an axis.
+        seed: of the scenes.
+    """
+    demos = demonstrated_values()
+    rows = [["axis", *COLUMNS.values()]]
+    for axis in AXES:
+        new = {key: held_out(values, demos) for key, values in axis_values(axis, n, seed).items()}
+        rows.append([axis, *(_cell({case for (case, _), names in new.items() if name in names}) for name in COLUMNS)])
+    return rows
+
+
+def rejection_table(n: int, seed: int = 0) -> list[list[str]]:
+    """Return the scenes that `sample` rejects, as rows of cells with headings.
+
+    Where more than 10 % are rejected, the axis consists of easier scenes than were drawn.
+
+    Args:
+        n: number of scenes of each axis, case and family.
+        seed: of the scenes.
+    """
+    rows = [["axis", *FAMILIES]]
+    for axis in AXES:
+        cells = []
+        for family in FAMILIES:
+            scenes = [sample(axis, family, seed, number) for number in range(n * len(cases(axis, family)))]
+            rejected = sum(scene.n_rejected for scene in scenes)
+            share = rejected / (rejected + len(scenes))
+            cells.append(f"{share:.1%} ({rejected} of {rejected + len(scenes)})")
+        rows.append([axis, *cells])
+    return rows
+
+
+def _cell(names: set[str]) -> str:
+    if not names:
+        return "as demonstrated"
+    return "held out: " + ", ".join(sorted(names)) if len(names) <= 3 else f"held out in {len(names)} cases"
+
+
+def _union(all_values: Iterable[Values]) -> Values:
+    union: dict[str, frozenset[Hashable]] = dict.fromkeys(COLUMNS, frozenset())
+    for values in all_values:
+        union = {name: held | values[name] for name, held in union.items()}
+    return union
+
+
+def _kind(thing: Thing) -> str:
+    return "tall button" if thing.button and thing.size[2] > 0.06 else thing.kind
+
+
+def _is_trained_sentence(command: Command, text: str) -> bool:
+    """Return whether a rule of the demonstrations' grammar fits the sentence, whatever its phrases are."""
+    return any(pattern.fullmatch(text.rstrip(".")) for pattern in _trained_sentences(command.family))
+
+
+@cache
+def _trained_sentences(family: str) -> tuple[re.Pattern[str], ...]:
+    rules = {words for inside in (False, True) for words in sentences(DEMOS, family, inside)}
+    return tuple(
+        re.compile(" ".join(_PHRASE if word in ("{target}", "{goal}") else re.escape(word.lower()) for word in rule))
+        for rule in sorted(rules)
+    )

@@ -1,0 +1,258 @@
+"""Scenes and commands of the axes: each a pure function of axis, family, seed and number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import cos, radians, sin
+from typing import cast
+
+import numpy as np
+
+from hamster.sim.annotate import appearance, planned_path, segment
+from hamster.sim.expert import execute, plan
+from hamster.sim.language import Task, tasks
+from hamster.sim.layout import image_layout, world_camera
+from hamster.sim.scene import CameraSpec, Command, Light, Scene, Surface, Thing
+from hamster.sim.tabletop.axes.factors import AXES, FAMILIES, TRAIN, Case, Factors, cases, changed, combine
+from hamster.sim.tabletop.axes.looks import Involved, Look, choice, involved
+from hamster.sim.tabletop.axes.words import instruct
+from hamster.sim.tabletop.sample import CAMERAS, GAP_M, PALETTE, RECEIVERS, TOYS, can_fall, is_feasible, lay_out, turned
+from hamster.sim.tabletop.shift import Shift, sample_shift, shifted
+from hamster.sim.tasks import begin, is_success
+from hamster.sim.world import World
+
+CLUTTER_GAP_M = 0.012
+VISIBLE = 0.6  # smallest visible share of the target among clutter
+IMAGE_PX = 256
+KNOCK_OTHERS = ("cube", "ball", "plate", "tile", "button")
+LAYOUTS = 5000  # drawn before a case counts as impossible
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A scene of an axis with its command.
+
+    Attributes:
+        axis: its name.
+        case: name of the case of the axis.
+        factors: what it was drawn from.
+        scene: the scene.
+        command: the task.
+        shift: what is shifted under way, if anything.
+        n_rejected: scenes drawn before it in which the expert's path leaves the image, or the expert fails.
+    """
+
+    axis: str
+    case: str
+    factors: Factors
+    scene: Scene
+    command: Command
+    shift: Shift | None = None
+    n_rejected: int = 0
+
+
+@lru_cache(maxsize=256)
+def sample(axis: str, family: str, seed: int, number: int) -> Sample:
+    """Return one scene of an axis; the expert, executed in it, succeeds (also from after a shift on).
+
+    Args:
+        axis: a key of `AXES`.
+        family: of the task.
+        seed: of the run.
+        number: of the scene among those of this axis and family; its cases take turns.
+
+    Raises:
+        ValueError: if there is no such axis or family.
+    """
+    of_axis = cases(axis, family)
+    case = of_axis[number % len(of_axis)]
+    rng = np.random.default_rng((seed, number, list(AXES).index(axis), FAMILIES.index(family), 15))
+    for n_rejected in range(LAYOUTS):
+        factors, scene, command = draw_case(rng, family, case)
+        shift = sample_shift(rng, scene, command) if "shifts" in changed(factors) else None
+        scenes = [scene] if shift is None else [scene, shifted(scene, shift)]
+        if (shift is None) == (factors.shifts == TRAIN.shifts) and all(expert_succeeds(s, command) for s in scenes):
+            return Sample(axis, case.name, factors, scene, command, shift, n_rejected)
+    raise RuntimeError(f"the expert failed in {LAYOUTS} scenes of axis {axis}, {case.name}, {family}")
+
+
+def draw_case(rng: np.random.Generator, family: str, case: Case) -> tuple[Factors, Scene, Command]:
+    """Draw a scene of a case, without executing the command; for "multiple", of a possible combination of cases.
+
+    Args:
+        rng: random generator.
+        family: of the task.
+        case: one of `factors.cases`.
+    """
+    factors: Factors | None = None if case.axes else case.factors
+    while factors is None:
+        factors = combine(choice(rng, cases(axis, family)).factors for axis in case.axes)
+    return factors, *draw(rng, family, factors)
+
+
+def draw(
+    rng: np.random.Generator, family: str, factors: Factors = TRAIN, pair: Involved | None = None
+) -> tuple[Scene, Command]:
+    """Draw a scene of a record and a command with one meaning, without executing it.
+
+    Args:
+        rng: random generator.
+        family: of the task.
+        factors: what may be drawn.
+        pair: looks of target and goal; drawn if None.
+    """
+    for _ in range(LAYOUTS):
+        about = involved(rng, family, factors) if pair is None else pair
+        slot = "{goal}" if about.goal is not None and rng.random() < 0.5 else "{target}"
+        looks = [about.target, *([about.goal] if about.goal else []), *_others(rng, family, about, factors, slot)]
+        scene = _scene(rng, looks, factors)
+        if scene is None:
+            continue
+        task = Task(family, "thing0", None if about.goal is None else "thing1")
+        if not _has_rivals(scene, task):
+            continue
+        command = instruct(scene, task, rng, factors, slot)
+        if command is not None and _is_free(scene, command, factors):
+            return scene, command
+    raise RuntimeError(f"no scene of the family {family} among {LAYOUTS} layouts")
+
+
+def expert_succeeds(scene: Scene, command: Command) -> bool:
+    """Return whether the expert's path is on the image and the expert, executed, carries out the command."""
+    world = World(scene, IMAGE_PX)
+    camera = world_camera(scene.cameras["front"], IMAGE_PX, IMAGE_PX)
+    if planned_path(world, command, camera) is None:
+        return False
+    start = begin(world)
+    execute(world, plan(world, command))
+    return is_success(world, command, start)
+
+
+def _others(rng: np.random.Generator, family: str, about: Involved, factors: Factors, slot: str) -> list[Look]:
+    """Draw the looks of all other things: enough like the target or goal that only the instruction singles it out."""
+    names, target, goal = changed(factors), about.target, about.goal
+    looks = [target] if goal is None else [target, goal]
+    is_spatial = "references" in names and not factors.facts
+    if goal is not None:
+        is_like_target = bool(names & {"kind_pairs", "colour_pairs"}) or target.colour not in PALETTE
+        like_target = 2 if is_spatial and slot == "{target}" else int(is_like_target)
+        like_goal = 2 if is_spatial and slot == "{goal}" else int("marks" in names or goal.colour not in PALETTE)
+        kinds = [target.kind] * like_target
+        kinds += [choice(rng, TOYS) for _ in range(2 - len(kinds) - (like_goal == 2))]
+        kinds += [goal.kind] * like_goal + [choice(rng, RECEIVERS) for _ in range(1 - like_goal)]
+    else:
+        rival = "button" if family == "press" else "bottle"
+        kinds = [target.kind, target.kind if is_spatial or family == "press" else rival]
+        pool = (*TOYS, *RECEIVERS) if family == "press" else KNOCK_OTHERS
+        kinds += [choice(rng, pool) for _ in range(2)]
+    (count,) = factors.counts
+    pool = (*TOYS, "button") if family != "knock" else ("cube", "ball", "cylinder", "cup", "button")
+    kinds += [choice(rng, pool) for _ in range(count - len(looks) - len(kinds))]
+    kinds += sorted(factors.extras)
+    for kind in kinds:
+        looks.append(_look(rng, kind, looks, factors, goal))
+    return looks[1 if goal is None else 2 :]
+
+
+def _look(rng: np.random.Generator, kind: str, taken: list[Look], factors: Factors, goal: Look | None) -> Look:
+    """Draw colour and mark of a thing: two things of a kind never share a colour, two tiles never a mark.
+
+    Only where a mark is held out, a second tile has the goal's colour, so that the mark alone singles it out.
+    """
+    names = changed(factors)
+    colours: set[str] = set(PALETTE) - {look.colour for look in taken if look.kind == kind}
+    if "single_colours" in names and kind == taken[0].kind:
+        colours &= TRAIN.single_colours
+    if "colour_pairs" in names and kind == taken[0].kind and goal is not None:
+        colours = {colour for colour in colours if (colour, goal.colour) in TRAIN.colour_pairs} or colours
+    if kind != "tile":
+        return Look(kind, choice(rng, colours))
+    mark = choice(rng, TRAIN.marks - {look.mark for look in taken})
+    is_twin = "marks" in names and goal is not None and len([look for look in taken if look.kind == "tile"]) == 1
+    return Look(kind, goal.colour if is_twin and goal else choice(rng, colours), mark)
+
+
+def _scene(rng: np.random.Generator, looks: list[Look], factors: Factors) -> Scene | None:
+    things = [turned(look.thing(f"thing{i}"), rng) for i, look in enumerate(looks)]
+    order = [things[i] for i in rng.permutation(len(things))]  # places do not tell which thing is the target
+    scene = lay_out(order, rng, CLUTTER_GAP_M if "counts" in changed(factors) else GAP_M)
+    if scene is None:
+        return None
+    names = changed(factors)
+    if "surfaces" in names:
+        scene = replace(scene, table=_surface(rng, choice(rng, factors.surfaces)), floor=_surface(rng, "plain"))
+    if "lights" in names:
+        scene = replace(scene, lights=_lights(rng, choice(rng, factors.lights), scene.lights))
+    if "azimuths_deg" in names:
+        camera = _camera(rng, choice(rng, factors.azimuths_deg))
+        scene = replace(scene, cameras={**scene.cameras, "front": camera})
+    return scene
+
+
+def _has_rivals(scene: Scene, task: Task) -> bool:
+    """Return whether the task is possible, among three targets or more, and in pick and place two goals."""
+    possible = [other for other in tasks(scene) if other.family == task.family]
+    n_targets, n_goals = len({t.target for t in possible}), len({t.goal for t in possible})
+    pairs = len(possible)
+    return task in possible and (n_targets >= 3 or pairs >= 6) and (task.goal is None or n_goals >= 2)
+
+
+def _is_free(scene: Scene, command: Command, factors: Factors) -> bool:
+    if factors.counts == TRAIN.counts:
+        return is_feasible(scene, command)
+    target = scene.thing(command.target)
+    if command.family == "knock" and not can_fall(scene, target):
+        return False
+    return _visible_share(scene, target) >= VISIBLE
+
+
+def _visible_share(scene: Scene, thing: Thing) -> float:
+    world = World(scene, IMAGE_PX)
+    try:
+        names = [other.name for other in scene.things]
+        _, visible = appearance(segment(world, "front"), image_layout(scene), names)
+    finally:
+        world.close()
+    return visible.get(thing.name, 0.0)
+
+
+def _surface(rng: np.random.Generator, pattern: str) -> Surface:
+    """Draw a pattern of two pale colours, so that no thing has the table's colour."""
+    base = rng.uniform(0.25, 0.8) * (1 - rng.uniform(0, 0.3, 3))
+    other = np.clip(base + rng.normal(0, 0.08, 3), 0, 1)
+    return Surface(cast("str", pattern), _vec3(base), _vec3(other), int(rng.integers(1 << 30)))  # type: ignore[arg-type]
+
+
+def _lights(rng: np.random.Generator, name: str, lamps: tuple[Light, ...]) -> tuple[Light, ...]:
+    """Return other lights: dim, bright or tinted ones from other directions, or one lamp at the side with shadows."""
+    if name == "side":
+        side = float(rng.choice((-1.0, 1.0)))
+        direction = (float(rng.uniform(-0.4, 0.4)), side * float(rng.uniform(0.8, 1.3)), -1.0)
+        return (Light(direction, (0.85, 0.85, 0.85), (0.28, 0.28, 0.28), casts_shadow=True),)
+    power = {"dim": rng.uniform(0.4, 0.65), "bright": rng.uniform(1.3, 1.6)}.get(name, rng.uniform(0.85, 1.1))
+    tint = rng.uniform(0.6, 1.1, 3) if name == "tinted" else np.ones(3)
+    return tuple(
+        Light(
+            (*(float(v) for v in rng.normal(0, 0.4, 2)), -1.0),  # type: ignore[arg-type]
+            _vec3(np.array(lamp.diffuse) * power * tint),
+            _vec3(np.array(lamp.ambient) * power * tint),
+        )
+        for lamp in lamps
+    )
+
+
+def _camera(rng: np.random.Generator, azimuth_deg: int) -> CameraSpec:
+    """Return the camera "front", turned around the point it looks at, raised and moved."""
+    front = CAMERAS["front"]
+    away = np.array(front.eye) - front.target
+    distance = float(np.linalg.norm(away)) * choice(rng, (0.85, 1.0, 1.15))
+    elevation = float(np.arcsin(away[2] / np.linalg.norm(away))) + radians(choice(rng, (0, 10)))
+    turn = radians(azimuth_deg)
+    direction = np.array([cos(turn) * cos(elevation), sin(turn) * cos(elevation), sin(elevation)])
+    return replace(front, eye=_vec3(np.array(front.target) + distance * direction))
+
+
+def _vec3(values: object) -> tuple[float, float, float]:
+    x, y, z = np.asarray(values, float)
+    return (float(x), float(y), float(z))

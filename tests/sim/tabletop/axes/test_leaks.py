@@ -1,0 +1,85 @@
+"""The demonstrations hold nothing of what an axis holds out, and an axis differs from them in nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from hamster.data.knowledge import facts
+from hamster.sim.language import OFFDOMAIN, TABLETOP
+from hamster.sim.offdomain.overlap import can_say
+from hamster.sim.tabletop.axes import frames
+from hamster.sim.tabletop.axes.factors import AXES, FAMILIES, TRAIN, changed
+from hamster.sim.tabletop.axes.looks import demonstrated, demonstration
+from hamster.sim.tabletop.axes.matrix import Values, axis_values, demonstrated_values, held_out
+from hamster.sim.tabletop.axes.words import DEMOS
+from hamster.sim.tabletop.demos import mixed
+
+N = 2  # scenes of each case and family
+MEANT = {
+    "object-goal": {"kind_pairs", "colour_pairs", "single_colours"},
+    "visual": {"surfaces", "lights", "extras"},
+    "language": {"frames", "references", "facts"},
+    "spatial": {"references"},
+    "novel-object": {"kinds", "colours", "marks"},
+    "new-camera": {"azimuths_deg"},
+    "clutter": {"counts"},
+}
+
+
+@pytest.fixture(scope="module")
+def demos() -> Values:
+    return demonstrated_values()
+
+
+def test_the_demonstrations_show_what_their_record_allows_and_no_more(demos: Values) -> None:
+    for name in ("kinds", "marks", "kind_pairs", "colour_pairs", "single_colours", "references", "facts", "counts"):
+        allowed = getattr(TRAIN, name)
+        assert demos[name] <= allowed, name
+        if name != "colour_pairs":  # 48 pairs; the 220 demonstrations of pick and place need not have all
+            assert demos[name] == allowed, name
+    assert demos["frames"] == {"tabletop"} and demos["surfaces"] == {"wood"} and demos["azimuths_deg"] == {0}
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_an_axis_holds_out_its_own_factors_alone(axis: str, demos: Values) -> None:
+    for (case, family), values in axis_values(axis, N).items():
+        new = held_out(values, demos)
+        if axis == "basic":
+            assert not new
+        elif axis == "multiple":
+            meant = [MEANT[name] for name in case.split("+")]
+            assert all(new & names for names in meant) and new <= set().union(*meant), (case, family, new)
+        else:
+            (factors,) = [c.factors for c in AXES[axis] if c.name == case and family in c.families]
+            assert new == changed(factors) <= MEANT[axis], (case, family, new)
+            for name in new:  # not one scene of the case could be a demonstration
+                assert not values[name] & demos[name], (case, family, name)
+
+
+def test_no_hand_written_sentence_can_be_generated() -> None:
+    n = 0
+    for family in FAMILIES:
+        for text in frames.RULES[f"say_{family}"]:
+            n += 1
+            for inside, preposition in ((False, "on"), (True, "in")):
+                words = tuple(text.replace("<loc>", preposition).split())
+                for grammar in (TABLETOP, OFFDOMAIN, DEMOS):
+                    lower = tuple(word.lower() for word in words)
+                    assert not can_say(grammar, words, family, inside) and not can_say(grammar, lower, family, inside)
+    assert n >= 60
+
+
+def test_no_fact_of_the_language_axis_is_one_that_instructions_of_images_state() -> None:
+    stated = {fact.words for fact in facts(OFFDOMAIN.facts)}
+    for values in axis_values("language", 6).values():
+        assert not values["facts"] & stated
+
+
+def test_target_and_goal_of_a_demonstration_depend_on_its_number_alone() -> None:
+    pairs = [pair for family in FAMILIES for pair in demonstrated(family)]
+    assert len(pairs) == 320 and {f: len(demonstrated(f)) for f in FAMILIES} == {
+        "pick_place": 220, "press": 50, "knock": 50,
+    }  # fmt: skip
+    first = next(i for i, family in enumerate(mixed(320)) if family == "pick_place")
+    assert demonstrated("pick_place")[0] == demonstration(0, first)
+    assert demonstrated("pick_place", 10) == demonstrated("pick_place")[: len(demonstrated("pick_place", 10))]
