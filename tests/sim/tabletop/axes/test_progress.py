@@ -46,7 +46,7 @@ def test_distances_are_those_of_a_known_offset() -> None:
         np.array([[300.0, 0, 128], [0, 300.0, 128], [0, 0, 1]]), look_at((1.0, 0, 0.8), (0.4, 0, 0)), 256, 256
     )
     expert = np.linspace([0.4, -0.1, 0.2], [0.5, 0.1, 0.05], 50)
-    path = Path2D(camera.project(expert)[0] / 256)
+    path = Path2D(camera.project(expert)[0] / 256, np.zeros(50))
     close = adherence(expert, path, camera, expert)
     assert close.distance_m.max() < 0.004 and close.last == 49
     beside = adherence(expert + np.array([0.0, 0.0, 0.05]), path, camera, expert)

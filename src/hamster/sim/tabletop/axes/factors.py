@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from itertools import combinations
 
+from hamster.data.knowledge import Split
 from hamster.sim.offdomain.scenery import PATTERNS
 from hamster.sim.tabletop.sample import PALETTE, RECEIVERS, TOYS
 from hamster.sim.textures import LETTERS, PICTURES
@@ -59,7 +60,7 @@ class Factors:
     single_colours: frozenset[str]
     frames: frozenset[str] = frozenset({"tabletop"})
     references: frozenset[str] = frozenset({"plain"})
-    facts: frozenset[str] = frozenset()
+    facts: frozenset[Split] = frozenset()
     surfaces: frozenset[str] = frozenset({"wood"})
     lights: frozenset[str] = frozenset({"lamps"})
     extras: frozenset[str] = frozenset()
@@ -129,7 +130,7 @@ _SINGLE: dict[str, tuple[Case, ...]] = {
     ),
     "language": (
         Case("L1 frames", replace(TRAIN, frames=frozenset({"handwritten"}))),
-        Case("L2 facts", replace(TRAIN, references=frozenset({"knowledge"}), facts=frozenset({"text"}))),
+        Case("L2 facts", replace(TRAIN, references=frozenset({"knowledge"}), facts=frozenset[Split]({"text"}))),
     ),
     "spatial": tuple(
         Case(name, replace(TRAIN, references=frozenset(references))) for name, references in _SPATIAL.items()

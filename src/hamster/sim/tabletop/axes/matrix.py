@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from hamster.data.knowledge import facts
+from hamster.data.knowledge import Fact, facts
 from hamster.sim.offdomain.overlap import sentences
 from hamster.sim.scene import Command, Scene, Thing
 from hamster.sim.tabletop.axes.factors import AXES, FAMILIES, TRAIN, UNINVOLVED, cases
@@ -61,7 +61,7 @@ def observed(scene: Scene, command: Command) -> Values:
         "single_colours": set(colours) if goal is None and known_colours else set(),
         "frames": {"tabletop" if _is_trained_sentence(command, text) else "other"},
         "references": {command.way or "plain"},
-        "facts": {fact.words for fact in facts() if f" {fact.words.lower()}" in text},
+        "facts": {fact.words for fact in facts() if _stated(fact).lower() in text},
         "surfaces": {scene.table.pattern},
         "lights": {"lamps" if lamps else "other"},
         "extras": set(extras.values()),
@@ -80,8 +80,8 @@ def demonstrated_values(n: int = N_DEMOS, seed: int = DEMOS_SEED) -> Values:
     return _union(observed(*scene) for scene in scenes)
 
 
-def axis_values(axis: str, n: int, seed: int = 0) -> dict[tuple[str, str], Values]:
-    """Return all values of each factor in scenes of an axis, by case and family; the expert is not executed.
+def axis_values(axis: str, n: int, seed: int = 0) -> dict[tuple[str, str], list[Values]]:
+    """Return the values of each factor in scenes of an axis, by case and family; the expert is not executed.
 
     Args:
         axis: a key of `AXES`.
@@ -92,20 +92,19 @@ def axis_values(axis: str, n: int, seed: int = 0) -> dict[tuple[str, str], Value
     for family in FAMILIES:
         for case in cases(axis, family):
             rng = np.random.default_rng((seed, list(AXES).index(axis)))
-            drawn = [draw_case(rng, family, case)[1:] for _ in range(n)]
-            values[case.name, family] = _union(observed(*scene) for scene in drawn)
+            values[case.name, family] = [observed(*draw_case(rng, family, case)[1:]) for _ in range(n)]
     return values
 
 
 def held_out(values: Values, demos: Values) -> frozenset[str]:
-    """Return the factors of which some values are in none of the demonstrations."""
+    """Return the factors of which a scene has a value that is in none of the demonstrations."""
     return frozenset(name for name in COLUMNS if not values[name] <= demos[name])
 
 
 def table(n: int = 8, seed: int = 0) -> list[list[str]]:
     """Return the matrix of axes and factors, as rows of cells with headings.
 
-    A cell names the cases in which *all* scenes have a value of the factor that no demonstration has.
+    A cell names the cases in which a scene has a value of the factor that no demonstration has.
 
     Args:
         n: number of scenes of each case and family of an axis.
@@ -114,8 +113,10 @@ def table(n: int = 8, seed: int = 0) -> list[list[str]]:
     demos = demonstrated_values()
     rows = [["axis", *COLUMNS.values()]]
     for axis in AXES:
-        new = {key: held_out(values, demos) for key, values in axis_values(axis, n, seed).items()}
-        rows.append([axis, *(_cell({case for (case, _), names in new.items() if name in names}) for name in COLUMNS)])
+        new = {case: set[str]() for case, _ in axis_values(axis, n, seed)}
+        for (case, _), scenes in axis_values(axis, n, seed).items():
+            new[case].update(*(held_out(values, demos) for values in scenes))
+        rows.append([axis, *(_cell({case for case, names in new.items() if name in names}) for name in COLUMNS)])
     return rows
 
 
@@ -151,6 +152,10 @@ def _union(all_values: Iterable[Values]) -> Values:
     for values in all_values:
         union = {name: held | values[name] for name, held in union.items()}
     return union
+
+
+def _stated(fact: Fact) -> str:
+    return f"colour of {fact.words}" if fact.aspect == "colour" else f" {fact.words}"
 
 
 def _kind(thing: Thing) -> str:

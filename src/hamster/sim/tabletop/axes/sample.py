@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import cos, radians, sin
-from typing import cast
 
 import numpy as np
 
@@ -27,6 +26,7 @@ VISIBLE = 0.6  # smallest visible share of the target among clutter
 IMAGE_PX = 256
 KNOCK_OTHERS = ("cube", "ball", "plate", "tile", "button")
 LAYOUTS = 5000  # drawn before a case counts as impossible
+COMBINED_LAYOUTS = 300  # drawn before another combination of cases is tried
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,13 @@ def draw_case(rng: np.random.Generator, family: str, case: Case) -> tuple[Factor
         family: of the task.
         case: one of `factors.cases`.
     """
-    factors: Factors | None = None if case.axes else case.factors
-    while factors is None:
+    if not case.axes:
+        return case.factors, *draw(rng, family, case.factors)
+    while True:  # some combinations leave too little room on the table
         factors = combine(choice(rng, cases(axis, family)).factors for axis in case.axes)
-    return factors, *draw(rng, family, factors)
+        drawn = None if factors is None else _draw(rng, family, factors, None, COMBINED_LAYOUTS)
+        if factors is not None and drawn is not None:
+            return factors, *drawn
 
 
 def draw(
@@ -102,7 +105,16 @@ def draw(
         factors: what may be drawn.
         pair: looks of target and goal; drawn if None.
     """
-    for _ in range(LAYOUTS):
+    drawn = _draw(rng, family, factors, pair, LAYOUTS)
+    if drawn is None:
+        raise RuntimeError(f"no scene of the family {family} among {LAYOUTS} layouts")
+    return drawn
+
+
+def _draw(
+    rng: np.random.Generator, family: str, factors: Factors, pair: Involved | None, tries: int
+) -> tuple[Scene, Command] | None:
+    for _ in range(tries):
         about = involved(rng, family, factors) if pair is None else pair
         slot = "{goal}" if about.goal is not None and rng.random() < 0.5 else "{target}"
         looks = [about.target, *([about.goal] if about.goal else []), *_others(rng, family, about, factors, slot)]
@@ -115,7 +127,7 @@ def draw(
         command = instruct(scene, task, rng, factors, slot)
         if command is not None and _is_free(scene, command, factors):
             return scene, command
-    raise RuntimeError(f"no scene of the family {family} among {LAYOUTS} layouts")
+    return None
 
 
 def expert_succeeds(scene: Scene, command: Command) -> bool:
@@ -144,11 +156,11 @@ def _others(rng: np.random.Generator, family: str, about: Involved, factors: Fac
     else:
         rival = "button" if family == "press" else "bottle"
         kinds = [target.kind, target.kind if is_spatial or family == "press" else rival]
-        pool = (*TOYS, *RECEIVERS) if family == "press" else KNOCK_OTHERS
+        pool: tuple[str, ...] = (*TOYS, *RECEIVERS) if family == "press" else KNOCK_OTHERS
         kinds += [choice(rng, pool) for _ in range(2)]
     (count,) = factors.counts
-    pool = (*TOYS, "button") if family != "knock" else ("cube", "ball", "cylinder", "cup", "button")
-    kinds += [choice(rng, pool) for _ in range(count - len(looks) - len(kinds))]
+    clutter = (*TOYS, "button") if family != "knock" else ("cube", "ball", "cylinder", "cup", "button")
+    kinds += [choice(rng, clutter) for _ in range(count - len(looks) - len(kinds))]
     kinds += sorted(factors.extras)
     for kind in kinds:
         looks.append(_look(rng, kind, looks, factors, goal))
@@ -221,7 +233,7 @@ def _surface(rng: np.random.Generator, pattern: str) -> Surface:
     """Draw a pattern of two pale colours, so that no thing has the table's colour."""
     base = rng.uniform(0.25, 0.8) * (1 - rng.uniform(0, 0.3, 3))
     other = np.clip(base + rng.normal(0, 0.08, 3), 0, 1)
-    return Surface(cast("str", pattern), _vec3(base), _vec3(other), int(rng.integers(1 << 30)))  # type: ignore[arg-type]
+    return Surface(pattern, _vec3(base), _vec3(other), int(rng.integers(1 << 30)))  # type: ignore[arg-type]
 
 
 def _lights(rng: np.random.Generator, name: str, lamps: tuple[Light, ...]) -> tuple[Light, ...]:
