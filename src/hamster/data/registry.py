@@ -61,6 +61,7 @@ SOURCES: Registry[SourceType] = Registry(
     {
         "tabletop": SourceType("hamster.sim.tabletop:Demonstrations", "N"),
         "tabletop-disturbed": SourceType("hamster.sim.tabletop:DisturbedDemonstrations", "N"),
+        "axes-demos": SourceType("hamster.sim.tabletop.axes:AxesDemonstrations", "N"),
         "tabletop-images": SourceType("hamster.sim.tabletop:TabletopImages", "N", has_images=True),
         "tabletop-language": SourceType("hamster.sim.tabletop:TabletopLanguage", "N", has_images=True),
         "offdomain": SourceType("hamster.sim.offdomain:OffDomain", "N", has_images=True),

@@ -238,22 +238,25 @@ def _counterfactual() -> Suite:
 
 def _axes() -> Suite:
     from hamster.rollout.axes import STRATA, scene_of_stratum
-    from hamster.rollout.tabletop import MAX_STEPS_SHIFTED
-    from hamster.sim.tabletop.axes.seeds import scene_seed
 
-    return Suite(STRATA, scene_of_stratum, MAX_STEPS_SHIFTED, scene_seed=scene_seed)
+    return _axes_suite(STRATA, scene_of_stratum, MOVED_STEPS)
 
 
 def _axis(name: str) -> Suite:
     from hamster.rollout.axes import AxisEnvironment
-    from hamster.rollout.tabletop import MAX_STEPS, MAX_STEPS_SHIFTED
     from hamster.sim.tabletop.axes.factors import FAMILIES
+
+    return _axes_suite(FAMILIES, partial(AxisEnvironment, name), MOVED_STEPS if name == "moved" else AXES_STEPS)
+
+
+def _axes_suite(families: tuple[str, ...], make: Callable[[str, int], Environment], max_steps: int) -> Suite:
+    """Return a suite whose success has to last for half a second, and whose hopeless episodes end early."""
     from hamster.sim.tabletop.axes.seeds import scene_seed
 
-    max_steps = MAX_STEPS_SHIFTED if name == "moved" else MAX_STEPS
-    return Suite(FAMILIES, partial(AxisEnvironment, name), max_steps, scene_seed=scene_seed)
+    return Suite(families, make, max_steps, hold_steps=10, idle_steps=25, stop_when_failed=True, scene_seed=scene_seed)
 
 
+AXES_STEPS, MOVED_STEPS = 120, 300  # the expert needs 30 to 80
 _AXES = (
     "basic", "object-goal", "visual", "language", "spatial", "novel-object", "multiple",
     "new-camera", "clutter", "moved",

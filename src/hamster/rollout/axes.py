@@ -95,12 +95,9 @@ class AxisEnvironment(TabletopEnvironment):
 
     def _drawn(self, rollout: Rollout) -> list[tuple[Path2D, Snapshot, int, int]]:
         """Return each path that was followed with the state it was drawn in, and its first and last control step."""
-        steps, last = [0] * len(rollout.paths[:1]), self._progress.n_steps
-        ends = [*steps[1:], last]
-        return [
-            (path, self._progress.snapshots[step], step, end)
-            for path, step, end in zip(rollout.paths, steps, ends, strict=False)
-        ]
+        steps, states = rollout.path_steps, self._progress.snapshots
+        ends = [*steps[1:], self._progress.n_steps]
+        return [(path, states[step], step, end) for path, step, end in zip(rollout.paths, steps, ends, strict=True)]
 
     def _path_distances(self, rollout: Rollout) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         """Return the tool's distances (T,) from the path in force, in metres and in pixels."""

@@ -87,7 +87,7 @@ class Demonstrations:
         """Return one try at an episode; None if the expert failed."""
         scene, command = sample(rng, family)
         world = World(scene, self.image_size)
-        return _demonstrate(world, command, plan(world, command), TABLETOP, extra)
+        return demonstrate(world, command, plan(world, command), TABLETOP, extra)
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class DisturbedDemonstrations(Demonstrations):
         task = Task(command.family, command.target, command.goal)
         plain = commands(scene, rng, 1, PLAIN, among=[task])
         keyposes = [_present(world), *_ahead(world, plan(world, command))]
-        return _demonstrate(world, plain[0], keyposes, PLAIN, {**extra, "disturbance": name}, n_reached=1)
+        return demonstrate(world, plain[0], keyposes, PLAIN, {**extra, "disturbance": name}, n_reached=1)
 
 
 @cache
@@ -127,7 +127,7 @@ def mixed(n: int) -> tuple[str, ...]:
     return tuple(families)
 
 
-def _demonstrate(
+def demonstrate(
     world: World, command: Command, keyposes: list[Keypose], grammar: Grammar, extra: dict[str, Any], n_reached: int = 0
 ) -> Episode | None:
     """Carry out a plan; return the episode, None if the task was done before, or is not done then.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from hamster.data import Episode
 from hamster.data.knowledge import facts
 from hamster.sim.language import OFFDOMAIN, TABLETOP
 from hamster.sim.offdomain.overlap import can_say
-from hamster.sim.tabletop.axes import frames
+from hamster.sim.tabletop.axes import AxesDemonstrations, frames
 from hamster.sim.tabletop.axes.factors import AXES, FAMILIES, TRAIN, changed
 from hamster.sim.tabletop.axes.looks import demonstrated, demonstration
 from hamster.sim.tabletop.axes.matrix import COLUMNS, Values, axis_values, demonstrated_values, held_out
@@ -80,3 +81,16 @@ def test_target_and_goal_of_a_demonstration_depend_on_its_number_alone() -> None
     first = next(i for i, family in enumerate(mixed(320)) if family == "pick_place")
     assert demonstrated("pick_place")[0] == demonstration(0, first)
     assert demonstrated("pick_place", 10) == demonstrated("pick_place")[: len(demonstrated("pick_place", 10))]
+
+
+def test_a_demonstration_has_the_pair_of_its_number_and_plain_words() -> None:
+    source = AxesDemonstrations(320)
+    episode = source[0]
+    assert isinstance(episode, Episode) and episode.provenance.source == "axes-demos" and source.uri == "axes-demos:320"
+    assert episode.provenance.extra["family"] == mixed(320)[0] == "pick_place" and len(episode.instructions) == 4
+    pair = demonstration(0, 0)
+    assert pair.goal is not None
+    for text in episode.instructions:
+        assert pair.target.kind in text
+        assert any(str(word) in text for word in (pair.goal.kind, pair.goal.mark))
+        assert not any(word in text for word in ("left", "right", "nearest", "behind", "between", "next", "thing"))
