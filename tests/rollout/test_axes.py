@@ -1,6 +1,7 @@
 """Environments of the axes: what they record beside success, and which scenes a run has."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +44,11 @@ def test_an_episode_tells_how_far_it_came_and_why_it_failed(name: str) -> None:
         buttons = [thing.name for thing in env.sample.scene.things if thing.button]
         rollout = drive(env, name if name == "thing0" else buttons[-1] if buttons[-1] != "thing0" else buttons[0])
         metrics = env.episode_metrics(rollout)
+        without_path = env.episode_metrics(replace(rollout, paths=(), path_steps=()))
     finally:
         env.close()
+    assert without_path["path_distance_cm"] is None
+    assert without_path["failure"] == ("" if name == "thing0" else "wrong object")
     assert json.loads(json.dumps(metrics)) == metrics and metrics["case"] == "basic"
     if name == "thing0":
         assert metrics["partial"] == 1.0 and metrics["clean"] and metrics["failure"] == ""

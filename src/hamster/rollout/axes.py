@@ -96,7 +96,7 @@ class AxisEnvironment(TabletopEnvironment):
     def _drawn(self, rollout: Rollout) -> list[tuple[Path2D, Snapshot, int, int]]:
         """Return each path that was followed with the state it was drawn in, and its first and last control step."""
         steps, states = rollout.path_steps, self._progress.snapshots
-        ends = [*steps[1:], self._progress.n_steps]
+        ends = [*steps[1:], self._progress.n_steps][: len(steps)]
         return [(path, states[step], step, end) for path, step, end in zip(rollout.paths, steps, ends, strict=True)]
 
     def _path_distances(self, rollout: Rollout) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
