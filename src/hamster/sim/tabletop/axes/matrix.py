@@ -113,8 +113,9 @@ def table(n: int = 8, seed: int = 0) -> list[list[str]]:
     demos = demonstrated_values()
     rows = [["axis", *COLUMNS.values()]]
     for axis in AXES:
-        new = {case: set[str]() for case, _ in axis_values(axis, n, seed)}
-        for (case, _), scenes in axis_values(axis, n, seed).items():
+        drawn = axis_values(axis, n, seed)
+        new = {case: set[str]() for case, _ in drawn}
+        for (case, _), scenes in drawn.items():
             new[case].update(*(held_out(values, demos) for values in scenes))
         rows.append([axis, *(_cell({case for case, names in new.items() if name in names}) for name in COLUMNS)])
     return rows
