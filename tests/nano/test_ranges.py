@@ -7,7 +7,7 @@ import torch
 
 from hamster.nano import HamsterNanoConfig, HamsterNanoForConditionalGeneration, tokens
 from hamster.nano.configuration import LAYOUT
-from hamster.nano.decoder import HeadNorm
+from hamster.nano.norms import HeadNorm, Norm
 from hamster.nano.pointers import PlaceCode
 from hamster.nano.ranges import LayerRange
 from hamster.planner.nano_training import optimisers
@@ -64,6 +64,8 @@ def test_ranges_are_those_of_uniform_attention_where_queries_are_nothing() -> No
 def test_the_layout_of_a_configuration_without_its_fields_is_the_old_one() -> None:
     old, new = made(), made(**LAYOUT)
     assert not any(isinstance(module, HeadNorm | PlaceCode) for module in old.modules())
+    assert not any(module.is_centred for module in old.modules() if isinstance(module, Norm))
+    assert all(module.is_centred for module in new.modules() if isinstance(module, Norm | HeadNorm))
     assert set(old.state_dict()) - set(new.state_dict()) == {"words.patch.weight", "answer.patch.weight"}
     added = set(new.state_dict()) - set(old.state_dict())
     assert {"words.patch.project.weight", "layers.0.query_norm.weight", "layers.3.mlp_branch_norm.weight"} <= added

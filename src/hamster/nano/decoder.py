@@ -15,45 +15,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hamster.nano.configuration import HamsterNanoConfig
-
-
-class RMSNorm(nn.Module):
-    """Root-mean-square normalisation over the last axis."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(size))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x (..., D) normalised, in the same shape."""
-        return F.rms_norm(x, x.shape[-1:], self.weight.to(x.dtype), 1e-5)
-
-
-INITIAL_WEIGHT = 1.4  # of query and key norms
-
-
-class HeadNorm(nn.Module):
-    """Root-mean-square normalisation of queries or keys, with separate weights for each head.
-
-    Weights start above 1: with heads of 32 dimensions, logits are then cosines times 11, enough to single out one of
-    256 patches.
-    """
-
-    def __init__(self, heads: int, size: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.full((heads, 1, size), INITIAL_WEIGHT))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x (B, H, T, D) normalised, in the same shape."""
-        return F.rms_norm(x, x.shape[-1:], None, 1e-5) * self.weight.to(x.dtype)
+from hamster.nano.norms import HeadNorm, Norm
 
 
 class Layer(nn.Module):
     """Pre-norm attention and a squared-ReLU MLP.
 
-    With `query_key_norm` queries and keys are normalised per head (Henry et al., 2020, arXiv 2010.04245); with
-    `branch_norm` the outputs of attention and MLP are normalised, too (as in Gemma 2, arXiv 2408.00118). Without them
-    states grow without bound in a long training, attention saturates, and learning stops.
+    With `query_key_norm` queries and keys are normalised per head; with `branch_norm` the outputs of attention and MLP
+    are normalised, too (as in Gemma 2, arXiv 2408.00118). Without them states grow without bound in a long training,
+    attention saturates, and learning stops.
     """
 
     def __init__(self, config: HamsterNanoConfig, index: int) -> None:
@@ -61,16 +31,16 @@ class Layer(nn.Module):
         width = config.hidden_size
         self.index = index
         self.heads = config.num_attention_heads
-        self.attention_norm, self.mlp_norm = RMSNorm(width), RMSNorm(width)
+        self.attention_norm, self.mlp_norm = Norm(width, config), Norm(width, config)
         self.query, self.key, self.value, self.output = (nn.Linear(width, width, bias=False) for _ in range(4))
         self.up = nn.Linear(width, config.intermediate_size, bias=False)
         self.down = nn.Linear(config.intermediate_size, width, bias=False)
         normed, bounded = config.query_key_norm, config.branch_norm
         self.query_norm, self.key_norm = (
-            HeadNorm(self.heads, width // self.heads) if normed else nn.Identity() for _ in range(2)
+            HeadNorm(self.heads, width // self.heads, config) if normed else nn.Identity() for _ in range(2)
         )
         self.attention_branch_norm, self.mlp_branch_norm = (
-            RMSNorm(width) if bounded else nn.Identity() for _ in range(2)
+            Norm(width, config) if bounded else nn.Identity() for _ in range(2)
         )
 
     def step(self, x: Tensor, allowed: Tensor, cache: Any) -> Tensor:

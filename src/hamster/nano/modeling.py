@@ -98,7 +98,7 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
 
     def __init__(self, config: HamsterNanoConfig) -> None:
         super().__init__(config)
-        self.tower = Tower(config.tower_channels, config.tower_blocks)
+        self.tower = Tower(config)
         self.words = Words(config)
         self.layers = nn.ModuleList(Layer(config, i) for i in range(config.num_hidden_layers))
         self.answer = Answer(config)

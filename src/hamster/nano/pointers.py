@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hamster.nano import tokens
 from hamster.nano.configuration import HamsterNanoConfig
-from hamster.nano.decoder import RMSNorm
+from hamster.nano.norms import Norm
 
 FREQUENCIES = 5  # of sinusoids along each axis; the shortest wave is two patches long
 
@@ -128,7 +128,7 @@ class Answer(nn.Module):
     def __init__(self, config: HamsterNanoConfig) -> None:
         super().__init__()
         width = config.hidden_size
-        self.norm = RMSNorm(width)
+        self.norm = Norm(width, config)
         self.marks = nn.Linear(width, tokens.PATCHES - tokens.ANS)
         self.bins = nn.Linear(width, tokens.BINS**2)
         self.query = nn.Linear(width, width, bias=False)

@@ -6,26 +6,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-class ChannelNorm(nn.Module):
-    """Root-mean-square normalisation over the channels of (B, C, H, W)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x normalised, in the same shape; the permutations cost nothing for channels-last tensors."""
-        weight = self.weight.to(x.dtype)
-        return F.rms_norm(x.permute(0, 2, 3, 1), x.shape[1:2], weight, 1e-5).permute(0, 3, 1, 2)
+from hamster.nano.configuration import HamsterNanoConfig
+from hamster.nano.norms import ChannelNorm
 
 
 class Block(nn.Module):
     """A residual block: x + conv(relu(conv(norm(x))))."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, config: HamsterNanoConfig) -> None:
         super().__init__()
-        self.norm = ChannelNorm(channels)
+        self.norm = ChannelNorm(channels, config)
         self.expand = nn.Conv2d(channels, channels, 3, padding=1)
         self.contract = nn.Conv2d(channels, channels, 3, padding=1)
 
@@ -36,22 +26,17 @@ class Block(nn.Module):
 
 
 class Tower(nn.Module):
-    """An encoder of images (B, 3, 192, 192) in [-1, 1] to patch features (B, 256, channels[2]), row by row.
+    """An encoder of images (B, 3, 192, 192) in [-1, 1] to patch features (B, 256, C), row by row."""
 
-    Args:
-        channels: at 64, 32 and 16 pixels per side.
-        blocks: numbers of residual blocks at 32 and 16 pixels per side.
-    """
-
-    def __init__(self, channels: list[int], blocks: list[int]) -> None:
+    def __init__(self, config: HamsterNanoConfig) -> None:
         super().__init__()
-        a, b, c = channels
+        (a, b, c), blocks = config.tower_channels, config.tower_blocks
         self.stem = nn.Conv2d(5, a, 6, stride=3, padding=2)
         self.to_32 = nn.Conv2d(a, b, 3, stride=2, padding=1)
-        self.blocks_32 = nn.Sequential(*[Block(b) for _ in range(blocks[0])])
+        self.blocks_32 = nn.Sequential(*[Block(b, config) for _ in range(blocks[0])])
         self.to_16 = nn.Conv2d(b, c, 3, stride=2, padding=1)
-        self.blocks_16 = nn.Sequential(*[Block(c) for _ in range(blocks[1])])
-        self.norm = ChannelNorm(c)
+        self.blocks_16 = nn.Sequential(*[Block(c, config) for _ in range(blocks[1])])
+        self.norm = ChannelNorm(c, config)
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         """Return patch features (B, 256, C) of pixel values (B, 3, 192, 192)."""
