@@ -84,7 +84,8 @@ def test_samples_carry_a_path_and_the_type_passes_its_check(cotrained, planner, 
 
 def test_both_tasks_are_learned_and_the_checkpoint_acts(planner, labels, tmp_path):
     folders = [
-        train_policy(debug(planner, 3), labels, tmp_path / name, tmp_path / "pack", labels) for name in ("a", "b")
+        train_policy(debug(planner, 3), labels, tmp_path / name, tmp_path / "pack", co_training_dir=labels)
+        for name in ("a", "b")
     ]
     one, same = (checkpoint.load(folder) for folder in folders)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), same.parameters(), strict=True))
