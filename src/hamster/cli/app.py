@@ -22,6 +22,7 @@ from hamster.cli.eval_planner import EvalPlanner
 from hamster.cli.info import Info
 from hamster.cli.label import Label
 from hamster.cli.plan import Plan
+from hamster.cli.report import Report
 from hamster.cli.run_robot import RunRobot
 from hamster.cli.serve import Serve
 from hamster.cli.train import Train
@@ -36,6 +37,7 @@ Command = (
     | Annotated[Eval, tyro.conf.subcommand("eval")]
     | Annotated[EvalPlanner, tyro.conf.subcommand("eval-planner")]
     | Annotated[Ablate, tyro.conf.subcommand("ablate")]
+    | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Info, tyro.conf.subcommand("info")]
     | Annotated[CheckSkew, tyro.conf.subcommand("check-skew")]

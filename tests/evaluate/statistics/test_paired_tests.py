@@ -58,6 +58,7 @@ def test_the_sign_flip_test_is_seeded_symmetric_never_0_and_1_without_a_differen
     p = sign_flip_test(differences, weights, 2000, seed=3)
     assert p == sign_flip_test(differences, weights, 2000, seed=3) != sign_flip_test(differences, weights, 2000, seed=4)
     assert sign_flip_test(-differences, weights, 2000, seed=3) == p
+    assert sign_flip_test(differences[::-1], weights, 2000, seed=3) == p
     assert sign_flip_test(np.ones(40), weights, 2000) == 1 / 2001
     assert sign_flip_test(np.zeros(40), weights) == 1
 

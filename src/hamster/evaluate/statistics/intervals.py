@@ -112,7 +112,7 @@ def two_way_bootstrap(
         arm: (scenes, training seeds) scores.
         rival: (scenes, training seeds of the rival), or None.
         strata: one per scene.
-        weights: (scenes,) the weight of each scene in the mean, the same within a stratum; they sum to 1.
+        weights: (scenes,) the weight of each scene in the sum, the same within a stratum; 1 / scenes for a mean.
         level: of confidence, in (0, 1).
         resamples: number of resamples.
         seed: of the draws.
@@ -122,22 +122,24 @@ def two_way_bootstrap(
     """
     arms = [arm] if rival is None else [arm, rival]
     n = len(strata)
-    if n == 0 or weights.shape != (n,) or any(scores.ndim != 2 or len(scores) != n for scores in arms):
+    if n == 0 or weights.shape != (n,) or any(item.ndim != 2 or len(item) != n for item in arms):
         raise ValueError(
             f"a bootstrap of scenes needs as many scores as strata and weights, got "
-            f"{', '.join(str(scores.shape) for scores in arms)}, {n}, {weights.shape}"
+            f"{', '.join(str(item.shape) for item in arms)}, {n}, {weights.shape}"
         )
-    rng = np.random.default_rng(seed)
-    counts = np.zeros((resamples, n))
+    rng, scores = np.random.default_rng(seed), np.concatenate(arms, axis=1)
     members: dict[Hashable, list[int]] = {}
     for i, stratum in enumerate(strata):
         members.setdefault(stratum, []).append(i)
+    sums = np.zeros((resamples, scores.shape[1]))
     for index in members.values():
-        counts[:, index] = rng.multinomial(len(index), np.full(len(index), 1 / len(index)), resamples)
-    estimates = np.zeros(resamples)
-    for scores, sign in zip(arms, (1, -1), strict=False):
-        n_seeds = scores.shape[1]
+        # Scenes with the same scores are drawn together: with few training seeds there are few different ones.
+        rows, counts = np.unique(scores[index], axis=0, return_counts=True)
+        sums += weights[index[0]] * rng.multinomial(len(index), counts / len(index), resamples) @ rows
+    estimates, start = np.zeros(resamples), 0
+    for n_seeds, sign in zip((item.shape[1] for item in arms), (1, -1), strict=False):
         drawn = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), resamples) / n_seeds
-        estimates += sign * ((counts * weights) @ scores * drawn).sum(axis=1)
+        estimates += sign * (sums[:, start : start + n_seeds] * drawn).sum(axis=1)
+        start += n_seeds
     low, high = np.quantile(estimates, ((1 - level) / 2, (1 + level) / 2)).tolist()
     return low, high
