@@ -22,7 +22,7 @@ TYPES = {
     "sensor_msgs/msg/CompressedImage": HEADER + "string format\nuint8[] data\n",
     "sensor_msgs/msg/Image": HEADER
     + "uint32 height\nuint32 width\nstring encoding\nuint8 is_bigendian\nuint32 step\nuint8[] data\n",
-    "sensor_msgs/msg/CameraInfo": HEADER + "uint32 height\nuint32 width\nfloat64[9] k\n",
+    "sensor_msgs/msg/CameraInfo": HEADER + "uint32 height\nuint32 width\nfloat64[] d\nfloat64[9] k\n",
     "sensor_msgs/msg/JointState": HEADER + "string[] name\nfloat64[] position\n",
     "tf2_msgs/msg/TFMessage": "geometry_msgs/TransformStamped[] transforms\n",
     "std_msgs/msg/String": "string data\n",
@@ -48,14 +48,15 @@ def transform(parent, child, pose):
     return Message(header=header(parent), child_frame_id=child, transform=Message(translation=moved, rotation=turned))
 
 
-def image(values, encoding, padding=0):
+def image(values, encoding, padding=0, frame=""):
     rows = np.pad(values.reshape(len(values), -1).view(np.uint8), ((0, 0), (0, padding)))
-    return Message(header=header(), height=values.shape[0], width=values.shape[1], encoding=encoding, is_bigendian=0,
+    height, width = values.shape[:2]
+    return Message(header=header(frame), height=height, width=width, encoding=encoding, is_bigendian=0,
                    step=rows.shape[1], data=rows.tobytes())  # fmt: skip
 
 
-def compressed(data, format):
-    return Message(header=header(), format=format, data=data)
+def compressed(data, format, frame=""):
+    return Message(header=header(frame), format=format, data=data)
 
 
 def jpeg(i):
@@ -63,18 +64,27 @@ def jpeg(i):
     rgb[:8] = 200
     buffer = io.BytesIO()
     Image.fromarray(rgb).save(buffer, "JPEG")
-    return compressed(buffer.getvalue(), "jpeg")
+    return compressed(buffer.getvalue(), "jpeg", "front_optical")
 
 
-def depth_image():
-    return image(millimetres(scene_m()), "16UC1")
+def depth_image(frame="front_optical"):
+    return image(millimetres(scene_m()), "16UC1", frame=frame)
 
 
 def tips(frames):
     return np.linspace([0.3, -0.1, 0.3], [0.45, 0.15, 0.05], frames)
 
 
-def write(file, frames=6, depth=depth_image, depth_type="sensor_msgs/msg/Image", depth_topic=DEPTH, text="reach it"):
+def write(
+    file,
+    frames=6,
+    depth=depth_image,
+    depth_type="sensor_msgs/msg/Image",
+    depth_topic=DEPTH,
+    text="reach it",
+    text_topic="/instruction",
+    distortion=(),
+):
     from mcap.writer import CompressionType
     from mcap_ros2.writer import Writer
 
@@ -88,9 +98,9 @@ def write(file, frames=6, depth=depth_image, depth_type="sensor_msgs/msg/Image",
         static = [transform("base", "front_optical", WORLD_FROM_CAMERA)]
         add("/tf_static", "tf2_msgs/msg/TFMessage", Message(transforms=static), 0)
         if text:
-            add("/instruction", "std_msgs/msg/String", Message(data=text), 0)
+            add(text_topic, "std_msgs/msg/String", Message(data=text), 0)
         matrix = [40.0, 0, 24, 0, 40, 16, 0, 0, 1]
-        info = Message(header=header("front_optical"), height=SIZE[1], width=SIZE[0], k=matrix)
+        info = Message(header=header("front_optical"), height=SIZE[1], width=SIZE[0], d=list(distortion), k=matrix)
         add("/front/color/camera_info", "sensor_msgs/msg/CameraInfo", info, 0)
         for i, tip in enumerate(tips(frames)):
             pose = np.diag([1.0, -1, -1, 1])

@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -6,6 +7,8 @@ import pytest
 pytest.importorskip("mcap_ros2", reason="the extra mcap is not installed")
 
 from hamster.data.mcap import MCAP
+from hamster.data.mcap.episode import intrinsics_of
+from hamster.data.mcap.transforms import TransformTree
 from hamster.label import read_episodes, write
 from hamster.policy.flow.config import FlowConfig
 from hamster.policy.training.packed_dataset import load_packed_dataset
@@ -87,12 +90,58 @@ def test_a_description_that_does_not_fit_lists_what_there_is(file, changes, reas
     [
         (lambda: mcap_files.image(scene_m() * 1000, "32FC1"), mcap_files.DEPTH, "millimetres read as metres"),
         (mcap_files.depth_image, "/head/depth/image_raw", "of which camera its name does not say"),
+        (lambda: mcap_files.depth_image("front_depth_optical"), mcap_files.DEPTH, "is not registered to that image"),
     ],
 )
 def test_what_is_no_depth_of_a_camera_is_left_out(file, depth, topic, note):
     episode = MCAP(mcap_files.write(file, 2, depth, depth_topic=topic))[0]
     assert episode.observations[0].views["front"].depth_m is None
     assert [text for text in episode.provenance.extra["notes"] if note in text]
+
+
+@pytest.mark.parametrize(
+    ("topic", "instruction"),
+    [("/robot/language_instruction", "reach it"), ("/task", "reach it"), ("/task/status", ""), ("/subtasks", "")],
+)
+def test_only_topics_of_an_instruction_give_one(file, topic, instruction):
+    assert MCAP(mcap_files.write(file, 2, text_topic=topic))[0].instructions == (instruction,)
+
+
+def test_lens_distortion_is_named(file):
+    episode = MCAP(described(mcap_files.write(file, 2, distortion=[0.1, 0, 0, 0, 0])))[0]
+    assert episode.provenance.extra["notes"] == [
+        "the lens distortion of camera front is not corrected; record rectified images"
+    ]
+
+
+def test_rectified_images_have_the_intrinsics_of_p():
+    k, p = [40.0, 0, 24, 0, 40, 16, 0, 0, 1], [38.0, 0, 23, 0, 0, 39, 15, 0, 0, 0, 1, 0]
+    info = SimpleNamespace(k=k, p=p, d=[0.1])
+    rectified, is_distorted = intrinsics_of(info, "/front/image_rect_color/compressed")
+    assert rectified.tolist() == [[38, 0, 23], [0, 39, 15], [0, 0, 1]] and not is_distorted
+    raw, is_distorted = intrinsics_of(info, "/front/image_raw")
+    assert raw.ravel().tolist() == k and is_distorted
+
+
+def test_a_frame_whose_parent_changes_has_no_pose():
+    tree = TransformTree()
+    for time_ns, parent in enumerate(("base", "base", "tcp")):
+        tree.add([mcap_files.transform(parent, "cup", np.eye(4))], time_ns, is_static=False)
+    tree.add([mcap_files.transform("base", "tcp", np.eye(4))], 0, is_static=True)
+    at_ns = np.array([0, 2])
+    assert tree.poses("tcp", "base", at_ns).shape == (2, 4, 4)
+    with pytest.raises(ValueError, match="the parent of the frame 'cup' in TF changes"):
+        tree.poses("cup", "base", at_ns)
+
+
+def test_a_definition_that_lacks_a_field_is_one_line(file, monkeypatch):
+    info, image = "sensor_msgs/msg/CameraInfo", "sensor_msgs/msg/CompressedImage"
+    monkeypatch.setitem(mcap_files.TYPES, info, mcap_files.HEADER + "uint32 height\nuint32 width\n")
+    monkeypatch.setitem(mcap_files.TYPES, image, mcap_files.HEADER + "string format\n")
+    episode = MCAP(described(mcap_files.write(file, 2, depth=None)))[0]
+    assert "camera front is not calibrated" in episode.provenance.extra["notes"][0]
+    with pytest.raises(ValueError, match=r"^a.mcap is not MCAP.*data"):
+        episode.observations[0]
 
 
 @pytest.mark.parametrize("size", [0, 8, 100, 2000, -40])

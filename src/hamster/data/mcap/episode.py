@@ -6,10 +6,10 @@ each frame has the message nearest in time, if that is less than half a step awa
 | message type | what is read |
 |---|---|
 | sensor_msgs/Image, CompressedImage | colours (rgb8, bgr8 …, JPEG, PNG); depth (16UC1, 32FC1, compressedDepth) |
-| sensor_msgs/CameraInfo | intrinsics of the images in the same namespace, and the camera's frame |
+| sensor_msgs/CameraInfo | intrinsics of the images in the same namespace (`p` of rectified ones, else `k`), frame |
 | tf2_msgs/TFMessage | poses of the cameras and of the tool |
 | sensor_msgs/JointState | the gripper's joint |
-| std_msgs/String, of a topic named instruction, task or language | the instruction |
+| std_msgs/String, of a topic whose name ends in instruction, task or language | the instruction |
 
 Which frame is the tool's tip and which joint the gripper, no message says: NAME.json beside NAME.mcap does, with
 `tool_frame`, `world_frame` (by default the root above the tool), `gripper_joint` and its values `open` and `closed`; it
@@ -21,8 +21,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,16 @@ from hamster.data.annotations import read_notes
 from hamster.data.depth import Depth, camera_of_depth, check_plausible, fit_depth, name_words, to_metres
 from hamster.data.lazy import LazyObservations
 from hamster.data.mcap import messages
-from hamster.data.mcap.messages import colour_of, depth_of, is_depth_message, nearest, opened, read_message, schemas_of
+from hamster.data.mcap.messages import (
+    Value,
+    colour_of,
+    depth_of,
+    is_depth_message,
+    nearest,
+    opened,
+    read_message,
+    schemas_of,
+)
 from hamster.data.mcap.transforms import TransformTree
 from hamster.data.records import Episode, Observation, Provenance, View
 from hamster.data.robots import NO_GRIPPER, GripperScale
@@ -44,7 +54,7 @@ Array = NDArray[np.float64]
 Times = NDArray[np.int64]
 MAX_FRAMES = 1_000_000
 MAX_TEXT_BYTES = 1 << 20
-_INSTRUCTION = re.compile(r"(?:.*[/_])?(?:instruction|task|language)(?:[/_].*)?")
+_INSTRUCTION = re.compile(r"(?:.*[/_])?(?:instruction|task|language)")  # not /task/status, which is no instruction
 _HAND = re.compile(r"wrist|hand|gripper")
 
 
@@ -85,8 +95,8 @@ def read_recording(file: Path) -> Recording:
                 recording.times_ns[channel.topic] = []
             recording.times_ns[channel.topic].append(message.log_time)
         for topic in sorted(images & recording.times_ns.keys()):
-            first = read_message(file, topic, recording.times_ns[topic][0])
-            is_depth = is_depth_message(recording.schemas[topic], first)
+            convert = partial(is_depth_message, recording.schemas[topic])
+            is_depth = read_message(file, topic, recording.times_ns[topic][0], convert)
             (recording.depths if is_depth else recording.colours).append(topic)
         others = [topic for topic in recording.schemas if topic not in images]
         for schema, channel, message, decoded in reader.iter_decoded_messages(others) if others else ():
@@ -124,7 +134,7 @@ def read_episode(file: Path) -> Episode:
         raise ValueError(f"{file.name} has {len(at_ns)} frames; an episode has at most {MAX_FRAMES:,}")
     step_ns = int(np.median(np.diff(at_ns))) if len(at_ns) > 1 else 10**9
     index = {topic: nearest(times[topic], at_ns, step_ns // 2) for topic in (*recording.colours, *recording.depths)}
-    stamps = {topic: np.where(found >= 0, times[topic][found], -1) for topic, found in index.items()}
+    stamps = {topic: np.where(rows >= 0, times[topic][rows], -1) for topic, rows in index.items()}
     poses, notes = _tool_poses(recording, described, at_ns)
     world = described.get("world_frame") or (
         recording.tree.root_of(described["tool_frame"]) if poses is not None else ""
@@ -180,7 +190,7 @@ class _Frames(LazyObservations):
     def view(self, name: str, i: int) -> View:
         """Return one camera's view of a frame that has its image."""
         topic = self.cameras[name]
-        rgb = colour_of(self.schemas[topic], self._message(topic, i), f"{topic}, frame {i}")
+        rgb = self._read(topic, i, partial(colour_of, self.schemas[topic], name=f"{topic}, frame {i}"))
         height, width, _ = rgb.shape
         lens = self.lenses[name][i] if name in self.lenses else None
         camera = None if lens is None else lens.resized(width, height)
@@ -191,12 +201,15 @@ class _Frames(LazyObservations):
         if self.stamps_ns[topic][i] < 0:
             return np.zeros((height, width), np.float32)
         name = f"{topic}, frame {i}"
-        return fit_depth(
-            to_metres(depth_of(self.schemas[topic], self._message(topic, i), name), name), width, height, topic
-        )
+        stored = self._read(topic, i, partial(depth_of, self.schemas[topic], name=name))
+        return fit_depth(to_metres(stored, name), width, height, topic)
 
-    def _message(self, topic: str, i: int) -> Any:
-        return read_message(self.file, topic, int(self.stamps_ns[topic][i]))
+    def frame_id(self, topic: str, i: int) -> str:
+        """Return the TF frame that the message of a frame of the episode states, "" if none."""
+        return self._read(topic, i, lambda message: str(message.header.frame_id).lstrip("/"))
+
+    def _read(self, topic: str, i: int, convert: Callable[[Any], Value]) -> Value:
+        return read_message(self.file, topic, int(self.stamps_ns[topic][i]), convert)
 
 
 def _with_depth(frames: _Frames, depths: Mapping[str, str]) -> _Frames:
@@ -216,6 +229,12 @@ def _depths(recording: Recording, cameras: Mapping[str, str], frames: _Frames) -
         try:
             if not both:
                 raise ValueError(f"{topic} has no image at the time of any of {cameras[camera]}")
+            colour_frame, depth_frame = frames.frame_id(cameras[camera], both[0]), frames.frame_id(topic, both[0])
+            if colour_frame and depth_frame and colour_frame != depth_frame:
+                raise ValueError(
+                    f"{topic} is in the frame {depth_frame!r:.60}, {cameras[camera]} in {colour_frame!r:.60}: it is "
+                    "not registered to that image"
+                )
             height, width, _ = frames.view(camera, both[0]).rgb.shape
             check_plausible(frames.depth(topic, both[0], width, height), topic)
             depths[camera] = topic
@@ -252,14 +271,28 @@ def _lenses(
             continue
         try:
             poses = recording.tree.poses(info.header.frame_id.lstrip("/"), world, at_ns)
-            matrix = np.array(info.k, np.float64).reshape(3, 3)
+            matrix, is_distorted = intrinsics_of(info, topic)
             lenses[name] = [
                 Camera(matrix, pose, int(info.width), int(info.height)) if np.isfinite(pose).all() else None
                 for pose in poses
             ]
-        except ValueError as error:
+            if is_distorted:
+                notes.append(f"the lens distortion of camera {name} is not corrected; record rectified images")
+        except (ValueError, AttributeError, TypeError) as error:  # the file's own definition of CameraInfo
             notes.append(f"camera {name} is not calibrated: {error}")
     return lenses, notes
+
+
+def intrinsics_of(info: Any, topic: str) -> tuple[Array, bool]:
+    """Return the intrinsics (3, 3), pixels, of a topic's images, and whether these are distorted.
+
+    Args:
+        info: the CameraInfo of the topic's namespace; of a rectified image its `p` holds, of a raw one its `k`.
+        topic: of the images; image_proc and drivers name rectified ones image_rect.
+    """
+    is_rectified = "image_rect" in topic and len(getattr(info, "p", ())) == 12
+    matrix = np.array(info.p if is_rectified else info.k, np.float64).reshape(3, -1)[:, :3]
+    return matrix, not is_rectified and bool(np.any(np.abs(getattr(info, "d", ())) > 0))
 
 
 def _gripper(

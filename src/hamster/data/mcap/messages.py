@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from hamster.data.depth import decode_depth
 from hamster.data.images import MAX_PIXELS, Rgb, decode_image
 from hamster.extras import extra
 
+Value = TypeVar("Value")
 MAX_CHUNK_BYTES = 1 << 30  # decompressed
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 INFO, JOINTS = "sensor_msgs/msg/CameraInfo", "sensor_msgs/msg/JointState"
@@ -46,15 +47,21 @@ def opened(file: Path) -> Iterator[Any]:
         raise ValueError(f"{file.name} is not MCAP, is cut off or damaged: {type(error).__name__} {why}") from None
 
 
-def read_message(file: Path, topic: str, time_ns: int) -> Any:
-    """Return the decoded message of a topic that was logged at a time.
+def read_message(file: Path, topic: str, time_ns: int, convert: Callable[[Any], Value]) -> Value:
+    """Return what a function makes of the decoded message of a topic that was logged at a time.
+
+    Args:
+        file: of messages.
+        topic: of the message.
+        time_ns: when it was logged.
+        convert: called with the decoded message, whose definition is the file's own: any field may be missing.
 
     Raises:
-        ValueError: in one line, if there is none, or it cannot be decoded.
+        ValueError: in one line, if there is none, or it cannot be decoded or converted.
     """
     with opened(file) as reader:
         for decoded in reader.iter_decoded_messages([topic], starting_at=time_ns, ending_at=time_ns):
-            return decoded.decoded_message
+            return convert(decoded.decoded_message)
     raise ValueError(f"{file.name} has no message of {topic} at {time_ns} ns")
 
 

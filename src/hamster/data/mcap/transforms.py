@@ -29,6 +29,7 @@ class TransformTree:
     _times_ns: dict[str, list[int]] = field(default_factory=dict)
     _poses: dict[str, list[Array]] = field(default_factory=dict)
     _static: dict[str, Array] = field(default_factory=dict)
+    _reattached: set[str] = field(default_factory=set)  # frames with several parents over time
 
     def add(self, transforms: Iterable[Any], time_ns: int, is_static: bool) -> None:
         """Add the transforms of a message logged at a time; ValueError if one is no transform."""
@@ -40,7 +41,8 @@ class TransformTree:
             if not (np.isfinite(wxyz).all() and np.linalg.norm(wxyz) > 1e-6):
                 raise ValueError(f"the transform of {child!r:.60} has no rotation")
             pose[:3, :3], pose[:3, 3] = matrix_from_quaternion(wxyz), [move.x, move.y, move.z]
-            self.parents[child] = parent
+            if self.parents.setdefault(child, parent) != parent:
+                self._reattached.add(child)
             if is_static:
                 self._static[child] = pose
             else:
@@ -63,7 +65,7 @@ class TransformTree:
             at_ns: (T,) times.
 
         Raises:
-            ValueError: if `root` is not above `frame`.
+            ValueError: if `root` is not above `frame`, or a frame between them changes its parent.
         """
         out, here = np.tile(np.eye(4), (len(at_ns), 1, 1)), frame
         for _ in range(MAX_DEPTH):
@@ -71,6 +73,8 @@ class TransformTree:
                 return out
             if here not in self.parents:
                 raise ValueError(f"TF does not lead from {frame!r:.60} to {root!r:.60}, but to {here!r:.60}")
+            if here in self._reattached:
+                raise ValueError(f"the parent of the frame {here!r:.60} in TF changes from {self.parents[here]!r:.60}")
             out = self._in_parent(here, at_ns) @ out
             here = self.parents[here]
         raise ValueError(f"the frames above {frame!r:.60} go in a circle")
