@@ -93,7 +93,8 @@ BAD_ANSWERS = {
     "[[1e999, 2]]": "finite numbers",
     f"[[{10**400}, 2]]": "",
     json.dumps([[1, 2]] * 1001): "1 to 1000 rows",
-    "[[500, 900]]": "not in pixels of its image of 64 x 48",  # thousandths
+    "[[500, 900]]": "not in pixels of its image of 64 x 48",  # of a larger image
+    "[[0.2, 0.9], [0.4, 0.5]]": "not in pixels of its image of 64 x 48",  # fractions
 }
 
 
