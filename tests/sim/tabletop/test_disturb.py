@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from math import pi
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from hamster.data import Episode
+from hamster.data import Episode, Unreadable
+from hamster.geometry.keypose_motion import down_pose
 from hamster.label.episodes import label_episode
 from hamster.path import Gripper
 from hamster.policy.training.frames import select_frames, track
+from hamster.sim.scene import Keypose
+from hamster.sim.tabletop import demos
 from hamster.sim.tabletop.demos import DISTURBED_SHARE, Demonstrations, DisturbedDemonstrations, mixed
 from hamster.sim.tabletop.disturb import DISTURBANCES, disturb
 from hamster.sim.tabletop.sample import sample
@@ -65,6 +71,22 @@ def test_labels_are_those_of_the_present(episodes: list[Episode]) -> None:
         assert episode.keyposes.next[0] == 1 and episode.keyposes.gripper_open[0] == is_open
         assert track(labelled, "keypose")["open"][0] == is_open  # type: ignore[arg-type]
         assert select_frames(labelled, "keypose", 2)[0] == 0, "where the new path comes is a frame to learn from"  # type: ignore[arg-type]
+
+
+def test_a_keypose_that_the_robot_is_at_is_behind_it_also_where_yaw_wraps_around() -> None:
+    world = SimpleNamespace(tool_pose_world=down_pose((0.4, 0.0, 0.2), pi - 0.01), gripper_open=True)
+    here = Keypose((0.4, 0.0, 0.2), -pi + 0.01, True)
+    turned, closed = Keypose(here.position, pi - 0.1, True), Keypose(here.position, here.yaw, False)
+    for ahead in (turned, closed):
+        assert demos._ahead(world, [here, ahead]) == [ahead]  # type: ignore[arg-type]
+
+
+def test_a_task_without_an_instruction_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demos, "TRIES", 1)
+    monkeypatch.setattr(demos, "DISTURBED_SHARE", 1.0)
+    monkeypatch.setattr(demos, "disturb", lambda world, command, rng: "shifted")
+    monkeypatch.setattr(demos, "commands", lambda *args, **kwargs: [])
+    assert isinstance(DisturbedDemonstrations(1, image_size=64)[0], Unreadable)
 
 
 @pytest.mark.parametrize("name", DISTURBANCES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import pi, remainder
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,8 @@ class DisturbedDemonstrations(Demonstrations):
             return None
         task = Task(command.family, command.target, command.goal)
         plain = commands(scene, rng, 1, PLAIN, among=[task])
+        if not plain:
+            return None
         keyposes = [_present(world), *_ahead(world, plan(world, command))]
         return demonstrate(world, plain[0], keyposes, PLAIN, {**extra, "disturbance": name}, n_reached=1)
 
@@ -173,7 +176,7 @@ def _ahead(world: World, keyposes: list[Keypose]) -> list[Keypose]:
     present = _present(world)
     for i, keypose in enumerate(keyposes):
         distance_m = float(np.linalg.norm(np.subtract(keypose.position, present.position)))
-        turn_rad = abs(keypose.yaw - present.yaw)
+        turn_rad = abs(remainder(keypose.yaw - present.yaw, 2 * pi))
         if distance_m > REACHED_M or turn_rad > REACHED_RAD or keypose.gripper_open != present.gripper_open:
             return keyposes[i:]
     return []

@@ -68,7 +68,7 @@ class Progress:
         self._start_poses[name] = self._world.thing_pose(name)
 
     def disturbed(self) -> list[str]:
-        """Return the names of things with no part in the task that have moved by 5 cm or fallen."""
+        """Return the names of the things other than the target that have moved by 5 cm or fallen."""
         return [t.name for t in self._world.scene.things if t.name != self._command.target and self._is_disturbed(t)]
 
     def lies_on(self) -> str | None:
