@@ -212,7 +212,7 @@ class _Interpreter:
         self._push(line == b"01" if line in (b"00", b"01") else _integer(line))
 
     def _string_line(self) -> None:
-        """Return a quoted and escaped text of Python 2, as bytes: numpy expects them to survive latin-1."""
+        """Push a quoted and escaped text of Python 2, as bytes: numpy expects them to survive latin-1."""
         line = self._line()
         if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in (b"'", b'"'):
             raise ValueError
@@ -223,7 +223,7 @@ class _Interpreter:
             raise _RefusedError(f"has pickle protocol {protocol}; 0 to 5 are read")
 
     def _frame(self) -> None:
-        """Return a hint for readers of streams, which this is not, but no frame is longer than what there is."""
+        """Check a frame's length, a hint for readers of streams: no frame is longer than the data left."""
         if self._number("<Q") > len(self._data) - self._at:
             raise _damaged("it is cut off, or claims more than there is")
 

@@ -41,7 +41,7 @@ class VideoWriter:
         self._stream: Any = None
 
     def add(self, rgb: Rgb, key: bool = False) -> None:
-        """Return one more frame, of the size of the first one; `key` makes it one to start decoding from."""
+        """Add a frame (H, W, 3) uint8 of the size of the first one; `key` makes it one to start decoding from."""
         if self._stream is None:
             self._stream = self._open(rgb)
         if rgb.shape != (self._stream.height, self._stream.width, 3):

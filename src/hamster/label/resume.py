@@ -200,7 +200,7 @@ def _renumbered(entry: Entry, number: int, match: _Match) -> Entry:
 
 
 def _remove_strays(folder: Path, kept: Mapping[int, int]) -> None:
-    """Return files of shards that are no longer there, and what interrupted runs left half written."""
+    """Delete files of shards that are no longer there, and what interrupted runs left half written."""
     for file in chain(folder.iterdir(), (folder / "drawn").glob("*")):
         ours = _OURS.fullmatch(file.name)
         is_half = file.name.startswith(".") and file.name.endswith((".part", ".moved"))

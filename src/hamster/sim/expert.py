@@ -142,7 +142,7 @@ def _fist(world: World) -> list[Keypose]:
 
 
 def _knock(world: World, command: Command) -> list[Keypose]:
-    """Towards the viewer, or nearly so if something is in the way, at 3/4 of the thing's height.
+    """Return keyposes that knock towards the viewer, or nearly so if something is in the way, at 3/4 of the height.
 
     So the stroke reads the same in every image, whichever arm makes it.
     """
@@ -161,7 +161,7 @@ def _knock_line(thing: Thing, place: Array, heading: float) -> tuple[Array, Arra
 
 
 def _lane_is_free(world: World, thing: Thing, start: Array, end: Array) -> bool:
-    """Whether nothing tall stands between start and end, or where the thing falls."""
+    """Return whether nothing tall stands between start and end, or where the thing falls."""
     fallen = end + (end - start) / np.linalg.norm(end - start) * (thing.size[2] - KNOCK_SWEEP_M + KNOCK_GAP_M)
     return all(
         distance_to_segment(world.thing_pose(t.name)[:2, 3], start, fallen) > max(t.size[:2]) / 2 + LANE_M

@@ -120,7 +120,7 @@ class _Writer:
         self._notes.close()
 
     def describe(self) -> None:
-        """Return everything in meta/ but the episodes, and the card."""
+        """Write everything in meta/ but the episodes, and the card."""
         folder = self.out / "meta"
         pq.write_table(meta.tasks_table(self.tasks), folder / "tasks.parquet")
         info = meta.info(self.overview, self.features, self.videos, self.episodes, self.rows, len(self.tasks))
@@ -240,7 +240,7 @@ def _made(file: Path) -> Path:
 
 
 def _sized(rgb: Rgb, size: Sequence[int]) -> Rgb:
-    """Return a dataset has one size per camera; paths are relative to the image and stay true."""
+    """Return an image (H, W, 3) at a (width, height): a dataset has one size per camera."""
     if (rgb.shape[1], rgb.shape[0]) == tuple(size):
         return rgb
     return np.asarray(Image.fromarray(rgb).resize((size[0], size[1]), Image.Resampling.LANCZOS))

@@ -19,7 +19,7 @@ class Statistics:
         self._sums: dict[str, tuple[int, NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]] = {}
 
     def add(self, name: str, values: NDArray[Any]) -> None:
-        """Return (T, D) more of a feature's frames."""
+        """Add the values (T, D) of T more frames of a feature."""
         values = np.asarray(values, np.float64)
         new = (len(values), values.sum(0), (values**2).sum(0), values.min(0), values.max(0))
         n, total, squares, low, high = self._sums.get(name, (0, 0.0 * new[1], 0.0 * new[1], new[3], new[4]))
@@ -32,11 +32,11 @@ class Statistics:
         )
 
     def add_image(self, name: str, rgb: NDArray[np.uint8]) -> None:
-        """Return (H, W, 3), counted as its pixels in [0, 1], per channel."""
+        """Add an image (H, W, 3) uint8 by every few of its pixels, scaled to [0, 1], per channel."""
         self.add(name, rgb[::_EVERY_PX, ::_EVERY_PX].reshape(-1, 3) / 255.0)
 
     def add_depth(self, name: str, depth_m: NDArray[np.float32]) -> None:
-        """Add a depth image (H, W), metres, as stored."""
+        """Add a depth image (H, W), metres, 0 where unknown, by every few of its pixels."""
         self.add(name, depth_m[::_EVERY_PX, ::_EVERY_PX].reshape(-1, 1))
 
     def to_json(self, features: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def _hands(**options: Any) -> Any:
 
 
 def check_installed() -> None:
-    """Return if MediaPipe is installed, whether it runs or not, without importing it.
+    """Check that MediaPipe is installed, without importing it: whether it runs is not tried.
 
     Raises:
         NotInstalledError: if it is not, with what to do about it.
