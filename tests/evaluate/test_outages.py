@@ -281,3 +281,12 @@ def test_a_folder_belongs_to_one_run_at_a_time(tmp_path, capsys):
             assert "in use by another run" in capsys.readouterr().err and time.monotonic() - began < 60
         finally:
             holder.kill()
+
+
+def test_another_scene_that_breaks_down_is_no_result_either(tmp_path):
+    config = config_of("none", tmp_path, planners=("shuffled", "none"))
+    trial = next(trial for trial in trials(config) if trial.condition == "shuffled")
+    worker = fakes.load_worker(config)
+    make = type("Broken", (Diverging,), {"broken": frozenset([trial.other_seed]), "at": "make"})
+    record = replace(worker, suite=replace(worker.suite, make=make)).run(trial)
+    assert record["outcome"] == "env_error" and record["key"] == trial.key

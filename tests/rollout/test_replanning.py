@@ -189,6 +189,16 @@ def test_a_call_in_a_thread_is_answered_when_it_is_done_and_only_once():
     assert not planner_threads()
 
 
+def test_an_episode_ends_although_the_planner_hangs_and_says_so():
+    call, may_go_on = ThreadedPlannerCall(close_s=0.05), threading.Event()
+    call.start(lambda: may_go_on.wait(10), 0)
+    with pytest.warns(RuntimeWarning, match=r"has not answered for 0\.05 s after the episode"):
+        call.close()
+    may_go_on.set()
+    call.close()
+    assert not planner_threads()
+
+
 def test_a_simulated_call_keeps_its_answer_until_then():
     now = [0.0]
     call = SimulatedPlannerCall(0.15, clock=lambda: now[0])

@@ -63,6 +63,8 @@ def run_robot(options: RunRobot) -> None:
     with working("writing the dataset …"):
         recorder.close()
     log.close()
+    if log.error:
+        _show(f"{folder / 'events.jsonl'} is not complete: {log.error}")
     write_atomic(folder / "run.json", json.dumps(_summary(run, instruction), indent=2) + "\n")
     _say(run, folder)
 

@@ -59,13 +59,19 @@ class EvalWorker:
     planner_latency_s: float | None = None
 
     def run(self, trial: Trial) -> Record:
-        """Run one trial, write its video and stills, and return its record."""
-        start = time.perf_counter()
-        self.seed_everything(trial.seed)
+        """Run one trial, write its video and stills, and return its record.
+
+        An environment that breaks down, also that of another scene or after the episode, makes it an "env_error".
+        """
         try:
-            env = self.suite.make(trial.family, trial.seed)
+            return self._run(trial)
         except BrokenEnvironmentError as error:
             return {"key": trial.key, **asdict(trial), "success": False, "outcome": "env_error", "message": str(error)}
+
+    def _run(self, trial: Trial) -> Record:
+        start = time.perf_counter()
+        self.seed_everything(trial.seed)
+        env = self.suite.make(trial.family, trial.seed)
         try:
             planner = self._planner(trial, env)
             result = rollout(
@@ -78,7 +84,7 @@ class EvalWorker:
                 video_every=VIDEO_EVERY if self.videos else 0,
             )
             measured = episode_metrics(env, result)
-            if isinstance(planner, SwappedPlanner):
+            if isinstance(planner, SwappedPlanner) and result.is_measured:
                 measured["path_task_success"] = planner.is_path_task_success()
         finally:
             close(env)

@@ -12,15 +12,19 @@ call stand for that:
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from typing import Literal, Protocol
 
 from hamster.path import Path2D, PlanError
+from hamster.rollout.worker import Worker
 
 MAX_KEPT_IN_A_ROW = 3
+CLOSE_S = 60.0
+"""Seconds for which the end of an episode waits for a planner that is still computing in its thread."""
 _ROUNDING_S = 1e-9  # of a sum of control periods
 
 Replan = int | Literal["async"]
@@ -68,7 +72,7 @@ class PlannerCall(Protocol):
         """Return the answer once, as soon as it is there; else None."""
 
     def close(self) -> None:
-        """End the call that is running, if any; no thread is left."""
+        """Give up the call that is running, if any."""
 
 
 class SimulatedPlannerCall:
@@ -113,35 +117,41 @@ class SimulatedPlannerCall:
 
 
 class ThreadedPlannerCall:
-    """Calls a planner in a thread of its own, while the robot moves."""
+    """Calls a planner in a thread of its own, while the robot moves.
+
+    Args:
+        close_s: seconds for which `close` waits for a call that is running.
+    """
 
     takes_time = True
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="hamster-planner")
-        self._future: Future[PlannerAnswer] | None = None
+    def __init__(self, close_s: float = CLOSE_S) -> None:
+        self._worker: Worker[PlannerAnswer] = Worker("hamster-planner")
+        self._close_s = close_s
 
     @property
     def is_running(self) -> bool:
         """Whether a call's answer has not been returned yet."""
-        return self._future is not None
+        return not self._worker.is_idle
 
     def start(self, plan: Callable[[], PlannedPath], image_step: int) -> None:
         """Start computing in the planner's thread."""
         _check_idle(self)
-        self._future = self._pool.submit(_answer, plan, image_step)
+        self._worker.submit(partial(_answer, plan, image_step))
 
     def poll(self) -> PlannerAnswer | None:
         """Return the answer once, when it is computed; an error of the planner is part of it."""
-        if self._future is None or not self._future.done():
-            return None
-        answer, self._future = self._future.result(), None
-        return answer
+        finished = self._worker.collect()
+        return None if finished is None else finished.value
 
     def close(self) -> None:
-        """Wait for the call that is running, since a thread cannot be stopped, and end the thread."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._future = None
+        """Wait for the call that is running, since a thread cannot be stopped; leave it behind if it hangs."""
+        if not self._worker.wait(self._close_s):
+            warnings.warn(
+                f"the planner has not answered for {self._close_s:g} s after the episode; its thread is left behind",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
 
 class Replanner:
@@ -226,7 +236,7 @@ class Replanner:
         return answer
 
     def close(self) -> None:
-        """End the call that is running; no thread is left."""
+        """Give up the call that is running."""
         self._call.close()
 
 

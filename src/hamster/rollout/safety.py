@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from math import pi
 
@@ -12,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from hamster.rollout.safety_checks import (
     UnsafeActionError,
     check_rigid,
+    check_step_s,
     is_rigid,
     numbers,
     refuse,
@@ -190,9 +190,7 @@ class SafetyFilter:
 
     def _check_speed(self, poses: Array, step_s: float, starts_at_first: bool) -> None:
         """Check (K + 1 or K, 4, 4) consecutive poses; `starts_at_first`: poses[0] is pose 0 of the action itself."""
-        is_number = isinstance(step_s, float | int | np.floating | np.integer) and not isinstance(step_s, bool)
-        if not (is_number and 0 < step_s <= sys.float_info.max):
-            raise UnsafeActionError(f"step_s must be finite and > 0, got {step_s!r}")
+        check_step_s(step_s)
         with np.errstate(over="ignore"):  # of a step_s of 1e-300; infinite speeds are refused
             speed = np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=1) / step_s
             angular_speed = rotation_angles(poses) / step_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,13 @@ def are_proper(rotations: Array) -> NDArray[np.bool_]:
         error = np.abs(rotations @ rotations.transpose(0, 2, 1) - np.eye(3)).max((1, 2))
         proper: NDArray[np.bool_] = (error <= ROTATION_TOLERANCE) & (np.linalg.det(rotations) > 0)
     return proper
+
+
+def check_step_s(step_s: object) -> None:
+    """Refuse a time from one pose to the next, in seconds, that is no finite number > 0."""
+    is_number = isinstance(step_s, float | int | np.floating | np.integer) and not isinstance(step_s, bool)
+    if not (is_number and 0 < step_s <= sys.float_info.max):  # type: ignore[operator]  # a number
+        raise UnsafeActionError(f"step_s must be finite and > 0, got {step_s!r}")
 
 
 def is_rigid(pose: Array) -> bool:

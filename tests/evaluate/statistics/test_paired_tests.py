@@ -81,3 +81,9 @@ def test_holm_keeps_the_error_of_several_hypotheses_below_its_level():
     rng = np.random.default_rng(0)
     wrong = [min(holm(dict(enumerate(rng.random(4)))).values()) <= 0.05 for _ in range(2000)]
     assert np.mean(wrong) < 0.065
+
+
+@pytest.mark.parametrize("differences", [np.array([0.5, np.nan]), np.array([0.5])])
+def test_a_sign_flip_test_of_what_was_not_measured_is_refused(differences):
+    with pytest.raises(ValueError, match="needs finite differences and as many weights"):
+        sign_flip_test(differences, np.full(2, 0.5))

@@ -171,6 +171,40 @@ def test_an_environment_of_the_control_stack_is_stepped_with_the_last_target():
     assert env.closed
 
 
+def test_a_stop_is_not_confirmed_while_a_step_hangs():
+    env, hanging = ControlStack(), Forever()
+    robot = GymnasiumRobot(lambda: env, control_hz=100)
+    with pytest.raises(RobotError, match="not connected"):
+        robot.stop()
+    robot.connect()
+    step = env.step
+    env.step = lambda action: hanging() or step(action)
+    with pytest.raises(RobotError, match="may still be moving"):
+        robot.stop()
+    hanging.end()
+    robot.stop()
+    robot.disconnect()
+
+
+def test_a_stop_without_a_finite_measurement_holds_the_last_target():
+    env = ControlStack()
+    robot = GymnasiumRobot(lambda: env, control_hz=100)
+    robot.connect()
+    target = down_pose((0.5, 0.1, 0.2), 0.3)
+    robot.command(target, False)
+    wait_for(lambda: np.allclose(robot.observe().observation.tool_pose_world, target))
+    observation = env.observation
+    env.observation = lambda: {**observation(), "tquat": np.full(7, np.nan)}
+    wait_for(lambda: not np.isfinite(robot.observe().observation.tool_pose_world).all())
+    robot.stop()
+    assert np.allclose(env.actions[-1]["tquat"][:3], target[:3, 3])
+    robot.disconnect()
+    env = ControlStack()
+    env.tquat[0] = np.nan
+    with pytest.raises(ValueError, match="no finite tool pose"):
+        GymnasiumRobot(lambda: env).connect()
+
+
 def test_an_environment_that_fails_says_so():
     env = ControlStack()
     robot = GymnasiumRobot(lambda: env, control_hz=100)

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hamster.geometry.keypose_motion import down_pose
 from hamster.path import NotInViewError, PlanError
 from hamster.rollout import SafetyFilter
 from hamster.rollout.robots import EventLog, RobotLoop, RobotLoopConfig
-from tests.rollout.fakes import FakeMotion, FakePlanner, FakePolicy
+from tests.rollout.fakes import FakeMotion, FakePlan, FakePlanner, FakePolicy
 from tests.rollout.robots.fakes import START, Clock, Forever, PointRobot, wait_for
 
 GOAL = (0.5, 0.1, 0.2)
@@ -31,9 +32,9 @@ def turn(loop, n_steps=1, observe=True):
         if observe:
             loop.observer.read_once()
         loop.step()
-        wait_for(lambda: loop._worker._started_s is None)  # the policy is fast: its answer comes within the period
+        wait_for(lambda: not loop._worker.is_running)  # the policy is fast: its answer comes within the period
         if loop._planner is not None:
-            wait_for(lambda: loop._planner._worker._started_s is None)
+            wait_for(lambda: not loop._planner._worker.is_running)
 
 
 def events(loop, name):
@@ -162,6 +163,9 @@ def raising(error):
         (raising(ConnectionResetError("the server was killed")), "ConnectionResetError: the server was killed"),
         (lambda: FakeMotion(np.full((1, 4, 4), np.nan), np.ones(1)), "action refused: pose 0: a number is not finite"),
         (lambda: FakeMotion(down_pose((2, 0, 0.3), 0.0)[None], np.ones(1)), "outside the workspace"),
+        (lambda: FakeMotion(START[None], np.ones(1), float("nan")), "step_s must be finite and > 0, got nan"),
+        (lambda: FakeMotion(START[None], np.ones(1), 0), "step_s must be finite and > 0, got 0"),
+        (lambda: FakeMotion(START[None], np.ones(1), "fast"), "step_s must be finite and > 0, got 'fast'"),
         (lambda: None, "act() of Failing returned a NoneType"),
     ],
 )
@@ -170,6 +174,16 @@ def test_a_policy_that_fails_stops_the_robot(failure, reason):
     loop = stepped(robot, Failing(failure))
     turn(loop, 60)
     assert reason in loop.gate.reason and reason in events(loop, "stop")[0]["reason"]
+
+
+def test_joints_that_are_no_longer_reported_are_a_fault_for_their_limits_would_go_unchecked():
+    robot = PointRobot(clock=Clock(), joint_limits=[[-1, 1], [-1, 1]])
+    loop = stepped(robot)
+    turn(loop, 6)
+    robot.change = lambda reading: replace(reading, joint_positions=None)
+    turn(loop, 8)
+    assert "the positions of 2 joints are missing" in events(loop, "observation_refused")[0]["reason"]
+    assert "s old" in loop.gate.reason
 
 
 def test_a_planner_that_fails_at_first_stops_and_later_keeps_the_path():
@@ -204,6 +218,26 @@ def test_what_the_operator_does_not_confirm_is_not_executed():
     assert robot.commands == [] and len(events(loop, "refused_by_operator")) == 1
     turn(loop, 5)
     assert len(robot.commands) >= 2
+
+
+def test_the_operators_time_never_counts_as_the_policys():
+    logged, go_on = threading.Event(), Forever()
+
+    def show(line):
+        if "confirmed" in line:  # the operator has answered, and the policy's thread has not finished yet
+            logged.set()
+            go_on()
+
+    robot = PointRobot(clock=Clock())
+    config = RobotLoopConfig(policy_timeout_s=0.2)
+    loop = stepped(robot, config=config, confirm=lambda action: True, log=EventLog(clock=robot.clock, show=show))
+    for _ in range(10):
+        robot.clock.now_s += config.period_s
+        loop.observer.read_once()
+        loop.step()
+        assert logged.wait(10)
+    assert loop.gate.reason is None
+    go_on.end()
 
 
 def test_a_dry_run_moves_nothing():
@@ -258,16 +292,60 @@ def test_nothing_hangs_where_something_blocks_for_ever(where):
     start_s = time.monotonic()
     run = loop.run()
     assert time.monotonic() - start_s < 15
-    assert run.stop_confirmed == (where != "stop") and robot.stops
+    assert run.stop_confirmed == (where not in ("stop", "command")) and robot.stops
     reasons = {
         "observe": "s old", "command": "no valid command for", "policy": "the policy has not answered for 0.3 s",
         "planner": "the planner has not answered for 0.3 s", "stop": "",
     }  # fmt: skip
     assert reasons[where] in run.reason
     assert loop.log.events[-1]["event"] == "end" and robot.calls == ["connect", "disconnect"]
-    if where == "stop":
+    if not run.stop_confirmed:
         assert any("emergency stop" in event.get("reason", "") for event in loop.log.events)
     forever.end()
+
+
+def test_a_command_that_returns_after_the_end_is_followed_by_another_stop():
+    hanging = Forever()
+    robot = PointRobot()
+    robot.in_command = lambda: hanging() if len(robot.commands) == 3 else None
+    run = threaded(robot).run()
+    assert run.outcome == "stopped" and not run.stop_confirmed, "the robot may still take the command"
+    n_stops = len(robot.stops)
+    hanging.end()
+    wait_for(lambda: len(robot.stops) > n_stops)
+    assert len(robot.commands) == 4 and robot.stops[-1] >= robot.commands[-1][0]
+
+
+class NoPath(FakePlanner):
+    def plan(self, image, instruction):
+        return FakePlan(("no path",))
+
+
+class FullDisk:
+    def record(self, step):
+        raise OSError("no space left on device")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [({"planner": NoPath()}, "AttributeError"), ({"recorders": (FullDisk(),)}, "OSError: no space left on device")],
+)
+def test_an_error_that_the_loop_did_not_expect_stops_the_robot_with_its_reason(options, reason):
+    robot = PointRobot()
+    run = threaded(robot, **options).run()
+    assert run.outcome == "stopped" and run.stop_confirmed and robot.stops
+    assert run.reason.startswith("the control loop failed: ") and reason in run.reason
+
+
+def test_a_policy_that_cannot_be_reset_leaves_no_connection():
+    class Broken(FakePolicy):
+        def reset(self):
+            raise ConnectionError("no server")
+
+    robot = PointRobot()
+    with pytest.raises(ConnectionError):
+        threaded(robot, Broken())
+    assert robot.calls == []
 
 
 def test_a_robot_whose_observe_raises_is_stopped():
@@ -300,6 +378,18 @@ def test_the_log_is_on_the_disk_line_by_line(tmp_path):
     log.close()
     log("late")
     assert (tmp_path / "events.jsonl").read_text().count("\n") == 1 and len(log.events) == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_log_on_a_full_disk_or_a_closed_terminal_raises_nothing_and_says_so():
+    def closed(line):
+        raise BrokenPipeError("the terminal is gone")
+
+    for options, reason in (({"file": Path("/dev/full")}, "OSError"), ({"show": closed}, "the terminal is gone")):
+        log = EventLog(**options)
+        log("path", waypoints=3)
+        log.close()
+        assert log.events[0]["waypoints"] == 3 and reason in log.error
 
 
 @pytest.mark.parametrize(

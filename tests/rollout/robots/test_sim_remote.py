@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from multiprocessing import Pipe
 
@@ -93,6 +94,14 @@ def test_a_stop_is_answered(simulated):
     ours.close()
     with pytest.raises((EOFError, OSError)):
         serve_commands(simulated, theirs)  # the answer finds nobody
+
+
+def test_no_process_is_left_behind_where_the_connection_fails(monkeypatch):
+    monkeypatch.setattr("sys.executable", shutil.which("echo"))  # answers with no port
+    robot = make_robot("sim-remote")
+    with pytest.raises((ValueError, OSError)):
+        robot.connect()
+    assert robot._process is None
 
 
 @pytest.mark.slow

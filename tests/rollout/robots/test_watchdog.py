@@ -1,3 +1,4 @@
+import threading
 import time
 
 import pytest
@@ -73,4 +74,34 @@ def test_nobody_waits_for_a_stop_that_hangs():
     assert not watchdog.wait_stopped(0.05)
     hanging.end()
     assert watchdog.wait_stopped(5)
+    watchdog.close()
+
+
+def failing_log(event, **details):
+    raise OSError("no space left on device")
+
+
+@pytest.mark.parametrize("log", [Forever(), failing_log])
+def test_a_log_that_blocks_or_fails_delays_no_stop(log):
+    stops = []
+    watchdog = Watchdog(lambda: stops.append(time.monotonic()), 0.1, log=log)
+    watchdog.start()
+    watchdog.feed()
+    assert watchdog.wait_stopped(5) and stops, "the watchdog's own stop"
+    if log is failing_log:
+        n_stops = len(stops)
+        watchdog.trip("asked for")
+        wait_for(lambda: len(stops) > n_stops)
+    else:
+        log.end()
+    watchdog.close()
+
+
+def test_whoever_asks_for_a_stop_holds_up_nothing_while_the_log_blocks():
+    stops, log = [], Forever()
+    watchdog = Watchdog(lambda: stops.append(1), 0.1, log=log)
+    watchdog.start()
+    threading.Thread(target=watchdog.trip, args=("now",), daemon=True).start()
+    assert watchdog.wait_stopped(5) and stops
+    log.end()
     watchdog.close()

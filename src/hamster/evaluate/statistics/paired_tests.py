@@ -42,7 +42,12 @@ def sign_flip_test(
         weights: (scenes,) the weight of each scene in the mean.
         permutations: number of sign vectors drawn.
         seed: of the draws.
+
+    Raises:
+        ValueError: if there are not as many weights as differences, or a number is not finite.
     """
+    if differences.shape != weights.shape or not np.isfinite([differences, weights]).all():
+        raise ValueError(f"needs finite differences and as many weights, got {differences.shape} and {weights.shape}")
     # Terms of the same size are flipped together: the number of their plus signs is binomial.
     sizes, counts = np.unique(np.round(np.abs(differences * weights), 12), return_counts=True)
     sizes, counts = sizes[sizes > 0], counts[sizes > 0]

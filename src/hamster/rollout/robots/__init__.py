@@ -4,8 +4,9 @@ from hamster.rollout.robots.base import Robot, RobotError, RobotObservation, Rob
 from hamster.rollout.robots.config import RobotLoopConfig
 from hamster.rollout.robots.events import EventLog
 from hamster.rollout.robots.follower import MotionLimits
-from hamster.rollout.robots.loop import ControlStep, RobotLoop, RobotRun, StepRecorder
+from hamster.rollout.robots.loop import RobotLoop
 from hamster.rollout.robots.registry import ROBOTS, make_robot, register_robot
+from hamster.rollout.robots.result import ControlStep, RobotRun, StepRecorder
 
 __all__ = [
     "ROBOTS",

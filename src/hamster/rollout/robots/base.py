@@ -52,14 +52,15 @@ class RobotSpec:
 
 @dataclass(frozen=True, eq=False)
 class RobotObservation:
-    """Sensor readings and the time when they were taken.
+    """Sensor readings and the time when they were taken. Their arrays must not be written to again.
 
     Attributes:
         observation: views of all cameras, the measured tool pose (4, 4) in the world, and the gripper's opening.
         captured_s: the loop's clock (`time.monotonic()`) at or before the moment when the oldest reading was taken.
             Where the robot has another clock, take the time before asking for the readings: an age may be
             overestimated, never underestimated.
-        joint_positions: (J,) measured, in radians, or metres for prismatic joints; None if not reported.
+        joint_positions: (J,) measured, in radians, or metres for prismatic joints; None only if the capabilities name
+            no joints.
         task_done: whether the task is done, where the robot can tell, as a simulator can.
     """
 

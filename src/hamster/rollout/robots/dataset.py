@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hamster.data import Observation, View
 from hamster.extras import extra
 from hamster.geometry import quaternion_from_matrix
-from hamster.rollout.robots.loop import ControlStep
+from hamster.rollout.robots.result import ControlStep
 
 Array = NDArray[np.float64]
 

@@ -22,6 +22,7 @@ from hamster.rollout.robots.adapting import load_factory, read_calibration, view
 from hamster.rollout.robots.base import RobotError, RobotObservation, RobotSpec
 
 SILENCE_S = 5.0
+STOP_S = 0.5
 Array = NDArray[np.float64]
 
 
@@ -49,6 +50,8 @@ class GymnasiumRobot:
         self._newest: RobotObservation | None = None
         self._taken_s = -np.inf
         self._target: dict[str, Any] | None = None  # None: hold
+        self._held: dict[str, Any] = {}
+        self._stepped: dict[str, Any] | None = None  # the action of the last step
         self._error: Exception | None = None
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -69,6 +72,8 @@ class GymnasiumRobot:
         self._calibrated, self._recorded_from_tool = read_calibration(self._calibration, self._cameras)
         self._newest = self._observation(raw, captured_s, done=False)
         self._held = self._hold()
+        if not self._held:
+            raise ValueError("the first observation of the environment has no finite tool pose and gripper")
         joints = tuple(f"joint{number}" for number in range(len(raw.get("joints", ()))))
         self._thread = threading.Thread(target=self._run, name="gymnasium", daemon=True)
         self._thread.start()
@@ -97,11 +102,17 @@ class GymnasiumRobot:
             self._target = target
 
     def stop(self) -> None:
-        """Hold the last measured pose from the next step on; RobotError if no step takes place."""
+        """Hold the last measured pose from the next step on, and wait for it; RobotError if no step takes place."""
         with self._condition:
-            self._held, self._target = self._hold(), None
+            if self._newest is None:
+                raise RobotError("not connected")
+            held = self._held = self._hold()
+            self._target = None
+            is_held = self._condition.wait_for(lambda: self._error or self._stepped is held, STOP_S)
         if self._error is not None:
             raise RobotError(f"step() failed: {type(self._error).__name__}: {self._error}")
+        if not is_held:
+            raise RobotError(f"step() has not returned for {STOP_S:g} s: the robot may still be moving")
 
     def disconnect(self) -> None:
         """End stepping and close the environment."""
@@ -127,15 +138,17 @@ class GymnasiumRobot:
                     self._condition.notify_all()
                 return
             with self._condition:
-                self._newest = newest
+                self._newest, self._stepped = newest, action
                 self._condition.notify_all()
             time.sleep(max(0.0, start_s + 1 / self._control_hz - time.monotonic()))
 
     def _hold(self) -> dict[str, Any]:
-        """Return the action that keeps the measured pose."""
+        """Return the action that keeps the measured pose; while that is not finite, the last action."""
         assert self._newest is not None
         observation = self._newest.observation
         recorded = np.asarray(observation.tool_pose_world) @ inverse(self._recorded_from_tool)
+        if not (np.isfinite(recorded).all() and np.isfinite(observation.gripper or 0.0)):
+            return dict(self._held if self._target is None else self._target)
         return _action(recorded, 1.0 if observation.gripper is None else observation.gripper)
 
     def _observation(self, raw: dict[str, Any], captured_s: float, done: bool) -> RobotObservation:

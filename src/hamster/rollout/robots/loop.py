@@ -5,11 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hamster.data import HALF_OPEN
 from hamster.rollout.interfaces import ActionChunkLike, PlannerLike, PolicyLike
@@ -20,77 +17,16 @@ from hamster.rollout.robots.follower import SetpointFollower
 from hamster.rollout.robots.gate import CommandGate, StoppedError
 from hamster.rollout.robots.observer import Observer
 from hamster.rollout.robots.planning import AsynchronousPlanner, PathInForce
+from hamster.rollout.robots.result import ControlStep, Outcome, RobotRun, StepRecorder
 from hamster.rollout.robots.watchdog import Watchdog
-from hamster.rollout.robots.worker import Worker
-from hamster.rollout.safety_checks import UnsafeActionError
+from hamster.rollout.safety_checks import UnsafeActionError, check_step_s
+from hamster.rollout.worker import Worker
 
-Array = NDArray[np.float64]
 STOP_CONFIRMED_S = 1.0
 DISCONNECT_S = 2.0
 SUPERVISION_S = 0.05
-Outcome = Literal["done", "time_limit", "operator", "stopped"]
 ENDS = {"done": "the task is done", "time_limit": "the time is over", "operator": "Ctrl-C"}
 Confirm = Callable[[ActionChunkLike], bool]
-
-
-@dataclass(frozen=True, eq=False)
-class ControlStep:
-    """One control period: what was known, and what was commanded.
-
-    Attributes:
-        newest: the newest observation.
-        path: the path in force; None without a planner.
-        tool_pose_world: (4, 4) commanded pose.
-        gripper_open: commanded state of the gripper.
-    """
-
-    newest: RobotObservation
-    path: PathInForce | None
-    tool_pose_world: Array
-    gripper_open: bool
-
-
-class StepRecorder(Protocol):
-    """Something that records control steps; it must return at once."""
-
-    def record(self, step: ControlStep) -> None:
-        """Record one control step."""
-
-
-@dataclass(frozen=True, eq=False)
-class RobotRun:
-    """How a run ended, and its rates.
-
-    Attributes:
-        outcome: "done" if the robot reports that the task is done, "time_limit", "operator" for Ctrl-C, or "stopped".
-        reason: of a stop.
-        n_commands: that passed the filter.
-        n_observations, n_refused: sound observations, and those that were refused.
-        intervals_s: (N,) seconds from one command to the next.
-        planner_s, policy_s: seconds per call.
-        stop_confirmed: whether the robot's `stop` returned without an error.
-    """
-
-    outcome: Outcome
-    reason: str
-    n_commands: int
-    n_observations: int
-    n_refused: int
-    intervals_s: Array
-    planner_s: tuple[float, ...]
-    policy_s: tuple[float, ...]
-    stop_confirmed: bool
-
-    def interval_percentiles_ms(self) -> dict[str, float]:
-        """Return p50, p99 and the longest time from one command to the next, milliseconds; {} of fewer than two."""
-        if not len(self.intervals_s):
-            return {}
-        p50, p99 = np.percentile(self.intervals_s, [50, 99]) * 1e3
-        return {
-            "p50": round(float(p50), 2),
-            "p99": round(float(p99), 2),
-            "max": round(float(self.intervals_s.max()) * 1e3, 2),
-        }
 
 
 class RobotLoop:
@@ -110,6 +46,10 @@ class RobotLoop:
         confirm: called in the policy's thread with each action before it is executed; False asks the policy again. The
             age of a confirmed action counts from the confirmation.
         clock: seconds, as `time.monotonic`.
+
+    Raises:
+        ValueError: if the object is no robot, or takes commands at a lower rate.
+        RobotError: if it cannot be reached.
     """
 
     def __init__(
@@ -129,6 +69,7 @@ class RobotLoop:
         self.config, self._clock = config or RobotLoopConfig(), clock
         self._robot, self._policy, self._confirm, self.recorders = robot, policy, confirm, recorders
         self.log = log or EventLog(clock=clock)
+        policy.reset()  # before the connection, which an error would leave open
         self.spec = robot.connect()
         if self.config.control_hz > self.spec.control_hz:
             robot.disconnect()
@@ -157,7 +98,7 @@ class RobotLoop:
         self._started_s = clock()
         self._sent_s: list[float] = []
         self._policy_s: list[float] = []
-        policy.reset()
+        self._control = threading.Thread(target=self._run_control, name="control", daemon=True)
 
     @property
     def path(self) -> PathInForce | None:
@@ -173,12 +114,10 @@ class RobotLoop:
         self.observer.start()
         self.watchdog.start()
         self._started_s = self._clock()
-        control = threading.Thread(target=self._control, name="control", daemon=True)
         try:
-            control.start()
-            while control.is_alive() and self.gate.reason is None:
-                control.join(SUPERVISION_S)
-            control.join(STOP_CONFIRMED_S)  # it may hang in the robot's `command`
+            self._control.start()
+            while self._control.is_alive() and self.gate.reason is None:
+                self._control.join(SUPERVISION_S)
         except KeyboardInterrupt:
             self._outcome = "operator"
         finally:
@@ -190,8 +129,15 @@ class RobotLoop:
             tuple(self._policy_s), confirmed,
         )  # fmt: skip
 
-    def _control(self) -> None:
-        """Step at the control rate until the run ends."""
+    def _run_control(self) -> None:
+        """Step until the run ends; an error that the loop did not expect stops the robot, with the reason."""
+        try:
+            self._step_until_end()
+        except Exception as error:  # of a planner's, a policy's or a recorder's object that is not what it should be
+            self.gate.stop(f"the control loop failed: {type(error).__name__}: {error}")
+
+    def _step_until_end(self) -> None:
+        """Step at the control rate."""
         while self.gate.reason is None and self._outcome == "stopped":
             started_s = self._clock()
             self.step()
@@ -205,7 +151,7 @@ class RobotLoop:
             time.sleep(min(max(0.0, next_s - self._clock()), self.config.period_s))  # whatever the clock does
 
     def step(self) -> None:
-        """Run one control period: take what is new, and send one command. Never waits, and raises nothing."""
+        """Run one control period: take what is new, and send one command. Never waits."""
         newest, now_s = self.observer.newest, self._clock()
         if self.observer.error is not None:
             self.gate.stop(f"observe() failed: {type(self.observer.error).__name__}: {self.observer.error}")
@@ -247,7 +193,7 @@ class RobotLoop:
             if path is not None and self._clock() - path.captured_s > self.config.max_path_age_s:
                 self.gate.stop(f"the path is older than {self.config.max_path_age_s:g} s")
                 return
-            self._acted_on = path
+            self._acted_on, self._is_confirming = path, False
             self._worker.submit(lambda: self._action(newest, path))
 
     def _action(self, newest: RobotObservation, path: PathInForce | None) -> tuple[ActionChunkLike, float] | None:
@@ -255,15 +201,14 @@ class RobotLoop:
         action = self._policy.act(newest.observation, None if path is None else path.path, self.instruction)
         if self._confirm is None:
             return action, newest.captured_s
-        self._is_confirming = True
+        self._is_confirming = True  # until the next task: the time limit is the policy's, not the operator's
         is_confirmed = self._confirm(action)
-        self._is_confirming = False
         self.log("confirmed" if is_confirmed else "refused_by_operator")
         return (action, self._clock()) if is_confirmed else None
 
     def _take(self, action: ActionChunkLike, age_from_s: float, newest: RobotObservation) -> None:
         """Check an action and follow it from now on."""
-        if not hasattr(action, "poses") or not hasattr(action, "gripper_open"):
+        if not all(hasattr(action, name) for name in ("poses", "gripper_open", "step_s")):
             self.gate.stop(f"act() of {type(self._policy).__name__} returned a {type(action).__name__}")
             return
         age_s = self._clock() - age_from_s
@@ -271,6 +216,8 @@ class RobotLoop:
             self.gate.stop(f"the action is {age_s:.2f} s old, more than {self.config.max_action_age_s:g} s")
             return
         try:
+            if action.step_s is not None:
+                check_step_s(action.step_s)
             # Without step_s: the follower slows down what is too fast, and the gate checks what it makes of it.
             poses, opening = self.config.safety_filter.check(action.poses, action.gripper_open)
         except UnsafeActionError as error:
@@ -300,11 +247,18 @@ class RobotLoop:
     def _end(self) -> bool:
         """Stop and disconnect, without waiting for what hangs; return whether the stop was confirmed."""
         self.gate.stop(ENDS.get(self._outcome, "the control loop has ended"))
+        # First the commands: one that is under way is followed by another stop.
+        if self._control.ident is not None:
+            self._control.join(STOP_CONFIRMED_S)
         confirmed = self.watchdog.wait_stopped(STOP_CONFIRMED_S)
+        self.observer.close()
         if not confirmed:
             self.log("stop_not_confirmed", reason="stop() has not returned: use the emergency stop")
-        self.observer.close()
-        self.watchdog.close()
+        if self._control.is_alive():  # the watchdog goes on: it stops the robot once more if the command returns
+            confirmed = False
+            self.log("stop_not_confirmed", reason="command() has not returned: use the emergency stop")
+        else:
+            self.watchdog.close()
         disconnecting = threading.Thread(target=self._disconnect, name="disconnect", daemon=True)
         disconnecting.start()
         disconnecting.join(DISCONNECT_S)

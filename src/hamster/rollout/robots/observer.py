@@ -52,6 +52,8 @@ class ObservationChecker:
                 return "the measured tool pose is not a finite, rigid (4, 4) pose"
             if reading.observation.gripper is not None and not np.isfinite(reading.observation.gripper):
                 return "the gripper's opening is not finite"
+            if reading.joint_positions is None and self._spec.joint_names:  # else their limits would go unchecked
+                return f"the positions of {len(self._spec.joint_names)} joints are missing"
             if reading.joint_positions is not None:
                 joints = numbers(reading.joint_positions, "joint positions")
                 if joints.shape != (len(self._spec.joint_names),) or not np.isfinite(joints).all():

@@ -14,7 +14,7 @@ from hamster.path.redundant_close import drop_redundant_close
 from hamster.rollout.interfaces import PlanLike, PlannerLike
 from hamster.rollout.replanning import MAX_KEPT_IN_A_ROW
 from hamster.rollout.robots.base import RobotObservation
-from hamster.rollout.robots.worker import Worker
+from hamster.rollout.worker import Worker
 
 
 @dataclass(frozen=True, eq=False)

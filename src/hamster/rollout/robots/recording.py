@@ -13,7 +13,7 @@ from PIL import Image
 
 from hamster.extras import extra
 from hamster.path.draw import draw
-from hamster.rollout.robots.loop import ControlStep
+from hamster.rollout.robots.result import ControlStep
 
 QUEUE = 64
 """Control steps that may wait to be recorded; more are dropped and counted."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from multiprocessing.connection import Client, Connection
 from select import select
@@ -76,11 +77,17 @@ class SimRemote:
             [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps({**self._options, "faults": self._faults, "key": key.hex()}) + "\n")
-        self._process.stdin.flush()
-        if not select([self._process.stdout], [], [], START_S)[0] or not (line := self._process.stdout.readline()):
-            self.disconnect()
-            raise RobotError("the process of the simulated robot does not start; its messages are above")
+        try:
+            self._process.stdin.write(json.dumps({**self._options, "faults": self._faults, "key": key.hex()}) + "\n")
+            self._process.stdin.flush()
+            if not select([self._process.stdout], [], [], START_S)[0] or not (line := self._process.stdout.readline()):
+                raise RobotError("the process of the simulated robot does not start; its messages are above")
+            return self._handshake(line, key)
+        except BaseException:
+            self.disconnect()  # no process is left behind
+            raise
+
+    def _handshake(self, line: str, key: bytes) -> RobotSpec:
         self._commands, self._observations = (Client(("127.0.0.1", int(line)), authkey=key) for _ in range(2))
         self._commands.send_bytes(pack("commands"))
         self._observations.send_bytes(pack("observations"))
@@ -101,7 +108,7 @@ class SimRemote:
                 self._number += 1
                 self._asked_s[self._number] = asked_s = time.monotonic()
                 self._observations.send_bytes(pack({"number": self._number}))
-                while self._observations.poll(max(0.0, asked_s + ANSWER_S - time.monotonic())):
+                if self._observations.poll(max(0.0, asked_s + ANSWER_S - time.monotonic())):
                     answer = unpack(self._observations.recv_bytes(MAX_OBSERVATION_BYTES))
                     captured_s = self._asked_s.pop(answer["number"])  # a late answer is as old as its own question
                     self._asked_s = {n: s for n, s in self._asked_s.items() if n > answer["number"]}
@@ -135,7 +142,8 @@ class SimRemote:
                 self._process.wait()
             for stream in (self._process.stdin, self._process.stdout):
                 if stream is not None:
-                    stream.close()
+                    with suppress(OSError):  # of what the process has not read
+                        stream.close()
             self._process = None
 
     def _send(self, message: dict[str, Any], answered: bool) -> None:

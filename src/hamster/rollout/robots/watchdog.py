@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 COMMAND_TIMEOUT_S = 0.1
 POLL_SHARE = 0.1
@@ -15,6 +16,7 @@ class Watchdog:
     """Stops a robot once there was no valid command for too long, or when asked to; it stays stopped until `reset`.
 
     `stop` of the robot is called again until it returns without an error. Whoever asks for a stop need not wait for it.
+    The log is written after the stop: one that blocks or fails, on a full disk or a held terminal, delays no stop.
 
     A thread of Python cannot run while an extension holds the interpreter's lock. The controller of a robot needs a
     timeout of its own for that, and for the loss of this whole process.
@@ -60,14 +62,20 @@ class Watchdog:
 
     def trip(self, reason: str) -> None:
         """Have the robot stopped at once. The first reason is kept."""
+        if self._latch(reason):
+            self._log_event("stop", reason=reason)
+
+    def _latch(self, reason: str) -> bool:
+        """Ask the thread for a stop; return whether this is the first reason."""
         with self._condition:
-            if self._reason is None:
+            is_first = self._reason is None
+            if is_first:
                 self._reason = reason
-                self._log("stop", reason=reason)
             self._fed_s = None
             self._stop_wanted = True
             self._is_stopped.clear()
             self._condition.notify_all()
+        return is_first
 
     def wait_stopped(self, timeout_s: float) -> bool:
         """Wait until the robot's `stop` has returned after the last `trip`; return whether it has."""
@@ -78,20 +86,25 @@ class Watchdog:
         with self._condition:
             if self._reason is not None and not self._is_stopped.is_set():
                 raise RuntimeError("the robot has not confirmed its stop yet: it cannot be reset")
-            if self._reason is not None:
-                self._log("reset", reason=self._reason)
-            self._reason, self._fed_s = None, None
+            reason, self._reason, self._fed_s = self._reason, None, None
+        if reason is not None:
+            self._log_event("reset", reason=reason)
 
     def check(self) -> None:
         """Trip if the last command is too long ago."""
+        if (reason := self._overdue()) is not None:
+            self.trip(reason)
+
+    def _overdue(self) -> str | None:
         with self._condition:
             if self._fed_s is None:
-                return
+                return None
             elapsed_s = self._clock() - self._fed_s
         if elapsed_s < 0:
-            self.trip(f"the clock stepped back by {-elapsed_s:.3f} s")
-        elif not elapsed_s < self._timeout_s - 2 * self._poll_s:
-            self.trip(f"no valid command for {elapsed_s:.3f} s (timeout {self._timeout_s:g} s)")
+            return f"the clock stepped back by {-elapsed_s:.3f} s"
+        if not elapsed_s < self._timeout_s - 2 * self._poll_s:  # NaN counts as a timeout, too
+            return f"no valid command for {elapsed_s:.3f} s (timeout {self._timeout_s:g} s)"
+        return None
 
     def close(self) -> None:
         """End the thread; a stop that was asked for is still carried out."""
@@ -106,22 +119,35 @@ class Watchdog:
                     if self._closed:
                         return
                     self._condition.wait(self._poll_s)
-                wanted, self._stop_wanted = self._stop_wanted, False
-            if wanted:
-                self._stop_robot()
-            else:
-                self.check()
+                is_wanted = self._stop_wanted
+            reason = None if is_wanted else self._overdue()
+            is_first = reason is not None and self._latch(reason)
+            if is_wanted or reason is not None:
+                self._stop_robot(reason if is_first else None)
 
-    def _stop_robot(self) -> None:
+    def _stop_robot(self, reason_to_log: str | None) -> None:
+        """Call the robot's `stop` once, and write the log afterwards."""
+        with self._condition:
+            self._stop_wanted = False
+        failure = ""
         try:
             self._stop()
         except Exception as error:  # whatever a driver raises: the robot may still be moving
-            self._log("stop_failed", reason=f"{type(error).__name__}: {error}")
-            with self._condition:
-                self._stop_wanted = True
-                self._condition.wait(self._poll_s)
-            return
+            failure = f"{type(error).__name__}: {error}"
         with self._condition:
-            if not self._stop_wanted:
+            if failure:
+                self._stop_wanted = True
+            elif not self._stop_wanted:
                 self._is_stopped.set()
-        self._log("stopped")
+        if reason_to_log is not None:
+            self._log_event("stop", reason=reason_to_log)
+        if not failure:
+            self._log_event("stopped")
+            return
+        self._log_event("stop_failed", reason=failure)
+        with self._condition:
+            self._condition.wait(self._poll_s)
+
+    def _log_event(self, event: str, **details: str) -> None:
+        with suppress(Exception):  # a robot that moves is worse than a line that is lost
+            self._log(event, **details)

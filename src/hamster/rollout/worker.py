@@ -23,6 +23,8 @@ class Finished(Generic[T]):
 class Worker(Generic[T]):
     """Runs tasks in a daemon thread, so that one that never returns blocks neither the loop nor the end of the process.
 
+    All methods are for one thread, which submits and collects.
+
     Args:
         name: of the thread.
         clock: seconds.
@@ -30,33 +32,45 @@ class Worker(Generic[T]):
 
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._name, self._clock = name, clock
-        self._started_s: float | None = None
-        self._finished: Finished[T] | None = None
-
-    @property
-    def busy_s(self) -> float:
-        """For how long the present task has been running; 0 if there is none."""
-        return 0.0 if self._started_s is None else self._clock() - self._started_s
+        self._submitted_s: float | None = None  # None: idle
+        self._finished: Finished[T] | None = None  # all that the thread of the task writes
+        self._thread: threading.Thread | None = None
 
     @property
     def is_idle(self) -> bool:
         """Whether it can take a task: there is none, and no result to collect."""
-        return self._started_s is None and self._finished is None
+        return self._submitted_s is None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a task has not finished yet."""
+        return self._submitted_s is not None and self._finished is None
+
+    @property
+    def busy_s(self) -> float:
+        """For how many seconds the present task has been running; 0 if there is none."""
+        return 0.0 if self._submitted_s is None or not self.is_running else self._clock() - self._submitted_s
 
     def submit(self, task: Callable[[], T]) -> None:
         """Start a task; RuntimeError if there is one, or a result that nobody has collected."""
         if not self.is_idle:
             raise RuntimeError(f"the {self._name} is busy")
-        self._started_s = self._clock()
-        self._launch(task)
+        self._submitted_s = self._clock()
+        self._thread = threading.Thread(target=self._run, args=(task,), name=self._name, daemon=True)
+        self._thread.start()
 
     def collect(self) -> Finished[T] | None:
         """Return the result of the last task, once; None while it runs, or there is none."""
-        finished, self._finished = self._finished, None
+        finished = self._finished
+        if finished is not None:
+            self._finished, self._submitted_s = None, None
         return finished
 
-    def _launch(self, task: Callable[[], T]) -> None:
-        threading.Thread(target=self._run, args=(task,), name=self._name, daemon=True).start()
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until no task is running, for so long at most; return whether none is."""
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+        return self._thread is None or not self._thread.is_alive()
 
     def _run(self, task: Callable[[], T]) -> None:
         started_s = time.perf_counter()
@@ -66,4 +80,3 @@ class Worker(Generic[T]):
         except Exception as raised:  # handed to whoever collects it
             error = raised
         self._finished = Finished(value, error, time.perf_counter() - started_s)
-        self._started_s = None
