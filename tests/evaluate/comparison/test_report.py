@@ -50,6 +50,14 @@ def plan_file(tmp_path):
     return file
 
 
+def test_a_planned_axis_without_episodes_does_not_leave_the_mean_silently(evaluated, plan_file, tmp_path):
+    plan = plan_file.read_text()
+    assert "No arm was evaluated" not in write_report(evaluated, tmp_path / "all", read_plan(plan_file)).markdown
+    plan_file.write_text(plan.replace('axes = ["basic", "visual"]', 'axes = ["basic", "visual", "language"]'))
+    report = write_report(evaluated, tmp_path / "fewer", read_plan(plan_file))
+    assert "No arm was evaluated on language, which the plan names" in report.markdown
+
+
 def test_the_page_is_self_contained_and_shows_figures_tables_and_what_is_missing(evaluated, plan_file, tmp_path):
     report = write_report(evaluated, tmp_path / "report", read_plan(plan_file))
     text = report.file.read_text()

@@ -87,3 +87,9 @@ def test_holm_keeps_the_error_of_several_hypotheses_below_its_level():
 def test_a_sign_flip_test_of_what_was_not_measured_is_refused(differences):
     with pytest.raises(ValueError, match="needs finite differences and as many weights"):
         sign_flip_test(differences, np.full(2, 0.5))
+
+
+def test_the_scale_of_the_weights_does_not_matter_to_the_sign_flip_test():
+    differences, weights = np.array([1.0, 1.0, -1.0, 0.5, 1.0, 0.0]), np.full(6, 1 / 6)
+    p = sign_flip_test(differences, weights, 2000)
+    assert 0 < p < 1 and sign_flip_test(differences, 1e-9 * weights / 7, 2000) == p

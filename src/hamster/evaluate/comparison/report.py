@@ -77,6 +77,9 @@ def missing(runs: Runs, comparison: Comparison, plan: Plan | None) -> list[str]:
             notes.append(f"{names[name]}: not run.")
         elif len(runs[name]) < planned.seeds:
             notes.append(f"{names[name]}: {len(runs[name])} of {planned.seeds} training seeds.")
+    planned_axes = (*plan.scenes.axes, *plan.scenes.beside) if plan else ()
+    if absent := [axis for axis in planned_axes if axis not in (*comparison.axes, *comparison.beside)]:
+        notes.append(f"No arm was evaluated on {', '.join(absent)}, which the plan names: no number here includes it.")
     for arm in comparison.arms:
         lacking = [axis for axis in comparison.axes if (arm, axis) not in comparison.rates]
         if lacking:
