@@ -50,7 +50,7 @@ def protocol_a(predicted: ArrayLike, truth: ArrayLike, size_px: tuple[int, int] 
         truth: (M, 2) relative to the image; may lie outside of it.
         size_px: width and height of the image, in whose pixels the arc length is measured.
 
-    Example:
+    Examples:
         >>> errors = protocol_a([[0.1, 0.2], [0.5, 0.2]], [[0.1, 0.5], [0.5, 0.5]])
         >>> [round(value, 3) for value in errors]
         [0.3, 0.15, 0.3, 0.3]
@@ -71,7 +71,7 @@ def protocol_b(predicted: ArrayLike, truth: ArrayLike) -> TraceErrors | None:
     Returns:
         None where the protocol leaves an answer out of the mean: if either sequence has fewer than two points.
 
-    Example:
+    Examples:
         >>> errors = protocol_b([[0.0, 0.0], [0.1, 0.0]], [[0.0, 0.1], [0.05, 0.1], [0.1, 0.1]])
         >>> [round(value, 2) for value in errors]
         [99.9, 49.95, 111.69, 111.69]
