@@ -101,12 +101,15 @@ def test_lossless_video_of_millimetres(tmp_path):
         )
 
 
-@pytest.mark.parametrize("use_log", [True, False])
-def test_video_in_lerobots_codes(tmp_path, use_log):
+@pytest.mark.parametrize(("use_log", "near", "shift"), [(True, 0.01, 3.5), (False, 0.01, 3.5), (False, 0.0, 0.0)])
+def test_video_in_lerobots_codes(tmp_path, use_log, near, shift):
     """The codes by LeRobot's formula, written out here; where nothing was measured it writes 0."""
-    depth_m, near, far, shift = scene_m(), 0.01, 10.0, 3.5
-    low, high = math.log(near + shift), math.log(far + shift)
-    part = (np.log(depth_m + shift) - low) / (high - low) if use_log else (depth_m - near) / (far - near)
+    depth_m, far = scene_m(), 10.0
+    if use_log:
+        low, high = math.log(near + shift), math.log(far + shift)
+        part = (np.log(depth_m + shift) - low) / (high - low)
+    else:
+        part = (depth_m - near) / (far - near)
     codes = np.rint(part * 4095).clip(0, 4095).astype(np.uint16)
     described = {"video.depth_min": near, "video.depth_max": far, "video.shift": shift, "video.use_log": use_log}
     read_m = with_depth_video(tmp_path, codes, "gray12le", **described)[0].observations[0].views["front"].depth_m
@@ -130,6 +133,12 @@ def test_what_is_no_metric_depth_is_left_out_with_the_reason(tmp_path, values, k
     source = with_depth(tmp_path, values, kind, **info)
     assert source[0].observations[0].views["front"].depth_m is None
     assert [text for text in notes(source) if note in text and text.startswith("depth of camera front is not used: ")]
+
+
+def test_a_logarithm_of_zero_is_no_range(tmp_path):
+    described = {"video.depth_min": 0, "video.depth_max": 10, "video.shift": 0, "video.use_log": True}
+    source = with_depth_video(tmp_path, millimetres(scene_m()), "gray12le", **described)
+    assert source[0].observations[0].views["front"].depth_m is None and "is no range" in notes(source)[0]
 
 
 def test_depth_video_without_its_codes_is_left_out(tmp_path):

@@ -201,6 +201,7 @@ def _codes(key: str, described: Mapping[str, Any], bits: int) -> DepthCodes:
             f"({', '.join(f'video.{name}' for name in CODES)}): not metric"
         )
     depth_min, depth_max, shift = (float(value) for value in values[:3] if value is not None)
-    if not (0 <= depth_min < depth_max and depth_min + shift > 0):
+    use_log = bool(values[3])
+    if not (0 <= depth_min < depth_max and (depth_min + shift > 0 or not use_log)):
         raise ValueError(f"{key}: depth from {depth_min:g} to {depth_max:g} m, shifted by {shift:g} m, is no range")
-    return DepthCodes(depth_min, depth_max, shift, bool(values[3]))
+    return DepthCodes(depth_min, depth_max, shift, use_log)
