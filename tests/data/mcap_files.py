@@ -111,8 +111,9 @@ def write(
                 add(depth_topic, depth_type, depth(), at_ns + 7_000_000)
             moving = [transform("base", "link", np.eye(4)), transform("link", "tcp", pose)]
             add("/tf", "tf2_msgs/msg/TFMessage", Message(transforms=moving), at_ns + 3_000_000)
-            state = Message(header=header(), name=["joint1", "finger"], position=[0.1, 0.04 * (i < frames // 2)])
-            add("/joint_states", "sensor_msgs/msg/JointState", state, at_ns)
+            for name, position, late_ns in (("joint1", 0.1, 0), ("finger", 0.04 * (i < frames // 2), 1_000_000)):
+                state = Message(header=header(), name=[name], position=[position])
+                add("/joint_states", "sensor_msgs/msg/JointState", state, at_ns + late_ns)
         writer.finish()
     return file
 

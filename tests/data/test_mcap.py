@@ -77,7 +77,11 @@ def test_without_a_named_tool_it_is_tracked_and_that_is_said(file):
         ({"tool_frame": "tool0"}, "no tool_frame 'tool0'; there are: front_optical, link, tcp"),
         ({"world_frame": "map"}, "does not lead from 'tcp' to 'map'"),
         ({"gripper_joint": "thumb"}, "there are: finger, joint1"),
-        ({"open": None}, "two numbers"),
+        ({"open": None}, "two different numbers"),
+        ({"open": 0}, "two different numbers"),
+        ({"open": float("inf")}, "two different numbers"),
+        ({"open": 10**400}, "two different numbers"),
+        ({"open": 0.004}, "goes from 0 to 0.04; `closed` is 0 and `open` 0.004"),
         ({"tool_frame": 3}, "must be a name"),
     ],
 )

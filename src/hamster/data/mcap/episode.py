@@ -22,7 +22,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,18 +33,8 @@ from numpy.typing import NDArray
 from hamster.data.annotations import read_notes
 from hamster.data.depth import Depth, camera_of_depth, check_plausible, fit_depth, name_words, to_metres
 from hamster.data.lazy import LazyObservations
-from hamster.data.mcap import messages
-from hamster.data.mcap.messages import (
-    Value,
-    colour_of,
-    depth_of,
-    is_depth_message,
-    nearest,
-    opened,
-    read_message,
-    schemas_of,
-)
-from hamster.data.mcap.transforms import TransformTree
+from hamster.data.mcap.messages import Value, colour_of, depth_of, nearest, read_message
+from hamster.data.mcap.recording import Recording, read_recording
 from hamster.data.records import Episode, Observation, Provenance, View
 from hamster.data.robots import NO_GRIPPER, GripperScale
 from hamster.data.text import decode_text
@@ -54,66 +44,7 @@ Array = NDArray[np.float64]
 Times = NDArray[np.int64]
 MAX_FRAMES = 1_000_000
 MAX_TEXT_BYTES = 1 << 20
-_INSTRUCTION = re.compile(r"(?:.*[/_])?(?:instruction|task|language)")  # not /task/status, which is no instruction
 _HAND = re.compile(r"wrist|hand|gripper")
-
-
-@dataclass
-class Recording:
-    """What a file holds besides its images, which are read on access.
-
-    Attributes:
-        schemas: message types by topic.
-        times_ns: (N,) by topic of images and joints.
-        colours, depths: topics of images.
-        infos: first CameraInfo by topic.
-        joints: names and positions of each JointState, by topic.
-        tree: of frames.
-        texts: instructions.
-    """
-
-    schemas: dict[str, str]
-    times_ns: dict[str, list[int]] = field(default_factory=dict)
-    colours: list[str] = field(default_factory=list)
-    depths: list[str] = field(default_factory=list)
-    infos: dict[str, Any] = field(default_factory=dict)
-    joints: dict[str, list[dict[str, float]]] = field(default_factory=dict)
-    tree: TransformTree = field(default_factory=TransformTree)
-    texts: list[str] = field(default_factory=list)
-
-
-def read_recording(file: Path) -> Recording:
-    """Go through a file once; of images only the first one of each topic is decoded."""
-    known = (messages.IMAGE, messages.COMPRESSED, messages.INFO, messages.JOINTS, messages.TF, messages.TEXT)
-    with opened(file) as reader:
-        recording = Recording(schemas_of(reader, known))
-        if not recording.schemas:
-            raise ValueError(f"{file.name} has no ROS 2 messages of a known type; there are: {', '.join(known)}")
-        images = {t for t, s in recording.schemas.items() if s in (messages.IMAGE, messages.COMPRESSED)}
-        for _, channel, message in reader.iter_messages(list(images)):
-            if channel.topic not in recording.times_ns:
-                recording.times_ns[channel.topic] = []
-            recording.times_ns[channel.topic].append(message.log_time)
-        for topic in sorted(images & recording.times_ns.keys()):
-            convert = partial(is_depth_message, recording.schemas[topic])
-            is_depth = read_message(file, topic, recording.times_ns[topic][0], convert)
-            (recording.depths if is_depth else recording.colours).append(topic)
-        others = [topic for topic in recording.schemas if topic not in images]
-        for schema, channel, message, decoded in reader.iter_decoded_messages(others) if others else ():
-            _note(recording, schema.name, channel.topic, message.log_time, decoded)
-    return recording
-
-
-def _note(recording: Recording, schema: str, topic: str, time_ns: int, decoded: Any) -> None:
-    if schema == messages.INFO:
-        recording.infos.setdefault(topic, decoded)
-    elif schema == messages.TF:
-        recording.tree.add(decoded.transforms, time_ns, is_static=topic.endswith("tf_static"))
-    elif schema == messages.JOINTS:
-        recording.times_ns.setdefault(topic, []).append(time_ns)
-        recording.joints.setdefault(topic, []).append(dict(zip(decoded.name, decoded.position, strict=False)))
-    elif schema == messages.TEXT and _INSTRUCTION.fullmatch(topic.lower()) and decoded.data.strip():
-        recording.texts.append(decoded.data.strip())
 
 
 def read_episode(file: Path) -> Episode:
@@ -304,13 +235,21 @@ def _gripper(
         return None
     topic = next((topic for topic, states in recording.joints.items() if any(joint in state for state in states)), None)
     if topic is None:
-        names = sorted({name for states in recording.joints.values() for state in states[:1] for name in state})
+        names = sorted({name for states in recording.joints.values() for state in states for name in state})
         raise ValueError(f"no JointState has gripper_joint {joint!r:.60}; there are: {', '.join(names) or 'none'}")
-    index = nearest(times[topic], at_ns, step_ns // 2)
-    positions = np.array([state.get(joint, np.nan) for state in recording.joints[topic]])
+    states = recording.joints[topic]
+    rows = [i for i, state in enumerate(states) if joint in state]  # an arm and its gripper may share a topic
+    index, positions = nearest(times[topic][rows], at_ns, step_ns // 2), np.array([states[i][joint] for i in rows])
     values = np.where(index >= 0, positions[index], np.nan)
     scale = GripperScale(closed=float(described["closed"]), open=float(described["open"]))
-    return scale.opening(values)
+    opening = scale.opening(values)
+    if opening is None:
+        known = values[np.isfinite(values)]
+        span = (
+            f"goes from {known.min():g} to {known.max():g}" if len(known) else "has no position near any image's time"
+        )
+        raise ValueError(f"gripper_joint {joint!r:.60} {span}; `closed` is {scale.closed:g} and `open` {scale.open:g}")
+    return opening
 
 
 def _described(file: Path) -> dict[str, Any]:
@@ -330,8 +269,9 @@ def _described(file: Path) -> dict[str, Any]:
         if not isinstance(record.get(name, ""), str):
             raise ValueError(f"{beside.name}: {name} must be a name, got {record[name]!r:.60}")
     ends = [record.get(name) for name in ("open", "closed")]
-    if record.get("gripper_joint") and not all(isinstance(end, int | float) for end in ends):
-        raise ValueError(f"{beside.name}: gripper_joint needs its values `open` and `closed`, two numbers")
+    are_numbers = all(isinstance(end, int | float) and abs(end) < 1e9 for end in ends)
+    if record.get("gripper_joint") and not (are_numbers and ends[0] != ends[1]):
+        raise ValueError(f"{beside.name}: gripper_joint needs its values `open` and `closed`, two different numbers")
     return record
 
 
