@@ -57,7 +57,8 @@ def rollout(
             again as soon as it has answered, while the policy acts; each action takes the newest path.
         planner_latency_s: simulated time from an image to its path, in which the episode goes on: the robot holds
             still for it, or with "async" follows the path in force. None: the episode stands still while the planner
-            computes; with "async", the planner computes in a thread of its own, by wall clock.
+            computes; with "async", the planner computes in a thread of its own, by wall clock: for environments whose
+            steps take real time, since a simulator at full speed may reach `max_steps` before the first answer.
         max_steps: control steps after which the episode has timed out.
         hold_steps: control steps for which the last command is held once the task is done; see `EndConditions`.
         idle_steps: control steps without any motion, after which the episode ends as "stalled"; 0: never.
