@@ -14,6 +14,7 @@ from hamster.cli.ablate import Ablate
 from hamster.cli.bench import Bench
 from hamster.cli.check_cameras import CheckCameras
 from hamster.cli.check_skew import CheckSkew
+from hamster.cli.compare import Compare
 from hamster.cli.convert import Convert
 from hamster.cli.data import Data
 from hamster.cli.demo import Demo
@@ -37,6 +38,7 @@ Command = (
     | Annotated[Eval, tyro.conf.subcommand("eval")]
     | Annotated[EvalPlanner, tyro.conf.subcommand("eval-planner")]
     | Annotated[Ablate, tyro.conf.subcommand("ablate")]
+    | Annotated[Compare, tyro.conf.subcommand("compare")]
     | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Info, tyro.conf.subcommand("info")]

@@ -60,6 +60,7 @@ class EvalConfig:
         objects: planners, policy and suite that were passed as objects; their names are in the fields above.
         planner_latency_s: simulated seconds from an image to its path, in which the episode goes on: the robot holds
             still, or with "async" follows the path in force. None: the episode stands still while the planner computes.
+        allow_test_seeds: whether `seed` may be one of the axes suites' test seeds, which runs/headline.sh alone reads.
 
     Raises:
         ValueError: if a number is too small, "async" has no latency, a list is empty or repeats itself, or this machine
@@ -82,6 +83,7 @@ class EvalConfig:
     dtype: str = "auto"
     objects: EvalObjects = field(default_factory=EvalObjects)
     planner_latency_s: float | None = None
+    allow_test_seeds: bool = False
 
     def __post_init__(self) -> None:
         for name, low in (("episodes", 1), ("seed", 0)):

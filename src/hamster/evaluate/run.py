@@ -18,7 +18,7 @@ from hamster.evaluate.outages import AGAIN, IN_A_ROW, Outages
 from hamster.evaluate.pool import LoadWorker, n_workers, run_trials
 from hamster.evaluate.report import report
 from hamster.evaluate.simulator_version import warn_of_other_mujoco
-from hamster.evaluate.suites import check_expert, suite_of
+from hamster.evaluate.suites import check_expert, is_test_seed, suite_of
 from hamster.evaluate.summary import summarize
 from hamster.evaluate.trials import Trial, scene_seed, trials
 from hamster.evaluate.worker import load_worker as load_real_worker
@@ -171,6 +171,11 @@ def _check(config: EvalConfig) -> None:
         if family not in suite.families:
             names = ", ".join(suite.families)
             raise ValueError(f"unknown family {family!r} of suite {config.suite}; there are: {names}")
+    if not config.allow_test_seeds and is_test_seed(config):
+        raise ValueError(
+            f"seed {config.seed} of {config.suite} is a test seed, which runs/headline.sh alone reads: take one below "
+            "100000"
+        )
     if config.episodes % suite.tasks:
         raise ValueError(f"a scene of {config.suite} has {suite.tasks} tasks: make episodes a multiple of that")
     check_expert(config, scene_seed(config.seed, 0))

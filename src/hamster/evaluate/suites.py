@@ -194,6 +194,15 @@ def check_expert(config: EvalConfig, seed: int) -> None:
         close(env)
 
 
+def is_test_seed(config: EvalConfig) -> bool:
+    """Return whether the scenes are among those of the axes that are kept for released tables."""
+    if registered_name(config.suite).partition("-")[0] != "axes":
+        return False
+    from hamster.sim.tabletop.axes.seeds import TEST
+
+    return config.seed in TEST
+
+
 def close(env: Environment) -> None:
     """Call the environment's `close()`, if it has one."""
     if callable(close_env := getattr(env, "close", None)):

@@ -88,7 +88,7 @@ def page(
     sections += [_html_table(table) for table in tables(comparison, plan, names, runs)]
     sections += [_strips(comparison, plan, runs, names)]
     notes_html = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    missing = f"<section><h2>What is missing</h2><ul>{notes_html}</ul></section>" if notes else ""
+    missing = f"<section><h2>Notes</h2><ul>{notes_html}</ul></section>" if notes else ""
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -127,7 +127,7 @@ def markdown(
         rows = "\n".join(f"| {' | '.join(map(_cell, row))} |" for row in table.rows)
         parts += [f"### {table.title}", table.note, f"{head}\n{rows}"]
     if notes:
-        parts += ["### What is missing", "\n".join(f"- {note}" for note in notes)]
+        parts += ["### Notes", "\n".join(f"- {note}" for note in notes)]
     parts.append(f"`{provenance['command']}`, commit {str(provenance['git_commit'])[:8]}")
     return "\n\n".join(parts) + "\n"
 

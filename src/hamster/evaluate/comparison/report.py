@@ -42,13 +42,16 @@ class ComparisonReport:
         print(f"look at {self.file}")  # noqa: T201
 
 
-def write_report(folders: Sequence[Folder], out: Path, plan: Plan | None = None) -> ComparisonReport:
+def write_report(
+    folders: Sequence[Folder], out: Path, plan: Plan | None = None, notes: Sequence[str] = ()
+) -> ComparisonReport:
     """Read result folders and write their report.
 
     Args:
         folders: of `hamster eval`, with the names of arms and their training seeds.
         out: folder of the report, created if missing.
         plan: as written before the run.
+        notes: sentences to print beside those on what is missing.
 
     Raises:
         ValueError: if a folder holds no episodes, is damaged, or repeats another.
@@ -56,10 +59,10 @@ def write_report(folders: Sequence[Folder], out: Path, plan: Plan | None = None)
     with working("computing intervals …"):
         runs = read_runs(folders)
         comparison = compare(runs, plan)
-    provenance, notes = run_info(plan.statistics.seed if plan else 0), missing(runs, comparison, plan)
+    provenance, notes = run_info(plan.statistics.seed if plan else 0), [*notes, *missing(runs, comparison, plan)]
     text = markdown(comparison, plan, runs, provenance, notes)
     out.mkdir(parents=True, exist_ok=True)
-    content = {**comparison.to_json(), "missing": notes, "meta": provenance}
+    content = {**comparison.to_json(), "notes": notes, "meta": provenance}
     write_atomic(out / "report.json", json.dumps(content, indent=2) + "\n")
     write_atomic(out / "report.md", text)
     write_atomic(out / "report.html", page(comparison, plan, runs, provenance, notes))

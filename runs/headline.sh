@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# From nothing to the table and figures of the axes: does the hierarchy generalise better, and is it the path that does
+# it? Arms, axes, contrasts and predictions: runs/headline.toml. Each stage skips what is done, so the same command
+# again continues. A night for the planners and hours for the rest on two cores; HEADLINE_SCALE=smoke takes minutes.
+#
+#   runs/headline.sh [OUT]     default: outputs/headline
+#
+# The only reader of the test seeds. A run that begins adds a line to runs/headline.ledger; commit it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out="${1:-outputs/headline}"
+scale="${HEADLINE_SCALE:-}"
+python="${HEADLINE_PYTHON:-.venv/bin/python}"
+[ -n "${HEADLINE_PYTHON:-}" ] || scripts/setup.sh run
+for stage in planners policies table; do
+    begin=$SECONDS
+    printf '\n\033[1m[%s] %s\033[0m\n' "$(date +%H:%M:%S)" "$stage"
+    "$python" -m hamster compare "$stage" --plan runs/headline.toml --scale "$scale" --out "$out"
+    printf '%s: %d s\n' "$stage" "$((SECONDS - begin))" | tee -a "$out/times.txt"
+done

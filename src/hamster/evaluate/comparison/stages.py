@@ -1,0 +1,200 @@
+"""The stages of a planned comparison: commands that train planners and policies, and evaluations of all arms."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hamster.evaluate.comparison.episodes import Folder, read_runs
+from hamster.evaluate.comparison.plan import Plan
+from hamster.evaluate.comparison.results import sequences
+from hamster.evaluate.config import EvalConfig
+from hamster.evaluate.pool import LoadWorker
+from hamster.evaluate.run import Progress, evaluate_all
+from hamster.evaluate.worker import load_worker as load_real_worker
+from hamster.files import write_atomic
+from hamster.provenance import usable_cores
+from hamster.stopped import RunStoppedError
+
+SEED_OF_LABELS, SEED_OF_CALIBRATION = "0", "2000"  # development seeds
+MAX_PROCESSES = 4  # of a planner's training
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of a stage, which is skipped once it has finished.
+
+    Attributes:
+        name: of the step; safe as a file name.
+        words: of the command line, after the interpreter.
+    """
+
+    name: str
+    words: tuple[str, ...]
+
+
+def planner_commands(plan: Plan, out: Path) -> Iterator[Command]:
+    """Yield what makes the planners that arms or policies of the plan need: labels, training, calibration."""
+    needed = {arm.condition for arm in plan.arms_to_run.values()}
+    if any("{planner" in word for policy in _policies(plan).values() for word in policy[0]):
+        needed |= set(list(plan.planners)[:1])
+    processes = min(MAX_PROCESSES, usable_cores())
+    launcher = ("-m", "torch.distributed.run", "--nproc-per-node", str(processes)) if processes > 1 else ()
+    for name, planner in plan.planners.items():
+        if name in needed:
+            labels, folder = str(_planner_labels(out, name)), _planner(out, name)
+            yield _hamster(f"planner-{name}-labels", "label", planner.source, "--seed", SEED_OF_LABELS, "-o", labels)
+            train = ("train", "planner", "--config", "nano", "--steps", str(planner.steps), "--data", labels)
+            yield Command(f"planner-{name}-training", (*launcher, "-m", "hamster", *train, "--out", str(folder.parent)))
+            calibrated = ("--planner", str(folder), "--calibrate", "--out", str(out / "calibration" / name))
+            source = (planner.calibration, "--seed", SEED_OF_CALIBRATION)
+            yield _hamster(f"planner-{name}-calibration", "eval-planner", *source, *calibrated)
+
+
+def policy_commands(plan: Plan, out: Path) -> Iterator[Command]:
+    """Yield what makes the policies of the plan, once for each training seed: demonstrations, trainings."""
+    labels = str(out / "labels" / "demonstrations")
+    yield _hamster("demonstrations", "label", plan.demonstrations, "--seed", SEED_OF_LABELS, "-o", labels)
+    first, policies = next(iter(plan.planners), ""), _policies(plan)
+    places = {"planner": str(_planner(out, first)), "planner_labels": str(_planner_labels(out, first))}
+    for seed in range(max((n for _, n in policies.values()), default=0)):  # all policies before the next seed
+        for name, (options, n_seeds) in policies.items():
+            if seed < n_seeds:
+                train = ("train", "policy", "--data", labels, "--seed", str(seed))
+                words = (*train, "--out", str(_policy(out, name, seed)), *(_filled(word, places) for word in options))
+                yield _hamster(f"policy-{name}-{seed}", *words)
+
+
+def _hamster(name: str, *words: str) -> Command:
+    return Command(name, ("-m", "hamster", *words))
+
+
+def run_commands(commands: Sequence[Command], out: Path) -> None:
+    """Run the commands that have not finished yet, and print the time that each took.
+
+    Raises:
+        ValueError: if a finished step of that name was another command.
+        RunStoppedError: if a command fails.
+    """
+    done = out / "done"
+    done.mkdir(parents=True, exist_ok=True)
+    for number, command in enumerate(commands, 1):
+        line, marker = shlex.join(command.words), done / command.name
+        if marker.is_file():
+            if marker.read_text().splitlines()[0] != line:
+                raise ValueError(
+                    f"{marker} was made by another command; name another --out, or delete that file and what it made"
+                )
+            continue
+        _say(f"[{number}/{len(commands)}] {command.name}: {line}")
+        start = time.monotonic()
+        code = subprocess.run([sys.executable, *command.words], check=False).returncode  # noqa: S603  # of the plan
+        if code:
+            raise RunStoppedError(f"{command.name} stopped with exit code {code}; run the same command again to go on")
+        seconds = time.monotonic() - start
+        write_atomic(marker, f"{line}\n{seconds:.0f} s\n")
+        _say(f"{command.name}: {seconds:.0f} s")
+
+
+def evaluate_plan(
+    plan: Plan,
+    out: Path,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    load_worker: LoadWorker = load_real_worker,
+) -> None:
+    """Evaluate all arms on the same scenes; with `stop_early`, block by block until all contrasts are decided.
+
+    Args:
+        plan: what to evaluate.
+        out: result folder of all stages; finished episodes are not evaluated again.
+        workers: number of processes, one per core if None.
+        progress: as in `evaluate_config`.
+        load_worker: loads the models, in each process once.
+
+    Raises:
+        ValueError: if a policy or planner is missing, or a folder holds another run.
+        RunStoppedError: if several episodes in a row could not be measured.
+    """
+    scenes, settings = plan.scenes, plan.statistics
+    for n in range(scenes.block, scenes.per_axis + 1, scenes.block) if settings.stop_early else [scenes.per_axis]:
+        evaluate_all(_configs(plan, out, n, workers), progress, load_worker)
+        if settings.stop_early:
+            looks = sequences(read_runs(result_folders(plan, out)), plan).values()
+            if looks and all(sequence.is_decided(settings.half_width) for sequence in looks):
+                return
+
+
+def result_folders(plan: Plan, out: Path) -> list[Folder]:
+    """Return the result folders of all arms, training seeds and axes that hold episodes."""
+    listed = [
+        Folder(_evaluation(out, name, seed, axis), name, seed)
+        for name, arm in plan.arms_to_run.items()
+        for seed in range(arm.seeds)
+        for axis in plan.axes_of(arm)
+    ]
+    return [folder for folder in listed if (folder.path / "rollouts.jsonl").is_file()]
+
+
+def _configs(plan: Plan, out: Path, n_scenes: int, workers: int | None) -> list[EvalConfig]:
+    return [
+        EvalConfig(
+            out=_evaluation(out, name, seed, axis),
+            suite=f"axes-{axis}",
+            planners=(str(_planner(out, arm.condition)) if arm.condition in plan.planners else arm.condition,),
+            policy=str(_policy(out, arm.policy, seed)) if arm.policy in plan.policies else arm.policy,
+            episodes=min(n_scenes, arm.per_axis or n_scenes),
+            seed=plan.scenes.seed,
+            replan=arm.replan,
+            workers=workers,
+            videos=name in plan.strips and seed == 0,
+            allow_test_seeds=True,
+        )
+        for name, arm in plan.arms_to_run.items()
+        for seed in range(arm.seeds)
+        for axis in plan.axes_of(arm)
+    ]
+
+
+def _policies(plan: Plan) -> dict[str, tuple[tuple[str, ...], int]]:
+    """Return the options of `hamster train policy` and the number of training seeds of the policies of all arms."""
+    seeds: dict[str, int] = {}
+    for arm in plan.arms_to_run.values():
+        seeds[arm.policy] = max(seeds.get(arm.policy, 0), arm.seeds)
+    return {
+        name: (("--config", p.config, *(() if p.steps is None else ("--steps", str(p.steps))), *p.options), seeds[name])
+        for name, p in plan.policies.items()
+        if name in seeds
+    }
+
+
+def _filled(word: str, places: Mapping[str, str]) -> str:
+    for name, place in places.items():
+        word = word.replace(f"{{{name}}}", place)
+    return word
+
+
+def _planner(out: Path, name: str) -> Path:
+    return out / "planners" / name / "model"
+
+
+def _planner_labels(out: Path, name: str) -> Path:
+    return out / "labels" / f"planner-{name}"
+
+
+def _policy(out: Path, name: str, seed: int) -> Path:
+    return out / "policies" / name / f"seed-{seed}"
+
+
+def _evaluation(out: Path, arm: str, seed: int, axis: str) -> Path:
+    return out / "evaluations" / arm / f"seed-{seed}" / axis
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+    sys.stdout.flush()
