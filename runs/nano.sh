@@ -31,9 +31,10 @@ for source in tabletop-language:3600 offdomain:500 tabletop-images:500; do
     hamster eval planner "$source" --seed 1000 --planner "$out/train/planner/model" --out "$out/eval-${source%%:*}"
 done
 
-# The policy sees 320 demonstrations of the tabletop, the paper's budget: 220 pick and place, 50 press, 50 knock down.
+# The policy sees 320 demonstrations of the tabletop, the paper's budget: 220 pick and place, 50 press, 50 knock down. Half
+# of them start after a disturbance, so that a path is followed from any moment.
 stage "policy: demonstrations"
-hamster label tabletop:320 --seed 0 -o "$out/labels/policy"
+hamster label tabletop-disturbed:320 --seed 0 -o "$out/labels/policy"
 stage "policy: training"
 hamster train policy --config flow --data "$out/labels/policy" --out "$out/train/policy"
 

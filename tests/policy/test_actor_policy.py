@@ -76,6 +76,20 @@ def test_a_policy_remembers_where_it_was_asked_last_until_it_is_reset(actor: Flo
     assert not _look(policy, observation, path).robot.previous_features[0, 0]
 
 
+@pytest.mark.parametrize("since_path", [True, False])
+def test_with_a_new_path_the_history_begins_anew_where_the_configuration_says_so(
+    actor: FlowActor, moment: Moment, since_path: bool
+) -> None:
+    policy = ActorPolicy(FlowActor(replace(actor.config, history_since_path=since_path)))
+    observation, path = moment
+    with torch.no_grad():
+        policy.actor.done.bias.fill_(-100.0)
+    policy.act(observation, path)
+    assert _look(policy, observation, Path2D(path.uv, path.gripper)).robot.previous_features[0, 0], "an equal path"
+    elsewhere = Path2D(path.uv[::-1], path.gripper)
+    assert bool(_look(policy, observation, elsewhere).robot.previous_features[0, 0]) is not since_path
+
+
 def test_a_policy_remembers_as_many_times_as_it_is_built_for(actor: FlowActor, moment: Moment) -> None:
     policy, (observation, path) = ActorPolicy(FlowActor(replace(actor.config, n_obs_history=2))), moment
     with torch.no_grad():

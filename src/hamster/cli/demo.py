@@ -36,5 +36,5 @@ class Demo(Compute):
             progress=with_progress, **self.computed,
         )  # fmt: skip
         show_summary(result.info, self.out / "report.html")
-        show_next("hamster label tabletop:320 -o outputs/labels/policy", "hamster train policy")
+        show_next("hamster label tabletop-disturbed:320 -o outputs/labels/policy", "hamster train policy")
         check_measured(result.info)

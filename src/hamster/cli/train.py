@@ -13,7 +13,7 @@ from hamster.cli.names import listed
 from hamster.extras import require
 from hamster.hub import HubId, fetch
 
-LABELS = {"planner": "offdomain:13888", "policy": "tabletop:320"}
+LABELS = {"planner": "offdomain:13888", "policy": "tabletop-disturbed:320"}
 FIRST = {"planner": "nano", "policy": "flow"}
 
 

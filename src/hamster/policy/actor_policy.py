@@ -79,6 +79,8 @@ class ActorPolicy:
     def make_input(self, observation: Observation, path: Path2D | None, instruction: str = "") -> PolicyInput:
         """Return what the actor is given: views, robot state, and the path with the view that it first came with.
 
+        With `history_since_path`, the history of the robot's state begins anew with each new path.
+
         Args:
             observation, path, instruction: as of `Policy.act`.
         """
@@ -89,6 +91,8 @@ class ActorPolicy:
             config = self.actor.config
             keeps_depth = config.path_depth or path.depth_m is None
             self._path = path
+            if config.history_since_path:
+                self._previous = None
             self._prompt = PathPrompt(path if keeps_depth else replace(path, depth_m=None), views[config.cameras[0]])
         return PolicyInput(views, self._robot_state(observation), self._prompt, instruction)
 

@@ -22,6 +22,8 @@ class ActorConfig:
         step_s: seconds from one pose of a chunk to the next.
         n_action_steps: poses of a prediction that are executed before the next one; 0: all of them.
         n_obs_history: number of earlier calls of the policy that it remembers: tool position and gripper command.
+        history_since_path: forget the calls before the path in force came, so that what was done for another path does
+            not decide what is done next. Checkpoints of version 0.1 remember them.
         path_depth: place waypoints at their own depth where they have one, instead of on the surface behind them.
         conditioners: how the network gets the path, see `hamster.policy.conditioning`.
     """
@@ -35,6 +37,7 @@ class ActorConfig:
     step_s: float = 0.2
     n_action_steps: int = 0
     n_obs_history: int = 1
+    history_since_path: bool = False
     path_depth: bool = False
     conditioners: tuple[str, ...] = ()
 

@@ -56,6 +56,10 @@ def test_what_a_policy_would_remember_are_the_keyposes_before(demonstrations: Pa
         assert before is not None
         past = [before, *before.history()]
         assert len(past) == min(place, 3)
+        assert pack.previous_state(int(row), 3, since=int(row)) is None, "with a path that comes there"
+        since_first = pack.previous_state(int(row), 3, since=int(keys[0]))
+        assert since_first is not None
+        np.testing.assert_array_equal(since_first.tool_pose_world, before.tool_pose_world)
         for body, then in zip(past, keys[:place][::-1], strict=False):
             np.testing.assert_array_equal(body.tool_pose_world, pack.meta["tool"][then])
             assert body.is_open == pack.meta["open"][then]

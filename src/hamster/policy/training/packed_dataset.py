@@ -92,11 +92,21 @@ class PackedDataset:
         poses, is_open = poses_ahead(episode_track, int(self.meta["frame"][row]), config)
         return Goal(poses, is_open, np.full(config.horizon, np.nan), done)
 
-    def previous_state(self, row: int, n_history: int) -> RobotState | None:
-        """Return the robot at the previous policy call before a row, with `n_history` calls in all."""
+    def previous_state(self, row: int, n_history: int, since: int | None = None) -> RobotState | None:
+        """Return the robot at the previous policy call before a row, with `n_history` calls in all.
+
+        Args:
+            row: of the dataset.
+            n_history: number of calls, at least 1.
+            since: row of the same episode, at whose frame the policy is called and before which no call counts; None
+                for all calls of the episode.
+        """
         start, state = self.tracks["start"][self.meta["episode"][row]], None
-        is_call = self.tracks["policy_call"][start : start + self.meta["frame"][row]]
-        for frame in start + np.flatnonzero(is_call)[-n_history:]:
+        first = start + (0 if since is None else self.meta["frame"][since])
+        is_call = self.tracks["policy_call"][first : start + self.meta["frame"][row]].astype(bool)
+        if since is not None:
+            is_call[:1] = True
+        for frame in first + np.flatnonzero(is_call)[-n_history:]:
             is_open = bool(self.tracks["open"][frame])
             state = RobotState(self.tracks["tool"][frame], float(is_open), is_open, state)
         return state

@@ -103,17 +103,19 @@ MONOLITHIC = TrainConfig(
     warmup_steps=100,
 )
 
+FLOW = FlowConfig(conditioners=("tokens", "foveas", "channels"), history_since_path=True)
+
 PRESETS: dict[str, TrainConfig] = {
-    "flow": TrainConfig(),
-    "flow-dense": TrainConfig(actor=FLOW_DENSE),
-    "flow-depth": TrainConfig(actor=FlowConfig(path_depth=True)),
+    "flow": TrainConfig(actor=FLOW),
+    "flow-dense": TrainConfig(actor=replace(FLOW_DENSE, history_since_path=True)),
+    "flow-depth": TrainConfig(actor=replace(FLOW, path_depth=True)),
     "flow-latent": replace(WITHOUT_PATH, actor=FlowConfig(conditioners=("latent",))),
     "flow-language": replace(
         WITHOUT_PATH,
         actor=FlowConfig(conditioners=(), max_instruction_tokens=INSTRUCTION_TOKENS, text_encoder="planner"),
     ),
     # Muon takes a half of AdamW's steps here; with it `flow` stays at ten times AdamW's error.
-    "views": TrainConfig(actor=VIEWS_NANO, batch_size=8, muon_lr=0.02),
+    "views": TrainConfig(actor=replace(VIEWS_NANO, history_since_path=True), batch_size=8, muon_lr=0.02),
     "views-language": replace(
         WITHOUT_PATH,
         actor=replace(VIEWS_NANO, conditioners=(), max_instruction_tokens=INSTRUCTION_TOKENS, text_encoder="planner"),
@@ -123,7 +125,7 @@ PRESETS: dict[str, TrainConfig] = {
     # No depth, no calibration: the world is not rotated, and a chunk may start at any frame. The path is drawn, and
     # given as waypoints: to learn it from the drawing alone takes many more steps.
     "image": TrainConfig(
-        actor=ImageConfig(conditioners=("overlay", "tokens")),
+        actor=ImageConfig(conditioners=("overlay", "tokens"), history_since_path=True),
         augment=AugmentConfig(
             first_frame_path_prob=0.8,
             swap_image_prob=0.0,

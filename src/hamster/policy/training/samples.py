@@ -70,23 +70,38 @@ class Samples(Dataset[Batch]):
         """Return an augmented row before preprocessing; arguments as of `sample`."""
         dataset, cameras = self.dataset, self.actor.config.cameras
         completed = bool(dataset.meta["last"][row]) and rng.random() < config.completed_prob
-        robot = self._robot(row, completed, config, rng)
+        # Trainings of version 0.1, which draw the path last, go on with the random numbers that they began with.
+        is_path_first = self.actor.config.history_since_path
+        path_row = self._path_row(row, config, rng) if is_path_first else None
+        robot = self._robot(row, path_row, completed, config, rng)
         image_row = int(dataset.meta["first"][other]) if rng.random() < config.swap_image_prob else row
         views = dataset.views(image_row, cameras)
-        prompt = self._prompt(row, None if image_row == row else image_row, views, config, rng)
+        path_row = path_row if is_path_first else self._path_row(row, config, rng)
+        prompt = None if path_row is None else self._prompt(row, path_row, image_row, views, config, rng)
         phrasings = dataset.phrasings(row)
         goal = dataset.goal(row, self.actor.config, completed)
         instruction = phrasings[rng.integers(len(phrasings))]
         policy_input = PolicyInput(views, robot, prompt, instruction, unaugmented_rgb=views[cameras[0]].rgb)
         return augment(policy_input, goal, config, rng)
 
-    def _robot(self, row: int, completed: bool, config: AugmentConfig, rng: np.random.Generator) -> RobotState:
-        """Return the robot's state at a row, or after the motion that starts there if that completes the task."""
+    def _path_row(self, row: int, config: AugmentConfig, rng: np.random.Generator) -> int | None:
+        """Return the row at which the path in force came: this one, or its episode's first; None for no path."""
+        if rng.random() < config.path_dropout_prob:
+            return None
+        return int(self.dataset.meta["first"][row]) if rng.random() < config.first_frame_path_prob else row
+
+    def _robot(
+        self, row: int, since: int | None, completed: bool, config: AugmentConfig, rng: np.random.Generator
+    ) -> RobotState:
+        """Return the robot's state at a row, or after the motion that starts there if that completes the task.
+
+        Its history begins at the row `since`; None for all of it.
+        """
         now = {name: values[row] for name, values in self.dataset.meta.items()}
         tool = augment_tool_pose(now["target" if completed else "tool"], config, rng)
         is_open, opening = bool(now["target_open" if completed else "open"]), float(now["gripper"])
         n_history = self.actor.config.n_obs_history
-        previous = self.dataset.previous_state(row, n_history)
+        previous = self.dataset.previous_state(row, n_history, since)
         if completed:
             previous = RobotState(now["tool"], opening, bool(now["open"]), previous).truncated(n_history - 1)
         if previous is None or rng.random() < config.drop_history_prob:
@@ -97,20 +112,18 @@ class Samples(Dataset[Batch]):
     def _prompt(
         self,
         row: int,
-        image_row: int | None,
+        path_row: int,
+        image_row: int,
         views: dict[str, View],
         config: AugmentConfig,
         rng: np.random.Generator,
-    ) -> PathPrompt | None:
-        """Return the path of a row, or of its episode's first one, on the image there or on that of another scene."""
-        if rng.random() < config.path_dropout_prob:
-            return None
+    ) -> PathPrompt:
+        """Return the path that came at `path_row`, on the image there or on that of another scene."""
         dataset, actor_config = self.dataset, self.actor.config
-        path_row = int(dataset.meta["first"][row]) if rng.random() < config.first_frame_path_prob else row
         path = dataset.paths[path_row]
         path = augment_path(path if actor_config.path_depth else replace(path, depth_m=None), config, rng)
         camera = actor_config.cameras[0]
-        if image_row is not None or path_row == row:
+        if image_row != row or path_row == row:
             return PathPrompt(path, views[camera])
         return PathPrompt(path, dataset.views(path_row, (camera,))[camera])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -81,7 +81,7 @@ def check_skew(actor: AnyActor, data_dir: Path, frames: int) -> SkewReport:
 def served_inputs(
     actor: AnyActor, dataset: PackedDataset, row: int, demonstration: LabelledEpisode, instruction: str
 ) -> TensorBatch:
-    """Return the inputs that a policy makes of a frame, after the calls that training supposes.
+    """Return the inputs that a policy makes of a frame with the path of the first one, after the calls in between.
 
     Args:
         actor: of the policy.
@@ -90,19 +90,23 @@ def served_inputs(
         demonstration: the frame's episode.
         instruction: in force there.
     """
-    meta, frame, policy = dataset.meta, int(dataset.meta["frame"][row]), ActorPolicy(actor)
-    if (previous := dataset.previous_state(row, actor.config.n_obs_history)) is not None:
+    meta, policy, observations = dataset.meta, ActorPolicy(actor), demonstration.episode.observations
+    first_row, frame = int(meta["first"][row]), int(meta["frame"][row])
+    first_frame = int(meta["frame"][first_row])
+    path = demonstration.labels[first_frame].path
+    policy.make_input(observations[first_frame], path, instruction)
+    since = first_row if actor.config.history_since_path else None
+    if (previous := dataset.previous_state(row, actor.config.n_obs_history, since)) is not None:
         policy.remember(bool(meta["open"][row]), previous)
-    observation, path = demonstration.episode.observations[frame], demonstration.labels[frame].path
-    inputs: TensorBatch = actor.preprocess(policy.make_input(observation, path, instruction))
+    inputs: TensorBatch = actor.preprocess(policy.make_input(observations[frame], path, instruction))
     return inputs
 
 
 def _pairs(actor: AnyActor, dataset: PackedDataset, data_dir: Path, frames: int) -> Iterator[Pair]:
     samples = Samples(dataset, TrainConfig(actor=actor.config, held_out_every=0), actor)
-    rng = np.random.default_rng(0)
+    rng, first_frame_path = np.random.default_rng(0), replace(NONE, first_frame_path_prob=1.0)
     for row, demonstration in _demonstrations(dataset, frames, data_dir):
-        policy_input, _ = samples.policy_input(row, row, NONE, rng)
+        policy_input, _ = samples.policy_input(row, row, first_frame_path, rng)
         served = served_inputs(actor, dataset, row, demonstration, policy_input.instruction)
         yield actor.preprocess(policy_input), served
 
