@@ -12,9 +12,16 @@ out="${1:-outputs/headline}"
 scale="${HEADLINE_SCALE:-}"
 python="${HEADLINE_PYTHON:-.venv/bin/python}"
 [ -n "${HEADLINE_PYTHON:-}" ] || scripts/setup.sh run
-for stage in planners policies table; do
-    begin=$SECONDS
-    printf '\n\033[1m[%s] %s\033[0m\n' "$(date +%H:%M:%S)" "$stage"
-    "$python" -m hamster compare "$stage" --plan runs/headline.toml --scale "$scale" --out "$out"
-    printf '%s: %d s\n' "$stage" "$((SECONDS - begin))" | tee -a "$out/times.txt"
-done
+hamster() { "$python" -m hamster "$@"; }
+stage() { begin=$SECONDS; printf '\n\033[1m[%s] %s\033[0m\n' "$(date +%H:%M:%S)" "$*"; }
+took() { printf '%s: %d s\n' "$1" "$((SECONDS - begin))" | tee -a "$out/times.txt"; }
+
+stage "planners"
+hamster compare planners --plan runs/headline.toml --scale "$scale" --out "$out"
+took "planners"
+stage "policies, once for each training seed"
+hamster compare policies --plan runs/headline.toml --scale "$scale" --out "$out"
+took "policies"
+stage "table"
+hamster compare table --plan runs/headline.toml --scale "$scale" --out "$out"
+took "table"
