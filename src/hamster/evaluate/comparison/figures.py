@@ -203,7 +203,7 @@ def _legend(entries: Sequence[tuple[str, str, str]], top: float) -> tuple[str, f
     """Return the legend in as many rows as it needs, and its height."""
     parts, x, y = [], float(LEFT), top + 14
     for label, fill, shape in entries:
-        width = 30 + 7.2 * len(label)
+        width = 38 + 7.4 * len(label)
         if x + width > WIDTH and x > LEFT:
             x, y = float(LEFT), y + 22
         if shape == "line":
