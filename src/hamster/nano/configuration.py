@@ -8,8 +8,15 @@ from transformers import PretrainedConfig
 
 from hamster.nano import tokens
 
-LAYOUT = {"query_key_norm": True, "branch_norm": True, "place_code": True, "layer_norm": True}
-"""Options for new trainings: normalisation that bounds attention logits and states, and coordinate-based positions."""
+LAYOUT = {
+    "query_key_norm": True,
+    "branch_norm": True,
+    "place_code": True,
+    "layer_norm": True,
+    "word_vector_size": 64,
+}
+"""Options for new trainings: normalisation that bounds attention logits and states, coordinate-based positions, and
+pretrained word vectors."""
 
 
 class HamsterNanoConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is untyped
@@ -34,11 +41,19 @@ class HamsterNanoConfig(PretrainedConfig):  # type: ignore[misc]  # transformers
         place_code: encode a patch's position by a linear map of its coordinates and of sinusoids of them, in image
             tokens and in the pointer's keys, instead of one learned vector per patch.
         layer_norm: normalise by layer normalisation without a bias instead of by the root mean square: faster.
+        word_vector_size: dimensions of frozen pretrained word vectors, a linear map of which is added to the learned
+            embeddings; 0 for none.
+        learned_words: number of first ids with a learned embedding; later ones, words of no training text, have their
+            word vector only. None for all.
+        word_dropout: with word vectors, the share of words whose learned embedding is left out in training, so that
+            their vectors must carry meaning, too.
 
-    The last four are absent from the configurations of version 0.1; new trainings switch them on (`LAYOUT`).
+    The last options, from `query_key_norm` on, are absent from the configurations of version 0.1; new trainings switch
+    them on (`LAYOUT`).
 
     Raises:
-        ValueError: if a size is not a positive whole number, or the heads do not divide the width.
+        ValueError: if a size is not a positive whole number, the heads do not divide the width, or the options of word
+            vectors are out of range.
     """
 
     model_type = "hamster_nano"
@@ -59,12 +74,28 @@ class HamsterNanoConfig(PretrainedConfig):  # type: ignore[misc]  # transformers
         branch_norm: bool = False,
         place_code: bool = False,
         layer_norm: bool = False,
+        word_vector_size: int = 0,
+        learned_words: int | None = None,
+        word_dropout: float = 0.2,
         **kwargs: Any,
     ) -> None:
         sizes = (vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, max_text_tokens)
         if not all(isinstance(size, int) and size >= 1 for size in sizes) or hidden_size % num_attention_heads:
             raise ValueError(
                 f"a nano planner needs sizes that are whole numbers >= 1, and heads that divide its width; got {sizes}"
+            )
+        learned_words = vocab_size if learned_words is None else learned_words
+        are_numbers = isinstance(word_vector_size, int) and isinstance(learned_words, int)
+        are_numbers &= isinstance(word_dropout, int | float)
+        if (
+            not are_numbers
+            or not tokens.WORDS <= learned_words <= vocab_size
+            or word_vector_size < 0
+            or not 0 <= word_dropout < 1
+        ):
+            raise ValueError(
+                f"a nano planner needs word_vector_size >= 0, learned_words from {tokens.WORDS} to vocab_size "
+                f"{vocab_size} and word_dropout in [0, 1); got {word_vector_size}, {learned_words}, {word_dropout}"
             )
         self.vocab_size = vocab_size
         self.hidden_size = hidden_size
@@ -80,6 +111,9 @@ class HamsterNanoConfig(PretrainedConfig):  # type: ignore[misc]  # transformers
         self.branch_norm = branch_norm
         self.place_code = place_code
         self.layer_norm = layer_norm
+        self.word_vector_size = word_vector_size
+        self.learned_words = learned_words
+        self.word_dropout = word_dropout
         self.max_prompt_tokens = tokens.GRID**2 + max_text_tokens - tokens.MAX_ANSWER
         self.image_token_id = tokens.IMAGE
         self.image_size = tokens.PIXELS

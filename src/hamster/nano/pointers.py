@@ -65,15 +65,24 @@ class Words(nn.Module):
     def __init__(self, config: HamsterNanoConfig) -> None:
         super().__init__()
         width = config.hidden_size
-        self.token = nn.Embedding(config.vocab_size, width, padding_idx=tokens.PAD)
+        self.token = nn.Embedding(config.learned_words, width, padding_idx=tokens.PAD)
         self.position = nn.Embedding(config.max_text_tokens, width)
         self.patch: Places = PlaceCode(width) if config.place_code else nn.Embedding(tokens.GRID**2, width)
         self.from_image = nn.Linear(config.tower_channels[-1], width, bias=False)
         self.from_location = nn.Linear(config.tower_channels[-1], width, bias=False)
+        self.word_dropout = config.word_dropout
+        self.from_vector: nn.Linear | None = None
+        if config.word_vector_size:
+            self.from_vector = nn.Linear(config.word_vector_size, width, bias=False)
+            self.register_buffer("vectors", torch.zeros(config.vocab_size, config.word_vector_size, dtype=torch.int8))
+
+    vectors: Tensor
 
     def start(self) -> None:
         """Initialise bytes with zeros, so that an unknown word adds no noise, and positions with sinusoids."""
         with torch.no_grad():
+            if self.from_vector is not None:  # as large as learned embeddings at their start
+                nn.init.normal_(self.from_vector.weight, std=0.5 * self.from_vector.in_features**-0.5)
             self.token.weight[tokens.PAD : tokens.IMAGE].zero_()
             self.token.weight[tokens.BYTES : tokens.WORDS].zero_()
             self.token.weight[tokens.PATCHES : tokens.OFFSETS] = self.token.weight[tokens.PATCHES]
@@ -87,6 +96,25 @@ class Words(nn.Module):
             half = self.patch.weight.shape[1] // 2
             waves = [_sinusoids(axis.flatten() * 4, half) for axis in (rows, columns)]
             self.patch.weight.copy_(0.5 * torch.cat(waves, -1))
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Return the embeddings (..., D) of token ids (...), without positions.
+
+        With word vectors, an embedding is the sum of a learned one, which words of no training text lack, and a linear
+        map of the frozen vector. In training the learned part of random words that have a vector is left out.
+        """
+        if self.from_vector is None:
+            learned: Tensor = self.token(ids)
+            return learned
+        vectors = F.embedding(ids, self.vectors)
+        is_learned = ids < self.token.num_embeddings
+        if self.training:
+            is_dropped = torch.rand(ids.shape, device=ids.device) < self.word_dropout
+            is_learned &= ~(is_dropped & vectors.any(-1))
+        learned = self.token(torch.where(is_learned, ids, tokens.PAD))  # padding is zero and stays so
+        directions = F.rms_norm(vectors.to(learned.dtype), vectors.shape[-1:], None, 1e-5)
+        embedded: Tensor = learned + self.from_vector(directions)
+        return embedded
 
     def image(self, features: Tensor) -> Tensor:
         """Return image tokens (B, 256, D) of patch features (B, 256, C)."""
@@ -102,7 +130,7 @@ class Words(nn.Module):
             features: (B, 256, C) patch features, which are added to the embeddings of location tokens.
         """
         content = location_content(ids, features, self.from_location, self.patch)
-        embedded: Tensor = self.token(ids) + self.position(positions) + content
+        embedded: Tensor = self.embed(ids) + self.position(positions) + content
         return embedded
 
 

@@ -51,7 +51,9 @@ class HamsterNanoProcessor(ProcessorMixin):  # type: ignore[misc]  # transformer
         return self.image_token * tokens.GRID**2
 
 
-def build_tokenizer(texts: Iterable[str], more_words: Iterable[str] = (), fewest: int = 1) -> Any:
+def build_tokenizer(
+    texts: Iterable[str], more_words: Iterable[str] = (), fewest: int = 1, listed_words: Iterable[str] = ()
+) -> Any:
     """Build a word-level tokenizer that ignores case and spells unknown words in bytes.
 
     Rare words, mostly typing errors, are spelt in bytes, too, so that the model learns to read spelt words.
@@ -60,6 +62,8 @@ def build_tokenizer(texts: Iterable[str], more_words: Iterable[str] = (), fewest
         texts: their words are the vocabulary.
         more_words: further words of the vocabulary, however rare.
         fewest: number of uses in `texts` from which a word is part of the vocabulary.
+        listed_words: words, without spaces, that follow all others in the vocabulary unless they are among them;
+            the tokenizer's `init_kwargs["learned_words"]` is the number of entries before them.
     """
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
@@ -75,6 +79,8 @@ def build_tokenizer(texts: Iterable[str], more_words: Iterable[str] = (), fewest
     words = {"▁", *(piece for word in more_words for piece in split(word))}
     words |= {piece for piece, times in uses.items() if times >= fewest}
     entries = [*tokens.special_tokens(), *[f"<0x{byte:02X}>" for byte in range(256)], *sorted(words)]
+    learned_words = len(entries)
+    entries += [f"▁{word}" for word in listed_words if f"▁{word}" not in words]
     tokenizer.model = models.Unigram([(entry, -1.0) for entry in entries], unk_id=tokens.UNK, byte_fallback=True)
     tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
     special = tokens.special_tokens()
@@ -83,15 +89,20 @@ def build_tokenizer(texts: Iterable[str], more_words: Iterable[str] = (), fewest
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>", eos_token="</ans>", padding_side="left",  # noqa: S106
         model_input_names=["input_ids", "attention_mask"], clean_up_tokenization_spaces=False,
+        learned_words=learned_words,
     )  # fmt: skip
 
 
-def build_processor(texts: Iterable[str], more_words: Iterable[str] = (), fewest: int = 1) -> HamsterNanoProcessor:
+def build_processor(
+    texts: Iterable[str], more_words: Iterable[str] = (), fewest: int = 1, listed_words: Iterable[str] = ()
+) -> HamsterNanoProcessor:
     """Build the processor with the tokenizer of `build_tokenizer`.
 
     Args:
         texts: their words are the vocabulary.
         more_words: further words of the vocabulary, however rare.
         fewest: number of uses in `texts` from which a word is part of the vocabulary.
+        listed_words: words, without spaces, that follow all others in the vocabulary unless they are among them.
     """
-    return HamsterNanoProcessor(HamsterNanoImageProcessor(), build_tokenizer(texts, more_words, fewest))
+    tokenizer = build_tokenizer(texts, more_words, fewest, listed_words)
+    return HamsterNanoProcessor(HamsterNanoImageProcessor(), tokenizer)

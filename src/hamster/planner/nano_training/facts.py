@@ -112,6 +112,6 @@ class FactProbe(nn.Module):
         """
         states = model.read_early(pixel_values, facts.ids[None])[1][0]
         last = states[torch.arange(len(facts.ids), device=states.device), facts.last]
-        table = model.words.token.weight[self.names]
+        table = model.words.embed(self.names)
         logits: Tensor = self.project(last) @ table.to(last.dtype).T / table.shape[1] ** 0.5
         return logits.float()

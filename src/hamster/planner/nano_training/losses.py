@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hamster.nano import tokens
 from hamster.nano.grammar import refusal_log_odds
 from hamster.nano.modeling import BlockOutput, HamsterNanoForConditionalGeneration
+from hamster.nano.pointers import Words
 from hamster.nano.targets import answer_loss
 from hamster.planner.nano_training.batches import Batch
 from hamster.planner.nano_training.facts import FactProbe
@@ -35,10 +36,10 @@ class Probe(nn.Module):
 
     names: Tensor
 
-    def forward(self, features: Tensor, words: Tensor) -> Tensor:
-        """Return logits (B, P, 1 + N), "no object" first, of features (B, P, C) with word embeddings (V, D)."""
-        table = torch.cat([self.nothing, words[self.names]])
-        logits: Tensor = self.project(features) @ table.to(features.dtype).T / words.shape[1] ** 0.5
+    def forward(self, features: Tensor, words: Words) -> Tensor:
+        """Return logits (B, P, 1 + N), "no object" first, of features (B, P, C) with the words' embeddings."""
+        table = torch.cat([self.nothing, words.embed(self.names)])
+        logits: Tensor = self.project(features) @ table.to(features.dtype).T / table.shape[1] ** 0.5
         return logits
 
 
@@ -70,9 +71,7 @@ def losses(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleList, ba
     cover, owner = batch.coverage.max(1)
     for i, name in enumerate(("colour", "kind")):
         if len(probes[i].names):  # type: ignore[arg-type]  # a buffer; empty where no image names its objects
-            values[name] = _dense(
-                probes[i], output.features, model.words.token.weight, batch.object_words[..., i], owner, cover
-            )
+            values[name] = _dense(probes[i], output.features, model.words, batch.object_words[..., i], owner, cover)
     return values
 
 
@@ -123,14 +122,14 @@ def _roles(
 
 
 def _dense(
-    probe: nn.Module, features: Tensor, words: Tensor, object_words: Tensor, owner: Tensor, cover: Tensor
+    probe: nn.Module, features: Tensor, words: Words, object_words: Tensor, owner: Tensor, cover: Tensor
 ) -> Tensor:
     """Return the loss of classifying what patches show.
 
     Args:
         probe: a `Probe`.
         features: (B, P, C) patch features.
-        words: (V, D) word embeddings.
+        words: the embeddings.
         object_words: (B, O) token of each object's colour or kind, 0 where unknown.
         owner: (B, P) index of the object that covers most of a patch.
         cover: (B, P) share of the patch that it covers.

@@ -37,6 +37,7 @@ from hamster.accelerator import start_accelerator
 from hamster.files import lock_folder, set_usual_mode
 from hamster.identity import checkpoint_digest, claim, flat
 from hamster.label.dataset import content_digest
+from hamster.nano.word_vectors import WordVectors
 from hamster.planner.load_model import load_processor, no_progress_bars, read_model
 from hamster.planner.nano_training import batches, corpus, optimisers
 from hamster.planner.nano_training.batches import Batch, Share
@@ -113,14 +114,15 @@ class _Run:
         self.writer = SummaryWriter(str(out / "tensorboard")) if self.leads else None
         saved = out / "model" if (out / STATE).is_file() else start
         more = fact_texts() if config.facts else []
-        self.processor = _new_processor(parts, more) if saved is None else load_processor(saved)
+        vectors = WordVectors.read() if start is None and config.model.get("word_vector_size") else None
+        listed = () if vectors is None else vectors.words
+        self.processor = _new_processor(parts, more, listed) if saved is None else load_processor(saved)
         with self.accelerator.main_process_first():  # it writes the cache, which others then read
             self.corpus = corpus.load(parts, out / "cache", self.processor.tokenizer)
         self.shares, self.held_out_images = _split(self.corpus, parts, config.held_out)
         torch.manual_seed(config.seed)
         if start is None:
-            sizes = nano.HamsterNanoConfig(vocab_size=len(self.processor.tokenizer), **config.model)
-            model = nano.HamsterNanoForConditionalGeneration(sizes)
+            model = _new_model(self.processor.tokenizer, vectors, config.model)
         else:
             model = read_model(nano.HamsterNanoForConditionalGeneration, start, may_lack=True, **config.model)
         self.model = model.train().to(self.device)
@@ -175,6 +177,7 @@ class _Run:
 
     def train_step(self) -> dict[str, float]:
         config = self.config
+        torch.manual_seed(hash((config.seed, self.step, self.accelerator.process_index)))  # of word dropout; resumable
         batch = batches.sample(
             self.corpus, self.shares, self.step, config.batch, config.each, config.seed, config.augmentation,
             self.device, self.accelerator.process_index, self.accelerator.num_processes,
@@ -280,10 +283,26 @@ def _of_first_process(value: float) -> float:
     return shared
 
 
-def _new_processor(parts: Sequence[WeightedDataset], more: Sequence[str]) -> Any:
-    """Build a processor with a vocabulary of the instructions' common words, all names, and the words of `more`."""
+def _new_processor(parts: Sequence[WeightedDataset], more: Sequence[str], listed: Sequence[str]) -> Any:
+    """Build a processor whose vocabulary has the instructions' common words, all names, and the words of `more`.
+
+    The words in `listed` that are not among them follow.
+    """
     instructions, names = corpus.texts(parts)
-    return nano.build_processor(instructions, [*names, *more], fewest=1 + len(instructions) // RARE_WORD)
+    return nano.build_processor(instructions, [*names, *more], 1 + len(instructions) // RARE_WORD, listed)
+
+
+def _new_model(
+    tokenizer: Any, vectors: WordVectors | None, options: dict[str, Any]
+) -> nano.HamsterNanoForConditionalGeneration:
+    """Build a model with random weights and, if there are any, frozen word vectors."""
+    sizes = nano.HamsterNanoConfig(
+        vocab_size=len(tokenizer), learned_words=tokenizer.init_kwargs.get("learned_words"), **options
+    )
+    model = nano.HamsterNanoForConditionalGeneration(sizes)
+    if vectors is not None:
+        model.words.vectors.copy_(torch.from_numpy(vectors.table(tokenizer.get_vocab())))
+    return model
 
 
 def _split(

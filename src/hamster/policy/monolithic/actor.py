@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from hamster.nano import tokens
 from hamster.nano.decoder import Layer
 from hamster.nano.modeling import HamsterNanoForConditionalGeneration
 from hamster.nano.pointers import match
@@ -214,8 +215,12 @@ class MonolithicActor(Actor[MonolithicConfig, MonolithicInputs]):
     def _take_backbone(self, model: HamsterNanoForConditionalGeneration) -> None:
         """Take the planner's layers, but for those that only draw paths."""
         self.tower, self.layers, self.norm = model.tower, model.layers, model.answer.norm
-        words = model.words
+        words = model.eval().words  # without word dropout
         self.token, self.place, self.patch, self.from_image = words.token, words.position, words.patch, words.from_image
+        if words.from_vector is not None:  # here all embeddings are fine-tuned, those from word vectors, too
+            table = words.embed(torch.arange(model.config.vocab_size)).detach()
+            self.token = nn.Embedding(table.shape[0], table.shape[1], padding_idx=tokens.PAD)
+            self.token.weight.data.copy_(table)
 
     def _init_weights(self) -> None:
         """Initialise bins as waves in a few directions: near ones are similar, and one attention head can copy them."""
