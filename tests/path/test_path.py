@@ -25,6 +25,12 @@ def test_depth_and_score_come_back_too(score):
     assert path not in (Path2D(**GOOD | {"score": 0.7}), Path2D(**GOOD | {"score": score, "depth_m": None}))
 
 
+def test_heights_come_back_and_are_only_written_where_known():
+    path = Path2D(**GOOD | {"height_m": np.array([0.2, -0.01])})
+    assert Path2D.from_json(json.loads(json.dumps(path.to_json()))) == path != Path2D(**GOOD)
+    assert "height_m" not in Path2D(**GOOD).to_json()
+
+
 def test_a_path_keeps_its_own_copy_that_nobody_writes_to():
     uv = UV.copy()
     path = Path2D(uv, [1, 0])
@@ -43,6 +49,8 @@ def test_an_event_is_where_the_state_changes():
     ("change", "complaint"),
     [
         ({"uv": np.zeros((0, 2)), "gripper": []}, "shape"),
+        ({"height_m": [0.1]}, "2 finite metres"),
+        ({"height_m": [0.1, np.nan]}, "2 finite metres"),
         ({"uv": np.zeros((2, 3))}, "shape"),
         *[({"uv": [[0.5, 0.5], [0.5, bad]]}, r"in \[0, 1\]") for bad in (-1e-9, 1 + 1e-9, np.nan, np.inf)],
         *[({"gripper": bad}, "gripper must be") for bad in ([1], [1, 2], [-2, 0])],

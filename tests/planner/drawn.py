@@ -135,9 +135,12 @@ class Scene:
 
 def write(
     out: Path, images: int, seed: int = 0, each: int = 12, side: int = 128, shard: int = 1000, most: int = 7,
-    absent: int = 0,
+    absent: int = 0, heights: bool = False,
 ) -> Path:  # fmt: skip
-    """Write a label set of `images` scenes with up to `each` instructions, and `absent` in vain; returns `out`."""
+    """Write a label set of `images` scenes with up to `each` instructions, and `absent` in vain; returns `out`.
+
+    With `heights`, waypoints have one, in metres, which falls with the place in the image.
+    """
     out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     shards = []
@@ -148,6 +151,8 @@ def write(
             found = [a for a in (scene.annotation() for _ in range(each)) if a is not None]
             if not found:
                 continue
+            for path in (annotation["path"] for annotation in found if heights):
+                path["height_m"] = [0.5 - 0.4 * v for _, v in path["uv"]]
             image, mask = scene.render()
             rgb.append(image)
             masks.append(mask)

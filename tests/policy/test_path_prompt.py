@@ -1,4 +1,5 @@
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,7 +7,14 @@ import synthetic
 
 from hamster.data import View
 from hamster.path import Gripper, Path2D
-from hamster.policy.path_prompt import PathPoints, PathPrompt, key_waypoints, sample_waypoints, surface_depth
+from hamster.policy.path_prompt import (
+    PathPoints,
+    PathPrompt,
+    depth_from_height,
+    key_waypoints,
+    sample_waypoints,
+    surface_depth,
+)
 
 CAMERA = synthetic.front_camera(128)
 
@@ -81,3 +89,21 @@ def test_the_window_of_a_surface_is_bounded_in_both_directions(shape):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 64 << 20
+
+
+def test_known_heights_place_waypoints_in_the_air_and_behind_what_is_nearer() -> None:
+    tips = np.array([[0.45, -0.1, 0.25], [0.5, 0.1, 0.1], [0.6, 0.0, 0.02]])
+    uv = CAMERA.project(tips)[0] / CAMERA.size_px
+    path = Path2D(uv, np.full(3, -1), height_m=tips[:, 2])
+    occluded = np.full((128, 128), 0.3, np.float32)
+    prompt = PathPrompt(depth_from_height(path, CAMERA), View(np.zeros((128, 128, 3), np.uint8), occluded, CAMERA))
+    np.testing.assert_allclose(prompt.points_world(prompt.progress), tips, atol=1e-9)
+
+
+def test_without_calibration_or_where_no_plane_is_met_there_is_no_depth() -> None:
+    path = Path2D(np.array([[0.4, 0.4], [0.6, 0.6]]), np.full(2, -1), height_m=np.array([0.1, 0.1]))
+    above = replace(path, height_m=np.array([0.1, CAMERA.world_from_camera[2, 3] + 0.1]))
+    measured = replace(path, depth_m=np.ones(2))
+    flat = Path2D(path.uv, path.gripper)
+    assert depth_from_height(path, None) is path and depth_from_height(above, CAMERA) is above
+    assert depth_from_height(measured, CAMERA) is measured and depth_from_height(flat, CAMERA) is flat

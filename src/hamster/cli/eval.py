@@ -21,9 +21,10 @@ class Eval(Compute):
     """Result folder. The same command continues an interrupted run; results of other weights or code are an error."""
     suite: Annotated[str, SUITES] = "tabletop"
     """Distribution of scenes. tabletop-moved: the camera is moved by 25 degrees. tabletop-shifted: the target or its
-    goal is shifted under way; use --replan 1. counterfactual: two tasks per scene with the same instruction, so that
-    only the path of the condition `oracle` tells them apart. axes, axes-AXIS: scenes that differ from the
-    demonstrations axes-demos:320 in one held-out factor each. With "+blind" or "+wrong-words" after the name, that
+    goal is shifted under way; use --replan 1. tabletop-occluded: a column hides a part of the way from the camera.
+    counterfactual: two tasks per scene with the same instruction, so that only the path of the condition `oracle` tells
+    them apart. axes, axes-AXIS: scenes that differ from the demonstrations axes-demos:320 in one held-out factor each.
+    With "+blind" or "+wrong-words" after the name, that
     input is withheld."""
     planner: Annotated[str, PLANNERS] = "oracle,nano,shuffled,none"
     """Conditions, separated by commas: the baselines oracle, points, shuffled, shuffled-same, swapped and none; a

@@ -11,7 +11,7 @@ from hamster.planner.nano_training.pictures import WeightedDataset
 
 OWN = ("steps", "seconds", "batch", "seed")  # options of the nano planner's configurations
 FINETUNE_NAMES = {"batch": "batch_size", "micro_batch": "micro_batch_size", "lr": "learning_rate"}  # by option
-FROM_NANO = ("finetune", "refusal")  # configurations that start from the trained planner
+FROM_NANO = ("finetune", "refusal", "height")  # configurations that start from the trained planner
 
 
 def train_planner(

@@ -239,6 +239,13 @@ def _tabletop_shifted() -> Suite:
     return Suite(FAMILIES, make, MAX_STEPS_SHIFTED, default_families=DEFAULT_FAMILIES)
 
 
+def _tabletop_occluded() -> Suite:
+    from hamster.rollout.tabletop import FAMILIES, MAX_STEPS, TabletopEnvironment
+
+    make = partial(TabletopEnvironment, occluded=True)
+    return Suite(FAMILIES, make, MAX_STEPS, default_families=DEFAULT_FAMILIES)
+
+
 def _counterfactual() -> Suite:
     from hamster.rollout.tabletop import FAMILIES, MAX_STEPS, counterfactual
 
@@ -271,9 +278,9 @@ _AXES = (
     "new-camera", "clutter", "moved",
 )  # fmt: skip
 # tabletop-moved: the same scenes, seen by a camera at another place. tabletop-shifted: the target, or its goal, is
-# shifted while the robot is on its way. counterfactual: scenes with two tasks and the same instruction, so that only
-# the expert's path tells which one is meant. axes: scenes that differ from the demonstrations "axes-demos" in one
-# held-out factor each.
+# shifted while the robot is on its way. tabletop-occluded: a column hides a part of the way from the camera.
+# counterfactual: scenes with two tasks and the same instruction, so that only the expert's path tells which one is
+# meant. axes: scenes that differ from the demonstrations "axes-demos" in one held-out factor each.
 SUITES: Registry[Callable[[], Suite]] = Registry(
     "suite",
     "hamster.suites",
@@ -281,6 +288,7 @@ SUITES: Registry[Callable[[], Suite]] = Registry(
         "tabletop": _tabletop,
         "tabletop-moved": partial(_tabletop, "moved"),
         "tabletop-shifted": _tabletop_shifted,
+        "tabletop-occluded": _tabletop_occluded,
         "counterfactual": _counterfactual,
         "axes": _axes,
         **{f"axes-{name}": partial(_axis, name) for name in _AXES},

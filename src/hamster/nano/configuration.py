@@ -34,6 +34,7 @@ class HamsterNanoConfig(PretrainedConfig):  # type: ignore[misc]  # transformers
         max_text_tokens: longest instruction and answer together.
         presence_heads: number of heads with which each word queries the patches to detect whether it is in view; 0
             for a model without this module.
+        height_size: hidden width of the module that estimates the height of waypoints; 0 for a model without it.
         query_key_norm: RMS-normalise queries and keys per head, with learned weights, so that attention logits cannot
             grow with the states.
         branch_norm: RMS-normalise the outputs of attention and MLP before they are added to a state, with learned
@@ -70,6 +71,7 @@ class HamsterNanoConfig(PretrainedConfig):  # type: ignore[misc]  # transformers
         tower_blocks: tuple[int, int] | list[int] = (1, 3),
         max_text_tokens: int = 160,
         presence_heads: int = 0,
+        height_size: int = 0,
         query_key_norm: bool = False,
         branch_norm: bool = False,
         place_code: bool = False,
@@ -107,6 +109,7 @@ class HamsterNanoConfig(PretrainedConfig):  # type: ignore[misc]  # transformers
         self.tower_blocks = list(tower_blocks)
         self.max_text_tokens = max_text_tokens
         self.presence_heads = presence_heads
+        self.height_size = height_size
         self.query_key_norm = query_key_norm
         self.branch_norm = branch_norm
         self.place_code = place_code

@@ -21,6 +21,7 @@ from transformers.utils import ModelOutput
 from hamster.nano import tokens
 from hamster.nano.configuration import HamsterNanoConfig
 from hamster.nano.decoder import Layer
+from hamster.nano.height import WaypointHeight, at_waypoints, is_bin
 from hamster.nano.pointers import Answer, Words
 from hamster.nano.presence import Presence, with_refusal_odds
 from hamster.nano.ranges import LayerRange, layer_range
@@ -60,6 +61,7 @@ class BlockOutput:
         landmark_pointers: (B, K, T, 256) the same from one layer earlier still, if there are so many layers.
         early_states: (B, K, T, D) normalised states before the last layer, to which later tokens attend.
         features: (B, 256, C) patch features.
+        states: (B, K, T, D) normalised states after the last layer.
     """
 
     logits: Tensor
@@ -68,6 +70,7 @@ class BlockOutput:
     landmark_pointers: Tensor
     early_states: Tensor
     features: Tensor
+    states: Tensor
 
 
 class HamsterNanoPreTrainedModel(PreTrainedModel):  # type: ignore[misc]  # transformers is untyped
@@ -103,6 +106,7 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
         self.layers = nn.ModuleList(Layer(config, i) for i in range(config.num_hidden_layers))
         self.answer = Answer(config)
         self.presence = Presence(config) if config.presence_heads else None
+        self.height = WaypointHeight(config) if config.height_size else None
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
@@ -206,7 +210,7 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
         if self.presence is not None:
             absent = self.presence(early, ids >= tokens.BYTES, features)
             logits = with_refusal_odds(logits, ids == tokens.ANS, absent[..., None])
-        return BlockOutput(logits, pointers, early_pointers, landmark_pointers, early, features)
+        return BlockOutput(logits, pointers, early_pointers, landmark_pointers, early, features, self.answer.norm(text))
 
     def read_presence(self, pixel_values: Tensor, ids: Tensor) -> Tensor:
         """Return log-odds (B, K) that something is not in view, with gradients for `presence` only.
@@ -224,6 +228,25 @@ class HamsterNanoForConditionalGeneration(HamsterNanoPreTrainedModel, Generation
             features, early = self.read_early(pixel_values, ids)
         log_odds: Tensor = self.presence(early, ids >= tokens.BYTES, features)
         return log_odds
+
+    @torch.inference_mode()
+    def waypoint_heights(self, input_ids: Tensor, attention_mask: Tensor, pixel_values: Tensor) -> list[Tensor]:
+        """Return for each of B sequences the estimated heights (N,) in metres of its answer's N waypoints.
+
+        Args:
+            input_ids: (B, T) image tokens, instruction and answer.
+            attention_mask: (B, T) 0 for padding.
+            pixel_values: (B, 3, 192, 192) in [-1, 1].
+
+        Raises:
+            ValueError: if the planner was built without the module for height.
+        """
+        if self.height is None:
+            raise ValueError("this planner was built without the module for height")
+        features = self.tower(pixel_values.to(self.dtype))
+        states, _early = self._decode(input_ids, features, attention_mask.bool(), 0, None)
+        waypoints = at_waypoints(input_ids[:, None], self.answer.norm(states)[:, None], features)
+        return list(self.height(*waypoints).split(is_bin(input_ids).sum(1).tolist()))
 
     def read_early(self, pixel_values: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Return patch features (B, 256, C), and the text's normalised states (B, K, T, D) before the last layer.

@@ -28,6 +28,8 @@ class Path2D:
             waypoint that precedes it; the state is unknown before the first event.
         depth_m: (N,) float64, metres along the camera's optical axis, or None where unknown.
         score: the planner's confidence, in [0, 1], or None.
+        height_m: (N,) float64, metres above the table, which is the plane z = 0 of the world, or None where unknown.
+            With a calibrated camera it stands for a depth.
 
     Raises:
         ValueError: if a shape is wrong, a coordinate is not in [0, 1], or a value is not finite.
@@ -44,15 +46,18 @@ class Path2D:
     gripper: NDArray[np.int8]
     depth_m: NDArray[np.float64] | None = None
     score: float | None = None
+    height_m: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         uv = _frozen(self.uv, np.float64)
         gripper = _frozen(self.gripper, np.int8)
         depth_m = None if self.depth_m is None else _frozen(self.depth_m, np.float64)
-        _check(uv, gripper, depth_m, self.score)
+        height_m = None if self.height_m is None else _frozen(self.height_m, np.float64)
+        _check(uv, gripper, depth_m, self.score, height_m)
         object.__setattr__(self, "uv", uv)
         object.__setattr__(self, "gripper", gripper)
         object.__setattr__(self, "depth_m", depth_m)
+        object.__setattr__(self, "height_m", height_m)
 
     def __len__(self) -> int:
         return len(self.uv)
@@ -71,12 +76,14 @@ class Path2D:
         return [(int(i), Gripper(int(self.gripper[i]))) for i in np.flatnonzero(self.gripper != before)]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the record that `path.json` holds: plain lists, the gripper by name."""
+        """Return the record that `path.json` holds: plain lists, the gripper by name; heights only where known."""
+        height_m = {} if self.height_m is None else {"height_m": self.height_m.tolist()}
         return {
             "uv": self.uv.tolist(),
             "gripper": [Gripper(int(g)).name.lower() for g in self.gripper],
             "depth_m": None if self.depth_m is None else self.depth_m.tolist(),
             "score": self.score,
+            **height_m,
         }
 
     @classmethod
@@ -85,11 +92,16 @@ class Path2D:
         try:
             gripper = np.array([Gripper[str(name).upper()] for name in record["gripper"]], np.int8)
             uv = np.asarray(record["uv"], np.float64)
-            depth_m = record.get("depth_m")
-            return cls(uv, gripper, None if depth_m is None else np.asarray(depth_m, np.float64), record.get("score"))
+            depth_m, height_m = (
+                None if record.get(name) is None else np.asarray(record[name], np.float64)
+                for name in ("depth_m", "height_m")
+            )
+            return cls(uv, gripper, depth_m, record.get("score"), height_m)
         except (KeyError, TypeError, AttributeError) as error:
             names = ", ".join(g.name.lower() for g in Gripper)
-            raise ValueError(f"not a path record {{uv, gripper ({names}), depth_m, score}}: {error}") from None
+            raise ValueError(
+                f"not a path record {{uv, gripper ({names}), depth_m, score, height_m}}: {error}"
+            ) from None
 
 
 def arc_length(uv: ArrayLike) -> NDArray[np.float64]:
@@ -105,7 +117,11 @@ def _frozen(values: ArrayLike, dtype: type) -> NDArray[Any]:
 
 
 def _check(
-    uv: NDArray[np.float64], gripper: NDArray[np.int8], depth_m: NDArray[np.float64] | None, score: float | None
+    uv: NDArray[np.float64],
+    gripper: NDArray[np.int8],
+    depth_m: NDArray[np.float64] | None,
+    score: float | None,
+    height_m: NDArray[np.float64] | None,
 ) -> None:
     if uv.ndim != 2 or uv.shape[1] != 2 or len(uv) == 0:
         raise ValueError(f"uv must have shape (N >= 1, 2), got {uv.shape}")
@@ -116,5 +132,7 @@ def _check(
         raise ValueError(f"gripper must be {len(uv)} of {[g.name for g in Gripper]}, got {gripper.tolist()}")
     if depth_m is not None and (depth_m.shape != (len(uv),) or not (depth_m.min() > 0 and depth_m.max() < np.inf)):
         raise ValueError(f"depth_m must be {len(uv)} finite metres > 0")
+    if height_m is not None and (height_m.shape != (len(uv),) or not np.isfinite(height_m).all()):
+        raise ValueError(f"height_m must be {len(uv)} finite metres")
     if score is not None and not 0 <= score <= 1:
         raise ValueError(f"score must be in [0, 1], got {score}")

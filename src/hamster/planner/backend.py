@@ -80,6 +80,8 @@ class Completion:
         confidence: the model's own estimate, in [0, 1], that the completion is right, where its kind has one that is
             better than the probabilities of its tokens.
         token_strings: the text of each token of `log_probs`, the end mark's too, if it was requested.
+        height_m: estimated height of each waypoint of the answer, metres above the table; empty where the model gives
+            none.
     """
 
     text: str
@@ -89,6 +91,7 @@ class Completion:
     tokens: int = 0
     confidence: float | None = None
     token_strings: tuple[str, ...] = ()
+    height_m: tuple[float, ...] = ()
 
 
 class Backend(Protocol):

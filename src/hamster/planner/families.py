@@ -68,6 +68,13 @@ def _confidence(ids: list[int], logits: Tensor) -> float:
     return confidence(ids, logits)
 
 
+def _waypoint_heights(model: Any, ids: Tensor, attention_mask: Tensor, pixel_values: Tensor) -> list[Tensor]:
+    if model.height is None:  # a checkpoint from before there was such a module
+        return [ids.new_zeros(0)] * len(ids)
+    heights_m: list[Tensor] = model.waypoint_heights(ids, attention_mask, pixel_values)
+    return heights_m
+
+
 @dataclass(frozen=True)
 class Family:
     """What all checkpoints of one model type have in common.
@@ -81,6 +88,9 @@ class Family:
             transformers' logits processors.
         confidence: from an answer's token ids (N,) and the logits (N, V) that each was chosen from to the model's own
             estimate that the answer is right; None where the tokens' probabilities are the estimate.
+        waypoint_heights: from the model, the ids (B, T) of prompts with answers, their attention mask and the pixel
+            values (B, 3, H, W) to the estimated heights (N,) in metres of each answer's N waypoints; None where a model
+            estimates none.
         ends_in_text: whether the token that ends an answer is a part of its text.
         prompt: what its checkpoints are asked, with a place for `{instruction}`; "" for the dialect's default prompt.
         lora_language, lora_vision: regular expressions of the modules to adapt, for PEFT's `target_modules`.
@@ -91,6 +101,7 @@ class Family:
     max_new_tokens: int = 256
     logits_processors: Callable[[int, float], list[Any]] | None = None
     confidence: Callable[[list[int], Tensor], float] | None = None
+    waypoint_heights: Callable[[Any, Tensor, Tensor, Tensor], list[Tensor]] | None = None
     ends_in_text: bool = False
     prompt: str = ""
     lora_language: str = _LANGUAGE
@@ -125,6 +136,7 @@ FAMILIES: Registry[Family] = Registry(
             32,
             _answer_grammar,
             _confidence,
+            _waypoint_heights,
             ends_in_text=True,
             lora_language="",
             lora_vision="",
@@ -170,7 +182,11 @@ def family_identity(model_type: str) -> dict[str, Any]:
     if model_type not in FAMILIES or FAMILIES.is_builtin(model_type):
         return {}
     family = FAMILIES.get(model_type)
-    code = [function for function in (family.logits_processors, family.confidence) if function is not None]
+    code = [
+        function
+        for function in (family.logits_processors, family.confidence, family.waypoint_heights)
+        if function is not None
+    ]
     facts = {name: value for name, value in vars(family).items() if value not in code}
     return {"family": {**facts, "code": plugin_digest(*code)}}
 

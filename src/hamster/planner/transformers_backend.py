@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor
@@ -118,14 +119,26 @@ class TransformersBackend:
             logits_processor=[FiniteLogitsCheck(), *self._logits_processors(sampling, length)],
             stopping_criteria=stopping,
         )
+        heights_m = self._waypoint_heights(inputs, output.sequences, sampling.n)
         prompt_tokens = inputs["attention_mask"].sum(1).repeat_interleave(sampling.n).tolist()
         completions = [
-            self._completion(
-                output.sequences[row, length:], [step[row] for step in output.logits], prompt_tokens[row], sampling
+            replace(
+                self._completion(
+                    output.sequences[row, length:], [step[row] for step in output.logits], prompt_tokens[row], sampling
+                ),
+                height_m=heights_m[row],
             )
             for row in range(len(output.sequences))
         ]
         return [completions[i : i + sampling.n] for i in range(0, len(completions), sampling.n)]
+
+    def _waypoint_heights(self, inputs: Any, sequences: Tensor, n: int) -> list[tuple[float, ...]]:
+        """Return the heights of the waypoints of n answers to each request; () where the model has none."""
+        if self.family.waypoint_heights is None or "pixel_values" not in inputs:
+            return [()] * len(sequences)
+        mask = F.pad(inputs["attention_mask"], (0, sequences.shape[1] - inputs["attention_mask"].shape[1]), value=1)
+        repeated = [tensor.repeat_interleave(n, 0).to(self.model.device) for tensor in (mask, inputs["pixel_values"])]
+        return [tuple(height_m.tolist()) for height_m in self.family.waypoint_heights(self.model, sequences, *repeated)]
 
     def _completion(
         self, generated: Tensor, logits: list[Tensor], prompt_tokens: int, sampling: SamplingParams

@@ -197,7 +197,7 @@ class VlmPlanner:
 
     def _plan(self, prepared: PreparedRequest, answers: Answers, timings: dict[str, float]) -> Plan | PlanError:
         completions = answers.completions
-        parsed = [self._parse(completion.text, prepared.size) for completion in completions]
+        parsed = [self._parse(completion, prepared.size) for completion in completions]
         p_not_in_view = answers.p_not_in_view
         if p_not_in_view is None:
             p_not_in_view = sum(isinstance(path, NotInViewError) for path in parsed) / len(parsed)
@@ -221,11 +221,13 @@ class VlmPlanner:
         paths = [replace(candidates[i][0], score=self.calibration.apply(raw_score)) for i, raw_score in groups]
         return Plan(paths, candidates[groups[0][0]][1].text, timings)
 
-    def _parse(self, text: str, size: Size) -> Path2D | PlanError:
+    def _parse(self, completion: Completion, size: Size) -> Path2D | PlanError:
+        text = completion.text
         try:
-            return parse(hamster.restored(text) if self.dialect == "hamster" else text, self.dialect, size)
+            path = parse(hamster.restored(text) if self.dialect == "hamster" else text, self.dialect, size)
         except PlanError as error:
             return error
+        return replace(path, height_m=np.array(completion.height_m)) if len(completion.height_m) == len(path) else path
 
 
 def _not_in_view(text: str) -> NotInViewError:

@@ -13,7 +13,7 @@ from hamster.devices import check_dtype
 from hamster.path import Gripper, Path2D
 from hamster.policy.actor import AnyActor, Prediction
 from hamster.policy.base import ActionChunk, PolicyError
-from hamster.policy.path_prompt import PathPrompt
+from hamster.policy.path_prompt import PathPrompt, depth_from_height
 from hamster.policy.policy_input import PolicyInput, RobotState, TensorBatch
 
 DONE_PROB = 0.9  # above, and in the state that the path asks for at its end, the robot stays
@@ -88,12 +88,15 @@ class ActorPolicy:
         if path is None:
             self._path = self._prompt = None
         elif self._path is None or (path is not self._path and path != self._path):
-            config = self.actor.config
-            keeps_depth = config.path_depth or path.depth_m is None
-            self._path = path
+            config, self._path = self.actor.config, path
             if config.history_since_path:
                 self._previous = None
-            self._prompt = PathPrompt(path if keeps_depth else replace(path, depth_m=None), views[config.cameras[0]])
+            view = views[config.cameras[0]]
+            if config.path_depth:
+                path = depth_from_height(path, view.camera)
+            elif path.depth_m is not None:
+                path = replace(path, depth_m=None)
+            self._prompt = PathPrompt(path, view)
         return PolicyInput(views, self._robot_state(observation), self._prompt, instruction)
 
     def remember(self, commanded_open: bool, robot: RobotState) -> None:

@@ -24,7 +24,8 @@ class ActorConfig:
         n_obs_history: number of earlier calls of the policy that it remembers: tool position and gripper command.
         history_since_path: forget the calls before the path in force came, so that what was done for another path does
             not decide what is done next. Checkpoints of version 0.1 remember them.
-        path_depth: place waypoints at their own depth where they have one, instead of on the surface behind them.
+        path_depth: place waypoints at their own depth, or height, where they have one, instead of on the surface behind
+            them.
         conditioners: how the network gets the path, see `hamster.policy.conditioning`.
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -176,6 +176,23 @@ def key_waypoints(path: Path2D, count: int) -> NDArray[np.int64]:
 def gripper_states(gripper: NDArray[np.int8]) -> NDArray[np.bool_]:
     """Return states (N,) one-hot (N, 3): unknown, closed, open."""
     return np.asarray(gripper[:, None] == np.array([Gripper.UNKNOWN, Gripper.CLOSED, Gripper.OPEN]))
+
+
+def depth_from_height(path: Path2D, camera: Camera | None) -> Path2D:
+    """Return a path of known heights with depths: where each line of sight meets the plane at the waypoint's height.
+
+    A path that has depths already, or no heights, is returned as it is; so is one with a waypoint whose line of sight
+    meets no such plane in front of the camera, and one on an image without calibration (camera None).
+    """
+    if path.depth_m is not None or path.height_m is None or camera is None:
+        return path
+    eye = camera.world_from_camera[:3, 3]
+    rise = camera.unproject(path.uv * camera.size_px, np.ones(len(path)))[:, 2] - eye[2]  # per metre of depth
+    with np.errstate(divide="ignore", invalid="ignore"):
+        depth_m = (path.height_m - eye[2]) / rise
+    if not ((depth_m > 0) & np.isfinite(depth_m)).all():
+        return path
+    return replace(path, depth_m=depth_m)
 
 
 def surface_depth(uv: Array, depth_m: NDArray[np.float32]) -> Array:

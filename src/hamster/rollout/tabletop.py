@@ -45,14 +45,22 @@ class TabletopEnvironment:
         viewpoint: camera pose of planner and policy: "front" or "moved".
         image_size: of the policy's views, pixels; the default is that of the demonstrations.
         shifts: whether the target, or its goal, is shifted while the robot is on its way, see `sim.tabletop.shift`.
+        occluded: whether a column hides a part of the way, see `sim.tabletop.occluded`.
     """
 
     dt_s = CONTROL_DT_S
 
     def __init__(
-        self, family: str, seed: int, viewpoint: str = "front", image_size: int = IMAGE_SIZE, shifts: bool = False
+        self,
+        family: str,
+        seed: int,
+        viewpoint: str = "front",
+        image_size: int = IMAGE_SIZE,
+        shifts: bool = False,
+        occluded: bool = False,
     ) -> None:
-        options: dict[str, Any] = {"family": family, "image_size": image_size, "viewpoint": viewpoint, "shifts": shifts}
+        options: dict[str, Any] = {"family": family, "image_size": image_size, "viewpoint": viewpoint}
+        options |= {"shifts": shifts, "occluded": occluded}
         wrapped = gymnasium.make("hamster/Tabletop-v0", disable_env_checker=True, **options)
         assert isinstance(wrapped.unwrapped, TabletopEnv)
         self._env = wrapped.unwrapped

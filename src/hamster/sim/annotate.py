@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,9 +107,12 @@ def planned_path(world: World, command: Command, camera: Camera | None) -> Path2
     if camera is None:
         raise ValueError("a path needs a calibrated camera")
     keyposes = [keypose for keypose in plan(world, command) if not keypose.retreat]
-    label = path_from_poses(*tool_polyline(world, keyposes), camera)
+    poses, opened = tool_polyline(world, keyposes)
+    label = path_from_poses(poses, opened, camera)
     needed = {0, len(label.path) - 1, *(i for i, _ in label.path.events)}
-    return label.path if all(label.visible[i] != OUT_OF_VIEW for i in needed) else None
+    if any(label.visible[i] == OUT_OF_VIEW for i in needed):
+        return None
+    return replace(label.path, height_m=poses[label.frames, 2, 3])  # the table is the plane z = 0
 
 
 def tool_polyline(world: World, keyposes: list[Keypose]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

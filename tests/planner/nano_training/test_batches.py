@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -244,3 +245,13 @@ def test_the_last_word_of_a_landmark_has_two_targets(tmp_path):
     for token in shared:
         landmark = batch.landmark_means[batch.landmark.tolist().index(token)]
         assert not torch.equal(landmark, batch.means[batch.mention.tolist().index(token)])
+
+
+def test_heights_lie_at_the_bin_tokens_of_their_waypoints(labels):
+    height_m = np.where(np.arange(8) < labels.count[:, None], 0.1 * np.arange(8), np.nan).astype(np.float32)
+    known = replace(labels, height_m=height_m)
+    batch = batches.sample(known, [Share(np.arange(12))], 0, 5, 4, 0, Augmentation(), "cpu")
+    for ids, heights in zip(batch.ids.flatten(0, 1), batch.height_m.flatten(0, 1), strict=True):
+        at = (ids >= tokens.OFFSETS) & (ids < tokens.BYTES)
+        assert heights[at].tolist() == pytest.approx([0.1 * i for i in range(int(at.sum()))])
+        assert heights[~at].isnan().all()

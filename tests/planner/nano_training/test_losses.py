@@ -1,12 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from hamster import nano
 from hamster.planner.nano_training import batches, corpus
 from hamster.planner.nano_training.augment import NONE
 from hamster.planner.nano_training.batches import Share
-from hamster.planner.nano_training.losses import build_probes, losses, presence_loss
+from hamster.planner.nano_training.losses import build_probes, height_loss, losses, presence_loss
 from hamster.planner.nano_training.pictures import WeightedDataset
 from tests.planner import drawn
 from tests.policy import synthetic
@@ -59,3 +62,21 @@ def test_refusing_is_a_loss_of_its_own(tmp_path, heads) -> None:
     assert torch.isfinite(found) and float(found.detach()) > 0
     if heads:
         torch.testing.assert_close(presence_loss(model, probes, batch)["refusal"], found, atol=1e-4, rtol=1e-4)
+
+
+def test_the_loss_of_height_vanishes_at_the_labels_and_ignores_what_is_unknown(tmp_path) -> None:
+    part = WeightedDataset(drawn.write(tmp_path / "drawn", 6, seed=5, each=6, heights=True))
+    tokenizer = nano.build_processor(*corpus.texts([part])).tokenizer
+    labels = corpus.load([part], tmp_path / "cache", tokenizer)
+    torch.manual_seed(0)
+    model = nano.HamsterNanoForConditionalGeneration(nano.HamsterNanoConfig(len(tokenizer), height_size=8, **SMALL))
+    assert model.height is not None
+    batch = batches.sample(labels, [Share(np.arange(6))], 0, 3, 4, 0, NONE, "cpu")
+    unknown = replace(batch, height_m=torch.full_like(batch.height_m, torch.nan))
+    assert float(height_loss(model, nn.ModuleList(), unknown)["height"].detach()) == 0
+    found = height_loss(model, nn.ModuleList(), batch)["height"]
+    found.backward()
+    trained = {name.split(".")[0] for name, weight in model.named_parameters() if weight.grad is not None}
+    assert trained == {"height"} and float(found.detach()) > 0.1
+    model.height.forward = lambda *_: batch.height_m[batch.height_m.isfinite()]  # type: ignore[method-assign]
+    assert float(height_loss(model, nn.ModuleList(), batch)["height"]) == 0

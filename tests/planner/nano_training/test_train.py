@@ -11,7 +11,7 @@ from hamster.cli import main
 from hamster.planner import load_planner
 from hamster.planner.load import find_planner
 from hamster.planner.nano_training import train
-from hamster.planner.nano_training.config import PRESENCE, PRESETS
+from hamster.planner.nano_training.config import PRESETS
 from hamster.planner.nano_training.train import train_planner
 from tests.modes import unusual
 from tests.planner import drawn
@@ -78,6 +78,7 @@ def test_metrics_go_to_tensorboard_and_the_model_can_plan(trained):
     assert list((trained / "tensorboard").glob("events.*")) and unusual(trained) == []
     plan = load_planner(trained / "model").plan(np.asarray(Image.new("RGB", (50, 40), "grey")), "touch the red ball")
     assert 1 <= len(plan.path) <= 8 and 0 <= plan.path.score <= 1
+    assert plan.path.height_m is not None and plan.path.depth_m is None
 
 
 def test_the_command_line_changes_steps_batch_and_seed(data, trained, tmp_path, monkeypatch, capsys):
@@ -114,14 +115,17 @@ def test_the_learning_rate_rises_stays_and_falls():
     assert rates[0] < rates[1] < rates[2] == pytest.approx(rates[3]) and rates[3:] == pytest.approx([1, 0.5, 0])
 
 
-def test_only_presence_is_taught_and_paths_stay_as_they_are(trained, tmp_path):
-    data = drawn.write(tmp_path / "drawn", 12, seed=3, each=5, absent=4)
-    config = replace(PRESETS["refusal"], steps=40, batch=6, each=8, log_every=10, evaluate_every=40, evaluate_on=8)
-    config = replace(config, model=TINY.model | PRESENCE, adamw_lr=1e-2)
+@pytest.mark.parametrize(
+    ("name", "config", "loss"), [("presence", "refusal", "refusal"), ("height", "height", "height")]
+)
+def test_one_module_alone_is_trained_and_paths_stay_as_they_are(trained, tmp_path, name, config, loss):
+    data = drawn.write(tmp_path / "drawn", 12, seed=3, each=5, absent=4, heights=True)
+    config = replace(PRESETS[config], steps=40, batch=6, each=8, log_every=10, evaluate_every=40, evaluate_on=8)
+    config = replace(config, model=TINY.model, adamw_lr=1e-2)
     scores = train_planner(config, [data], tmp_path / "out", trained / "model")
-    assert 0 <= scores["refused"] <= 1 and 0 <= scores["falsely_refused"] <= 1
-    losses = [json.loads(line)["refusal"] for line in (tmp_path / "out" / "train.jsonl").read_text().splitlines()]
+    assert 0 <= scores["refused"] <= 1 and 0 <= scores["falsely_refused"] <= 1 and scores["height_error_m"] > 0
+    losses = [json.loads(line)[loss] for line in (tmp_path / "out" / "train.jsonl").read_text().splitlines()]
     assert losses[-1] < losses[0] - 0.1
     before, after = (load_file(folder / "model.safetensors") for folder in (trained / "model", tmp_path / "out/model"))
-    changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert changed and all(name.startswith("presence.") for name in changed)
+    changed = {weight for weight in before if not torch.equal(before[weight], after[weight])}
+    assert changed and all(weight.startswith(f"{name}.") for weight in changed)

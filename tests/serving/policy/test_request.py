@@ -121,7 +121,9 @@ def test_numbers_may_come_as_lists_and_scalars_as_arrays():
 def test_path_json_is_a_path():
     from hamster.path import Path2D
 
-    path = Path2D(np.array([[0.1, 0.2], [0.3, 0.4]]), np.array([-1, 1], np.int8), np.array([0.5, 0.6]), 0.7)
+    path = Path2D(
+        np.array([[0.1, 0.2], [0.3, 0.4]]), np.array([-1, 1], np.int8), np.array([0.5, 0.6]), 0.7, np.array([0.1, 0])
+    )
     assert read_request(unpack(pack(observation(path=path.to_json())))).path == path
 
 

@@ -41,3 +41,12 @@ def test_each_image_depends_on_the_seed_and_its_number_alone(images) -> None:
 def distance_to_mask(uv: np.ndarray, mask: np.ndarray) -> float:
     rows, columns = np.nonzero(mask)
     return float(np.hypot((columns + 0.5) / 256 - uv[0], (rows + 0.5) / 256 - uv[1]).min())
+
+
+def test_heights_are_those_of_the_waypoints_over_the_table(images):
+    for image in images:
+        camera = image.view.camera
+        for path in (annotation.path for annotation in image.annotations):
+            inside = ((path.uv > 0) & (path.uv < 1)).all(-1)  # others were moved to the border
+            points = camera.unproject(path.uv * camera.size_px, path.depth_m)
+            np.testing.assert_allclose(path.height_m[inside], points[inside, 2], atol=1e-6)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hamster.nano import tokens
+from hamster.nano.height import is_bin
 from hamster.planner.nano_training import augment
 from hamster.planner.nano_training.augment import Augmentation
 from hamster.planner.nano_training.corpus import MOST_OBJECTS, Corpus
@@ -30,6 +31,7 @@ class Batch:
         pixel_values: (B, 3, 192, 192) in [-1, 1].
         ids: (B, K, T) instruction and answer.
         labels: (B, K, T) the answer's tokens at their own positions, -100 elsewhere.
+        height_m: (B, K, T) height of the waypoints in metres at their bin tokens, NaN elsewhere and where unknown.
         coverage: (B, O, 256) share of each patch that each object covers.
         object_words: (B, O, 2) tokens of each object's colour and kind, 0 where unknown.
         roles: (B, K, 2) indices of the target object and the goal object, -1 where there is none.
@@ -43,6 +45,7 @@ class Batch:
     pixel_values: Tensor
     ids: Tensor
     labels: Tensor
+    height_m: Tensor
     coverage: Tensor
     object_words: Tensor
     roles: Tensor
@@ -162,11 +165,13 @@ def assemble(
     pixels, masks = _pixels(corpus, index, flip, scale, shift, uv[:, 0, 0], augmentation, rng, device)
     nudge = rng.uniform(-NUDGE, NUDGE, (chosen.size, tokens.MAX_WAYPOINTS, 2)).astype(np.float32)
     ids, labels = _text(corpus, chosen, flip, uv.astype(np.float32), nudge)
+    height_m = _height_m(corpus, chosen, ids)
     coverage = _coverage(masks, max(1, int((corpus.object_words[index, :, 1] > 0).sum(1).max())))
     mentions = [_mentions(corpus, chosen, ids.shape[-1], coverage, of_landmarks) for of_landmarks in (False, True)]
     object_words = torch.from_numpy(corpus.object_words[index, : coverage.shape[1]]).to(device)
     roles = torch.from_numpy(np.stack([corpus.target[chosen], corpus.goal[chosen]], -1)).to(device)
-    return Batch(pixels, ids.to(device), labels.to(device), coverage, object_words, roles, *mentions[0], *mentions[1])
+    ids, labels, height_m = (tensor.to(device) for tensor in (ids, labels, height_m))
+    return Batch(pixels, ids, labels, height_m, coverage, object_words, roles, *mentions[0], *mentions[1])
 
 
 def _pixels(
@@ -209,6 +214,13 @@ def _text(
     labels = np.where((place >= corpus.length[flat][:, None]) & (place < length[:, None]), ids, -100)
     shape = (*chosen.shape, ids.shape[1])
     return torch.from_numpy(ids.reshape(shape)), torch.from_numpy(labels.reshape(shape))
+
+
+def _height_m(corpus: Corpus, chosen: NDArray[np.int64], ids: Tensor) -> Tensor:
+    """Return the waypoints' height (B, K, T) at their bin tokens; a crop of the image does not change it."""
+    at_bin = is_bin(ids)
+    waypoint = (at_bin.cumsum(-1) - 1).clamp(0, tokens.MAX_WAYPOINTS - 1)
+    return torch.from_numpy(corpus.height_m[chosen]).gather(-1, waypoint).masked_fill(~at_bin, torch.nan)
 
 
 def _coverage(masks: Tensor, objects: int) -> Tensor:

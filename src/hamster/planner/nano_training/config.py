@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from hamster.nano.configuration import LAYOUT
 from hamster.planner.nano_training.augment import Augmentation
 
 PRESENCE = {"presence_heads": 16}
+HEIGHT = {"height_size": 128}
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class TrainConfig:
         held_out: share of each label set, its last images, that is held out; at most 500 images.
         model: options that differ from `HamsterNanoConfig`; in fine-tuning they may only add modules.
         facts: texts per step that describe a word without an image ("the colour of grass" for "green").
-        presence_only: train only the detection of what is not in view (`presence`); predicted paths do not change.
+        only: train one module alone, by its name: "presence", which detects what is not in view, or "height", which
+            estimates the height of waypoints; predicted paths do not change. "": train the whole planner.
         augmentation: strengths of the image augmentations.
         seed: of all random numbers.
     """
@@ -56,26 +58,31 @@ class TrainConfig:
     held_out: float = 0.05
     model: dict[str, Any] = field(default_factory=lambda: dict(PRESENCE))
     facts: int = 0
-    presence_only: bool = False
+    only: Literal["", "presence", "height"] = ""
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
 
 
 PRESETS = {
     "nano": TrainConfig(
-        steps=7000, evaluate_every=1000, evaluate_on=256, weight_decay=0.05, model={**PRESENCE, **LAYOUT}, facts=16
+        steps=7000, evaluate_every=1000, evaluate_on=256, weight_decay=0.05, model={**PRESENCE, **HEIGHT, **LAYOUT},
+        facts=16,
     ),
     "finetune": TrainConfig(
         steps=600, evaluate_every=200, evaluate_on=256, muon_lr=0.004, adamw_lr=3e-4, warmup=0.05, decay=0.7
     ),
     "refusal": TrainConfig(
         steps=1200, each=12, evaluate_every=1200, evaluate_on=256, muon_lr=0.0, adamw_lr=2e-3, warmup=0.02, decay=0.7,
-        weight_decay=0.01, presence_only=True,
+        weight_decay=0.01, only="presence",
+    ),
+    "height": TrainConfig(
+        steps=1200, evaluate_every=1200, evaluate_on=256, muon_lr=0.0, adamw_lr=2e-3, warmup=0.02, decay=0.7,
+        weight_decay=0.05, model=HEIGHT, only="height",
     ),
     "debug": TrainConfig(
         steps=20, batch=4, each=4, log_every=5, watch_every=5, evaluate_every=10, evaluate_on=8,
         weight_decay=0.05, facts=4,
         model={"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64,
-               "tower_channels": [8, 16, 32], "tower_blocks": [0, 1], **PRESENCE, **LAYOUT},
+               "tower_channels": [8, 16, 32], "tower_blocks": [0, 1], **PRESENCE, **HEIGHT, **LAYOUT},
     ),
 }  # fmt: skip

@@ -20,7 +20,7 @@ NO_OBJECT = 255
 ABSENT = "absent"
 MOST_MENTIONS = 24
 MOST_OBJECTS = 32
-TABLE_VERSION = 4  # of the cached arrays of annotations; another version is computed anew
+TABLE_VERSION = 5  # of the cached arrays of annotations; another version is computed anew
 EVENTS = {"open": tokens.OPEN, "closed": tokens.CLOSE}
 
 
@@ -41,6 +41,7 @@ class Corpus:
         length: (A,) number of tokens.
         uv: (A, 8, 2) waypoints, as in `tokens.answer_tokens`.
         event: (A, 8) gripper events, as in `tokens.answer_tokens`.
+        height_m: (A, 8) height of the waypoints in metres, NaN where unknown.
         count: (A,) number of waypoints.
         mirrored: (A, T) tokens of the instructions for mirror images.
         mirrors: (A,) whether the mirrored instruction has as many tokens; otherwise `mirrored` is the original.
@@ -63,6 +64,7 @@ class Corpus:
     length: NDArray[np.int64]
     uv: NDArray[np.float32]
     event: NDArray[np.int8]
+    height_m: NDArray[np.float32]
     count: NDArray[np.int64]
     mirrored: NDArray[np.int32]
     mirrors: NDArray[np.bool_]
@@ -188,11 +190,11 @@ def _annotations(lines: list[dict[str, Any]], tokenizer: Any) -> dict[str, NDArr
     ids, length = _ragged(encoded["input_ids"])
     mirrors = np.array([len(a) == len(b) for a, b in zip(encoded["input_ids"], others, strict=True)], np.bool_)
     other_ids = [b if same else a for a, b, same in zip(encoded["input_ids"], others, mirrors, strict=True)]
-    uv, event, count = _paths(flat)
+    uv, event, height_m, count = _paths(flat)
     return {
         "annotations": np.array([len(group) for group in kept]), "object_words": _object_words(lines, tokenizer),
-        "ids": ids, "length": length, "uv": uv, "event": event, "count": count, "mention": mention, "means": means,
-        "landmark": landmark, "mirrored": _ragged(other_ids)[0], "mirrors": mirrors,
+        "ids": ids, "length": length, "uv": uv, "event": event, "height_m": height_m, "count": count,
+        "mention": mention, "means": means, "landmark": landmark, "mirrored": _ragged(other_ids)[0], "mirrors": mirrors,
         "target": _indices(flat, "target"), "goal": _indices(flat, "goal"),
         "task": np.array([a.get("task", "") for a in flat], dtype=np.str_),
     }  # fmt: skip
@@ -215,17 +217,22 @@ def _indices(flat: list[dict[str, Any]], key: str) -> NDArray[np.int64]:
     return np.array([-1 if a.get(key) is None else a[key] for a in flat], np.int64)
 
 
-def _paths(flat: list[dict[str, Any]]) -> tuple[NDArray[np.float32], NDArray[np.int8], NDArray[np.int64]]:
+def _paths(
+    flat: list[dict[str, Any]],
+) -> tuple[NDArray[np.float32], NDArray[np.int8], NDArray[np.float32], NDArray[np.int64]]:
     uv = np.zeros((len(flat), tokens.MAX_WAYPOINTS, 2), np.float32)
     event = np.zeros((len(flat), tokens.MAX_WAYPOINTS), np.int8)
+    height_m = np.full((len(flat), tokens.MAX_WAYPOINTS), np.nan, np.float32)
     count = np.array([len(a["path"]["uv"]) for a in flat], np.int64)
     for row, annotation in enumerate(flat):
         uv[row, : count[row]] = annotation["path"]["uv"]
+        if (heights_m := annotation["path"].get("height_m")) is not None:
+            height_m[row, : count[row]] = heights_m
         before = "unknown"
         for waypoint, state in enumerate(annotation["path"]["gripper"]):
             event[row, waypoint] = 0 if state == before else EVENTS[state]
             before = state
-    return uv, event, count
+    return uv, event, height_m, count
 
 
 def _mentions(

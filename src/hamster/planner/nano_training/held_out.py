@@ -13,7 +13,10 @@ from hamster.nano import tokens
 from hamster.nano.grammar import AnswerGrammar
 from hamster.nano.modeling import HamsterNanoForConditionalGeneration
 from hamster.planner.grounding import grounding
+from hamster.planner.nano_training.augment import NONE
+from hamster.planner.nano_training.batches import assemble
 from hamster.planner.nano_training.corpus import ABSENT, Corpus
+from hamster.planner.nano_training.losses import height_errors_m
 
 BATCH_SIZE = 64
 REFUSAL = "<ans></ans>"
@@ -31,7 +34,8 @@ def evaluate(
         device: of the model.
 
     Returns:
-        "start", "end", "path" (both), "path/TASK", "refused" (of what is absent) and "falsely_refused", in [0, 1].
+        "start", "end", "path" (both), "path/TASK", "refused" (of what is absent) and "falsely_refused", in [0, 1]; of a
+        planner that estimates heights "height_error_m", the median error along annotated paths.
     """
     outcomes: dict[str, list[bool]] = defaultdict(list)
     image = np.searchsorted(corpus.first, chosen, side="right") - 1
@@ -51,8 +55,27 @@ def evaluate(
             for name, right in marks.items():
                 outcomes[name].append(right)
             outcomes[f"path/{task}"].append(marks["path"])
+    scores = {name: float(np.mean(values)) for name, values in outcomes.items()}
+    if model.height is not None and len(errors_m := _height_errors_m(model, corpus, chosen, device)):
+        scores["height_error_m"] = float(np.median(errors_m))
     model.train()
-    return {name: float(np.mean(values)) for name, values in outcomes.items()}
+    return scores
+
+
+@torch.inference_mode()
+def _height_errors_m(
+    model: HamsterNanoForConditionalGeneration, corpus: Corpus, chosen: NDArray[np.int64], device: str
+) -> NDArray[np.float32]:
+    """Return the absolute errors (W,) of estimated heights along annotated paths."""
+    rng, errors_m = np.random.default_rng(0), [np.zeros(0, np.float32)]
+    possible = chosen[corpus.count[chosen] > 0]
+    for start in range(0, len(possible), BATCH_SIZE):
+        part = possible[start : start + BATCH_SIZE]
+        image = np.searchsorted(corpus.first, part, side="right") - 1
+        batch = assemble(corpus, image, part[:, None], np.zeros(len(part), np.bool_), NONE, rng, device)
+        output = model.read_blocks(batch.pixel_values, batch.ids)
+        errors_m.append(height_errors_m(model, output, batch).abs().cpu().numpy())
+    return np.concatenate(errors_m)
 
 
 def _mask(mask: NDArray[np.uint8], which: int) -> NDArray[np.bool_] | None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from hamster.nano import tokens
 from hamster.nano.grammar import refusal_log_odds
+from hamster.nano.height import HEIGHT_UNIT_M, WaypointHeight, at_waypoints, is_bin
 from hamster.nano.modeling import BlockOutput, HamsterNanoForConditionalGeneration
 from hamster.nano.pointers import Words
 from hamster.nano.targets import answer_loss
@@ -53,7 +54,8 @@ def losses(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleList, ba
 
     Returns:
         The loss of the answer ("answer"), of refusing ("refusal"), of pointing ("mention", "early_mention", "landmark",
-        "roles"), of facts ("fact"), and of classifying patches ("colour", "kind"); where the batch has data for them.
+        "roles"), of facts ("fact"), of the waypoints' height ("height") and of classifying patches ("colour", "kind");
+        where the batch has data for them.
     """
     output = model.read_blocks(batch.pixel_values, batch.ids)
     values = {"answer": answer_loss(output.logits.flatten(0, 1)[:, :-1], batch.labels.flatten(0, 1)[:, 1:])}
@@ -68,6 +70,8 @@ def losses(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleList, ba
     if batch.facts is not None:
         logits = cast(FactProbe, probes[3])(model, batch.pixel_values[:1], batch.facts)
         values["fact"] = F.cross_entropy(logits, batch.facts.answer)
+    if model.height is not None:
+        values["height"] = _height(model, output, batch)
     cover, owner = batch.coverage.max(1)
     for i, name in enumerate(("colour", "kind")):
         if len(probes[i].names):  # type: ignore[arg-type]  # a buffer; empty where no image names its objects
@@ -92,6 +96,39 @@ def presence_loss(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleL
     longest = int((batch.ids >= tokens.BYTES).sum(-1).max())  # without the answers, to which no word attends
     log_odds = model.read_presence(batch.pixel_values, batch.ids[..., :longest])
     return {"refusal": F.binary_cross_entropy_with_logits(log_odds, refused)}
+
+
+def height_loss(model: HamsterNanoForConditionalGeneration, probes: nn.ModuleList, batch: Batch) -> dict[str, Tensor]:
+    """Compute the loss of the waypoints' height, with gradients for `model.height` only.
+
+    Args:
+        model: the planner.
+        probes: not used.
+        batch: of this step.
+    """
+    with torch.no_grad():
+        output = model.read_blocks(batch.pixel_values, batch.ids)
+    return {"height": _height(model, output, batch)}
+
+
+def _height(model: HamsterNanoForConditionalGeneration, output: BlockOutput, batch: Batch) -> Tensor:
+    """Return the loss of the height of those waypoints whose height is known; 0 if there are none."""
+    errors_m = height_errors_m(model, output, batch)
+    return F.huber_loss(errors_m / HEIGHT_UNIT_M, torch.zeros_like(errors_m), reduction="sum") / max(len(errors_m), 1)
+
+
+def height_errors_m(model: HamsterNanoForConditionalGeneration, output: BlockOutput, batch: Batch) -> Tensor:
+    """Return by how much the estimated heights (W,) of annotated waypoints are too large, in metres.
+
+    Args:
+        model: the planner, with the module for height.
+        output: of the batch.
+        batch: waypoints of unknown height do not count.
+    """
+    waypoints = at_waypoints(batch.ids, output.states, output.features)
+    target_m = batch.height_m[is_bin(batch.ids)]
+    errors_m: Tensor = cast(WaypointHeight, model.height)(*waypoints) - target_m
+    return errors_m[target_m.isfinite()]
 
 
 def _refusal(logits: Tensor, labels: Tensor) -> Tensor:

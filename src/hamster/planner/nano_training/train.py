@@ -15,7 +15,7 @@ import json
 import math
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -44,12 +44,19 @@ from hamster.planner.nano_training.batches import Batch, Share
 from hamster.planner.nano_training.config import TrainConfig
 from hamster.planner.nano_training.facts import Facts, FactTable, fact_texts
 from hamster.planner.nano_training.held_out import evaluate
-from hamster.planner.nano_training.losses import build_probes, losses, presence_loss
+from hamster.planner.nano_training.losses import build_probes, height_loss, losses, presence_loss
 from hamster.planner.nano_training.pictures import WeightedDataset
 from hamster.provenance import run_info
 
 WEIGHTS = {"answer": 1.0, "refusal": 1.0}
-WEIGHTS |= dict.fromkeys(("mention", "early_mention", "landmark", "roles", "colour", "kind", "fact"), 0.5)
+WEIGHTS |= dict.fromkeys(("mention", "early_mention", "landmark", "roles", "colour", "kind", "fact", "height"), 0.5)
+
+LossFunction = Callable[[nano.HamsterNanoForConditionalGeneration, nn.ModuleList, Batch], dict[str, Tensor]]
+LOSSES: dict[str, LossFunction] = {
+    "": losses,
+    "presence": presence_loss,
+    "height": height_loss,
+}  # by what alone is trained
 
 STATE = "state.safetensors"
 RARE_WORD = 5000  # a word used less than once in so many instructions is spelt in bytes
@@ -126,12 +133,12 @@ class _Run:
         else:
             model = read_model(nano.HamsterNanoForConditionalGeneration, start, may_lack=True, **config.model)
         self.model = model.train().to(self.device)
-        if config.presence_only:
-            self.model.requires_grad_(False).presence.requires_grad_(True)
+        if config.only:
+            self.model.requires_grad_(False).get_submodule(config.only).requires_grad_(True)
         self.facts = FactTable.of(self.processor.tokenizer) if config.facts else None
         fact_names = None if self.facts is None else torch.from_numpy(self.facts.names)
         self.probes = build_probes(self.model, torch.from_numpy(self.corpus.object_words), fact_names).to(self.device)
-        self.losses = self.accelerator.prepare(_Losses(self.model, self.probes, config.presence_only))
+        self.losses = self.accelerator.prepare(_Losses(self.model, self.probes, LOSSES[config.only]))
         made = optimisers.build(self.model, self.probes, config.muon_lr, config.adamw_lr, config.weight_decay)
         self.optimisers = {name: self.accelerator.prepare(optimiser) for name, optimiser in made.items()}
         self.step, self.elapsed, self.scores = 0, 0.0, dict[str, float]()
@@ -269,9 +276,11 @@ class _Run:
 class _Losses(nn.Module):
     """A module whose forward pass computes the losses, for data parallelism to wrap."""
 
-    def __init__(self, model: nano.HamsterNanoForConditionalGeneration, probes: nn.ModuleList, alone: bool) -> None:
+    def __init__(
+        self, model: nano.HamsterNanoForConditionalGeneration, probes: nn.ModuleList, loss_function: LossFunction
+    ) -> None:
         super().__init__()
-        self.model, self.probes, self.loss_function = model, probes, presence_loss if alone else losses
+        self.model, self.probes, self.loss_function = model, probes, loss_function
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         return self.loss_function(self.model, self.probes, batch)

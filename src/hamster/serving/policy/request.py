@@ -25,7 +25,7 @@ OBSERVATION = {
     "tool_pose_world": "(4, 4) metres, from the tool's tip to the world",
     "gripper": "measured opening, 0 closed to 1 open",
     "prompt": "the instruction",
-    "path": "{uv (N, 2), gripper (N,), depth_m (N,)}, {text, dialect, image_size} or None; absent: the last one stands",
+    "path": "{uv (N, 2), gripper, depth_m, height_m (N,)}, {text, dialect, image_size} or None; absent: the last one",
     "time_s": "since the start of the episode",
     "reset": "True begins a new episode; alone, it is all of the message",
 }

@@ -15,7 +15,7 @@ from hamster.serving.policy.fields import mapping, matrix, text
 
 MAX_WAYPOINTS = 256
 MAX_TEXT = 1 << 14  # characters
-POINTS = ("uv", "gripper", "depth_m", "score")
+POINTS = ("uv", "gripper", "depth_m", "score", "height_m")
 TEXT = ("text", "dialect", "image_size")
 
 
@@ -48,12 +48,13 @@ def _from_points(fields: dict[str, Any]) -> Path2D:
     uv = matrix(fields.get("uv"), "path/uv", (None, 2))
     if len(uv) > MAX_WAYPOINTS:
         raise RequestError("oversized", f"path/uv has {len(uv)} waypoints, more than {MAX_WAYPOINTS}")
-    depth_m, score = fields.get("depth_m"), fields.get("score")
+    depth_m, score, height_m = fields.get("depth_m"), fields.get("score"), fields.get("height_m")
     return Path2D(
         uv,
         _gripper(fields.get("gripper"), len(uv)),
         None if depth_m is None else matrix(depth_m, "path/depth_m", (len(uv),)),
         None if score is None else float(matrix([score], "path/score", (1,))[0]),
+        None if height_m is None else matrix(height_m, "path/height_m", (len(uv),)),
     )
 
 

@@ -15,6 +15,7 @@ from hamster.data import Observation, View
 from hamster.geometry import matrix_from_quaternion, pose
 from hamster.sim.expert import plan
 from hamster.sim.scene import Command, Keypose, Scene
+from hamster.sim.tabletop.occluded import sample_occluded
 from hamster.sim.tabletop.sample import FAMILIES, VIEWPOINTS, sample, seen_from
 from hamster.sim.tabletop.shift import Shift, sample_with_shift
 from hamster.sim.tasks import Start, begin, is_failed, is_success
@@ -39,6 +40,7 @@ class TabletopEnv(gymnasium.Env[Obs, NDArray[np.float64]]):
         render_mode: None or "rgb_array".
         viewpoint: one of `sample.VIEWPOINTS`: pose of the camera whose view is named "front".
         shifts: whether the target, or its goal, is shifted to another place while the robot is on its way.
+        occluded: whether a column hides a part of the way from the camera "front"; not together with `shifts`.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012 (gymnasium's own type)
@@ -50,13 +52,16 @@ class TabletopEnv(gymnasium.Env[Obs, NDArray[np.float64]]):
         render_mode: str | None = None,
         viewpoint: str = "front",
         shifts: bool = False,
+        occluded: bool = False,
     ) -> None:
         if family not in (*FAMILIES, "all"):
             raise ValueError(f"unknown family {family!r}; choose from {', '.join(FAMILIES)}, all")
         if viewpoint not in VIEWPOINTS:
             raise ValueError(f"unknown viewpoint {viewpoint!r}; choose from {', '.join(VIEWPOINTS)}")
         self.family, self.image_size, self.render_mode, self.viewpoint = family, image_size, render_mode, viewpoint
-        self.shifts = shifts
+        if shifts and occluded:
+            raise ValueError("scenes have shifts or a column, not both")
+        self.shifts, self.occluded = shifts, occluded
         self.observation_space = _observation_space(image_size)
         high = np.array([REACH_M] * 3 + [1.0] * 5)
         self.action_space = spaces.Box(np.append(-high[:7], 0.0), high, dtype=np.float64)
@@ -78,7 +83,8 @@ class TabletopEnv(gymnasium.Env[Obs, NDArray[np.float64]]):
         if self.shifts:
             scene, command, shift = sample_with_shift(self.np_random, family)
         else:
-            (scene, command), shift = sample(self.np_random, family), None
+            draw = sample_occluded if self.occluded else sample
+            (scene, command), shift = draw(self.np_random, family), None
         if self.viewpoint != "front":
             scene, command = seen_from(scene, command, self.viewpoint, self.np_random)
         self.begin(scene, command, shift)
