@@ -28,11 +28,11 @@ PINNED = {
         "418be33a38a750fa0793e019eb4a7e7c8f3313c927260c07226c19ed7f6ecd77",
     ),
     "tabletop-images:4": Digests(
-        "61dffa815e8b31079f47fc7ddd1d8a264971d6da1f982c7f2fe3b2be37c5ead2",
+        "ae42458b2c77bf747bdf94125b1e89ad28eadc061a33500ff69cd68436667801",
         "2a751b57190cf3d602fc56b8755d296abfee54be0fef21daa6e8fa118e120a18",
     ),
     "offdomain:6": Digests(
-        "87aed0c6271d1dc828d377e776d43de338883906b2375b8ef39a28a733957919",
+        "e92cb011e0108fcf30810404689f2a1d7dd0a10af1fdac184d59569d3cff8f07",
         "418b396793b491cdd89d915667b907833e7d9c65f9fe5683f9a31413d34eb2f3",
     ),
 }
