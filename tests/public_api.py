@@ -20,6 +20,7 @@ PACKAGES = (
     "hamster.dialects",
     "hamster.evaluate",
     "hamster.geometry",
+    "hamster.geometry.calibration",
     "hamster.geometry.kinematics",
     "hamster.label",
     "hamster.path",

@@ -12,6 +12,7 @@ import tyro
 
 from hamster.cli.ablate import Ablate
 from hamster.cli.bench import Bench
+from hamster.cli.calibrate import Calibrate
 from hamster.cli.check_cameras import CheckCameras
 from hamster.cli.check_skew import CheckSkew
 from hamster.cli.compare import Compare
@@ -47,6 +48,7 @@ Command = (
     | Annotated[Serve, tyro.conf.subcommand("serve")]
     | Annotated[Label, tyro.conf.subcommand("label")]
     | Annotated[Data, tyro.conf.subcommand("data")]
+    | Annotated[Calibrate, tyro.conf.subcommand("calibrate")]
     | Annotated[CheckCameras, tyro.conf.subcommand("check-cameras")]
     | Annotated[Bench, tyro.conf.subcommand("bench")]
 )

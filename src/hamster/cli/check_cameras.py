@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from tyro.conf import Positional
+
+from hamster.cli.robot_options import RobotOptions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +32,7 @@ class CheckCameras:
     """Number of episodes to check, spread over the source."""
     max_distance: float = 0.05
     """Largest median distance of the projected tip from the moving pixels, as a fraction of the image width."""
+    robot_options: RobotOptions = field(default_factory=RobotOptions)
     seed: int = 0
     """Random seed of generated sources."""
 
@@ -44,7 +47,7 @@ class CheckCameras:
 
         if self.episodes < 1 or not 0 < self.max_distance < 1:
             raise ValueError("episodes must be >= 1 and max-distance in (0, 1)")
-        source, unreadable = open_source(self.source, self.seed), list[str]()
+        source, unreadable = self.robot_options.wrap(open_source(self.source, self.seed)), list[str]()
 
         def leave_out(file: str, reason: str) -> None:
             unreadable.append(f"{file}: {reason}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +10,7 @@ import tyro
 from tyro.conf import Positional
 
 from hamster.cli.names import SOURCES
+from hamster.cli.robot_options import RobotOptions
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Label:
     """Tolerance of the path simplification (RDP), as a fraction of the image size."""
     video: Literal["auto", "hands", "tracking"] = "auto"
     """How the tool tip is found in videos without recorded robot poses."""
+    robot_options: RobotOptions = field(default_factory=RobotOptions)
     strict: bool = False
     """Stop at the first item that cannot be read, instead of counting it as failed and continuing."""
     item_timeout: float = 300.0
@@ -50,6 +52,7 @@ class Label:
         """Write the labels and print the counts as one line of JSON."""
         import json
 
+        from hamster.data.registry import open_source
         from hamster.label import label
         from hamster.label.label_run import summary
         from hamster.terminal import show_next, working
@@ -58,8 +61,9 @@ class Label:
             from hamster.label.export import export, writer
 
             writer(self.format)  # fails before the work if its extra is missing
+        sources = [self.robot_options.wrap(open_source(uri, self.seed)) for uri in self.sources]
         result = label(
-            self.sources, self.out, seed=self.seed, engine=self.engine, workers=self.workers, camera=self.camera,
+            sources, self.out, seed=self.seed, engine=self.engine, workers=self.workers, camera=self.camera,
             epsilon=self.epsilon, video=self.video, strict=self.strict, item_timeout_s=self.item_timeout,
             item_memory_gib=self.item_memory, retry_failed=self.retry_failed,
         )  # fmt: skip

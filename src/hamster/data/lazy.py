@@ -82,7 +82,10 @@ def chosen_frames(episode: Episode, numbers: Sequence[int]) -> Episode:
         return episode
     rows = np.asarray(numbers, np.intp)
     spans = ((part, *np.searchsorted(rows, [part.first, part.stop]).tolist()) for part in episode.parts)
-    keyposes = episode.keyposes
+    keyposes, joints = episode.keyposes, episode.joints
+    if joints is not None:
+        commanded = None if joints.commanded is None else joints.commanded[rows]
+        joints = replace(joints, positions=joints.positions[rows], commanded=commanded)
     return replace(
         episode,
         observations=Chosen(episode.observations, tuple(rows.tolist())),
@@ -90,5 +93,6 @@ def chosen_frames(episode: Episode, numbers: Sequence[int]) -> Episode:
         gripper=None if episode.gripper is None else episode.gripper[rows],
         actions=None if episode.actions is None else episode.actions[rows],
         keyposes=None if keyposes is None else replace(keyposes, next=keyposes.next[rows]),
+        joints=joints,
         parts=tuple(Instruction(part.text, first, stop) for part, first, stop in spans if stop > first),
     )

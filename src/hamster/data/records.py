@@ -81,6 +81,28 @@ class Keyposes:
     touches: NDArray[np.bool_] | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class JointStates:
+    """Positions of a robot's joints as they were recorded, in whatever unit.
+
+    Attributes:
+        names: of the J joints, fingers included; () where the dataset does not name them.
+        positions: (T, J), NaN where not known.
+        low, high: (J,) smallest and largest positions in the dataset, from which the unit follows.
+        commanded: (T, J) positions that were commanded, or None.
+        unit: "rad" or "deg" where the format states it, "" elsewhere. Slides are in metres.
+        robot_type: as the dataset states it.
+    """
+
+    names: Sequence[str]
+    positions: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    commanded: NDArray[np.float64] | None = None
+    unit: str = ""
+    robot_type: str = ""
+
+
 @dataclass(frozen=True)
 class Instruction:
     """An instruction for some frames of an episode: from `first` to before `stop`."""
@@ -103,6 +125,7 @@ class Episode:
             the recording lacks them.
         actions: (T, 8) commanded tool position, quaternion (w, x, y, z) and gripper opening, or None.
         keyposes: the few tool poses that the motion goes through, where the source knows them, or None.
+        joints: the robot's joints, where they were recorded, or None. `hamster.data.joint_source` computes tool poses.
         parts: what is done in some of the frames, in order; several with the same frames are phrasings of one thing.
     """
 
@@ -114,6 +137,7 @@ class Episode:
     actions: NDArray[np.float64] | None = None
     keyposes: Keyposes | None = None
     parts: Sequence[Instruction] = ()
+    joints: JointStates | None = None
 
     @property
     def texts(self) -> tuple[str, ...]:

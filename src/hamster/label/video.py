@@ -73,6 +73,17 @@ def label_video(
     return _by_either(video, detector, tracker)
 
 
+def track_tip(episode: Episode, camera: str) -> Track | str:
+    """Return the track of the gripper's tip in the images of one camera, or why there is none.
+
+    Args:
+        episode: whose images are read.
+        camera: by name.
+    """
+    video = _Video(episode, _Frames(episode.observations, _camera(episode, camera)), _fps(episode), EPSILON)
+    return _track(video, video.clip, LucasKanade(), None, ())
+
+
 def _by_either(video: _Video, detector: HandDetector | None, tracker: PointTracker | None) -> LabelledEpisode | Skipped:
     """Label by hands where one is at work, else by tracking, also where no hand can be followed after all."""
     try:
@@ -108,21 +119,24 @@ def _by_tracking(
     shapes: Silhouettes | None = None,
     boxes: Sequence[Box] = (),
 ) -> LabelledEpisode | Skipped:
-    tracker = tracker or LucasKanade()
-    episode, step = video.episode, video.step
-    click = episode.provenance.extra.get("click")
-    if click is not None:
-        click = (round(click[0] / step), *click[1:])
-    track: Track | str
-    if (films := len(boxes or _panels(clip))) > 1:
-        track = f"{films} pictures in one film; a crop noted beside the video says which one is meant"
-    else:
-        track = track_gripper(clip, tracker, click, shapes)
-    if isinstance(track, Track):
-        track = track.spread(step, len(episode.observations))
+    tracker, episode = tracker or LucasKanade(), video.episode
+    track = _track(video, clip, tracker, shapes, boxes)
     if isinstance(track, Track) and episode.gripper is not None:  # what was recorded need not be guessed
         track = replace(track, events=recorded_events(episode))
     return _finish(video, track, LabelMethod("tracking", None, tracker.name, tracker.version))
+
+
+def _track(
+    video: _Video, clip: Clip, tracker: PointTracker, shapes: Silhouettes | None, boxes: Sequence[Box]
+) -> Track | str:
+    """Return the tip's track through all frames, or why there is none."""
+    step, click = video.step, video.episode.provenance.extra.get("click")
+    if click is not None:
+        click = (round(click[0] / step), *click[1:])
+    if (films := len(boxes or _panels(clip))) > 1:
+        return f"{films} pictures in one film; a crop noted beside the video says which one is meant"
+    track = track_gripper(clip, tracker, click, shapes)
+    return track.spread(step, len(video.episode.observations)) if isinstance(track, Track) else track
 
 
 def _panels(clip: Clip) -> list[Box]:

@@ -196,7 +196,7 @@ def robot_of(
     robot = _by_feature(states, features)
     for key in [*states, *(key for key in features if "action" in key)]:
         if robot.position is None and key in states:
-            position, rotation = _by_names(key, _names(features[key]))
+            position, rotation = _by_names(key, feature_names(features[key]))
             robot = replace(robot, position=position, rotation=rotation)
         if robot.gripper is None:
             robot = replace(robot, gripper=_gripper_of(key, features[key]))
@@ -229,7 +229,7 @@ def _model_of(robot: Robot, features: Mapping[str, Mapping[str, Any]], robot_typ
     """
     if robot.position is None or robot.rotation is None:
         return ""
-    names, kind = set(_names(features[robot.rotation.column])), robot_type.lower()
+    names, kind = set(feature_names(features[robot.rotation.column])), robot_type.lower()
     if robot.position.column.endswith(_DROID):
         return "droid"
     if "widowx" in kind and {"roll", "pitch", "yaw"} <= names:
@@ -258,7 +258,7 @@ def _by_names(key: str, names: Sequence[str]) -> tuple[Signal | None, Signal | N
 
 
 def _gripper_of(key: str, feature: Mapping[str, Any]) -> GripperSignal | None:
-    names = _names(feature) or ([key] if list(feature.get("shape") or ()) == [1] else [])
+    names = feature_names(feature) or ([key] if list(feature.get("shape") or ()) == [1] else [])
     for pattern, opens_upwards, is_width in ((_OPEN, True, False), (_CLOSED, False, False), (_WIDTH, True, True)):
         for i, name in enumerate(names):
             if pattern.fullmatch(name) or (len(names) == 1 and pattern.fullmatch(key)):
@@ -267,7 +267,7 @@ def _gripper_of(key: str, feature: Mapping[str, Any]) -> GripperSignal | None:
     return GripperSignal(key, fingers, is_width=True) if len(fingers) == 2 else None
 
 
-def _names(feature: Mapping[str, Any]) -> list[str]:
+def feature_names(feature: Mapping[str, Any]) -> list[str]:
     """Return the names of a feature's numbers, given as a list or a list per group; [] unless one each."""
     names = feature.get("names")
     if isinstance(names, Mapping):

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data.text import decode_text
+from hamster.files import write_atomic
 from hamster.geometry import Camera
 from hamster.registry import closest
 
@@ -107,6 +108,31 @@ def read_sidecar(folder: Path, features: Collection[str]) -> tuple[dict[str, Cam
             raise ValueError(f"{FILE} has {key!r} twice, the second time as {name!r}")
         cameras[key] = _camera(name, entry, features)
     return cameras, robot
+
+
+def write_camera(folder: Path, camera: str, entry: Mapping[str, Any], features: Collection[str], replace: bool) -> Path:
+    """Write one camera into meta/cameras.json of a dataset, in one step, and return the file; the rest of it stays.
+
+    Args:
+        folder: of the dataset.
+        camera: by its whole or its short name.
+        entry: as described above.
+        features: of the dataset.
+        replace: whether an entry that this camera has may be replaced.
+
+    Raises:
+        ValueError: if there is no such camera, it has an entry, or the file is not as described above.
+    """
+    calibrated, _ = read_sidecar(folder, features)
+    key = _feature(camera, features)
+    if key in calibrated and not replace:
+        raise ValueError(f"{FILE} has the camera {camera} already; --replace replaces it, --out writes another file")
+    content = json.loads(decode_text((folder / FILE).read_bytes(), FILE.name)) if (folder / FILE).is_file() else {}
+    old = {name: value for name, value in content.items() if name == ROBOT or _feature(name, features) != key}
+    kept = {name: value for name, value in content.get(camera, content.get(key, {})).items() if name in DEPTH_NAMES}
+    _camera(key, {**entry, **kept}, features)
+    write_atomic(folder / FILE, json.dumps({**old, key: {**entry, **kept}}, indent=1) + "\n")
+    return folder / FILE
 
 
 def short_name(feature: str) -> str:

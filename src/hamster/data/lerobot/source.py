@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +22,10 @@ from hamster.data.lerobot.depth import ArrayColumn, DepthFrames, depth_frames
 from hamster.data.lerobot.extents import column_extent
 from hamster.data.lerobot.frames import Absent, Frames, Images, TableImages, VideoFrames
 from hamster.data.lerobot.instructions import SUBTASKS, read_words
+from hamster.data.lerobot.joints import find_joints
 from hamster.data.lerobot.metadata import MODALITY, DatasetMetadata, EpisodeEntry, dataset_metadata, file_inside
-from hamster.data.lerobot.robot import Robot, robot_of
-from hamster.data.lerobot.sidecar import FILE, CameraEntry, example, read_sidecar, short_name
+from hamster.data.lerobot.robot import Robot, feature_names, robot_of
+from hamster.data.lerobot.sidecar import FILE, CameraEntry, example, read_sidecar, short_name, write_camera
 from hamster.data.records import Episode, Provenance, Unreadable
 from hamster.data.robots import NO_GRIPPER, UNKNOWN_GRIPPER
 from hamster.geometry import Camera
@@ -32,6 +34,10 @@ Array = NDArray[np.float64]
 MAX_FRAMES = 1_000_000  # of an episode: nine hours
 _GROWS = ("total_", "splits")  # entries of meta/info.json that change when an episode is added
 SOURCE_TIME = "source.time_s"  # of our exports: when the frame was recorded, while `timestamp` counts frames
+JOINTS_ADVICE = (
+    "the dataset records joints and no tool poses, so nothing can be projected, and the tip is tracked in the images: "
+    "name the robot to project, --robot so101 or --robot-model FILE --tool NAME"
+)
 ABSENT = "absent"  # `extra["images"]` of an episode whose videos were left out of the dataset
 
 
@@ -109,7 +115,10 @@ class LeRobot:
     def advice(self) -> str:
         """A hint on what is missing to project its episodes, and how to supply it; "" if nothing is."""
         dataset = self._metadata
-        if (dataset.folder / FILE).is_file() or robot_of(dataset.features, {}).position is None:
+        _, described = read_sidecar(dataset.folder, dataset.features)
+        if robot_of(dataset.features, described).position is None:
+            return JOINTS_ADVICE if find_joints(dataset.features, feature_names) else ""
+        if (dataset.folder / FILE).is_file():
             return ""
         column_3d, columns_2d = keypoints.columns_of(list(dataset.features), dataset.cameras)
         if column_3d is not None and columns_2d:
@@ -121,6 +130,19 @@ class LeRobot:
             "own numbers in the place of these; for a camera that moves, name the column with its 16 numbers per row:\n"
             f"{example(sides)}"
         )
+
+    def write_camera(self, camera: str, entry: Mapping[str, Any], replace: bool = False) -> Path:
+        """Write a camera's calibration into meta/cameras.json, which later readings use.
+
+        Args:
+            camera: by the name of its views.
+            entry: as in that file.
+            replace: whether its present calibration may be replaced.
+
+        Raises:
+            ValueError: if there is no such camera, or it is calibrated.
+        """
+        return write_camera(self.folder, camera, entry, self._metadata.features, replace)
 
     def keypoints_uv(self, index: int) -> dict[str, Array]:
         """Return per camera where the dataset's keypoints see the gripper (T, 2), relative to the image; {} without.
@@ -145,6 +167,7 @@ def _episode(dataset: DatasetMetadata, entry: EpisodeEntry) -> Episode:
     sidecar, _ = read_sidecar(dataset.folder, dataset.features)
     robot, robot_type = _robot(dataset), _robot_type(dataset)
     calibrated = _of_images(dataset, sidecar)
+    joints = find_joints(dataset.features, feature_names)
     named = [
         "timestamp",
         "frame_index",
@@ -152,9 +175,10 @@ def _episode(dataset: DatasetMetadata, entry: EpisodeEntry) -> Episode:
         *robot.columns,
         *(c for e in calibrated.values() for c in e.columns),
     ]
-    table = read_table(file, list(dict.fromkeys(named)), entry.number)
+    wanted = [*named, *(joints.columns if joints else ())]
+    table = read_table(file, list(dict.fromkeys(wanted)), entry.number)
     frames = _checked_length(len(table), entry)
-    columns = {name: numbers(table, name) for name in table.column_names}
+    columns = _numbers(table, optional=set(joints.columns if joints else ()) - set(named))
     clocks = _clocks(dataset, entry, columns, frames)
     times_s = next(iter(clocks.values()))
     recorded_s = columns[SOURCE_TIME][:, 0] if SOURCE_TIME in columns else times_s
@@ -196,8 +220,21 @@ def _episode(dataset: DatasetMetadata, entry: EpisodeEntry) -> Episode:
         tool_poses_world=poses,
         gripper=gripper,
         keyposes=demonstration.keyposes,
+        joints=joints.read(columns, column_extent(dataset, joints.state), robot_type) if joints else None,
         parts=parts,
     )
+
+
+def _numbers(table: Any, optional: Set[str]) -> dict[str, Array]:
+    """Return the columns (T, D); of those that are optional, the ones that hold numbers alone."""
+    columns: dict[str, Array] = {}
+    for name in table.column_names:
+        try:
+            columns[name] = numbers(table, name)
+        except ValueError:
+            if name not in optional:
+                raise
+    return columns
 
 
 def _robot(dataset: DatasetMetadata) -> Robot:

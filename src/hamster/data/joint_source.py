@@ -1,0 +1,246 @@
+"""Tool poses from recorded joints: a source whose episodes lack them gets them from the robot's model.
+
+`hamster label lerobot:DIR --robot so101` wraps the source. Poses are in the frame of the robot's base, in which the
+cameras have to be calibrated, too (`hamster calibrate` with the same options). Poses that were recorded are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamster.data.inputs import Inputs
+from hamster.data.lazy import LazyObservations, without_image
+from hamster.data.records import Episode, JointStates, Observation
+from hamster.data.robots import NO_GRIPPER, GripperScale
+from hamster.data.source import Item, Source, Tracked
+from hamster.geometry import quaternion_from_matrix
+from hamster.geometry.kinematics import (
+    ROBOT_PRESETS,
+    JointUnit,
+    Kinematics,
+    UnknownUnitError,
+    detect_joint_unit,
+    load_kinematics,
+    to_radians,
+)
+
+Array = NDArray[np.float64]
+_AFFIX = re.compile(r"^(?:observation\.state\.|main_|panda_|fr3_)|(?:[._](?:pos|position|rad|deg))+$")
+_FINGERS = re.compile(r".*(?:gripper|jaw|finger).*")
+LEROBOT_GRIPPER = GripperScale(closed=0.0, open=100.0)
+"""LeRobot's calibrated grippers: percent of their range."""
+
+
+@dataclass(frozen=True)
+class RobotModel:
+    """A robot whose joints were recorded; arguments as for `load_kinematics`.
+
+    Attributes:
+        joint_unit: of the recorded positions; detected if None.
+    """
+
+    robot: str = ""
+    file: Path | None = None
+    tool: str = ""
+    tool_offset_m: tuple[float, float, float] | None = None
+    joint_unit: JointUnit | None = None
+
+    def kinematics(self) -> Kinematics:
+        """Return the robot's kinematics, loaded once in each process; ValueError if it cannot be."""
+        return _loaded(replace(self, joint_unit=None))
+
+    @property
+    def lerobot_motors(self) -> bool:
+        """Whether LeRobot drives it by motors that it calibrates."""
+        return self.robot in ROBOT_PRESETS and ROBOT_PRESETS[self.robot].lerobot_motors
+
+    def facts(self) -> str:
+        """Return the text that enters the digests of items: options, and the content of the robot's file."""
+        return json.dumps([asdict(self), self.kinematics().sha256()], default=str)
+
+
+@lru_cache(maxsize=4)
+def _loaded(model: RobotModel) -> Kinematics:
+    return load_kinematics(model.robot, model.file, model.tool, model.tool_offset_m)
+
+
+def with_tool_poses(source: Source, model: RobotModel) -> Source:
+    """Return the source with tool poses computed from joints where they were not recorded.
+
+    Raises:
+        ValueError: if the robot's file cannot be read, or does not say where the tool is.
+    """
+    model.kinematics()  # says now what is wrong
+    return _TrackedSource(source, model) if isinstance(source, Tracked) else _Source(source, model)
+
+
+def tool_poses_from_joints(episode: Episode, model: RobotModel) -> Episode:
+    """Return the episode with tool poses, actions and the gripper that its joints tell; as it is if it has poses.
+
+    Raises:
+        ValueError: if the joints are not those of the robot, or their unit is not known; says what to give.
+    """
+    joints = episode.joints
+    if episode.tool_poses_world is not None or joints is None:
+        why = "the tool's poses were recorded and are used" if joints else "no joints are recorded"
+        return _noted(episode, f"{why}: the robot's model is not needed" if joints else why, {})
+    arm, preset = model.kinematics(), ROBOT_PRESETS.get(model.robot)
+    take, in_order = _columns(joints, arm)
+    unit = model.joint_unit or _unit(joints, take, arm, model)
+    full_turn = preset.full_turn if preset else ()
+
+    def poses(positions: Array) -> Array:
+        return arm.forward(to_radians(positions[:, take], unit, arm.joints, model.lerobot_motors, full_turn))
+
+    tool_poses_world = poses(joints.positions)
+    gripper = episode.gripper
+    if gripper is None and model.lerobot_motors:
+        gripper = _lerobot_gripper(joints, joints.positions)
+    actions = episode.actions
+    if actions is None and joints.commanded is not None:
+        actions = _actions(poses(joints.commanded), joints, gripper, model)
+    note = f"tool poses by forward kinematics of {arm.file.name}, tool {arm.tool}, joints in {unit}"
+    note += ", taken in their order" if in_order else ""
+    extra = {"robot_model": {"sha256": arm.sha256(), "file": arm.file.name, "tool": arm.tool, "joint_unit": unit}}
+    return _noted(
+        replace(
+            episode,
+            observations=_Frames(episode.observations, tool_poses_world, gripper),
+            tool_poses_world=tool_poses_world,
+            gripper=gripper,
+            actions=actions,
+        ),
+        note,
+        extra,
+    )
+
+
+def _noted(episode: Episode, note: str, extra: Mapping[str, Any]) -> Episode:
+    old = episode.provenance.extra
+    notes = [kept for kept in old.get("notes", ()) if episode.gripper is None or kept != NO_GRIPPER]
+    return replace(
+        episode, provenance=replace(episode.provenance, extra={**old, **extra, "notes": [*notes, note]})
+    )  # fmt: skip
+
+
+def _columns(joints: JointStates, arm: Kinematics) -> tuple[list[int], bool]:
+    """Return which recorded joints are the arm's, in its order; and whether their order is all that tells."""
+    recorded = [_plain(name) for name in joints.names]
+    wanted = [_plain(name) for name in arm.joint_names]
+    if all(recorded.count(name) == 1 for name in wanted):
+        return [recorded.index(name) for name in wanted], False
+    body = [i for i in range(joints.positions.shape[1]) if not (recorded and _FINGERS.fullmatch(recorded[i]))]
+    if len(body) == len(wanted):
+        return body, True
+    names = ", ".join(joints.names) or "without names"
+    raise ValueError(
+        f"the dataset has {joints.positions.shape[1]} joints ({names}), of which the {len(wanted)} of "
+        f"{arm.file.name} ({', '.join(arm.joint_names)}) cannot be told"
+    )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[._ ]", "", _AFFIX.sub("", _AFFIX.sub("", name.lower())))
+
+
+def _unit(joints: JointStates, take: list[int], arm: Kinematics, model: RobotModel) -> JointUnit:
+    if joints.unit in ("rad", "deg"):
+        return "rad" if joints.unit == "rad" else "deg"
+    names = [joints.names[i] for i in take] if joints.names else []
+    try:
+        return detect_joint_unit(
+            joints.low[take], joints.high[take], arm.joints, names, joints.robot_type, model.lerobot_motors
+        )
+    except UnknownUnitError as error:
+        raise ValueError(f"{error}; say --joint-unit rad, deg or percent (LeRobot's -100 to 100)") from None
+
+
+def _lerobot_gripper(joints: JointStates, positions: Array) -> Array | None:
+    fingers = [i for i, name in enumerate(joints.names) if _FINGERS.fullmatch(name.lower())]
+    return LEROBOT_GRIPPER.opening(positions[:, fingers[0]]) if len(fingers) == 1 else None
+
+
+def _actions(poses: Array, joints: JointStates, gripper: Array | None, model: RobotModel) -> Array:
+    """Return (T, 8) commanded position, quaternion and opening; the measured opening where none is commanded."""
+    opening = None
+    if model.lerobot_motors and joints.commanded is not None:
+        opening = _lerobot_gripper(joints, joints.commanded)
+    opening = gripper if opening is None else opening
+    known = np.isfinite(poses).all((1, 2))
+    out = np.full((len(poses), 8), np.nan)
+    out[known, :3], out[known, 3:7] = poses[known, :3, 3], quaternion_from_matrix(poses[known, :3, :3])
+    out[:, 7] = np.nan if opening is None else opening
+    return out
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A source whose episodes have tool poses."""
+
+    source: Source
+    model: RobotModel
+
+    @property
+    def uri(self) -> str:
+        return self.source.uri
+
+    @property
+    def per_shard(self) -> int:
+        return self.source.per_shard
+
+    @property
+    def advice(self) -> str:
+        """Nothing: what the source lacks is here."""
+        return ""
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> Item:
+        item = self.source[index]
+        return tool_poses_from_joints(item, self.model) if isinstance(item, Episode) else item
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what else the source offers: keypoints, advice, a place for calibrations."""
+        if name.startswith("_") or name in ("source", "model"):  # while it is unpickled
+            raise AttributeError(name)
+        return getattr(self.source, name)
+
+
+class _TrackedSource(_Source):
+    """One that states the inputs of its items, and the robot's file among them."""
+
+    def inputs(self, index: int) -> Inputs:
+        assert isinstance(self.source, Tracked)
+        inputs = self.source.inputs(index)
+        return replace(inputs, facts=f"{inputs.facts} {self.model.facts()}")
+
+
+@dataclass(frozen=True, eq=False)
+class _Frames(LazyObservations):
+    """Observations with the tool's pose."""
+
+    observations: Sequence[Observation]
+    tool_poses_world: Array
+    gripper: Array | None
+
+    def __len__(self) -> int:
+        return len(self.observations)
+
+    def read(self, i: int) -> Observation:
+        """Return one frame."""
+        opening = None if self.gripper is None else float(self.gripper[i])
+        return replace(self.observations[i], tool_pose_world=self.tool_poses_world[i], gripper=opening)
+
+    def without_image(self, camera: str) -> frozenset[int]:
+        """Return the frames of which this camera is known to have no image, before any is decoded."""
+        return without_image(self.observations, camera)
