@@ -96,7 +96,7 @@ def test_a_checkpoint_without_paths_loads_with_every_conditioner(moment: Moment,
     conditioned = load(tmp_path, conditioners=("channels", "tokens"))
     assert isinstance(conditioned, ImageActor) and set(conditioned.conditioners) == {"channels", "tokens"}
     answers = [_answer(actor, _inputs(actor, *moment)) for actor in (plain, conditioned)]
-    torch.testing.assert_close(*answers, atol=1e-6, rtol=0)
+    torch.testing.assert_close(*answers, atol=1e-5, rtol=0)  # float32; processors round differently
 
 
 def test_two_cameras_are_looked_through_and_the_path_is_on_the_first(moment: Moment) -> None:
