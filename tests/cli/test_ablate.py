@@ -55,7 +55,7 @@ def test_mistakes_are_one_line(capsys, labels, tmp_path):
 
 def test_options_change_the_configuration_and_nothing_else(monkeypatch, labels, tmp_path):
     seen = []
-    monkeypatch.setattr("hamster.policy.training.train.train_policy", lambda *args: seen.append(args))
+    monkeypatch.setattr("hamster.policy.training.train.train_policy", lambda *args, **options: seen.append(args))
     options = ["--conditioners", "tokens", "--demonstrations", "0.5", "--steps", "7", "--seed", "3"]
     assert (
         main(["train", "policy", "--config", "flow", "--data", str(labels), "--out", str(tmp_path / "o"), *options])

@@ -12,6 +12,7 @@ LINES = [
     "demo", "plan a.png go", "convert -", "run-robot", "eval", "eval-planner", "ablate", "compare table", "report x",
     "train policy", "info nano", "check-skew nano", "serve policy", "serve planner", "label tabletop:1 -o x",
     "data show x", "data export x -o y --format trl", "check-cameras tabletop:1", "bench label",
+    "calibrate tabletop:1 --camera front --points marker",
 ]  # fmt: skip
 
 
@@ -19,7 +20,7 @@ def options_of(line):
     """The options of a command line, where it is one of a group those of the command in the group."""
     command = parse(line)
     inner = (getattr(command, field.name) for field in fields(command))
-    return next((each for each in inner if is_dataclass(each)), command)
+    return next((option for option in inner if is_dataclass(option) and hasattr(option, "run")), command)
 
 
 FLAGS = [
