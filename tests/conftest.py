@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from hamster import plugins
 from hamster.parallel import ONE_THREAD
 
 # Tests run in several processes already; and one thread adds up in the same order everywhere.
@@ -40,6 +41,15 @@ def _umask():
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+@pytest.fixture(autouse=True)
+def _what_a_command_imported_is_not_named_by_later_ones():
+    """`--import` of one test would stand in the hints that another test reads, if the same process runs both."""
+    before = dict(plugins._given)
+    yield
+    plugins._given.clear()
+    plugins._given.update(before)
 
 
 @pytest.fixture(autouse=True)

@@ -91,7 +91,7 @@ class HamsterNanoConfig(PretrainedConfig):  # type: ignore[misc]  # transformers
         are_numbers &= isinstance(word_dropout, int | float)
         if (
             not are_numbers
-            or not tokens.WORDS <= learned_words <= vocab_size
+            or not (tokens.WORDS if word_vector_size else 0) <= learned_words <= vocab_size
             or word_vector_size < 0
             or not 0 <= word_dropout < 1
         ):

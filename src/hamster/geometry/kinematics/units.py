@@ -20,6 +20,7 @@ Array = NDArray[np.float64]
 JointUnit: TypeAlias = Literal["rad", "deg", "percent"]
 """rad; deg; percent: LeRobot's -100 to 100 over the range that was calibrated for a motor. Slides are in metres."""
 JOINT_UNITS: tuple[JointUnit, ...] = get_args(JointUnit)
+"""The names of all units."""
 SLACK_RAD = np.radians(10)  # by which recorded positions exceed the limits of a file: those are rarely exact
 LITTLE_RAD = np.radians(10)  # a dataset in which no joint turns farther shows nothing
 FULL_PERCENT = 100.5

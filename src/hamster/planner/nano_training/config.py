@@ -35,8 +35,8 @@ class TrainConfig:
         held_out: share of each label set, its last images, that is held out; at most 500 images.
         model: options that differ from `HamsterNanoConfig`; in fine-tuning they may only add modules.
         facts: texts per step that describe a word without an image ("the colour of grass" for "green").
-        only: train one module alone, by its name: "presence", which detects what is not in view, or "height", which
-            estimates the height of waypoints; predicted paths do not change. "": train the whole planner.
+        presence_only: train only the detection of what is not in view (`presence`); predicted paths do not change.
+        height_only: train only the estimate of waypoints' height (`height`); likewise.
         augmentation: strengths of the image augmentations.
         seed: of all random numbers.
     """
@@ -58,9 +58,15 @@ class TrainConfig:
     held_out: float = 0.05
     model: dict[str, Any] = field(default_factory=lambda: dict(PRESENCE))
     facts: int = 0
-    only: Literal["", "presence", "height"] = ""
+    presence_only: bool = False
+    height_only: bool = False
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
+
+    @property
+    def only(self) -> Literal["", "presence", "height"]:
+        """Return the name of the module that is trained alone; "" for the whole planner."""
+        return "presence" if self.presence_only else "height" if self.height_only else ""
 
 
 PRESETS = {
@@ -73,11 +79,11 @@ PRESETS = {
     ),
     "refusal": TrainConfig(
         steps=1200, each=12, evaluate_every=1200, evaluate_on=256, muon_lr=0.0, adamw_lr=2e-3, warmup=0.02, decay=0.7,
-        weight_decay=0.01, only="presence",
+        weight_decay=0.01, presence_only=True,
     ),
     "height": TrainConfig(
         steps=1200, evaluate_every=1200, evaluate_on=256, muon_lr=0.0, adamw_lr=2e-3, warmup=0.02, decay=0.7,
-        weight_decay=0.05, model=HEIGHT, only="height",
+        weight_decay=0.05, model=HEIGHT, height_only=True,
     ),
     "debug": TrainConfig(
         steps=20, batch=4, each=4, log_every=5, watch_every=5, evaluate_every=10, evaluate_on=8,
