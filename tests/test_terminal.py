@@ -108,7 +108,11 @@ def paths() -> dict:
     share = {"k": 17, "n": 269, "share": 0.0632, "ci95": (0.04, 0.1)}
     of = {"absent": share, "in_view": share}
     rest = {"right": share, "rows": {"by place": share}, "refused": of, "calibration": {"n": 269, "ece": 0.012}}
-    return {"s": {"paths": {"all": row}, **rest}}
+    mean = {"mean": 0.3456, "ci95": (0.3123, 0.3789)}
+    section = {"n": 269, **dict.fromkeys(("rmse", "mae", "dfd", "hd"), mean)}
+    trace = {**dict.fromkeys(("protocol_a", "protocol_b", "worst_case"), section), "n": 269, "n_path": 265}
+    trace["displacement"] = {"ade": mean, "fde": mean}
+    return {"s": {"paths": {"all": row}, "trace": trace, "unreadable": [], **rest}}
 
 
 @pytest.mark.parametrize("width", [40, 80, 200, None])
@@ -121,7 +125,7 @@ def test_results_in_a_real_terminal_and_in_a_pipe_hold_all_numbers(width):
     else:
         text = in_terminal(command, width, environment)
     assert "…" not in text
-    for number in ("11/269", "2-7 %", "0.012", "0.011-0.014", "0.071-0.087", "0.912", "99%", "17 of 269"):
+    for number in ("11/269", "2-7 %", "0.012", "0.011-0.014", "0.071-0.087", "0.912", "99%", "17 of 269", "0.312-0.379"):
         assert number in text, text
     assert text.count("11/269") == 12
 

@@ -132,7 +132,7 @@ def test_the_monolithic_policy_starts_from_all_embeddings(model, vectors, tokeni
     "options",
     [
         {"word_vector_size": -1},
-        {"learned_words": 3},
+        {"learned_words": 3, "word_vector_size": 8},
         {"learned_words": 700},
         {"word_dropout": 1.0},
         {"word_vector_size": "x"},
