@@ -1,6 +1,6 @@
 """An environment of your own, evaluated with confidence intervals, from Python and by name.
 
-A puck lies on a table; the task is done when the tool touches it. There is no physics: the tool is where it is commanded
+A ball lies on a table; the task is done when the tool touches it. There is no physics: the tool is where it is commanded
 to be. Put your simulator, or a real robot, behind the same six members.
 """
 
@@ -10,6 +10,7 @@ import hamster
 from hamster.geometry import look_at
 
 SIZE_PX = 128
+RADIUS_M = 0.04
 CAMERA = hamster.Camera(
     intrinsics=np.array([[140.0, 0, 64], [0, 140, 64], [0, 0, 1]]),
     world_from_camera=look_at([1.05, 0, 0.6], [0.45, 0, 0]),
@@ -19,13 +20,13 @@ CAMERA = hamster.Camera(
 
 
 class TouchEnv:
-    """A puck on a table."""
+    """A ball on a table."""
 
     dt_s = 0.05
-    instruction = "touch the red puck"
+    instruction = "touch the red ball"
 
     def __init__(self, seed: int) -> None:
-        self.puck = np.array([*np.random.default_rng(seed).uniform([0.35, -0.15], [0.55, 0.15]), 0.0])
+        self.ball = np.array([*np.random.default_rng(seed).uniform([0.35, -0.15], [0.55, 0.15]), RADIUS_M])
         self.tool = np.diag([1.0, -1.0, -1.0, 1.0])  # pointing down
         self.tool[:3, 3] = 0.45, 0.0, 0.25
         self.is_open = True
@@ -37,17 +38,21 @@ class TouchEnv:
     def step(self, tool_pose_world: np.ndarray, gripper_open: bool) -> bool:
         """Command a pose for one period; return whether the task is done."""
         self.tool, self.is_open = np.array(tool_pose_world), gripper_open
-        return bool(np.linalg.norm(self.tool[:3, 3] - self.puck) < 0.05)
+        return bool(np.linalg.norm(self.tool[:3, 3] - self.ball) < RADIUS_M)
 
     def render(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the image (H, W, 3) and the depth (H, W) of a grey table with a red puck and the tool's tip."""
+        """Return the image (H, W, 3) and the depth (H, W) of a grey table with a red ball and the tool's tip."""
         columns, rows = np.meshgrid(np.arange(SIZE_PX), np.arange(SIZE_PX))
         rays = CAMERA.unproject(np.stack([columns, rows], -1), np.ones((SIZE_PX, SIZE_PX)))  # points 1 m in front
         origin = CAMERA.world_from_camera[:3, 3]
-        depth_m = origin[2] / (origin[2] - rays[..., 2])  # where the rays meet the table
-        points = origin + depth_m[..., None] * (rays - origin)
+        ahead, to_ball = rays - origin, self.ball - origin
+        nearest = ahead @ to_ball / (ahead**2).sum(-1)  # depth at which a ray passes the ball's centre
+        miss_m2 = ((nearest[..., None] * ahead - to_ball) ** 2).sum(-1)
+        is_ball = miss_m2 < RADIUS_M**2
+        inside = np.sqrt((RADIUS_M**2 - miss_m2).clip(0) / (ahead**2).sum(-1))
+        depth_m = np.where(is_ball, nearest - inside, -origin[2] / ahead[..., 2])  # elsewhere the rays meet the table
         rgb = np.full((SIZE_PX, SIZE_PX, 3), 150, np.uint8)
-        rgb[np.linalg.norm(points - self.puck, axis=-1) < 0.03] = (200, 40, 40)
+        rgb[is_ball] = (200, 40, 40)
         (tip,), _ = CAMERA.project(self.tool[None, :3, 3])
         rgb[np.hypot(columns - tip[0], rows - tip[1]) < 2] = (40, 40, 200)
         return rgb, depth_m.astype(np.float32)
@@ -64,13 +69,13 @@ class TouchEnv:
 
     def expert_path(self) -> hamster.Path2D:
         """Return the right path, which only the baselines `oracle` and `shuffled` need."""
-        px, _ = CAMERA.project(np.stack([self.tool[:3, 3], self.puck]))
+        px, _ = CAMERA.project(np.stack([self.tool[:3, 3], self.ball]))
         return hamster.Path2D(px / SIZE_PX, np.array([hamster.Gripper.OPEN, hamster.Gripper.CLOSED]))
 
 
-@hamster.register_suite("touch_puck")
-def touch_puck() -> hamster.Suite:
-    """Return the suite that `hamster --import own_suite.py eval --suite touch_puck` evaluates."""
+@hamster.register_suite("touch_ball")
+def touch_ball() -> hamster.Suite:
+    """Return the suite that `hamster --import own_suite.py eval --suite touch_ball` evaluates."""
     return hamster.Suite.of_environment(TouchEnv, max_steps=100)
 
 
