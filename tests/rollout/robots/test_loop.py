@@ -363,8 +363,12 @@ def test_ctrl_c_stops_the_robot():
         wait_for(lambda: len(robot.commands) > 3)
         os.kill(os.getpid(), signal.SIGINT)
 
-    threading.Thread(target=interrupt, daemon=True).start()
-    run = loop.run()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # an earlier test may have set another
+    try:
+        threading.Thread(target=interrupt, daemon=True).start()
+        run = loop.run()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert run.outcome == "operator" and run.stop_confirmed and robot.stops
     n_commands = len(robot.commands)
     time.sleep(0.15)
