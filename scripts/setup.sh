@@ -86,7 +86,7 @@ ensure_venv() {
     if [ -t 1 ]; then quiet=(); fi  # somebody is watching: show pip's progress bars
     [ -x .venv/bin/python ] || { say "making .venv with $("$python" --version)"; "$python" -m venv .venv; }
     if [ "$what" = dev ]; then
-        extras=demo,train,finetune,endpoint,serve,data,ray,bench
+        extras=demo,train,finetune,endpoint,serve,data,mcap,ray,bench
         mapfile -t requirements < <(dev_requirements "$python")
     fi
     say "installing packages (the first time takes a few minutes)"
