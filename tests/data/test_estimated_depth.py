@@ -39,6 +39,7 @@ def opened(dataset, name="flat-of-a-test"):
 def test_every_episode_says_so(dataset, tmp_path):
     source = opened(dataset)
     assert isinstance(source, Tracked) and source.inputs(0).facts != LeRobot(dataset).inputs(0).facts
+    assert source.advice == LeRobot(dataset).advice and source.keypoints_uv(0) == LeRobot(dataset).keypoints_uv(0)
     episode = source[0]
     assert (episode.observations[0].views["front"].depth_m == np.float32(0.8)).all()
     assert episode.provenance.extra[ESTIMATOR] == depth_estimator_of(episode.provenance) == "flat-of-a-test"

@@ -92,7 +92,7 @@ def test_joints_that_are_not_the_robots_are_refused(tmp_path, robot):
     names = ["gripper.pos", "joint_1.pos", "joint_2.pos", "joint_3.pos", "a", "b", "c"]
     source = with_tool_poses(LeRobot(dataset(tmp_path, names=names)), RobotModel(file=robot, tool="gripperframe"))
     with pytest.raises(ValueError, match=r"has 4 joints \(gripper.pos, .*cannot be told"):
-        tool_poses_from_joints(LeRobot(tmp_path / "data")[0], source.model)
+        source[0]
     with pytest.raises(ValueError, match="no body or site 'nothing'"):
         with_tool_poses(LeRobot(tmp_path / "data"), RobotModel(file=robot, tool="nothing"))
 

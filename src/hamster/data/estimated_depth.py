@@ -8,20 +8,19 @@ occluded, is not exported, and `hamster train policy` refuses it without `--esti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache, partial
 from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hamster.data.converted import ConvertedObservations, convert_episodes
 from hamster.data.depth import Depth, check_plausible, to_metres
-from hamster.data.inputs import Inputs
-from hamster.data.lazy import LazyObservations, without_image
 from hamster.data.records import Episode, Observation, Provenance, View
 from hamster.data.registry import open_source
-from hamster.data.source import Item, Source, Tracked
+from hamster.data.source import Source
 from hamster.geometry import Camera
 from hamster.registry import Registry
 
@@ -75,70 +74,26 @@ def open_estimated_depth(text: str) -> Source:
         raise ValueError("say estimated-depth:NAME:SOURCE, estimated-depth:my-model:lerobot:DIR for instance")
     DEPTH_ESTIMATORS.get(name)
     source = open_source(uri)
-    return _TrackedSource(source, name) if isinstance(source, Tracked) else _Source(source, name)
+    convert = partial(_with_estimated_depth, estimator=name)
+    # The name stands for the estimator: its weights are nowhere that could be read.
+    return convert_episodes(source, f"estimated-depth:{name}:{source.uri}", convert, name)
 
 
-@dataclass(frozen=True)
-class _Source:
-    """A source whose episodes have estimated depth."""
-
-    source: Source
-    estimator: str
-
-    @property
-    def uri(self) -> str:
-        return f"estimated-depth:{self.estimator}:{self.source.uri}"
-
-    @property
-    def per_shard(self) -> int:
-        return self.source.per_shard
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def __getitem__(self, index: int) -> Item:
-        item = self.source[index]
-        if not isinstance(item, Episode):
-            return item
-        note = f"depth is estimated by {self.estimator} from single images where no sensor measured it"
-        extra = item.provenance.extra
-        extra = {**extra, ESTIMATOR: self.estimator, "notes": [*extra.get("notes", ()), note]}
-        observations = _Frames(item.observations, self.estimator)
-        return replace(item, observations=observations, provenance=replace(item.provenance, extra=extra))
+def _with_estimated_depth(episode: Episode, estimator: str) -> Episode:
+    note = f"depth is estimated by {estimator} from single images where no sensor measured it"
+    extra = episode.provenance.extra
+    extra = {**extra, ESTIMATOR: estimator, "notes": [*extra.get("notes", ()), note]}
+    observations = ConvertedObservations(episode.observations, partial(_fill_in, estimator))
+    return replace(episode, observations=observations, provenance=replace(episode.provenance, extra=extra))
 
 
-class _TrackedSource(_Source):
-    """One that states the inputs of its items; the weights of the estimator are not among them."""
-
-    def inputs(self, index: int) -> Inputs:
-        assert isinstance(self.source, Tracked)
-        inputs = self.source.inputs(index)
-        return replace(inputs, facts=f"{inputs.facts} {self.estimator}")
-
-
-@dataclass(frozen=True, eq=False)
-class _Frames(LazyObservations):
-    """Observations whose missing depth is estimated when they are read."""
-
-    observations: Sequence[Observation]
-    estimator: str
-
-    def __len__(self) -> int:
-        return len(self.observations)
-
-    def read(self, i: int) -> Observation:
-        """Return one frame."""
-        observation = self.observations[i]
-        return replace(observation, views={name: self._view(name, view) for name, view in observation.views.items()})
-
-    def without_image(self, camera: str) -> frozenset[int]:
-        """Return the frames of which this camera is known to have no image, before any is decoded."""
-        return without_image(self.observations, camera)
-
-    def _view(self, name: str, view: View) -> View:
-        if view.depth_m is not None:
-            return view
-        return replace(view, depth_m=_estimated(self.estimator, view, name))
+def _fill_in(estimator: str, index: int, observation: Observation) -> Observation:
+    del index
+    views = {
+        name: view if view.depth_m is not None else replace(view, depth_m=_estimated(estimator, view, name))
+        for name, view in observation.views.items()
+    }
+    return replace(observation, views=views)
 
 
 def _estimated(estimator: str, view: View, name: str) -> Depth:

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.data.inputs import Inputs
-from hamster.data.lazy import LazyObservations, without_image
+from hamster.data.converted import ConvertedObservations, convert_episodes
 from hamster.data.records import Episode, JointStates, Observation
 from hamster.data.robots import NO_GRIPPER, GripperScale
-from hamster.data.source import Item, Source, Tracked
+from hamster.data.source import Source
 from hamster.geometry import quaternion_from_matrix
 from hamster.geometry.kinematics import (
     ROBOT_PRESETS,
@@ -79,8 +78,8 @@ def with_tool_poses(source: Source, model: RobotModel) -> Source:
     Raises:
         ValueError: if the robot's file cannot be read, or does not say where the tool is.
     """
-    model.kinematics()  # says now what is wrong
-    return _TrackedSource(source, model) if isinstance(source, Tracked) else _Source(source, model)
+    convert = partial(tool_poses_from_joints, model=model)
+    return convert_episodes(source, source.uri, convert, model.facts(), keeps_advice=False)  # what it lacks is here
 
 
 def tool_poses_from_joints(episode: Episode, model: RobotModel) -> Episode:
@@ -114,7 +113,7 @@ def tool_poses_from_joints(episode: Episode, model: RobotModel) -> Episode:
     return _noted(
         replace(
             episode,
-            observations=_Frames(episode.observations, tool_poses_world, gripper),
+            observations=ConvertedObservations(episode.observations, partial(_add_tool, tool_poses_world, gripper)),
             tool_poses_world=tool_poses_world,
             gripper=gripper,
             actions=actions,
@@ -127,23 +126,22 @@ def tool_poses_from_joints(episode: Episode, model: RobotModel) -> Episode:
 def _noted(episode: Episode, note: str, extra: Mapping[str, Any]) -> Episode:
     old = episode.provenance.extra
     notes = [kept for kept in old.get("notes", ()) if episode.gripper is None or kept != NO_GRIPPER]
-    return replace(
-        episode, provenance=replace(episode.provenance, extra={**old, **extra, "notes": [*notes, note]})
-    )  # fmt: skip
+    provenance = replace(episode.provenance, extra={**old, **extra, "notes": [*notes, note]})
+    return replace(episode, provenance=provenance)
 
 
 def _columns(joints: JointStates, arm: Kinematics) -> tuple[list[int], bool]:
     """Return which recorded joints are the arm's, in its order; and whether their order is all that tells."""
     recorded = [_plain(name) for name in joints.names]
-    wanted = [_plain(name) for name in arm.joint_names]
-    if all(recorded.count(name) == 1 for name in wanted):
-        return [recorded.index(name) for name in wanted], False
+    needed = [_plain(name) for name in arm.joint_names]
+    if all(recorded.count(name) == 1 for name in needed):
+        return [recorded.index(name) for name in needed], False
     body = [i for i in range(joints.positions.shape[1]) if not (recorded and _FINGERS.fullmatch(recorded[i]))]
-    if len(body) == len(wanted):
+    if len(body) == len(needed):
         return body, True
     names = ", ".join(joints.names) or "without names"
     raise ValueError(
-        f"the dataset has {joints.positions.shape[1]} joints ({names}), of which the {len(wanted)} of "
+        f"the dataset has {joints.positions.shape[1]} joints ({names}), of which the {len(needed)} of "
         f"{arm.file.name} ({', '.join(arm.joint_names)}) cannot be told"
     )
 
@@ -182,65 +180,6 @@ def _actions(poses: Array, joints: JointStates, gripper: Array | None, model: Ro
     return out
 
 
-@dataclass(frozen=True)
-class _Source:
-    """A source whose episodes have tool poses."""
-
-    source: Source
-    model: RobotModel
-
-    @property
-    def uri(self) -> str:
-        return self.source.uri
-
-    @property
-    def per_shard(self) -> int:
-        return self.source.per_shard
-
-    @property
-    def advice(self) -> str:
-        """Nothing: what the source lacks is here."""
-        return ""
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def __getitem__(self, index: int) -> Item:
-        item = self.source[index]
-        return tool_poses_from_joints(item, self.model) if isinstance(item, Episode) else item
-
-    def __getattr__(self, name: str) -> Any:
-        """Return what else the source offers: keypoints, advice, a place for calibrations."""
-        if name.startswith("_") or name in ("source", "model"):  # while it is unpickled
-            raise AttributeError(name)
-        return getattr(self.source, name)
-
-
-class _TrackedSource(_Source):
-    """One that states the inputs of its items, and the robot's file among them."""
-
-    def inputs(self, index: int) -> Inputs:
-        assert isinstance(self.source, Tracked)
-        inputs = self.source.inputs(index)
-        return replace(inputs, facts=f"{inputs.facts} {self.model.facts()}")
-
-
-@dataclass(frozen=True, eq=False)
-class _Frames(LazyObservations):
-    """Observations with the tool's pose."""
-
-    observations: Sequence[Observation]
-    tool_poses_world: Array
-    gripper: Array | None
-
-    def __len__(self) -> int:
-        return len(self.observations)
-
-    def read(self, i: int) -> Observation:
-        """Return one frame."""
-        opening = None if self.gripper is None else float(self.gripper[i])
-        return replace(self.observations[i], tool_pose_world=self.tool_poses_world[i], gripper=opening)
-
-    def without_image(self, camera: str) -> frozenset[int]:
-        """Return the frames of which this camera is known to have no image, before any is decoded."""
-        return without_image(self.observations, camera)
+def _add_tool(poses_world: Array, gripper: Array | None, index: int, observation: Observation) -> Observation:
+    opening = None if gripper is None else float(gripper[index])
+    return replace(observation, tool_pose_world=poses_world[index], gripper=opening)
