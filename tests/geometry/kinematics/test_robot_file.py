@@ -1,8 +1,12 @@
 """Robot files are anybody's: what is missing does not matter, what is hostile is refused in one line."""
 
+import sys
+
 import pytest
 
+from hamster.extras import NotInstalledError, install_extra
 from hamster.geometry.kinematics import Kinematics
+from hamster.geometry.kinematics.robot_file import load_mujoco
 from tests.geometry.kinematics.robot_files import SIX_JOINTS, TWO_LINKS, write
 
 BOMB = f'<!DOCTYPE r [<!ENTITY a "ha"><!ENTITY b "{"&a;" * 50}">]><robot name="&b;"><link name="tip"/></robot>'
@@ -58,3 +62,11 @@ def test_meshes_may_be_missing_and_includes_lie_beside(tmp_path):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ValueError, match="there is no robot model"):
         Kinematics(tmp_path / "none.urdf", "tip")
+
+
+def test_without_mujoco_the_error_says_what_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mujoco", None)
+    load_mujoco.cache_clear()
+    with pytest.raises(NotInstalledError) as raised:
+        arm(tmp_path, SIX_JOINTS)
+    assert str(raised.value) == f"kinematics needs mujoco: {install_extra('sim')}"

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hamster.extras import extra
-from hamster.geometry.kinematics.robot_file import read_tree
+from hamster.geometry.kinematics.robot_file import load_mujoco, read_tree
 from hamster.geometry.transforms import matrix_from_quaternion, quaternion_from_matrix
 from hamster.geometry.transforms import pose as rigid
 from hamster.registry import closest
@@ -88,9 +87,7 @@ class Kinematics:
             ValueError: in one line, if the file is damaged, has no such body, or its tool does not move.
             NotInstalledError: without MuJoCo (extra `sim`).
         """
-        with extra("sim", "kinematics"):
-            import mujoco
-
+        mujoco = load_mujoco()
         self.file = Path(file)
         self.tool = tool
         spec = read_tree(self.file)
@@ -181,7 +178,7 @@ class Kinematics:
         return IkSolution(q, float(np.linalg.norm(shift)), float(np.linalg.norm(turn)))
 
     def _minimise(self, target: _Target, start: Array, lever_m: float) -> Array:
-        from mujoco import minimize
+        from mujoco import minimize  # which importing MuJoCo leaves out
 
         def residual(columns: Array) -> Array:
             return np.stack([self._residual(q, target, lever_m) for q in columns.T], -1)
@@ -260,15 +257,13 @@ def _frames(spec: mujoco.MjSpec) -> dict[str, Any]:
 
 def _add_tip(spec: mujoco.MjSpec, tool: str, body_from_tool: Array, file: str) -> None:
     """Add the site of the tool's tip to a body, or to the body of a site, by name."""
-    import mujoco
-
     frames = _frames(spec)
     if tool not in frames:
         near = closest(tool, list(frames)) if tool else None
         hint = f"did you mean {near!r}?" if near else f"there are {', '.join(reversed(frames))}"
         raise ValueError(f"{file}: no body or site {tool!r} for the tool's tip; {hint:.300}")
     body, pose = frames[tool], body_from_tool
-    if isinstance(body, mujoco.MjsSite):
+    if isinstance(body, load_mujoco().MjsSite):
         site = _compiled(spec, file).site(tool)  # whichever way its pose is written, and with its defaults
         body, pose = body.parent, rigid(site.pos, matrix_from_quaternion(site.quat)) @ body_from_tool
     body.add_site(name=_TIP, pos=pose[:3, 3].tolist(), quat=quaternion_from_matrix(pose[:3, :3]).tolist())
@@ -283,21 +278,20 @@ def _compiled(spec: mujoco.MjSpec, file: str) -> mujoco.MjModel:
 
 def _chain(model: mujoco.MjModel, file: str, tool: str) -> tuple[Joint, ...]:
     """Return the joints from the base to the tool."""
-    import mujoco
-
+    joint_types = load_mujoco().mjtJoint
     body, joints = int(model.site(_TIP).bodyid[0]), list[Joint]()
     while body:
         first, count = int(model.body_jntadr[body]), int(model.body_jntnum[body])
         for i in reversed(range(first, first + count)):
             kind = int(model.jnt_type[i])
-            if kind == mujoco.mjtJoint.mjJNT_FREE:
+            if kind == joint_types.mjJNT_FREE:
                 continue  # a base that is placed, not driven
-            if kind == mujoco.mjtJoint.mjJNT_BALL:
+            if kind == joint_types.mjJNT_BALL:
                 raise ValueError(f"{file}: a ball joint lies before {tool!r}; only hinges and slides are read")
             if not model.joint(i).name:
                 raise ValueError(f"{file}: a joint before {tool!r} has no name")
             low, high = model.jnt_range[i].tolist() if model.jnt_limited[i] else (-np.inf, np.inf)
-            joints.append(Joint(model.joint(i).name, kind == mujoco.mjtJoint.mjJNT_SLIDE, low, high))
+            joints.append(Joint(model.joint(i).name, kind == joint_types.mjJNT_SLIDE, low, high))
         body = int(model.body_parentid[body])
     if not joints:
         raise ValueError(f"{file}: no joint lies between the base and {tool!r}, which cannot move")

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree.ElementTree import Element, tostring  # files are parsed by defusedxml
 
 from hamster.extras import extra
 
@@ -41,6 +44,17 @@ _URDF: Mapping[str, tuple[str, ...]] = {
 _TEXTS = ("name", "class", "childclass", "type", "limited", "mocap", "link")
 
 
+@cache
+def load_mujoco() -> Any:
+    """Return the module, which only robot files need: the rest of `hamster.geometry` does without.
+
+    Raises:
+        NotInstalledError: if it is not installed, with what installs it.
+    """
+    with extra("sim", "kinematics"):
+        return import_module("mujoco")
+
+
 def read_tree(file: Path) -> mujoco.MjSpec:
     """Return the kinematic tree of a file, not compiled yet.
 
@@ -51,10 +65,7 @@ def read_tree(file: Path) -> mujoco.MjSpec:
         ValueError: in one line, if it is neither, is damaged, or includes what lies outside of its folder.
         NotInstalledError: without the extras `sim` and `data`.
     """
-    with extra("sim", "reading robot models"):
-        import mujoco
-    from xml.etree.ElementTree import tostring  # writes only
-
+    mujoco = load_mujoco()
     root = _parsed(file)
     if root.tag not in ("robot", "mujoco"):
         raise ValueError(f"{file.name} is a {root.tag!r}; a URDF begins with 'robot', an MJCF with 'mujoco'")
@@ -96,12 +107,6 @@ def _depth(root: Any) -> int:
     return depth
 
 
-def _element(tag: str, attributes: Mapping[str, str]) -> Any:
-    from xml.etree.ElementTree import Element
-
-    return Element(tag, dict(attributes))
-
-
 def _copy(element: Any, names: tuple[str, ...]) -> Any:
     """Return an element with some of its attributes, and no children; ValueError for a number that is not finite."""
     kept = {name: element.get(name) for name in names if element.get(name) is not None}
@@ -114,16 +119,16 @@ def _copy(element: Any, names: tuple[str, ...]) -> Any:
             is_finite = False
         if not is_finite:
             raise ValueError(f"{name}={text[:60]!r} of {element.tag} {element.get('name', '')!r} is not finite numbers")
-    return _element(element.tag, kept)
+    return Element(element.tag, kept)
 
 
 def _urdf(root: Any) -> Any:
     if any("xacro" in str(element.tag) for element in root.iter()):
         raise ValueError("it is a xacro file; run `xacro FILE > robot.urdf` first")
-    tree = _element("robot", {"name": "robot"})
-    settings = _element("mujoco", {})
+    tree = Element("robot", {"name": "robot"})
+    settings = Element("mujoco", {})
     # Fixed links, which the tool's often is, stay bodies of their own.
-    settings.append(_element("compiler", {"fusestatic": "false", **_MASSES}))
+    settings.append(Element("compiler", {"fusestatic": "false", **_MASSES}))
     tree.append(settings)
     for link in root.findall("link"):
         tree.append(_copy(link, ("name",)))
@@ -135,7 +140,7 @@ def _urdf(root: Any) -> Any:
 
 
 def _mjcf(root: Any, file: Path) -> Any:
-    tree = _element("mujoco", {})
+    tree = Element("mujoco", {})
     settings = dict(_MASSES)
     included = {file.resolve()}
     sections = list(_sections(root, file, included))
@@ -144,12 +149,12 @@ def _mjcf(root: Any, file: Path) -> Any:
             settings |= {name: section.get(name) for name in ("angle", "eulerseq", "autolimits") if section.get(name)}
             if section.get("coordinate", "local") != "local":
                 raise ValueError("global coordinates are no longer part of MJCF")
-    tree.append(_element("compiler", settings))
+    tree.append(Element("compiler", settings))
     for section in sections:
         if section.tag == "default":
             tree.append(_defaults(section))
         elif section.tag == "worldbody":
-            world = _element("worldbody", {})
+            world = Element("worldbody", {})
             world.extend(list(_bodies(section, file, included)))
             tree.append(world)
     return tree
