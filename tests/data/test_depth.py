@@ -87,3 +87,10 @@ def test_names_say_whose_depth_it_is():
     assert camera_of_depth("depth", ["front"]) == "front"
     assert camera_of_depth("head_depth", ["front"]) is None
     assert is_depth_name("front.depth") and not is_depth_name("depthwise")
+
+
+def test_a_picture_of_more_pixels_than_pillow_opens_is_refused_as_too_large(monkeypatch):
+    data = encoded(millimetres(scene_m()))
+    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(ValueError, match="it has too many pixels"):
+        decode_depth(data, "it")

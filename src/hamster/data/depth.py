@@ -54,9 +54,11 @@ def decode_depth(data: bytes, name: str) -> NDArray[np.uint16] | Depth:
             values = np.asarray(image)
     except _UnfitError:
         raise
+    except Image.DecompressionBombError:
+        raise ValueError(f"{name} has too many pixels") from None
     except UnidentifiedImageError:
         raise ValueError(f"{name} is neither PNG nor TIFF") from None
-    except Exception:  # Pillow's TIFF reader raises many types on damaged files
+    except Exception:  # Pillow's TIFF reader raises whatever a damaged header leads to, struct.error and KeyError, too
         raise ValueError(f"{name} is cut off or damaged") from None
     if values.dtype.kind == "f":
         return values.astype(np.float32)

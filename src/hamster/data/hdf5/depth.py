@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hamster.data.depth import Depth, check_plausible, fit_depth, to_metres
+from hamster.data.depth import Depth, check_plausible, fit_depth, metres_per_unit, to_metres
 from hamster.data.hdf5.files import dataset, text
 from hamster.data.images import MAX_PIXELS
 
@@ -66,7 +66,7 @@ def _metres_per_unit(array: Any, image: Any) -> float:
     units = text(array, "units")
     if units and units not in UNITS:
         raise ValueError(f"{array.name} has the attribute units = {units!r:.40}; there are: {', '.join(UNITS)}")
-    metres = UNITS[units] if units else 1e-3 if array.dtype.kind in "iu" else 1.0
+    metres = UNITS[units] if units else metres_per_unit(array.dtype)
     steps = np.unique(np.linspace(0, shape[0] - 1, _SAMPLES).round().astype(int)).tolist()
     images_m = [read_depth(array, step, metres, image.shape[2], image.shape[1]) for step in steps]
     if not units and array.dtype.kind == "f" and max(float(depth_m.max()) for depth_m in images_m) <= 1:

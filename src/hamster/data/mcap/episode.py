@@ -22,7 +22,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ def read_episode(file: Path) -> Episode:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return Episode(
         instructions=instructions,
-        observations=_with_depth(frames, depths),
+        observations=replace(frames, depths=depths),
         provenance=Provenance(f"mcap:{file.name}", file.name, digest, "", {"notes": notes} if notes else {}),
         tool_poses_world=poses,
         gripper=gripper,
@@ -141,10 +141,6 @@ class _Frames(LazyObservations):
 
     def _read(self, topic: str, i: int, convert: Callable[[Any], Value]) -> Value:
         return read_message(self.file, topic, int(self.stamps_ns[topic][i]), convert)
-
-
-def _with_depth(frames: _Frames, depths: Mapping[str, str]) -> _Frames:
-    return _Frames(**{**vars(frames), "depths": depths})
 
 
 def _depths(recording: Recording, cameras: Mapping[str, str], frames: _Frames) -> tuple[dict[str, str], list[str]]:

@@ -27,7 +27,7 @@ _DEPTH_HEADER = 12  # bytes of compressed_depth_image_transport before its PNG: 
 
 @contextmanager
 def opened(file: Path) -> Iterator[Any]:
-    """Open a file of ROS 2 messages; any error of its format becomes a ValueError in one line."""
+    """Open a file of ROS 2 messages; within the block, any error of its format is a ValueError in one line."""
     with extra("mcap"):
         from mcap.reader import SeekingReader
         from mcap_ros2.decoder import DecoderFactory
@@ -42,7 +42,7 @@ def opened(file: Path) -> Iterator[Any]:
             yield reader
     except (ValueError, OSError):
         raise
-    except Exception as error:  # parsers of hostile bytes raise whatever they meet
+    except Exception as error:  # parsers of hostile bytes raise anything, and messages lack fields as the file defines
         why = " ".join(str(error).split())[:120]
         raise ValueError(f"{file.name} is not MCAP, is cut off or damaged: {type(error).__name__} {why}") from None
 

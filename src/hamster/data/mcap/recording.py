@@ -48,9 +48,7 @@ def read_recording(file: Path) -> Recording:
             raise ValueError(f"{file.name} has no ROS 2 messages of a known type; there are: {', '.join(known)}")
         images = {t for t, s in recording.schemas.items() if s in (messages.IMAGE, messages.COMPRESSED)}
         for _, channel, message in reader.iter_messages(list(images)):
-            if channel.topic not in recording.times_ns:
-                recording.times_ns[channel.topic] = []
-            recording.times_ns[channel.topic].append(message.log_time)
+            recording.times_ns.setdefault(channel.topic, []).append(message.log_time)
         for topic in sorted(images & recording.times_ns.keys()):
             convert = partial(is_depth_message, recording.schemas[topic])
             is_depth = read_message(file, topic, recording.times_ns[topic][0], convert)

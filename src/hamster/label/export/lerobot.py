@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -163,12 +162,10 @@ class _Writer:
                 else:
                     values_of.setdefault(key, []).append({"bytes": _png(rgb), "path": None})
                 if name in self.overview.with_depth:
-                    depth_m = _depth(
-                        view if clip.depth_is_measured else replace(view, depth_m=None), self.overview.sizes[name]
-                    )
-                    values_of.setdefault(meta.depth_key(name), []).append(
-                        {"bytes": encode_depth(depth_m), "path": None}
-                    )
+                    measured_m = view.depth_m if clip.depth_is_measured else None
+                    depth_m = _sized_depth(measured_m, self.overview.sizes[name])
+                    cell = {"bytes": encode_depth(depth_m), "path": None}
+                    values_of.setdefault(meta.depth_key(name), []).append(cell)
                     if t in sampled:
                         self.statistics.add_depth(meta.depth_key(name), depth_m)
                 if t in sampled:
@@ -246,12 +243,12 @@ def _sized(rgb: Rgb, size: Sequence[int]) -> Rgb:
     return np.asarray(Image.fromarray(rgb).resize((size[0], size[1]), Image.Resampling.LANCZOS))
 
 
-def _depth(view: View, size: tuple[int, int]) -> Depth:
-    """Return a view's depth at the written size, 0 where it is unknown."""
-    if view.depth_m is None:
+def _sized_depth(depth_m: Depth | None, size: tuple[int, int]) -> Depth:
+    """Return depth (H, W), metres, at a (width, height), 0 where it is unknown."""
+    if depth_m is None:
         return np.zeros(size[::-1], np.float32)
-    height, width = view.depth_m.shape
-    known_m = np.where(np.isfinite(view.depth_m) & (view.depth_m > 0), view.depth_m, np.float32(0))
+    height, width = depth_m.shape
+    known_m = np.where(np.isfinite(depth_m) & (depth_m > 0), depth_m, np.float32(0))
     return known_m if (width, height) == size else resize_nearest(known_m, *size)
 
 
