@@ -143,8 +143,8 @@ def test_the_command_writes_what_the_reader_reads(tmp_path, capsys):
     lens = ["--intrinsics", "40", "40", str(SIZE[0] / 2), str(SIZE[1] / 2)]
     assert main([*command, *lens]) == 0
     assert "reprojection error" in capsys.readouterr().out and (tmp_path / "seen.png").is_file()
-    found = LeRobot(folder)[0].observations[0].views["front"].camera
-    there, here = (c.project(curved(20)[:, :3])[0] for c in (found, camera()))
+    calibrated = LeRobot(folder)[0].observations[0].views["front"].camera
+    there, here = (c.project(curved(20)[:, :3])[0] for c in (calibrated, camera()))
     assert np.median(np.linalg.norm(there - here, axis=1)) < 0.01 * SIZE[0]
     assert main([*command, *lens]) == 2
     assert "has the camera front already; --replace" in capsys.readouterr().err

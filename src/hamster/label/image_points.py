@@ -118,8 +118,9 @@ def find_marker(episode: Episode, camera: str, family: str, marker_id: int | Non
             centres[int(number)].append((t, (_crossing(quad.reshape(4, 2)) + 0.5) / view.rgb.shape[1::-1]))
     if marker_id is None and len(centres) > 1:
         raise ValueError(f"several markers are seen: {', '.join(map(str, sorted(centres)))}; say --marker-id")
-    seen = centres.get(marker_id, []) if marker_id is not None else next(iter(centres.values()), [])
-    return ImagePoints(np.array([t for t, _ in seen], np.intp), np.array([uv for _, uv in seen]).reshape(-1, 2))
+    sightings = centres.get(marker_id, []) if marker_id is not None else next(iter(centres.values()), [])
+    frames, uv = [t for t, _ in sightings], [centre for _, centre in sightings]
+    return ImagePoints(np.array(frames, np.intp), np.array(uv).reshape(-1, 2))
 
 
 def _crossing(corners: Array) -> Array:

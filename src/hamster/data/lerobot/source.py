@@ -175,8 +175,8 @@ def _episode(dataset: DatasetMetadata, entry: EpisodeEntry) -> Episode:
         *robot.columns,
         *(c for e in calibrated.values() for c in e.columns),
     ]
-    wanted = [*named, *(joints.columns if joints else ())]
-    table = read_table(file, list(dict.fromkeys(wanted)), entry.number)
+    columns_to_read = [*named, *(joints.columns if joints else ())]
+    table = read_table(file, list(dict.fromkeys(columns_to_read)), entry.number)
     frames = _checked_length(len(table), entry)
     columns = _numbers(table, optional=set(joints.columns if joints else ()) - set(named))
     clocks = _clocks(dataset, entry, columns, frames)

@@ -84,17 +84,17 @@ def fit_camera(
         ValueError: if shapes do not fit or a value is not finite.
         NotInstalledError: without OpenCV (extra `data`).
     """
-    poses, seen_px = np.asarray(tool_poses_world, np.float64), np.asarray(px, np.float64)
-    if poses.ndim != 3 or poses.shape[1:] != (4, 4) or seen_px.shape != (len(poses), 2):
-        raise ValueError(f"need tool poses (N, 4, 4) and points (N, 2), got {poses.shape} and {seen_px.shape}")
-    if not (np.isfinite(poses).all() and np.isfinite(seen_px).all()):
+    poses, observed_px = np.asarray(tool_poses_world, np.float64), np.asarray(px, np.float64)
+    if poses.ndim != 3 or poses.shape[1:] != (4, 4) or observed_px.shape != (len(poses), 2):
+        raise ValueError(f"need tool poses (N, 4, 4) and points (N, 2), got {poses.shape} and {observed_px.shape}")
+    if not (np.isfinite(poses).all() and np.isfinite(observed_px).all()):
         raise ValueError("tool poses and points must be finite")
     points_world = tool_points(poses, np.asarray(offset_tool_m, np.float64))
     _check_motion(points_world)
     # A point whose place on the tool is not known yet is away from the projected one by as much as a hand is long.
     reach_px = tolerance * size[0] * (5 if fit_offset else 1)
-    start, focal_px = _ransac(points_world, seen_px, size, intrinsics, reach_px, seed)
-    problem = Reprojection(poses, seen_px, size, intrinsics, np.asarray(offset_tool_m, np.float64), fit_offset)
+    start, focal_px = _ransac(points_world, observed_px, size, intrinsics, reach_px, seed)
+    problem = Reprojection(poses, observed_px, size, intrinsics, np.asarray(offset_tool_m, np.float64), fit_offset)
     parameters = problem.start(start, focal_px)
     agree = problem.distances_px(parameters) < reach_px
     for _ in range(3):
@@ -132,13 +132,13 @@ def _ransac(
     best, least = None, np.inf
     for lens in lenses:
         cv2.setRNGSeed(seed)
-        found, vector, shift, _ = cv2.solvePnPRansac(
+        is_solved, rotation_vector, translation, _ = cv2.solvePnPRansac(
             points_world, px, lens, None, iterationsCount=1000, reprojectionError=threshold_px, confidence=0.9999,
             flags=cv2.SOLVEPNP_SQPNP,
         )  # fmt: skip
-        if not found or not (np.isfinite(vector).all() and np.isfinite(shift).all()):
+        if not is_solved or not (np.isfinite(rotation_vector).all() and np.isfinite(translation).all()):
             continue
-        camera_from_world = pose(shift.ravel(), matrix_from_rotation_vector(vector.ravel()))
+        camera_from_world = pose(translation.ravel(), matrix_from_rotation_vector(rotation_vector.ravel()))
         at = points_world @ camera_from_world[:3, :3].T + camera_from_world[:3, 3]
         distances = np.linalg.norm(((at / at[:, 2:]) @ lens.T)[:, :2] - px, axis=1)
         loss = float(np.minimum(np.where(at[:, 2] > 0, distances, np.inf), threshold_px).mean())
@@ -179,11 +179,11 @@ def _why_open(points_world: Array, uncertainty: float, fits_lens: bool, fits_off
     extent, _ = extents(points_world)
     size = " x ".join(f"{side * 100:.0f}" for side in extent)
     left = f"by {uncertainty:.0%} of the width" if np.isfinite(uncertainty) else "freely"
-    wanted = "move the tool in all directions, towards the camera, too"
+    remedy = "move the tool in all directions, towards the camera, too"
     if extent[2] < FLAT * extent[0]:
-        wanted = "the motion is flat; move the tool out of that plane, too"
+        remedy = "the motion is flat; move the tool out of that plane, too"
     if fits_offset:
-        wanted += ", and turn it"
+        remedy += ", and turn it"
     if fits_lens:
-        wanted += "; or give the intrinsics"
-    return f"the points ({len(points_world)}, over {size} cm) leave the projection open {left}: {wanted}"
+        remedy += "; or give the intrinsics"
+    return f"the points ({len(points_world)}, over {size} cm) leave the projection open {left}: {remedy}"

@@ -27,7 +27,7 @@ class Reprojection:
     """
 
     poses: Array
-    seen_px: Array
+    observed_px: Array
     size: tuple[int, int]
     intrinsics: ArrayLike | None
     given_offset: Array
@@ -62,7 +62,7 @@ class Reprojection:
 
     def residuals(self, parameters: Array) -> Array:
         """Return (N, 2) pixels."""
-        return self.project(parameters, tool_points(self.poses, self.offset(parameters))) - self.seen_px
+        return self.project(parameters, tool_points(self.poses, self.offset(parameters))) - self.observed_px
 
     def distances_px(self, parameters: Array) -> Array:
         """Return how far each point (N,) is from its projection."""
