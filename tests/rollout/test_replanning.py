@@ -11,13 +11,8 @@ import pytest
 from hamster.path import NotInViewError, PlanError
 from hamster.planner.error import PlannerUnavailableError
 from hamster.rollout import rollout
-from hamster.rollout.replanning import (
-    MAX_KEPT_IN_A_ROW,
-    PlannedPath,
-    Replanner,
-    SimulatedPlannerCall,
-    ThreadedPlannerCall,
-)
+from hamster.rollout.planned_path import MAX_KEPT_IN_A_ROW, PlannedPath
+from hamster.rollout.replanning import Replanner, SimulatedPlannerCall, ThreadedPlannerCall
 from tests.rollout.fakes import FakeEnv, FakePlan, FakePlanner, FakePolicy, a_path
 
 FAR = ((0.6, 0.2, 0.2), (0.5, 0.1, 0.3), (0.4, -0.1, 0.2), (0.6, 0.2, 0.3), (0.4, 0.2, 0.2), (0.5, 0.1, 0.1))

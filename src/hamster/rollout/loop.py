@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
 from hamster.data import HALF_OPEN, Observation
 from hamster.path import NotInViewError, PlanError
-from hamster.path.redundant_close import drop_redundant_close
 from hamster.planner.error import PlannerUnavailableError
 from hamster.policy import PolicyError
 from hamster.rollout.end_conditions import EndConditions, IdleDetector
 from hamster.rollout.environment import BrokenEnvironmentError, Environment, Sensors, check_environment, checked_image
 from hamster.rollout.executor import Executor
 from hamster.rollout.interfaces import PlannerLike, PolicyLike
+from hamster.rollout.planned_path import PlannedPath, plan_path
 from hamster.rollout.recorder import RolloutRecorder, timed
 from hamster.rollout.replanning import (
-    PlannedPath,
     PlannerCall,
     Replan,
     Replanner,
@@ -47,7 +43,7 @@ def rollout(
     """Run one episode: the planner draws a path, the policy follows it, and everything is recorded.
 
     A plan error or an object that is not in view ends the episode if it answers the first image. Later, it keeps the
-    path that is in force, at most `replanning.MAX_KEPT_IN_A_ROW` times in a row; then it ends the episode, too.
+    path that is in force, at most `planned_path.MAX_KEPT_IN_A_ROW` times in a row; then it ends the episode, too.
 
     Args:
         env: just reset.
@@ -146,8 +142,7 @@ class _Episode:
 
     def _call_planner(self, replanner: Replanner, observation: Observation) -> None:
         assert self._planner is not None
-        is_open = observation.gripper is not None and observation.gripper > HALF_OPEN
-        plan = partial(_plan, self._planner, checked_image(self._env), self._env.instruction, is_open)
+        plan = partial(plan_path, self._planner, checked_image(self._env), self._env.instruction, observation.gripper)
         replanner.start(plan, self._recorder.n_steps, self._recorder.n_keyposes)
         self._poll(replanner)
 
@@ -159,7 +154,7 @@ class _Episode:
         while replanner.must_wait:
             if (outcome := self._after_step(self._executor.hold())) is not None:
                 return outcome
-            if self._idle is not None:  # standing still is what was asked for
+            if self._idle is not None:  # standing still is intended here
                 self._idle.reset()
         return None
 
@@ -209,15 +204,3 @@ class _Episode:
         self._poll(replanner)
         if replanner.runs_ahead and replanner.is_due(self._recorder.n_keyposes):
             self._call_planner(replanner, self._sensors.observe_robot())
-
-
-def _plan(planner: PlannerLike, image: NDArray[np.uint8], instruction: str, gripper_is_open: bool) -> PlannedPath:
-    """Return the best path of a plan, without gripper events that an open gripper makes redundant."""
-    plan = planner.plan(image, instruction)
-    if not getattr(plan, "paths", ()):
-        raise ValueError(
-            f"plan() of {type(planner).__name__} returned a {type(plan).__name__}; return hamster.Plan(path), or raise "
-            "hamster.PlanError"
-        )
-    path = plan.paths[0]
-    return PlannedPath(drop_redundant_close(path) if gripper_is_open else path, plan.raw_text)

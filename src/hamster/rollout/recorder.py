@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from hamster.path import Path2D, PlanError
 from hamster.rollout.environment import Environment, checked_image
-from hamster.rollout.replanning import PlannedPath, PlannerAnswer
+from hamster.rollout.planned_path import PlannedPath
+from hamster.rollout.replanning import PlannerAnswer
 from hamster.rollout.result import UNMEASURED, Outcome, Rollout
 from hamster.rollout.video import Video
 

@@ -11,32 +11,22 @@ call stand for that:
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from math import isfinite
 from typing import Literal, Protocol
 
-from hamster.path import Path2D, PlanError
-from hamster.rollout.worker import Worker
+from hamster.path import PlanError
+from hamster.rollout.planned_path import KeepPathRule, PlannedPath
+from hamster.rollout.worker import Finished, Worker, run_task
 
-MAX_KEPT_IN_A_ROW = 3
 CLOSE_S = 60.0
 """Seconds for which the end of an episode waits for a planner that is still computing in its thread."""
 _ROUNDING_S = 1e-9  # of a sum of control periods
 
 Replan = int | Literal["async"]
 """When the planner is called again: after so many keyposes (0: never), or "async", as soon as it has answered."""
-
-
-@dataclass(frozen=True, eq=False)
-class PlannedPath:
-    """A path and the text that it was parsed from ("" if there is none)."""
-
-    path: Path2D
-    raw_text: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +92,7 @@ class SimulatedPlannerCall:
         """Compute the answer now, with the present state of everything that the planner sees."""
         _check_idle(self)
         self._available_s = self._clock() + self._latency_s - _ROUNDING_S
-        self._answer = _answer(plan, image_step)
+        self._answer = _answer(run_task(plan), image_step)
 
     def poll(self) -> PlannerAnswer | None:
         """Return the answer once, when its latency has passed."""
@@ -126,7 +116,8 @@ class ThreadedPlannerCall:
     takes_time = True
 
     def __init__(self, close_s: float = CLOSE_S) -> None:
-        self._worker: Worker[PlannerAnswer] = Worker("hamster-planner")
+        self._worker: Worker[PlannedPath] = Worker("hamster-planner")
+        self._image_step = 0  # of the call that is running
         self._close_s = close_s
 
     @property
@@ -137,12 +128,13 @@ class ThreadedPlannerCall:
     def start(self, plan: Callable[[], PlannedPath], image_step: int) -> None:
         """Start computing in the planner's thread."""
         _check_idle(self)
-        self._worker.submit(partial(_answer, plan, image_step))
+        self._image_step = image_step
+        self._worker.submit(plan)
 
     def poll(self) -> PlannerAnswer | None:
         """Return the answer once, when it is computed; an error of the planner is part of it."""
         finished = self._worker.collect()
-        return None if finished is None else finished.value
+        return None if finished is None else _answer(finished, self._image_step)
 
     def close(self) -> None:
         """Wait for the call that is running, since a thread cannot be stopped; leave it behind if it hangs."""
@@ -157,8 +149,7 @@ class ThreadedPlannerCall:
 class Replanner:
     """Decides when the planner is called, and which of its paths is in force.
 
-    A path that is in force stays there while the planner has nothing better: a plan error or a refusal keeps it, at
-    most `MAX_KEPT_IN_A_ROW` times in a row.
+    A path that is in force stays there while the planner has nothing better, see `KeepPathRule`.
 
     Args:
         call: of the planner.
@@ -168,10 +159,13 @@ class Replanner:
     def __init__(self, call: PlannerCall, replan: Replan) -> None:
         self._call, self._replan = call, replan
         self._newest: PlannerAnswer | None = None
-        self._has_path = False
+        self._rule = KeepPathRule()
         self._next_keypose: int | None = 0
-        self._n_kept_in_a_row = 0
-        self.n_kept = 0
+
+    @property
+    def n_kept(self) -> int:
+        """How often a plan error or a refusal has kept the path in force."""
+        return self._rule.n_kept
 
     @property
     def runs_ahead(self) -> bool:
@@ -214,7 +208,7 @@ class Replanner:
     @property
     def must_wait(self) -> bool:
         """Whether the robot must hold still for an answer: there is no path yet, or it replans at a stop."""
-        return self._call.is_running and (self._replan != "async" or not (self._has_path or self._newest))
+        return self._call.is_running and (self._replan != "async" or not (self._rule.has_path or self._newest))
 
     def take(self) -> PlannerAnswer | None:
         """Put the newest path in force before an action; return its answer, or None if the path in force stays.
@@ -223,16 +217,14 @@ class Replanner:
             PlanError: if there is no path to keep, or it has been kept too often.
             Exception: what else the planner raised, such as PlannerUnavailableError.
         """
-        is_broken, answer, self._newest = self._is_broken, self._newest, None
+        answer, self._newest = self._newest, None
         if answer is None:
             return None
         if isinstance(answer.planned, Exception):
-            if is_broken or not self._has_path or self._n_kept_in_a_row == MAX_KEPT_IN_A_ROW:
+            if not self._rule.keeps(answer.planned):
                 raise answer.planned
-            self._n_kept_in_a_row += 1
-            self.n_kept += 1
             return None
-        self._has_path, self._n_kept_in_a_row = True, 0
+        self._rule.put_in_force()
         return answer
 
     def close(self) -> None:
@@ -254,11 +246,7 @@ def _check_idle(call: PlannerCall) -> None:
         raise RuntimeError("the planner is still computing: poll its answer before the next call")
 
 
-def _answer(plan: Callable[[], PlannedPath], image_step: int) -> PlannerAnswer:
-    start = time.perf_counter()
-    planned: PlannedPath | Exception
-    try:
-        planned = plan()
-    except Exception as error:  # raised where the answer is read, in the thread of the robot's loop
-        planned = error
-    return PlannerAnswer(planned, image_step, time.perf_counter() - start)
+def _answer(finished: Finished[PlannedPath], image_step: int) -> PlannerAnswer:
+    planned = finished.value if finished.error is None else finished.error
+    assert planned is not None
+    return PlannerAnswer(planned, image_step, finished.seconds)

@@ -1,4 +1,4 @@
-"""Slow work beside a control loop: one thing at a time, in a thread, asked for and collected without waiting."""
+"""Slow work beside a control loop: one task at a time, in a thread, submitted and collected without waiting."""
 
 from __future__ import annotations
 
@@ -18,6 +18,17 @@ class Finished(Generic[T]):
     value: T | None
     error: Exception | None
     seconds: float
+
+
+def run_task(task: Callable[[], T]) -> Finished[T]:
+    """Run a task and return its result, whether or not it raised an error."""
+    started_s = time.perf_counter()
+    value, error = None, None
+    try:
+        value = task()
+    except Exception as raised:  # whatever a user's planner or policy raises: it belongs to whoever reads the result
+        error = raised
+    return Finished(value, error, time.perf_counter() - started_s)
 
 
 class Worker(Generic[T]):
@@ -73,10 +84,4 @@ class Worker(Generic[T]):
         return self._thread is None or not self._thread.is_alive()
 
     def _run(self, task: Callable[[], T]) -> None:
-        started_s = time.perf_counter()
-        value, error = None, None
-        try:
-            value = task()
-        except Exception as raised:  # handed to whoever collects it
-            error = raised
-        self._finished = Finished(value, error, time.perf_counter() - started_s)
+        self._finished = run_task(task)

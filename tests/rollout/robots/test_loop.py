@@ -321,6 +321,11 @@ class NoPath(FakePlanner):
         return FakePlan(("no path",))
 
 
+class NoPlan(FakePlanner):
+    def plan(self, image, instruction):
+        return [(0.1, 0.2)]
+
+
 class FullDisk:
     def record(self, step):
         raise OSError("no space left on device")
@@ -328,13 +333,17 @@ class FullDisk:
 
 @pytest.mark.parametrize(
     ("options", "reason"),
-    [({"planner": NoPath()}, "AttributeError"), ({"recorders": (FullDisk(),)}, "OSError: no space left on device")],
+    [
+        ({"planner": NoPath()}, "no path to follow: AttributeError: "),
+        ({"planner": NoPlan()}, "no path to follow: ValueError: plan() of NoPlan returned a list; return hamster.Plan"),
+        ({"recorders": (FullDisk(),)}, "the control loop failed: OSError: no space left on device"),
+    ],
 )
 def test_an_error_that_the_loop_did_not_expect_stops_the_robot_with_its_reason(options, reason):
     robot = PointRobot()
     run = threaded(robot, **options).run()
     assert run.outcome == "stopped" and run.stop_confirmed and robot.stops
-    assert run.reason.startswith("the control loop failed: ") and reason in run.reason
+    assert run.reason.startswith(reason)
 
 
 def test_a_policy_that_cannot_be_reset_leaves_no_connection():
