@@ -72,7 +72,7 @@ def test_a_bar_ends_full(total, capsys):
 def test_what_takes_a_while_and_what_comes_next_is_said_beside_the_results(capsys, monkeypatch):
     with working("an early error stays alone"):
         pass
-    monkeypatch.setattr(terminal, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(terminal, "STATUS_DELAY_S", 0.0)
     with working("asking nano …"):
         time.sleep(0.5)
     show_next("hamster demo", "hamster eval")

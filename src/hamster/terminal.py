@@ -20,7 +20,7 @@ from rich.table import Table
 from hamster.plugins import imported_as_given
 
 Row = Sequence[str]
-PATIENCE_S = 2.0
+STATUS_DELAY_S = 2.0
 
 
 def show_table(
@@ -62,14 +62,14 @@ def show_properties(properties: Sequence[tuple[str, str]], console: Console | No
 def working(what: str) -> Iterator[Callable[[str], None]]:
     """Show a status on standard error; yields a function that updates it.
 
-    Outside a terminal it is printed after `PATIENCE_S`, so that an early error stays a single line.
+    Outside a terminal it is printed after `STATUS_DELAY_S`, so that an early error stays a single line.
     """
     console = Console(stderr=True)
     if console.is_terminal:
         with console.status(what) as status:
             yield status.update
     else:
-        waiting = threading.Timer(PATIENCE_S, _write_line, (what,))
+        waiting = threading.Timer(STATUS_DELAY_S, _write_line, (what,))
         waiting.daemon = True
         waiting.start()
         try:

@@ -54,7 +54,7 @@ def run_robot(options: RunRobot) -> None:
     try:
         instruction = validate_instruction(loop.instruction)
         recorder = BackgroundRecorder(_sinks(options, folder, instruction), log)
-    except BaseException:
+    except BaseException:  # Ctrl-C, too: an error before the run leaves no connection behind
         robot.disconnect()
         raise
     loop.recorders = (recorder,)
@@ -66,7 +66,7 @@ def run_robot(options: RunRobot) -> None:
     if log.error:
         _show(f"{folder / 'events.jsonl'} is not complete: {log.error}")
     write_atomic(folder / "run.json", json.dumps(_summary(run, instruction), indent=2) + "\n")
-    _say(run, folder)
+    _report(run, folder)
 
 
 def _config(options: RunRobot) -> RobotLoopConfig:
@@ -135,7 +135,7 @@ def _summary(run: RobotRun, instruction: str) -> dict[str, object]:
     }
 
 
-def _say(run: RobotRun, folder: Path) -> None:
+def _report(run: RobotRun, folder: Path) -> None:
     rates = ", ".join(f"{name} {value:.1f} ms" for name, value in run.interval_percentiles_ms().items())
     print(f"{run.outcome}: {run.n_commands} commands ({rates or 'no interval'}), {run.n_observations} observations")  # noqa: T201
     print(folder)  # noqa: T201

@@ -123,10 +123,12 @@ class AxisEnvironment(TabletopEnvironment):
         for path, state, _, _ in self._drawn(rollout):
             world.restore(state)
             truth = planned_path(world, command, camera)
-            seen = segment(world, "front")
-            goal = None if command.goal is None else seen == names.index(command.goal)
+            segmentation = segment(world, "front")
+            goal = None if command.goal is None else segmentation == names.index(command.goal)
             if truth is not None:
-                verdicts.append(grounding(path, truth, seen == names.index(command.target), goal, command.family))
+                verdicts.append(
+                    grounding(path, truth, segmentation == names.index(command.target), goal, command.family)
+                )
         return verdicts
 
 

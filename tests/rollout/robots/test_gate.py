@@ -127,7 +127,7 @@ def test_a_command_that_was_overtaken_by_a_stop_is_followed_by_another_stop():
     robot.in_command = lambda: gate.stop("meanwhile")
     with pytest.raises(StoppedError, match="meanwhile"):
         gate.send(START, True, robot.observe())
-    assert gate._watchdog._stop_wanted
+    assert gate._watchdog._stop_requested
 
 
 def test_a_dry_run_checks_and_sends_nothing():

@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 
 
 class RobotError(RuntimeError):
-    """The robot cannot be reached, or does not do what it was asked to."""
+    """The robot cannot be reached, or does not do what was requested of it."""
 
 
 @dataclass(frozen=True, eq=False)

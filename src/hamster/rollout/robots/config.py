@@ -25,7 +25,7 @@ class RobotLoopConfig:
         hold_age_s: age of the newest observation from which on the setpoint comes to rest until a newer one arrives.
             The robot is stopped at `safety_filter.max_age_s`.
         max_action_age_s: age of the observation behind an action of the policy, when the action arrives.
-        max_path_age_s: age of the image behind a path, when the policy is asked to follow it.
+        max_path_age_s: age of the image behind a path, when the policy is called to follow it.
         first_observation_s: time for the first observation to arrive.
         planner_timeout_s: for one call of the planner.
         policy_timeout_s: for one call of the policy.

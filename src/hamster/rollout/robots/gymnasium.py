@@ -132,7 +132,7 @@ class GymnasiumRobot:
             try:
                 raw, _, terminated, _, _ = self._env.step(action)
                 newest = self._observation(raw, start_s, bool(terminated))  # the readings are younger than that
-            except Exception as error:  # whatever an environment raises; `observe` reports it
+            except Exception as error:  # whatever a user's environment raises; `observe` reports it
                 with self._condition:
                     self._error = error
                     self._condition.notify_all()

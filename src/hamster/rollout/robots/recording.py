@@ -68,7 +68,9 @@ class BackgroundRecorder:
     def _call(self, sink: StepSink, function: Callable[..., None], *arguments: Any) -> None:
         try:
             function(*arguments)
-        except Exception as error:  # a full disk, a viewer that went away: the robot goes on
+        except (
+            Exception
+        ) as error:  # whatever a sink or its library raises (a full disk, a closed viewer): the robot goes on
             self._sinks.remove(sink)
             self._log("recording_failed", sink=type(sink).__name__, reason=f"{type(error).__name__}: {error}")
 
@@ -91,7 +93,7 @@ class PathPictures:
             picture.save(self._folder / f"path-{self._last:03d}.png")
 
     def close(self) -> None:
-        """Nothing is left to finish."""
+        """Do nothing: every picture is complete."""
 
 
 class RerunRecording:

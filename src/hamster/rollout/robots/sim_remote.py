@@ -31,7 +31,7 @@ OPTIONS = ("family", "seed", "image_size", *(name for name in Faults.__dataclass
 MAX_OBSERVATION_BYTES = 64 << 20
 START_S = 120.0
 ANSWER_S = 0.1
-"""Time for an observation to arrive; then it may be lost, and the next one is asked for."""
+"""Time for an observation to arrive; then it may be lost, and the next one is requested."""
 SILENCE_S = 5.0
 STOP_S = 0.5
 Array = NDArray[np.float64]
@@ -63,7 +63,7 @@ class SimRemote:
         self._observations: Connection | None = None
         self._lock = threading.Lock()  # of the connection of commands, which stops use, too
         self._number = 0
-        self._asked_s: dict[int, float] = {}  # when each observation was asked for that has not arrived
+        self._requested_s: dict[int, float] = {}  # times of the requests whose observations have not arrived
 
     def connect(self) -> RobotSpec:
         """Start the process and connect to it.
@@ -83,8 +83,8 @@ class SimRemote:
             if not select([self._process.stdout], [], [], START_S)[0] or not (line := self._process.stdout.readline()):
                 raise RobotError("the process of the simulated robot does not start; its messages are above")
             return self._handshake(line, key)
-        except BaseException:
-            self.disconnect()  # no process is left behind
+        except BaseException:  # Ctrl-C, too: no process is left behind
+            self.disconnect()
             raise
 
     def _handshake(self, line: str, key: bytes) -> RobotSpec:
@@ -99,19 +99,19 @@ class SimRemote:
         return self._spec
 
     def observe(self) -> RobotObservation:
-        """Ask for an observation, again and again if answers are lost; RobotError if the connection is."""
+        """Request an observation, again and again if answers are lost; RobotError if the connection is."""
         if self._observations is None:
             raise RobotError("not connected")
         until = time.monotonic() + SILENCE_S
         try:
             while time.monotonic() < until:
                 self._number += 1
-                self._asked_s[self._number] = asked_s = time.monotonic()
+                self._requested_s[self._number] = requested_s = time.monotonic()
                 self._observations.send_bytes(pack({"number": self._number}))
-                if self._observations.poll(max(0.0, asked_s + ANSWER_S - time.monotonic())):
+                if self._observations.poll(max(0.0, requested_s + ANSWER_S - time.monotonic())):
                     answer = unpack(self._observations.recv_bytes(MAX_OBSERVATION_BYTES))
-                    captured_s = self._asked_s.pop(answer["number"])  # a late answer is as old as its own question
-                    self._asked_s = {n: s for n, s in self._asked_s.items() if n > answer["number"]}
+                    captured_s = self._requested_s.pop(answer["number"])  # a late answer is as old as its own request
+                    self._requested_s = {n: s for n, s in self._requested_s.items() if n > answer["number"]}
                     return self._observation(answer, captured_s)
         except (OSError, EOFError) as error:
             raise RobotError(f"the connection to the simulated robot is lost ({type(error).__name__})") from error

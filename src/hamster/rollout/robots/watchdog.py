@@ -13,9 +13,9 @@ POLL_SHARE = 0.1
 
 
 class Watchdog:
-    """Stops a robot once there was no valid command for too long, or when asked to; it stays stopped until `reset`.
+    """Stops a robot once there was no valid command for too long, or on request; it stays stopped until `reset`.
 
-    `stop` of the robot is called again until it returns without an error. Whoever asks for a stop need not wait for it.
+    `stop` of the robot is called again until it returns without an error. A request for a stop does not wait for it.
     The log is written after the stop: one that blocks or fails, on a full disk or a held terminal, delays no stop.
 
     A thread of Python cannot run while an extension holds the interpreter's lock. The controller of a robot needs a
@@ -42,7 +42,7 @@ class Watchdog:
         self._condition = threading.Condition()
         self._fed_s: float | None = None  # the time of the last command; None while there need not be any
         self._reason: str | None = None
-        self._stop_wanted = self._closed = False
+        self._stop_requested = self._closed = False
         self._is_stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
@@ -66,13 +66,13 @@ class Watchdog:
             self._log_event("stop", reason=reason)
 
     def _latch(self, reason: str) -> bool:
-        """Ask the thread for a stop; return whether this is the first reason."""
+        """Request a stop of the thread; return whether this is the first reason."""
         with self._condition:
             is_first = self._reason is None
             if is_first:
                 self._reason = reason
             self._fed_s = None
-            self._stop_wanted = True
+            self._stop_requested = True
             self._is_stopped.clear()
             self._condition.notify_all()
         return is_first
@@ -107,7 +107,7 @@ class Watchdog:
         return None
 
     def close(self) -> None:
-        """End the thread; a stop that was asked for is still carried out."""
+        """End the thread; a stop that was requested is still carried out."""
         with self._condition:
             self._closed = True
             self._condition.notify_all()
@@ -115,20 +115,20 @@ class Watchdog:
     def _run(self) -> None:
         while True:
             with self._condition:
-                if not self._stop_wanted:
+                if not self._stop_requested:
                     if self._closed:
                         return
                     self._condition.wait(self._poll_s)
-                is_wanted = self._stop_wanted
-            reason = None if is_wanted else self._overdue()
+                is_requested = self._stop_requested
+            reason = None if is_requested else self._overdue()
             is_first = reason is not None and self._latch(reason)
-            if is_wanted or reason is not None:
+            if is_requested or reason is not None:
                 self._stop_robot(reason if is_first else None)
 
     def _stop_robot(self, reason_to_log: str | None) -> None:
         """Call the robot's `stop` once, and write the log afterwards."""
         with self._condition:
-            self._stop_wanted = False
+            self._stop_requested = False
         failure = ""
         try:
             self._stop()
@@ -136,8 +136,8 @@ class Watchdog:
             failure = f"{type(error).__name__}: {error}"
         with self._condition:
             if failure:
-                self._stop_wanted = True
-            elif not self._stop_wanted:
+                self._stop_requested = True
+            elif not self._stop_requested:
                 self._is_stopped.set()
         if reason_to_log is not None:
             self._log_event("stop", reason=reason_to_log)
