@@ -18,15 +18,16 @@ from hamster.policy.base import ActionChunk
 from hamster.rollout.baselines import BaselinePlan
 from hamster.rollout.robots import RobotLoop, RobotLoopConfig, RobotObservation, RobotSpec
 from hamster.rollout.robots.config import ROBOT_BOUNDS
-from hamster.rollout.robots.watchdog import Watchdog
+from hamster.rollout.robots.result import percentiles_ms
+from hamster.rollout.robots.watchdog import COMMAND_TIMEOUT_S, Watchdog
 
 RATES_HZ = (10, 15, 20)
 OBSERVATION_S = 1 / 30
 PLANNER_S = (1.0, 3.0)
 POLICY_S = 0.05
 N_STOPS = 20
-PATIENCE_S = 10.0
-TIMEOUT_S = 0.1
+NO_STOP_S = 10.0
+"""Timeout of commands and age of observations at which nothing is stopped, however busy the machine is."""
 IMAGE_SIZE = 256
 
 
@@ -49,18 +50,18 @@ class PointRobot:
         return RobotObservation(Observation({"front": View(rgb)}, self._pose.copy(), 1.0, captured_s), captured_s)
 
     def command(self, tool_pose_world: NDArray[np.float64], gripper_open: bool) -> None:
-        """Be there."""
+        """Set the pose."""
         self._pose = np.array(tool_pose_world)
 
     def stop(self) -> None:
-        """Stay there."""
+        """Keep the pose."""
 
     def disconnect(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there is no connection."""
 
 
 class SlowPlanner:
-    """Takes 1 to 3 s, drawn from a seed, for the same path."""
+    """A planner that takes 1 to 3 s, drawn from a seed, and returns the same path."""
 
     def __init__(self) -> None:
         self._random = np.random.default_rng(0)
@@ -71,14 +72,14 @@ class SlowPlanner:
         return BaselinePlan((Path2D(np.array([[0.2, 0.2], [0.8, 0.8]]), np.array([1, 0], np.int8)),))
 
 
-class Wander:
+class RandomKeyposePolicy:
     """A policy that takes 50 ms and moves to one random keypose after the other."""
 
     def __init__(self) -> None:
         self._random = np.random.default_rng(0)
 
     def reset(self) -> None:
-        """Nothing is remembered."""
+        """Do nothing: there is no state."""
 
     def act(self, observation: Observation, path: Path2D | None, instruction: str = "") -> ActionChunk:
         """Return the next keypose."""
@@ -90,7 +91,7 @@ class Wander:
 def bench_robot(seconds: float, progress: Callable[[str], None]) -> dict[str, Any]:
     """Return the intervals between commands at several rates, and the delay of the watchdog's stop.
 
-    Watchdog and age of observations are set to `PATIENCE_S` here, so that a busy machine is measured and not stopped.
+    Watchdog and age of observations are set to `NO_STOP_S` here, so that a busy machine is measured and not stopped.
 
     Args:
         seconds: per rate.
@@ -100,46 +101,38 @@ def bench_robot(seconds: float, progress: Callable[[str], None]) -> dict[str, An
     for rate_hz in RATES_HZ:
         progress(f"commands at {rate_hz} Hz")
         config = RobotLoopConfig(
-            control_hz=rate_hz, command_timeout_s=PATIENCE_S, hold_age_s=PATIENCE_S, replan_s=0.01,
-            duration_s=seconds + PLANNER_S[1], safety_filter=replace(ROBOT_BOUNDS, max_age_s=PATIENCE_S),
+            control_hz=rate_hz, command_timeout_s=NO_STOP_S, hold_age_s=NO_STOP_S, replan_s=0.01,
+            duration_s=seconds + PLANNER_S[1], safety_filter=replace(ROBOT_BOUNDS, max_age_s=NO_STOP_S),
         )  # fmt: skip
-        run = RobotLoop(PointRobot(), SlowPlanner(), Wander(), config).run()
-        late_ms = (run.intervals_s - 1 / rate_hz) * 1e3
+        run = RobotLoop(PointRobot(), SlowPlanner(), RandomKeyposePolicy(), config).run()
         rates[str(rate_hz)] = {
             "outcome": run.outcome,
             "n": len(run.intervals_s),
             "period_ms": 1e3 / rate_hz,
-            "late_ms": _percentiles(late_ms),
-            "over_timeout": int((run.intervals_s > TIMEOUT_S).sum()),
+            "late_ms": percentiles_ms(run.intervals_s - 1 / rate_hz),
+            "over_timeout": int((run.intervals_s > COMMAND_TIMEOUT_S).sum()),
             "planner_calls": len(run.planner_s),
         }
     progress(f"{N_STOPS} stops of the watchdog")
-    stops_ms = {"timeout_ms": TIMEOUT_S * 1e3, "n": N_STOPS, **_percentiles(_stop_delays_ms())}
+    stops_ms = {"timeout_ms": COMMAND_TIMEOUT_S * 1e3, "n": N_STOPS, **percentiles_ms(_stop_delays_s())}
     return {"rates_hz": rates, "stop_ms": stops_ms}
 
 
-def _stop_delays_ms() -> NDArray[np.float64]:
-    """Return (N_STOPS,) the times from a last command to the call of the robot's `stop`."""
+def _stop_delays_s() -> NDArray[np.float64]:
+    """Return (N_STOPS,) the seconds from a last command to the call of the robot's `stop`."""
     delays = []
     for _ in range(N_STOPS):
         stops: list[float] = []
-        watchdog = Watchdog(partial(_append_time, stops), TIMEOUT_S)
+        watchdog = Watchdog(partial(_append_time, stops))
         watchdog.start()
         fed_s = time.monotonic()
         watchdog.feed()
         while not stops:
             time.sleep(0.001)
         watchdog.close()
-        delays.append((stops[0] - fed_s) * 1e3)
+        delays.append(stops[0] - fed_s)
     return np.array(delays)
 
 
 def _append_time(times: list[float]) -> None:
     times.append(time.monotonic())
-
-
-def _percentiles(values: NDArray[np.float64]) -> dict[str, float]:
-    if not len(values):
-        return {}
-    p50, p99 = np.percentile(values, [50, 99])
-    return {"p50": round(float(p50), 2), "p99": round(float(p99), 2), "max": round(float(values.max()), 2)}

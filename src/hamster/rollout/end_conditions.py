@@ -42,9 +42,8 @@ class EndConditions:
 
     def check(self, env: Environment) -> None:
         """Raise ValueError, with the way out, if an environment lacks a method that these conditions need."""
-        needs = {"positions_world": self.idle_steps > 0, "is_failed": self.stop_when_failed}
-        for method, setting in (("positions_world", "idle_steps"), ("is_failed", "stop_when_failed")):
-            if needs[method] and not callable(getattr(env, method, None)):
+        for setting, method in (("idle_steps", "positions_world"), ("stop_when_failed", "is_failed")):
+            if getattr(self, setting) and not callable(getattr(env, method, None)):
                 raise ValueError(f"{setting} needs {method}() of the environment, and {type(env).__name__} has none")
 
 

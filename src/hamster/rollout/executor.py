@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from hamster.data import HALF_OPEN
 from hamster.geometry.keypose_motion import keypose_steps, stream_steps
 from hamster.rollout.environment import Environment
 
@@ -50,7 +51,7 @@ class Executor:
         else:
             poses, openings = stream_steps(*start, pose_world, gripper_open, step_s)
         for pose, opening in zip(poses, openings, strict=True):
-            self._pose_world, self._gripper_open = pose, bool(opening > 0.5)
+            self._pose_world, self._gripper_open = pose, bool(opening > HALF_OPEN)
             yield self.hold()
 
     def hold(self) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hamster.data import HALF_OPEN
 from hamster.rollout.robots.base import Robot, RobotError, RobotObservation, RobotSpec
 from hamster.rollout.robots.watchdog import Watchdog
 from hamster.rollout.safety import CommandContext, SafetyFilter
@@ -92,7 +93,7 @@ class CommandGate:
         except UnsafeActionError as error:
             self._watchdog.trip(f"command refused: {error}")
             raise
-        self._send_checked(pose, opening > 0.5)
+        self._send_checked(pose, opening > HALF_OPEN)
         # After the command has been taken: counted from before it, the next one could follow too soon.
         self._commanded, self.sent_s = np.stack([commanded[1], pose]), self._clock()
 

@@ -24,7 +24,8 @@ from hamster.rollout.worker import Worker
 
 STOP_CONFIRMED_S = 1.0
 DISCONNECT_S = 2.0
-SUPERVISION_S = 0.05
+POLL_S = 0.05
+"""Seconds between two looks of `RobotLoop.run` at whether the control thread has ended, and at Ctrl-C."""
 ENDS = {"done": "the task is done", "time_limit": "the time is over", "operator": "Ctrl-C"}
 Confirm = Callable[[ActionChunkLike], bool]
 
@@ -78,7 +79,7 @@ class RobotLoop:
             )
         self.instruction = instruction or self.spec.instruction
         self.observer = Observer(robot, self.spec, self.log)
-        stop = _nothing if self.config.dry_run else robot.stop
+        stop = _skip_stop if self.config.dry_run else robot.stop
         self.watchdog = Watchdog(stop, self.config.command_timeout_s, self.log, clock)
         self.gate = CommandGate(
             robot, self.spec, self.config.safety_filter, self.watchdog, self.config.period_s, self.config.dry_run, clock
@@ -117,7 +118,7 @@ class RobotLoop:
         try:
             self._control.start()
             while self._control.is_alive() and self.gate.reason is None:
-                self._control.join(SUPERVISION_S)
+                self._control.join(POLL_S)
         except KeyboardInterrupt:
             self._outcome = "operator"
         finally:
@@ -133,7 +134,7 @@ class RobotLoop:
         """Step until the run ends; an error that the loop did not expect stops the robot, with the reason."""
         try:
             self._step_until_end()
-        except Exception as error:  # of a planner's, a policy's or a recorder's object that is not what it should be
+        except Exception as error:  # of a path, an action or a recorder that a user's code made
             self.gate.stop(f"the control loop failed: {type(error).__name__}: {error}")
 
     def _step_until_end(self) -> None:
@@ -177,7 +178,7 @@ class RobotLoop:
             self.gate.stop(reason)
 
     def _act(self, newest: RobotObservation, is_recent: bool) -> None:
-        """Collect an action of the policy, and ask for the next when there is nothing left to follow, or a new path."""
+        """Collect an action of the policy, and start the next when there is nothing left to follow, or a new path."""
         path = self.path
         if (finished := self._worker.collect()) is not None:
             self._policy_s.append(finished.seconds)
@@ -227,7 +228,9 @@ class RobotLoop:
         # In a dry run every action starts where the robot still is.
         if (self.config.dry_run or not self._is_moving) and observation.tool_pose_world is not None:
             self.gate.start()
-            self._follower.start(observation.tool_pose_world, observation.gripper is None or observation.gripper > 0.5)
+            self._follower.start(
+                observation.tool_pose_world, observation.gripper is None or observation.gripper > HALF_OPEN
+            )
             self._is_moving = True
         self._follower.follow(poses, opening > HALF_OPEN, action.step_s)
         self.log("action", poses=len(poses), last_tip_m=poses[-1, :3, 3].round(4).tolist(), step_s=action.step_s)
@@ -274,5 +277,5 @@ class RobotLoop:
             self.log("disconnect_failed", reason=f"{type(error).__name__}: {error}")
 
 
-def _nothing() -> None:
+def _skip_stop() -> None:
     """Stand for the robot's `stop` in a dry run, which sends nothing."""

@@ -65,11 +65,12 @@ class RobotRun:
 
     def interval_percentiles_ms(self) -> dict[str, float]:
         """Return p50, p99 and the longest time from one command to the next, milliseconds; {} of fewer than two."""
-        if not len(self.intervals_s):
-            return {}
-        p50, p99 = np.percentile(self.intervals_s, [50, 99]) * 1e3
-        return {
-            "p50": round(float(p50), 2),
-            "p99": round(float(p99), 2),
-            "max": round(float(self.intervals_s.max()) * 1e3, 2),
-        }
+        return percentiles_ms(self.intervals_s)
+
+
+def percentiles_ms(times_s: Array) -> dict[str, float]:
+    """Return p50, p99 and max of times (N,) in seconds, as milliseconds; {} if there are none."""
+    if not len(times_s):
+        return {}
+    values_ms = (*np.percentile(times_s, [50, 99]) * 1e3, times_s.max() * 1e3)
+    return {name: round(float(value), 2) for name, value in zip(("p50", "p99", "max"), values_ms, strict=True)}
