@@ -10,7 +10,7 @@ import synthetic
 import torch
 
 from hamster.data import View
-from hamster.nano import HamsterNanoForConditionalGeneration
+from hamster.nano import HamsterNanoConfig, HamsterNanoForConditionalGeneration, build_processor
 from hamster.policy import checkpoint
 from hamster.policy.actor_policy import ActorPolicy
 from hamster.policy.flow.latent import MAX_TOKENS, peak_tokens, pointed_uv
@@ -100,6 +100,24 @@ def test_words_have_the_planners_embeddings(planner):
     whole = FrozenPlanner(str(planner), {}, whole=True)
     assert len(words.weights) < len(whole.weights)
     assert np.array_equal(embedded, whole.word_embeddings("press the red the", 6))
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_words_that_only_have_a_vector_are_embedded_too(tmp_path, whole):
+    processor = build_processor(WORDS, listed_words=["teacup"])
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "tower_channels": (8, 8, 16)}
+    learned = processor.tokenizer.init_kwargs["learned_words"]
+    config = HamsterNanoConfig(learned + 1, **sizes, word_vector_size=4, learned_words=learned)
+    model = HamsterNanoForConditionalGeneration(config).eval()
+    model.words.vectors.random_(1, 127)
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    with torch.inference_mode():
+        expected = model.words.embed(torch.tensor([learned]))
+    state = torch.get_rng_state()
+    planner = FrozenPlanner(str(tmp_path), {}, whole)
+    assert whole or torch.equal(state, torch.get_rng_state())
+    assert np.allclose(planner.word_embeddings("teacup", 1), expected, atol=1e-6) and expected.any()
 
 
 def test_tokens_point_finer_than_a_patch_and_peaks_lie_apart():

@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 from transformers.image_processing_backends import PilBackend
@@ -34,6 +37,12 @@ class HamsterNanoImageProcessor(PilBackend):  # type: ignore[misc]  # transforme
     do_rescale = True
     do_normalize = True
     do_convert_rgb = True
+
+
+def scaled_image(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return an image (H, W, 3) in the size that `HamsterNanoImageProcessor` scales to, still as bytes."""
+    size = (tokens.PIXELS, tokens.PIXELS)
+    return np.array(Image.fromarray(np.ascontiguousarray(rgb)).resize(size, Image.Resampling.BILINEAR))
 
 
 class HamsterNanoProcessor(ProcessorMixin):  # type: ignore[misc]  # transformers is untyped

@@ -15,14 +15,14 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from hamster.nano import HamsterNanoConfig, HamsterNanoForConditionalGeneration, tokens
+from hamster.nano import HamsterNanoConfig, HamsterNanoForConditionalGeneration
 from hamster.nano.decoder import Layer
+from hamster.nano.processing import scaled_image
 from hamster.policy.planner_folder import planner_folder, planner_sizes
 from hamster.weights import build_for, load_weights, read_tensors
 
@@ -68,7 +68,10 @@ class FrozenPlanner(nn.Module):
             folder = planner_folder(planner)
             self.sizes = planner_sizes(folder)
             tensors = read_tensors(folder / "model.safetensors")
-            weights = _as_bytes(save(tensors if whole else {TOKEN_TABLE: tensors[TOKEN_TABLE]}))
+            if not whole:
+                with torch.random.fork_rng([]):  # the policy's own weights do not depend on what is read here
+                    tensors = {TOKEN_TABLE: _embeddings(_load(self.sizes, tensors, folder / "model.safetensors"))}
+            weights = _as_bytes(save(tensors))
             vocabulary = _as_bytes((folder / "tokenizer.json").read_bytes())
         self.register_buffer("weights", weights)
         self.register_buffer("vocabulary", vocabulary)
@@ -116,16 +119,15 @@ class FrozenPlanner(nn.Module):
         They are rounded to half precision also when they are new, so that nothing depends on what is kept.
         """
         key = hashlib.blake2b(np.ascontiguousarray(rgb).tobytes(), digest_size=16).digest()
-        if key not in self._features:
-            side = tokens.PIXELS
-            image = Image.fromarray(np.ascontiguousarray(rgb)).resize((side, side), Image.Resampling.BILINEAR)
-            pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None] / 127.5 - 1
+        features = self._features.pop(key, None)
+        if features is None:
+            pixels = torch.from_numpy(scaled_image(rgb)).permute(2, 0, 1)[None] / 127.5 - 1
             model = cast(HamsterNanoForConditionalGeneration, self._opened[2])
-            self._features[key] = model.tower(pixels)[0].numpy().astype(np.float16)
-            if len(self._features) > CACHED_IMAGES:
-                self._features.popitem(last=False)
-        self._features.move_to_end(key)
-        return self._features[key]
+            features = cast(NDArray[np.float16], model.tower(pixels)[0].numpy().astype(np.float16))
+        self._features[key] = features  # last, as the most recently used
+        if len(self._features) > CACHED_IMAGES:
+            self._features.popitem(last=False)
+        return features
 
     def _ids(self, instruction: str) -> list[int]:
         ids: list[int] = self._opened[0].encode(instruction, add_special_tokens=False).ids
@@ -142,15 +144,10 @@ class FrozenPlanner(nn.Module):
             tokenizer = Tokenizer.from_buffer(_bytes_of(self.vocabulary))
         except (SafetensorError, ValueError) as error:
             raise ValueError(f"{where} is damaged: {error}") from None
-        table = tensors.get(TOKEN_TABLE)
+        model = _load(self.sizes, tensors, where) if self.whole else None
+        table = tensors.get(TOKEN_TABLE) if model is None else _embeddings(model)
         if table is None or tuple(table.shape) != (self.sizes.get("vocab_size"), self.sizes.get("hidden_size")):
             raise ValueError(f"{where} does not fit its sizes in config.json")
-        model = None
-        if self.whole:
-            build = partial(_build, self.sizes)
-            model = build_for(build, tensors, where)
-            load_weights(model, tensors, where)
-            model.eval().requires_grad_(False)
         self._opened = tokenizer, table.float().numpy(), model
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
@@ -165,8 +162,20 @@ def _reopen(planner: FrozenPlanner, _: object) -> None:
     planner._open()
 
 
+def _load(sizes: dict[str, Any], tensors: dict[str, Tensor], where: object) -> HamsterNanoForConditionalGeneration:
+    model = build_for(partial(_build, sizes), tensors, where)
+    load_weights(model, tensors, where)
+    model.eval().requires_grad_(False)
+    return model
+
+
 def _build(sizes: dict[str, Any]) -> HamsterNanoForConditionalGeneration:
     return HamsterNanoForConditionalGeneration(HamsterNanoConfig(**sizes))
+
+
+def _embeddings(model: HamsterNanoForConditionalGeneration) -> Tensor:
+    """Return the embeddings (V, D) of all tokens, those from word vectors, too."""
+    return model.words.embed(torch.arange(model.config.vocab_size))
 
 
 def _as_bytes(content: bytes) -> Tensor:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from PIL import Image
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from hamster.geometry import Camera, inverse
 from hamster.nano import tokens
+from hamster.nano.processing import scaled_image
 from hamster.policy.monolithic.bins import BINS, DIMENSIONS, Bins
 from hamster.policy.policy_input import PolicyInput, RobotState, TensorBatch, as_float
 
@@ -84,11 +83,10 @@ def make_inputs(
     state = tokenizer.get_vocab_size() + state_tokens(policy_input.robot, poses, goals)
     sequence = torch.full((length,), tokens.PAD)
     sequence[: len(words) + STATE_TOKENS + 1] = torch.tensor([*words, *state.tolist(), tokens.ANS])
-    view, side = policy_input.views[camera], tokens.PIXELS
-    image = Image.fromarray(view.rgb).resize((side, side), Image.Resampling.BILINEAR)
+    view = policy_input.views[camera]
     tool = as_float(policy_input.robot.tool_pose_world)
     return MonolithicInputs(
-        pixels=torch.from_numpy(np.array(image)),
+        pixels=torch.from_numpy(scaled_image(view.rgb)),
         sequence=sequence,
         n_words=torch.tensor(len(words)),
         tool_position=tool[:3, 3],
