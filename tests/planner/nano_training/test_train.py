@@ -109,6 +109,18 @@ def test_a_budget_is_needed(data, tmp_path):
             train_planner(replace(TINY, **budget), [data], tmp_path)
 
 
+def test_fine_tuning_changes_no_trained_module(data, trained, tmp_path):
+    for name, value in {"word_vector_size": 0, "hidden_size": 64, "presence_heads": 8}.items():
+        config = replace(TINY, model={**TINY.model, name: value})
+        with pytest.raises(ValueError, match=rf"was trained with {name} .* may only add presence_heads or height_size"):
+            train_planner(config, [data], tmp_path / name, trained / "model")
+
+
+def test_one_module_at_most_is_trained_alone():
+    with pytest.raises(ValueError, match="either presence_only or height_only"):
+        replace(TINY, presence_only=True, height_only=True)
+
+
 def test_the_learning_rate_rises_stays_and_falls():
     config = replace(TINY, warmup=0.1, decay=0.5)
     rates = [train._rate(p, config) for p in (0, 0.05, 0.1, 0.5, 0.75, 1)]

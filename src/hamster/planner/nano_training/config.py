@@ -39,6 +39,9 @@ class TrainConfig:
         height_only: train only the estimate of waypoints' height (`height`); likewise.
         augmentation: strengths of the image augmentations.
         seed: of all random numbers.
+
+    Raises:
+        ValueError: if both `presence_only` and `height_only` are set.
     """
 
     steps: int | None = None
@@ -62,6 +65,10 @@ class TrainConfig:
     height_only: bool = False
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.presence_only and self.height_only:
+            raise ValueError("one module alone is trained at a time: set either presence_only or height_only")
 
     @property
     def only(self) -> Literal["", "presence", "height"]:

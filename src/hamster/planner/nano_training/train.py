@@ -58,6 +58,7 @@ LOSSES: dict[str, LossFunction] = {
     "height": height_loss,
 }  # by what alone is trained
 
+MODULES = ("presence_heads", "height_size")  # options of modules that fine-tuning may add: nothing else depends on them
 STATE = "state.safetensors"
 RARE_WORD = 5000  # a word used less than once in so many instructions is spelt in bytes
 
@@ -78,7 +79,8 @@ def train_planner(
 
     Raises:
         ValueError: if no budget or two are set, a folder is not a label set, `out_dir` holds another training (other
-            configuration, data or start) or is in use by another process, or the loss is not finite.
+            configuration, data or start) or is in use by another process, the configuration changes modules of `start`,
+            or the loss is not finite.
     """
     if (config.steps is None) == (config.seconds is None):
         raise ValueError("a training needs a budget: set either steps or seconds")
@@ -131,6 +133,7 @@ class _Run:
         if start is None:
             model = _new_model(self.processor.tokenizer, vectors, config.model)
         else:
+            _check_options(start, config.model)
             model = read_model(nano.HamsterNanoForConditionalGeneration, start, may_lack=True, **config.model)
         self.model = model.train().to(self.device)
         if config.only:
@@ -312,6 +315,18 @@ def _new_model(
     if vectors is not None:
         model.words.vectors.copy_(torch.from_numpy(vectors.table(tokenizer.get_vocab())))
     return model
+
+
+def _check_options(start: Path, options: dict[str, Any]) -> None:
+    """Refuse options of a fine-tuning that change trained modules, whose weights would be random again."""
+    before = nano.HamsterNanoConfig.from_pretrained(start, local_files_only=True)
+    for name, value in options.items():
+        trained = getattr(before, name, None)
+        if value != trained and (trained or name not in MODULES):
+            raise ValueError(
+                f"{start} was trained with {name} {trained}, not {value}; fine-tuning may only add "
+                f"{' or '.join(MODULES)}"
+            )
 
 
 def _split(
