@@ -53,3 +53,8 @@ def test_nothing_to_train_says_why(tmp_path):
         names(tmp_path, ["flaw"], ["tokens"])
     with pytest.raises(ValueError, match="a share in"):
         names(tmp_path, ["flow"], ["tokens"], (2.0,))
+
+
+def test_a_policy_that_trains_on_a_second_label_set_is_left_out_before_anything_is_trained(tmp_path):
+    _, refused = variants(tmp_path, ["debug", "monolithic-cotrained"], ["default"], [1.0], None, 0)
+    assert len(refused) == 1 and "--co-training-data" in refused[0]

@@ -67,6 +67,17 @@ def test_an_answer_says_the_path(cotrained, labels, tmp_path):
     assert PathTask.open(labels, tmp_path, cotrained.tokenizer, 64).rgb.shape == task.rgb.shape
 
 
+def test_what_does_not_fit_is_counted(cotrained, labels, tmp_path, capsys):
+    whole = cotrained.open_co_training(labels, tmp_path / "whole")
+    assert "left out" not in capsys.readouterr().err
+    room = int(whole.length.max()) - 1
+    fits = int((whole.length <= room).sum())
+    assert 0 < fits < len(whole.length)
+    assert len(PathTask.open(labels, tmp_path / "part", cotrained.tokenizer, room).length) == fits
+    line = f"left out: {len(whole.length) - fits} of {len(whole.length)} instructions: empty, longer than {room} tokens"
+    assert line in capsys.readouterr().err
+
+
 def test_too_short_a_sequence_is_one_line(cotrained, labels, tmp_path):
     with pytest.raises(ValueError, match="has no image with a path"):
         PathTask.open(labels, tmp_path, cotrained.tokenizer, 3)

@@ -128,6 +128,8 @@ def _try_to_build(config: TrainConfig) -> None:
     """Raise now what would otherwise fail after hours of other trainings."""
     from hamster.policy.registry import build_actor
 
+    if getattr(config.actor, "co_training", False):
+        raise ValueError("it trains on a second label set: hamster train policy --co-training-data; then --policies")
     build_actor(config.actor)
 
 

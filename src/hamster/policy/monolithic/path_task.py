@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from rich.console import Console
 from rich.progress import track
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -25,6 +25,7 @@ from hamster.label.dataset import content_digest
 from hamster.label.read_images import read_images
 from hamster.nano import tokens
 from hamster.nano.pointers import Answer, Places, Words, location_content
+from hamster.nano.processing import scaled_image
 from hamster.path import Gripper, Path2D
 from hamster.policy.monolithic.inputs import MonolithicInputs, PathSample
 
@@ -118,9 +119,11 @@ class PathTask:
 
 def _write(folder: Path, cache: Path, tokenizer: Tokenizer, room: int) -> None:
     sequences, n_words, lengths, first = list[NDArray[np.int32]](), list[int](), list[int](), [0]
+    n_instructions = 0
     with (cache / "rgb.bin").open("wb") as images:
         for image in track(read_images(folder), "packing images for co-training"):
             before = len(sequences)
+            n_instructions += len(image.annotations) + len(image.absent)
             for words, answer in _answers(image, tokenizer):
                 if words and len(words) + len(answer) <= room:
                     ids = np.full(room, tokens.PAD, np.int32)
@@ -129,11 +132,16 @@ def _write(folder: Path, cache: Path, tokenizer: Tokenizer, room: int) -> None:
                     n_words.append(len(words))
                     lengths.append(len(words) + len(answer))
             if len(sequences) > before:
-                side = tokens.PIXELS
-                images.write(Image.fromarray(image.view.rgb).resize((side, side), Image.Resampling.BILINEAR).tobytes())
+                images.write(scaled_image(image.view.rgb).tobytes())
                 first.append(len(sequences))
     if not sequences:
         raise ValueError(f"{folder} has no image with a path of at most {tokens.MAX_WAYPOINTS} waypoints")
+    if left_out := n_instructions - len(sequences):
+        line = (
+            f"left out: {left_out} of {n_instructions} instructions: empty, longer than {room} tokens with the answer, "
+            f"or with more than {tokens.MAX_WAYPOINTS} waypoints"
+        )
+        Console(stderr=True).print(line, style="yellow", markup=False, soft_wrap=True)
     np.savez(
         cache / "answers.npz",
         sequence=np.stack(sequences),
