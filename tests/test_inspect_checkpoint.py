@@ -34,6 +34,13 @@ def test_a_policy_says_what_it_is_and_where_it_comes_from(tmp_path: Path) -> Non
     assert about["metrics"] == {"step": 7, "position_mm": 2.5} and about["provenance"]["git_commit"] == "abc"
 
 
+def test_a_planner_within_a_policy_is_bytes_and_no_parameters(tmp_path: Path) -> None:
+    tensors = {"a": np.zeros((3, 4), np.float32), "planner.weights": np.zeros(99, np.uint8)}
+    save_file(tensors, _policy(tmp_path) / "model.safetensors")
+    policy = inspect_checkpoint(tmp_path)["policy"]
+    assert policy["parameters"] == 12 and policy["stored_as"] == ["F32"]
+
+
 @pytest.mark.parametrize("kind", ["policy", "planner"])
 def test_the_bundled_ones_are_described(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", "nano", "--json"]) == 0

@@ -13,6 +13,7 @@ from typing import Any
 from hamster.extras import extra
 
 LONGEST_JSON = 32 << 20  # a model's configuration is a few thousand bytes; the longest vocabularies in one, megabytes
+PARTS_AS_BYTES = ("vocabulary", "planner.vocabulary", "planner.weights")  # files within a policy: no parameters
 DAMAGED = "copy it again from where it came from, or name another checkpoint"
 
 
@@ -130,8 +131,13 @@ def unreadable(file: Path, error: Exception) -> ValueError:
 
 
 def _weights(folder: Path) -> dict[str, Any]:
-    """Return the number of parameters and their number formats, over all shards."""
-    stored = [tensor for file in weight_files(folder) for tensor in read_header(file).values()]
+    """Return the number of parameters and their number formats, over all shards; see `PARTS_AS_BYTES`."""
+    stored = [
+        tensor
+        for file in weight_files(folder)
+        for name, tensor in read_header(file).items()
+        if name not in PARTS_AS_BYTES
+    ]
     return {
         "parameters": sum(math.prod(shape) for shape, _ in stored),
         "stored_as": sorted({kind for _, kind in stored}),
