@@ -87,17 +87,10 @@ INSTRUCTION_TOKENS = 24  # longer than any instruction of the tabletop
 WITHOUT_PATH = TrainConfig(
     augment=AugmentConfig(path_dropout_prob=1.0, swap_image_prob=0.0, completed_prob=0.0, color_jitter=0.06)
 )
-# Words and one image of a fixed camera; instructions name colours, so there is little jitter.
+# One image of a fixed camera.
 MONOLITHIC = TrainConfig(
     actor=MonolithicConfig(),
-    augment=AugmentConfig(
-        path_dropout_prob=1.0,
-        swap_image_prob=0.0,
-        completed_prob=0.0,
-        yaw_range_rad=0.0,
-        color_jitter=0.06,
-        fixed_camera=True,
-    ),
+    augment=replace(WITHOUT_PATH.augment, yaw_range_rad=0.0, fixed_camera=True),
     steps=2000,
     lr=1.5e-3,
     warmup_steps=100,
@@ -192,7 +185,7 @@ def adapted(
                 actor = replace(actor, max_instruction_tokens=INSTRUCTION_TOKENS)  # type: ignore[call-arg]
     if planner is not None:
         if not _contains_planner(actor):
-            raise ValueError("no planner is part of this configuration: leave out --model, or take monolithic, say")
+            raise ValueError("no planner is part of this configuration: leave out --model, or take --config monolithic")
         actor = replace(actor, planner=planner)  # type: ignore[call-arg]
     changes = {"data_fraction": data_fraction, "steps": steps, "seed": seed}
     changed: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}

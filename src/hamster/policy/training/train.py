@@ -68,8 +68,8 @@ def train_policy(
 
     Raises:
         ValueError: for an unknown preset, or a folder without such a label set; if a configuration with `co_training`
-            has no `co_training_dir`, or one without has one; if `out_dir` holds a training of
-            another configuration or other data, or another process is at work in it.
+            has no `co_training_dir`, or one without has one; if `out_dir` holds a training of another configuration or
+            other data, or another process is at work in it.
     """
     config = preset(config) if isinstance(config, str) else config
     accelerator = start_accelerator(config.bf16)
@@ -96,9 +96,7 @@ def _train(
             if co_training_dir is not None:
                 identity["co-training data"] = content_digest(co_training_dir)
             has_begun = (out_dir / STATE).is_file()
-            defaults = flat(
-                "config", TrainConfig(actor=type(config.actor)()).to_json()
-            )  # of options that are new since
+            defaults = flat("config", TrainConfig(actor=type(config.actor)()).to_json())  # of options new since then
             claim(out_dir, identity, has_begun, run_info(config.seed), defaults, upgrade_run_identity)
         cache = pack_dir or out_dir / "pack"
         frames_between = config.frames_between_keyposes
@@ -126,10 +124,10 @@ def _train(
 
 def _check_co_training(config: TrainConfig, folder: Path | None) -> None:
     """Raise ValueError if a second task is configured but has no data, or the reverse."""
-    is_wanted = getattr(config.actor, "co_training", False)
-    if is_wanted and folder is None:
+    has_second_task = getattr(config.actor, "co_training", False)
+    if has_second_task and folder is None:
         raise ValueError("this configuration trains on a second task, too: give its label set (--co-training-data DIR)")
-    if folder is not None and not is_wanted:
+    if folder is not None and not has_second_task:
         raise ValueError(
             f"this configuration of the {config.actor.type} policy has no second task: give no --co-training-data, or "
             "take --config monolithic-cotrained"
