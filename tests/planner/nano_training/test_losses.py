@@ -74,9 +74,9 @@ def test_the_loss_of_height_vanishes_at_the_labels_and_ignores_what_is_unknown(t
     batch = batches.sample(labels, [Share(np.arange(6))], 0, 3, 4, 0, NONE, "cpu")
     unknown = replace(batch, height_m=torch.full_like(batch.height_m, torch.nan))
     assert float(height_loss(model, nn.ModuleList(), unknown)["height"].detach()) == 0
-    found = height_loss(model, nn.ModuleList(), batch)["height"]
-    found.backward()
+    loss = height_loss(model, nn.ModuleList(), batch)["height"]
+    loss.backward()
     trained = {name.split(".")[0] for name, weight in model.named_parameters() if weight.grad is not None}
-    assert trained == {"height"} and float(found.detach()) > 0.1
+    assert trained == {"height"} and float(loss.detach()) > 0.1
     model.height.forward = lambda *_: batch.height_m[batch.height_m.isfinite()]  # type: ignore[method-assign]
     assert float(height_loss(model, nn.ModuleList(), batch)["height"]) == 0
