@@ -38,6 +38,13 @@ def test_an_unknown_suffix_lists_those_there_are(toys):
         find_suite("toys+blnd")
 
 
+def test_step_limits_by_family_need_one_for_each():
+    suite = Suite(("press", "knock"), SuiteEnv, {"press": 40, "knock": 60})
+    assert [suite.end_conditions(family)["max_steps"] for family in suite.families] == [40, 60]
+    with pytest.raises(ValueError, match="max_steps has no 'knock'; it needs a number for each of press, knock"):
+        Suite(("press", "knock"), SuiteEnv, {"press": 40})
+
+
 @pytest.mark.parametrize("families", [("press", "knock"), ("press", "knock", "pick_place")])
 def test_shuffled_same_takes_the_next_scene_of_the_same_family(families):
     listed = trials(

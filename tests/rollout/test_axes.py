@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hamster.evaluate import EvalConfig
-from hamster.evaluate.suites import SUITES, suite_of
+from hamster.evaluate.suites import SUITES, find_suite
 from hamster.evaluate.trials import trials
 from hamster.geometry.keypose_motion import keypose_steps
 from hamster.rollout import Rollout
@@ -79,8 +79,14 @@ def test_the_suite_of_all_axes_has_the_scenes_of_each() -> None:
     finally:
         one.close()
         other.close()
-    suite = suite_of(EvalConfig("x", suite="axes-basic", planners=("none",)))
-    assert (suite.hold_steps, suite.max_steps) == (10, 120)
+
+
+def test_an_axis_ends_its_episodes_alike_in_its_own_suite_and_in_that_of_all_axes() -> None:
+    together = find_suite("axes")
+    for axis, n_steps in (("basic", 120), ("moved", 300)):
+        conditions = find_suite(f"axes-{axis}").end_conditions("press")
+        assert (conditions["hold_steps"], conditions["max_steps"]) == (10, n_steps)
+        assert together.end_conditions(f"{axis}/press") == conditions
 
 
 def test_a_moved_thing_is_shifted_under_way_and_not_by_the_robot() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -33,7 +33,8 @@ class Suite:
             `close()`, which is called at its end, and `expert_path()`, which only baselines with a path need;
             "swapped" needs `other_task(seed)` instead, see `SwappableEnvironment`. What its `episode_metrics(rollout)`
             returns, a mapping of JSON values, is recorded with the episode.
-        max_steps, hold_steps, idle_steps, stop_when_failed: when an episode ends; see `EndConditions`.
+        max_steps, hold_steps, idle_steps, stop_when_failed: when an episode ends; see `EndConditions`. `max_steps` may
+            be a mapping by task family.
         tasks: tasks per scene. With more than one, those of a scene have consecutive seeds, and the scene is a success
             if all of them are done.
         default_families: evaluated if none are named; None for all.
@@ -43,7 +44,7 @@ class Suite:
 
     families: tuple[str, ...]
     make: Callable[[str, int], Environment]
-    max_steps: int
+    max_steps: int | Mapping[str, int]
     tasks: int = 1
     default_families: tuple[str, ...] | None = None
     hold_steps: int = 0
@@ -52,7 +53,8 @@ class Suite:
     scene_seed: Callable[[int, int], int] | None = None
 
     def __post_init__(self) -> None:
-        EndConditions(**self.end_conditions)  # checks the numbers
+        for family in self.families:
+            EndConditions(**self.end_conditions(family))  # checks the numbers
         if isinstance(self.make, _IgnoringFamily):
             return
         try:
@@ -65,10 +67,19 @@ class Suite:
         except ValueError:  # a function in C states no signature
             pass
 
-    @property
-    def end_conditions(self) -> dict[str, Any]:
-        """When an episode ends: the fields of `EndConditions`, and keywords of `rollout`."""
-        return {condition.name: getattr(self, condition.name) for condition in fields(EndConditions)}
+    def end_conditions(self, family: str) -> dict[str, Any]:
+        """Return when an episode of a task family ends: the fields of `EndConditions`, and keywords of `rollout`.
+
+        Raises:
+            ValueError: if `max_steps` is a mapping without this family.
+        """
+        conditions = {condition.name: getattr(self, condition.name) for condition in fields(EndConditions)}
+        if isinstance(self.max_steps, Mapping):
+            if family not in self.max_steps:
+                families = ", ".join(self.families)
+                raise ValueError(f"max_steps has no {family!r}; it needs a number for each of {families}")
+            conditions["max_steps"] = self.max_steps[family]
+        return conditions
 
     @property
     def implementation(self) -> Callable[[str, int], Environment]:
@@ -225,25 +236,11 @@ def swappable(env: Environment) -> SwappableEnvironment:
     return cast(SwappableEnvironment, env)
 
 
-def _tabletop(viewpoint: str = "front") -> Suite:
-    from hamster.rollout.tabletop import FAMILIES, MAX_STEPS, TabletopEnvironment
+def _tabletop(viewpoint: str = "front", shifts: bool = False, occluded: bool = False) -> Suite:
+    from hamster.rollout.tabletop import FAMILIES, MAX_STEPS, MAX_STEPS_SHIFTED, TabletopEnvironment
 
-    make = partial(TabletopEnvironment, viewpoint=viewpoint)
-    return Suite(FAMILIES, make, MAX_STEPS, default_families=DEFAULT_FAMILIES)
-
-
-def _tabletop_shifted() -> Suite:
-    from hamster.rollout.tabletop import FAMILIES, MAX_STEPS_SHIFTED, TabletopEnvironment
-
-    make = partial(TabletopEnvironment, shifts=True)
-    return Suite(FAMILIES, make, MAX_STEPS_SHIFTED, default_families=DEFAULT_FAMILIES)
-
-
-def _tabletop_occluded() -> Suite:
-    from hamster.rollout.tabletop import FAMILIES, MAX_STEPS, TabletopEnvironment
-
-    make = partial(TabletopEnvironment, occluded=True)
-    return Suite(FAMILIES, make, MAX_STEPS, default_families=DEFAULT_FAMILIES)
+    make = partial(TabletopEnvironment, viewpoint=viewpoint, shifts=shifts, occluded=occluded)
+    return Suite(FAMILIES, make, MAX_STEPS_SHIFTED if shifts else MAX_STEPS, default_families=DEFAULT_FAMILIES)
 
 
 def _counterfactual() -> Suite:
@@ -255,17 +252,24 @@ def _counterfactual() -> Suite:
 def _axes() -> Suite:
     from hamster.rollout.axes import STRATA, scene_of_stratum
 
-    return _axes_suite(STRATA, scene_of_stratum, MOVED_STEPS)
+    limits = {stratum: _axis_steps(stratum.partition("/")[0]) for stratum in STRATA}
+    return _axes_suite(STRATA, scene_of_stratum, limits)
 
 
 def _axis(name: str) -> Suite:
     from hamster.rollout.axes import AxisEnvironment
     from hamster.sim.tabletop.axes.factors import FAMILIES
 
-    return _axes_suite(FAMILIES, partial(AxisEnvironment, name), MOVED_STEPS if name == "moved" else AXES_STEPS)
+    return _axes_suite(FAMILIES, partial(AxisEnvironment, name), _axis_steps(name))
 
 
-def _axes_suite(families: tuple[str, ...], make: Callable[[str, int], Environment], max_steps: int) -> Suite:
+def _axis_steps(axis: str) -> int:
+    return MOVED_STEPS if axis == "moved" else AXES_STEPS
+
+
+def _axes_suite(
+    families: tuple[str, ...], make: Callable[[str, int], Environment], max_steps: int | Mapping[str, int]
+) -> Suite:
     """Return a suite whose success has to last for half a second, and whose hopeless episodes end early."""
     from hamster.sim.tabletop.axes.seeds import scene_seed
 
@@ -287,8 +291,8 @@ SUITES: Registry[Callable[[], Suite]] = Registry(
     {
         "tabletop": _tabletop,
         "tabletop-moved": partial(_tabletop, "moved"),
-        "tabletop-shifted": _tabletop_shifted,
-        "tabletop-occluded": _tabletop_occluded,
+        "tabletop-shifted": partial(_tabletop, shifts=True),
+        "tabletop-occluded": partial(_tabletop, occluded=True),
         "counterfactual": _counterfactual,
         "axes": _axes,
         **{f"axes-{name}": partial(_axis, name) for name in _AXES},

@@ -80,7 +80,7 @@ class EvalWorker:
                 self.policy,
                 replan_every=self.replan,
                 planner_latency_s=self.planner_latency_s,
-                **self.suite.end_conditions,
+                **self.suite.end_conditions(trial.family),
                 video_every=VIDEO_EVERY if self.videos else 0,
             )
             measured = episode_metrics(env, result)
