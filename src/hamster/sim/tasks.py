@@ -35,6 +35,17 @@ def begin(world: World) -> Start:
     return Start({thing.name: world.thing_pose(thing.name) for thing in world.scene.things})
 
 
+def after_shift(world: World, start: Start, name: str) -> Start:
+    """Return the start of a task after a thing was shifted: as if it had stood where it is now from the start.
+
+    Args:
+        world: the simulation.
+        start: from `begin`.
+        name: of the thing.
+    """
+    return Start({**start.poses, name: world.thing_pose(name)})
+
+
 def is_success(world: World, command: Command, start: Start) -> bool:
     """Return whether a command is carried out in the present state.
 
@@ -118,7 +129,7 @@ def _pressed_buttons(world: World) -> set[str]:
 
 def _fallen(world: World, start: Start) -> set[str]:
     """Return the things that can topple and lie."""
-    return {thing.name for thing in world.scene.things if thing.topples and _fell(world, start, thing.name)}
+    return {thing.name for thing in world.scene.things if thing.topples and fell(world, start, thing.name)}
 
 
 def centre_world(world: World, thing: Thing) -> Array:
@@ -151,7 +162,14 @@ def _let_go(world: World, name: str) -> bool:
     return ROBOT not in world.touching(name) and world.speed_m_s(name) < STILL_M_S
 
 
-def _fell(world: World, start: Start, name: str) -> bool:
+def fell(world: World, start: Start, name: str) -> bool:
+    """Return whether a thing has tilted by more than 60 degrees since the start of the task.
+
+    Args:
+        world: the simulation.
+        start: from `begin`.
+        name: of the thing.
+    """
     return bool(world.thing_pose(name)[2, 2] < TOPPLED <= start.poses[name][2, 2])
 
 

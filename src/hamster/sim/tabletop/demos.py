@@ -77,7 +77,7 @@ class Demonstrations:
             extra = {"seed": self.seed, "index": number}
             if (episode := self._demonstrate(rng, family, extra)) is not None:
                 return episode
-        return Unreadable(f"tabletop episode {number}", f"the expert failed {TRIES} times in a row at {family!r}")
+        return Unreadable(self.inputs(number).name, f"the expert failed {TRIES} times in a row at {family!r}")
 
     def inputs(self, index: int) -> Inputs:
         """Return the inputs: numbers only, no files."""

@@ -18,7 +18,7 @@ from hamster.sim.scene import Command, Keypose, Scene
 from hamster.sim.tabletop.occluded import sample_occluded
 from hamster.sim.tabletop.sample import FAMILIES, VIEWPOINTS, sample, seen_from
 from hamster.sim.tabletop.shift import Shift, sample_with_shift
-from hamster.sim.tasks import Start, begin, is_failed, is_success
+from hamster.sim.tasks import Start, after_shift, begin, is_failed, is_success
 from hamster.sim.world import World
 
 CAMERAS = ("front", "wrist")
@@ -126,7 +126,7 @@ class TabletopEnv(gymnasium.Env[Obs, NDArray[np.float64]]):
         """
         assert self._start is not None
         self.world.shift(shift.thing, shift.xy)
-        self._start = Start({**self._start.poses, shift.thing: self.world.thing_pose(shift.thing)})
+        self._start = after_shift(self.world, self._start, shift.thing)
 
     def observation(self, cameras: Collection[str] = CAMERAS) -> Observation:
         """Return the present sensor readings as a record, with the views of those of `CAMERAS` that are named."""

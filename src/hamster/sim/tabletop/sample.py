@@ -30,6 +30,7 @@ CAMERAS = {
     "front": CameraSpec(eye=(1.12, 0.0, 0.72), target=(0.46, 0.0, 0.085), fovy_deg=37.0),
     "wrist": CameraSpec(eye=(0.09, 0.0, -0.06), target=(0.015, 0.0, 0.05), fovy_deg=75.0, mount="tool"),
 }
+LAMPS = (Light((0.25, 0.2, -1.0)), Light((-0.6, -0.3, -0.8), (0.25, 0.25, 0.25), (0.1, 0.1, 0.1)))
 # Camera poses at evaluation: as in training, or moved by 25 degrees around its target, and higher.
 VIEWPOINTS = {
     "front": CAMERAS["front"],
@@ -142,7 +143,7 @@ def lay_out(things: list[Thing], rng: np.random.Generator, gap_m: float = GAP_M)
         cameras=CAMERAS,
         table=Surface("wood", (0.72 * shade, 0.55 * shade, 0.38 * shade), (0.58 * shade, 0.42 * shade, 0.27 * shade)),
         floor=Surface("plain", (0.34, 0.36, 0.40), (0.34, 0.36, 0.40)),
-        lights=(Light((0.25, 0.2, -1.0)), Light((-0.6, -0.3, -0.8), (0.25, 0.25, 0.25), (0.1, 0.1, 0.1))),
+        lights=LAMPS,
         start_tool=(float(x), float(y), float(z), -pi / 2 + float(rng.uniform(-0.3, 0.3))),
     )
 

@@ -85,6 +85,7 @@ def test_target_and_goal_of_a_demonstration_depend_on_its_number_alone() -> None
 
 def test_a_demonstration_has_the_pair_of_its_number_and_plain_words() -> None:
     source = AxesDemonstrations(320)
+    assert source.inputs(0).name == "axes-demos episode 0"
     episode = source[0]
     assert isinstance(episode, Episode) and episode.provenance.source == "axes-demos" and source.uri == "axes-demos:320"
     assert episode.provenance.extra["family"] == mixed(320)[0] == "pick_place" and len(episode.instructions) == 4

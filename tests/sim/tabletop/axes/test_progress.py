@@ -69,7 +69,6 @@ RIGHT, WRONG = {"start": True, "end": True}, {"start": False, "end": True}
         (("timeout", [], None, False, True), "wrong object"),
         (("timeout", [], None, True, True), "wrong goal"),
         (("timeout", [], None, True, False), "wrong execution"),
-        (("env_error", [], None, True, False), "not measured"),
     ],
 )  # fmt: skip
 def test_reasons_are_tried_in_order(case: tuple, reason: str) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-Failure = Literal[
-    "", "refused", "wrong object", "wrong goal", "later path wrong", "not followed", "wrong execution", "not measured"
-]
+Failure = Literal["", "refused", "wrong object", "wrong goal", "later path wrong", "not followed", "wrong execution"]
 FOLLOWED_M = 0.03
 """Largest mean distance of the tool's track from a path that it followed."""
 
@@ -22,7 +20,7 @@ def failure(
     """Return why an episode failed; "" if it did not.
 
     Args:
-        outcome: of the rollout.
+        outcome: of the rollout, which was measured (`Rollout.is_measured`).
         paths_right: for each path that the policy followed, whether its "start" and "end" are right (`grounding`).
         distance_m: mean distance of the tool's track from the paths; None without a path.
         first_reached_is_target: whether the first thing that the tool came near is the target. It stands for a path's
@@ -31,8 +29,6 @@ def failure(
     """
     if outcome == "success":
         return ""
-    if outcome in ("env_error", "planner_unavailable"):
-        return "not measured"
     if outcome in ("plan_error", "not_in_view"):
         return "refused"
     first = paths_right[0] if paths_right else {"start": first_reached_is_target, "end": not lies_on_other_goal}

@@ -143,8 +143,6 @@ _SINGLE: dict[str, tuple[Case, ...]] = {
         Case("N1 colour", replace(TRAIN, colours=frozenset(NEW_COLOURS))),
     ),
 }
-HEADLINE = ("basic", "object-goal", "visual", "language", "spatial", "novel-object", "multiple")
-"""The axes of the paper, whose mean is the headline."""
 AXES: dict[str, tuple[Case, ...]] = {
     **_SINGLE,
     "multiple": tuple(Case("+".join(names), axes=names) for names in combinations(list(_SINGLE)[1:], 3)),

@@ -11,7 +11,7 @@ import numpy as np
 
 from hamster.sim.catalogue import CATALOGUE
 from hamster.sim.scene import Thing, Vec3
-from hamster.sim.tabletop.axes.factors import FAMILIES, TRAIN, Factors, changed
+from hamster.sim.tabletop.axes.factors import FAMILIES, NEW_RECEIVERS, TRAIN, Factors, changed
 from hamster.sim.tabletop.demos import mixed
 from hamster.sim.tabletop.sample import PALETTE, RECEIVERS
 
@@ -141,7 +141,7 @@ def _new_pair(rng: np.random.Generator, family: str, factors: Factors, known: tu
 
 
 def _with_new_kind(pair: Involved, kind: str) -> Involved:
-    if kind in (*RECEIVERS, "book", "tray", "bin") and pair.goal is not None:
+    if kind in (*RECEIVERS, *NEW_RECEIVERS) and pair.goal is not None:
         return replace(pair, goal=Look(kind, pair.goal.colour))
     return replace(pair, target=Look(kind, pair.target.colour))
 

@@ -16,7 +16,7 @@ from hamster.sim.tabletop.axes.looks import DEMOS_SEED, N_DEMOS, demonstration
 from hamster.sim.tabletop.axes.sample import draw, draw_case, sample
 from hamster.sim.tabletop.axes.words import DEMOS
 from hamster.sim.tabletop.demos import mixed
-from hamster.sim.tabletop.sample import CAMERAS, PALETTE
+from hamster.sim.tabletop.sample import CAMERAS, LAMPS, PALETTE
 
 COLUMNS = {
     "kinds": "kind",
@@ -49,8 +49,6 @@ def observed(scene: Scene, command: Command) -> Values:
     known_kinds, known_colours = set(kinds) <= TRAIN.kinds, set(colours) <= set(PALETTE)
     extras = {thing.name: thing.kind for thing in scene.things if thing.kind in UNINVOLVED and thing not in about}
     extras = {name: kind for name, kind in extras.items() if kind not in kinds}
-    is_as_trained = len(scene.lights) == 2 and not any(light.casts_shadow for light in scene.lights)
-    lamps = is_as_trained and scene.lights[0].direction == (0.25, 0.2, -1.0)
     text = command.instruction.lower()
     values: dict[str, set[Hashable]] = {
         "kinds": set(kinds),
@@ -63,7 +61,7 @@ def observed(scene: Scene, command: Command) -> Values:
         "references": {command.way or "plain"},
         "facts": {fact.words for fact in facts() if _stated(fact).lower() in text},
         "surfaces": {scene.table.pattern},
-        "lights": {"lamps" if lamps else "other"},
+        "lights": {"lamps" if scene.lights == LAMPS else "other"},
         "extras": set(extras.values()),
         "counts": {len(scene.things) - len(extras)},
         "azimuths_deg": {0 if scene.cameras["front"] == CAMERAS["front"] else scene.cameras["front"].eye},

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from hamster.sim.contacts import ROBOT, TABLE
 from hamster.sim.scene import Command, Thing
-from hamster.sim.tasks import PRESSED_M, TOPPLED, centre_world, is_over
+from hamster.sim.tasks import PRESSED_M, TOPPLED, after_shift, begin, centre_world, fell, is_over
 from hamster.sim.world import Snapshot, World
 
 Array = NDArray[np.float64]
@@ -40,7 +40,7 @@ class Progress:
 
     def __init__(self, world: World, command: Command) -> None:
         self._world, self._command = world, command
-        self._start_poses = {thing.name: world.thing_pose(thing.name) for thing in world.scene.things}
+        self._start = begin(world)
         self.stage = 0.0
         self.first_reached: str | None = None
         self.first_touched: str | None = None
@@ -65,7 +65,7 @@ class Progress:
 
     def thing_was_shifted(self, name: str) -> None:
         """Take note that a thing was shifted by an event: it is not the robot's doing."""
-        self._start_poses[name] = self._world.thing_pose(name)
+        self._start = after_shift(self._world, self._start, name)
 
     def disturbed(self) -> list[str]:
         """Return the names of the things other than the target that have moved by 5 cm or fallen."""
@@ -77,9 +77,10 @@ class Progress:
         return next((t.name for t in self._world.scene.things if t.receives and is_over(self._world, t, xy)), None)
 
     def _is_disturbed(self, thing: Thing) -> bool:
-        before, now = self._start_poses[thing.name], self._world.thing_pose(thing.name)
-        fell = thing.topples and now[2, 2] < TOPPLED <= before[2, 2]
-        return bool(fell or np.linalg.norm(now[:3, 3] - before[:3, 3]) > DISTURBED_M)
+        if thing.topples and fell(self._world, self._start, thing.name):
+            return True
+        moved_m = self._world.thing_pose(thing.name)[:3, 3] - self._start.poses[thing.name][:3, 3]
+        return bool(np.linalg.norm(moved_m) > DISTURBED_M)
 
     def _reached(self) -> str | None:
         family = self._command.family
@@ -103,7 +104,7 @@ class Progress:
         return 0.75 if is_moved else 0.5 if is_started else reached
 
     def _rise_m(self, name: str) -> float:
-        return float(self._world.thing_pose(name)[2, 3] - self._start_poses[name][2, 3])
+        return float(self._world.thing_pose(name)[2, 3] - self._start.poses[name][2, 3])
 
     def _is_over_goal(self) -> bool:
         scene, goal = self._world.scene, str(self._command.goal)

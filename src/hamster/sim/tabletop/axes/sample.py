@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import cos, radians, sin
 
 import numpy as np
 
@@ -12,11 +11,12 @@ from hamster.sim.annotate import appearance, planned_path, segment
 from hamster.sim.expert import execute, plan
 from hamster.sim.language import Task, tasks
 from hamster.sim.layout import image_layout, world_camera
-from hamster.sim.scene import CameraSpec, Command, Light, Scene, Surface, Thing
+from hamster.sim.scene import Command, Scene, Thing
 from hamster.sim.tabletop.axes.factors import AXES, FAMILIES, TRAIN, Case, Factors, cases, changed, combine
 from hamster.sim.tabletop.axes.looks import Involved, Look, choice, involved
+from hamster.sim.tabletop.axes.surroundings import draw_camera, draw_lights, draw_surface
 from hamster.sim.tabletop.axes.words import instruct
-from hamster.sim.tabletop.sample import CAMERAS, GAP_M, PALETTE, RECEIVERS, TOYS, can_fall, is_feasible, lay_out, turned
+from hamster.sim.tabletop.sample import GAP_M, PALETTE, RECEIVERS, TOYS, can_fall, is_feasible, lay_out, turned
 from hamster.sim.tabletop.shift import Shift, sample_shift, shifted
 from hamster.sim.tasks import begin, is_success
 from hamster.sim.world import World
@@ -193,11 +193,11 @@ def _scene(rng: np.random.Generator, looks: list[Look], factors: Factors) -> Sce
         return None
     names = changed(factors)
     if "surfaces" in names:
-        scene = replace(scene, table=_surface(rng, choice(rng, factors.surfaces)), floor=_surface(rng, "plain"))
+        scene = replace(scene, table=draw_surface(rng, choice(rng, factors.surfaces)), floor=draw_surface(rng, "plain"))
     if "lights" in names:
-        scene = replace(scene, lights=_lights(rng, choice(rng, factors.lights), scene.lights))
+        scene = replace(scene, lights=draw_lights(rng, choice(rng, factors.lights)))
     if "azimuths_deg" in names:
-        camera = _camera(rng, choice(rng, factors.azimuths_deg))
+        camera = draw_camera(rng, choice(rng, factors.azimuths_deg))
         scene = replace(scene, cameras={**scene.cameras, "front": camera})
     return scene
 
@@ -227,44 +227,3 @@ def _visible_share(scene: Scene, thing: Thing) -> float:
     finally:
         world.close()
     return visible.get(thing.name, 0.0)
-
-
-def _surface(rng: np.random.Generator, pattern: str) -> Surface:
-    """Draw a pattern of two pale colours, so that no thing has the table's colour."""
-    base = rng.uniform(0.25, 0.8) * (1 - rng.uniform(0, 0.3, 3))
-    other = np.clip(base + rng.normal(0, 0.08, 3), 0, 1)
-    return Surface(pattern, _vec3(base), _vec3(other), int(rng.integers(1 << 30)))  # type: ignore[arg-type]
-
-
-def _lights(rng: np.random.Generator, name: str, lamps: tuple[Light, ...]) -> tuple[Light, ...]:
-    """Return other lights: dim, bright or tinted ones from other directions, or one lamp at the side with shadows."""
-    if name == "side":
-        side = float(rng.choice((-1.0, 1.0)))
-        direction = (float(rng.uniform(-0.4, 0.4)), side * float(rng.uniform(0.8, 1.3)), -1.0)
-        return (Light(direction, (0.85, 0.85, 0.85), (0.28, 0.28, 0.28), casts_shadow=True),)
-    power = {"dim": rng.uniform(0.4, 0.65), "bright": rng.uniform(1.3, 1.6)}.get(name, rng.uniform(0.85, 1.1))
-    tint = rng.uniform(0.6, 1.1, 3) if name == "tinted" else np.ones(3)
-    return tuple(
-        Light(
-            (*(float(v) for v in rng.normal(0, 0.4, 2)), -1.0),  # type: ignore[arg-type]
-            _vec3(np.array(lamp.diffuse) * power * tint),
-            _vec3(np.array(lamp.ambient) * power * tint),
-        )
-        for lamp in lamps
-    )
-
-
-def _camera(rng: np.random.Generator, azimuth_deg: int) -> CameraSpec:
-    """Return the camera "front", turned around the point it looks at, raised and moved."""
-    front = CAMERAS["front"]
-    away = np.array(front.eye) - front.target
-    distance = float(np.linalg.norm(away)) * choice(rng, (0.85, 1.0, 1.15))
-    elevation = float(np.arcsin(away[2] / np.linalg.norm(away))) + radians(choice(rng, (0, 10)))
-    turn = radians(azimuth_deg)
-    direction = np.array([cos(turn) * cos(elevation), sin(turn) * cos(elevation), sin(elevation)])
-    return replace(front, eye=_vec3(np.array(front.target) + distance * direction))
-
-
-def _vec3(values: object) -> tuple[float, float, float]:
-    x, y, z = np.asarray(values, float)
-    return (float(x), float(y), float(z))
