@@ -33,7 +33,7 @@ class Compare:
 
     def run(self) -> None:
         """Run what is not done yet."""
-        from hamster.evaluate.comparison.plan import read_plan
+        from hamster.evaluate.comparison.plan_file import read_plan
         from hamster.extras import require
 
         require(["sim", "planner", "policy", "train"], "hamster compare")

@@ -31,7 +31,7 @@ class Report:
     def run(self) -> None:
         """Write the report and print its table."""
         from hamster.evaluate.comparison.episodes import Folder
-        from hamster.evaluate.comparison.plan import read_plan
+        from hamster.evaluate.comparison.plan_file import read_plan
         from hamster.evaluate.comparison.report import write_report
 
         if not self.folders:

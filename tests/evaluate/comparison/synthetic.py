@@ -13,7 +13,7 @@ FAMILIES = ("pick_place", "press", "knock")
 FAILURES = ("wrong object", "wrong goal", "not followed", "wrong execution")
 
 
-def write_folder(folder: Path, axis: str, successes, condition="nano", policy="flow", **metrics) -> Path:
+def write_folder(folder: Path, axis: str, successes, condition="nano", policy="flow") -> Path:
     """Write a folder with an episode for each success or failure, in the order of the scenes."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = []

@@ -8,7 +8,7 @@ import pytest
 
 from hamster.cli.app import main
 from hamster.evaluate.comparison.episodes import Folder
-from hamster.evaluate.comparison.plan import read_plan
+from hamster.evaluate.comparison.plan_file import read_plan
 from hamster.evaluate.comparison.report import write_report
 from hamster.evaluate.video import webp
 from tests.evaluate.comparison.synthetic import write_arm, write_folder
@@ -81,6 +81,20 @@ def test_markdown_and_json_have_the_numbers_of_the_page(evaluated, plan_file, tm
     assert (tmp_path / "report" / "report.md").read_text() == report.markdown
 
 
+@pytest.mark.parametrize("value", [None, float("nan"), 2, "half"])
+def test_an_episode_without_a_metric_leaves_its_arm_no_mean_and_a_note(value, evaluated, tmp_path):
+    file = evaluated[0].path / "rollouts.jsonl"
+    first, *others = file.read_text().splitlines()
+    record = json.loads(first)
+    record["metrics"]["partial"] = value
+    file.write_text("\n".join([json.dumps(record), *others]))
+    report = write_report(evaluated, tmp_path / "report")
+    assert "A: no mean of 'partial', which 1 of 48 episodes do not record." in report.markdown
+    assert "A" not in report.comparison.partial and {"B", "C"} <= report.comparison.partial.keys()
+    assert "A" in report.comparison.clean and "no mean of 'clean'" not in report.markdown
+    assert "NaN" not in (tmp_path / "report" / "report.json").read_text()
+
+
 def test_strips_are_the_first_of_each_outcome_by_scene_number(tmp_path):
     import numpy as np
 
@@ -125,6 +139,7 @@ def test_the_plan_of_the_released_table_is_read_at_both_scales():
         ('["A - B"]', '["A-B"]', 'must be written "A - B"'),
         ("per_axis = 12", "per_axis = 13", "multiple of scenes.block"),
         ("per_axis = 12", 'per_axis = "12"', "scenes.per_axis must be of type int"),
+        ("per_axis = 12", "per_axis = 12\nchance = nan", "scenes.chance must be finite"),
         ("seeds = 2", "seed = 2", "arms.A has no 'seed'; there are: label"),
         ('condition = "none", seeds', "seeds", "arms.B lacks 'condition'"),
         ("contrasts", "contrasts = [", "is no TOML"),

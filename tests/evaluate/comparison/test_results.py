@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hamster.evaluate.comparison.compare import compare, sequences
 from hamster.evaluate.comparison.episodes import Folder, read_runs
 from hamster.evaluate.comparison.plan import Arm, Plan, Prediction, Scenes, Statistics
-from hamster.evaluate.comparison.results import MEAN, compare, sequences
+from hamster.evaluate.comparison.results import MEAN
 from hamster.evaluate.statistics import clopper_pearson
 from tests.evaluate.comparison.synthetic import write_arm, write_folder
 
@@ -79,11 +80,11 @@ def test_an_arm_without_an_axis_has_no_mean_and_says_so(tmp_path):
 def test_predictions_are_judged(tmp_path):
     folders = write_arm(tmp_path, "a", {"basic": 0.95, "visual": 0.9}, 1, 60, 0)
     folders += write_arm(tmp_path, "b", {"basic": 0.3, "visual": 0.2}, 1, 60, 0)
-    wanted = (
+    predictions = (
         Prediction("a - b", "no", at_least=0.3, excludes_0=True),
         Prediction("b - a", "as expected", axis="visual"),
     )
-    result = compare(read_runs(folders), plan_of("a", "b", predictions=wanted))
+    result = compare(read_runs(folders), plan_of("a", "b", predictions=predictions))
     assert [held for _, _, held in result.predictions] == [True, False]
 
 

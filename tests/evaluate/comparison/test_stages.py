@@ -10,7 +10,8 @@ import pytest
 
 from hamster.cli.app import main
 from hamster.evaluate.comparison import ledger
-from hamster.evaluate.comparison.plan import Arm, Plan, Scenes, Statistics, read_plan
+from hamster.evaluate.comparison.plan import Arm, Plan, Scenes, Statistics
+from hamster.evaluate.comparison.plan_file import read_plan
 from hamster.evaluate.comparison.report import write_report
 from hamster.evaluate.comparison.stages import (
     Command,

@@ -35,10 +35,10 @@ def test_stored_answers_are_scored_without_a_model(tmp_path, capsys):
     answers = lines(
         tmp_path, {"id": 0, "text": PERFECT}, {"id": "1", "text": "I see no drawer."}, {"id": 9, "text": "x"}
     )
-    info, found = scored(tmp_path, answers)
+    info, summary = scored(tmp_path, answers)
     assert info["conditions"]["answers.jsonl"]["outcomes"] == {"plan_error": 1, "right": 1}
     assert info["answers"] == {"n": 3, "n_unmatched": 1}
-    trace = found["trace"]
+    trace = summary["trace"]
     assert (trace["n"], trace["n_path"]) == (2, 1)
     assert trace["protocol_b"]["rmse"]["mean"] == pytest.approx(0, abs=10)  # as exact as whole pixels are
     assert trace["worst_case"]["rmse"]["mean"] == pytest.approx(2**0.5 / 2, abs=0.01)
@@ -50,8 +50,8 @@ def test_stored_answers_are_scored_without_a_model(tmp_path, capsys):
 def test_idx_is_the_row_and_id_what_the_benchmark_calls_it(tmp_path):
     rows = [sharerobot_row(id="b", answer=TRACE_PX[::-1]), sharerobot_row(id="a")]
     for records in ([{"idx": 1, "text": PERFECT}], [{"id": "a", "text": PERFECT}]):
-        _, found = scored(tmp_path, lines(tmp_path, *records), "--restart", rows=rows)
-        assert found["right"]["k"] == 1 and found["trace"]["n_path"] == 1
+        _, summary = scored(tmp_path, lines(tmp_path, *records), "--restart", rows=rows)
+        assert summary["right"]["k"] == 1 and summary["trace"]["n_path"] == 1
 
 
 def test_two_items_of_one_id_are_an_error(tmp_path, capsys):
@@ -61,8 +61,8 @@ def test_two_items_of_one_id_are_an_error(tmp_path, capsys):
 
 
 def test_an_image_without_an_answer_counts_as_one_without_a_path(tmp_path):
-    _, found = scored(tmp_path, lines(tmp_path, {"id": 1, "text": PERFECT}))
-    assert (found["trace"]["n"], found["trace"]["n_path"]) == (2, 1)
+    _, summary = scored(tmp_path, lines(tmp_path, {"id": 1, "text": PERFECT}))
+    assert (summary["trace"]["n"], summary["trace"]["n_path"]) == (2, 1)
     reasons = [json.loads(line).get("reason") for line in (tmp_path / "out" / "paths.jsonl").read_text().splitlines()]
     assert reasons == ["no answer with the id '0'", None]
 

@@ -73,8 +73,8 @@ def test_a_truth_that_leaves_the_image_is_measured_as_published():
 
 
 def test_items_that_cannot_be_read_are_left_out_and_listed(tmp_path):
-    found = evaluated([Unreadable("f#0", "damaged"), image(), image()], tmp_path)["sources"]["made"]
-    assert found["trace"]["n"] == 2 and found["unreadable"] == [{"file": "f#0", "reason": "damaged"}]
+    summary = evaluated([Unreadable("f#0", "damaged"), image(), image()], tmp_path)["sources"]["made"]
+    assert summary["trace"]["n"] == 2 and summary["unreadable"] == [{"file": "f#0", "reason": "damaged"}]
     with pytest.raises(ValueError, match=r"0 images .* 1 cannot be read: damaged"):
         evaluated([Unreadable("f#0", "damaged")], tmp_path)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from hamster.evaluate.comparison.plan import Plan
+from hamster.evaluate.comparison.plan import Plan, axis_label
 from hamster.evaluate.comparison.results import MEAN, Comparison, Difference, Rate
 
 # M. Okabe and K. Ito's palette, told apart with any colour vision, then greys.
@@ -53,7 +53,7 @@ def rates_figure(comparison: Comparison, plan: Plan | None, names: Mapping[str, 
             if (rate := comparison.rates.get((arm, axis))) is not None:
                 chart.level(number, rate.mean, _title(names[arm], axis, rate))
         n = max((rate.n_scenes for (_, of), rate in comparison.rates.items() if of == axis), default=0)
-        chart.below(number, _spoken(axis), f"n = {n}")
+        chart.below(number, axis_label(axis), f"n = {n}")
     legend = [(names[arm], colour(comparison.arms.index(arm)), "bar") for arm in bars]
     legend += [(names[arm], "currentColor", "line") for arm in ceilings]
     if plan and plan.scenes.chance is not None:
@@ -76,7 +76,7 @@ def differences_figure(comparison: Comparison, names: Mapping[str, str]) -> str:
                 if (d.a, d.b, d.axis) == (a, b, axis):
                     x = chart.centre(number) + (i - (len(pairs) - 1) / 2) * step
                     chart.dot(x, d.rate, colour(comparison.arms.index(b)), d.p_holm < 0.05, _difference_title(d, names))
-        chart.below(number, _spoken(axis), "")
+        chart.below(number, axis_label(axis), "")
     legend = [(f"{names[a]} − {names[b]}", colour(comparison.arms.index(b)), "dot") for a, b in pairs]
     return chart.svg("Paired differences in success", legend)
 
@@ -244,7 +244,7 @@ def _text(
 def _title(name: str, axis: str, rate: Rate) -> str:
     low, high = rate.interval
     return (
-        f"{name}, {_spoken(axis)}: {rate.mean:.1%} [{low:.1%}, {high:.1%}], {rate.n_scenes} scenes, "
+        f"{name}, {axis_label(axis)}: {rate.mean:.1%} [{low:.1%}, {high:.1%}], {rate.n_scenes} scenes, "
         f"{rate.n_seeds} training seed{'s' if rate.n_seeds > 1 else ''}"
     )
 
@@ -252,13 +252,9 @@ def _title(name: str, axis: str, rate: Rate) -> str:
 def _difference_title(d: Difference, names: Mapping[str, str]) -> str:
     low, high = (100 * end for end in d.rate.interval)
     return (
-        f"{names[d.a]} − {names[d.b]}, {_spoken(d.axis)}: {100 * d.rate.mean:+.1f} points [{low:+.1f}, {high:+.1f}], "
-        f"p = {d.p_holm:.2g}"
+        f"{names[d.a]} − {names[d.b]}, {axis_label(d.axis)}: {100 * d.rate.mean:+.1f} points "
+        f"[{low:+.1f}, {high:+.1f}], p = {d.p_holm:.2g}"
     )
-
-
-def _spoken(axis: str) -> str:
-    return axis.replace("-", " ")
 
 
 def _floor(value: float) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 
 from hamster.evaluate.comparison.episodes import Runs
 from hamster.evaluate.comparison.figures import data_figure, differences_figure, failures_figure, rates_figure
-from hamster.evaluate.comparison.plan import Plan, labels
+from hamster.evaluate.comparison.plan import Plan, axis_label, labels
 from hamster.evaluate.comparison.results import MEAN, Comparison
 from hamster.evaluate.comparison.scores import shared_scenes
 from hamster.evaluate.comparison.tables import Table, tables
@@ -149,7 +149,7 @@ def headline(comparison: Comparison, names: Mapping[str, str]) -> str:
 
 def _introduction(comparison: Comparison, runs: Runs) -> str:
     n = sum(len(table) for by_seed in runs.values() for run in by_seed.values() for table in run.records.values())
-    axes = ", ".join(axis.replace("-", " ") for axis in comparison.axes)
+    axes = ", ".join(axis_label(axis) for axis in comparison.axes)
     mean = f"the mean is over {len(comparison.axes)} of them ({axes})" if len(comparison.axes) > 1 else f"axis: {axes}"
     return (
         f"{len(comparison.arms)} arms, each a policy with a kind of path, on the same scenes of "
@@ -196,7 +196,7 @@ def _cards(runs: Runs, arm: str, axis: str, names: Mapping[str, str]) -> Iterato
                     words = escape(str(record.get("instruction", "")), quote=True)
                     yield (
                         f'<figure><img src="{data_uri(file)}" alt="Six moments: {words}" loading="lazy"><figcaption>'
-                        f'<span class="condition">{escape(names[arm])}</span> {escape(axis.replace("-", " "))}, scene '
+                        f'<span class="condition">{escape(names[arm])}</span> {escape(axis_label(axis))}, scene '
                         f'{record["scene"]}<span class="end {"yes" if success else "no"}">{sign}</span></figcaption>'
                         f'<p class="why">{words}</p></figure>'
                     )

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from rich.markup import escape
 
+from hamster.evaluate.comparison.compare import compare, n_without
 from hamster.evaluate.comparison.episodes import Folder, Runs, read_runs
 from hamster.evaluate.comparison.page import markdown, page
 from hamster.evaluate.comparison.plan import Plan, labels
-from hamster.evaluate.comparison.results import Comparison, compare
+from hamster.evaluate.comparison.results import MEAN, METRICS, Comparison
 from hamster.evaluate.comparison.tables import arms_table
 from hamster.files import write_atomic
 from hamster.provenance import run_info
@@ -63,7 +64,7 @@ def write_report(
     text = markdown(comparison, plan, runs, provenance, notes)
     out.mkdir(parents=True, exist_ok=True)
     content = {**comparison.to_json(), "notes": notes, "meta": provenance}
-    write_atomic(out / "report.json", json.dumps(content, indent=2) + "\n")
+    write_atomic(out / "report.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
     write_atomic(out / "report.md", text)
     write_atomic(out / "report.html", page(comparison, plan, runs, provenance, notes))
     return ComparisonReport(comparison, text, out / "report.html", plan)
@@ -87,6 +88,10 @@ def missing(runs: Runs, comparison: Comparison, plan: Plan | None) -> list[str]:
         lacking = [axis for axis in comparison.axes if (arm, axis) not in comparison.rates]
         if lacking:
             notes.append(f"{names[arm]}: no mean, since it was not evaluated on {', '.join(lacking)}.")
+        for metric in METRICS if (arm, MEAN) in comparison.rates else ():
+            n_lacking, n = n_without(runs[arm], comparison.axes, metric)
+            if 0 < n_lacking < n:
+                notes.append(f"{names[arm]}: no mean of {metric!r}, which {n_lacking} of {n} episodes do not record.")
         n_all = {len(table) for run in runs[arm].values() for table in run.records.values()}
         if len(n_all) > 1:
             notes.append(

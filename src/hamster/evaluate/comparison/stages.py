@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hamster.evaluate.comparison.compare import sequences
 from hamster.evaluate.comparison.episodes import Folder, read_runs
 from hamster.evaluate.comparison.plan import Plan
-from hamster.evaluate.comparison.results import sequences
 from hamster.evaluate.config import EvalConfig
 from hamster.evaluate.pool import LoadWorker
 from hamster.evaluate.run import Progress, evaluate_all

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hamster.evaluate.comparison.episodes import Run, Runs
-from hamster.evaluate.comparison.plan import Plan
+from hamster.evaluate.comparison.plan import Plan, axis_label
 from hamster.evaluate.comparison.results import MEAN, Comparison, Difference, Rate
 from hamster.inspect_checkpoint import inspect_checkpoint
 
@@ -73,7 +73,7 @@ def _axes_table(comparison: Comparison, names: Mapping[str, str]) -> Table:
         "Success in % with 95 % intervals: Clopper and Pearson's for one training seed, a bootstrap over scenes and "
         "training seeds for several."
     )
-    return Table("Success by axis", note, ("arm", *(axis.replace("-", " ") for axis in axes)), rows)
+    return Table("Success by axis", note, ("arm", *(axis_label(axis) for axis in axes)), rows)
 
 
 def _contrasts_table(comparison: Comparison, names: Mapping[str, str]) -> Table:
@@ -96,7 +96,7 @@ def _contrast_row(difference: Difference, names: Mapping[str, str]) -> tuple[str
     test, sequence = difference.mcnemar, difference.sequence
     return (
         f"{names[difference.a]} − {names[difference.b]}",
-        difference.axis.replace("-", " "),
+        axis_label(difference.axis),
         points(difference.rate),
         _p_value(difference.p_holm),
         MISSING if test is None else f"{test[0]} / {test[1]}, p {_p_value(test[2])}",
@@ -111,7 +111,7 @@ def _predictions_table(comparison: Comparison, names: Mapping[str, str]) -> Tabl
         above = ", interval above 0" if prediction.excludes_0 else ""
         rows.append(
             (
-                f"{names[difference.a]} − {names[difference.b]}, {prediction.axis.replace('-', ' ')}",
+                f"{names[difference.a]} − {names[difference.b]}, {axis_label(prediction.axis)}",
                 f"≥ {100 * prediction.at_least:.0f}{above}",
                 points(difference.rate),
                 "held" if held else "did not hold",
