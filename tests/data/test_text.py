@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from hamster.data.text import decode_text, instruction_from_name, lines_of
+from hamster.data.text import decode_text, instruction_from_name, lines_of, natural_key
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,8 @@ def test_only_line_feeds_end_a_line():
 )
 def test_a_file_name_is_an_instruction_if_it_has_two_real_words(stem, words):
     assert instruction_from_name(stem) == words
+
+
+def test_numbers_in_names_sort_as_numbers_whatever_characters_look_like_digits():
+    names = ["episode10", "episode9", "episode1²2", "a"]
+    assert sorted(names, key=natural_key) == ["a", "episode1²2", "episode9", "episode10"]

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +29,7 @@ from hamster.data.images import MAX_BYTES, read_image
 from hamster.data.inputs import Inputs
 from hamster.data.lazy import LazyObservations
 from hamster.data.records import Episode, Observation, Provenance, Unreadable, View
-from hamster.data.text import decode_text, instruction_from_name, lines_of
+from hamster.data.text import decode_text, instruction_from_name, lines_of, natural_key
 from hamster.geometry import Camera
 
 COLOUR, DEPTH = ("rgb", "color", "colour"), "depth"
@@ -57,7 +56,7 @@ class RGBD:
     def __post_init__(self) -> None:
         folder = Path(self.folder)
         parents = {place.parent for name in COLOUR for place in [folder / name, *folder.rglob(name)] if place.is_dir()}
-        episodes = sorted((str(p.relative_to(folder)) for p in parents if (p / DEPTH).is_dir()), key=_natural)
+        episodes = sorted((str(p.relative_to(folder)) for p in parents if (p / DEPTH).is_dir()), key=natural_key)
         if not episodes:
             raise ValueError(f"no recording in {folder}: folders rgb (or color) and depth side by side are needed")
         object.__setattr__(self, "folder", folder)
@@ -221,9 +220,4 @@ def _colour_folder(folder: Path) -> Path:
 
 def _files(folder: Path) -> list[Path]:
     suffixes = (*SUFFIXES, ".tif", ".tiff") if folder.name == DEPTH else SUFFIXES
-    return sorted((f for f in folder.glob("*") if f.suffix.lower() in suffixes), key=lambda f: _natural(f.name))
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Return a sort key that puts 9.png before 10.png."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+    return sorted((f for f in folder.glob("*") if f.suffix.lower() in suffixes), key=lambda f: natural_key(f.name))

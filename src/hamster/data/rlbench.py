@@ -29,6 +29,7 @@ from hamster.data.images import read_image
 from hamster.data.inputs import Inputs
 from hamster.data.lazy import LazyObservations
 from hamster.data.records import Episode, Observation, Provenance, Unreadable, View
+from hamster.data.text import natural_key
 from hamster.geometry import Camera, matrix_from_quaternion
 
 CAMERAS = ("front", "left_shoulder", "right_shoulder", "overhead", "wrist")  # and after them any other, by name
@@ -60,7 +61,7 @@ class RLBench:
         object.__setattr__(self, "folder", Path(self.folder))
         if not self.folder.is_dir():
             raise ValueError(f"no folder {str(self.folder)!r}; say rlbench:DIR with a folder of RLBench episodes")
-        object.__setattr__(self, "_places", tuple(sorted(_places(self.folder), key=_natural)))
+        object.__setattr__(self, "_places", tuple(sorted(_places(self.folder), key=natural_key)))
         if not self._places:
             raise ValueError(f"no {FILE} at or below {self.folder}; that is where RLBench keeps a demonstration")
 
@@ -285,8 +286,3 @@ def _places(folder: Path) -> Iterator[str]:
         if FILE in files:
             below.clear()
             yield str(Path(place).relative_to(folder))
-
-
-def _natural(path: str) -> list[tuple[int, str]]:
-    """Return a sort key that puts episode9 before episode10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path)]

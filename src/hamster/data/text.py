@@ -53,6 +53,16 @@ def lines_of(text: str) -> list[str]:
     return [line.removesuffix("\r") for line in text.split("\n")]
 
 
+def natural_key(name: str) -> list[tuple[int, str]]:
+    """Return a sort key by which the numbers in names count as numbers.
+
+    Example:
+        >>> sorted(["10.png", "9.png"], key=natural_key)
+        ['9.png', '10.png']
+    """
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
 def inside(folder: Path, name: str, links_may_leave: bool = False) -> Path:
     """Return the path of a file that other people's data name, which must lie in the folder that the data are in.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from hamster.data.annotations import Box, Notes, note_files, read_notes
 from hamster.data.inputs import Inputs
 from hamster.data.lazy import LazyObservations
 from hamster.data.records import Episode, Observation, Provenance, Unreadable, View
+from hamster.data.text import natural_key
 from hamster.data.video import Rgb, VideoFile
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".gif")
@@ -35,7 +35,7 @@ class Video:
     def __post_init__(self) -> None:
         pattern = str(Path(self.pattern) / "**") if Path(self.pattern).is_dir() else self.pattern
         files = {file for file in glob.glob(pattern, recursive=True) if _is_video(Path(file))}  # noqa: PTH207
-        object.__setattr__(self, "_files", tuple(sorted(files, key=_natural)))
+        object.__setattr__(self, "_files", tuple(sorted(files, key=natural_key)))
         if not self._files:
             raise ValueError(f"{self.pattern} names no video; they end in {', '.join(SUFFIXES)}")
 
@@ -122,7 +122,3 @@ class _Frames(LazyObservations):
 
 def _is_video(file: Path) -> bool:
     return file.suffix.lower() in SUFFIXES and file.is_file()
-
-
-def _natural(file: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", file)]
