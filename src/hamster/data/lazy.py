@@ -76,6 +76,16 @@ def without_image(observations: Sequence[Observation], camera: str) -> frozenset
     return frozenset(i for i, observation in enumerate(observations) if camera not in observation.views)
 
 
+def evenly_spaced(total: int, count: int) -> list[int]:
+    """Return the indices of `count` of `total` items, of all if there are fewer: the first, the last, evenly between.
+
+    Example:
+        >>> evenly_spaced(9, 3), evenly_spaced(2, 3)
+        ([0, 4, 8], [0, 1])
+    """
+    return [int(i) for i in np.linspace(0, total - 1, min(count, total)).round()]
+
+
 def chosen_frames(episode: Episode, numbers: Sequence[int]) -> Episode:
     """Return the episode with these of its frames (ascending numbers) alone, and what is known of them."""
     if len(numbers) == len(episode.observations):

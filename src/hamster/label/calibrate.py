@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from hamster.data import Episode, Source, Unreadable
+from hamster.data.lazy import evenly_spaced
 from hamster.geometry import Camera
 from hamster.geometry.calibration import CameraFit, UndeterminedCameraError, fit_camera
 from hamster.label.image_points import ImagePoints, find_marker, read_clicks, track_points
@@ -117,7 +118,7 @@ def calibrate(
     name = _camera_name(first, camera)
     height, width = _image(first, name).shape[:2]
     clicks = {} if options.points in METHODS else read_clicks(Path(options.points), name, (width, height))
-    spread = np.unique(np.linspace(0, len(source) - 1, min(episodes, len(source))).round().astype(int)).tolist()
+    spread = evenly_spaced(len(source), episodes)
     sightings, used = _Sightings(), 0
     for index in sorted(clicks) if clicks else spread:
         try:
@@ -211,7 +212,7 @@ def _add(
     frames, uv = points.frames[known], points.uv[known]
     sightings.poses.append(tool[frames])
     sightings.uv.append(uv)
-    for i in np.unique(np.linspace(0, len(frames) - 1, min(max_pictures, len(frames))).round().astype(int)).tolist():
+    for i in evenly_spaced(len(frames), max_pictures):
         if view := episode.observations[int(frames[i])].views.get(camera):
             sightings.shown.append((view.rgb, f"episode {index}, frame {frames[i]}"))
             sightings.at.append((before + i, len(sightings.uv) - 1))

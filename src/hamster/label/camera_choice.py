@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data import Episode, View
-from hamster.data.lazy import without_image
+from hamster.data.lazy import evenly_spaced, without_image
 from hamster.geometry import Camera, inverse
 from hamster.label.frozen import is_frozen
 from hamster.label.nothing_shown import colour_name, in_view, is_one_colour
@@ -132,7 +132,7 @@ def _candidates(episode: Episode) -> list[_Candidate]:
     first = observations[0]
     several = len(first.views) != 1 or episode.tool_poses_world is not None
     several = several or is_one_colour(next(iter(first.views.values())).rgb)
-    probes = np.unique(np.linspace(0, total - 1, min(PROBES, total)).round().astype(int)).tolist() if several else [0]
+    probes = evenly_spaced(total, PROBES) if several else [0]
     views_by_name: dict[str, list[tuple[int, View]]] = {}
     for frame in probes:
         for name, view in (first if frame == 0 else observations[frame]).views.items():

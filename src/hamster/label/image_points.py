@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data import Episode
+from hamster.data.lazy import evenly_spaced
 from hamster.data.text import decode_text
 from hamster.label.tracking.opencv import opencv
 from hamster.registry import closest
@@ -107,8 +108,7 @@ def find_marker(episode: Episode, camera: str, family: str, marker_id: int | Non
     dictionary = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, f"DICT_{family.upper()}"))
     detector = cv2.aruco.ArucoDetector(dictionary)
     centres: dict[int, list[tuple[int, Array]]] = defaultdict(list)
-    total = len(episode.observations)
-    for t in np.unique(np.linspace(0, total - 1, min(total, MAX_MARKER_FRAMES)).round().astype(int)).tolist():
+    for t in evenly_spaced(len(episode.observations), MAX_MARKER_FRAMES):
         view = episode.observations[t].views.get(camera)
         if view is None:
             continue

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from hamster.data import AnnotatedImage, Annotation
+from hamster.data.lazy import evenly_spaced
 from hamster.label.dataset import kinds_of, read_annotated, read_episodes
 from hamster.label.episodes import LabelledEpisode
 
@@ -35,7 +34,7 @@ def stills(labelled: LabelledEpisode, count: int = FRAMES) -> list[AnnotatedImag
     episode, total = labelled.episode, len(labelled.labels)
     if episode.provenance.extra.get("images") == "absent":
         return []
-    chosen = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int)).tolist()
+    chosen = evenly_spaced(total, count)
     return [
         AnnotatedImage(
             episode.observations[t].views[labelled.camera],

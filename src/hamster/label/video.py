@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data import Episode, Observation
-from hamster.data.lazy import SupportsThumbnails
+from hamster.data.lazy import SupportsThumbnails, evenly_spaced
 from hamster.extras import NotInstalledError
 from hamster.label.episodes import LabelledEpisode, label_words, only, recorded_events
 from hamster.label.hands.detector import Hand, HandDetector
@@ -140,8 +140,7 @@ def _track(
 
 
 def _panels(clip: Clip) -> list[Box]:
-    some = np.linspace(0, len(clip) - 1, min(PANEL_FRAMES, len(clip))).round().astype(int)
-    return panels(list(clip.rgb[some]))
+    return panels(list(clip.rgb[evenly_spaced(len(clip), PANEL_FRAMES)]))
 
 
 def _by_hands(video: _Video, detector: HandDetector, box: Box) -> LabelledEpisode | Skipped:
@@ -247,9 +246,7 @@ class _Frames:
 
     def some(self, count: int) -> list[NDArray[np.uint8]]:
         """Return frames from all over the video."""
-        total = len(self.observations)
-        numbers = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
-        return [self.full(i) for i in numbers.tolist()]
+        return [self.full(i) for i in evenly_spaced(len(self.observations), count)]
 
 
 @dataclass(frozen=True, eq=False)

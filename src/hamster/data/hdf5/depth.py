@@ -15,6 +15,7 @@ import numpy as np
 from hamster.data.depth import Depth, check_plausible, fit_depth, metres_per_unit, to_metres
 from hamster.data.hdf5.files import dataset, text
 from hamster.data.images import MAX_PIXELS
+from hamster.data.lazy import evenly_spaced
 
 UNITS = {"m": 1.0, "metres": 1.0, "meters": 1.0, "mm": 1e-3, "millimetres": 1e-3, "millimeters": 1e-3}
 _SAMPLES = 3  # images that the unit is found from
@@ -67,8 +68,9 @@ def _metres_per_unit(array: Any, image: Any) -> float:
     if units and units not in UNITS:
         raise ValueError(f"{array.name} has the attribute units = {units!r:.40}; there are: {', '.join(UNITS)}")
     metres = UNITS[units] if units else metres_per_unit(array.dtype)
-    steps = np.unique(np.linspace(0, shape[0] - 1, _SAMPLES).round().astype(int)).tolist()
-    images_m = [read_depth(array, step, metres, image.shape[2], image.shape[1]) for step in steps]
+    images_m = [
+        read_depth(array, step, metres, image.shape[2], image.shape[1]) for step in evenly_spaced(shape[0], _SAMPLES)
+    ]
     if not units and array.dtype.kind == "f" and max(float(depth_m.max()) for depth_m in images_m) <= 1:
         raise ValueError(
             f"{array.name} lies between 0 and 1: metres, or a normalised depth buffer without its planes? If these are "

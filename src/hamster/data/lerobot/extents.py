@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hamster.data.lazy import evenly_spaced
 from hamster.data.lerobot.columns import numbers, read_table
 from hamster.data.lerobot.metadata import DatasetMetadata, dataset_metadata, file_inside
 from hamster.data.robots import LARGEST_WIDTH_M
@@ -75,8 +76,8 @@ def _stats_of(record: Any, column: str) -> tuple[Array, Array] | None:
 
 
 def _measured(described: DatasetMetadata, column: str) -> list[tuple[Array, Array]]:
-    places = np.unique(np.linspace(0, len(described) - 1, min(MAX_FILES, len(described))).round().astype(int))
-    files = dict.fromkeys(described.entry(int(place)).data for place in places)
+    places = evenly_spaced(len(described), MAX_FILES)
+    files = dict.fromkeys(described.entry(place).data for place in places)
     extents = []
     for file in files:
         try:

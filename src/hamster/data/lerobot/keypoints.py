@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data import safe_pickle
+from hamster.data.lazy import evenly_spaced
 from hamster.geometry import Camera
 
 Array = NDArray[np.float64]
@@ -69,7 +70,7 @@ def cameras_from_points(points_world: Array, px: Array, size: tuple[int, int]) -
         px: (T, K, 2) where they are in the image, pixels.
         size: width and height of the image.
     """
-    frames = np.unique(np.linspace(0, len(px) - 1, min(len(px), _SAMPLES)).round().astype(int))
+    frames = evenly_spaced(len(px), _SAMPLES)
     still = camera_from_points(points_world[frames].reshape(-1, 3), px[frames].reshape(-1, 2), size)
     if still is not None and _residual_px(still, points_world, px) < RESIDUAL_PX:
         return [still] * len(px)

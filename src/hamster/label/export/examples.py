@@ -16,6 +16,7 @@ from PIL import Image
 from hamster import dialects
 from hamster.data import AnnotatedImage, Conversation
 from hamster.data.images import read_image
+from hamster.data.lazy import evenly_spaced
 from hamster.dialects import Size, hamster, render
 from hamster.label.dataset import kinds_of, read_annotated, read_conversations, read_episodes
 from hamster.label.episodes import LabelledEpisode
@@ -166,8 +167,7 @@ def _of_episode(labelled: LabelledEpisode, frames: int, words: Words, item: int)
     if not has_pictures(labelled):
         yield None
         return
-    total = len(labelled.labels)
-    chosen = np.unique(np.linspace(0, total - 1, min(frames, total)).round().astype(int)).tolist()
+    chosen = evenly_spaced(len(labelled.labels), frames)
     origin = labelled.episode.provenance
     source = origin.file or origin.source
     for nth, t in enumerate(chosen):

@@ -23,6 +23,7 @@ from PIL import Image
 
 from hamster.data import View
 from hamster.data.depth import Depth, encode_depth, resize_nearest
+from hamster.data.lazy import evenly_spaced
 from hamster.data.lerobot import demonstrations
 from hamster.data.lerobot.sidecar import FILE as SIDECAR
 from hamster.data.video_writer import VideoWriter
@@ -152,7 +153,7 @@ class _Writer:
     def _image_columns(self, clip: Clip) -> dict[str, Any]:
         """Go through the frames once: images into the videos, or as PNG into columns; cameras; times."""
         values_of: dict[str, list[Any]] = {}
-        sampled = set(np.linspace(0, len(clip) - 1, min(IMAGES_PER_EPISODE, len(clip))).round().astype(int).tolist())
+        sampled = set(evenly_spaced(len(clip), IMAGES_PER_EPISODE))
         for t, observation in enumerate(clip.observations):
             values_of.setdefault(meta.TIME, []).append(observation.time_s)
             for name, view in clip.views(observation, self.overview.only_main).items():

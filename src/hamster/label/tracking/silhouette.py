@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hamster.data.lazy import evenly_spaced
 from hamster.label.tracking.clip import Clip
 from hamster.label.tracking.opencv import opencv
 
@@ -28,8 +29,7 @@ FAR_END = 0.05  # and the foremost of those, of all its pixels, the tip
 
 def background(clip: Clip) -> NDArray[np.uint8]:
     """Return (h, w, 3): the median of frames from all over the clip, in which an arm is somewhere else each time."""
-    numbers = np.linspace(0, len(clip) - 1, min(PICTURES, len(clip))).round().astype(int)
-    return np.asarray(np.median(clip.rgb[numbers], axis=0), np.uint8)
+    return np.asarray(np.median(clip.rgb[evenly_spaced(len(clip), PICTURES)], axis=0), np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
