@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from hamster.evaluate import EvalConfig, Suite
-from hamster.evaluate.suites import SUITES, find_suite
+from hamster.evaluate.suites import SUITES, episode_metrics, find_suite
 from hamster.evaluate.trials import trials
 from hamster.planner.registry import PLANNERS
 from hamster.rollout.baselines import BASELINES
@@ -36,6 +37,18 @@ def test_wrong_words_are_another_scenes_and_always_the_same_ones(toys):
 def test_an_unknown_suffix_lists_those_there_are(toys):
     with pytest.raises(ValueError, match=r"unknown suffix of a suite 'blnd'. Did you mean 'blind'.*wrong-words"):
         find_suite("toys+blnd")
+
+
+@pytest.mark.parametrize("metrics", [{"force_n": float("nan")}, {"force_n": np.float32(1)}, 3])
+def test_metrics_that_json_cannot_hold_are_refused_with_the_environments_name(metrics):
+    env = SuiteEnv("press", 3)
+    assert episode_metrics(env, SimpleNamespace(is_measured=True)) == {}
+    env.episode_metrics = lambda rollout: metrics
+    assert episode_metrics(env, SimpleNamespace(is_measured=False)) == {}
+    with pytest.raises(ValueError, match=r"episode_metrics\(\) of SuiteEnv must return a mapping of JSON values"):
+        episode_metrics(env, SimpleNamespace(is_measured=True))
+    env.episode_metrics = lambda rollout: {"force_n": None, "touched": ["thing0"]}
+    assert episode_metrics(env, SimpleNamespace(is_measured=True))["metrics"]["touched"] == ["thing0"]
 
 
 def test_step_limits_by_family_need_one_for_each():

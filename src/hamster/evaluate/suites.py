@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -226,9 +227,24 @@ def expert_of(env: Environment) -> ExpertEnvironment:
 
 
 def episode_metrics(env: Environment, result: Rollout) -> dict[str, Any]:
-    """Return what the environment's `episode_metrics(rollout)` measured, as the value of "metrics"; {} without one."""
+    """Return what the environment's `episode_metrics(rollout)` measured, as the value of "metrics"; {} without one.
+
+    Raises:
+        ValueError: if it returned something that JSON cannot hold: the record could not be written, or not be read.
+    """
     measure = getattr(env, "episode_metrics", None)
-    return {"metrics": dict(measure(result))} if callable(measure) and result.is_measured else {}
+    if not callable(measure) or not result.is_measured:
+        return {}
+    returned = measure(result)
+    try:
+        metrics = dict(returned)
+        json.dumps(metrics, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"episode_metrics() of {type(env).__name__} must return a mapping of JSON values, with None for a number "
+            f"that there is not: {error}"
+        ) from None
+    return {"metrics": metrics}
 
 
 def swappable(env: Environment) -> SwappableEnvironment:
