@@ -14,7 +14,7 @@ from hamster.sim.tabletop.sample import CAMERAS, FAMILIES
 
 
 def _hits(start: np.ndarray, end: np.ndarray, low: np.ndarray, high: np.ndarray) -> bool:
-    """Whether a line segment meets a box."""
+    """Return whether a line segment meets a box."""
     points = start + np.linspace(0, 1, 400)[:, None] * (end - start)
     return bool(((points >= low) & (points <= high)).all(-1).any())
 
@@ -35,8 +35,8 @@ def test_the_column_hides_a_part_of_the_way_but_neither_target_nor_goal_nor_tool
         assert any(_hits(point, eye, low, high) for point in points)
         assert all(np.linalg.norm((point - foot)[:2]) > HAND_M - 0.01 for point in points)
         named = [scene.thing(name) for name in (command.target, command.goal) if name]
-        seen = [stations[0], *(np.array([*thing.xy, thing.size[2] / 2]) for thing in named)]
-        assert not any(_hits(point, eye, low, high) for point in seen)
+        in_sight = [stations[0], *(np.array([*thing.xy, thing.size[2] / 2]) for thing in named)]
+        assert not any(_hits(point, eye, low, high) for point in in_sight)
 
 
 def test_the_camera_sees_the_column_and_the_expert_gets_past_it():

@@ -42,14 +42,14 @@ def sample_occluded(rng: np.random.Generator, family: str) -> tuple[Scene, Comma
 def _column(rng: np.random.Generator, scene: Scene, command: Command) -> Thing | None:
     eye, stations = np.array(CAMERAS["front"].eye), way(scene, command)
     named = [scene.thing(name) for name in (command.target, command.goal) if name is not None]
-    seen = [stations[0], *(np.array([*thing.xy, thing.size[2] / 2]) for thing in named)]
+    in_sight = [stations[0], *(np.array([*thing.xy, thing.size[2] / 2]) for thing in named)]
     for _ in range(TRIES):
         stretch = int(rng.integers(len(stations) - 1))
         hidden = stations[stretch] + rng.uniform(*MIDDLE) * (stations[stretch + 1] - stations[stretch])
         foot = hidden + rng.uniform(*TOWARDS_CAMERA) * (eye - hidden)
         fits = foot[2] < HEIGHT_M - 0.03 and WORKSPACE[2] - 0.1 <= foot[1] <= WORKSPACE[3] + 0.1
         fits = fits and all(_distance(foot, *pair) > HAND_M for pair in pairwise(stations))
-        fits = fits and all(_distance(foot, point, eye) > SEEN_M for point in seen)
+        fits = fits and all(_distance(foot, point, eye) > SEEN_M for point in in_sight)
         if fits and all(np.hypot(*(foot[:2] - t.xy)) > WIDTH_M + footprint_radius(t) + GAP_M for t in scene.things):
             return _thing(f"thing{len(scene.things)}", (float(foot[0]), float(foot[1])))
     return None
