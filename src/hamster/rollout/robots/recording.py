@@ -68,9 +68,7 @@ class BackgroundRecorder:
     def _call(self, sink: StepSink, function: Callable[..., None], *arguments: Any) -> None:
         try:
             function(*arguments)
-        except (
-            Exception
-        ) as error:  # whatever a sink or its library raises (a full disk, a closed viewer): the robot goes on
+        except Exception as error:  # whatever a sink or its library raises: the robot goes on without it
             self._sinks.remove(sink)
             self._log("recording_failed", sink=type(sink).__name__, reason=f"{type(error).__name__}: {error}")
 
