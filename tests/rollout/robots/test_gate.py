@@ -19,7 +19,12 @@ N_COMMANDS = 10_000
 class NoWatchdog(Watchdog):
     """Trips as the real one does, without a thread."""
 
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.trips = []
+
     def trip(self, reason):
+        self.trips.append(reason)
         super().trip(reason)
         self._is_stopped.set()
 
@@ -127,7 +132,7 @@ def test_a_command_that_was_overtaken_by_a_stop_is_followed_by_another_stop():
     robot.in_command = lambda: gate.stop("meanwhile")
     with pytest.raises(StoppedError, match="meanwhile"):
         gate.send(START, True, robot.observe())
-    assert gate._watchdog._stop_requested
+    assert gate._watchdog.trips == ["meanwhile", "meanwhile"], "once before the command was taken, and once after"
 
 
 def test_a_dry_run_checks_and_sends_nothing():
