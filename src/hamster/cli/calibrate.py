@@ -68,12 +68,12 @@ class Calibrate:
         source = self.robot_options.wrap(open_source(self.source, self.seed))
         if self.out is None and not hasattr(source, "write_camera"):
             raise ValueError(f"only LeRobot datasets have a place for calibrations; say --out FILE for {self.source}")
-        lens = None
+        intrinsics = None
         if self.intrinsics:
             fx, fy, cx, cy = self.intrinsics
-            lens = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
+            intrinsics = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
         options = CalibrationOptions(
-            points=self.points, intrinsics=lens, fit_focal=self.fit_focal, offset_tool_m=self.point_offset,
+            points=self.points, intrinsics=intrinsics, fit_focal=self.fit_focal, offset_tool_m=self.point_offset,
             fit_offset=self.fit_offset, marker=self.marker, marker_id=self.marker_id, seed=self.seed,
         )  # fmt: skip
         skipped = list[str]()
