@@ -9,6 +9,7 @@ from hamster.geometry import (
     matrix_from_quaternion,
     matrix_from_rotation_vector,
     quaternion_from_matrix,
+    rotation_vector_from_matrix,
     rotation_z,
 )
 from tests.geometry.strategies import poses, rotations, vectors
@@ -74,3 +75,11 @@ def test_euler_angles_and_rotation_vectors_of_a_quarter_turn():
 def test_a_rotation_vector_is_its_own_axis(vector):
     rotation = matrix_from_rotation_vector(vector)
     assert np.allclose(rotation @ vector, vector, atol=1e-9) and np.isclose(np.linalg.det(rotation), 1)
+    assert np.allclose(matrix_from_rotation_vector(rotation_vector_from_matrix(rotation)), rotation, atol=1e-9)
+
+
+def test_a_rotation_vector_takes_the_short_way_round():
+    given_rad, expected_rad = np.array([0.0, 1e-13, 1e-6, 3.0, 4.0]), np.array([0.0, 1e-13, 1e-6, 3.0, 4 - 2 * np.pi])
+    vectors = np.outer(expected_rad, [0.0, 0.6, 0.8])
+    rotations = matrix_from_rotation_vector(np.outer(given_rad, [0.0, 0.6, 0.8]))
+    assert np.allclose(rotation_vector_from_matrix(rotations), vectors, atol=1e-15, rtol=1e-9)

@@ -11,6 +11,7 @@ from hamster.geometry.transforms import (
     matrix_from_rotation_vector,
     pose,
     quaternion_from_matrix,
+    rotation_vector_from_matrix,
     rotation_z,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "matrix_from_rotation_vector",
     "pose",
     "quaternion_from_matrix",
+    "rotation_vector_from_matrix",
     "rotation_z",
 ]

@@ -100,6 +100,14 @@ def matrix_from_rotation_vector(vectors: ArrayLike) -> Array:
     return matrix_from_quaternion(np.concatenate([np.cos(half), vectors * np.sinc(half / np.pi) / 2], -1))
 
 
+def rotation_vector_from_matrix(rotation: ArrayLike) -> Array:
+    """Return rotation vectors (..., 3), axis times angle in radians in [0, pi], of rotations (..., 3, 3)."""
+    quaternions = quaternion_from_matrix(rotation)  # w >= 0, hence the short way round
+    lengths = np.linalg.norm(quaternions[..., 1:], axis=-1, keepdims=True)
+    angles = 2 * np.arctan2(lengths, quaternions[..., :1])
+    return np.asarray(quaternions[..., 1:] * np.where(lengths > 1e-12, angles / np.maximum(lengths, 1e-12), 2.0))
+
+
 def rotation_z(angle_rad: float) -> Array:
     """Return the rotation (3, 3) about z."""
     c, s = np.cos(angle_rad), np.sin(angle_rad)

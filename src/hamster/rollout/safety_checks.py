@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hamster.geometry import quaternion_from_matrix
+from hamster.geometry import rotation_vector_from_matrix
 
 Array = NDArray[np.float64]
 ROTATION_TOLERANCE = 1e-3  # of R @ R.T from the identity: what float32 networks and bfloat16 leave
@@ -82,10 +82,7 @@ def rotation_angles(poses: Array) -> Array:
 def rotation_vectors(poses: Array) -> Array:
     """Return the rotation vectors (K - 1, 3), in the world, that take each pose (K, 4, 4) to the next."""
     rotations = nearest_rotations(poses[:, :3, :3])
-    quaternions = quaternion_from_matrix(rotations[1:] @ rotations[:-1].transpose(0, 2, 1))
-    lengths = np.linalg.norm(quaternions[:, 1:], axis=1, keepdims=True)
-    angles = 2 * np.arctan2(lengths, quaternions[:, :1])
-    return np.asarray(quaternions[:, 1:] * np.where(lengths > 1e-12, angles / np.maximum(lengths, 1e-12), 2.0))
+    return rotation_vector_from_matrix(rotations[1:] @ rotations[:-1].transpose(0, 2, 1))
 
 
 def refuse(violations: NDArray[np.bool_], reason: str, values: Any = (), first: int = 0) -> None:

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from hamster.data.lerobot.sidecar import FILE, column_of
 from hamster.data.robots import RECORDED_FROM_TOOL, GripperScale, infer_gripper_scale
-from hamster.geometry import matrix_from_quaternion
+from hamster.geometry import matrix_from_quaternion, matrix_from_rotation_vector
 
 Array = NDArray[np.float64]
 _PREFIX = r"(?:.*[._/])?(?:eef|ee|tcp|tool|end_effector)"
@@ -341,13 +341,6 @@ def _euler_xyz(values: Array) -> Array:
     return np.asarray(z @ y @ x)
 
 
-def _rotvec(values: Array) -> Array:
-    """Return (T, 3) axis times angle -> (T, 3, 3)."""
-    angle = np.linalg.norm(values, axis=1, keepdims=True)
-    axis = np.divide(values, angle, out=np.zeros_like(values), where=angle > 0)
-    return matrix_from_quaternion(np.hstack([np.cos(angle / 2), axis * np.sin(angle / 2)]))
-
-
 def _wxyz(values: Array) -> Array:
     """Return (T, 4) -> (T, 3, 3)."""
     return matrix_from_quaternion(values)
@@ -362,5 +355,5 @@ ROTATIONS: dict[str, Callable[[Array], Array]] = {
     "quaternion_wxyz": _wxyz,
     "quaternion_xyzw": _xyzw,
     "euler_xyz": _euler_xyz,
-    "rotvec": _rotvec,
+    "rotvec": matrix_from_rotation_vector,
 }

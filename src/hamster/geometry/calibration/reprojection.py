@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hamster.geometry.camera import Camera
-from hamster.geometry.transforms import inverse, matrix_from_rotation_vector, pose, quaternion_from_matrix
+from hamster.geometry.motion import angle_between
+from hamster.geometry.transforms import inverse, matrix_from_rotation_vector, pose, rotation_vector_from_matrix
 
 Array = NDArray[np.float64]
 AROUND_M = 0.1  # around the motion, where paths lead, the projection has to be determined, too
@@ -35,7 +36,7 @@ class Reprojection:
 
     def start(self, camera_from_world: Array, focal_px: float) -> Array:
         """Return the parameters of a pose (4, 4) and a focal length."""
-        turn, shift = _rotation_vector(camera_from_world[:3, :3]), camera_from_world[:3, 3]
+        turn, shift = rotation_vector_from_matrix(camera_from_world[:3, :3]), camera_from_world[:3, 3]
         focal = [] if self.intrinsics is not None else [np.log(focal_px)]
         return np.concatenate([turn, shift, focal, self.given_offset if self.fit_offset else []])
 
@@ -119,9 +120,9 @@ class Reprojection:
         if angle < TURNED_RAD or np.pi - angle < TURNED_RAD or np.linalg.norm(axis) < 1e-9:
             return False
         turned = matrix_from_rotation_vector(axis / np.linalg.norm(axis) * angle) @ rotation
-        start = np.concatenate([_rotation_vector(turned), centre - turned @ middle, parameters[6:]])
+        start = np.concatenate([rotation_vector_from_matrix(turned), centre - turned @ middle, parameters[6:]])
         other = self.minimise(start, agree)
-        apart = _angle_between(matrix_from_rotation_vector(other[:3]), rotation)
+        apart = angle_between(matrix_from_rotation_vector(other[:3]), rotation)
         own, there = (np.median(self.distances_px(p)[agree]) for p in (parameters, other))
         return bool(apart > TURNED_RAD and there < ALIKE * max(own, MIN_NOISE_PX))
 
@@ -134,17 +135,6 @@ def tool_points(poses: Array, offset_tool_m: Array) -> Array:
 def centred_lens(focal_px: float, size: tuple[int, int]) -> Array:
     """Return intrinsics (3, 3) with square pixels and the principal point in the middle."""
     return np.array([[focal_px, 0, size[0] / 2], [0, focal_px, size[1] / 2], [0, 0, 1]])
-
-
-def _rotation_vector(rotation: Array) -> Array:
-    w, *vector = quaternion_from_matrix(rotation).tolist()
-    length = float(np.linalg.norm(vector))
-    return np.zeros(3) if length < 1e-12 else np.asarray(vector) / length * 2 * np.arctan2(length, w)
-
-
-def _angle_between(a: Array, b: Array) -> float:
-    """Return the angle between two rotations (3, 3), radians."""
-    return float(np.linalg.norm(_rotation_vector(a @ b.T)))
 
 
 def _huber(residuals: Array, scale: float) -> float:

@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data import Observation
-from hamster.geometry import inverse, matrix_from_rotation_vector, pose
+from hamster.geometry import inverse, matrix_from_rotation_vector, pose, rotation_vector_from_matrix
 from hamster.rollout.robots.adapting import load_factory, read_calibration, view_of
 from hamster.rollout.robots.base import RobotError, RobotObservation, RobotSpec
-from hamster.rollout.safety_checks import rotation_vectors
 
 POSITION, ROTATION = ("ee.x", "ee.y", "ee.z"), ("ee.wx", "ee.wy", "ee.wz")
 GRIPPER = "ee.gripper_pos"
@@ -95,8 +94,7 @@ class LeRobotRobot:
     def command(self, tool_pose_world: Array, gripper_open: bool) -> None:
         """Send the tool's pose."""
         target = np.asarray(tool_pose_world) @ inverse(self._recorded_from_tool)
-        turn = rotation_vectors(np.stack([np.eye(4), target]))[0]
-        values = [*target[:3, 3], *turn, GRIPPER_OPEN * gripper_open]
+        values = [*target[:3, 3], *rotation_vector_from_matrix(target[:3, :3]), GRIPPER_OPEN * gripper_open]
         self._send(dict(zip(TOOL, map(float, values), strict=True)))
 
     def stop(self) -> None:
