@@ -85,8 +85,7 @@ class GymnasiumRobot:
             is_new = self._condition.wait_for(
                 lambda: self._error or (self._newest and self._newest.captured_s > self._taken_s), SILENCE_S
             )
-            if self._error is not None:
-                raise RobotError(f"step() failed: {type(self._error).__name__}: {self._error}")
+            self._check_steps()
             if not is_new or self._newest is None:
                 raise RobotError(f"step() has not returned for {SILENCE_S:g} s")
             self._taken_s = self._newest.captured_s
@@ -109,8 +108,7 @@ class GymnasiumRobot:
             held = self._held = self._hold()
             self._target = None
             is_held = self._condition.wait_for(lambda: self._error or self._stepped is held, STOP_S)
-        if self._error is not None:
-            raise RobotError(f"step() failed: {type(self._error).__name__}: {self._error}")
+        self._check_steps()
         if not is_held:
             raise RobotError(f"step() has not returned for {STOP_S:g} s: the robot may still be moving")
 
@@ -141,6 +139,11 @@ class GymnasiumRobot:
                 self._newest, self._stepped = newest, action
                 self._condition.notify_all()
             time.sleep(max(0.0, start_s + 1 / self._control_hz - time.monotonic()))
+
+    def _check_steps(self) -> None:
+        """Raise RobotError if the environment's `step` has raised an error."""
+        if self._error is not None:
+            raise RobotError(f"step() failed: {type(self._error).__name__}: {self._error}") from self._error
 
     def _hold(self) -> dict[str, Any]:
         """Return the action that keeps the measured pose; while that is not finite, the last action."""
