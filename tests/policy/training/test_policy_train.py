@@ -15,7 +15,7 @@ from hamster.policy.flow.inputs import FlowInputs
 from hamster.policy.registry import build_actor
 from hamster.policy.training.augment import NONE, AugmentConfig
 from hamster.policy.training.packed_dataset import PackedDataset, load_packed_dataset
-from hamster.policy.training.presets import PRESETS, TrainConfig, preset
+from hamster.policy.training.presets import PRESETS, TrainConfig, adapted, preset
 from hamster.policy.training.samples import Samples, batches, collate
 from hamster.policy.training.train import Run, train_policy
 from hamster.stopped import RunStoppedError
@@ -231,6 +231,31 @@ def test_a_transplanted_path_keeps_its_keyposes(demonstrations: Path, tmp_path: 
         there[0].robot.tool_rotation, here[0].robot.tool_rotation
     )
     assert not torch.equal(there[0].crops.rgb, here[0].crops.rgb)
+
+
+@pytest.mark.parametrize("name", [name for name, config in PRESETS.items() if config.actor.conditioners])
+def test_a_policy_without_a_path_is_never_trained_on_another_image_or_after_the_end(name: str) -> None:
+    base = preset(name)
+    config = adapted(base, conditioners=())
+    assert config.augment.swap_image_prob == config.augment.completed_prob == 0 and config.augment.color_jitter <= 0.06
+    assert config.augment.path_dropout_prob == 1 and adapted(base).augment == base.augment
+
+
+def test_images_without_a_path_are_those_of_their_own_scene(demonstrations: Path, tmp_path: Path) -> None:
+    config = adapted(preset("flow-dense"), conditioners=())
+    config = replace(config, augment=replace(config.augment, mirror_prob=0.0))
+    pack = load_packed_dataset(demonstrations, config.actor, tmp_path, config.frames_between_keyposes)
+    rows = np.flatnonzero(pack.meta["key"])
+    other = int(pack.meta["first"][-1])
+    samples = Samples(pack, config, build_actor(config.actor))
+    for augment in (config.augment, replace(config.augment, swap_image_prob=1.0)):
+        drawn = [samples.policy_input(int(row), other, augment, np.random.default_rng(0))[0] for row in rows[:3]]
+        assert all(policy_input.prompt is None for policy_input in drawn)
+        own = [
+            np.array_equal(policy_input.unaugmented_rgb, pack.views(int(row), config.actor.cameras)["front"].rgb)
+            for policy_input, row in zip(drawn, rows, strict=False)
+        ]
+        assert own == [augment.swap_image_prob == 0] * 3
 
 
 def test_turning_keeps_the_target_where_it_was_in_the_scene(demonstrations: Path, tmp_path: Path) -> None:

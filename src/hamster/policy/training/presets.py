@@ -83,10 +83,25 @@ def recorded_config(record: Mapping[str, Any], config: TrainConfig) -> dict[str,
 
 INSTRUCTION_TOKENS = 24  # longer than any instruction of the tabletop
 
-# Words instead of a path: they must fit the image, and name colours, so there is little jitter.
-WITHOUT_PATH = TrainConfig(
-    augment=AugmentConfig(path_dropout_prob=1.0, swap_image_prob=0.0, completed_prob=0.0, color_jitter=0.06)
-)
+MAX_COLOR_JITTER_OF_WORDS = 0.06
+
+
+def without_path(augment: AugmentConfig) -> AugmentConfig:
+    """Return the augmentation of a policy that is told its task in words alone.
+
+    The image must be that of the scene which the words are about, the robot where the image shows it, and colours must
+    keep their names. Only a path says what to do whatever the image shows.
+    """
+    return replace(
+        augment,
+        path_dropout_prob=1.0,
+        swap_image_prob=0.0,
+        completed_prob=0.0,
+        color_jitter=min(augment.color_jitter, MAX_COLOR_JITTER_OF_WORDS),
+    )
+
+
+WITHOUT_PATH = TrainConfig(augment=without_path(AugmentConfig()))
 # One image of a fixed camera.
 MONOLITHIC = TrainConfig(
     actor=MonolithicConfig(),
@@ -161,7 +176,8 @@ def adapted(
 ) -> TrainConfig:
     """Return a configuration with some changes; None leaves a field as it is.
 
-    Without any conditioner there are no paths in training; types with a text input get the instruction instead.
+    Without any conditioner there are no paths in training, and the augmentation is that of `without_path`; types with a
+    text input get the instruction instead.
 
     Args:
         config: to change.
@@ -180,7 +196,7 @@ def adapted(
     if conditioners is not None:
         actor = replace(actor, conditioners=conditioners)
         if not conditioners:
-            augment = replace(augment, path_dropout_prob=1.0)
+            augment = without_path(augment)
             if getattr(actor, "max_instruction_tokens", None) == 0:
                 actor = replace(actor, max_instruction_tokens=INSTRUCTION_TOKENS)  # type: ignore[call-arg]
     if planner is not None:
