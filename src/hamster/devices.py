@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,6 +29,19 @@ def choose_device(device: str | None = None) -> torch.device:
         available += ["mps"] if torch.backends.mps.is_available() else []
         raise ValueError(f"no device {device!r} here; there are: {', '.join(available)}") from None
     return chosen
+
+
+def computes_bfloat16(device: torch.device) -> bool:
+    """Return whether a device has instructions for bfloat16; without them it is emulated, several times slower."""
+    import torch
+
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu":
+        return False
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def check_dtype(dtype: str) -> str:

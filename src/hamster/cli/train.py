@@ -32,6 +32,9 @@ class Train:
     """Planner to fine-tune: a bundled name, or the folder or hub id of a vision-language model; if not given, the
     bundled nano for --config finetune, random weights for --config nano. For a policy: the nano planner that it is made
     of (monolithic) or contains (flow-latent, …-language); if not given, the bundled one."""
+    tower: str | None = None
+    """Nano planner whose trained image tower a planner trained with --config nano starts with; if not given, random
+    weights."""
     out: Path | None = None
     """Folder of checkpoints and TensorBoard logs; if not given, outputs/train/planner or …/policy."""
     conditioners: str | None = None
@@ -81,7 +84,7 @@ class Train:
             parts = [WeightedDataset.parse(text) for text in data]
             parts = [replace(part, folder=self._label_set(part.folder)) for part in parts]
             changes = {**self._tuned, "steps": self.steps, "seconds": self.seconds, "seed": self.seed}
-            train_planner(config, parts, self.model, out, self.dry_run, changes)
+            train_planner(config, parts, self.model, out, self.dry_run, changes, self.tower)
             if not self.dry_run:
                 folder = out / "model"
                 _show_end(folder, f"hamster eval planner --planner {folder}", f"hamster eval --planner oracle,{folder}")
@@ -92,7 +95,11 @@ class Train:
             from hamster.policy.training.train import train_policy
 
             self._refuse(
-                "a planner's; a policy has none", **self._tuned, seconds=self.seconds, dry_run=self.dry_run or None
+                "a planner's; a policy has none",
+                **self._tuned,
+                seconds=self.seconds,
+                tower=self.tower,
+                dry_run=self.dry_run or None,
             )
             if len(data) != 1:
                 raise ValueError("a policy is trained on one label set: give one --data")

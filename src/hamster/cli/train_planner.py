@@ -15,7 +15,13 @@ FROM_NANO = ("finetune", "refusal", "height")  # configurations that start from 
 
 
 def train_planner(
-    config: str, parts: list[WeightedDataset], model: str | None, out: Path, dry: bool, changes: Any
+    config: str,
+    parts: list[WeightedDataset],
+    model: str | None,
+    out: Path,
+    dry: bool,
+    changes: Any,
+    tower: str | None = None,
 ) -> None:
     """Train to the end of the configuration, or, if `dry`, show what that will take.
 
@@ -27,6 +33,7 @@ def train_planner(
         out: result folder.
         dry: train nothing.
         changes: of the configuration, and "dialect"; None leaves a value as it is.
+        tower: nano planner whose image tower a new one starts with.
 
     Raises:
         ValueError: for options that the configuration does not have.
@@ -38,6 +45,8 @@ def train_planner(
 
     recipe, changes = preset(config), {key: value for key, value in changes.items() if value is not None}
     if isinstance(recipe, FinetuneConfig):
+        if tower is not None:
+            raise ValueError(f"--tower is for a new nano planner (--config nano); --config {config} has its own")
         dialect = changes.pop("dialect", None)
         settings = {FINETUNE_NAMES.get(option, option): value for option, value in changes.items()}
         _fine_tune(
@@ -69,7 +78,8 @@ def train_planner(
     from hamster.planner.nano_training.train import train_planner as train_nano
 
     start = model or ("nano" if config in FROM_NANO else None)
-    train_nano(replace(recipe, **changes), parts, out, find_planner(start) if start else None)
+    folders = [find_planner(name) if name else None for name in (start, tower)]
+    train_nano(replace(recipe, **changes), parts, out, *folders)
 
 
 def _fine_tune(

@@ -64,7 +64,11 @@ RARE_WORD = 5000  # a word used less than once in so many instructions is spelt 
 
 
 def train_planner(
-    config: TrainConfig, data: Sequence[WeightedDataset | Path], out_dir: Path, start: Path | None = None
+    config: TrainConfig,
+    data: Sequence[WeightedDataset | Path],
+    out_dir: Path,
+    start: Path | None = None,
+    tower: Path | None = None,
 ) -> dict[str, float]:
     """Train a planner, or resume the interrupted training in `out_dir`.
 
@@ -73,33 +77,40 @@ def train_planner(
         data: label sets of annotated images or episodes, mixed as their weights say.
         out_dir: gets `state.safetensors` (to resume), `tensorboard/`, and the model in `model/`.
         start: folder of a planner to fine-tune; by default a new one, whose vocabulary is the words of `data`.
+        tower: folder of a planner whose image tower a new planner starts with; by default it starts at random.
 
     Returns:
         The last evaluation on held-out images, of all label sets and, where there are several, of each.
 
     Raises:
         ValueError: if no budget or two are set, a folder is not a label set, `out_dir` holds another training (other
-            configuration, data or start) or is in use by another process, the configuration changes modules of `start`,
-            or the loss is not finite.
+            configuration, data, start or tower) or is in use by another process, the configuration changes modules of
+            `start`, `tower` has other sizes or is given with `start`, or the loss is not finite.
     """
     if (config.steps is None) == (config.seconds is None):
         raise ValueError("a training needs a budget: set either steps or seconds")
+    if start is not None and tower is not None:
+        raise ValueError(f"a planner that is fine-tuned has a tower already: give either {start} or {tower}")
     parts = [part if isinstance(part, WeightedDataset) else WeightedDataset(part) for part in data]
     # In a batch without mentions or roles some weights have no gradient.
     accelerator = start_accelerator(True, DistributedDataParallelKwargs(find_unused_parameters=True))
     with lock_folder(out_dir) if accelerator.is_main_process else nullcontext():
         if accelerator.is_main_process:
-            identity, has_begun = _identity(config, parts, start), (out_dir / STATE).is_file()
+            identity, has_begun = _identity(config, parts, start, tower), (out_dir / STATE).is_file()
             claim(out_dir, identity, has_begun, run_info(config.seed), _defaults())
-        return _Run(config, parts, out_dir, start, accelerator).run()
+        return _Run(config, parts, out_dir, start, tower, accelerator).run()
 
 
-def _identity(config: TrainConfig, parts: Sequence[WeightedDataset], start: Path | None) -> dict[str, Any]:
+def _identity(
+    config: TrainConfig, parts: Sequence[WeightedDataset], start: Path | None, tower: Path | None
+) -> dict[str, Any]:
     """Return what must be the same to resume a training; how often it saves and evaluates may change."""
     free = ("save_every_s", "log_every", "watch_every", "evaluate_every", "evaluate_on")
     kept = {name: value for name, value in asdict(config).items() if name not in free}
     data = {f"data {part.folder}": f"{content_digest(part.folder)} x {part.weight:g}" for part in parts}
-    return {"start": None if start is None else checkpoint_digest(start), **data, **flat("config", kept)}
+    starts = {"start": None if start is None else checkpoint_digest(start)}
+    starts |= {} if tower is None else {"tower": checkpoint_digest(tower)}
+    return {**starts, **data, **flat("config", kept)}
 
 
 def _defaults() -> dict[str, Any]:
@@ -116,6 +127,7 @@ class _Run:
         parts: Sequence[WeightedDataset],
         out: Path,
         start: Path | None,
+        tower: Path | None,
         accelerator: Accelerator,
     ) -> None:
         self.config, self.out, self.parts, self.accelerator = config, out, parts, accelerator
@@ -132,6 +144,8 @@ class _Run:
         torch.manual_seed(config.seed)
         if start is None:
             model = _new_model(self.processor.tokenizer, vectors, config.model)
+            if tower is not None:
+                _copy_tower(model, tower)
         else:
             _check_options(start, config.model)
             model = read_model(nano.HamsterNanoForConditionalGeneration, start, may_lack=True, **config.model)
@@ -315,6 +329,16 @@ def _new_model(
     if vectors is not None:
         model.words.vectors.copy_(torch.from_numpy(vectors.table(tokenizer.get_vocab())))
     return model
+
+
+def _copy_tower(model: nano.HamsterNanoForConditionalGeneration, folder: Path) -> None:
+    """Give a new planner the image tower of a trained one."""
+    trained = read_model(nano.HamsterNanoForConditionalGeneration, folder).tower.state_dict()
+    shapes, wanted = ({name: tuple(w.shape) for name, w in s.items()} for s in (trained, model.tower.state_dict()))
+    if shapes != wanted:
+        name = next(name for name in {**wanted, **shapes} if shapes.get(name) != wanted.get(name))
+        raise ValueError(f"the tower of {folder} has {name} {shapes.get(name)}, not {wanted.get(name)}: other sizes")
+    model.tower.load_state_dict(trained)
 
 
 def _check_options(start: Path, options: dict[str, Any]) -> None:
