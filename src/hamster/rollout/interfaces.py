@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,3 +57,13 @@ class PolicyLike(Protocol):
 
     def act(self, observation: Observation, path: Path2D | None, instruction: str) -> ActionChunkLike:
         """Return the next poses; PolicyError if there are none."""
+
+
+def checked_action(action: Any, policy: object) -> ActionChunkLike:
+    """Return what a policy returned; ValueError, with the way out, if it is no action chunk."""
+    if not hasattr(action, "poses") or not hasattr(action, "gripper_open"):
+        raise ValueError(
+            f"act() of {type(policy).__name__} returned a {type(action).__name__}; return a hamster.ActionChunk"
+        )
+    chunk: ActionChunkLike = action
+    return chunk

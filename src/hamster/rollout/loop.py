@@ -11,7 +11,7 @@ from hamster.policy import PolicyError
 from hamster.rollout.end_conditions import EndConditions, IdleDetector
 from hamster.rollout.environment import BrokenEnvironmentError, Environment, Sensors, check_environment, checked_image
 from hamster.rollout.executor import Executor
-from hamster.rollout.interfaces import PlannerLike, PolicyLike
+from hamster.rollout.interfaces import PlannerLike, PolicyLike, checked_action
 from hamster.rollout.planned_path import PlannedPath, plan_path
 from hamster.rollout.recorder import RolloutRecorder, timed
 from hamster.rollout.replanning import (
@@ -160,11 +160,8 @@ class _Episode:
 
     def _act(self, observation: Observation) -> Outcome | None:
         recorder, env, policy = self._recorder, self._env, self._policy
-        action = timed(recorder.policy_s, partial(policy.act, observation, recorder.path, env.instruction))
-        if not hasattr(action, "poses") or not hasattr(action, "gripper_open"):
-            raise ValueError(
-                f"act() of {type(policy).__name__} returned a {type(action).__name__}; return a hamster.ActionChunk"
-            )
+        act = partial(policy.act, observation, recorder.path, env.instruction)
+        action = checked_action(timed(recorder.policy_s, act), policy)
         poses, opening = self._safety_filter.check(
             action.poses, action.gripper_open, action.step_s, self._executor.commanded_tool_pose_world
         )
