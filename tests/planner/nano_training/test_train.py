@@ -88,11 +88,13 @@ def test_the_command_line_changes_steps_batch_and_seed(data, trained, tmp_path, 
     command = ["train", "planner", "--config", "finetune", "--data", str(data), "--out", str(tmp_path)]
     assert main([*command, "--steps", "4", "--batch", "2", "--seed", "5"]) == 0
     assert main([*command, "--model", str(trained / "model"), "--steps", "4"]) == 0
-    (config, _, _, start), (_, _, _, other) = calls
+    (config, _, _, start, _), (_, _, _, other, _) = calls
     assert (config.steps, config.batch, config.seed) == (4, 2, 5) and start == find_planner("nano")
     assert other == trained / "model"
     assert main(["train", "planner", "--config", "nano", "--data", str(data), "--steps", "4"]) == 0
-    assert calls[-1][3] is None  # from nothing
+    assert calls[-1][3:] == (None, None)  # from nothing
+    assert main(["train", "planner", "--config", "nano", "--data", str(data), "--tower", "nano", "--steps", "4"]) == 0
+    assert calls[-1][3:] == (None, find_planner("nano"))
     assert main([*command, "--seconds", "90"]) == 0
     assert (calls[-1][0].steps, calls[-1][0].seconds) == (None, 90)
     assert main([*command, "--seconds", "90", "--steps", "4"]) == 2 and "one budget" in capsys.readouterr().err
@@ -114,6 +116,24 @@ def test_fine_tuning_changes_no_trained_module(data, trained, tmp_path):
         config = replace(TINY, model={**TINY.model, name: value})
         with pytest.raises(ValueError, match=rf"was trained with {name} .* may only add presence_heads or height_size"):
             train_planner(config, [data], tmp_path / name, trained / "model")
+
+
+def test_a_new_planner_starts_with_a_trained_tower(data, trained, tmp_path):
+    still = replace(TINY, steps=1, muon_lr=0.0, adamw_lr=0.0)
+    train_planner(still, [data], tmp_path / "new", tower=trained / "model")
+    before, after = (load_file(out / "model" / "model.safetensors") for out in (trained, tmp_path / "new"))
+    assert all(torch.equal(after[name], before[name]) for name in before if name.startswith("tower."))
+    assert not torch.equal(after["layers.0.query.weight"], before["layers.0.query.weight"])
+    with pytest.raises(ValueError, match="tower"):  # a training with another beginning
+        train_planner(still, [data], tmp_path / "new")
+
+
+def test_a_tower_of_other_sizes_or_beside_a_start_is_refused(data, trained, tmp_path):
+    wide = replace(TINY, model={**TINY.model, "tower_channels": [8, 16, 48]})
+    with pytest.raises(ValueError, match=r"the tower of .* has .*: other sizes"):
+        train_planner(wide, [data], tmp_path / "wide", tower=trained / "model")
+    with pytest.raises(ValueError, match="has a tower already"):
+        train_planner(TINY, [data], tmp_path / "both", start=trained / "model", tower=trained / "model")
 
 
 def test_one_module_at_most_is_trained_alone():
