@@ -6,11 +6,15 @@ from hamster.sim.build import build
 from hamster.sim.catalogue import CATALOGUE
 from hamster.sim.offdomain.sample import PROPORTIONS
 from hamster.sim.scene import Scene, Surface, Thing
+from hamster.sim.tabletop.axes.solids import SOLIDS
 
+KINDS = (*CATALOGUE, *SOLIDS)
 PLAIN = Surface("plain", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 def middle_sized(kind: str) -> Thing:
+    if kind in SOLIDS:
+        return SOLIDS[kind]("it", "red", (0.8, 0.1, 0.1))
     proportions = {name: (low + high) / 2 for name, (low, high) in PROPORTIONS[kind].items()}
     return CATALOGUE[kind]("it", "red", (0.8, 0.1, 0.1), **proportions)
 
@@ -20,7 +24,7 @@ def alone(thing: Thing) -> mujoco.MjModel:
     return build(Scene("panda", (thing,), {}, PLAIN, PLAIN, (), (0.4, 0.0, 0.3, 0.0)))
 
 
-@pytest.mark.parametrize("kind", CATALOGUE)
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_stated_size_is_the_size_of_the_parts(kind: str) -> None:
     thing = middle_sized(kind)
     model = alone(thing)
@@ -35,7 +39,7 @@ def test_the_stated_size_is_the_size_of_the_parts(kind: str) -> None:
     assert np.all(high[:2] - low[:2] < np.array(thing.size[:2]) * 1.45 + 0.01)
 
 
-@pytest.mark.parametrize("kind", [k for k in CATALOGUE if middle_sized(k).movable])
+@pytest.mark.parametrize("kind", [k for k in KINDS if middle_sized(k).movable])
 def test_it_stands_still_on_the_table(kind: str) -> None:
     thing = middle_sized(kind)
     model = alone(thing)

@@ -61,14 +61,14 @@ class Export:
 
 @dataclass(frozen=True)
 class Axes:
-    """Print which factors each axis of the suite `axes` holds out, and how many scenes the expert's failure rejects."""
+    """Print which factors each axis of the suite `axes` holds out, and how many scenes its sampler rejects."""
 
     scenes: int = 8
     """Number of scenes of each case and family that are compared with the demonstrations."""
     seed: int = 0
     """Random seed of the scenes."""
     rejected: bool = False
-    """Also execute the expert in the scenes, and print the share in which it fails."""
+    """Also execute the expert in the scenes, and print how many were drawn and rejected, by reason."""
 
     def run(self) -> None:
         """Print one or two Markdown tables."""

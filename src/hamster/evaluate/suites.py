@@ -295,7 +295,7 @@ def _axes_suite(
 AXES_STEPS, MOVED_STEPS = 120, 300  # the expert needs 30 to 80
 _AXES = (
     "basic", "object-goal", "visual", "language", "spatial", "novel-object", "multiple",
-    "new-camera", "clutter", "moved",
+    "new-camera", "clutter", "moved", "unseen-kinds", "unseen-facts",
 )  # fmt: skip
 # tabletop-moved: the same scenes, seen by a camera at another place. tabletop-shifted: the target, or its goal, is
 # shifted while the robot is on its way. tabletop-occluded: a column hides a part of the way from the camera.

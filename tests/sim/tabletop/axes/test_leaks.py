@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from hamster.data import Episode
-from hamster.data.knowledge import facts
+from hamster.data.knowledge import Split, facts
+from hamster.sim.catalogue import CATALOGUE
 from hamster.sim.language import OFFDOMAIN, TABLETOP
 from hamster.sim.offdomain.overlap import can_say
+from hamster.sim.offdomain.sample import PROPORTIONS
 from hamster.sim.tabletop.axes import AxesDemonstrations, frames
-from hamster.sim.tabletop.axes.factors import AXES, FAMILIES, TRAIN, changed
-from hamster.sim.tabletop.axes.looks import demonstrated, demonstration
+from hamster.sim.tabletop.axes.factors import AXES, FAMILIES, TRAIN, cases, changed
+from hamster.sim.tabletop.axes.looks import demonstrated, demonstration, pair_generator
 from hamster.sim.tabletop.axes.matrix import COLUMNS, Values, axis_values, demonstrated_values, held_out
+from hamster.sim.tabletop.axes.sample import draw_case
+from hamster.sim.tabletop.axes.solids import SOLIDS
 from hamster.sim.tabletop.axes.words import DEMOS
 from hamster.sim.tabletop.demos import mixed
 
@@ -24,6 +29,8 @@ MEANT = {
     "novel-object": {"kinds", "colours", "marks"},
     "new-camera": {"azimuths_deg"},
     "clutter": {"counts"},
+    "unseen-kinds": {"kinds"},
+    "unseen-facts": {"references", "facts"},
 }
 
 
@@ -67,10 +74,38 @@ def test_no_hand_written_sentence_can_be_generated() -> None:
     assert n >= 60
 
 
-def test_no_fact_of_the_language_axis_is_one_that_instructions_of_images_state() -> None:
-    stated = {fact.words for fact in facts(OFFDOMAIN.facts)}
-    named = [values["facts"] for scenes in axis_values("language", 6).values() for values in scenes]
-    assert any(named) and not any(words & stated for words in named)
+@pytest.mark.parametrize(
+    ("axis", "taught"), [("language", (OFFDOMAIN.facts,)), ("unseen-facts", (OFFDOMAIN.facts, "text"))]
+)
+def test_no_fact_of_an_axis_is_among_those_that_the_planner_was_taught(axis: str, taught: tuple[Split, ...]) -> None:
+    known = {fact.words for split in taught for fact in facts(split)}
+    named = [values["facts"] for scenes in axis_values(axis, 6).values() for values in scenes]
+    assert any(named) and not any(words & known for words in named)
+
+
+@pytest.mark.parametrize("family", ["press", "knock"])
+def test_a_fact_is_needed_since_the_colour_is_not_named_beside_it(family: str) -> None:
+    (case,) = cases("unseen-facts", family)
+    for seed in range(8):
+        _, scene, command = draw_case(np.random.default_rng(seed), family, case)
+        assert scene.thing(command.target).colour not in command.instruction.lower().split()
+
+
+def test_a_kind_in_neither_world_is_called_an_object_of_its_colour() -> None:
+    assert not set(SOLIDS) & {*CATALOGUE, *PROPORTIONS, *TRAIN.kinds}
+    for family, noun in (("pick_place", "object"), ("press", "button"), ("knock", "object")):
+        (case,) = cases("unseen-kinds", family)
+        for seed in range(4):
+            _, scene, command = draw_case(np.random.default_rng(seed), family, case)
+            target = scene.thing(command.target)
+            assert f"the {target.colour} {noun}" in command.instruction.lower()
+            assert noun == "button" or sum(thing.colour == target.colour for thing in scene.things) == 1
+
+
+def test_the_generators_of_a_demonstrations_pair_and_layout_differ() -> None:
+    for number in range(20):
+        streams = [pair_generator(0, number, mixed(320)[number]), np.random.default_rng((0, number))]
+        assert len({generator.random() for generator in streams}) == 2
 
 
 def test_target_and_goal_of_a_demonstration_depend_on_its_number_alone() -> None:

@@ -13,6 +13,7 @@ from itertools import combinations
 
 from hamster.data.knowledge import Split
 from hamster.sim.offdomain.scenery import PATTERNS
+from hamster.sim.tabletop.axes.solids import SOLIDS
 from hamster.sim.tabletop.sample import PALETTE, RECEIVERS, TOYS
 from hamster.sim.textures import LETTERS, PICTURES
 
@@ -23,6 +24,9 @@ NEW_COLOURS = ("cyan", "brown", "white", "grey")
 NEW_SURFACES = ("plaid", "marble", "tiles", "print")
 NEW_TOYS = ("brick", "can", "candle", "egg", "mushroom", "stick")
 NEW_RECEIVERS = ("book", "tray", "bin")
+PRESSED_SOLIDS = ("square button",)
+TOPPLING_SOLIDS = ("standing I", "standing T")
+GRASPED_SOLIDS = tuple(kind for kind in SOLIDS if kind not in (*PRESSED_SOLIDS, *TOPPLING_SOLIDS))
 UNINVOLVED = ("hammer", "egg", "mushroom", "book")
 AZIMUTHS_DEG = (-50, -25, 25, 50)
 
@@ -149,8 +153,16 @@ AXES: dict[str, tuple[Case, ...]] = {
     "new-camera": tuple(Case(f"{a:+d} deg", replace(TRAIN, azimuths_deg=frozenset({a}))) for a in AZIMUTHS_DEG),
     "clutter": (Case("clutter", replace(TRAIN, counts=frozenset({12}))),),
     "moved": (Case("moved", replace(TRAIN, shifts=frozenset({True}))),),
+    "unseen-kinds": (
+        Case("N2 shape", replace(TRAIN, kinds=frozenset(GRASPED_SOLIDS)), _PICK_PLACE),
+        Case("N2 shape", replace(TRAIN, kinds=frozenset(PRESSED_SOLIDS)), ("press",)),
+        Case("N2 shape", replace(TRAIN, kinds=frozenset(TOPPLING_SOLIDS)), ("knock",)),
+    ),
+    "unseen-facts": (
+        Case("L3 facts", replace(TRAIN, references=frozenset({"knowledge"}), facts=frozenset[Split]({"never"}))),
+    ),
 }
-"""The cases of each axis, dealt to its scenes in turn."""
+"""The cases of each axis, dealt to its scenes in turn; new axes come last, since scenes are seeded by the position."""
 
 # Pairs of factors that cannot both be held out in one scene: both decide the same word or the same thing.
 _EXCLUSIVE = tuple(

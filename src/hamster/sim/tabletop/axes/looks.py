@@ -12,6 +12,7 @@ import numpy as np
 from hamster.sim.catalogue import CATALOGUE
 from hamster.sim.scene import Thing, Vec3
 from hamster.sim.tabletop.axes.factors import FAMILIES, NEW_RECEIVERS, TRAIN, Factors, changed
+from hamster.sim.tabletop.axes.solids import SOLIDS
 from hamster.sim.tabletop.demos import mixed
 from hamster.sim.tabletop.sample import PALETTE, RECEIVERS
 
@@ -56,7 +57,8 @@ class Look:
         options: dict[str, Any] = dict(SIZES.get(self.kind, {}))
         if self.mark is not None:
             options["mark"] = self.mark
-        return CATALOGUE[self.kind.removeprefix("tall ")](name, self.colour, SHADES[self.colour], **options)
+        build = SOLIDS.get(self.kind) or CATALOGUE[self.kind.removeprefix("tall ")]
+        return build(name, self.colour, SHADES[self.colour], **options)
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,15 @@ def demonstrated(family: str, n: int = N_DEMOS, seed: int = DEMOS_SEED) -> tuple
 def demonstration(seed: int, number: int) -> Involved:
     """Return target and goal of one demonstration."""
     family = mixed(number + 1)[number]
-    return trained(np.random.default_rng((seed, number, FAMILIES.index(family))), family)
+    return trained(pair_generator(seed, number, family), family)
+
+
+def pair_generator(seed: int, number: int, family: str) -> np.random.Generator:
+    """Return the generator of a demonstration's target and goal.
+
+    Its last number is not 0: NumPy pads seeds with zeros, and (seed, number) is the generator of the layout.
+    """
+    return np.random.default_rng((seed, number, FAMILIES.index(family), 1))
 
 
 def involved(rng: np.random.Generator, family: str, factors: Factors) -> Involved:

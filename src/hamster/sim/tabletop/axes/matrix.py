@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from functools import cache
 
@@ -13,7 +14,7 @@ from hamster.sim.offdomain.overlap import sentences
 from hamster.sim.scene import Command, Scene, Thing
 from hamster.sim.tabletop.axes.factors import AXES, FAMILIES, TRAIN, UNINVOLVED, cases
 from hamster.sim.tabletop.axes.looks import DEMOS_SEED, N_DEMOS, demonstration
-from hamster.sim.tabletop.axes.sample import draw, draw_case, sample
+from hamster.sim.tabletop.axes.sample import EXPERT_FAILS, REASONS, draw, draw_case, sample
 from hamster.sim.tabletop.axes.words import DEMOS
 from hamster.sim.tabletop.demos import mixed
 from hamster.sim.tabletop.sample import CAMERAS, LAMPS, PALETTE
@@ -120,24 +121,29 @@ def table(n: int = 8, seed: int = 0) -> list[list[str]]:
 
 
 def rejection_table(n: int, seed: int = 0) -> list[list[str]]:
-    """Return the scenes that `sample` rejects, as rows of cells with headings.
+    """Return how many scenes `sample` draws and why it rejects them, as rows of cells with headings.
 
-    Where more than 10 % are rejected, the axis consists of easier scenes than were drawn.
+    All shares but the last are of the scenes drawn. The last is that of the scenes in which only the expert failed:
+    where it exceeds 10 %, the axis consists of easier scenes than the other rules allow.
 
     Args:
         n: number of scenes of each axis, case and family.
         seed: of the scenes.
     """
-    rows = [["axis", *FAMILIES]]
+    rows = [["axis", "family", "scenes", "drawn", *REASONS]]
     for axis in AXES:
-        cells = []
         for family in FAMILIES:
             scenes = [sample(axis, family, seed, number) for number in range(n * len(cases(axis, family)))]
-            rejected = sum(scene.n_rejected for scene in scenes)
-            share = rejected / (rejected + len(scenes))
-            cells.append(f"{share:.1%} ({rejected} of {rejected + len(scenes)})")
-        rows.append([axis, *cells])
+            rejected = sum((Counter(scene.rejected) for scene in scenes), Counter[str]())
+            n_drawn, n_executed = len(scenes) + rejected.total(), len(scenes) + rejected[EXPERT_FAILS]
+            shares = [_share(rejected[reason], n_drawn) for reason in REASONS[:-1]]
+            failed = _share(rejected[EXPERT_FAILS], n_executed)
+            rows.append([axis, family, str(len(scenes)), str(n_drawn), *shares, failed])
     return rows
+
+
+def _share(count: int, of: int) -> str:
+    return f"{count / of:.1%} ({count} of {of})"
 
 
 def _cell(names: set[str]) -> str:
@@ -158,6 +164,8 @@ def _stated(fact: Fact) -> str:
 
 
 def _kind(thing: Thing) -> str:
+    if thing.button and thing.parts[-1].shape == "box":
+        return "square button"
     return "tall button" if thing.button and thing.size[2] > 0.06 else thing.kind
 
 

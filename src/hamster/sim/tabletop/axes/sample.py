@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -25,6 +27,12 @@ CLUTTER_GAP_M = 0.012
 VISIBLE = 0.6  # smallest visible share of the target among clutter
 IMAGE_PX = 256
 KNOCK_OTHERS = ("cube", "ball", "plate", "tile", "button")
+EXPERT_FAILS = "expert fails"
+REASONS = ("no room", "too few alternatives", "no phrase", "no free way", "no shift", EXPERT_FAILS)
+"""Why a scene is drawn again: the things do not fit on the table; the task is impossible, or has fewer than three
+targets (pick and place: two goals); no phrase of the record's kind fits its referent alone; what is knocked over would
+hit something or is hidden; nothing can be shifted; the expert's path leaves the image, or the expert, executed, fails.
+"""
 LAYOUTS = 5000  # drawn before a case counts as impossible
 COMBINED_LAYOUTS = 300  # drawn before another combination of cases is tried
 
@@ -40,7 +48,7 @@ class Sample:
         scene: the scene.
         command: the task.
         shift: what is shifted under way, if anything.
-        n_rejected: scenes drawn before it in which the expert's path leaves the image, or the expert fails.
+        rejected: number of scenes drawn before it, by one of `REASONS`.
     """
 
     axis: str
@@ -49,7 +57,7 @@ class Sample:
     scene: Scene
     command: Command
     shift: Shift | None = None
-    n_rejected: int = 0
+    rejected: Mapping[str, int] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=256)
@@ -68,34 +76,47 @@ def sample(axis: str, family: str, seed: int, number: int) -> Sample:
     of_axis = cases(axis, family)
     case = of_axis[number % len(of_axis)]
     rng = np.random.default_rng((seed, number, list(AXES).index(axis), FAMILIES.index(family), 15))
-    for n_rejected in range(LAYOUTS):
-        factors, scene, command = draw_case(rng, family, case)
-        shift = sample_shift(rng, scene, command) if "shifts" in changed(factors) else None
-        scenes = [scene] if shift is None else [scene, shifted(scene, shift)]
-        if (shift is None) == (factors.shifts == TRAIN.shifts) and all(expert_succeeds(s, command) for s in scenes):
-            return Sample(axis, case.name, factors, scene, command, shift, n_rejected)
+    rejected = Counter[str]()
+    for _ in range(LAYOUTS):
+        factors, scene, command = draw_case(rng, family, case, rejected)
+        is_shifted = factors.shifts != TRAIN.shifts
+        shift = sample_shift(rng, scene, command) if is_shifted else None
+        if is_shifted and shift is None:
+            rejected["no shift"] += 1
+        elif all(expert_succeeds(s, command) for s in (scene, *([] if shift is None else [shifted(scene, shift)]))):
+            return Sample(axis, case.name, factors, scene, command, shift, dict(rejected))
+        else:
+            rejected[EXPERT_FAILS] += 1
     raise RuntimeError(f"the expert failed in {LAYOUTS} scenes of axis {axis}, {case.name}, {family}")
 
 
-def draw_case(rng: np.random.Generator, family: str, case: Case) -> tuple[Factors, Scene, Command]:
+def draw_case(
+    rng: np.random.Generator, family: str, case: Case, rejected: Counter[str] | None = None
+) -> tuple[Factors, Scene, Command]:
     """Draw a scene of a case, without executing the command; for "multiple", of a possible combination of cases.
 
     Args:
         rng: random generator.
         family: of the task.
         case: one of `factors.cases`.
+        rejected: gets the number of scenes drawn before it, by reason.
     """
+    rejected = Counter() if rejected is None else rejected
     if not case.axes:
-        return case.factors, *draw(rng, family, case.factors)
+        return case.factors, *draw(rng, family, case.factors, rejected=rejected)
     while True:  # some combinations leave too little room on the table
         factors = combine(choice(rng, cases(axis, family)).factors for axis in case.axes)
-        drawn = None if factors is None else _draw(rng, family, factors, None, COMBINED_LAYOUTS)
+        drawn = None if factors is None else _draw(rng, family, factors, None, COMBINED_LAYOUTS, rejected)
         if factors is not None and drawn is not None:
             return factors, *drawn
 
 
 def draw(
-    rng: np.random.Generator, family: str, factors: Factors = TRAIN, pair: Involved | None = None
+    rng: np.random.Generator,
+    family: str,
+    factors: Factors = TRAIN,
+    pair: Involved | None = None,
+    rejected: Counter[str] | None = None,
 ) -> tuple[Scene, Command]:
     """Draw a scene of a record and a command with one meaning, without executing it.
 
@@ -104,28 +125,37 @@ def draw(
         family: of the task.
         factors: what may be drawn.
         pair: looks of target and goal; drawn if None.
+        rejected: gets the number of scenes drawn before it, by reason.
     """
-    drawn = _draw(rng, family, factors, pair, LAYOUTS)
+    drawn = _draw(rng, family, factors, pair, LAYOUTS, Counter() if rejected is None else rejected)
     if drawn is None:
         raise RuntimeError(f"no scene of the family {family} among {LAYOUTS} layouts")
     return drawn
 
 
 def _draw(
-    rng: np.random.Generator, family: str, factors: Factors, pair: Involved | None, tries: int
+    rng: np.random.Generator,
+    family: str,
+    factors: Factors,
+    pair: Involved | None,
+    tries: int,
+    rejected: Counter[str],
 ) -> tuple[Scene, Command] | None:
     for _ in range(tries):
         about = involved(rng, family, factors) if pair is None else pair
         slot = "{goal}" if about.goal is not None and rng.random() < 0.5 else "{target}"
         looks = [about.target, *([about.goal] if about.goal else []), *_others(rng, family, about, factors, slot)]
         scene = _scene(rng, looks, factors)
-        if scene is None:
-            continue
         task = Task(family, "thing0", None if about.goal is None else "thing1")
-        if not _has_rivals(scene, task):
-            continue
-        command = instruct(scene, task, rng, factors, slot)
-        if command is not None and _is_free(scene, command, factors):
+        if scene is None:
+            rejected["no room"] += 1
+        elif not _has_rivals(scene, task):
+            rejected["too few alternatives"] += 1
+        elif (command := instruct(scene, task, rng, factors, slot)) is None:
+            rejected["no phrase"] += 1
+        elif not _is_free(scene, command, factors):
+            rejected["no free way"] += 1
+        else:
             return scene, command
     return None
 

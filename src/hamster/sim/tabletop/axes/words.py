@@ -15,6 +15,7 @@ from hamster.sim.scene import Command, Scene
 from hamster.sim.tabletop.axes import frames
 from hamster.sim.tabletop.axes.factors import TRAIN, Factors
 from hamster.sim.tabletop.axes.looks import choice
+from hamster.sim.tabletop.axes.solids import NAMELESS
 
 DEMOS = replace(
     TABLETOP,
@@ -26,6 +27,9 @@ DEMOS = replace(
     complex_share=0.0,
 )
 """Grammar of the demonstrations: canonical nouns and colour words, no relation, superlative or generic noun."""
+
+GENERIC = ("object", "thing")
+"""Nouns that fit everything."""
 
 # What TABLETOP lacks, in the plainest words.
 _PATTERNS = {
@@ -53,7 +57,9 @@ def grammar(factors: Factors, slot: str = "{target}") -> Grammar:
         result = replace(result, patterns=_PATTERNS, complex_slots=(slot,))
     if factors.facts:
         (split,) = factors.facts
-        result = replace(result, facts=split, generic=("object", "thing"))
+        result = replace(result, facts=split, generic=GENERIC)
+    if not factors.kinds.isdisjoint(NAMELESS):
+        result = replace(result, nouns={**result.nouns, **dict.fromkeys(NAMELESS, GENERIC)}, generic=GENERIC)
     return result
 
 
@@ -61,6 +67,8 @@ def instruct(
     scene: Scene, task: Task, rng: np.random.Generator, factors: Factors = TRAIN, slot: str = "{target}"
 ) -> Command | None:
     """Draw an instruction that fits this task alone; None where there is none.
+
+    Where a fact describes a thing, its colour is not named beside it, so that the fact is needed.
 
     Args:
         scene: the scene.
@@ -70,4 +78,9 @@ def instruct(
         slot: "{target}" or "{goal}", which is referred to in the record's way.
     """
     scope = Scope(scene, grammar(factors, slot), image_layout(scene), None)
-    return make_command(scope, Random(int(rng.integers(2**63))), task, choice(rng, factors.references))
+    command = make_command(scope, Random(int(rng.integers(2**63))), task, choice(rng, factors.references))
+    described = task.goal if slot == "{goal}" else task.target
+    if command is not None and factors.facts and described is not None:
+        is_named = scene.thing(described).colour in command.instruction.lower().split()
+        return None if is_named else command
+    return command
