@@ -77,6 +77,18 @@ def execute(world: World, keyposes: Sequence[Keypose], on_step: Callable[[int], 
     return count
 
 
+def execute_part(world: World, command: Command, rng: np.random.Generator) -> None:
+    """Carry out the first part of a task: some of its keyposes, but not the last one that acts on things.
+
+    Args:
+        world: at the start of the task.
+        command: the task.
+        rng: of the number of keyposes.
+    """
+    keyposes = [keypose for keypose in plan(world, command) if not keypose.retreat]
+    execute(world, keyposes[: rng.integers(1, len(keyposes))])
+
+
 def _carry(world: World, command: Command) -> list[Keypose]:
     """Return keyposes for pick and place, and for stacking."""
     grasp, at = _grasp(world, command)

@@ -1,6 +1,6 @@
 """Off-domain training data for the planner: arms, cameras, tables, lights and words that the tabletop lacks."""
 
-from hamster.sim.offdomain.images import OffDomain
+from hamster.sim.offdomain.images import OffDomain, OffDomainUnderWay
 from hamster.sim.offdomain.sample import sample_scene
 
-__all__ = ["OffDomain", "sample_scene"]
+__all__ = ["OffDomain", "OffDomainUnderWay", "sample_scene"]

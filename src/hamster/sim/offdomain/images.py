@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
 from hamster.data import AnnotatedImage, Inputs, Provenance
 from hamster.sim.annotate import annotate
-from hamster.sim.expert import execute, plan
+from hamster.sim.expert import execute_part
 from hamster.sim.language import OFFDOMAIN, commands
 from hamster.sim.offdomain.sample import imagine, sample_scene
 from hamster.sim.world import World
@@ -25,11 +26,13 @@ class OffDomain:
     n: int
     seed: int = 0
     per_shard: int = 64
+    scheme: ClassVar[str] = "offdomain"
+    in_progress: ClassVar[float] = IN_PROGRESS  # share of images in the middle of a task
 
     @property
     def uri(self) -> str:
-        """Return the data set's URI, "offdomain:N"."""
-        return f"offdomain:{self.n}"
+        """Return the data set's URI, SCHEME:N."""
+        return f"{self.scheme}:{self.n}"
 
     def __len__(self) -> int:
         return self.n
@@ -37,9 +40,9 @@ class OffDomain:
     def __getitem__(self, index: int) -> AnnotatedImage:
         number = range(self.n)[index]
         rng = np.random.default_rng((self.seed, number))
-        while (image := _draw(rng)) is None:
+        while (image := _draw(rng, self.in_progress)) is None:
             pass
-        return replace(image, provenance=Provenance("offdomain", extra={"seed": self.seed, "index": number}))
+        return replace(image, provenance=Provenance(self.scheme, extra={"seed": self.seed, "index": number}))
 
     def inputs(self, index: int) -> Inputs:
         """Return what an image is made from: no files, only the seed and the index."""
@@ -47,10 +50,17 @@ class OffDomain:
         return Inputs(f"off-domain image {number}", (), f"{(self.seed, number)}")
 
 
-def _draw(rng: np.random.Generator) -> AnnotatedImage | None:
+class OffDomainUnderWay(OffDomain):
+    """Images that are all in the middle of a task, to evaluate replanning."""
+
+    scheme = "offdomain-under-way"
+    in_progress = 1.0
+
+
+def _draw(rng: np.random.Generator, in_progress: float) -> AnnotatedImage | None:
     world = World(sample_scene(rng))
     try:
-        if rng.random() < IN_PROGRESS:
+        if rng.random() < in_progress:
             _begin_task(world, rng)
         image = annotate(world, rng, OFFDOMAIN, INSTRUCTIONS, absent=ABSENT, imagine=imagine)
     finally:
@@ -62,5 +72,4 @@ def _begin_task(world: World, rng: np.random.Generator) -> None:
     """Carry out the first part of a random task, since replanning happens in the middle of one."""
     drawn = commands(world.scene, rng, 1, OFFDOMAIN)
     if drawn:
-        keyposes = [keypose for keypose in plan(world, drawn[0]) if not keypose.retreat]
-        execute(world, keyposes[: rng.integers(1, len(keyposes))])
+        execute_part(world, drawn[0], rng)

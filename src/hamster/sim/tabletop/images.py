@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
 from hamster.data import AnnotatedImage, Inputs, Provenance
 from hamster.sim.annotate import annotate
+from hamster.sim.expert import execute_part
 from hamster.sim.language import TABLETOP, Task
 from hamster.sim.tabletop.demos import PAPER_MIX
 from hamster.sim.tabletop.sample import imagine, sample
@@ -27,11 +29,13 @@ class TabletopImages:
     n: int
     seed: int = 0
     per_shard: int = 64
+    scheme: ClassVar[str] = "tabletop-images"
+    is_under_way: ClassVar[bool] = False
 
     @property
     def uri(self) -> str:
-        """The source as SCHEME:ARGUMENT: tabletop-images:N."""
-        return f"tabletop-images:{self.n}"
+        """The source as SCHEME:N."""
+        return f"{self.scheme}:{self.n}"
 
     def __len__(self) -> int:
         return self.n
@@ -39,9 +43,9 @@ class TabletopImages:
     def __getitem__(self, index: int) -> AnnotatedImage:
         number, families = range(self.n)[index], list(PAPER_MIX)
         rng = np.random.default_rng((self.seed, number))
-        while (image := _draw(rng, families[number % len(families)])) is None:
+        while (image := _draw(rng, families[number % len(families)], self.is_under_way)) is None:
             pass
-        return replace(image, provenance=Provenance("tabletop-images", extra={"seed": self.seed, "index": number}))
+        return replace(image, provenance=Provenance(self.scheme, extra={"seed": self.seed, "index": number}))
 
     def inputs(self, index: int) -> Inputs:
         """Return the inputs: numbers only, no files."""
@@ -49,10 +53,19 @@ class TabletopImages:
         return Inputs(f"tabletop image {number}", (), f"{(self.seed, number)}")
 
 
-def _draw(rng: np.random.Generator, family: str) -> AnnotatedImage | None:
+class TabletopUnderWay(TabletopImages):
+    """Images from the middle of those scenes' tasks: the expert has carried out a part of them."""
+
+    scheme = "tabletop-under-way"
+    is_under_way = True
+
+
+def _draw(rng: np.random.Generator, family: str, is_under_way: bool) -> AnnotatedImage | None:
     scene, command = sample(rng, family)
     world = World(scene)
     try:
+        if is_under_way:
+            execute_part(world, command, rng)
         task = Task(family, command.target, command.goal)
         image = annotate(world, rng, TABLETOP, INSTRUCTIONS, among=[task], absent=ABSENT, imagine=imagine)
     finally:
