@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
+import mujoco
 import numpy as np
 import pytest
 
 from hamster.sim.annotate import NOTHING, segment
+from hamster.sim.render import Renderer
 from hamster.sim.tabletop.sample import sample
 from hamster.sim.world import World
 
@@ -53,3 +55,15 @@ def test_the_wrist_camera_moves_with_the_hand(world: World) -> None:
     shift = world.tool_pose_world[:3, 3] - tool[:3, 3]
     assert np.linalg.norm(shift) > 0.03
     assert after[:3, 3] - before[:3, 3] == pytest.approx(shift, abs=2e-3)
+
+
+def test_a_scene_without_shadows_has_no_shadow_map_and_looks_the_same(world: World) -> None:
+    assert world.model.vis.quality.shadowsize == 0 and not world.model.light_castshadow.any()
+    view = world.observe(("front",)).views["front"]
+    world.model.vis.quality.shadowsize = 4096  # MuJoCo's default
+    renderer = Renderer(world.model)
+    world.model.vis.quality.shadowsize = 0
+    mujoco.mj_forward(world.model, world.data)
+    with_map = renderer.render(world.data, "front")
+    renderer.close()
+    assert np.array_equal(view.rgb, with_map.rgb) and np.array_equal(view.depth_m, with_map.depth_m)
