@@ -30,11 +30,12 @@ class EvalPlanner(Compute):
     """
 
     source: Positional[tuple[str, ...]] = ()
-    """One or more of offdomain:N, offdomain-under-way:N, tabletop-images:N, tabletop-under-way:N, tabletop-language:N
-    (all with the seed below); of the published benchmarks vabench-v:FILE, sharerobot:FILE, tracespatial:FILE, each the
-    Parquet file of its dataset; of trace:FILE; and of folders of label sets. tabletop-images:300 if none is given.
-    tabletop-language refers to one of three similar objects in 18 ways in turn, a row of the table each: N = 3600 is
-    200 per row."""
+    """One or more of offdomain:N, offdomain-under-way:N, tabletop-images:N, tabletop-under-way:N, tabletop-language:N,
+    tabletop-factors:N (all with the seed below); of the published benchmarks vabench-v:FILE, sharerobot:FILE,
+    tracespatial:FILE, each the Parquet file of its dataset; of trace:FILE; and of folders of label sets.
+    tabletop-images:300 if none is given. tabletop-language refers to one of three similar objects in 18 ways in turn,
+    a row of the table each: N = 3600 is 200 per row; tabletop-factors has 8 rows, each with another visible factor
+    replaced by the off-domain one."""
     data: UseAppendAction[tuple[str, ...]] = ()
     """More sources; may be given several times."""
     planner: Annotated[str, PLANNERS] = "nano"

@@ -65,6 +65,7 @@ SOURCES: Registry[SourceType] = Registry(
         "tabletop-images": SourceType("hamster.sim.tabletop:TabletopImages", "N", has_images=True),
         "tabletop-under-way": SourceType("hamster.sim.tabletop:TabletopUnderWay", "N", has_images=True),
         "tabletop-language": SourceType("hamster.sim.tabletop:TabletopLanguage", "N", has_images=True),
+        "tabletop-factors": SourceType("hamster.sim.offdomain:TabletopFactors", "N", has_images=True),
         "offdomain": SourceType("hamster.sim.offdomain:OffDomain", "N", has_images=True),
         "offdomain-under-way": SourceType("hamster.sim.offdomain:OffDomainUnderWay", "N", has_images=True),
         "rlbench": SourceType("hamster.data.rlbench:RLBench"),

@@ -144,13 +144,13 @@ def _thing(name: str, kind: str, rng: np.random.Generator, colour: str | None = 
     shade = shade_of(colour, rng)
     thing = CATALOGUE[kind](name, colour, shade, **options)
     if thing.mark is None and rng.random() < PRINTED:
-        thing = _printed(thing, shade, rng)
+        thing = printed(thing, shade, rng)
     # Marks are upright as seen from the camera, up to a small tilt.
     yaw = rng.normal(pi / 2, 0.3) if thing.mark else rng.uniform(-pi, pi)
     return replace(thing, yaw=float(yaw))
 
 
-def _printed(thing: Thing, shade: Vec3, rng: np.random.Generator) -> Thing:
+def printed(thing: Thing, shade: Vec3, rng: np.random.Generator) -> Thing:
     """Return an object with a pattern of two shades, or of a pale second colour, on the parts of its main colour."""
     other = shade_of(thing.colour, rng) if rng.random() < 0.7 else pale(rng, 0.1)
     sparse = ("dots", "speckle", "lattice") if other != shade and rng.random() < 0.5 else ("stripes", "noise", "waves")
@@ -205,7 +205,7 @@ def _around(things: tuple[Thing, ...], bounds: Bounds, rng: np.random.Generator)
         cameras={"front": view},
         table=surface(rng),
         floor=surface(rng),
-        lights=_lights(rng),
+        lights=lights(rng),
         start_tool=start,
         table_half_size=(float(rng.uniform(0.45, 0.9)), float(rng.uniform(0.45, 1.1))),
         dynamics=Dynamics(*(float(v) for v in rng.uniform(0.7, 1.4, 2))),
@@ -243,17 +243,18 @@ def _start(view: CameraSpec, rng: np.random.Generator) -> tuple[float, float, fl
             return float(x), float(y), float(z), float(rng.uniform(-0.6, 0.6))
 
 
-def _lights(rng: np.random.Generator) -> tuple[Light, ...]:
-    lights = []
+def lights(rng: np.random.Generator) -> tuple[Light, ...]:
+    """Draw one to three lights, of which the first may cast shadows."""
+    drawn = []
     for _ in range(rng.integers(1, 4)):
         tint = np.clip(rng.normal(1, 0.1, 3), 0.7, 1.25)
         direction = (*rng.normal(0, 0.5, 2), -1.0)
-        lights.append((_vec3(direction), tint))
-    power, ambient = rng.uniform(0.4, 1.05) / len(lights), rng.uniform(0.15, 0.55) / len(lights)
+        drawn.append((_vec3(direction), tint))
+    power, ambient = rng.uniform(0.4, 1.05) / len(drawn), rng.uniform(0.15, 0.55) / len(drawn)
     shadows = rng.random() < SHADOWS
     return tuple(
         Light(d, _vec3(power * tint), _vec3(ambient * tint), casts_shadow=shadows and i == 0)
-        for i, (d, tint) in enumerate(lights)
+        for i, (d, tint) in enumerate(drawn)
     )
 
 
