@@ -19,7 +19,8 @@ from hamster.path import NotInViewError, Path2D, PlanError
 from hamster.planner import Plan
 from hamster.planner.backend import Completion
 from hamster.serving.planner import ModelHandle, PlannerLimits, create_app
-from hamster.serving.planner.server import PlannerServer, bind_socket, socket_url
+from hamster.serving.planner.server import PlannerServer
+from hamster.serving.sockets import bind_socket, socket_url
 
 # One for all, as making one takes longer than most requests.
 HTTP = httpx.Client(timeout=30, trust_env=False, verify=False, limits=httpx.Limits(max_keepalive_connections=0))

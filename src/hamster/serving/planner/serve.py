@@ -23,10 +23,11 @@ from hamster.serving.auth import required_api_key
 from hamster.serving.limits import PlannerLimits
 from hamster.serving.log import configure_logging
 from hamster.serving.planner.app import create_app
-from hamster.serving.planner.server import PlannerServer, bind_socket, socket_url
+from hamster.serving.planner.server import PlannerServer
 from hamster.serving.planner.service import ModelHandle
 from hamster.serving.planner.upstream import Upstream
 from hamster.serving.planner.vllm import VllmServer, chat_template_for, planner_over
+from hamster.serving.sockets import bind_socket, socket_url
 
 REMOTE_THREADS = 32  # requests at a time for a model behind another server, which batches by itself
 
