@@ -208,6 +208,7 @@ class Drawing:
         clean: (H, W, 3) uint8 without the drawing, where there is such a picture.
         siblings: (H, W, 3) each, other drawings on the same scene: their median is the clean picture.
         strokes: (N, 2) relative polylines in drawing order, where the source has them as data.
+        path: what the drawing means, where the source has it as data: then nothing is read off the drawing.
     """
 
     rgb: NDArray[np.uint8] | None
@@ -216,6 +217,7 @@ class Drawing:
     clean: NDArray[np.uint8] | None = None
     siblings: Sequence[NDArray[np.uint8]] = ()
     strokes: Sequence[NDArray[np.float64]] = ()
+    path: Path2D | None = None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from hamster.data.inputs import Inputs
 from hamster.data.records import Drawing, Provenance, Unreadable
 from hamster.data.strokes import Strokes, of_json, read_strokes
 from hamster.data.text import decode_text, inside, instruction_from_name, lines_of
+from hamster.path import Path2D
 
 Image = NDArray[np.uint8]
 INDEX = "index.jsonl"
@@ -40,17 +41,20 @@ class _Entry:
     strokes: str = ""  # JSON
     scene: str = ""
     reason: str = ""  # why it cannot be read
+    path: str = ""  # JSON
 
 
 @dataclass(frozen=True)
 class Sketch:
     """The drawings of a folder: a `hamster.data.Source`.
 
-    They are the lines of its index.jsonl, {file, instruction} and optionally {clean, strokes, scene}; without one,
-    all pictures, SVG and JSON files in it, whose names say what they show. A clean picture has the name of its drawing
-    with `_clean` (`_raw`, `_original`, `_photo`) after it, or lies in a folder `clean`; a picture with the name of an
-    SVG or JSON file is the one under its strokes. Other drawings of a scene are those with the same name up to a last
-    number, as long as the pictures agree.
+    They are the lines of its index.jsonl, {file, instruction} and optionally {clean, strokes, scene, path}; without
+    one, all pictures, SVG and JSON files in it, whose names say what they show. A `path`, as `Path2D.to_json` returns
+    it, is what the drawing means: nothing is read off the picture then, which need not be drawn on.
+
+    A clean picture has the name of its drawing with `_clean` (`_raw`, `_original`, `_photo`) after it, or lies in a
+    folder `clean`; a picture with the name of an SVG or JSON file is the one under its strokes. Other drawings of a
+    scene are those with the same name up to a last number, as long as the pictures agree.
 
     Raises:
         ValueError: if there is no such folder, or nothing in it.
@@ -111,6 +115,7 @@ class Sketch:
 
     def _drawing(self, entry: _Entry, index: int) -> Drawing:
         file = inside(self.folder, entry.file)
+        path = Path2D.from_json(json.loads(entry.path)) if entry.path else None
         provenance = Provenance(self.uri, entry.file, hashlib.sha256(file.read_bytes()).hexdigest())
         if file.suffix.lower() in PICTURES:
             clean = read_image(inside(self.folder, entry.clean)) if entry.clean else None
@@ -118,13 +123,13 @@ class Sketch:
             if clean is not None and clean.shape != rgb.shape:
                 raise ValueError(f"{entry.clean} has another size than the drawing")
             lines = _relative(of_json(json.loads(entry.strokes)), rgb) if entry.strokes else ()
-            others = () if clean is not None or lines else self._siblings(index, rgb)
-            return Drawing(rgb, entry.instruction, provenance, clean, others, lines)
+            others = () if clean is not None or lines or path is not None else self._siblings(index, rgb)
+            return Drawing(rgb, entry.instruction, provenance, clean, others, lines, path)
         strokes = read_strokes(file)
         picture = str(Path(entry.file).parent / strokes.image) if strokes.image else entry.clean
         clean = read_image(inside(self.folder, picture)) if picture else None
         instruction = entry.instruction or strokes.instruction
-        return Drawing(None, instruction, provenance, clean, (), _relative(strokes, clean))
+        return Drawing(None, instruction, provenance, clean, (), _relative(strokes, clean), path)
 
     def _siblings(self, index: int, rgb: Image) -> tuple[Image, ...]:
         """Return the nearest other drawings of the scene that show the same picture."""
@@ -184,9 +189,9 @@ def _entry(line: str, place: str) -> _Entry:
     if Path(file).suffix.lower() not in (*PICTURES, *STROKES):
         return _Entry(file, reason=f"not one of {', '.join((*PICTURES, *STROKES))}")
     words = _word(row, "instruction", "text", "prompt", "task", "caption") or instruction_of(file)
-    strokes = json.dumps(row["strokes"]) if row.get("strokes") else ""
+    strokes, path = (json.dumps(row[key]) if row.get(key) else "" for key in ("strokes", "path"))
     scene = _word(row, "scene") or scene_of(file)
-    return _Entry(file, words, _word(row, "clean", "photo", "original", "background"), strokes, scene)
+    return _Entry(file, words, _word(row, "clean", "photo", "original", "background"), strokes, scene, path=path)
 
 
 def _word(row: dict[str, Any], *keys: str) -> str:
