@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamster.data import Observation
-from hamster.geometry import quaternion_from_matrix
+from hamster.geometry import Camera, quaternion_from_matrix
 from hamster.geometry.keypose_motion import CONTROL_DT_S
 from hamster.path import Path2D, PlanError
 from hamster.rollout.environment import BrokenEnvironmentError
@@ -72,6 +72,11 @@ class TabletopEnvironment:
         self._env.reset(seed=seed)
 
     @property
+    def gymnasium_env(self) -> TabletopEnv:
+        """The environment of Gymnasium around the simulation."""
+        return self._env
+
+    @property
     def command(self) -> Command:
         """The task."""
         return self._env.command
@@ -97,6 +102,10 @@ class TabletopEnvironment:
         """Render the front camera (256, 256, 3)."""
         return self._front.render(self._env.world.data, self._env.viewpoint).rgb
 
+    def front_camera(self) -> Camera:
+        """Return the calibration of the camera of `front_image`."""
+        return self._front.camera(self._env.world.data, self._env.viewpoint)
+
     def step(self, tool_pose_world: Array, gripper_open: bool) -> bool:
         """Run one control step; BrokenEnvironmentError if the simulation diverges."""
         pose = np.asarray(tool_pose_world)
@@ -118,8 +127,7 @@ class TabletopEnvironment:
         """Return the expert's path for any task in this scene; as `expert_path`."""
         world = self._env.world
         mujoco.mj_forward(world.model, world.data)
-        camera = self._front.camera(world.data, self._env.viewpoint)
-        path = planned_path(world, command, camera)
+        path = planned_path(world, command, self.front_camera())
         if path is None:
             raise PlanError("the expert's path starts, grasps, releases or ends outside the image")
         return path
