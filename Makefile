@@ -1,6 +1,6 @@
 # `make demo` and `make test` are all that a fresh machine needs; the rest is for those who work here.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-finetune test-lerobot test-wheel test-vllm load fuzz memory bench compare check docs lint-fix eval train setup setup-dev clean
+.PHONY: help demo test test-finetune test-lerobot test-web test-wheel test-vllm load fuzz memory bench compare check docs lint-fix eval train setup setup-dev clean
 
 HAMSTER := .venv/bin/python -m hamster
 # Overridable: make demo ARGS="--episodes 60 --out outputs/demo"
@@ -21,6 +21,9 @@ test-finetune: setup-dev  ## six architectures fine-tuned with LoRA and in full,
 
 test-lerobot: setup-dev  ## the real lerobot package opens what we wrote, and we open what it wrote
 	scripts/test_lerobot.sh $(ARGS)
+
+test-web: setup-dev  ## the studio's page in Debian's Chromium: type, draw, run, move, upload, keep (minutes; screenshots in outputs/web)
+	scripts/test_web.sh $(ARGS)
 
 test-wheel: setup-dev  ## the wheel in two new environments: the core alone; with demo and serve, both models and servers (minutes, more than 1 GB)
 	scripts/test_wheel.sh $(ARGS)

@@ -82,11 +82,11 @@ print(*groups["dev"], *groups["docs"], sep="\n")'
 }
 
 ensure_venv() {
-    local python="$1" what="$2" extras=demo,train,serve requirements=() quiet=(--quiet)
+    local python="$1" what="$2" extras=demo,train,serve,studio requirements=() quiet=(--quiet)
     if [ -t 1 ]; then quiet=(); fi  # somebody is watching: show pip's progress bars
     [ -x .venv/bin/python ] || { say "making .venv with $("$python" --version)"; "$python" -m venv .venv; }
     if [ "$what" = dev ]; then
-        extras=demo,train,finetune,endpoint,serve,data,mcap,ray,bench
+        extras=demo,train,finetune,endpoint,serve,studio,data,mcap,ray,bench
         mapfile -t requirements < <(dev_requirements "$python")
     fi
     say "installing packages (the first time takes a few minutes)"

@@ -85,7 +85,7 @@ def test_it_holds_what_the_tree_holds(wheel):
         cwd=ROOT, capture_output=True, text=True, check=False,
     ).stdout.split()  # fmt: skip
     assert {re.sub(r"^(packages/hamster_client/)?src/", "", name) for name in tracked} <= names
-    parts = ("py.typed", "samples/table.png", "evaluate/report.css", "evaluate/report.js")
+    parts = ("py.typed", "samples/table.png", "evaluate/report.css", "evaluate/report.js", "studio/static/index.html")
     checkpoints = ("planner/checkpoints/nano/model.safetensors", "policy/checkpoints/flow-nano/model.safetensors")
     assert {f"hamster/{name}" for name in (*parts, *checkpoints)} | {"hamster_client/py.typed"} <= names
     assert not [name for name in names if name.startswith("tests/")]

@@ -24,6 +24,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         OURS, "fastapi", "h11", "httpx", "msgpack", "prometheus_client", "pydantic", "python_multipart",
         "starlette", "uvicorn", "websockets",
     ),
+    "studio": ("fastapi", "pydantic", "starlette", "uvicorn", "websockets"),
     "hands": ("mediapipe",),
     "mcap": ("mcap", "mcap_ros2"),
     "ray": ("ray",),
@@ -37,7 +38,7 @@ INCLUDES: dict[str, tuple[str, ...]] = {
     "train": ("planner", "policy"),
     "finetune": ("planner",),
     "serve": ("planner", "policy"),
-    "all": ("demo", "train", "finetune", "endpoint", "data", "mcap", "serve", "ray", "rerun", "bench"),
+    "all": ("demo", "train", "finetune", "endpoint", "data", "mcap", "serve", "studio", "ray", "rerun", "bench"),
 }
 
 

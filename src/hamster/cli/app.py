@@ -27,6 +27,7 @@ from hamster.cli.plan import Plan
 from hamster.cli.report import Report
 from hamster.cli.run_robot import RunRobot
 from hamster.cli.serve import Serve
+from hamster.cli.studio import Studio
 from hamster.cli.train import Train
 from hamster.extras import NotInstalledError, explain
 from hamster.plugins import import_plugin, place_in_plugin
@@ -34,6 +35,7 @@ from hamster.stopped import RunStoppedError
 
 Command = (
     Annotated[Demo, tyro.conf.subcommand("demo")]
+    | Annotated[Studio, tyro.conf.subcommand("studio")]
     | Annotated[Plan, tyro.conf.subcommand("plan")]
     | Annotated[Convert, tyro.conf.subcommand("convert")]
     | Annotated[Eval, tyro.conf.subcommand("eval")]

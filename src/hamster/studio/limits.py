@@ -1,0 +1,29 @@
+"""Limits of the studio on what a page can ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hamster.serving.limits import ServerLimits
+
+
+@dataclass(frozen=True)
+class StudioLimits(ServerLimits):
+    """Limits of the studio.
+
+    Attributes:
+        body_bytes: of an uploaded picture.
+        connections: at a time: pages, each with one for its changes and some for its requests.
+        json_bytes: of any other request.
+        stroke_points: of one stroke, as a pointer records them.
+        waypoints: of a path.
+        uploads: pictures that are held; the oldest goes first.
+        watchers: pages that are told of changes.
+    """
+
+    connections: int = 64
+    json_bytes: int = 256 << 10
+    stroke_points: int = 4096
+    waypoints: int = 256
+    uploads: int = 32
+    watchers: int = 16

@@ -1,0 +1,296 @@
+"""What people do on the page, and the one state that follows from it. Whoever opens the page sees the same.
+
+A request is checked, changes the state and returns at once. What takes time goes on in a thread of `jobs.Jobs`, and the
+pages see it come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from hamster.path import Path2D, PlanError
+from hamster.planner.base import validate_instruction
+from hamster.serving.log import log
+from hamster.studio import path_edits
+from hamster.studio.board import Board
+from hamster.studio.errors import StudioError, conflict, invalid, no_simulator
+from hamster.studio.examples import Examples
+from hamster.studio.jobs import Jobs, check_ready
+from hamster.studio.limits import StudioLimits
+from hamster.studio.models import ORACLE, Models
+from hamster.studio.pictures import Pictures
+from hamster.studio.planning import CancelledError, ask, with_alternatives, without_refusals
+from hamster.studio.run import Run
+from hamster.studio.scenery import Scenery
+from hamster.studio.state import UV, Choices, PictureKind, PlanState, RunState, State
+
+
+class Session:
+    """The state, and all that changes it. Methods may be called from any thread, and raise StudioError.
+
+    Args:
+        models: planners and policy.
+        examples: where drawings are kept.
+        suites: names of simulated suites to choose from; () for a studio of pictures alone.
+        pictures: that were opened at the start, or None.
+        limits: on what a page can ask for.
+        is_paced: whether the robot moves at its own speed; False as fast as it is computed, for tests.
+    """
+
+    def __init__(
+        self,
+        models: Models,
+        examples: Examples,
+        suites: Sequence[str] = (),
+        pictures: Pictures | None = None,
+        limits: StudioLimits | None = None,
+        is_paced: bool = True,
+    ) -> None:
+        self.limits = limits or StudioLimits()
+        self._models, self._examples, self._is_paced = models, examples, is_paced
+        planners = tuple(name for name in models.planner_names if suites or name != ORACLE)
+        choices = Choices(planners, tuple(suites), models.policy_name)
+        self.board = Board(State(choices, kept=len(examples), kept_in=str(examples.folder)))
+        self._jobs = Jobs(self.board)
+        self._scenery = Scenery(self.board, pictures, self.limits.uploads)
+        self._path_image = self._scenery.image  # what the present path is drawn on
+        self._run: Run | None = None  # while the robot moves
+
+    # Scenes and pictures
+
+    def start(self, suite: str = "", family: str = "", seed: int = 0) -> None:
+        """Open the first scene, or without a suite the first picture, and load the models meanwhile."""
+        if suite:
+            self._jobs.submit(self._jobs.simulator, self._scenery.open_scene, suite, family, seed)
+        else:
+            self._jobs.submit(self._jobs.simulator, self._scenery.show_picture, "picture", 0)
+        self._jobs.planner.submit(self._preload, bool(suite))
+
+    def new_scene(self, suite: str, family: str, seed: int) -> None:
+        """Make another scene; the path that is drawn on the present one is dropped."""
+        if suite not in (suites := self.board.state.choices.suites):
+            raise invalid(f"there is no suite {suite!r} here; there are {', '.join(suites) or 'none'}")
+        self._jobs.begin("loading", note="setting up the scene")
+        self._jobs.submit(self._jobs.simulator, self._scenery.open_scene, suite, family, seed)
+
+    def reset(self) -> None:
+        """Put everything back to where it was at the start of the scene; the path stays."""
+        self._check_simulated()
+        self._jobs.begin("loading", note="resetting the scene")
+        self._jobs.submit(self._jobs.simulator, self._scenery.reopen_scene)
+
+    def show_picture(self, kind: PictureKind, index: int) -> None:
+        """Show one of the pictures, or the simulator again."""
+        if kind == "simulator" and self.board.state.task is None:
+            raise no_simulator()
+        if kind != "simulator":
+            self._scenery.check_picture(kind, index)
+        self._jobs.begin("loading", note="changing the picture")
+        if kind == "simulator":
+            self._jobs.submit(self._jobs.simulator, self._scenery.show_scene)
+        else:
+            self._jobs.submit(self._jobs.simulator, self._scenery.show_picture, kind, index)
+
+    def upload(self, data: bytes, name: str) -> None:
+        """Show a picture that a page sent; StudioError (400) if it is none."""
+        check_ready(self.board.state)  # before it is decoded
+        index = self._scenery.add_upload(data, name)
+        self._jobs.begin("loading", note="reading the picture")
+        self._jobs.submit(self._jobs.simulator, self._scenery.show_picture, "upload", index)
+
+    def move(self, name: str, uv: UV) -> None:
+        """Move a thing in the simulator, also while the robot moves."""
+        self._check_simulated()
+        if (run := self._run) is not None:
+            run.move(name, uv)
+        else:
+            self._jobs.submit_beside(self._scenery.move, name, uv)
+
+    # The path
+
+    def plan(self, planner: str, instruction: str, may_refuse: bool = True, alternatives: bool = False) -> None:
+        """Ask a planner for the path of an instruction.
+
+        Args:
+            planner: one of the choices.
+            instruction: in plain English.
+            may_refuse: False for its guess where it would say that nothing of the kind is in view.
+            alternatives: whether several answers are drawn.
+        """
+        asked = PlanState(self._checked_planner(planner), _checked(instruction))
+        if planner == ORACLE:
+            self._check_simulated()
+
+        def begun(state: State) -> State:
+            return replace(path_edits.with_path(state), plan=asked, run=None, instruction=asked.instruction)
+
+        self._jobs.begin("planning", begun)
+        thread = self._jobs.simulator if planner == ORACLE else self._jobs.planner
+        self._jobs.submit(thread, self._plan, asked, may_refuse, alternatives)
+
+    def choose(self, index: int) -> int:
+        """Take one of the planner's answers as the path; return its version."""
+        return self._change_path(lambda state: path_edits.with_answer(state, index))
+
+    def draw(self, uv: Sequence[UV], version: int) -> int:
+        """Make a stroke the path, or its continuation; see `path_edits.with_stroke`.
+
+        Args:
+            uv: (u, v) relative to the image, as a pointer recorded them.
+            version: of the path that the page shows.
+
+        Returns:
+            The version of the new path.
+        """
+        tool_uv, most = self._scenery.tool_uv, self.limits.waypoints
+        return self._change_path(lambda state: path_edits.with_stroke(state, uv, tool_uv, most), version)
+
+    def edit(self, path: Path2D | None, version: int) -> int:
+        """Replace the path by one that was changed by hand, or clear it.
+
+        Args:
+            path: or None.
+            version: of the path that the page shows.
+
+        Returns:
+            The version of the new path.
+        """
+        if path is not None:
+            path_edits.checked(path, self.limits.waypoints)
+        return self._change_path(lambda state: path_edits.with_edited_path(state, path), version)
+
+    def keep(self, instruction: str) -> bool:
+        """Keep the path as an example, with its picture; return False if that is done already."""
+        words, state = _checked(instruction), self.board.state
+        if state.path is None or state.origin is None:
+            raise _no_path()
+        is_new = self._examples.keep(self._path_image, words, state.path, state.origin)
+        self.board.update(kept=len(self._examples), is_path_kept=True, instruction=words)
+        return is_new
+
+    # The robot
+
+    def run(self, instruction: str = "", replan_with: str = "") -> None:
+        """Let the robot follow the path.
+
+        Args:
+            instruction: what the path carries out; "" for the task of the scene.
+            replan_with: the planner that is asked for another path when something has been moved; "" for none.
+        """
+        self._check_simulated()
+        state = self.board.state
+        if state.path is None:
+            raise _no_path()
+        planner = self._checked_planner(replan_with) if replan_with else ""
+        words = _checked(instruction or (state.task.instruction if state.task else ""))
+        self._jobs.begin("running", lambda state: replace(state, instruction=words, run=RunState()))
+        self._jobs.submit(self._jobs.simulator, self._carry_out, state.path, words, planner)
+
+    def stop(self) -> None:
+        """Stop the robot, or the planner; nothing happens if neither is at work."""
+        self._jobs.request_stop()
+
+    def close(self) -> None:
+        """Stop everything, and free the scene."""
+        self._jobs.close(self._scenery.close)
+
+    # What takes time
+
+    def _preload(self, is_simulated: bool) -> None:
+        """Load the models that the first requests will need; what is wrong with them is said when they are used."""
+        loads: list[Callable[[], object]] = [self._models.policy] if is_simulated else []
+        name = next((name for name in self.board.state.choices.planners if name != ORACLE), None)
+        if name is not None:
+            loads.insert(0, lambda: self._models.planner(name))
+        for load in loads:
+            try:
+                load()
+            except Exception:
+                log.debug("preloading failed", exc_info=True)
+
+    def _plan(self, asked: PlanState, may_refuse: bool, alternatives: bool) -> None:
+        try:
+            answer = self._ask(asked, may_refuse, alternatives)
+        except CancelledError:
+            self.board.update(plan=None, problem="The planner was stopped before it had an answer.")
+            return
+        except Exception:
+            self.board.update(plan=None)
+            raise
+        self._take(answer)
+
+    def _take(self, answer: PlanState) -> None:
+        """Show an answer, and make its path the present one if it has any."""
+
+        def taken(state: State) -> State:
+            state = replace(state, plan=answer)
+            return path_edits.with_answer(state, 0) if answer.paths else state
+
+        self._path_image = self._scenery.image
+        self.board.change(taken)
+
+    def _ask(self, asked: PlanState, may_refuse: bool = True, alternatives: bool = False) -> PlanState:
+        is_oracle = asked.planner == ORACLE
+        planner = self._scenery.simulator.expert if is_oracle else self._models.planner(asked.planner)
+        planner = planner if may_refuse else without_refusals(planner)
+        planner = with_alternatives(planner) if alternatives else planner
+
+        def show(plan: PlanState) -> None:
+            self.board.update(plan=plan)
+
+        return ask(planner, self._scenery.image, asked, show, self._jobs.stop.is_set)
+
+    def _carry_out(self, path: Path2D, instruction: str, planner: str) -> None:
+        def replan() -> Path2D:
+            self._scenery.publish()
+            answer = self._ask(PlanState(planner, instruction))
+            self._take(answer)
+            if not answer.paths:
+                raise PlanError(answer.problem, answer.raw_text)
+            run = self.board.state.run or RunState()
+            self.board.update(run=replace(run, replans=run.replans + 1))
+            return answer.paths[0]
+
+        try:
+            policy = self._models.policy()
+            self._run = Run(self._scenery.simulator, self.board, policy, self._jobs.stop, self._is_paced)
+            self._run.carry_out(path, instruction, replan if planner else None)
+        except Exception:
+            self.board.update(run=None)  # it has no end that could be shown
+            raise
+        finally:
+            self._run = None
+            self._scenery.publish()
+
+    def _change_path(self, change: Callable[[State], State], version: int | None = None) -> int:
+        """Change the path by hand; StudioError (409) if something goes on, or it has changed since that version."""
+
+        def changed(state: State) -> State:
+            check_ready(state)
+            if version not in (None, state.path_version):
+                raise conflict("path_changed", "the path has been changed from another page: look at it first")
+            return replace(change(state), problem="")
+
+        self._path_image = self._scenery.image
+        return self.board.change(changed).path_version
+
+    def _check_simulated(self) -> None:
+        if not self._scenery.is_simulated:
+            raise no_simulator()
+
+    def _checked_planner(self, name: str) -> str:
+        if name not in (names := self.board.state.choices.planners):
+            raise invalid(f"there is no planner {name!r} here; there are {', '.join(names) or 'none'}")
+        return name
+
+
+def _no_path() -> StudioError:
+    return conflict("no_path", "there is no path yet: type an instruction, or draw one")
+
+
+def _checked(instruction: str) -> str:
+    try:
+        return validate_instruction(instruction)
+    except PlanError as error:
+        raise invalid(error.reason) from None

@@ -1,0 +1,280 @@
+"""What a person does on the page, and what comes of it."""
+
+import itertools
+import threading
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.testclient import WebSocketDenialResponse
+from starlette.websockets import WebSocketDisconnect
+
+from hamster.studio.limits import StudioLimits
+from hamster.studio.pictures import open_pictures
+from tests.studio.fakes import GOAL_UV, TOOL_UV, WATCH, open_studio, picking, png
+
+BUSY = (409, "busy")
+GO = {"planner": "writing", "instruction": "put the red cube on the goal"}
+
+
+def test_type_plan_and_run(studio):
+    state = studio.send("plan", GO).ready()
+    assert np.allclose(state["path"]["uv"], [TOOL_UV, (0.3, 0.6), GOAL_UV], atol=0.02) and state["origin"] == "planned"
+    assert state["plan"]["raw_text"].startswith("<ans>") and state["plan"]["paths"][0]["score"] > 0
+    run = studio.send("run").ready()["run"]
+    assert run["outcome"] == "success" and all(keypose["is_reached"] for keypose in run["keyposes"])
+    assert len(run["keyposes"]) == 3 and np.allclose(run["keyposes"][1]["uv"], [0.3, 0.6], atol=0.02)
+    assert not run["keyposes"][1]["gripper_open"]
+
+
+def test_the_path_appears_while_it_is_generated(studio):
+    studio.models.model.hold.clear()
+    studio.send("plan", GO)
+    state = studio.until(lambda state: state["plan"]["partial"])
+    assert state["status"] == "planning" and state["path"] is None
+    assert state["plan"]["partial"][0] == list(TOOL_UV) and state["plan"]["raw_text"].startswith("<ans>[(0.10, 0.10)")
+    studio.models.model.hold.set()
+    assert studio.ready()["path"]
+
+
+def test_a_planner_can_be_stopped(studio):
+    studio.models.model.hold.clear()
+    studio.send("plan", GO).until(lambda state: state["plan"]["raw_text"])
+    assert studio.send("stop").state["status"] == "stopping"
+    studio.models.model.hold.set()
+    state = studio.ready()
+    assert state["path"] is None and state["plan"] is None and "stopped" in state["problem"]
+
+
+def test_a_refusal_is_said_and_no_path_is_made_up(studio):
+    studio.put_path(picking((0.3, 0.6)))
+    state = studio.send("plan", {**GO, "planner": "refusing"}).ready()
+    assert state["plan"]["is_refusal"] and state["plan"]["problem"] == "there is no unicorn in view"
+    assert state["path"] is None and studio.refused("run") == (409, "no_path")
+
+
+def test_a_bug_in_a_planner_ends_in_a_clear_state(studio):
+    state = studio.send("plan", {**GO, "planner": "broken"}).ready()
+    assert state["plan"] is None and state["problem"] and "secrets" not in str(state)
+    assert studio.send("plan", GO).ready()["path"]
+
+
+def test_alternatives_have_scores_and_one_of_them_is_chosen(studio):
+    state = studio.send("plan", {**GO, "planner": "fixed"}).ready()
+    assert [path["score"] for path in state["plan"]["paths"]] == [0.75, 0.25] and len(state["path"]["uv"]) == 2
+    state = studio.send("choose", {"index": 1}).state
+    assert state["plan"]["chosen"] == 1 and state["path"]["uv"] == [[0.2, 0.2]]
+
+
+def test_several_answers_are_drawn_on_demand(studio):
+    state = studio.send("plan", {**GO, "alternatives": True}).ready()
+    assert len(state["plan"]["paths"]) == 1  # all five agree
+    assert studio.send("plan", {**GO, "may_refuse": False}).ready()["path"]
+
+
+def test_the_expert_draws_on_the_simulators_thread(studio):
+    state = studio.send("plan", {**GO, "planner": "oracle"}).ready()
+    assert np.allclose(state["path"]["uv"][1], [0.3, 0.6]) and len(studio.tables[-1].threads) == 1
+
+
+def stroke(*corners, n=40):
+    """Points along a polyline, as a pointer records them."""
+    return [list(np.array(a) + (np.array(b) - a) * k / n) for a, b in itertools.pairwise(corners) for k in range(n + 1)]
+
+
+def test_a_stroke_becomes_waypoints_from_the_tool_on(studio):
+    state = studio.send("stroke", {"uv": stroke((0.7, 0.8), (0.5, 0.5), GOAL_UV), "version": 1}).state
+    assert np.allclose(state["path"]["uv"], [TOOL_UV, (0.7, 0.8), (0.5, 0.5), GOAL_UV], atol=1e-6)
+    assert state["origin"] == "drawn" and set(state["path"]["gripper"]) == {"unknown"}
+
+
+def test_a_stroke_that_begins_at_the_end_goes_on(studio):
+    studio.send("stroke", {"uv": stroke(TOOL_UV, (0.5, 0.5)), "version": 1})
+    state = studio.send("stroke", {"uv": stroke((0.51, 0.5), (0.9, 0.9)), "version": 2}).state
+    assert np.allclose(state["path"]["uv"], [TOOL_UV, (0.5, 0.5), (0.9, 0.9)], atol=1e-6)
+    state = studio.send("stroke", {"uv": stroke(TOOL_UV, (0.2, 0.9)), "version": 3}).state
+    assert np.allclose(state["path"]["uv"], [TOOL_UV, (0.2, 0.9)], atol=1e-6)
+
+
+def test_what_is_drawn_at_is_what_the_robot_takes(studio):
+    studio.put_path(picking((0.7, 0.8)))
+    run = studio.send("run").ready()["run"]
+    assert run["outcome"] != "success" and run["done"] == ["the blue cube is on the goal"]
+    assert "the blue cube is on the goal" in run["message"]
+    assert studio.tables[-1].cubes["red"].tolist() == [0.3, 0.6]
+
+
+def test_a_mended_waypoint_has_another_outcome(studio):
+    path = studio.send("plan", GO).ready()["path"]
+    path["uv"][1] = [0.5, 0.9]
+    state = studio.send("path", {"path": path, "version": studio.state["path_version"]}, "PUT").state
+    assert state["origin"] == "mended"
+    assert studio.send("run").ready()["run"]["outcome"] == "stalled"
+
+
+def test_an_edit_of_a_path_that_has_changed_meanwhile_is_refused(studio):
+    version = studio.state["path_version"]
+    studio.put_path(picking((0.3, 0.6)))
+    assert studio.refused("path", {"path": None, "version": version}, "PUT") == (409, "path_changed")
+    assert studio.refused("stroke", {"uv": [[0, 0], [1, 1]], "version": version}) == (409, "path_changed")
+    assert studio.put_path(None).state["path"] is None
+
+
+def test_a_run_is_stopped_at_once_and_everything_else_waits_for_it(monkeypatch, tmp_path):
+    with open_studio(monkeypatch, tmp_path, is_paced=True) as studio:
+        studio.put_path(picking((0.3, 0.6)))
+        studio.send("run").until(lambda state: state["run"]["seconds"] > 0.1)
+        for route in ("run", "reset", "scene"):
+            assert studio.refused(route, {"suite": "table", "seed": 1} if route == "scene" else {}) == BUSY
+        assert studio.refused("path", {"path": None, "version": studio.state["path_version"]}, "PUT") == BUSY
+        start_s = time.monotonic()
+        studio.send("stop")
+        where = studio.tables[-1].tool.copy()
+        state = studio.ready()
+        assert time.monotonic() - start_s < 5 and state["run"]["outcome"] == "stopped"
+        assert np.linalg.norm(studio.tables[-1].tool - where) < 0.05  # at most one step was under way
+        assert state["path"] is not None
+
+
+def test_steps_take_as_long_as_they_stand_for(monkeypatch, tmp_path):
+    with open_studio(monkeypatch, tmp_path, is_paced=True) as studio:
+        studio.put_path(picking((0.3, 0.6)))
+        start_s = time.monotonic()
+        run = studio.send("run").ready()["run"]
+        assert time.monotonic() - start_s >= run["seconds"] - 0.1
+
+
+def test_a_thing_that_is_moved_under_way_is_planned_for_again(monkeypatch, tmp_path):
+    with open_studio(monkeypatch, tmp_path, is_paced=True) as studio:
+        studio.send("plan", GO).ready()
+        studio.send("run", {"replan_with": "writing"}).until(lambda state: state["run"]["seconds"] > 0)
+        studio.send("move", {"name": "red", "uv": [0.6, 0.5]})
+        state = studio.ready()
+        assert state["run"]["outcome"] == "success" and state["run"]["replans"] == 1
+        assert np.allclose(state["path"]["uv"][1], [0.6, 0.5], atol=0.03) and state["origin"] == "planned"
+
+
+def test_without_a_planner_the_path_stays(monkeypatch, tmp_path):
+    with open_studio(monkeypatch, tmp_path, is_paced=True) as studio:
+        studio.put_path(picking((0.3, 0.6)))
+        studio.send("run").until(lambda state: state["run"]["seconds"] > 0)
+        state = studio.send("move", {"name": "red", "uv": [0.6, 0.5]}).ready()
+        assert state["run"]["outcome"] == "stalled" and state["run"]["replans"] == 0
+
+
+def test_a_thing_is_moved_at_rest(studio):
+    studio.send("move", {"name": "blue", "uv": [0.4, 0.4]})
+    studio.until(lambda state: [0.4, 0.4] in [thing["uv"] for thing in state["things"]])
+    studio.send("move", {"name": "unicorn", "uv": [0.4, 0.4]})
+    studio.until(lambda state: state["problem"].startswith("It stays where it is"))
+
+
+def test_a_reset_keeps_the_path_and_a_new_scene_drops_it(studio):
+    studio.put_path(picking((0.3, 0.6))).send("run").ready()
+    state = studio.send("reset").ready()
+    assert state["path"] and state["run"] is None and studio.tables[-1].cubes["red"].tolist() == [0.3, 0.6]
+    number = state["picture"]["number"]
+    state = studio.send("scene", {"suite": "table-too", "family": "push", "seed": 7}).ready()
+    assert state["path"] is None and state["picture"]["number"] != number
+    assert (state["task"]["suite"], state["task"]["family"], state["task"]["seed"]) == ("table-too", "push", 7)
+    assert [table.is_closed for table in studio.tables] == [True, True, False]
+
+
+def test_a_family_that_there_is_not_leaves_the_scene(studio):
+    state = studio.send("scene", {"suite": "table", "family": "juggle", "seed": 7}).ready()
+    assert "pick, push" in state["problem"] and state["task"]["seed"] == 0 and not studio.tables[-1].is_closed
+    assert studio.send("plan", GO).ready()["path"]
+
+
+def test_a_second_page_sees_the_same_and_so_does_one_that_is_loaded_anew(studio):
+    watch = studio.client.websocket_connect
+    with watch(WATCH) as first, watch(WATCH) as second:
+        seen = [(page.receive_json(), page.receive_bytes()) for page in (first, second)]
+        assert seen[0] == seen[1] and seen[0][1].startswith(b"\xff\xd8")
+        studio.put_path(picking((0.3, 0.6)))
+        assert first.receive_json()["path"] == second.receive_json()["path"] == picking((0.3, 0.6)).to_json()
+    with studio.client.websocket_connect(WATCH) as again:
+        assert again.receive_json()["path"] is not None
+
+
+def test_pages_are_limited_and_those_that_left_do_not_count(monkeypatch, tmp_path):
+    with open_studio(monkeypatch, tmp_path, limits=StudioLimits(watchers=2)) as studio:
+        watch = studio.client.websocket_connect
+        for _ in range(3):
+            with watch(WATCH) as first, watch(WATCH) as second:
+                assert first.receive_json() == second.receive_json()
+                with pytest.raises((WebSocketDisconnect, WebSocketDenialResponse)), watch(WATCH):
+                    pass
+            studio.until(lambda _: not studio.session.board.n_watchers)
+
+
+def test_images_come_while_the_robot_moves(monkeypatch, tmp_path):
+    with open_studio(monkeypatch, tmp_path, is_paced=True) as studio:
+        studio.put_path(picking((0.3, 0.6)))
+        with studio.client.websocket_connect(WATCH) as page:
+            studio.send("run")
+            images = set()
+            while len(images) < 5:
+                images |= {page.receive().get("bytes")} - {None}
+
+
+def test_an_upload_is_drawn_on_and_kept(studio):
+    response = studio.client.post("/api/upload", content=png(40, 30, "JPEG"), headers={"x-file-name": "my%20desk.jpg"})
+    assert response.status_code == 204
+    state = studio.ready()
+    assert state["picture"] | {"number": 0} == {
+        "kind": "upload", "name": "my desk.jpg", "number": 0, "width": 40, "height": 30, "index": 0, "count": 1
+    }  # fmt: skip
+    assert state["things"] == [] and studio.refused("run") == (409, "no_simulator")
+    uv = stroke((0.5, 0.5), (0.9, 0.1))
+    state = studio.send("stroke", {"uv": uv, "version": state["path_version"]}).state
+    assert np.allclose(state["path"]["uv"], [[0.5, 0.5], [0.9, 0.1]])  # there is no tool that it could start at
+    assert studio.send("keep", {"instruction": "push the pen"}).state["kept"] == 1
+    assert studio.send("picture", {"kind": "simulator"}).ready()["picture"]["kind"] == "simulator"
+
+
+def test_pictures_of_a_folder_are_leafed_through(monkeypatch, tmp_path):
+    for name in ("b10.png", "b9.png", "notes.txt"):
+        (tmp_path / name).write_bytes(png())
+    Image.new("RGB", (20, 10)).save(tmp_path / "a.webp")
+    with open_studio(monkeypatch, tmp_path / "kept", pictures=open_pictures(f"images:{tmp_path}")) as studio:
+        names = [studio.send("picture", {"kind": "picture", "index": i}).ready()["picture"]["name"] for i in range(3)]
+        assert names == ["a.webp", "b9.png", "b10.png"] and "oracle" not in studio.state["choices"]["planners"]
+        for index in (-1, 3):
+            assert studio.refused("picture", {"kind": "picture", "index": index}) == (400, "invalid_request")
+        assert studio.refused("scene", {"suite": "table", "seed": 0}) == (400, "invalid_request")
+        assert studio.send("plan", GO).ready()["path"]
+
+
+def test_a_path_is_kept_once_with_the_image_that_it_is_drawn_on(studio):
+    studio.put_path(picking((0.3, 0.6)))
+    before = studio.tables[-1].front_image()
+    studio.send("run").ready()
+    for _ in range(2):
+        studio.send("keep", {"instruction": "put it there"})
+    assert studio.state["kept"] == 1 and studio.state["is_path_kept"]
+    [file] = (studio.folder / "images").iterdir()
+    assert (np.asarray(Image.open(file)) == before).all()
+
+
+def test_requests_at_the_same_time_end_in_one_state(studio):
+    paths = [picking((0.1 + 0.01 * i, 0.5)) for i in range(8)]
+    version = studio.state["path_version"]
+    codes = []
+
+    def put(path):
+        body = {"path": path.to_json(), "version": version}
+        codes.append(studio.client.request("PUT", "/api/path", json=body).status_code)
+
+    threads = [threading.Thread(target=put, args=(path,)) for path in paths]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(codes) == [204] + [409] * 7 and studio.state["path_version"] == version + 1
+
+
+@pytest.mark.parametrize("route", ["plan", "run"])
+def test_what_is_missing_is_said(studio, route):
+    assert studio.refused(route, {"planner": "none", "instruction": "go"} if route == "plan" else {})[0] in (400, 409)
