@@ -1,7 +1,11 @@
-"""A server that answers as the Hugging Face Hub does, for repositories that are folders of this machine."""
+"""A server that answers as the Hugging Face Hub does, for repositories that are folders of this machine.
+
+It takes uploads, too: a new repository becomes a folder in `uploads`.
+"""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
@@ -11,10 +15,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+TOKEN = "token-of-a-test"
 
 
 @contextmanager
-def local_hub(repositories: dict[str, Path]) -> Iterator[str]:
+def local_hub(repositories: dict[str, Path], uploads: Path | None = None) -> Iterator[str]:
     """Serve folders by "models/OWNER/NAME" or "datasets/OWNER/NAME", at revision main and v1; yields the address."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -31,6 +36,38 @@ def local_hub(repositories: dict[str, Path]) -> Iterator[str]:
                 self._file("/".join([kind, *parts[at - 2 : at]]), "/".join(parts[at + 2 :]))
             else:
                 self._fail("EntryNotFound")
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            parts = self.path.partition("?")[0].strip("/").split("/")
+            if uploads is None or self.headers.get("Authorization") != f"Bearer {TOKEN}":
+                return self._fail("GatedRepo", 403)
+            if parts == ["api", "repos", "create"]:
+                asked = json.loads(body)
+                kind = f"{asked.get('type') or 'model'}s"
+                folder = uploads / kind / asked["organization"] / asked["name"]
+                folder.mkdir(parents=True)
+                is_private = asked.get("private") or asked.get("visibility") == "private"  # of clients 1 and 2
+                (folder / ".private").write_text(json.dumps(is_private))
+                name = f"{asked['organization']}/{asked['name']}"
+                url = f"http://{self.headers['Host']}/{'datasets/' if kind == 'datasets' else ''}{name}"
+                return self._send(json.dumps({"url": url}).encode())
+            if parts == ["api", "validate-yaml"]:
+                return self._send(b'{"errors": [], "warnings": []}')
+            _, kind, owner, name, route, _ = parts
+            if route == "preupload":
+                files = [
+                    {"path": f["path"], "uploadMode": "regular", "shouldIgnore": False}
+                    for f in json.loads(body)["files"]
+                ]
+                return self._send(json.dumps({"files": files}).encode())
+            for line in map(json.loads, body.splitlines()):
+                if line["key"] == "file":
+                    file = uploads / kind / owner / name / line["value"]["path"]
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    file.write_bytes(base64.b64decode(line["value"]["content"]))
+            url = f"https://huggingface.co/{'datasets/' if kind == 'datasets' else ''}{owner}/{name}/commit/{COMMIT}"
+            return self._send(json.dumps({"commitUrl": url, "commitOid": COMMIT}).encode())
 
         def _api(self, parts: list[str]) -> None:
             kind, owner, name, route = parts[:4]
@@ -54,8 +91,8 @@ def local_hub(repositories: dict[str, Path]) -> Iterator[str]:
                 return self._fail("EntryNotFound")
             return self._send((folder / name).read_bytes())
 
-        def _fail(self, code: str) -> None:
-            self.send_response(404)
+        def _fail(self, code: str, status: int = 404) -> None:
+            self.send_response(status)
             self.send_header("X-Error-Code", code)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -66,7 +103,7 @@ def local_hub(repositories: dict[str, Path]) -> Iterator[str]:
             self.send_header("ETag", f'"{hashlib.sha1(content).hexdigest()}"')
             self.send_header("X-Repo-Commit", COMMIT)
             self.end_headers()
-            if self.command == "GET":
+            if self.command != "HEAD":
                 self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:

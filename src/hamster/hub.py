@@ -12,8 +12,17 @@ from hamster.extras import needs
 
 HUB = "https://huggingface.co"
 _ID = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[\w./-]+))?")
-_MODEL_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")  # nothing that runs code or unpickles
+MODEL_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")  # nothing that runs code or unpickles
 _IGNORED = ("*/*", "consolidated*")  # other formats of the same weights
+
+
+def model_files(folder: Path) -> list[Path]:
+    """Return the files of a checkpoint's folder that are weights, configuration or tokenizer, sorted by name.
+
+    The state of a training, from which it is resumed, is not among them.
+    """
+    found = {file for pattern in MODEL_FILES for file in folder.glob(pattern) if file.is_file()}
+    return sorted(file for file in found if not (file.match("consolidated*") or file.name == "state.safetensors"))
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,7 @@ def fetch(hub_id: HubId, kind: Literal["model", "dataset"]) -> Path:
     try:
         folder: str = snapshot_download(
             hub_id.repo, repo_type=kind, revision=hub_id.revision, endpoint=endpoint,
-            allow_patterns=list(_MODEL_FILES) if is_model else None,
+            allow_patterns=list(MODEL_FILES) if is_model else None,
             ignore_patterns=list(_IGNORED) if is_model else None,
         )  # fmt: skip
         return Path(folder)
@@ -87,7 +96,7 @@ def fetch(hub_id: HubId, kind: Literal["model", "dataset"]) -> Path:
 
         client_options(endpoint)  # raises a line about a proxy that cannot be used
         cause = error.__cause__ or error
-        reason = "HF_HUB_OFFLINE is set" if _is_offline() else " ".join(f"{cause}".split())[:200]
+        reason = "HF_HUB_OFFLINE is set" if is_offline() else " ".join(f"{cause}".split())[:200]
         raise ValueError(
             f"no folder {str(hub_id)!r}, and as a {kind} of the hub it is not in the cache and {endpoint} cannot be "
             f"asked for it: {reason}"
@@ -98,5 +107,6 @@ def _page(hub_id: HubId, kind: str) -> str:
     return f"datasets/{hub_id.repo}" if kind == "dataset" else hub_id.repo
 
 
-def _is_offline() -> bool:
+def is_offline() -> bool:
+    """Return whether HF_HUB_OFFLINE forbids to ask the hub."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")

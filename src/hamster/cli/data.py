@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
+from hamster.cli.push_to_hub import Repo, push_to_hub
+
 
 @dataclass(frozen=True)
 class Show:
@@ -42,14 +44,19 @@ class Export:
     """Output folder."""
     format: Literal["lerobot", "trl", "llava"]
     """Format to export to."""
+    push_to_hub: Repo = None
 
     def run(self) -> None:
         """Export, and print the counts as one line of JSON."""
         import json
 
+        from hamster.hub_upload import check_repo
         from hamster.label.export import export
+        from hamster.label.upload import dataset_upload
         from hamster.terminal import show_next, working
 
+        if self.push_to_hub is not None:
+            check_repo(self.push_to_hub)
         with working(f"writing {self.out} …"):
             written = export(self.labels, self.out, self.format)
         print(json.dumps(written))  # noqa: T201  # for scripts
@@ -57,6 +64,8 @@ class Export:
             show_next(f"hamster data show lerobot:{self.out}")
         else:
             show_next(f"hamster train planner --config lora --model OWNER/NAME --data {self.labels}")
+        if self.push_to_hub is not None:
+            push_to_hub(dataset_upload, self.out, self.push_to_hub)
 
 
 @dataclass(frozen=True)

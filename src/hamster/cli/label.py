@@ -10,6 +10,7 @@ import tyro
 from tyro.conf import Positional
 
 from hamster.cli.names import SOURCES
+from hamster.cli.push_to_hub import Repo, push_to_hub
 from hamster.cli.robot_options import RobotOptions
 
 
@@ -47,16 +48,21 @@ class Label:
     limit."""
     retry_failed: bool = False
     """Process items again that failed in an earlier run."""
+    push_to_hub: Repo = None
 
     def run(self) -> None:
         """Write the labels and print the counts as one line of JSON."""
         import json
 
         from hamster.data.registry import open_source
+        from hamster.hub_upload import check_repo
         from hamster.label import label
         from hamster.label.label_run import summary
+        from hamster.label.upload import dataset_upload
         from hamster.terminal import show_next, working
 
+        if self.push_to_hub is not None:
+            check_repo(self.push_to_hub)
         if self.format != "hamster":
             from hamster.label.export import export, writer
 
@@ -72,3 +78,7 @@ class Label:
                 export(self.out, self.out / self.format, self.format)
         print(json.dumps(summary(result.manifest)))  # noqa: T201  # for scripts
         show_next(f"hamster data show {self.out}", f"hamster train planner --data {self.out}")
+        if self.push_to_hub is not None:
+            push_to_hub(
+                dataset_upload, self.out if self.format == "hamster" else self.out / self.format, self.push_to_hub
+            )

@@ -10,8 +10,10 @@ from typing import Any, Literal
 from tyro.conf import Positional
 
 from hamster.cli.names import listed
+from hamster.cli.push_to_hub import Repo, push_to_hub
 from hamster.extras import require
 from hamster.hub import HubId, fetch
+from hamster.hub_upload import check_repo, model_upload
 
 LABELS = {"planner": "offdomain:13888", "policy": "tabletop-disturbed:320"}
 FIRST = {"planner": "nano", "policy": "flow"}
@@ -63,12 +65,15 @@ class Train:
     """Batch size per device for fine-tuning a planner; gradients are accumulated to --batch."""
     dry_run: bool = False
     """Print steps, memory and tokens of a fine-tuning and three samples; train nothing."""
+    push_to_hub: Repo = None
 
     def run(self) -> None:
         """Train to the end of the configuration."""
         out = self.out or Path("outputs/train") / self.what
         data = self.data or (str(Path("outputs/labels") / self.what),)
         config = self.config or FIRST[self.what]
+        if self.push_to_hub is not None:
+            check_repo(self.push_to_hub)
         if self.what == "planner":
             from hamster.cli.train_planner import train_planner
             from hamster.planner.nano_training.pictures import WeightedDataset
@@ -87,7 +92,7 @@ class Train:
             train_planner(config, parts, self.model, out, self.dry_run, changes, self.tower)
             if not self.dry_run:
                 folder = out / "model"
-                _show_end(folder, f"hamster eval planner --planner {folder}", f"hamster eval --planner oracle,{folder}")
+                self._end(folder, f"hamster eval planner --planner {folder}", f"hamster eval --planner oracle,{folder}")
         else:
             require(("train",), "hamster train policy")
             from hamster.policy.training.presets import adapted, overfit_one_episode
@@ -115,7 +120,7 @@ class Train:
                 estimated_depth=self.estimated_depth,
                 co_training_dir=co_training,
             )
-            _show_end(folder, f"hamster eval --policy {folder}", f"hamster serve policy --policy {folder}")
+            self._end(folder, f"hamster eval --policy {folder}", f"hamster serve policy --policy {folder}")
 
     @property
     def _changes(self) -> dict[str, Any]:
@@ -144,11 +149,13 @@ class Train:
             raise ValueError(f"no label set in {folder}; {fix}")
         return folder
 
+    def _end(self, folder: Path, *commands: str) -> None:
+        """Print the checkpoint's folder and the next commands, and upload it if asked, in the first process only."""
+        from hamster.terminal import show_next
 
-def _show_end(folder: Path, *commands: str) -> None:
-    """Print the checkpoint's folder and the next commands, in the first process only."""
-    from hamster.terminal import show_next
-
-    if os.environ.get("RANK", "0") == "0":
+        if os.environ.get("RANK", "0") != "0":
+            return
         print(f"checkpoint: {folder}")  # noqa: T201
         show_next(*commands)
+        if self.push_to_hub is not None:
+            push_to_hub(model_upload, folder, self.push_to_hub)

@@ -39,6 +39,11 @@ class Agent:
         replan_every: keyposes between two calls of the planner; 0 plans once.
         safety_filter: checks every action before its first step; the default is that of the tabletop.
 
+    Attributes:
+        path: in force; None before the first.
+        failure: why the agent holds still; None if it does not.
+        n_steps: control steps that were returned in this episode.
+
     Raises:
         ValueError: for a `replan_every` below 0.
     """
@@ -63,7 +68,7 @@ class Agent:
         self.failure: Exception | None = None
         self._replanner = Replanner(SimulatedPlannerCall(0.0, clock=lambda: 0.0), self._replan_every)
         self._setpoint: Setpoint | None = None
-        self._n_steps = self._n_keyposes = 0
+        self.n_steps = self._n_keyposes = 0
         self._policy.reset()
 
     def act(self, observation: Observation, instruction: str) -> NDArray[np.float64]:
@@ -94,7 +99,7 @@ class Agent:
                 self.failure = error
                 _log.warning("holding still to the episode's end: %s: %s", type(error).__name__, error)
         steps = steps or [_row(self._setpoint.tool_pose_world, self._setpoint.gripper_open)]
-        self._n_steps += len(steps)
+        self.n_steps += len(steps)
         return np.stack(steps)
 
     def _plan(self, observation: Observation, instruction: str) -> None:
@@ -105,7 +110,7 @@ class Agent:
             raise ValueError(f"the observation lacks the view {self._camera!r} of the planner; there are: {names}")
         image = observation.views[self._camera].rgb
         plan = partial(plan_path, self._planner, image, instruction, observation.gripper)
-        self._replanner.start(plan, self._n_steps, self._n_keyposes)
+        self._replanner.start(plan, self.n_steps, self._n_keyposes)
         self._replanner.poll()
         if (answer := self._replanner.take()) is not None and isinstance(answer.planned, PlannedPath):
             self.path = answer.planned.path

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
+from hamster.cards import header, table
 from hamster.label.dataset import read_manifest
 from hamster.planner.finetune.prepare import Prepared
 from hamster.provenance import run_info
@@ -32,7 +31,7 @@ def card(run: Prepared, model: Any, metrics: dict[str, float]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in info["versions"].items())
     measured = [(name, f"{value:.4g}") for name, value in metrics.items()]
     parts = [
-        "---\n" + "".join(f"{key}: {json.dumps(value)}\n" for key, value in head.items()) + "---",
+        header(head),
         f"# A planner of HAMSTER, from {run.name}",
         "Draws a 2D path on an image for an instruction. Fine-tuned with `hamster train planner`.",
         _USE,
@@ -44,7 +43,7 @@ def card(run: Prepared, model: Any, metrics: dict[str, float]) -> str:
         ),
         "## Data\n\n" + _data(run),
         "## Training\n\n" + _training(run, model),
-        "## Metrics on held-out samples\n\n" + _table(("metric", "value"), measured),
+        "## Metrics on held-out samples\n\n" + table(("metric", "value"), measured),
         "Distances are relative to the image's sides; medians over paths that could be read, `event_f1` a mean.",
         f"## Provenance\n\n- command: `{info['command']}`\n- commit: {info['git_commit']}\n- seed: {info['seed']}\n"
         f"- {versions}\n- {info['hardware']['cpu']}, GPU: {info['hardware'].get('gpu', 'none')}; {info['started']}",
@@ -65,9 +64,9 @@ def _data(run: Prepared) -> str:
         f"{run.samples.parts[n].folder.name} {k / len(run.train_samples):.1%}" for n, k in counts.items()
     )
     left_out = "; ".join(f"{count} {reason}" for reason, count in run.fit.left_out.items()) or "none"
-    table = _table(("label set", "weight", "samples", "sources", "licences", "digest"), rows)
+    listed = table(("label set", "weight", "samples", "sources", "licences", "digest"), rows)
     return (
-        f"{table}\n\nMixture as trained: {shares}. Left out: {left_out}; items without an image or a path that the "
+        f"{listed}\n\nMixture as trained: {shares}. Left out: {left_out}; items without an image or a path that the "
         f"dialect can express: {run.samples.left_out}."
     )
 
@@ -85,8 +84,3 @@ def _training(run: Prepared, model: Any) -> str:
 
 def _counted(licences: Counter[str]) -> str:
     return ", ".join(f"{name or 'not stated'} ({count})" for name, count in licences.most_common(5))
-
-
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

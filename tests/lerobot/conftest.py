@@ -3,6 +3,6 @@
 import importlib.util
 
 if importlib.util.find_spec("lerobot") is not None:
-    from tests.lerobot_roundtrip import newer_python
+    from tests.lerobot import newer_python
 
     KEPT = newer_python.install()

@@ -1,0 +1,1 @@
+"""HAMSTER in allenai's vla-eval: `server.HamsterModelServer` and `tabletop.TabletopBenchmark`."""
