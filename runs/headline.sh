@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # From nothing to the table and figures of the axes: does the hierarchy generalise better, and is it the path that does
 # it? Arms, axes, contrasts and predictions: runs/headline.toml. Each stage skips what is done, so the same command
-# again continues. A night for the planners and hours for the rest on two cores; HEADLINE_SCALE=smoke takes minutes.
+# again continues. On two cores a night for each of four planners and hours for the rest; HEADLINE_SCALE=core leaves
+# out three planners and the arms that are in no contrast, HEADLINE_SCALE=smoke takes minutes.
 #
 #   runs/headline.sh [OUT]     default: outputs/headline
 #
@@ -25,3 +26,6 @@ took "policies"
 stage "table"
 hamster compare table --plan runs/headline.toml --scale "$scale" --out "$out"
 took "table"
+stage "leaks: training data, layouts, controls"
+hamster compare leaks --plan runs/headline.toml --scale "$scale" --out "$out"
+took "leaks"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,8 @@ import synthetic
 import torch
 
 from hamster.data import View
+from hamster.identity import checkpoint_digest
+from hamster.label.dataset import content_digest
 from hamster.nano import HamsterNanoConfig, HamsterNanoForConditionalGeneration, build_processor
 from hamster.policy import checkpoint
 from hamster.policy.actor_policy import ActorPolicy
@@ -184,6 +187,8 @@ def test_it_is_checked_trained_saved_and_acts_without_the_planners_folder(name, 
     check_actor(actor := build_actor(config.actor), Samples(pack, config, actor))
     folders = [train_policy(config, labels, tmp_path / part, tmp_path / "pack") for part in ("a", "b")]
     assert (folders[0] / "model.safetensors").read_bytes() == (folders[1] / "model.safetensors").read_bytes()
+    info = json.loads((folders[0] / "train_info.json").read_text())
+    assert info["digests"] == {"data": content_digest(labels), "planner weights": checkpoint_digest(planner)}
     (folders[0] / "config.json").write_text((folders[0] / "config.json").read_text().replace(str(planner), "gone"))
     loaded = checkpoint.load(folders[0])
     assert torch.equal(loaded.planner.weights, actor.planner.weights)

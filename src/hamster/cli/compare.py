@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Compare:
-    """Run a stage of a comparison that a plan describes: planners, then policies, then the table.
+    """Run a stage of a comparison that a plan describes: planners, then policies, then the table, then leaks.
 
     The same command continues an interrupted stage and skips what is done. A plan with test seeds adds a line to the
     ledger beside it.
     """
 
-    stage: Positional[Literal["planners", "policies", "table"]]
-    """Train the planners; train the policies, once for each training seed; evaluate all arms and write the report."""
+    stage: Positional[Literal["planners", "policies", "table", "leaks"]]
+    """Train the planners; train the policies, once for each training seed; evaluate all arms and write the report;
+    check training data, layouts and the arms that must fail (exit code 1 where a leak is not excluded)."""
     plan: Path = Path("runs/headline.toml")
     """TOML file with axes, arms, trainings, contrasts and predictions."""
     scale: str = ""
@@ -42,6 +43,8 @@ class Compare:
         plan = read_plan(self.plan, self.scale)
         if self.stage == "table":
             self._table(plan)
+        elif self.stage == "leaks":
+            self._leaks(plan)
         else:
             commands = {"planners": planner_commands, "policies": policy_commands}[self.stage](plan, self.out)
             run_commands(list(commands), self.out)
@@ -59,3 +62,28 @@ class Compare:
             evaluate_plan(plan, self.out, self.workers, with_progress)
         notes = [f"Runs that have read the test seeds, this one included: {n_runs(ledger)}."]
         write_report(result_folders(plan, self.out), self.out / "report", plan, notes).show()
+
+    def _leaks(self, plan: Plan) -> None:
+        from rich.markup import escape
+
+        from hamster.evaluate.comparison.episodes import read_runs
+        from hamster.evaluate.comparison.leaks import check_chance, check_layouts, check_training_data
+        from hamster.evaluate.comparison.stages import SEED_OF_LABELS, result_folders
+        from hamster.sim.tabletop.axes.layouts import demonstrated_layouts
+        from hamster.terminal import show_table, working
+
+        scheme, _, n = plan.demonstrations.partition(":")
+        if scheme != "axes-demos" or not n.isdecimal():
+            raise ValueError(f"{self.plan}: layouts are known of axes-demos:N alone, not of {plan.demonstrations!r}")
+        with working("reading episodes, drawing the demonstrations …"):
+            runs = read_runs(result_folders(plan, self.out))
+            demonstrated = demonstrated_layouts(int(n), int(SEED_OF_LABELS))
+            checks = [
+                *check_training_data(plan, self.out),
+                *check_layouts(runs, demonstrated),
+                *check_chance(runs, plan),
+            ]
+        rows = [[c.kind, escape(c.subject), escape(c.finding), "yes" if c.passed else "NO"] for c in checks]
+        show_table(("check", "of", "found", "no leak"), rows, f"Leaks: {self.out}")
+        if not all(check.passed for check in checks):
+            raise SystemExit(1)

@@ -17,6 +17,7 @@ from hamster.sim.layout import world_camera
 from hamster.sim.tabletop.axes.adherence import adherence
 from hamster.sim.tabletop.axes.attribution import failure
 from hamster.sim.tabletop.axes.factors import AXES, FAMILIES
+from hamster.sim.tabletop.axes.layouts import layout_digest
 from hamster.sim.tabletop.axes.progress import Progress
 from hamster.sim.tabletop.axes.sample import sample
 from hamster.sim.tabletop.axes.seeds import run_and_number
@@ -61,11 +62,12 @@ class AxisEnvironment(TabletopEnvironment):
             rollout: the record of the episode.
 
         Returns:
-            case: name of the case of the axis. partial: 0 to 1, see `Progress`. clean: success, and nothing else
-            disturbed. disturbed: names of those things. first_reached, first_touched: names of things or None; "thing0"
-            is the target, "thing1" the goal. lies_on: name of the receiving thing below the target, or None.
-            path_distance_cm, path_distance_p95_cm, path_distance_px: how far the tool was from the path, until it came
-            nearest to the path's end; None without a path. failure: one of `attribution.Failure`.
+            case: name of the case of the axis. layout: digest of what stands where. partial: 0 to 1, see `Progress`.
+            clean: success, and nothing else disturbed. disturbed: names of those things. first_reached, first_touched:
+            names of things or None; "thing0" is the target, "thing1" the goal. lies_on: name of the receiving thing
+            below the target, or None. path_distance_cm, path_distance_p95_cm, path_distance_px: how far the tool was
+            from the path, until it came nearest to the path's end; None without a path. failure: one of
+            `attribution.Failure`.
         """
         progress, command = self._progress, self.sample.command
         disturbed, lies_on, end = progress.disturbed(), progress.lies_on(), self._env.world.snapshot()
@@ -79,6 +81,7 @@ class AxisEnvironment(TabletopEnvironment):
         )
         return {
             "case": self.sample.case,
+            "layout": layout_digest(self.sample.scene),
             "partial": 1.0 if rollout.success else progress.stage,
             "clean": rollout.success and not disturbed,
             "disturbed": disturbed,

@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from hamster import training_state
+from hamster.label.dataset import content_digest
 from hamster.policy.actor import Target
 from hamster.policy.flow.inputs import FlowInputs
 from hamster.policy.registry import build_actor
@@ -165,6 +166,7 @@ def test_training_leaves_a_checkpoint_with_its_provenance(demonstrations: Path, 
     assert {"config.json", "model.safetensors", "train_info.json", "metrics.json"} <= {p.name for p in folder.iterdir()}
     info = json.loads((folder / "train_info.json").read_text())
     assert info["seed"] == 0 and info["train"]["steps"] == 2 and "torch" in info["versions"]
+    assert info["digests"] == {"data": content_digest(demonstrations)}
     assert unusual(tmp_path / "out") == []
     assert train_policy(config, demonstrations, tmp_path / "out") == folder  # nothing left to do
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hamster.evaluate.journal import Record, read_identity, read_records
+from hamster.evaluate.suites import registered_name
 from hamster.evaluate.trials import short_name
 from hamster.rollout.result import UNMEASURED
 
@@ -112,9 +113,12 @@ def _add(run: Run, record: Record, folder: Folder, suite: str, arm: str) -> None
 def axis_and_family(suite: str, family: str) -> tuple[str, str]:
     """Return the axis of an episode, which is the suite's name for suites without axes, and its task family.
 
-    >>> axis_and_family("axes-basic", "press"), axis_and_family("axes", "basic/press")
+    What the suite withholds does not count: it is a property of the arm.
+
+    >>> axis_and_family("axes-basic+blind", "press"), axis_and_family("axes", "basic/press")
     (('basic', 'press'), ('basic', 'press'))
     """
+    suite = registered_name(suite)
     if suite == AXES_SUITE and "/" in family:
         axis, _, family = family.partition("/")
         return axis, family

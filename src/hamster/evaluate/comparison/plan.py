@@ -53,14 +53,13 @@ class PlannerTraining:
     Attributes:
         source: of its label set, such as "offdomain:24000".
         steps: optimiser steps.
-        calibration: source of held-out images that its scores and refusals are fitted on.
-        share: of the data of the largest planner, for the curve over the amount of data.
+        calibration: source of held-out images that its scores and refusals are fitted on; "" leaves it uncalibrated, as
+            where no image of its source names something that is absent.
     """
 
     source: str
     steps: int
-    calibration: str
-    share: float = 1.0
+    calibration: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,6 +91,9 @@ class Arm:
         per_axis: scenes of each axis; None for all.
         ceiling: whether figures show it as a line.
         share: of the planner's data, for arms on the curve over the amount of data.
+        withheld: a suffix of suites, such as "blind", that hides an input of planner and policy; "" for none. Without
+            it, the arm's success must fall to chance.
+        control: whether nothing that the policy gets tells it the task, so that its success must stay below chance.
         not_run: why the arm is listed and not run; "" for those that are.
     """
 
@@ -104,6 +106,8 @@ class Arm:
     per_axis: int | None = None
     ceiling: bool = False
     share: float | None = None
+    withheld: str = ""
+    control: bool = False
     not_run: str = ""
 
 

@@ -19,6 +19,7 @@ from hamster.evaluate.comparison.plan import (
     Statistics,
     parse_contrast,
 )
+from hamster.evaluate.suites import WITHHELD
 
 T = TypeVar("T")
 LONGEST_TOML = 1 << 20  # bytes; a plan has a few thousand
@@ -116,7 +117,6 @@ def _scaled(plan: Plan, changes: Mapping[str, Any]) -> Plan:
         name: replace(
             arm,
             seeds=min(arm.seeds, seeds or arm.seeds),
-            per_axis=None,
             axes=tuple(axis for axis in arm.axes if axis in evaluated),
         )
         for name, arm in plan.arms.items()
@@ -151,6 +151,8 @@ def _check(plan: Plan) -> None:
     for name, arm in plan.arms.items():
         if arm.seeds < 1:
             raise ValueError(f"arms.{name}.seeds must be at least 1")
+        if arm.withheld not in ("", *WITHHELD):
+            raise ValueError(f"arms.{name}.withheld is {arm.withheld!r}; choose from {', '.join(WITHHELD)}")
         if strangers := [axis for axis in arm.axes if axis not in (*scenes.axes, *scenes.beside)]:
             raise ValueError(f"arms.{name} is evaluated on {strangers[0]!r}, which is none of the axes of [scenes]")
     if scenes.block < 1 or scenes.per_axis % scenes.block:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hamster.evaluate.comparison.compare import sequences
 from hamster.evaluate.comparison.episodes import Folder, read_runs
-from hamster.evaluate.comparison.plan import Plan
+from hamster.evaluate.comparison.plan import Plan, PlannerTraining
 from hamster.evaluate.config import EvalConfig
 from hamster.evaluate.pool import LoadWorker
 from hamster.evaluate.run import Progress, evaluate_all
@@ -40,34 +40,39 @@ class Command:
 
 def planner_commands(plan: Plan, out: Path) -> Iterator[Command]:
     """Yield what makes the planners that arms or policies of the plan need: labels, training, calibration."""
-    needed = {arm.condition for arm in plan.arms_to_run.values()}
-    if any("{planner" in word for policy in _policies(plan).values() for word in policy[0]):
-        needed |= set(list(plan.planners)[:1])
     processes = min(MAX_PROCESSES, usable_cores())
     launcher = ("-m", "torch.distributed.run", "--nproc-per-node", str(processes)) if processes > 1 else ()
-    for name, planner in plan.planners.items():
-        if name in needed:
-            labels, folder = str(_planner_labels(out, name)), _planner(out, name)
-            yield _hamster(f"planner-{name}-labels", "label", planner.source, "--seed", SEED_OF_LABELS, "-o", labels)
-            train = ("train", "planner", "--config", "nano", "--steps", str(planner.steps), "--data", labels)
-            yield Command(f"planner-{name}-training", (*launcher, "-m", "hamster", *train, "--out", str(folder.parent)))
+    for name, planner in planners_to_train(plan).items():
+        labels, folder = str(planner_labels(out, name)), planner_folder(out, name)
+        yield _hamster(f"planner-{name}-labels", "label", planner.source, "--seed", SEED_OF_LABELS, "-o", labels)
+        train = ("train", "planner", "--config", "nano", "--steps", str(planner.steps), "--data", labels)
+        yield Command(f"planner-{name}-training", (*launcher, "-m", "hamster", *train, "--out", str(folder.parent)))
+        if planner.calibration:
             calibrated = ("--planner", str(folder), "--calibrate", "--out", str(out / "calibration" / name))
             source = (planner.calibration, "--seed", SEED_OF_CALIBRATION)
             yield _hamster(f"planner-{name}-calibration", "eval-planner", *source, *calibrated)
 
 
+def planners_to_train(plan: Plan) -> dict[str, PlannerTraining]:
+    """Return the planners that arms or policies of the plan need; policies contain the plan's first."""
+    needed = {arm.condition for arm in plan.arms_to_run.values()}
+    if any("{planner" in word for policy in _policies(plan).values() for word in policy[0]):
+        needed |= set(list(plan.planners)[:1])
+    return {name: planner for name, planner in plan.planners.items() if name in needed}
+
+
 def policy_commands(plan: Plan, out: Path) -> Iterator[Command]:
     """Yield what makes the policies of the plan, once for each training seed: demonstrations, trainings."""
-    labels = str(out / "labels" / "demonstrations")
+    labels = str(demonstration_labels(out))
     yield _hamster("demonstrations", "label", plan.demonstrations, "--seed", SEED_OF_LABELS, "-o", labels)
     first, policies = next(iter(plan.planners), ""), _policies(plan)
-    places = {"planner": str(_planner(out, first)), "planner_labels": str(_planner_labels(out, first))}
+    places = {"planner": str(planner_folder(out, first)), "planner_labels": str(planner_labels(out, first))}
     for seed in range(max((n for _, n in policies.values()), default=0)):  # all policies before the next seed
         for name, (options, n_seeds) in policies.items():
             if seed < n_seeds:
                 train = ("train", "policy", "--data", labels, "--seed", str(seed))
-                words = (*train, "--out", str(_policy(out, name, seed)), *(_filled(word, places) for word in options))
-                yield _hamster(f"policy-{name}-{seed}", *words)
+                made = ("--out", str(policy_folder(out, name, seed)))
+                yield _hamster(f"policy-{name}-{seed}", *train, *made, *(_filled(word, places) for word in options))
 
 
 def _hamster(name: str, *words: str) -> Command:
@@ -145,9 +150,9 @@ def _configs(plan: Plan, out: Path, n_scenes: int, workers: int | None) -> list[
     return [
         EvalConfig(
             out=_evaluation(out, name, seed, axis),
-            suite=f"axes-{axis}",
-            planners=(str(_planner(out, arm.condition)) if arm.condition in plan.planners else arm.condition,),
-            policy=str(_policy(out, arm.policy, seed)) if arm.policy in plan.policies else arm.policy,
+            suite="+".join(filter(None, (f"axes-{axis}", arm.withheld))),
+            planners=(str(planner_folder(out, arm.condition)) if arm.condition in plan.planners else arm.condition,),
+            policy=str(policy_folder(out, arm.policy, seed)) if arm.policy in plan.policies else arm.policy,
             episodes=min(n_scenes, arm.per_axis or n_scenes),
             seed=plan.scenes.seed,
             replan=arm.replan,
@@ -179,15 +184,23 @@ def _filled(word: str, places: Mapping[str, str]) -> str:
     return word
 
 
-def _planner(out: Path, name: str) -> Path:
+def planner_folder(out: Path, name: str) -> Path:
+    """Return the folder of a planner's checkpoint; its training is in the one above."""
     return out / "planners" / name / "model"
 
 
-def _planner_labels(out: Path, name: str) -> Path:
+def planner_labels(out: Path, name: str) -> Path:
+    """Return the folder of the label set that a planner is trained on."""
     return out / "labels" / f"planner-{name}"
 
 
-def _policy(out: Path, name: str, seed: int) -> Path:
+def demonstration_labels(out: Path) -> Path:
+    """Return the folder of the label set that all policies are trained on."""
+    return out / "labels" / "demonstrations"
+
+
+def policy_folder(out: Path, name: str, seed: int) -> Path:
+    """Return the folder of a policy's training and checkpoint."""
     return out / "policies" / name / f"seed-{seed}"
 
 

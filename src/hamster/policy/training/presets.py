@@ -200,7 +200,7 @@ def adapted(
             if getattr(actor, "max_instruction_tokens", None) == 0:
                 actor = replace(actor, max_instruction_tokens=INSTRUCTION_TOKENS)  # type: ignore[call-arg]
     if planner is not None:
-        if not _contains_planner(actor):
+        if not contains_planner(actor):
             raise ValueError("no planner is part of this configuration: leave out --model, or take --config monolithic")
         actor = replace(actor, planner=planner)  # type: ignore[call-arg]
     changes = {"data_fraction": data_fraction, "steps": steps, "seed": seed}
@@ -208,7 +208,8 @@ def adapted(
     return replace(config, actor=actor, augment=augment, **changed)
 
 
-def _contains_planner(actor: ActorConfig) -> bool:
+def contains_planner(actor: ActorConfig) -> bool:
+    """Return whether a policy is made of a nano planner, or reads its states or word embeddings."""
     reads_it = "latent" in actor.conditioners or getattr(actor, "text_encoder", "hash") == "planner"
     return isinstance(actor, MonolithicConfig) or reads_it
 

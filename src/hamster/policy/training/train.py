@@ -27,23 +27,26 @@ from torch.utils.tensorboard import SummaryWriter
 from hamster import training_state
 from hamster.accelerator import start_accelerator
 from hamster.files import lock_folder
-from hamster.identity import claim, flat
+from hamster.identity import checkpoint_digest, claim, claimed, flat
 from hamster.label.dataset import content_digest
 from hamster.policy import checkpoint
 from hamster.policy.actor import AnyActor, Target
 from hamster.policy.legacy_names import upgrade_run_identity, upgrade_tensor_name
+from hamster.policy.planner_folder import planner_folder
 from hamster.policy.policy_input import TensorBatch, as_float
 from hamster.policy.registry import POLICY_TYPES, build_actor, policy_code
 from hamster.policy.training.check_actor import check_actor
 from hamster.policy.training.evaluate import evaluate
 from hamster.policy.training.optimisers import build_optimisers, build_schedulers
 from hamster.policy.training.packed_dataset import PackedDataset, load_packed_dataset
-from hamster.policy.training.presets import TrainConfig, preset, recorded_config
+from hamster.policy.training.presets import TrainConfig, contains_planner, preset, recorded_config
 from hamster.policy.training.samples import Batch, Samples, batches
 from hamster.provenance import run_info
 from hamster.terminal import show_table
 
 STATE = "state.safetensors"
+# Names of the digests, in run.json, of what a policy learns from.
+DATA, CO_TRAINING_DATA, PLANNER_WEIGHTS = "data", "co-training data", "planner weights"
 
 
 def train_policy(
@@ -89,14 +92,17 @@ def _train(
     _check_co_training(config, co_training_dir)
     with accelerator.main_process_first():
         if accelerator.is_main_process:
-            identity = {"data": content_digest(data_dir), **flat("config", config.to_json())}
+            identity = {DATA: content_digest(data_dir), **flat("config", config.to_json())}
             identity |= {"estimated depth": True} if estimated_depth else {}
             if (code := policy_code(config.actor.type, config.actor.conditioners)) is not None:  # of users
                 identity["policy code"] = code
             if co_training_dir is not None:
-                identity["co-training data"] = content_digest(co_training_dir)
+                identity[CO_TRAINING_DATA] = content_digest(co_training_dir)
             has_begun = (out_dir / STATE).is_file()
             defaults = flat("config", TrainConfig(actor=type(config.actor)()).to_json())  # of options new since then
+            if contains_planner(config.actor):
+                weights = checkpoint_digest(planner_folder(config.actor.planner))  # type: ignore[attr-defined]
+                identity[PLANNER_WEIGHTS] = defaults[PLANNER_WEIGHTS] = weights  # earlier versions noted none
             claim(out_dir, identity, has_begun, run_info(config.seed), defaults, upgrade_run_identity)
         cache = pack_dir or out_dir / "pack"
         frames_between = config.frames_between_keyposes
@@ -248,7 +254,9 @@ class Run:
         data: dict[str, Any] = {"sources": self.dataset.sources, **counts, "families": self.dataset.families}
         if self.dataset.left_out:
             data["left_out"] = self.dataset.left_out
-        return info | {"train": self.config.to_json(), "data": data, **cost, "metrics": metrics}
+        run = claimed(self.out_dir)
+        digests = {name: run[name] for name in (DATA, CO_TRAINING_DATA, PLANNER_WEIGHTS) if name in run}
+        return info | {"train": self.config.to_json(), "data": data, "digests": digests, **cost, "metrics": metrics}
 
     def _next(self) -> Batch:
         if self._batches is None:

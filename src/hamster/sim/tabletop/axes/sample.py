@@ -75,7 +75,7 @@ def sample(axis: str, family: str, seed: int, number: int) -> Sample:
     """
     of_axis = cases(axis, family)
     case = of_axis[number % len(of_axis)]
-    rng = np.random.default_rng((seed, number, list(AXES).index(axis), FAMILIES.index(family), 15))
+    rng = scene_generator(axis, family, seed, number)
     rejected = Counter[str]()
     for _ in range(LAYOUTS):
         factors, scene, command = draw_case(rng, family, case, rejected)
@@ -88,6 +88,14 @@ def sample(axis: str, family: str, seed: int, number: int) -> Sample:
         else:
             rejected[EXPERT_FAILS] += 1
     raise RuntimeError(f"the expert failed in {LAYOUTS} scenes of axis {axis}, {case.name}, {family}")
+
+
+def scene_generator(axis: str, family: str, seed: int, number: int) -> np.random.Generator:
+    """Return the generator of a scene; arguments as of `sample`.
+
+    Its last number is not 0: NumPy pads seeds with zeros, and shorter tuples are those of the demonstrations.
+    """
+    return np.random.default_rng((seed, number, list(AXES).index(axis), FAMILIES.index(family), 15))
 
 
 def draw_case(
