@@ -101,8 +101,9 @@ def test_a_planner_that_saw_or_was_calibrated_on_the_tabletop_is_found(trained: 
     images = content_digest(planner_labels(trained, "full"))
     write_run(model.parent, {"data a": f"{images} x 1", "data b": f"{demos} x 0.5"})
     assert failed(check_training_data(PLAN, trained)) == ["planner full"]
-    write_run(model.parent, {"data a": f"{images} x 1", "start": "0" * 64})
-    assert failed(check_training_data(PLAN, trained)) == ["planner full"]
+    for name in ("start", "tower", "whatever comes next"):
+        write_run(model.parent, {"data a": f"{images} x 1", name: "0" * 64})
+        assert failed(check_training_data(PLAN, trained)) == ["planner full"]
     write_run(model.parent, {"data a": f"{images} x 1"})
     (model / "calibration.json").write_text(json.dumps({"about": {"sources": ["tabletop-images:500"]}}))
     assert "calibration of planner full" in failed(check_training_data(PLAN, trained))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from hamster.label.dataset import content_digest, read_manifest
 
 CHANCE = {"pick_place": 1 / 6, "press": 1 / 3, "knock": 1 / 3}
 """Success by picking at random among the admissible targets of a scene: three, and two goals."""
+DIGEST = re.compile(r"[0-9a-f]{64}( x .*)?")
+"""A SHA-256, perhaps with the weight of a label set in a mixture."""
 MARGIN = 0.05
 """By how much the upper end of a control's interval may exceed chance."""
 
@@ -97,21 +100,18 @@ def _of_source(labels: Path, source: str) -> Check:
 
 def _trained_on(subject: str, folder: Path, allowed: set[str], known: Mapping[str, str]) -> Check:
     """Check that a training's digests are exactly those of what it is allowed to have learned from."""
-    digests = [digest.partition(" x ")[0] for digest in data_digests(claimed(folder)).values()]
+    digests = _digests(claimed(folder))
     found = {known.get(digest, f"something else ({digest[:12]})") for digest in digests}
     return Check("training data", subject, ", ".join(sorted(found)) or "no record", found == allowed)
 
 
-def data_digests(identity: Mapping[str, Any]) -> dict[str, str]:
-    """Return the digests of what a training learned from, by what it is.
+def _digests(identity: Mapping[str, Any]) -> list[str]:
+    """Return every digest in the identity of a training but that of code: label sets, and weights that it began with.
 
-    Args:
-        identity: of the training, as `identity.claimed` reads it: of a policy "data", "co-training data" and "planner
-            weights", of a planner "data FOLDER" and "start".
+    All of them, not a list of known names, so that whatever else a training may start from cannot escape.
     """
-    names = ("data", "co-training data", "planner weights", "start")
-    listed = {name: value for name, value in identity.items() if name in names or name.startswith("data ")}
-    return {name: str(value) for name, value in listed.items() if value is not None}
+    texts = [value for name, value in identity.items() if name != "policy code" and isinstance(value, str)]
+    return [text[:64] for text in texts if DIGEST.fullmatch(text)]
 
 
 def _calibrated_on(name: str, folder: Path, source: str) -> Check:
