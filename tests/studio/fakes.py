@@ -63,7 +63,7 @@ class Table:
     def __init__(self, family="pick", seed=0):
         self.cubes = {"red": np.array([0.3, 0.6]), "blue": np.array([0.7, 0.8])}
         self.tool, self.is_open, self.held = pose_of(TOOL_UV), True, None
-        self.seed, self.is_closed, self.threads = seed, False, set()
+        self.seed, self.is_closed, self.threads, self.n_steps = seed, False, set(), 0
 
     def observe(self):
         return Observation({}, self.tool, float(self.is_open), 0.0)
@@ -84,6 +84,7 @@ class Table:
 
     def step(self, tool_pose_world, gripper_open):
         self.tool = np.array(tool_pose_world)
+        self.n_steps += 1
         if self.is_open and not gripper_open:
             near = [name for name, uv in self.cubes.items() if np.linalg.norm(uv - uv_of(self.tool)) < 0.08]
             self.held = near[0] if near else None

@@ -128,13 +128,10 @@ def test_a_run_is_stopped_at_once_and_everything_else_waits_for_it(monkeypatch, 
         for route in ("run", "reset", "scene"):
             assert studio.refused(route, {"suite": "table", "seed": 1} if route == "scene" else {}) == BUSY
         assert studio.refused("path", {"path": None, "version": studio.state["path_version"]}, "PUT") == BUSY
-        start_s = time.monotonic()
-        studio.send("stop")
-        where = studio.tables[-1].tool.copy()
+        n_steps = studio.send("stop").tables[-1].n_steps
         state = studio.ready()
-        assert time.monotonic() - start_s < 5 and state["run"]["outcome"] == "stopped"
-        assert np.linalg.norm(studio.tables[-1].tool - where) < 0.05  # at most one step was under way
-        assert state["path"] is not None
+        assert studio.tables[-1].n_steps <= n_steps + 1  # of 50 ms, which was under way
+        assert state["run"]["outcome"] == "stopped" and state["path"] is not None
 
 
 def test_steps_take_as_long_as_they_stand_for(monkeypatch, tmp_path):
@@ -272,7 +269,7 @@ def test_requests_at_the_same_time_end_in_one_state(studio):
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(codes) == [204] + [409] * 7 and studio.state["path_version"] == version + 1
+    assert sorted(codes) == [200] + [409] * 7 and studio.state["path_version"] == version + 1
 
 
 @pytest.mark.parametrize("route", ["plan", "run"])

@@ -20,7 +20,6 @@ from hamster.rollout.environment import Environment
 from hamster.rollout.interfaces import ActionChunkLike, PlanLike, PolicyLike
 
 Array = NDArray[np.float64]
-_SAME_M = 1e-6
 
 
 class RunStoppedByUserError(Exception):
@@ -116,6 +115,6 @@ class LivePolicy:
         return chunk
 
 
-def is_same_place(pose_world: Array, other_world: Array) -> bool:
-    """Return whether two poses (4, 4) have the same position."""
-    return bool(np.abs(pose_world[:3, 3] - other_world[:3, 3]).max() < _SAME_M)
+def is_near(pose_world: Array, other_world: Array, distance_m: float) -> bool:
+    """Return whether two poses (4, 4) are at most so far from each other, wherever they point."""
+    return bool(np.linalg.norm(pose_world[:3, 3] - other_world[:3, 3]) <= distance_m)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from queue import Empty, SimpleQueue
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from hamster.rollout import rollout
 from hamster.rollout.environment import Environment
 from hamster.rollout.interfaces import PolicyLike
 from hamster.studio.board import Board
-from hamster.studio.live import LiveEnvironment, LivePlanner, LivePolicy, RunStoppedByUserError, is_same_place
+from hamster.studio.live import LiveEnvironment, LivePlanner, LivePolicy, RunStoppedByUserError, is_near
 from hamster.studio.planning import CancelledError
 from hamster.studio.simulator import Simulator, jpeg
 from hamster.studio.state import UV, KeyposeState, RunState
@@ -25,6 +25,9 @@ from hamster.studio.words import ending
 
 FRAME_S = 1 / 15
 """Seconds between two images of a run, as long as rendering keeps up."""
+HELD_M = 0.01
+"""Within which a policy that repeats where the robot is only holds still."""
+_SAME_M = 1e-6
 
 
 class Run:
@@ -46,6 +49,7 @@ class Run:
         self._moves: SimpleQueue[tuple[str, UV]] = SimpleQueue()
         self._is_moved = False
         self._ahead: list[NDArray[np.float64]] = []  # commanded poses that are not reached yet
+        self._last: tuple[NDArray[np.float64], bool] | None = None  # keypose, and its gripper
         self._seconds, self._shown_s = 0.0, 0.0
 
     def move(self, name: str, uv: UV) -> None:
@@ -102,16 +106,19 @@ class Run:
 
     def _commanded(self, poses: NDArray[np.float64], gripper_open: NDArray[np.bool_]) -> None:
         """Note the keyposes that the policy has just commanded: all before them are behind the robot."""
-        self._ahead = list(poses)
-        new = tuple(
-            KeyposeState(self._simulator.project(pose), bool(is_open))
-            for pose, is_open in zip(poses, gripper_open, strict=True)
-        )
-        self._change_run(new_keyposes=new)
+        new = []
+        self._ahead = []
+        for pose, is_open in zip(poses, gripper_open.tolist(), strict=True):
+            if self._last is not None and is_near(pose, self._last[0], HELD_M) and is_open == self._last[1]:
+                continue  # it holds still: that is no keypose of its own
+            self._last = pose, is_open
+            self._ahead.append(pose)
+            new.append(KeyposeState(self._simulator.project(pose), is_open))
+        self._change_run(new)
 
     def _after_step(self, pose_world: NDArray[np.float64]) -> None:
         self._seconds += self._simulator.env.dt_s
-        if self._ahead and is_same_place(pose_world, self._ahead[0]):
+        if self._ahead and is_near(pose_world, self._ahead[0], _SAME_M):
             del self._ahead[0]
             self._change_run()
         now_s = time.monotonic()
@@ -121,10 +128,10 @@ class Run:
             self._board.update(things=self._simulator.things())
             self._change_run(seconds=round(self._seconds, 2))
 
-    def _change_run(self, new_keyposes: tuple[KeyposeState, ...] = (), **changes: object) -> None:
+    def _change_run(self, new_keyposes: Sequence[KeyposeState] = (), **changes: Any) -> None:
         """Change the record of the run; all keyposes are reached but those that the robot is on its way to."""
         run = self._board.state.run or RunState()
         keyposes = (*run.keyposes, *new_keyposes)
         n_reached = len(keyposes) - len(self._ahead)
         ticked = tuple(replace(keypose, is_reached=i < n_reached) for i, keypose in enumerate(keyposes))
-        self._board.update(run=replace(run, keyposes=ticked, **changes))  # type: ignore[arg-type]
+        self._board.update(run=replace(run, keyposes=ticked, **changes))

@@ -11,7 +11,6 @@ from dataclasses import replace
 
 from hamster.path import Path2D, PlanError
 from hamster.planner.base import validate_instruction
-from hamster.serving.log import log
 from hamster.studio import path_edits
 from hamster.studio.board import Board
 from hamster.studio.errors import StudioError, conflict, invalid, no_simulator
@@ -20,10 +19,9 @@ from hamster.studio.jobs import Jobs, check_ready
 from hamster.studio.limits import StudioLimits
 from hamster.studio.models import ORACLE, Models
 from hamster.studio.pictures import Pictures
-from hamster.studio.planning import CancelledError, ask, with_alternatives, without_refusals
-from hamster.studio.run import Run
 from hamster.studio.scenery import Scenery
 from hamster.studio.state import UV, Choices, PictureKind, PlanState, RunState, State
+from hamster.studio.work import Work
 
 
 class Session:
@@ -48,14 +46,13 @@ class Session:
         is_paced: bool = True,
     ) -> None:
         self.limits = limits or StudioLimits()
-        self._models, self._examples, self._is_paced = models, examples, is_paced
+        self._examples = examples
         planners = tuple(name for name in models.planner_names if suites or name != ORACLE)
         choices = Choices(planners, tuple(suites), models.policy_name)
         self.board = Board(State(choices, kept=len(examples), kept_in=str(examples.folder)))
         self._jobs = Jobs(self.board)
         self._scenery = Scenery(self.board, pictures, self.limits.uploads)
-        self._path_image = self._scenery.image  # what the present path is drawn on
-        self._run: Run | None = None  # while the robot moves
+        self._work = Work(self.board, self._jobs, self._scenery, models, is_paced)
 
     # Scenes and pictures
 
@@ -65,7 +62,7 @@ class Session:
             self._jobs.submit(self._jobs.simulator, self._scenery.open_scene, suite, family, seed)
         else:
             self._jobs.submit(self._jobs.simulator, self._scenery.show_picture, "picture", 0)
-        self._jobs.planner.submit(self._preload, bool(suite))
+        self._jobs.planner.submit(self._work.preload, bool(suite))
 
     def new_scene(self, suite: str, family: str, seed: int) -> None:
         """Make another scene; the path that is drawn on the present one is dropped."""
@@ -102,7 +99,7 @@ class Session:
     def move(self, name: str, uv: UV) -> None:
         """Move a thing in the simulator, also while the robot moves."""
         self._check_simulated()
-        if (run := self._run) is not None:
+        if (run := self._work.present_run) is not None:
             run.move(name, uv)
         else:
             self._jobs.submit_beside(self._scenery.move, name, uv)
@@ -127,7 +124,7 @@ class Session:
 
         self._jobs.begin("planning", begun)
         thread = self._jobs.simulator if planner == ORACLE else self._jobs.planner
-        self._jobs.submit(thread, self._plan, asked, may_refuse, alternatives)
+        self._jobs.submit(thread, self._work.plan, asked, may_refuse, alternatives)
 
     def choose(self, index: int) -> int:
         """Take one of the planner's answers as the path; return its version."""
@@ -165,7 +162,7 @@ class Session:
         words, state = _checked(instruction), self.board.state
         if state.path is None or state.origin is None:
             raise _no_path()
-        is_new = self._examples.keep(self._path_image, words, state.path, state.origin)
+        is_new = self._examples.keep(self._work.path_image, words, state.path, state.origin)
         self.board.update(kept=len(self._examples), is_path_kept=True, instruction=words)
         return is_new
 
@@ -185,7 +182,7 @@ class Session:
         planner = self._checked_planner(replan_with) if replan_with else ""
         words = _checked(instruction or (state.task.instruction if state.task else ""))
         self._jobs.begin("running", lambda state: replace(state, instruction=words, run=RunState()))
-        self._jobs.submit(self._jobs.simulator, self._carry_out, state.path, words, planner)
+        self._jobs.submit(self._jobs.simulator, self._work.carry_out, state.path, words, planner)
 
     def stop(self) -> None:
         """Stop the robot, or the planner; nothing happens if neither is at work."""
@@ -194,74 +191,6 @@ class Session:
     def close(self) -> None:
         """Stop everything, and free the scene."""
         self._jobs.close(self._scenery.close)
-
-    # What takes time
-
-    def _preload(self, is_simulated: bool) -> None:
-        """Load the models that the first requests will need; what is wrong with them is said when they are used."""
-        loads: list[Callable[[], object]] = [self._models.policy] if is_simulated else []
-        name = next((name for name in self.board.state.choices.planners if name != ORACLE), None)
-        if name is not None:
-            loads.insert(0, lambda: self._models.planner(name))
-        for load in loads:
-            try:
-                load()
-            except Exception:
-                log.debug("preloading failed", exc_info=True)
-
-    def _plan(self, asked: PlanState, may_refuse: bool, alternatives: bool) -> None:
-        try:
-            answer = self._ask(asked, may_refuse, alternatives)
-        except CancelledError:
-            self.board.update(plan=None, problem="The planner was stopped before it had an answer.")
-            return
-        except Exception:
-            self.board.update(plan=None)
-            raise
-        self._take(answer)
-
-    def _take(self, answer: PlanState) -> None:
-        """Show an answer, and make its path the present one if it has any."""
-
-        def taken(state: State) -> State:
-            state = replace(state, plan=answer)
-            return path_edits.with_answer(state, 0) if answer.paths else state
-
-        self._path_image = self._scenery.image
-        self.board.change(taken)
-
-    def _ask(self, asked: PlanState, may_refuse: bool = True, alternatives: bool = False) -> PlanState:
-        is_oracle = asked.planner == ORACLE
-        planner = self._scenery.simulator.expert if is_oracle else self._models.planner(asked.planner)
-        planner = planner if may_refuse else without_refusals(planner)
-        planner = with_alternatives(planner) if alternatives else planner
-
-        def show(plan: PlanState) -> None:
-            self.board.update(plan=plan)
-
-        return ask(planner, self._scenery.image, asked, show, self._jobs.stop.is_set)
-
-    def _carry_out(self, path: Path2D, instruction: str, planner: str) -> None:
-        def replan() -> Path2D:
-            self._scenery.publish()
-            answer = self._ask(PlanState(planner, instruction))
-            self._take(answer)
-            if not answer.paths:
-                raise PlanError(answer.problem, answer.raw_text)
-            run = self.board.state.run or RunState()
-            self.board.update(run=replace(run, replans=run.replans + 1))
-            return answer.paths[0]
-
-        try:
-            policy = self._models.policy()
-            self._run = Run(self._scenery.simulator, self.board, policy, self._jobs.stop, self._is_paced)
-            self._run.carry_out(path, instruction, replan if planner else None)
-        except Exception:
-            self.board.update(run=None)  # it has no end that could be shown
-            raise
-        finally:
-            self._run = None
-            self._scenery.publish()
 
     def _change_path(self, change: Callable[[State], State], version: int | None = None) -> int:
         """Change the path by hand; StudioError (409) if something goes on, or it has changed since that version."""
@@ -272,7 +201,7 @@ class Session:
                 raise conflict("path_changed", "the path has been changed from another page: look at it first")
             return replace(change(state), problem="")
 
-        self._path_image = self._scenery.image
+        self._work.path_image = self._scenery.image
         return self.board.change(changed).path_version
 
     def _check_simulated(self) -> None:

@@ -70,7 +70,7 @@ def drag(page, *places, steps=12):
 
 
 def click(page, tool, uv):
-    page.click(f"[data-tool={tool}]")
+    page.click(f"button[data-tool={tool}]")
     page.mouse.click(*point(page, uv))
     page.wait_for_timeout(150)
 
@@ -173,7 +173,7 @@ def test_a_thing_that_is_dragged_while_the_robot_moves_is_planned_for_again(open
         t for t in now["things"] if label_is_target(now, t["label"]) and t["label"].split()[2] not in RECEIVERS
     )
     plan(page)
-    page.click("[data-tool=move]")
+    page.click("button[data-tool=move]")
     page.set_checked("#replan", True)
     page.click("#run")
     until(page, lambda now: now["run"] and now["run"]["seconds"] > 0.1)
@@ -271,7 +271,7 @@ def test_a_finger_draws_on_a_phone(open_page):
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     now = until(page, lambda now: now["path"])
     assert now["origin"] == "drawn" and now["path"]["uv"][-1] == pytest.approx([0.7, 0.6], abs=0.02)
-    page.tap("[data-tool=open]")
+    page.tap("button[data-tool=open]")
     page.touchscreen.tap(*point(page, (0.7, 0.6)))
     until(page, lambda now: now["path"]["gripper"][-1] == "open")
     screenshot(page, "10-phone")

@@ -163,7 +163,7 @@ function update() {
     clear: !canEdit || !state.path,
   };
   for (const [id, value] of Object.entries(isDisabled)) /** @type {HTMLButtonElement} */ (byId(id)).disabled = value;
-  for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("[data-tool]"))) {
+  for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("button[data-tool]"))) {
     button.setAttribute("aria-pressed", String(button.dataset.tool === model.tool));
     if (button.dataset.tool === "move") button.hidden = !model.things.length;
   }
@@ -182,7 +182,7 @@ byId("ask").addEventListener("submit", (event) => {
   event.preventDefault();
   plan();
 });
-for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("[data-tool]"))) {
+for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("button[data-tool]"))) {
   button.addEventListener("click", () => {
     model.tool = /** @type {import("./model.js").Tool} */ (button.dataset.tool);
     [model.thing, model.selected] = [-1, -1];

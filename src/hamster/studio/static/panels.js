@@ -58,7 +58,7 @@ function showAnswer({ state, canEdit }, actions) {
   const section = byId("answer");
   const { plan } = state;
   section.hidden = !plan;
-  if (!plan || isUnchanged(section, [plan, canEdit])) return;
+  if (!plan || isUnchanged(section, [plan, canEdit, state.origin])) return;
   const isDone = state.status !== "planning" || plan.paths.length > 0;
   const parts = [element("h2", { textContent: "Planner" })];
   const time = plan.seconds ? ` in ${plan.seconds.toFixed(2)} s` : "";
@@ -69,7 +69,7 @@ function showAnswer({ state, canEdit }, actions) {
   } else if (plan.problem) {
     parts.push(element("p", { textContent: `There is no path in its answer: ${plan.problem}` }));
   }
-  if (plan.paths.length) parts.push(answers(plan, canEdit, actions));
+  if (plan.paths.length) parts.push(answers(plan, state.origin, canEdit, actions));
   if (plan.paths.length === 1 && plan.raw_text) {
     parts.push(element("button", { type: "button", disabled: !canEdit, onclick: actions.alternatives, textContent: "Alternatives" }));
   }
@@ -79,10 +79,11 @@ function showAnswer({ state, canEdit }, actions) {
 
 /**
  * @param {any} plan
+ * @param {string|null} origin of the present path
  * @param {boolean} canEdit
  * @param {Actions} actions
  */
-function answers(plan, canEdit, actions) {
+function answers(plan, origin, canEdit, actions) {
   const rows = plan.paths.map((/** @type {any} */ path, /** @type {number} */ i) => {
     const score = path.score ?? null;
     const words = score === null ? "no score" : `${Math.round(100 * score)} % sure`;
@@ -91,7 +92,8 @@ function answers(plan, canEdit, actions) {
       "label",
       { class: "answer" },
       element("input", {
-        type: "radio", name: "answer", checked: i === plan.chosen, disabled: !canEdit, onchange: () => actions.choose(i),
+        type: "radio", name: "answer", checked: origin === "planned" && i === plan.chosen, disabled: !canEdit,
+        onchange: () => actions.choose(i),
       }),
       element("span", { textContent: `${plan.paths.length > 1 ? `Path ${i + 1}: ` : ""}${words}` }),
       meter,

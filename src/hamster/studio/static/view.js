@@ -82,11 +82,11 @@ export class View {
     context.imageSmoothingQuality = "high";
     context.clearRect(0, 0, width, height);
     if (this.image) context.drawImage(this.image, 0, 0, width, height);
-    if (model.tool === "move") drawThings(context, model.things, this.toPoint, width, model.thing);
     const { waypoints, partial } = model;
     if (waypoints.length) drawPath(context, waypoints, this.toPoint, { selected: model.selected });
     else if (partial.length) drawPath(context, partial, this.toPoint, { faint: true });
     drawKeyposes(context, model.keyposes, this.toPoint);
+    if (model.tool === "move") drawThings(context, model.things, this.toPoint, width, model.thing);
     if (model.stroke.length > 1) drawStroke(context, model.stroke.map(this.toPoint));
     if (model.cursor) drawCursor(context, this.toPoint(model.cursor));
   }
