@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+from functools import lru_cache
 from math import cos, sin
 from typing import Any
 
@@ -27,12 +29,20 @@ FLIP = np.diag([1.0, -1.0, -1.0])
 
 
 def build(scene: Scene) -> mujoco.MjModel:
-    """Compile a scene: table, arm, things, lights and cameras.
+    """Return a model of a scene: table, arm, things, lights and cameras.
+
+    The last few scenes are compiled once, since a sampler and the arms of a comparison simulate the same ones; each
+    call returns a copy of its own.
 
     A thing's body carries its name; its free joint is "<name>_free", its geoms "<name>_0" …; a button's cap is the
     body "<name>_cap" on the joint "<name>_slide". What is not movable is a mocap body: nothing pushes it, `World.shift`
     moves it.
     """
+    return copy(_compile(scene))
+
+
+@lru_cache(maxsize=8)
+def _compile(scene: Scene) -> mujoco.MjModel:
     spec = mujoco.MjSpec()
     spec.option.timestep = TIMESTEP_S
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST

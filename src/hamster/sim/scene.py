@@ -146,6 +146,9 @@ class Scene:
     arm_look: int = 0
     scenery: tuple[Part, ...] = ()
 
+    def __hash__(self) -> int:
+        return hash((self.arm, self.start_tool, len(self.things)))
+
     def thing(self, name: str) -> Thing:
         """Return the thing of that name; KeyError lists the names."""
         for thing in self.things:
