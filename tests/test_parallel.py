@@ -16,6 +16,11 @@ def square(number):
     return number * number
 
 
+def process(item):
+    time.sleep(0.02)
+    return item, os.getpid()
+
+
 def raises(number):
     if number == 3:
         raise KeyError("three")
@@ -62,20 +67,26 @@ def outlives_an_external_kill(place, given_up):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_each_gives_all_results_in_any_order(workers):
-    assert sorted(parallel_map_unordered(square, range(10), workers)) == [n * n for n in range(10)]
+    assert sorted(parallel_map_unordered(square, [range(7), range(7, 10)], workers)) == [n * n for n in range(10)]
     assert list(parallel_map_unordered(square, [], workers)) == []
+
+
+def test_a_group_stays_with_one_process_while_there_are_others():
+    pids = dict(parallel_map_unordered(process, [[(group, i) for i in range(4)] for group in range(6)], 2))
+    alone = [group for group in range(4) if len({pids[group, i] for i in range(4)}) == 1]  # the last ones are shared
+    assert alone == list(range(4)) and len(set(pids.values())) == 2
 
 
 def test_each_raises_what_its_work_raises_with_the_place_where():
     with pytest.raises(KeyError, match="three") as info:
-        list(parallel_map_unordered(raises, range(6), 2))
+        list(parallel_map_unordered(raises, [range(6)], 2))
     assert "in raises" in "".join(info.value.__notes__)
 
 
 def test_each_does_again_what_a_killed_worker_did_but_not_for_ever(tmp_path):
-    assert list(parallel_map_unordered(killed_once, [str(tmp_path / "a"), str(tmp_path / "b")], 2)) == ["done"] * 2
+    assert list(parallel_map_unordered(killed_once, [[str(tmp_path / "a"), str(tmp_path / "b")]], 2)) == ["done"] * 2
     with pytest.raises(WorkerDiedError, match="killed by signal 9"):
-        list(parallel_map_unordered(killed, range(3), 2))
+        list(parallel_map_unordered(killed, [range(3)], 2))
 
 
 @pytest.mark.parametrize("workers", [1, 2])

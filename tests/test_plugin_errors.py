@@ -88,7 +88,7 @@ def test_the_place_survives_a_worker_process(tmp_path):
     (tmp_path / "work_of_a_test.py").write_text("def work(item):\n    raise RuntimeError('arm off')\n")
     module = import_plugin(str(tmp_path / "work_of_a_test.py"))
     with pytest.raises(RuntimeError, match="arm off") as caught:
-        list(parallel_map_unordered(module.work, [1, 2], workers=2))
+        list(parallel_map_unordered(module.work, [[1], [2]], workers=2))
     assert place_in_plugin(caught.value) == "work_of_a_test.py, line 2, in work"
 
 

@@ -12,17 +12,19 @@ import signal
 import sys
 import time
 import traceback
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from hamster.plugins import import_plugins, plugins
+from hamster.task_groups import TaskGroups
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -57,26 +59,28 @@ class Limits:
     memory_bytes: int | None = None
 
 
-def parallel_map_unordered(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[R]:
-    """Yield `work(item)` for every item as they finish, in any order.
+def parallel_map_unordered(work: Callable[[T], R], groups: Sequence[Sequence[T]], workers: int) -> Iterator[R]:
+    """Yield `work(item)` for every item of every group as they finish, in any order.
 
-    With one worker everything happens in this process. If a worker is killed, by the kernel for lack of memory say, its
-    current item is processed again; an exception of `work` is raised here.
+    The items of a group are processed one after the other in the same process, which may keep what they have in common;
+    only when there are no more groups do idle processes take items of the others. With one worker everything happens in
+    this process. If a worker is killed, by the kernel for lack of memory say, its current item is processed again; an
+    exception of `work` is raised here.
 
     Args:
         work: picklable; sent to each process once, where it may cache what is expensive to load.
-        items: picklable, as are the results.
+        groups: of items, which are picklable, as are the results.
         workers: number of processes, at most one per item.
 
     Raises:
         WorkerDiedError: if the same item ended its process `TRIES` times.
     """
-    workers = min(workers, len(items))
+    workers = min(workers, sum(map(len, groups)))
     if workers <= 1:
-        yield from map(work, items)
+        yield from map(work, chain.from_iterable(groups))
         return
     # Spawned, not forked: OpenGL contexts and torch's threads do not survive a fork.
-    yield from _spread(_Whole(work), items, workers, Limits(), "spawn")
+    yield from _spread(_Whole(work), groups, workers, Limits(), "spawn")
 
 
 def isolated(
@@ -100,7 +104,7 @@ def isolated(
     Raises:
         WorkerDiedError: if an item ends its process between two steps, `TRIES` times.
     """
-    yield from _spread(work, items, workers, limits, "forkserver")
+    yield from _spread(work, ([item] for item in items), workers, limits, "forkserver")
 
 
 def at_step(number: int | None) -> None:
@@ -212,34 +216,32 @@ class _Worker:
         self.connection.close()
 
 
-def _spread(work: Any, items: Iterable[Any], workers: int, limits: Limits, method: str) -> Iterator[Any]:
+def _spread(work: Any, groups: Iterable[Iterable[Any]], workers: int, limits: Limits, method: str) -> Iterator[Any]:
     content, preload = pickle.dumps(work), type(work).__module__
-    fresh, again, crew = map(_Task, items), deque[_Task](), list[_Worker]()
+    tasks, crew = TaskGroups(map(_Task, group) for group in groups), dict[int, _Worker]()
 
-    def employ(worker: _Worker | None = None) -> None:
-        task = again.popleft() if again else next(fresh, None)
+    def employ(seat: int) -> None:
+        task = tasks.take(seat)
         if task is not None:
-            if worker is None:
-                crew.append(worker := _Worker(content, method, preload))
-            worker.begin(task)
+            if seat not in crew:
+                crew[seat] = _Worker(content, method, preload)
+            crew[seat].begin(task)
 
     try:
         while True:
-            while len(crew) < max(1, workers):
-                before = len(crew)
-                employ()
-                if len(crew) == before:
-                    break
-            if not (busy := [worker for worker in crew if worker.task is not None]):
+            for seat in range(max(1, workers)):
+                if seat not in crew:
+                    employ(seat)
+            if not (busy := {seat: worker for seat, worker in crew.items() if worker.task is not None}):
                 return
-            watched: list[Any] = [worker.connection for worker in busy]
-            wait([*watched, *(worker.process.sentinel for worker in busy)], POLL_S)
-            for worker in busy:
+            watched: list[Any] = [worker.connection for worker in busy.values()]
+            wait([*watched, *(worker.process.sentinel for worker in busy.values())], POLL_S)
+            for seat, worker in busy.items():
                 task, lost, final = worker.task, "", False
                 assert task is not None
                 try:
                     for result in worker.results():
-                        employ(worker)  # before the result is used, so that the worker does not wait
+                        employ(seat)  # before the result is used, so that the worker does not wait
                         yield result
                         break
                     else:
@@ -251,11 +253,11 @@ def _spread(work: Any, items: Iterable[Any], workers: int, limits: Limits, metho
                     lost, final = worker.ending(), False
                 if lost:
                     worker.end()
-                    crew.remove(worker)
+                    del crew[seat]
                     task.fail(worker.step, lost, final)
-                    again.append(task)
+                    tasks.give_back(seat, task)
     finally:
-        for worker in crew:
+        for worker in crew.values():
             worker.end()
 
 

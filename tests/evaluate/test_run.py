@@ -173,6 +173,7 @@ def test_restart_replaces_a_finished_run(tmp_path):
         ({"planners": ()}, "planners must be at least one"),
         ({"planners": ("nano", "nano")}, "only once"),
         ({"workers": 0}, "workers must be >= 1"),
+        ({"engine": "spark"}, "no engine 'spark'; there are local, ray"),
     ],
 )
 def test_senseless_numbers_are_refused(change, message):

@@ -8,15 +8,16 @@ from typing import Literal
 
 from tyro.conf import Positional
 
-from hamster.extras import extra
+from hamster.extras import extra, require
 
 
 @dataclass(frozen=True)
 class Bench:
     """Measure speed: latency, throughput and memory, as ratios to a baseline in the same run where there is one."""
 
-    what: Positional[Literal["label", "policy", "planner", "serve", "robot"]]
-    """label: simplification, tracking, projection, and two processes against one. policy: one step of each policy at
+    what: Positional[Literal["label", "eval", "policy", "planner", "serve", "robot"]]
+    """label: simplification, tracking, projection, and two processes against one. eval: episodes of an evaluation, two
+    processes against one. policy: one step of each policy at
     the sizes of 3D FlowMatch Actor and RVT-2, on one thread. planner: a planner in this process: latency, paths per
     second in batches of 1, 8 and 64, memory, overhead of a grammar. serve: a served planner under load by 1, 8 and 64
     clients. robot: intervals between commands at 10, 15 and 20 Hz while a simulated planner takes 1 to 3 s, and the
@@ -26,7 +27,7 @@ class Bench:
     json: bool = False
     """Print only the result, as one line of JSON."""
     check: bool = False
-    """Exit with code 1 if a ratio is below its limit, which a busy machine can cause (label only)."""
+    """Exit with code 1 if a ratio is below its limit, which a busy machine can cause (label and eval only)."""
     model: str = "nano"
     """Planner to measure, as for `hamster serve planner` (planner and serve only)."""
     seconds: float = 20.0
@@ -34,8 +35,8 @@ class Bench:
 
     def run(self) -> None:
         """Measure, print the table as it grows, and write bench.json."""
-        if self.check and self.what != "label":
-            raise ValueError(f"--check is for `hamster bench label`: {self.what} has no limits to check")
+        if self.check and self.what not in ("label", "eval"):
+            raise ValueError(f"--check is for `hamster bench label` and `eval`: {self.what} has no limits to check")
         if self.what == "policy":
             with extra("policy"):
                 from hamster.cli.show_bench_policy import show_bench_policy
@@ -56,6 +57,8 @@ class Bench:
 
             show_bench_robot(self.out, self.json, self.seconds)
             return
+        if self.what == "eval":
+            require(["sim", "planner", "policy"], "hamster bench eval")
         from hamster.cli.show_bench import show_bench
 
         show_bench(self.what, self.out, self.json, self.check)

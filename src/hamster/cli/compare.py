@@ -31,13 +31,16 @@ class Compare:
     """Folder of all stages."""
     workers: int | None = None
     """Number of processes of the evaluations; if not given, one per core."""
+    engine: Literal["local", "ray"] = "local"
+    """Where the evaluations run: on this machine's cores, or on a Ray cluster whose machines share the folders."""
 
     def run(self) -> None:
         """Run what is not done yet."""
         from hamster.evaluate.comparison.plan_file import read_plan
         from hamster.extras import require
 
-        require(["sim", "planner", "policy", "train"], "hamster compare")
+        engine = ["ray"] if self.engine == "ray" else []
+        require(["sim", "planner", "policy", "train", *engine], "hamster compare")
         from hamster.evaluate.comparison.stages import planner_commands, policy_commands, run_commands
 
         plan = read_plan(self.plan, self.scale)
@@ -59,7 +62,7 @@ class Compare:
         ledger = self.plan.with_suffix(".ledger")
         enter_run(plan, ledger, self.out)
         with continued_later():
-            evaluate_plan(plan, self.out, self.workers, with_progress)
+            evaluate_plan(plan, self.out, self.workers, with_progress, engine=self.engine)
         notes = [f"Runs that have read the test seeds, this one included: {n_runs(ledger)}."]
         write_report(result_folders(plan, self.out), self.out / "report", plan, notes).show()
 

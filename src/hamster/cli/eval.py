@@ -49,6 +49,8 @@ class Eval(Compute):
     path in force. If not given, the episode stands still while the planner computes."""
     workers: int | None = None
     """Number of processes; if not given, one per core. Results do not depend on it."""
+    engine: Literal["local", "ray"] = "local"
+    """Where they run: on this machine's cores, or on a Ray cluster whose machines share the folders."""
     restart: bool = False
     """Delete the results of a finished run, or of other weights or code, in the folder."""
 
@@ -64,7 +66,8 @@ class Eval(Compute):
         from hamster.extras import require
 
         planners = listed(self.planner)
-        require([*required_by_suites([self.suite]), *required_by_planners(planners), "policy"], "hamster eval")
+        needed = [*required_by_suites([self.suite]), *required_by_planners(planners), "policy"]
+        require([*needed, "ray"] if self.engine == "ray" else needed, "hamster eval")
         from hamster.cli.show import show_summary, with_progress
         from hamster.evaluate import evaluate
         from hamster.terminal import show_next
@@ -83,6 +86,7 @@ class Eval(Compute):
                 out=self.out,
                 restart=bool(self.restart),
                 workers=self.workers,
+                engine=self.engine,
                 dialect=self.dialect,
                 progress=with_progress,
                 **self.computed,

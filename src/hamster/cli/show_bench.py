@@ -1,4 +1,4 @@
-"""The work of `hamster bench label`."""
+"""The work of `hamster bench label` and `hamster bench eval`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,24 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hamster.benchmarks.label import bench_label
 from hamster.benchmarks.ratio import Ratio
 from hamster.provenance import run_info
 from hamster.terminal import working
 
-BENCHES: dict[str, Callable[[], Iterator[Ratio]]] = {"label": bench_label}
+
+def _label() -> Iterator[Ratio]:
+    from hamster.benchmarks.label import bench_label
+
+    return bench_label()
+
+
+def _evaluate() -> Iterator[Ratio]:
+    from hamster.benchmarks.evaluate import bench_evaluate  # which needs torch
+
+    return bench_evaluate()
+
+
+BENCHES: dict[str, Callable[[], Iterator[Ratio]]] = {"label": _label, "eval": _evaluate}
 
 
 def show_bench(what: str, out: Path, as_json: bool = False, check: bool = False) -> None:

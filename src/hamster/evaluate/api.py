@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 from hamster.evaluate.config import DEFAULT_CONDITIONS, EvalConfig, EvalObjects
 from hamster.evaluate.eval_result import EvalResult
@@ -36,6 +36,7 @@ def evaluate(
     videos: bool | None = None,
     restart: bool = False,
     workers: int | None = None,
+    engine: Literal["local", "ray"] = "local",
     dialect: str | None = None,
     device: str | None = None,
     dtype: str = "auto",
@@ -61,6 +62,7 @@ def evaluate(
         restart: delete what a finished run, or one of other weights or code, left in `out`.
         workers: number of processes, one per core if None; no result depends on it. What cannot be pickled runs in
             this process, with a warning.
+        engine: where they run: on this machine's cores, or on a Ray cluster. No result depends on it.
         dialect: answer format of planners that are not bundled; None: each planner's own.
         device: torch device of planners and policies that are given by name, as in `load_planner`.
         dtype: number format they compute in, as in `load_planner`.
@@ -97,6 +99,7 @@ def evaluate(
             replan=replan,
             planner_latency_s=planner_latency_s,
             workers=workers,
+            engine=engine,
             videos=out is not None if videos is None else videos,
             restart=restart,
             dialect=dialect,

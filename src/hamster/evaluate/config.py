@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hamster.devices import check_dtype, choose_device
+from hamster.evaluate.engines import ENGINES
 from hamster.rollout.baselines import BASELINES
 from hamster.rollout.replanning import Replan, check_replan
 
@@ -51,6 +52,7 @@ class EvalConfig:
         replan: keyposes between two calls of the planner; 0 plans once. "async" calls it again as soon as it has
             answered, while the policy acts.
         workers: number of processes, one per usable core if None. No result depends on it.
+        engine: of `engines.ENGINES`, on which they run. No result depends on it.
         videos: write a video and two stills per episode, and a report; without, an episode takes two thirds as long.
         restart: delete what a finished run, or one of another identity, left in `out`; an unfinished one of the same
             identity is continued.
@@ -84,6 +86,7 @@ class EvalConfig:
     objects: EvalObjects = field(default_factory=EvalObjects)
     planner_latency_s: float | None = None
     allow_test_seeds: bool = False
+    engine: str = "local"
 
     def __post_init__(self) -> None:
         for name, low in (("episodes", 1), ("seed", 0)):
@@ -100,6 +103,8 @@ class EvalConfig:
             choose_device(self.device)
         if self.workers is not None and self.workers < 1:
             raise ValueError(f"workers must be >= 1, got {self.workers}")
+        if self.engine not in ENGINES:
+            raise ValueError(f"no engine {self.engine!r}; there are {', '.join(ENGINES)}")
         if reserved := [name for name in self.objects.planners if name in BASELINES]:
             raise ValueError(f"{reserved[0]!r} is the name of a baseline; give the planner another one")
         if not self.families:

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from hamster.evaluate.config import EvalConfig
+from hamster.evaluate.engines import ENGINES
 from hamster.evaluate.journal import Record
 from hamster.evaluate.suites import SUITES, registered_name
 from hamster.evaluate.trials import Trial
 from hamster.evaluate.worker import EvalWorker
-from hamster.parallel import parallel_map_unordered
 from hamster.planner.registry import PLANNERS
 from hamster.policy.registry import POLICY_TYPES
 from hamster.provenance import usable_cores
+from hamster.task_groups import grouped
 
 LoadWorker = Callable[[EvalConfig], EvalWorker]
 MAX_WORKERS = 16  # each holds its own models: about 0.7 GB
@@ -56,26 +57,30 @@ def run_trials(
 ) -> Iterator[tuple[int, Record]]:
     """Run trials and yield their records as they finish, in any order.
 
+    All trials of a scene run in the same process, one after the other, whatever their table: the scene is sampled and
+    compiled once, and planned on once by each planner.
+
     Args:
         todo: (index of its table, trial).
-        configs: one per table.
+        configs: one per table; the first one's says on which engine and how many processes.
         load_worker: loads the models of a table, in each process once.
 
     Yields:
         (index of the table, record).
     """
-    return parallel_map_unordered(_Work(tuple(configs), load_worker), todo, n_workers(configs[0], len(todo)))
+    scenes = grouped(todo, lambda item: (configs[item[0]].suite, item[1].family, item[1].seed))
+    engine = ENGINES[configs[0].engine]
+    return engine(_Work(tuple(configs), load_worker), scenes, n_workers(configs[0], len(todo)))
 
 
 @dataclass(frozen=True)
 class _Work:
     configs: tuple[EvalConfig, ...]
     load_worker: LoadWorker
-    loaded: dict[int, EvalWorker] = field(default_factory=dict)  # of the current table only, to save memory
+    loaded: dict[int, EvalWorker] = field(default_factory=dict)
 
     def __call__(self, item: tuple[int, Trial]) -> tuple[int, Record]:
         table, trial = item
         if table not in self.loaded:
-            self.loaded.clear()
             self.loaded[table] = self.load_worker(self.configs[table])
         return table, self.loaded[table].run(trial)

@@ -15,13 +15,13 @@ from hamster.evaluate.config import EvalConfig
 from hamster.evaluate.identity import conditions_of, run_identity
 from hamster.evaluate.journal import MEDIA_FOLDERS, Journal, Record, read_identity
 from hamster.evaluate.outages import AGAIN, IN_A_ROW, Outages
-from hamster.evaluate.pool import LoadWorker, n_workers, run_trials
+from hamster.evaluate.pool import LoadWorker, n_workers, run_trials, single_process_reason
 from hamster.evaluate.report import report
 from hamster.evaluate.simulator_version import warn_of_other_mujoco
 from hamster.evaluate.suites import check_expert, is_test_seed, suite_of
 from hamster.evaluate.summary import summarize
 from hamster.evaluate.trials import Trial, scene_seed, trials
-from hamster.evaluate.worker import load_worker as load_real_worker
+from hamster.evaluate.worker import WorkerLoader
 from hamster.files import lock_folder, write_atomic
 from hamster.provenance import run_info
 from hamster.rollout.result import UNMEASURED
@@ -31,14 +31,14 @@ Progress = Callable[[Iterable[Record], int, int], Iterable[Record]]
 
 
 def evaluate_config(
-    config: EvalConfig, progress: Progress | None = None, load_worker: LoadWorker = load_real_worker
+    config: EvalConfig, progress: Progress | None = None, load_worker: LoadWorker | None = None
 ) -> dict[str, Any]:
     """Run the remaining trials and write rollouts.jsonl, eval_info.json, report.html, videos and stills.
 
     Args:
         config: what to measure.
         progress: wraps the stream of records; called with the records, how many are done already and the total.
-        load_worker: loads the models, in each process once.
+        load_worker: loads the models, in each process once; `WorkerLoader` by default.
 
     Returns:
         The content of eval_info.json. Episodes in which a planner's server did not respond, or robot or simulator broke
@@ -53,9 +53,9 @@ def evaluate_config(
 
 
 def evaluate_all(
-    configs: Sequence[EvalConfig], progress: Progress | None = None, load_worker: LoadWorker = load_real_worker
+    configs: Sequence[EvalConfig], progress: Progress | None = None, load_worker: LoadWorker | None = None
 ) -> list[dict[str, Any]]:
-    """Run several tables on the same processes, one after the other; see `evaluate_config`."""
+    """Run several tables on the same processes, all tables on a scene before the next; see `evaluate_config`."""
     for config in configs:
         _check(config)
     with ExitStack() as stack:
@@ -65,7 +65,7 @@ def evaluate_all(
 
 
 def _evaluate_all(
-    configs: Sequence[EvalConfig], progress: Progress | None, load_worker: LoadWorker
+    configs: Sequence[EvalConfig], progress: Progress | None, load_worker: LoadWorker | None
 ) -> list[dict[str, Any]]:
     warn_of_other_mujoco(configs)
     planned = [trials(config) for config in configs]
@@ -74,7 +74,7 @@ def _evaluate_all(
     done = [journal.records() for journal in journals]
     todo = [(i, trial) for i, table in enumerate(planned) for trial in table if trial.key not in done[i]]
     n_all, outages = sum(map(len, planned)), [Outages() for _ in configs]
-    records = _journaled(run_trials(todo, configs, load_worker), journals, outages)
+    records = _journaled(run_trials(todo, configs, load_worker or WorkerLoader()), journals, outages)
     for _ in progress(records, n_all - len(todo), n_all) if progress else records:
         pass
     results = []
@@ -178,4 +178,6 @@ def _check(config: EvalConfig) -> None:
         )
     if config.episodes % suite.tasks:
         raise ValueError(f"a scene of {config.suite} has {suite.tasks} tasks: make episodes a multiple of that")
+    if config.engine != "local" and (reason := single_process_reason(config)):
+        raise ValueError(f"the engine {config.engine} needs what other processes can load: {reason}")
     check_expert(config, scene_seed(config.seed, 0))

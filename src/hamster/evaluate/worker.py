@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,13 @@ import numpy as np
 from hamster.evaluate.config import EvalConfig
 from hamster.evaluate.identity import dialect_for
 from hamster.evaluate.journal import Record
+from hamster.evaluate.shared_plans import SharedPlans
 from hamster.evaluate.suites import Suite, close, episode_metrics, expert_of, suite_of, swappable
 from hamster.evaluate.trials import Trial
 from hamster.evaluate.video import filmstrip, webp, write_rollout_video
 from hamster.path import PlanError
+from hamster.planner.load import is_address
+from hamster.planner.registry import PLANNERS
 from hamster.rollout import BrokenEnvironmentError, Rollout, rollout
 from hamster.rollout.baselines import (
     BASELINES,
@@ -129,29 +132,56 @@ class EvalWorker:
         return files
 
 
-def load_worker(config: EvalConfig) -> EvalWorker:
-    """Load the models that an evaluation needs; what was passed as objects is used as it is."""
-    import torch
+@dataclass(frozen=True)
+class WorkerLoader:
+    """Loads the workers of all tables of a run; each model is loaded once, however many tables use it.
 
-    from hamster.planner import load_planner
-    from hamster.policy import load_policy
+    Attributes:
+        planners, policies: what is loaded, by all that tells two of them apart.
+    """
 
-    computed: dict[str, Any] = {"device": config.device, "dtype": config.dtype}
-    torch.set_num_threads(1)  # the processes are the parallelism
-    planners: dict[str, PlannerLike] = dict(config.objects.planners)
-    for name in config.planners:
-        if name not in BASELINES and name not in planners:
-            planners[name] = load_planner(name, dialect=dialect_for(name, config.dialect), **computed)
-    return EvalWorker(
-        suite=suite_of(config),
-        planners=planners,
-        policy=load_policy(config.policy, **computed) if config.objects.policy is None else config.objects.policy,
-        replan=config.replan,
-        planner_latency_s=config.planner_latency_s,
-        out=config.out,
-        videos=config.videos,
-        seed_everything=_seed_everything,
-    )
+    planners: dict[tuple[str | None, ...], PlannerLike] = field(default_factory=dict)
+    policies: dict[tuple[str | None, ...], PolicyLike] = field(default_factory=dict)
+
+    def __call__(self, config: EvalConfig) -> EvalWorker:
+        """Load what an evaluation needs; what was passed as objects is used as it is."""
+        import torch
+
+        torch.set_num_threads(1)  # the processes are the parallelism
+        objects = config.objects
+        loaded = {name: self._planner(name, config) for name in config.planners if name not in BASELINES}
+        return EvalWorker(
+            suite=suite_of(config),
+            planners=loaded,
+            policy=self._policy(config) if objects.policy is None else objects.policy,
+            replan=config.replan,
+            planner_latency_s=config.planner_latency_s,
+            out=config.out,
+            videos=config.videos,
+            seed_everything=_seed_everything,
+        )
+
+    def _planner(self, name: str, config: EvalConfig) -> PlannerLike:
+        from hamster.planner import load_planner
+
+        if name in config.objects.planners:
+            return config.objects.planners[name]
+        dialect = dialect_for(name, config.dialect)
+        key = (name, dialect, config.device, config.dtype)
+        if key not in self.planners:
+            planner = load_planner(name, dialect=dialect, device=config.device, dtype=config.dtype)
+            # Checkpoints decode greedily here. Servers and users' planners need not give the same answer twice.
+            is_checkpoint = not (is_address(name) or name in PLANNERS)
+            self.planners[key] = SharedPlans(planner) if is_checkpoint else planner
+        return self.planners[key]
+
+    def _policy(self, config: EvalConfig) -> PolicyLike:
+        from hamster.policy import load_policy
+
+        key = (config.policy, config.device, config.dtype)
+        if key not in self.policies:
+            self.policies[key] = load_policy(config.policy, device=config.device, dtype=config.dtype)
+        return self.policies[key]
 
 
 def _seed_everything(seed: int) -> None:

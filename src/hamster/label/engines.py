@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
-from hamster.extras import extra
 from hamster.parallel import Limits, isolated
 from hamster.plugins import import_plugins, plugins
+from hamster.ray_cluster import ray_cluster
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -30,12 +30,7 @@ def on_ray(work: Work[T, R], items: Sequence[T], workers: int, limits: Limits) -
     Raises:
         NotInstalledError: if Ray is not installed.
     """
-    with extra("ray"):
-        import ray
-    started = not ray.is_initialized()
-    if started:
-        ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    try:
+    with ray_cluster(workers) as ray:
         # Pickled here, so that workers import the user's modules before they unpickle what is defined there.
         shared, task, todo = ray.put(pickle.dumps(work)), ray.remote(_apply), iter(items)
         running: list[Any] = []
@@ -47,9 +42,6 @@ def on_ray(work: Work[T, R], items: Sequence[T], workers: int, limits: Limits) -
                 return
             done, running = ray.wait(running)
             yield from ray.get(done)
-    finally:
-        if started:
-            ray.shutdown()
 
 
 def _apply(work: bytes, item: T, limits: Limits, modules: Sequence[str]) -> Any:

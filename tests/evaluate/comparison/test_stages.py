@@ -59,6 +59,16 @@ def test_a_table_that_was_stopped_and_continued_is_the_same_table(tmp_path):
     assert json.loads(numbers(TINY, tmp_path / "whole"))["rates"]["A"]["mean"]["n_scenes"] == 12
 
 
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_two_processes_of_either_engine_make_the_same_table_as_one(engine, tmp_path):
+    if engine == "ray":
+        pytest.importorskip("ray", reason="Ray is an extra: the extra `ray`")
+    evaluate_plan(TINY, tmp_path / "one", 1, load_worker=load_worker)
+    evaluate_plan(TINY, tmp_path / "two", 2, load_worker=load_worker, engine=engine)
+    assert numbers(TINY, tmp_path / "one") == numbers(TINY, tmp_path / "two")
+    assert json.loads(numbers(TINY, tmp_path / "two"))["rates"]["A"]["mean"]["n_scenes"] == 12
+
+
 @pytest.mark.parametrize(("half_width", "n"), [(0.9, 12), (0.001, 24)])
 def test_a_run_stops_after_the_block_that_decides_all_contrasts(half_width, n, tmp_path):
     statistics = replace(TINY.statistics, stop_early=True, half_width=half_width)

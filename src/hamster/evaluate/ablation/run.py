@@ -16,13 +16,12 @@ from hamster.evaluate.ablation.table import tabulate
 from hamster.evaluate.outages import AGAIN
 from hamster.evaluate.pool import LoadWorker
 from hamster.evaluate.run import Progress, evaluate_all
-from hamster.evaluate.worker import load_worker as load_real_worker
 from hamster.files import lock_folder, write_atomic
 from hamster.stopped import RunStoppedError
 
 
 def ablate(
-    config: AblationConfig, progress: Progress | None = None, load_worker: LoadWorker = load_real_worker
+    config: AblationConfig, progress: Progress | None = None, load_worker: LoadWorker | None = None
 ) -> dict[str, Any]:
     """Run the remaining evaluations and write the table.
 
@@ -32,7 +31,7 @@ def ablate(
     Args:
         config: the ablation.
         progress: wraps the stream of records; called with the records, how many are done already and the total.
-        load_worker: loads the models, in each process once.
+        load_worker: loads the models, in each process once; `WorkerLoader` by default.
 
     Returns:
         The content of ablation.json.

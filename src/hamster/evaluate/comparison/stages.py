@@ -16,7 +16,6 @@ from hamster.evaluate.comparison.plan import Plan, PlannerTraining
 from hamster.evaluate.config import EvalConfig
 from hamster.evaluate.pool import LoadWorker
 from hamster.evaluate.run import Progress, evaluate_all
-from hamster.evaluate.worker import load_worker as load_real_worker
 from hamster.files import write_atomic
 from hamster.provenance import usable_cores
 from hamster.stopped import RunStoppedError
@@ -111,7 +110,8 @@ def evaluate_plan(
     out: Path,
     workers: int | None = None,
     progress: Progress | None = None,
-    load_worker: LoadWorker = load_real_worker,
+    load_worker: LoadWorker | None = None,
+    engine: str = "local",
 ) -> None:
     """Evaluate all arms on the same scenes; with `stop_early`, block by block until all contrasts are decided.
 
@@ -120,7 +120,8 @@ def evaluate_plan(
         out: result folder of all stages; finished episodes are not evaluated again.
         workers: number of processes, one per core if None.
         progress: as in `evaluate_config`.
-        load_worker: loads the models, in each process once.
+        load_worker: loads the models, in each process once; `WorkerLoader` by default.
+        engine: as in `EvalConfig`.
 
     Raises:
         ValueError: if a policy or planner is missing, or a folder holds another run.
@@ -128,7 +129,7 @@ def evaluate_plan(
     """
     scenes, settings = plan.scenes, plan.statistics
     for n in range(scenes.block, scenes.per_axis + 1, scenes.block) if settings.stop_early else [scenes.per_axis]:
-        evaluate_all(_configs(plan, out, n, workers), progress, load_worker)
+        evaluate_all(_configs(plan, out, n, workers, engine), progress, load_worker)
         if settings.stop_early:
             looks = sequences(read_runs(result_folders(plan, out)), plan).values()
             if looks and all(sequence.is_decided(settings.half_width) for sequence in looks):
@@ -146,7 +147,7 @@ def result_folders(plan: Plan, out: Path) -> list[Folder]:
     return [folder for folder in listed if (folder.path / "rollouts.jsonl").is_file()]
 
 
-def _configs(plan: Plan, out: Path, n_scenes: int, workers: int | None) -> list[EvalConfig]:
+def _configs(plan: Plan, out: Path, n_scenes: int, workers: int | None, engine: str) -> list[EvalConfig]:
     return [
         EvalConfig(
             out=_evaluation(out, name, seed, axis),
@@ -157,6 +158,7 @@ def _configs(plan: Plan, out: Path, n_scenes: int, workers: int | None) -> list[
             seed=plan.scenes.seed,
             replan=arm.replan,
             workers=workers,
+            engine=engine,
             videos=name in plan.strips and seed == 0,
             allow_test_seeds=True,
         )
