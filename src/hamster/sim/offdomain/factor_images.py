@@ -92,8 +92,8 @@ class TabletopFactors:
         while image is None:  # until the instructions' things are in view with and without the change
             scene, command = sample(rng, families[scene_number % len(families)])
             task = Task(command.family, command.target, command.goal)
-            image = _draw(scene, task, np.random.default_rng((self.seed, scene_number, 0)))
-        changed, rng = image if row == 0 else None, np.random.default_rng((self.seed, scene_number, row))
+            image = _draw(scene, task, np.random.default_rng((self.seed, scene_number, 1)))
+        changed, rng = image if row == 0 else None, np.random.default_rng((self.seed, scene_number, 1 + row))
         while changed is None:
             changed = _draw(FACTORS[names[row]](scene, rng), task, rng)
         extra = {"seed": self.seed, "index": number, "row": names[row]}
