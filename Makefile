@@ -19,7 +19,7 @@ test: setup-dev  ## set up with the development tools, then run the tests
 test-finetune: setup-dev  ## six architectures fine-tuned with LoRA and in full, killed, resumed, merged, asked; DDP and FSDP2
 	HAMSTER_FINETUNE=1 OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 0 -q tests/planner/finetune $(ARGS)
 
-test-lerobot: setup-dev  ## the real lerobot package opens what we wrote, and we open what it wrote
+test-lerobot: setup-dev  ## the real lerobot and vla-eval: data sets both ways, lerobot-eval and vla-eval run planner and policy (minutes)
 	scripts/test_lerobot.sh $(ARGS)
 
 test-web: setup-dev  ## the studio's page in Debian's Chromium: type, draw, run, move, upload, keep (minutes; screenshots in outputs/web)

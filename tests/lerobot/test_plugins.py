@@ -172,12 +172,19 @@ def test_depth_in_millimetres_and_a_fixed_calibration(tmp_path):
         "intrinsics": [[100, 0, 64], [0, 100, 64], [0, 0, 1]],
         "world_from_camera": np.eye(4).tolist(),
     }
-    (tmp_path / "meta" / "cameras.json").write_text(json.dumps({"front": front}))
+    flange = np.eye(4)
+    flange[2, 3] = 0.1  # the robot reports a frame 10 cm behind the tip
+    robot = {"recorded_from_tool": flange.tolist()}
+    (tmp_path / "meta" / "cameras.json").write_text(json.dumps({"front": front, "robot": robot}))
     reader = ObservationReader(["front"], ["front"], str(tmp_path), 0.001)
     state = torch.tensor([[0.4, 0, 0.2, 0, 1, 0, 0, 1.0]])
     image, depth = torch.zeros(1, 3, SIZE, SIZE), torch.full((1, 1, SIZE, SIZE), 750.0)
     names = ("observation.images.front", "observation.images.front_depth", "observation.state")
-    view = reader.read(dict(zip(names, (image, depth, state), strict=True)), 0).views["front"]
+    read = reader.read(dict(zip(names, (image, depth, state), strict=True)), 0)
+    assert np.allclose(read.tool_pose_world[:3, 3], [0.4, 0, 0.1]) and read.gripper == 1
+    action = np.array([[0.4, 0, 0.1, 0, 1, 0, 0, 1]])
+    assert np.allclose(reader.recorded(action), state, atol=1e-6)  # what is commanded is what was reported
+    view = read.views["front"]
     assert np.allclose(view.depth_m, 0.75) and view.camera.intrinsics[0, 0] == 50 and view.camera.width == SIZE
 
 

@@ -4,6 +4,7 @@ import warnings
 from typing import Any
 
 from hamster._callable import make_callable
+from hamster.rollout.agent import Agent
 from hamster.rollout.environment import BrokenEnvironmentError, Environment
 from hamster.rollout.loop import rollout
 from hamster.rollout.result import Outcome, Rollout
@@ -11,6 +12,7 @@ from hamster.rollout.safety import SafetyFilter, UnsafeActionError
 from hamster.rollout.video import Video
 
 __all__ = [
+    "Agent",
     "BrokenEnvironmentError",
     "Environment",
     "Outcome",

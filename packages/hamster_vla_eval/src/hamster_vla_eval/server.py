@@ -17,7 +17,7 @@ from hamster.geometry import Camera, matrix_from_quaternion, pose
 from hamster.geometry.keypose_motion import CONTROL_DT_S
 from hamster.planner import load_planner
 from hamster.policy import load_policy
-from hamster.rollout.agent import Agent
+from hamster.rollout import Agent
 from hamster_vla_eval.specs import ACTION, observation_spec
 
 MOST_STEPS = 10_000  # of one chunk: vla-eval cuts longer ones off, and hands out the rest step by step
@@ -25,7 +25,7 @@ XYZW = [0, 1, 2, 4, 5, 6, 3, 7]  # from `hamster.rollout.agent.COLUMNS`
 
 
 class HamsterModelServer(PredictModelServer):
-    """One agent per session, all with the same weights; see `hamster.rollout.agent.Agent`.
+    """One agent per session, all with the same weights; see `hamster.rollout.Agent`.
 
     Observations: `images` {camera: (H, W, 3) uint8}, `task_description`, `states` (8,) with position, quaternion
     (w, x, y, z) and gripper opening, and for policies that need it `depth` {camera: (H, W) metres}, `intrinsics` and

@@ -56,30 +56,27 @@ class HamsterEnv(EnvConfig):
                 f"images are square: observation_height and observation_width must be equal, got "
                 f"{self.observation_height} and {self.observation_width}"
             )
-        cameras, size = self.cameras, self.observation_height
-        self.families  # noqa: B018  # checks them
+        if unknown := [name for name in self.cameras if name not in CAMERAS]:
+            raise ValueError(f"no camera {', '.join(unknown)} in camera_name; there are: {', '.join(CAMERAS)}")
+        if unknown := [name for name in self.families if name not in FAMILIES]:
+            raise ValueError(f"no task {', '.join(map(repr, unknown))}; there are: {', '.join(FAMILIES)}, {ALL}")
+        image = PolicyFeature(FeatureType.VISUAL, (self.observation_height, self.observation_width, 3))
         self.features = {
             ACTION: PolicyFeature(FeatureType.ACTION, (ACTION_DIM,)),
             "agent_pos": PolicyFeature(FeatureType.STATE, (STATE_DIM,)),
-            **{f"{OBS_IMAGES}.{name}": PolicyFeature(FeatureType.VISUAL, (size, size, 3)) for name in cameras},
+            **{f"{OBS_IMAGES}.{name}": image for name in self.cameras},
         }
         self.features_map = {**{name: name for name in self.features}, "agent_pos": OBS_STATE}
 
     @property
     def cameras(self) -> list[str]:
-        """The cameras by name; ValueError for others than the tabletop has."""
-        names = parse_camera_names(self.camera_name)
-        if unknown := [name for name in names if name not in CAMERAS]:
-            raise ValueError(f"no camera {', '.join(unknown)} in camera_name; there are: {', '.join(CAMERAS)}")
-        return names
+        """The cameras by name."""
+        return list(parse_camera_names(self.camera_name))
 
     @property
     def families(self) -> list[str]:
-        """The task families; ValueError for others than there are."""
-        names = FAMILIES if self.task in (None, ALL) else [name.strip() for name in str(self.task).split(",")]
-        if unknown := [name for name in names if name not in FAMILIES]:
-            raise ValueError(f"no task {', '.join(map(repr, unknown))}; there are: {', '.join(FAMILIES)}, {ALL}")
-        return list(names)
+        """The task families."""
+        return list(FAMILIES) if self.task in (None, ALL) else [name.strip() for name in str(self.task).split(",")]
 
     @property
     def gym_kwargs(self) -> dict[str, Any]:

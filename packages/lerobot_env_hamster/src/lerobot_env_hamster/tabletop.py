@@ -100,7 +100,7 @@ def _state(record: Observation) -> NDArray[np.float64]:
 
 
 def _observation_space(cameras: Sequence[str], size: int) -> spaces.Dict:
-    pixels = {name: spaces.Box(0, 255, (size, size, 3), np.uint8) for name in cameras}
+    pixels: dict[str, spaces.Space[Any]] = {name: spaces.Box(0, 255, (size, size, 3), np.uint8) for name in cameras}
     read: dict[str, spaces.Space[Any]] = {
         "pixels": spaces.Dict(pixels),
         "agent_pos": spaces.Box(-np.inf, np.inf, (STATE_DIM,), np.float64),

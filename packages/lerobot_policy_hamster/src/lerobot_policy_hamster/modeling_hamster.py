@@ -21,7 +21,7 @@ from torch import Tensor
 from hamster.hub import MODEL_FILES
 from hamster.planner import load_planner
 from hamster.policy import load_policy
-from hamster.rollout.agent import Agent
+from hamster.rollout import Agent
 from lerobot_policy_hamster.checkpoint import resolved, stored
 from lerobot_policy_hamster.configuration_hamster import NOT_TRAINED_HERE, HamsterConfig
 from lerobot_policy_hamster.observation import ObservationReader
@@ -42,7 +42,7 @@ class HamsterPolicy(PreTrainedPolicy):
     The path is planned on an episode's first observation and, with `replan_every`, again at keyposes. An action (8,) is
     the tool's pose in the world 0.05 s later, x, y, z in metres and a quaternion (w, x, y, z), and the commanded state
     of the gripper, 0 or 1: environments have to run at 20 steps per second. Where planner or policy have no answer, the
-    tool is held still to the episode's end, see `hamster.rollout.agent.Agent`.
+    tool is held still to the episode's end, see `hamster.rollout.Agent`.
 
     Args:
         config: which planner and policy.
@@ -176,7 +176,8 @@ class HamsterPolicy(PreTrainedPolicy):
     def _act(self, episode: _Episode, batch: Mapping[str, Any], index: int) -> NDArray[np.float64]:
         tasks = batch.get("task", "")
         instruction = tasks if isinstance(tasks, str) else tasks[index]
-        return episode.agent.act(self._reader.read(batch, index, episode.agent.n_steps), instruction)
+        observation = self._reader.read(batch, index, episode.agent.n_steps)
+        return self._reader.recorded(episode.agent.act(observation, instruction))
 
     def _tensor(self, actions: NDArray[np.float64]) -> Tensor:
         return torch.as_tensor(actions, dtype=torch.float32, device=self.config.device)

@@ -21,7 +21,7 @@ from lerobot.utils.constants import OBS_IMAGES, OBS_STATE
 from numpy.typing import NDArray
 
 from hamster.data import Observation, View
-from hamster.geometry import Camera, matrix_from_quaternion, pose
+from hamster.geometry import Camera, inverse, matrix_from_quaternion, pose, quaternion_from_matrix
 from hamster.geometry.keypose_motion import CONTROL_DT_S
 from hamster.rollout.robots.adapting import read_calibration
 
@@ -39,7 +39,7 @@ class ObservationReader:
         depth_unit_m: metres per unit of depth.
 
     Raises:
-        ValueError: if the calibration is missing, damaged, or of a camera that is not used.
+        ValueError: for a unit that is not finite and > 0.
     """
 
     def __init__(
@@ -52,10 +52,8 @@ class ObservationReader:
         if not 0 < depth_unit_m < np.inf:
             raise ValueError(f"depth_unit_m must be finite and > 0, got {depth_unit_m}")
         self._cameras, self._depth_cameras, self._depth_unit_m = cameras, tuple(depth_cameras), depth_unit_m
-        self._fixed: dict[str, Camera] = {}
-        self._recorded_from_tool = np.eye(4)
-        if calibration is not None:
-            self._fixed, self._recorded_from_tool = read_calibration(calibration, list(cameras or ()))
+        self._calibration, self._fixed = calibration, dict[str, Camera]()
+        self._recorded_from_tool: NDArray[np.float64] | None = None  # before the first observation
 
     def read(self, batch: Batch, index: int, step: int = 0) -> Observation:
         """Return an element of a batch.
@@ -66,21 +64,31 @@ class ObservationReader:
             step: control steps since the start of the episode.
 
         Raises:
-            ValueError: if a key is missing or of another shape; one line with the keys that are needed.
+            ValueError: if a key is missing or of another shape, or the calibration is missing, damaged, or of a camera
+                that the observation lacks.
         """
+        if self._recorded_from_tool is None:
+            self._fixed, self._recorded_from_tool = read_calibration(self._calibration, _cameras_of(batch))
         state = _array(batch, OBS_STATE, index)
         if state.shape != (8,):
             raise ValueError(f"{OBS_STATE} is {state.shape}, not (8,): x, y, z, qw, qx, qy, qz, gripper")
         world_from_recorded = pose(state[:3], matrix_from_quaternion(state[3:7]))
-        views = {name: self._view(batch, name, index) for name in self._names(batch)}
+        cameras = _cameras_of(batch) if self._cameras is None else self._cameras
+        views = {name: self._view(batch, name, index) for name in cameras}
         opening = float(np.clip(state[7], 0, 1))
         return Observation(views, world_from_recorded @ self._recorded_from_tool, opening, step * CONTROL_DT_S)
 
-    def _names(self, batch: Batch) -> list[str]:
-        if self._cameras is not None:
-            return list(self._cameras)
-        names = [key.removeprefix(f"{OBS_IMAGES}.") for key in batch if key.startswith(f"{OBS_IMAGES}.")]
-        return [name for name in names if not name.endswith("_depth")]
+    def recorded(self, actions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return actions (T, 8) of the tool as those of the frame that the environment reports and commands.
+
+        That frame differs where `recorded_from_tool` of the calibration says so.
+        """
+        if self._recorded_from_tool is None or np.array_equal(self._recorded_from_tool, np.eye(4)):
+            return actions
+        poses = np.tile(np.eye(4), (len(actions), 1, 1))
+        poses[:, :3, 3], poses[:, :3, :3] = actions[:, :3], matrix_from_quaternion(actions[:, 3:7])
+        poses = poses @ inverse(self._recorded_from_tool)
+        return np.concatenate([poses[:, :3, 3], quaternion_from_matrix(poses[:, :3, :3]), actions[:, 7:]], 1)
 
     def _view(self, batch: Batch, name: str, index: int) -> View:
         image = _array(batch, f"{OBS_IMAGES}.{name}", index)
@@ -113,6 +121,11 @@ class ObservationReader:
             return Camera(intrinsics, world_from_camera, width, height)
         camera = self._fixed.get(name)
         return None if camera is None else camera.resized(width, height)
+
+
+def _cameras_of(batch: Batch) -> list[str]:
+    names = [key.removeprefix(f"{OBS_IMAGES}.") for key in batch if key.startswith(f"{OBS_IMAGES}.")]
+    return [name for name in names if not name.endswith("_depth")]
 
 
 def _array(batch: Batch, key: str, index: int) -> NDArray[np.float64]:
