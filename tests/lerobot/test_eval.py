@@ -18,15 +18,16 @@ SEED = 1000  # of the first episode, lerobot-eval's own default
 EPISODES = 2
 
 
-def run(*arguments):
-    return subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, timeout=1500)
+def run(module, *arguments):
+    command = [sys.executable, "-m", "tests.lerobot.run_module", module, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=1500)
 
 
 def test_lerobot_eval_runs_a_saved_checkpoint_as_rollout_does(tmp_path):
     done = run("lerobot_policy_hamster", str(tmp_path / "checkpoint"))
     assert done.returncode == 0, done.stderr
     done = run(
-        "tests.lerobot.run_eval", f"--policy.path={tmp_path / 'checkpoint'}", "--policy.device=cpu",
+        "lerobot.scripts.lerobot_eval", f"--policy.path={tmp_path / 'checkpoint'}", "--policy.device=cpu",
         "--env.type=hamster", "--env.task=press", "--env.camera_name=front", f"--eval.n_episodes={EPISODES}",
         "--eval.batch_size=2", "--eval.use_async_envs=false", f"--seed={SEED}", f"--output_dir={tmp_path / 'out'}",
     )  # fmt: skip

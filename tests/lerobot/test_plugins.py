@@ -206,6 +206,7 @@ def test_a_checkpoint_holds_copies_of_planner_and_policy_and_loads_elsewhere(tmp
     config = PreTrainedConfig.from_pretrained(tmp_path / "moved", cli_overrides=["--replan_every=3", "--device=cpu"])
     config.pretrained_path = tmp_path / "moved"
     policy = make_policy(config, env_cfg=env_config())
+    assert PreTrainedConfig.from_pretrained(tmp_path / "moved", cli_overrides=["--planner=null"]).planner is None
     assert policy.config.replan_every == 3 and policy.actor is not None and not policy.training
     overrides = {"device_processor": {"device": "cpu"}, "rename_observations_processor": {"rename_map": {}}}
     pre, post = make_pre_post_processors(config, str(tmp_path / "moved"), preprocessor_overrides=overrides)
