@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hamster.geometry import Camera
 from hamster.rollout.tabletop import TabletopEnvironment
 from hamster.sim.language import tasks
+from hamster.sim.language.possible import CONTAINERS
 from hamster.sim.layout import footprint_radius
 from hamster.sim.render import Renderer
 from hamster.sim.scene import Command, Thing
@@ -20,7 +21,7 @@ from hamster.sim.tasks import centre_world
 
 UV = tuple[float, float]
 _DONE = {
-    "pick_place": "{target} is on or in {goal}",
+    "pick_place": "{target} is {preposition} {goal}",
     "stack": "{target} stands on {goal}",
     "press": "{target} is pressed",
     "knock": "{target} is knocked over",
@@ -102,15 +103,19 @@ class TabletopView:
         self._sim.apply_shift(Shift(0, name, xy))
 
     def tasks_done(self) -> list[str]:
-        """Return in words what is done now, of all that the scene allows: "the red cube is on or in the blue plate"."""
-        scene, done = self._sim.world.scene, []
-        for family, target, goal in tasks(scene):
-            if self._sim.is_success(Command(family, target, goal, instruction="")):
-                names = {"target": described(scene.thing(target))} | (
-                    {"goal": described(scene.thing(goal))} if goal else {}
-                )
-                done.append(_DONE[family].format(**names))
-        return done
+        """Return in words what is done now, of all that the scene allows: "the red cube is on the blue plate"."""
+        scene = self._sim.world.scene
+        done = [task for task in tasks(scene) if self._sim.is_success(Command(*task, instruction=""))]
+        facts = []
+        for family, target, goal in done:
+            if family == "push" and ("pick_place", target, goal) in done:
+                continue  # what lies on a thing touches it, too
+            names = {"target": described(scene.thing(target))}
+            if goal is not None:
+                names["goal"] = described(scene.thing(goal))
+                names["preposition"] = "in" if scene.thing(goal).kind in CONTAINERS else "on"
+            facts.append(_DONE[family].format(**names))
+        return facts
 
     def close(self) -> None:
         """Free the renderer."""

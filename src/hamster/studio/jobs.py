@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import Any
 
@@ -82,16 +82,18 @@ class Jobs:
 
         self._board.change(stopped)
 
-    def close(self, last: Callable[[], object]) -> None:
-        """Stop everything, and wait for it.
+    def close(self, last: Callable[[], object], timeout_s: float) -> bool:
+        """Stop everything; return whether both threads have ended what they did within the time.
 
         Args:
             last: done on the simulator's thread at the end.
+            timeout_s: to wait; a model that is being loaded cannot be stopped.
         """
         self.stop.set()
-        self.simulator.submit(last)
-        self.simulator.shutdown()
-        self.planner.shutdown(cancel_futures=True)
+        ends = [self.simulator.submit(last), self.planner.submit(lambda: None)]
+        for thread in (self.simulator, self.planner):
+            thread.shutdown(wait=False)
+        return not wait(ends, timeout_s).not_done
 
 
 def check_ready(state: State) -> None:

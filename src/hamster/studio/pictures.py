@@ -96,7 +96,7 @@ class Uploads:
         Raises:
             ValueError: in one line, if it is no such picture.
         """
-        rgb = decode_image(data, name or "the picture", MAX_SIDE_PX)
+        rgb = decode_image(data, f"the picture {name}".strip(), MAX_SIDE_PX)
         self._pictures.append((name or "upload", rgb))
         return len(self._pictures) - 1
 

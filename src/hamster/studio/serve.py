@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,4 +97,6 @@ def serve_studio(options: StudioOptions, port: int = 8020, limits: StudioLimits 
         try:
             asyncio.run(_Server(config).serve([listener]))
         finally:
-            session.close()
+            has_ended = session.close()
+    if not has_ended:  # a thread that still loads or computes would be waited for
+        os._exit(0)

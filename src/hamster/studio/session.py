@@ -23,6 +23,8 @@ from hamster.studio.scenery import Scenery
 from hamster.studio.state import UV, Choices, PictureKind, PlanState, RunState, State
 from hamster.studio.work import Work
 
+CLOSE_S = 3.0
+
 
 class Session:
     """The state, and all that changes it. Methods may be called from any thread, and raise StudioError.
@@ -188,9 +190,9 @@ class Session:
         """Stop the robot, or the planner; nothing happens if neither is at work."""
         self._jobs.request_stop()
 
-    def close(self) -> None:
-        """Stop everything, and free the scene."""
-        self._jobs.close(self._scenery.close)
+    def close(self, timeout_s: float = CLOSE_S) -> bool:
+        """Stop everything, and free the scene; return whether all has ended within the time."""
+        return self._jobs.close(self._scenery.close, timeout_s)
 
     def _change_path(self, change: Callable[[State], State], version: int | None = None) -> int:
         """Change the path by hand; StudioError (409) if something goes on, or it has changed since that version."""

@@ -5,13 +5,12 @@ import { isSame } from "./path.js";
 /** @typedef {import("./path.js").PathJson} PathJson */
 
 export class History {
-  constructor() {
-    this.reset();
-  }
+  /** @type {(PathJson|null)[]} */
+  paths = [null];
+  at = 0;
 
   /** Forget everything: there is another picture. */
   reset() {
-    /** @type {(PathJson|null)[]} */
     this.paths = [null];
     this.at = 0;
   }
