@@ -48,6 +48,7 @@ def test_an_episode_tells_how_far_it_came_and_why_it_failed(name: str) -> None:
     finally:
         env.close()
     assert without_path["path_distance_cm"] is None
+    assert without_path["final_state_sha256"] == metrics["final_state_sha256"]
     assert without_path["failure"] == ("" if name == "thing0" else "wrong object")
     assert json.loads(json.dumps(metrics)) == metrics and metrics["case"] == "basic"
     if name == "thing0":

@@ -67,10 +67,11 @@ class AxisEnvironment(TabletopEnvironment):
             names of things or None; "thing0" is the target, "thing1" the goal. lies_on: name of the receiving thing
             below the target, or None. path_distance_cm, path_distance_p95_cm, path_distance_px: how far the tool was
             from the path, until it came nearest to the path's end; None without a path. failure: one of
-            `attribution.Failure`.
+            `attribution.Failure`. final_state_sha256: see `World.state_sha256`.
         """
         progress, command = self._progress, self.sample.command
         disturbed, lies_on, end = progress.disturbed(), progress.lies_on(), self._env.world.snapshot()
+        final_state = self._env.world.state_sha256()
         is_other_goal = command.goal is not None and lies_on not in (None, command.goal)
         distances = self._path_distances(rollout)
         distance_m = None if distances is None else float(distances[0].mean())
@@ -94,6 +95,7 @@ class AxisEnvironment(TabletopEnvironment):
             else round(100 * float(np.percentile(distances[0], 95)), 2),
             "path_distance_px": None if distances is None else round(float(distances[1].mean()), 2),
             "failure": reason,
+            "final_state_sha256": final_state,
         }
 
     def _drawn(self, rollout: Rollout) -> list[tuple[Path2D, Snapshot, int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -192,6 +193,10 @@ class World:
         self._joints, self.pressed_m = snapshot.joints.copy(), dict(snapshot.pressed_m)
         self.model.eq_obj2id[:], self.model.eq_data[:] = snapshot.bound
         mujoco.mj_forward(self.model, self.data)
+
+    def state_sha256(self) -> str:
+        """Return the digest of all joints' positions and velocities now, to their last bit."""
+        return hashlib.sha256(np.concatenate([self.data.qpos, self.data.qvel]).tobytes()).hexdigest()
 
     def close(self) -> None:
         """Free the renderer."""
