@@ -27,6 +27,9 @@ stage "table"
 hamster compare table --plan runs/headline.toml --scale "$scale" --out "$out"
 took "table"
 stage "leaks: training data, layouts, controls"
-# Exit code 1 where a leak is not excluded, for which the scenes of "smoke" are too few.
-hamster compare leaks --plan runs/headline.toml --scale "$scale" --out "$out" || [ "$scale" = smoke ]
+set +e  # exit code 1 where a leak is not excluded, for which the scenes of "smoke" are too few
+hamster compare leaks --plan runs/headline.toml --scale "$scale" --out "$out"
+leaks=$?
+set -e
+[ "$leaks" = 0 ] || [ "$scale" = smoke ]
 took "leaks"
