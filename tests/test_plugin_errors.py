@@ -100,7 +100,7 @@ def test_an_error_outside_of_plugins_has_no_place():
 
 def test_names_that_mean_something_already_are_refused():
     assert set(_RESERVED) >= {*bundled_planners(), *BASELINES}
-    with pytest.raises(ValueError, match="'nano': the name is the bundled planner's; choose another one"):
+    with pytest.raises(ValueError, match="'nano': the name is a bundled planner's; choose another one"):
         hamster.register_planner("nano", FakePlanner)
 
 

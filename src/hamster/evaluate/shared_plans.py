@@ -28,7 +28,7 @@ class SharedPlans:
 
     def plan(self, image: NDArray[np.uint8], instruction: str) -> PlanLike:
         """Return the plan for an image (H, W, 3) uint8; PlanError if there is none."""
-        question = (instruction, image.shape, hashlib.sha256(np.ascontiguousarray(image)).digest())
+        question = (instruction, image.shape, hashlib.sha256(image.tobytes()).digest())
         if question not in self._answers:
             self._answers[question] = self._ask(image, instruction)
             if len(self._answers) > KEPT:

@@ -32,7 +32,7 @@ def _same(planner: Planner) -> Planner:
 
 
 _RESERVED = {
-    "nano": "the bundled planner's",
+    **dict.fromkeys(("nano", "nano-relations"), "a bundled planner's"),
     **dict.fromkeys(
         ("oracle", "points", "shuffled", "shuffled-same", "swapped", "none"),
         "a baseline's, wherever planners are named",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import Any
 
@@ -90,7 +90,7 @@ class Jobs:
             timeout_s: to wait; a model that is being loaded cannot be stopped.
         """
         self.stop.set()
-        ends = [self.simulator.submit(last), self.planner.submit(lambda: None)]
+        ends: list[Future[object]] = [self.simulator.submit(last), self.planner.submit(object)]
         for thread in (self.simulator, self.planner):
             thread.shutdown(wait=False)
         return not wait(ends, timeout_s).not_done
