@@ -7,28 +7,44 @@ from hamster.nano import tokens
 from hamster.path import NotInViewError
 from hamster.planner import load_planner
 from hamster.planner.calibration import Calibration
-from hamster.planner.load import BUNDLED
-from hamster.sim.tabletop import TabletopImages
+from hamster.planner.grounding import grounding
+from hamster.planner.load import BUNDLED, bundled_planners
+from hamster.sim.tabletop import TabletopImages, TabletopLanguage
+from hamster.sim.tabletop.language_images import ROWS
 
 NANO = BUNDLED / "nano"
 
 pytestmark = pytest.mark.skipif(not (NANO / "config.json").is_file(), reason="no checkpoint is bundled in this tree")
 
 
-def test_it_is_small_and_holds_nothing_to_unpickle():
-    files = [file for file in NANO.rglob("*") if file.is_file()]
+@pytest.mark.parametrize("name", bundled_planners())
+def test_it_is_small_and_holds_nothing_to_unpickle(name):
+    files = [file for file in (BUNDLED / name).rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) <= 20 * 2**20
     assert {file.suffix for file in files} <= {".safetensors", ".json", ".jinja"}
 
 
-def test_it_answers_within_a_second_of_one_core():
-    planner = load_planner("nano")
+@pytest.mark.parametrize("name", bundled_planners())
+def test_it_answers_within_a_second_of_one_core(name):
+    planner = load_planner(name)
     scene = TabletopImages(1, seed=4000)[0]  # of a picture without what it is asked for there would be no path
     planner.plan(scene.view.rgb, scene.annotations[0].instruction)  # the first call sets things up
     began = time.process_time()
     plan = planner.plan(scene.view.rgb, scene.annotations[1].instruction)
     assert time.process_time() - began <= 1.0
     assert 2 <= len(plan.path) <= 8 and len(plan.path.events) >= 1
+
+
+def test_the_one_for_relations_tells_the_leftmost_from_the_rightmost():
+    """Chance is a third."""
+    planner, right = load_planner("nano-relations"), []
+    for index in [list(ROWS).index(row) + len(ROWS) * i for i in range(10) for row in ("leftmost", "rightmost")]:
+        image = TabletopLanguage(1000, seed=4000)[index]
+        annotation = image.annotations[0]
+        masks = (None if i is None else image.segmentation == i for i in (annotation.target, annotation.goal))
+        path = planner.without_refusals().plan(image.view.rgb, annotation.instruction).path
+        right.append(grounding(path, annotation.path, *masks, annotation.task)["path"])
+    assert sum(right) >= 12
 
 
 def _asked(scenes):
