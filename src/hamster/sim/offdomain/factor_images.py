@@ -47,7 +47,9 @@ def _lights(scene: Scene, rng: np.random.Generator) -> Scene:
 
 
 def _surroundings(scene: Scene, rng: np.random.Generator) -> Scene:
-    return replace(scene, scenery=scenery(WORKSPACE, rng))
+    while not (parts := scenery(WORKSPACE, rng)):  # some off-domain scenes have none
+        pass
+    return replace(scene, scenery=parts)
 
 
 def _camera(scene: Scene, rng: np.random.Generator) -> Scene:
