@@ -105,7 +105,9 @@ class Sketch:
         under = [self.folder / entry.clean] if entry.clean else []
         if file.suffix.lower() in STROKES:  # which may name their picture
             under = sorted(f for f in file.parent.iterdir() if f.suffix.lower() in PICTURES)
-        facts = json.dumps([astuple(entry), others])
+        fields = astuple(entry)
+        fields = fields if entry.path else fields[:-1]  # as before drawings could have one: old label sets go on
+        facts = json.dumps([fields, others])
         return Inputs(entry.file, [file, *under, *(self.folder / other for other in others)], facts)
 
     def _members(self, index: int) -> list[int]:
