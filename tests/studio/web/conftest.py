@@ -48,7 +48,7 @@ class Server:
     def stop(self):
         self.process.terminate()
         try:
-            self.process.wait(20)
+            self.process.wait(120)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
@@ -88,13 +88,13 @@ def open_page(browser, server):
             color_scheme="dark" if dark else "light",
         )
         contexts.append(context)
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(300_000)
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("request", lambda request: is_own(request.url) or faults.append(f"loads {request.url}"))
         page.goto(link or server.link)
         # No `wait_for_function`: it evaluates text, which the page's content security policy forbids.
-        page.wait_for_selector("#status[data-status=ready]", timeout=240_000)
+        page.wait_for_selector("#status[data-status=ready]", timeout=600_000)
         page.wait_for_selector("#view[data-images]")
         return page
 

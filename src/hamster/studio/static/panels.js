@@ -47,7 +47,7 @@ function showOutcome({ state, keyposes }) {
   const reached = keyposes.filter((keypose) => keypose.is_reached).length;
   const counts = [`${run.seconds.toFixed(1)} s`, `${reached} of ${keyposes.length} keyposes reached`];
   if (run.replans) counts.push(`planned again ${run.replans === 1 ? "once" : `${run.replans} times`}`);
-  say(outcome, `${run.message}${run.message ? " " : ""}(${counts.join(", ")})`);
+  say(outcome, run.message ? `${run.message} (${counts.join(", ")})` : counts.join(", "));
 }
 
 /**
