@@ -130,7 +130,7 @@ def picking(uv, start=TOOL_UV, goal=GOAL_UV):
 
 
 class FollowingPolicy:
-    """Goes from waypoint to waypoint."""
+    """Goes from waypoint to waypoint; another path under way is joined where what the gripper holds says."""
 
     cameras = ()
 
@@ -138,8 +138,10 @@ class FollowingPolicy:
         self.path, self.next = None, 0
 
     def act(self, observation, path, instruction=""):
-        if self.path is None or path != self.path:
+        if self.path is None:
             self.path, self.next = path, 0
+        elif path != self.path:
+            self.path, self.next = path, 1 if observation.gripper > 0.5 else len(path) - 1
         at = min(self.next, len(path) - 1)
         self.next += 1
         return ActionChunk(pose_of(path.uv[at])[None], np.array([path.gripper[at] != Gripper.CLOSED]))

@@ -148,7 +148,7 @@ def test_a_thing_that_is_moved_under_way_is_planned_for_again(monkeypatch, tmp_p
         studio.send("run", {"replan_with": "writing"}).until(lambda state: state["run"]["seconds"] > 0)
         studio.send("move", {"name": "red", "uv": [0.6, 0.5]})
         state = studio.ready()
-        assert state["run"]["outcome"] == "success" and state["run"]["replans"] == 1
+        assert state["run"]["outcome"] == "success" and state["run"]["replans"] >= 1
         assert np.allclose(state["path"]["uv"][1], [0.6, 0.5], atol=0.03) and state["origin"] == "planned"
 
 

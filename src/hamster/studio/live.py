@@ -72,21 +72,21 @@ class LiveEnvironment:
 
 
 class LivePlanner:
-    """Returns the path on the page, until something in the scene has been moved: then a planner is asked.
+    """Returns the path on the page, until something in the scene has been moved: from then on a planner is asked.
 
     Args:
         path: on the page.
         replan: asks the planner about the present image and returns its path; PlanError if it has none.
-        is_outdated: returns, once for each time, whether something has been moved since.
+        is_moved: returns whether something has been moved since the run began.
     """
 
-    def __init__(self, path: Path2D, replan: Callable[[], Path2D] | None, is_outdated: Callable[[], bool]) -> None:
-        self._path, self._replan, self._is_outdated = path, replan, is_outdated
+    def __init__(self, path: Path2D, replan: Callable[[], Path2D] | None, is_moved: Callable[[], bool]) -> None:
+        self._path, self._replan, self._is_moved = path, replan, is_moved
 
     def plan(self, image: NDArray[np.uint8], instruction: str) -> PlanLike:
         """Return the path in force."""
         del image, instruction  # which the session knows
-        if self._replan is not None and self._is_outdated():
+        if self._replan is not None and self._is_moved():
             self._path = self._replan()
         return BaselinePlan((self._path,))
 

@@ -47,7 +47,7 @@ class Run:
         self._simulator, self._board, self._stop, self._is_paced = simulator, board, stop, is_paced
         self._policy = LivePolicy(policy, self._commanded)
         self._moves: SimpleQueue[tuple[str, UV]] = SimpleQueue()
-        self._is_moved = False
+        self._is_moved = False  # anything, since the run began
         self._ahead: list[NDArray[np.float64]] = []  # commanded poses that are not reached yet
         self._last: tuple[NDArray[np.float64], bool] | None = None  # keypose, and its gripper
         self._seconds, self._shown_s = 0.0, 0.0
@@ -69,7 +69,7 @@ class Run:
         env = LiveEnvironment(
             simulator.env, instruction, self._stop, self._make_moves, self._after_step, self._is_paced
         )
-        planner = LivePlanner(path, replan, self._was_moved)
+        planner = LivePlanner(path, replan, lambda: self._is_moved)
         try:
             result = rollout(
                 cast(Environment, env),
@@ -98,11 +98,6 @@ class Run:
                 self._is_moved = True
             except ValueError as error:
                 self._board.update(problem=f"It stays where it is: {error}.")
-
-    def _was_moved(self) -> bool:
-        """Return whether something has been moved since this was asked last."""
-        was_moved, self._is_moved = self._is_moved, False
-        return was_moved
 
     def _commanded(self, poses: NDArray[np.float64], gripper_open: NDArray[np.bool_]) -> None:
         """Note the keyposes that the policy has just commanded: all before them are behind the robot."""

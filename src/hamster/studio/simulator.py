@@ -20,6 +20,7 @@ from hamster.studio.state import UV, TaskState, ThingState
 Rgb = NDArray[np.uint8]
 DISPLAY_PX = 512
 LARGEST_SHOWN_PX = 1280
+MORE_TIME = 2  # than a suite gives, as people move things under way
 STILL_STEPS = 25
 """Control steps without any motion after which a run ends: the robot has done what the path says."""
 
@@ -51,8 +52,9 @@ class Simulator:
 
     @property
     def end_conditions(self) -> dict[str, Any]:
-        """When a run ends: as the suite says, and when the robot stands still."""
+        """When a run ends: as the suite says but for more time, and when the robot stands still."""
         conditions = self._suite.end_conditions(self.task.family)
+        conditions["max_steps"] *= MORE_TIME
         if not conditions["idle_steps"] and callable(getattr(self.env, "positions_world", None)):
             conditions["idle_steps"] = STILL_STEPS
         return conditions

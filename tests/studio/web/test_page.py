@@ -34,12 +34,13 @@ def ready(page):
 
 
 def open_scene(page, seed, family="pick_place"):
+    number = state(page)["picture"]["number"]
     page.select_option("#family", family)
     page.fill("#seed", str(seed))
     page.click("text=Open scene")
-    return until(
-        page, lambda now: now["status"] == "ready" and (now["task"]["seed"], now["task"]["family"]) == (seed, family)
-    )
+    now = until(page, lambda now: now["status"] == "ready" and now["picture"]["number"] > number)
+    assert (now["task"]["seed"], now["task"]["family"]) == (seed, family)
+    return now
 
 
 def screenshot(page, name):
@@ -76,9 +77,10 @@ def click(page, tool, uv):
 
 
 def plan(page, planner="oracle"):
+    version = state(page)["path_version"]
     page.select_option("#planner", planner)
     page.click("#plan")
-    return until(page, lambda now: now["status"] == "ready" and now["plan"] is not None)
+    return until(page, lambda now: now["status"] == "ready" and now["path_version"] > version)
 
 
 def run(page, replan=False):
