@@ -21,8 +21,8 @@ def model_files(folder: Path) -> list[Path]:
 
     The state of a training, from which it is resumed, is not among them.
     """
-    found = {file for pattern in MODEL_FILES for file in folder.glob(pattern) if file.is_file()}
-    return sorted(file for file in found if not (file.match("consolidated*") or file.name == "state.safetensors"))
+    files = {file for pattern in MODEL_FILES for file in folder.glob(pattern) if file.is_file()}
+    return sorted(file for file in files if not (file.match("consolidated*") or file.name == "state.safetensors"))
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from hamster.files import write_atomic
+from hamster.hub import MODEL_FILES
 
 RUN = "run.json"
 ROOT = Path(__file__).resolve().parent
@@ -25,7 +26,6 @@ SCENES = ("geometry", "path", "dialects", "data", "sim", "rollout", "evaluate") 
 MODELS = ("nano", "planner", "policy", "weights.py", "devices.py")  # code of planners and policies
 NOT_IN_THEM = ("training", "nano_training", "finetune")  # except training code
 ENGINES = ("mujoco", "numpy", "torch", "transformers")  # versions that change results
-CHECKPOINT = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")  # files that a model is loaded from
 LEFT_BY_TRAINING = frozenset({"state.safetensors", "train_info.json", "metrics.json", RUN})
 SHOWN = 12  # characters of a digest in a message
 MOST_NAMED = 4  # differences in a message
@@ -47,7 +47,7 @@ def checkpoint_digest(folder: Path) -> str:
 
     Other files of a training (its state, logs, images) do not count.
     """
-    files = {file for pattern in CHECKPOINT for file in folder.glob(pattern) if file.name not in LEFT_BY_TRAINING}
+    files = {file for pattern in MODEL_FILES for file in folder.glob(pattern) if file.name not in LEFT_BY_TRAINING}
     return _digest((file.name, _file_digest_now(file)) for file in sorted(files))
 
 

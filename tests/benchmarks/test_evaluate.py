@@ -19,6 +19,6 @@ def test_the_ratio_is_that_of_seconds_per_episode_once_the_processes_run(seconds
 
     monkeypatch.setattr(evaluate, "evaluate_config", fake)
     monkeypatch.setattr(evaluate.time, "perf_counter", lambda: clock_s[0])
-    [found] = evaluate.bench_evaluate(scenes=10)
-    assert (found.slow_s, found.fast_s, found.limit) == (pytest.approx(0.2), pytest.approx(seconds_of_two), 1.7)
-    assert found.to_json()["holds"] is holds and "of 30" in found.name
+    [ratio] = evaluate.bench_evaluate(scenes=10)
+    assert (ratio.slow_s, ratio.fast_s, ratio.limit) == (pytest.approx(0.2), pytest.approx(seconds_of_two), 1.7)
+    assert ratio.to_json()["holds"] is holds and "of 30" in ratio.name

@@ -121,6 +121,15 @@ def test_an_edit_of_a_path_that_has_changed_meanwhile_is_refused(studio):
     assert studio.put_path(None).state["path"] is None
 
 
+def test_a_path_is_kept_with_the_image_that_it_was_drawn_on_also_after_an_edit_was_refused(studio):
+    version = studio.state["path_version"]
+    studio.put_path(picking((0.3, 0.6)))
+    studio.send("keep", {"instruction": "take it"})
+    assert studio.send("run").ready()["run"]["outcome"] == "success"  # the image is another one now
+    assert studio.refused("path", {"path": None, "version": version}, "PUT") == (409, "path_changed")
+    assert studio.send("keep", {"instruction": "take it"}).state["kept"] == 1  # the same example as before
+
+
 def test_a_run_is_stopped_at_once_and_everything_else_waits_for_it(monkeypatch, tmp_path):
     with open_studio(monkeypatch, tmp_path, is_paced=True) as studio:
         studio.put_path(picking((0.3, 0.6)))

@@ -33,8 +33,8 @@ def dataset_upload(folder: Path, repo: str) -> Upload:
 
 def _export(folder: Path, repo: str) -> Upload:
     note: dict[str, Any] = json.loads(decode_text((folder / NOTE).read_bytes(), NOTE))
-    found = (file.relative_to(folder) for file in sorted(folder.rglob("*")) if file.is_file())
-    files = tuple(file for file in found if file.name != CARD and not file.name.startswith("."))
+    written = (file.relative_to(folder) for file in sorted(folder.rglob("*")) if file.is_file())
+    files = tuple(file for file in written if file.name != CARD and not file.name.startswith("."))
     card = card_of(folder)
     if not card:
         format_name = note["settings"]["format"]

@@ -70,14 +70,14 @@ class TabletopView:
     def things(self) -> list[MovableThing]:
         """Return what can be moved by `move`, where it is now."""
         camera, world = self.camera, self._sim.world
-        found = []
+        things = []
         for thing in world.scene.things:
             centre = centre_world(world, thing)
             rim = centre + footprint_radius(thing) * camera.world_from_camera[:3, 0]
             px, _ = camera.project([centre, rim])
             (u, v), (u_rim, v_rim) = (px / camera.size_px).tolist()
-            found.append(MovableThing(thing.name, described(thing), (u, v), hypot(u_rim - u, v_rim - v)))
-        return found
+            things.append(MovableThing(thing.name, described(thing), (u, v), hypot(u_rim - u, v_rim - v)))
+        return things
 
     def move(self, name: str, uv: UV) -> None:
         """Move a thing over the table, so that it is seen at another place; the task is then judged from there.

@@ -21,7 +21,7 @@ BUSY: dict[Status, str] = {
     "running": "the robot is moving: stop it first",
     "stopping": "wait a moment: it is stopping",
 }
-_SAID = (StudioError, ValueError, OSError, PlannerUnavailableError)
+_FOR_PEOPLE = (StudioError, ValueError, OSError, PlannerUnavailableError)
 """Errors whose message is for people; any other is a bug, and goes to the log."""
 
 
@@ -106,7 +106,7 @@ def _problem_of(work: Callable[..., object], *args: Any) -> str:
     """Do work, and return what was wrong, in words; "" if nothing was."""
     try:
         work(*args)
-    except _SAID as error:
+    except _FOR_PEOPLE as error:
         return sentence(str(error) or type(error).__name__)
     except Exception:
         log.exception("the studio failed")

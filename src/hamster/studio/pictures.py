@@ -113,10 +113,10 @@ def _open_folder(folder: Path) -> Folder:
     if not folder.is_dir():
         raise ValueError(f"no folder {str(folder)!r}; say {IMAGES}:DIR with a folder of pictures")
     files = (file for file in folder.iterdir() if file.suffix.lower() in PICTURES and file.is_file())
-    found = tuple(sorted(files, key=lambda file: natural_key(file.name)))
-    if not found:
+    pictures = tuple(sorted(files, key=lambda file: natural_key(file.name)))
+    if not pictures:
         raise ValueError(f"no pictures in {folder}; need {', '.join(PICTURES)}")
-    return Folder(found)
+    return Folder(pictures)
 
 
 _OPENERS: dict[str, Callable[[Path], Pictures]] = {IMAGES: _open_folder, VIDEO: Frames}

@@ -28,7 +28,7 @@ class CancelledError(Exception):
 def ask(
     planner: PlannerLike,
     image: NDArray[np.uint8],
-    asked: PlanState,
+    request: PlanState,
     on_answer: Callable[[PlanState], None],
     is_cancelled: Callable[[], bool],
 ) -> PlanState:
@@ -37,7 +37,7 @@ def ask(
     Args:
         planner: a vision-language model answers token by token, anything else at once.
         image: (H, W, 3) uint8.
-        asked: the planner's name and the instruction.
+        request: the planner's name and the instruction.
         on_answer: is told of the answer while it is generated.
         is_cancelled: whether to give up, which a vision-language model asks after each token.
 
@@ -48,14 +48,14 @@ def ask(
     started_s = time.perf_counter()
     try:
         if isinstance(planner, VlmPlanner):
-            plan: PlanLike = _streamed(planner, image, asked, on_answer, is_cancelled)
+            plan: PlanLike = _streamed(planner, image, request, on_answer, is_cancelled)
         else:
-            plan = planner.plan(image, asked.instruction)
-        answer = replace(asked, raw_text=plan.raw_text[:MAX_TEXT_CHARS], paths=tuple(plan.paths))
+            plan = planner.plan(image, request.instruction)
+        answer = replace(request, raw_text=plan.raw_text[:MAX_TEXT_CHARS], paths=tuple(plan.paths))
     except NotInViewError as error:
-        answer = replace(asked, is_refusal=True, problem=error.reason, raw_text=error.raw_text[:MAX_TEXT_CHARS])
+        answer = replace(request, is_refusal=True, problem=error.reason, raw_text=error.raw_text[:MAX_TEXT_CHARS])
     except PlanError as error:
-        answer = replace(asked, problem=error.reason, raw_text=error.raw_text[:MAX_TEXT_CHARS])
+        answer = replace(request, problem=error.reason, raw_text=error.raw_text[:MAX_TEXT_CHARS])
     if is_cancelled():
         raise CancelledError
     return replace(answer, seconds=round(time.perf_counter() - started_s, 3))
@@ -93,7 +93,7 @@ def partial_waypoints(text: str, dialect: str, size: Size) -> tuple[UV, ...]:
 def _streamed(
     planner: VlmPlanner,
     image: NDArray[np.uint8],
-    asked: PlanState,
+    request: PlanState,
     on_answer: Callable[[PlanState], None],
     is_cancelled: Callable[[], bool],
 ) -> Plan:
@@ -101,10 +101,10 @@ def _streamed(
 
     def on_token(text_of: Callable[[int], str], request_of_row: Sequence[int]) -> list[bool]:
         text = text_of(0)[:MAX_TEXT_CHARS]
-        on_answer(replace(asked, raw_text=text, partial=partial_waypoints(text, planner.dialect, size)))
+        on_answer(replace(request, raw_text=text, partial=partial_waypoints(text, planner.dialect, size)))
         return [is_cancelled()] * len(request_of_row)
 
-    [plan] = planner.plan_many([image], [asked.instruction], on_token=on_token)
+    [plan] = planner.plan_many([image], [request.instruction], on_token=on_token)
     if isinstance(plan, PlanError):
         raise plan
     return plan

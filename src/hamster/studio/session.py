@@ -117,16 +117,16 @@ class Session:
             may_refuse: False for its guess where it would say that nothing of the kind is in view.
             alternatives: whether several answers are drawn.
         """
-        asked = PlanState(self._checked_planner(planner), _checked(instruction))
+        request = PlanState(self._checked_planner(planner), _checked(instruction))
         if planner == ORACLE:
             self._check_simulated()
 
         def begun(state: State) -> State:
-            return replace(path_edits.with_path(state), plan=asked, run=None, instruction=asked.instruction)
+            return replace(path_edits.with_path(state), plan=request, run=None, instruction=request.instruction)
 
         self._jobs.begin("planning", begun)
         thread = self._jobs.simulator if planner == ORACLE else self._jobs.planner
-        self._jobs.submit(thread, self._work.plan, asked, may_refuse, alternatives)
+        self._jobs.submit(thread, self._work.plan, request, may_refuse, alternatives)
 
     def choose(self, index: int) -> int:
         """Take one of the planner's answers as the path; return its version."""
@@ -203,8 +203,9 @@ class Session:
                 raise conflict("path_changed", "the path has been changed from another page: look at it first")
             return replace(change(state), problem="")
 
-        self._work.path_image = self._scenery.image
-        return self.board.change(changed).path_version
+        version_now = self.board.change(changed).path_version
+        self._work.path_image = self._scenery.image  # not before: a change that is refused leaves the path as it is
+        return version_now
 
     def _check_simulated(self) -> None:
         if not self._scenery.is_simulated:

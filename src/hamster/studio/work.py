@@ -51,10 +51,10 @@ class Work:
             except Exception:
                 log.debug("preloading failed", exc_info=True)
 
-    def plan(self, asked: PlanState, may_refuse: bool, alternatives: bool) -> None:
+    def plan(self, request: PlanState, may_refuse: bool, alternatives: bool) -> None:
         """Ask a planner, and take its first answer over as the path; arguments as of `Session.plan`."""
         try:
-            answer = self._ask(asked, may_refuse, alternatives)
+            answer = self._ask(request, may_refuse, alternatives)
         except CancelledError:
             self._board.update(plan=None, problem="The planner was stopped before it had an answer.")
             return
@@ -73,17 +73,17 @@ class Work:
         self.path_image = self._scenery.image
         self._board.change(taken)
 
-    def _ask(self, asked: PlanState, may_refuse: bool = True, alternatives: bool = False) -> PlanState:
-        is_oracle = asked.planner == ORACLE
-        with self._noted(f"loading {asked.planner}"):
-            planner = self._scenery.simulator.expert if is_oracle else self._models.planner(asked.planner)
+    def _ask(self, request: PlanState, may_refuse: bool = True, alternatives: bool = False) -> PlanState:
+        is_oracle = request.planner == ORACLE
+        with self._noted(f"loading {request.planner}"):
+            planner = self._scenery.simulator.expert if is_oracle else self._models.planner(request.planner)
         planner = planner if may_refuse else without_refusals(planner)
         planner = with_alternatives(planner) if alternatives else planner
 
         def show(plan: PlanState) -> None:
             self._board.update(plan=plan)
 
-        return ask(planner, self._scenery.image, asked, show, self._jobs.stop.is_set)
+        return ask(planner, self._scenery.image, request, show, self._jobs.stop.is_set)
 
     def carry_out(self, path: Path2D, instruction: str, planner: str) -> None:
         """Let the robot follow a path; arguments as of `Session.run`."""

@@ -94,15 +94,15 @@ def _policy_seeds(plan: Plan) -> dict[str, int]:
 def _of_source(labels: Path, source: str) -> Check:
     manifest = read_manifest(labels)
     sources, seed = manifest.get("sources", []), manifest.get("seed")
-    found, is_planned = f"{', '.join(sources)}, seed {seed}", sources == [source] and str(seed) == SEED_OF_LABELS
-    return Check("training data", f"labels {labels.name}", found, is_planned)
+    finding, is_planned = f"{', '.join(sources)}, seed {seed}", sources == [source] and str(seed) == SEED_OF_LABELS
+    return Check("training data", f"labels {labels.name}", finding, is_planned)
 
 
 def _trained_on(subject: str, folder: Path, allowed: set[str], known: Mapping[str, str]) -> Check:
     """Check that a training's digests are exactly those of what it is allowed to have learned from."""
     digests = _digests(claimed(folder))
-    found = {known.get(digest, f"something else ({digest[:12]})") for digest in digests}
-    return Check("training data", subject, ", ".join(sorted(found)) or "no record", found == allowed)
+    learned_from = {known.get(digest, f"something else ({digest[:12]})") for digest in digests}
+    return Check("training data", subject, ", ".join(sorted(learned_from)) or "no record", learned_from == allowed)
 
 
 def _digests(identity: Mapping[str, Any]) -> list[str]:

@@ -67,7 +67,7 @@ export function nearestIndex(places, at, distance, reach) {
  * @returns {{before: number, u: number, v: number}|null} `before`: index of the waypoint that follows
  */
 export function nearestOnLine(waypoints, at, distance, reach) {
-  let found = null;
+  let nearest = null;
   let shortest = reach;
   for (let i = 1; i < waypoints.length; i++) {
     const [a, b] = [waypoints[i - 1], waypoints[i]];
@@ -75,9 +75,9 @@ export function nearestOnLine(waypoints, at, distance, reach) {
     const along = length2 ? clamp(((at.u - a.u) * (b.u - a.u) + (at.v - a.v) * (b.v - a.v)) / length2) : 0;
     const point = { u: a.u + along * (b.u - a.u), v: a.v + along * (b.v - a.v) };
     const gap = distance(point, at);
-    if (gap <= shortest) [found, shortest] = [{ before: i, ...point }, gap];
+    if (gap <= shortest) [nearest, shortest] = [{ before: i, ...point }, gap];
   }
-  return found;
+  return nearest;
 }
 
 /**

@@ -115,12 +115,12 @@ export function attachPointer(view, model, actions) {
    * @param {import("./path.js").GripperEvent} event
    */
   function insert(place, reach, event) {
-    const found = nearestOnLine(model.waypoints, place, view.distance, reach);
-    if (!found) return false;
+    const nearest = nearestOnLine(model.waypoints, place, view.distance, reach);
+    if (!nearest) return false;
     const waypoints = [...model.waypoints];
-    waypoints.splice(found.before, 0, { u: found.u, v: found.v, event });
+    waypoints.splice(nearest.before, 0, { u: nearest.u, v: nearest.v, event });
     actions.edit(waypoints);
-    actions.select(found.before);
+    actions.select(nearest.before);
     return true;
   }
 
