@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from hamster.data import AnnotatedImage, Inputs, Provenance
+from hamster.data import AnnotatedImage, Provenance
 from hamster.sim.annotate import annotate
+from hamster.sim.generated_images import GeneratedImages
 from hamster.sim.language import TABLETOP, Task
 from hamster.sim.offdomain.sample import ARM_NAMES, camera, lights, printed, shade_of
 from hamster.sim.offdomain.scenery import scenery, surface
@@ -68,24 +69,13 @@ FACTORS: dict[str, Change] = {
 }
 
 
-@dataclass(frozen=True)
-class TabletopFactors:
+class TabletopFactors(GeneratedImages):
     """First images of tabletop scenes in which one factor is replaced, a row of results for each of `FACTORS` in turn.
 
     All rows have the same scenes and tasks; each image depends on the seed and its index alone.
     """
 
-    n: int
-    seed: int = 0
-    per_shard: int = 64
-
-    @property
-    def uri(self) -> str:
-        """The source as SCHEME:N."""
-        return f"tabletop-factors:{self.n}"
-
-    def __len__(self) -> int:
-        return self.n
+    scheme = "tabletop-factors"
 
     def __getitem__(self, index: int) -> AnnotatedImage:
         number, names, families = range(self.n)[index], list(FACTORS), list(PAPER_MIX)
@@ -99,12 +89,7 @@ class TabletopFactors:
         while changed is None:
             changed = _draw(FACTORS[names[row]](scene, rng), task, rng)
         extra = {"seed": self.seed, "index": number, "row": names[row]}
-        return replace(changed, provenance=Provenance("tabletop-factors", extra=extra))
-
-    def inputs(self, index: int) -> Inputs:
-        """Return the inputs: numbers only, no files."""
-        number = range(self.n)[index]
-        return Inputs(f"tabletop image {number}", (), f"{(self.seed, number)}")
+        return replace(changed, provenance=Provenance(self.scheme, extra=extra))
 
 
 def _draw(scene: Scene, task: Task, rng: np.random.Generator) -> AnnotatedImage | None:

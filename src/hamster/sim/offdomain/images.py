@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 
-from hamster.data import AnnotatedImage, Inputs, Provenance
+from hamster.data import AnnotatedImage, Provenance
 from hamster.sim.annotate import annotate
 from hamster.sim.expert import execute_part
+from hamster.sim.generated_images import GeneratedImages
 from hamster.sim.language import OFFDOMAIN, commands
 from hamster.sim.offdomain.sample import imagine, sample_scene
 from hamster.sim.world import World
@@ -19,23 +20,12 @@ FEWEST = 4  # instructions with a path that an image must have
 IN_PROGRESS = 0.3  # share of images in the middle of a task
 
 
-@dataclass(frozen=True)
-class OffDomain:
+class OffDomain(GeneratedImages):
     """A data set of `n` images; each depends only on seed and index, so a smaller set is a prefix of a larger one."""
 
-    n: int
-    seed: int = 0
-    per_shard: int = 64
-    scheme: ClassVar[str] = "offdomain"
+    scheme = "offdomain"
+    item = "off-domain image"
     in_progress: ClassVar[float] = IN_PROGRESS  # share of images in the middle of a task
-
-    @property
-    def uri(self) -> str:
-        """Return the data set's URI, SCHEME:N."""
-        return f"{self.scheme}:{self.n}"
-
-    def __len__(self) -> int:
-        return self.n
 
     def __getitem__(self, index: int) -> AnnotatedImage:
         number = range(self.n)[index]
@@ -43,11 +33,6 @@ class OffDomain:
         while (image := _draw(rng, self.in_progress)) is None:
             pass
         return replace(image, provenance=Provenance(self.scheme, extra={"seed": self.seed, "index": number}))
-
-    def inputs(self, index: int) -> Inputs:
-        """Return what an image is made from: no files, only the seed and the index."""
-        number = range(self.n)[index]
-        return Inputs(f"off-domain image {number}", (), f"{(self.seed, number)}")
 
 
 class OffDomainUnderWay(OffDomain):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 
-from hamster.data import AnnotatedImage, Inputs, Provenance
+from hamster.data import AnnotatedImage, Provenance
 from hamster.sim.annotate import annotate
 from hamster.sim.expert import execute_part
+from hamster.sim.generated_images import GeneratedImages
 from hamster.sim.language import TABLETOP, Task
 from hamster.sim.tabletop.demos import PAPER_MIX
 from hamster.sim.tabletop.sample import imagine, sample
@@ -18,27 +19,15 @@ from hamster.sim.world import World
 INSTRUCTIONS, ABSENT = 4, 2
 
 
-@dataclass(frozen=True)
-class TabletopImages:
+class TabletopImages(GeneratedImages):
     """First images of `n` scenes of the demonstrations' distribution, families in turn.
 
     All feasible instructions of an image are phrasings of the scene's task; each image depends on the seed and its
     index alone.
     """
 
-    n: int
-    seed: int = 0
-    per_shard: int = 64
-    scheme: ClassVar[str] = "tabletop-images"
+    scheme = "tabletop-images"
     is_under_way: ClassVar[bool] = False
-
-    @property
-    def uri(self) -> str:
-        """The source as SCHEME:N."""
-        return f"{self.scheme}:{self.n}"
-
-    def __len__(self) -> int:
-        return self.n
 
     def __getitem__(self, index: int) -> AnnotatedImage:
         number, families = range(self.n)[index], list(PAPER_MIX)
@@ -46,11 +35,6 @@ class TabletopImages:
         while (image := _draw(rng, families[number % len(families)], self.is_under_way)) is None:
             pass
         return replace(image, provenance=Provenance(self.scheme, extra={"seed": self.seed, "index": number}))
-
-    def inputs(self, index: int) -> Inputs:
-        """Return the inputs: numbers only, no files."""
-        number = range(self.n)[index]
-        return Inputs(f"tabletop image {number}", (), f"{(self.seed, number)}")
 
 
 class TabletopUnderWay(TabletopImages):

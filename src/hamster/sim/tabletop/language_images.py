@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from hamster.data import AnnotatedImage, Inputs, Provenance
+from hamster.data import AnnotatedImage, Provenance
 from hamster.data.knowledge import Split
 from hamster.sim.annotate import annotate
+from hamster.sim.generated_images import GeneratedImages
 from hamster.sim.language import TABLETOP, Grammar, tasks
 from hamster.sim.language.paraphrases import RULES as PARAPHRASES
 from hamster.sim.tabletop.sample import sample_alike
@@ -86,24 +87,13 @@ ROWS = {
 }
 
 
-@dataclass(frozen=True)
-class TabletopLanguage:
+class TabletopLanguage(GeneratedImages):
     """First images of `n` scenes with three things of a kind; rows in turn, and within a row the families.
 
     Each image has one instruction, and depends on the seed and its index alone. Guessing is right one time in three.
     """
 
-    n: int
-    seed: int = 0
-    per_shard: int = 64
-
-    @property
-    def uri(self) -> str:
-        """The source as SCHEME:ARGUMENT: tabletop-language:N."""
-        return f"tabletop-language:{self.n}"
-
-    def __len__(self) -> int:
-        return self.n
+    scheme = "tabletop-language"
 
     def __getitem__(self, index: int) -> AnnotatedImage:
         number, names = range(self.n)[index], list(ROWS)
@@ -112,12 +102,7 @@ class TabletopLanguage:
         while (image := _draw(rng, family, ROWS[name])) is None:
             pass
         extra = {"seed": self.seed, "index": number, "row": name}
-        return replace(image, provenance=Provenance("tabletop-language", extra=extra))
-
-    def inputs(self, index: int) -> Inputs:
-        """Return the inputs: numbers only, no files."""
-        number = range(self.n)[index]
-        return Inputs(f"tabletop image {number}", (), f"{(self.seed, number)}")
+        return replace(image, provenance=Provenance(self.scheme, extra=extra))
 
 
 def _draw(rng: np.random.Generator, family: str, row: Row) -> AnnotatedImage | None:
