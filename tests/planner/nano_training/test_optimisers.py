@@ -54,7 +54,19 @@ def test_weights_without_a_gradient_stay(monkeypatch):
 def test_every_weight_has_one_optimiser():
     model = HamsterNanoForConditionalGeneration(HamsterNanoConfig())
     probes = nn.Linear(3, 3)
-    found = optimisers.build(model, probes, 0.1, 0.1, 0.0)
-    addresses = [p.data_ptr() for o in found.values() for group in o.param_groups for p in group["params"]]
+    built = optimisers.build(model, probes, 0.1, 0.1, 0.1, 0.0)
+    addresses = [p.data_ptr() for o in built.values() for group in o.param_groups for p in group["params"]]
     expected = {p.data_ptr() for module in (model, probes) for p in module.parameters()}
     assert len(addresses) == len(set(addresses)) and set(addresses) == expected
+
+
+def test_each_kind_of_weight_has_its_learning_rate():
+    model = HamsterNanoForConditionalGeneration(HamsterNanoConfig())
+    probes = nn.Linear(3, 3)
+    built = optimisers.build(model, probes, 0.3, 0.2, 0.1, 0.05)
+    rates = {
+        p.data_ptr(): group["initial_lr"] for o in built.values() for group in o.param_groups for p in group["params"]
+    }
+    assert {rates[p.data_ptr()] for p in probes.parameters()} == {0.1}
+    assert rates[model.tower.state_dict(keep_vars=True)["stem.weight"].data_ptr()] == 0.3
+    assert rates[model.words.token.weight.data_ptr()] == 0.2

@@ -22,7 +22,8 @@ class TrainConfig:
         batch: images per step, of all processes together.
         each: instructions per image.
         muon_lr: learning rate of the decoder's matrices and the tower's kernels.
-        adamw_lr: learning rate of everything else.
+        adamw_lr: learning rate of everything else of the planner.
+        probe_lr: learning rate of the heads that only training uses; they start at random, also in fine-tuning.
         weight_decay: of all but vectors. Muon's steps all have the same size, so weights settle after about
             1 / (rate * decay) steps: at a decay of 0.01 that is 5,000 steps, too late to bound a training of 7,000.
         warmup: share of the budget in which the learning rates rise.
@@ -50,6 +51,7 @@ class TrainConfig:
     each: int = 8
     muon_lr: float = 0.02
     adamw_lr: float = 1.5e-3
+    probe_lr: float = 1.5e-3
     weight_decay: float = 0.01
     warmup: float = 0.01
     decay: float = 0.45
@@ -82,7 +84,7 @@ PRESETS = {
         facts=16,
     ),
     "finetune": TrainConfig(
-        steps=600, evaluate_every=200, evaluate_on=256, muon_lr=0.004, adamw_lr=3e-4, warmup=0.05, decay=0.7
+        steps=600, evaluate_every=200, evaluate_on=256, muon_lr=0.004, adamw_lr=3e-4, warmup=0.05, decay=0.7, facts=16,
     ),
     "refusal": TrainConfig(
         steps=1200, each=12, evaluate_every=1200, evaluate_on=256, muon_lr=0.0, adamw_lr=2e-3, warmup=0.02, decay=0.7,

@@ -156,7 +156,8 @@ class _Run:
         fact_names = None if self.facts is None else torch.from_numpy(self.facts.names)
         self.probes = build_probes(self.model, torch.from_numpy(self.corpus.object_words), fact_names).to(self.device)
         self.losses = self.accelerator.prepare(_Losses(self.model, self.probes, LOSSES[config.only]))
-        made = optimisers.build(self.model, self.probes, config.muon_lr, config.adamw_lr, config.weight_decay)
+        rates = (config.muon_lr, config.adamw_lr, config.probe_lr)
+        made = optimisers.build(self.model, self.probes, *rates, config.weight_decay)
         self.optimisers = {name: self.accelerator.prepare(optimiser) for name, optimiser in made.items()}
         self.step, self.elapsed, self.scores = 0, 0.0, dict[str, float]()
         self.modules: dict[str, nn.Module] = {"model": self.model, "probes": self.probes}
@@ -216,9 +217,9 @@ class _Run:
         self.accelerator.backward(total)
         groups = self.optimisers["adamw"].param_groups
         self.accelerator.clip_grad_norm_([weight for group in groups for weight in group["params"]], 1.0)
-        for name, optimiser in self.optimisers.items():
+        for optimiser in self.optimisers.values():
             for group in optimiser.param_groups:
-                group["lr"] = rate * (config.muon_lr if name == "muon" else config.adamw_lr)
+                group["lr"] = rate * group["initial_lr"]
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
         if self.leads and self.step % config.watch_every == 0:
