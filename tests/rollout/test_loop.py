@@ -68,6 +68,15 @@ def test_replanning_asks_every_so_many_keyposes_and_the_policy_gets_the_newest_p
     assert result.video.path_index[-1] == questions - 1
 
 
+@pytest.mark.parametrize(("opening", "states"), [(1.0, {True}), (0.2, {False}), (None, {True})])
+def test_a_gripper_that_is_closed_at_the_start_stays_closed_on_the_way(opening, states):
+    env = FakeEnv(goal=(0, 0, 0))
+    observe = env.observe
+    env.observe = lambda: replace(observe(), gripper=opening)
+    rollout(env, None, FakePolicy(), max_steps=8, video_every=0)
+    assert {is_open for _, is_open in env.commands} == states
+
+
 def test_a_policy_that_never_arrives_times_out_at_the_step_limit():
     result = rollout(FakeEnv(goal=(0.0, 0.5, 0.5)), FakePlanner(), FakePolicy(), max_steps=57)
     assert result.outcome == "timeout" and result.n_steps == 57

@@ -17,7 +17,7 @@ def _away(metres, yaw=0.0):
 
 def test_a_stream_is_passed_on_time_and_evenly():
     env = FakeEnv(goal=(0, 0, 0))
-    executor = Executor(env)
+    executor = Executor(env, env.observe())
     for metres in (0.04, 0.08, 0.08):
         list(executor.move(_away(metres), True, step_s=0.2))
     y = [pose[1, 3] for pose, _ in env.commands]
@@ -28,20 +28,20 @@ def test_a_stream_is_passed_on_time_and_evenly():
 def test_standing_still_takes_its_time_too_and_turning_keeps_pace(step_s):
     for pose in (START, down_pose(START[:3, 3], 0.1)):
         env = FakeEnv(goal=(0, 0, 0))
-        assert len(list(Executor(env).move(pose, True, step_s))) == round(step_s / CONTROL_DT_S)
+        assert len(list(Executor(env, env.observe()).move(pose, True, step_s))) == round(step_s / CONTROL_DT_S)
         np.testing.assert_allclose(env.pose, pose, atol=1e-9)
 
 
 def test_no_pose_makes_the_tool_exceed_its_speed():
     env = FakeEnv(goal=(0, 0, 0))
-    list(Executor(env).move(_away(0.5), True, step_s=0.2))
+    list(Executor(env, env.observe()).move(_away(0.5), True, step_s=0.2))
     steps = np.diff([START[1, 3], *(pose[1, 3] for pose, _ in env.commands)])
     assert steps.max() <= SPEED_M_S * CONTROL_DT_S + 1e-9 and env.pose[1, 3] == pytest.approx(0.5)
 
 
 def test_the_gripper_is_commanded_where_the_pose_is_reached():
     env = FakeEnv(goal=(0, 0, 0))
-    executor = Executor(env)
+    executor = Executor(env, env.observe())
     for is_open in (True, False, False):
         list(executor.move(_away(0.0), is_open, step_s=0.2))
     assert [is_open for _, is_open in env.commands] == [True] * 7 + [False] * 5

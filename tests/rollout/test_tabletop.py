@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hamster.path import PlanError
+from hamster.policy import PolicyError
 from hamster.rollout import BrokenEnvironmentError, rollout
 from hamster.rollout.baselines import OraclePlanner, PointsPlanner, ShuffledPlanner, SwappedPlanner
 from hamster.rollout.tabletop import TabletopEnvironment
@@ -41,6 +42,26 @@ def make():
     yield one
     for env in made:
         env.close()
+
+
+class InterruptedPolicy(ExpertPolicy):
+    """Has no action, once, after the keypose that grasps."""
+
+    _last, _was_interrupted = None, False
+
+    def act(self, observation, path, instruction):
+        if self._last is not None and not self._last.gripper_open and not self._was_interrupted:
+            self._was_interrupted = True
+            raise PolicyError("interrupted")
+        return super().act(observation, path, instruction)
+
+
+def test_what_the_gripper_holds_when_an_episode_ends_is_still_held_in_the_next(make):
+    env = make("pick_place", 4)
+    policy = InterruptedPolicy(env)
+    assert rollout(env, None, policy, video_every=0).outcome == "policy_error"
+    assert env._env.world.held_thing() == env.command.target
+    assert rollout(env, None, policy, video_every=0).success
 
 
 @pytest.mark.parametrize("family", ["pick_place", "press", "knock"])

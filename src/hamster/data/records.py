@@ -52,6 +52,11 @@ class Observation:
     time_s: float
     damaged: tuple[str, ...] = ()
 
+    @property
+    def gripper_open(self) -> bool:
+        """Whether the gripper is open, as it counts as where its opening was not recorded."""
+        return self.gripper is None or self.gripper > HALF_OPEN
+
 
 @dataclass(frozen=True)
 class Provenance:

@@ -88,8 +88,8 @@ class Agent:
         if observation.tool_pose_world is None:
             raise ValueError("the observation has no tool_pose_world, where the motion starts")
         if self._setpoint is None:
-            is_open = observation.gripper is None or observation.gripper > HALF_OPEN
-            self._setpoint = Setpoint(np.array(observation.tool_pose_world, np.float64), is_open)
+            pose_world = np.array(observation.tool_pose_world, np.float64)
+            self._setpoint = Setpoint(pose_world, observation.gripper_open)
         steps: list[NDArray[np.float64]] = []
         if self.failure is None:
             try:

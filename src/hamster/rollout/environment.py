@@ -23,8 +23,9 @@ class Environment(Protocol):
 
     Optional: `observe` may take `cameras`, the names of the views to return, so that no image is rendered in vain;
     `positions_world()` returns the positions (N, 3), metres, of everything that can move, the robot included;
-    `is_failed()` returns whether the task cannot be done any more; `expert_path()` see `ExpertEnvironment`; `close()`
-    frees what it holds.
+    `is_failed()` returns whether the task cannot be done any more; `gripper_command()` returns whether the gripper was
+    last told to be open, which its opening does not say while it holds a wide thing; `expert_path()` see
+    `ExpertEnvironment`; `close()` frees what it holds.
     """
 
     @property

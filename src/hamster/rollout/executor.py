@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from hamster.data import HALF_OPEN
+from hamster.data import HALF_OPEN, Observation
 from hamster.geometry.keypose_motion import keypose_steps, stream_steps
 from hamster.rollout.environment import Environment
 
@@ -25,7 +25,7 @@ class Setpoint:
         gripper_open: measured state of the gripper.
     """
 
-    def __init__(self, tool_pose_world: Array, gripper_open: bool = True) -> None:
+    def __init__(self, tool_pose_world: Array, gripper_open: bool) -> None:
         self.tool_pose_world, self.gripper_open = tool_pose_world, gripper_open
 
     def move(self, pose_world: Array, gripper_open: bool, step_s: float | None = None) -> Iterator[tuple[Array, bool]]:
@@ -53,12 +53,16 @@ class Executor:
     """Moves one robot from keypose to keypose.
 
     Args:
-        env: just reset, the gripper open.
+        env: at the start of an episode, which may be in the middle of a task: a gripper that holds something stays
+            closed until it is told to open.
+        observation: now; its gripper counts if the environment does not know the last command.
     """
 
-    def __init__(self, env: Environment) -> None:
+    def __init__(self, env: Environment, observation: Observation) -> None:
         self._env = env
-        self._setpoint = Setpoint(env.tool_pose_world())
+        command = getattr(env, "gripper_command", None)
+        is_open = observation.gripper_open if command is None else bool(command())
+        self._setpoint = Setpoint(env.tool_pose_world(), is_open)
 
     @property
     def commanded_tool_pose_world(self) -> Array:

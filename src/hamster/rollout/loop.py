@@ -106,6 +106,8 @@ def _planner_call(
 class _Episode:
     """One episode while it runs; the methods return the outcome that ends it, or None."""
 
+    _executor: Executor  # from the first observation on
+
     def __init__(
         self,
         env: Environment,
@@ -119,13 +121,13 @@ class _Episode:
         self._env, self._planner, self._policy, self._recorder = env, planner, policy, recorder
         self._replanner, self._end, self._safety_filter = replanner, end, safety_filter
         self._sensors = Sensors(env, getattr(policy, "cameras", None))
-        self._executor = Executor(env)
         self._idle = IdleDetector(env, end.idle_steps) if end.idle_steps else None
 
     def run(self) -> Outcome:
         """Plan and act until the episode ends; errors of planner, policy and environment are passed on."""
+        observation = self._sensors.observe()
+        self._executor = Executor(self._env, observation)
         while True:
-            observation = self._sensors.observe()
             if self._replanner is not None:
                 if self._replanner.is_due(self._recorder.n_keyposes):
                     self._call_planner(self._replanner, observation)
@@ -139,6 +141,7 @@ class _Episode:
             self._recorder.record_first_frame()
             if (outcome := self._act(observation)) is not None:
                 return outcome
+            observation = self._sensors.observe()
 
     def _call_planner(self, replanner: Replanner, observation: Observation) -> None:
         assert self._planner is not None

@@ -98,6 +98,10 @@ class TabletopEnvironment:
         """Return the measured tool pose (4, 4)."""
         return self._env.world.tool_pose_world
 
+    def gripper_command(self) -> bool:
+        """Return whether the gripper was last told to be open."""
+        return self._env.world.gripper_open
+
     def front_image(self) -> NDArray[np.uint8]:
         """Render the front camera (256, 256, 3)."""
         return self._front.render(self._env.world.data, self._env.viewpoint).rgb

@@ -228,9 +228,7 @@ class RobotLoop:
         # In a dry run every action starts where the robot still is.
         if (self.config.dry_run or not self._is_moving) and observation.tool_pose_world is not None:
             self.gate.start()
-            self._follower.start(
-                observation.tool_pose_world, observation.gripper is None or observation.gripper > HALF_OPEN
-            )
+            self._follower.start(observation.tool_pose_world, observation.gripper_open)
             self._is_moving = True
         self._follower.follow(poses, opening > HALF_OPEN, action.step_s)
         self.log("action", poses=len(poses), last_tip_m=poses[-1, :3, 3].round(4).tolist(), step_s=action.step_s)
