@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 
+import av
 import pytest
 
 from hamster.evaluate.summary import summarize
-from tests.evaluate.fakes import HOSTILE
+from hamster.evaluate.video import CAPTION_PX
+from tests.evaluate.fakes import HOSTILE, SuiteEnv
 
 VOID = {"meta", "img", "br", "link"}
 
@@ -64,6 +67,26 @@ def test_every_picture_has_words_and_every_episode_its_pictures(page):
     videos = [attributes for tag, attributes in page.tags if tag == "video"]
     assert len(images) == 2 * 12 and len(videos) == 3 * 4
     assert all(len(image["alt"]) > 20 for image in images) and all(video["aria-label"] for video in videos)
+    assert all(video["poster"].startswith("data:image/webp;base64,") for video in videos)
+
+
+def test_films_have_ten_frames_a_second_at_the_size_of_the_image(finished):
+    config, _ = finished
+    record = json.loads((config.out / "rollouts.jsonl").read_text().splitlines()[0])
+    with av.open(str(config.out / record["video"])) as film:
+        stream = film.streams.video[0]
+        assert stream.average_rate == 10 and (stream.width, stream.height) == (64, 64 + CAPTION_PX)
+        seconds = float(stream.duration * stream.time_base)
+    assert seconds == pytest.approx(record["n_steps"] * SuiteEnv.dt_s + 1, abs=0.2)  # the end is held for a second
+
+
+def test_on_a_phone_the_column_of_success_comes_right_after_the_path(finished):
+    config, _ = finished
+    text = (config.out / "report.html").read_text()
+    _, phone = text.split("@media (max-width: 640px) {")
+    assert "th.wide, td.wide { display: none; }" in phone.split("@media")[0]
+    row = text.split("<tbody>")[1].split("</tr>")[0]
+    assert re.findall(r"<(?:th|td)[^>]*class=.wide|<span class=.rate", row) == ['<td class="wide', '<span class="rate']
 
 
 def test_the_numbers_are_those_of_eval_info(finished, page):

@@ -8,14 +8,21 @@ for (const button of document.querySelectorAll(".filters button")) {
     }
   });
 }
-// Videos play only for those who have not asked for less motion.
+// Videos play while they are in sight, and only for those who have not asked for less motion.
 if (matchMedia("(prefers-reduced-motion: no-preference)").matches) {
+  const sight = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      const show = (visible) => () => { target.controls = visible; };
+      if (isIntersecting) target.play().then(show(false), show(true));
+      else target.pause();
+    }
+  });
   for (const video of document.querySelectorAll("video")) {
     const show = (visible) => () => { video.controls = visible; };
     video.addEventListener("mouseenter", show(true));
     video.addEventListener("mouseleave", show(false));
     video.addEventListener("focus", show(true));
     video.tabIndex = 0;
-    video.play().then(show(false), show(true));
+    sight.observe(video);
   }
 }

@@ -89,7 +89,7 @@ def _table(info: Mapping[str, Any]) -> str:
     head = "".join(f'<th scope="col">{escape(f.replace("_", " "))}</th>' for f in families)
     rows = "\n".join(_condition_row(name, condition, families) for name, condition in info["conditions"].items())
     return f"""<section aria-label="Success by condition" class="scroll"><table>
-<caption>Success, judged by physics; whiskers are 95 % Wilson intervals.</caption>
+<caption><span>Success, judged by physics; whiskers are 95 % Wilson intervals.</span></caption>
 <thead><tr><th scope="col">path</th><th scope="col" class="wide"></th><th scope="col">success</th>
 <th scope="col">95 % interval</th>{head}</tr></thead>
 <tbody>

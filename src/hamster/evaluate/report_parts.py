@@ -9,7 +9,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from hamster.evaluate.trials import short_name
+from hamster.evaluate.video import CAPTION_PX
 from hamster.rollout.baselines import BASELINES
 
 Record = Mapping[str, Any]
@@ -43,11 +46,14 @@ def data_uri(file: Path) -> str:
 
 
 def video_card(record: Record, folder: Path) -> str:
-    """Return a card with a video that plays in the page."""
+    """Return a card with a video that plays in the page; its poster is the first frame with the path."""
     label = escape(f"Video: {_words(record)}", quote=True)
+    with Image.open(folder / record["first"]) as first:
+        width, height = first.size
     video = (
-        f'<video src="{data_uri(folder / record["video"])}" loop muted playsinline controls preload="metadata" '
-        f'aria-label="{label}"></video>'
+        f'<video src="{data_uri(folder / record["video"])}" poster="{data_uri(folder / record["first"])}" '
+        f'loop muted playsinline controls preload="metadata" '
+        f'style="aspect-ratio:{width}/{height + CAPTION_PX}" aria-label="{label}"></video>'
     )
     return f'<figure data-kind="{kind(record["condition"])}">{video}{_caption(record)}</figure>'
 

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from hamster.rollout import Rollout
-from hamster.rollout.video import encode
+from hamster.rollout.video import encode, scaled
 
 Rgb = NDArray[np.uint8]
 CAPTION_PX = 48
+FONT_PX, SMALL_FONT_PX = 13, 12
 INK, FAINT, BACK = (236, 236, 232), (158, 158, 154), (24, 24, 26)
 _LONGEST = 120  # characters; more never fit
-_SMOOTH = Image.Resampling.LANCZOS
 GREEN, RED = (92, 190, 120), (226, 104, 92)
 
 
@@ -35,12 +35,12 @@ def caption(rollout: Rollout, condition: str, width_px: int, ended: bool) -> Rgb
     """
     strip = Image.new("RGB", (width_px, CAPTION_PX), BACK)
     pen = ImageDraw.Draw(strip)
-    pen.text((10, 6), _fitting(pen, rollout.instruction, width_px - 20), INK, _font(15))
-    pen.text((10, 27), f"{condition} path" if condition != "none" else "no path", FAINT, _font(13))
+    pen.text((10, 6), _fitting(pen, rollout.instruction, width_px - 20), INK, _font(FONT_PX))
+    pen.text((10, 27), f"{condition} path" if condition != "none" else "no path", FAINT, _font(SMALL_FONT_PX))
     if ended:
         text = rollout.outcome.replace("_", " ")
-        left = width_px - 10 - pen.textlength(text, _font(13))
-        pen.text((left, 27), text, GREEN if rollout.success else RED, _font(13))
+        left = width_px - 10 - pen.textlength(text, _font(SMALL_FONT_PX))
+        pen.text((left, 27), text, GREEN if rollout.success else RED, _font(SMALL_FONT_PX))
     return np.asarray(strip)
 
 
@@ -67,20 +67,20 @@ def webp(rgb: Rgb, quality: int = 72) -> bytes:
     return buffer.getvalue()
 
 
-def filmstrip(frames: list[Rgb], n: int = 6, columns: int = 3, side_px: int = 144) -> Rgb:
+def filmstrip(frames: list[Rgb], n: int = 6, columns: int = 3, tile_px: int = 144) -> Rgb:
     """Tile n frames, evenly spaced from first to last, row by row.
 
     Args:
         frames: (H, W, 3) each.
         n: number of tiles, a multiple of `columns`.
         columns: tiles per row.
-        side_px: width and height of a tile.
+        tile_px: width of a tile.
 
     Returns:
-        (n / columns * side_px, columns * side_px, 3) uint8.
+        (n / columns * the height of a tile, columns * tile_px, 3) uint8.
     """
     indices = np.linspace(0, len(frames) - 1, n).round().astype(int)
-    tiles = [np.asarray(Image.fromarray(frames[i]).resize((side_px, side_px), _SMOOTH)) for i in indices]
+    tiles = [scaled(frames[i], tile_px) for i in indices]
     return np.concatenate([np.concatenate(tiles[i : i + columns], 1) for i in range(0, n, columns)])
 
 
@@ -91,7 +91,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 def _fitting(pen: ImageDraw.ImageDraw, text: str, width_px: float) -> str:
     text = " ".join(text.split())
-    if len(text) <= _LONGEST and pen.textlength(text, _font(15)) <= width_px:
+    if len(text) <= _LONGEST and pen.textlength(text, _font(FONT_PX)) <= width_px:
         return text
-    fits = [n for n in range(min(len(text), _LONGEST)) if pen.textlength(text[:n] + "…", _font(15)) <= width_px]
+    fits = [n for n in range(min(len(text), _LONGEST)) if pen.textlength(text[:n] + "…", _font(FONT_PX)) <= width_px]
     return text[: fits[-1]].rstrip() + "…"

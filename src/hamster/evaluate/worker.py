@@ -34,8 +34,7 @@ from hamster.rollout.environment import Environment
 from hamster.rollout.interfaces import PlannerLike, PolicyLike
 from hamster.rollout.replanning import Replan
 
-FIRST_PX = 288
-VIDEO_EVERY = 4  # control steps
+VIDEO_FPS = 10
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class EvalWorker:
                 replan_every=self.replan,
                 planner_latency_s=self.planner_latency_s,
                 **self.suite.end_conditions(trial.family),
-                video_every=VIDEO_EVERY if self.videos else 0,
+                video_every=max(1, round(1 / (VIDEO_FPS * env.dt_s))) if self.videos else 0,
             )
             measured = episode_metrics(env, result)
             if isinstance(planner, SwappedPlanner) and result.is_measured:
@@ -127,7 +126,7 @@ class EvalWorker:
             (self.out / name).parent.mkdir(parents=True, exist_ok=True)
         frames = result.video.drawn()
         write_rollout_video(self.out / files["video"], result, trial.condition, frames)
-        (self.out / files["first"]).write_bytes(webp(filmstrip(frames[:1], 1, 1, FIRST_PX)))
+        (self.out / files["first"]).write_bytes(webp(frames[0]))
         (self.out / files["strip"]).write_bytes(webp(filmstrip(frames)))
         return files
 

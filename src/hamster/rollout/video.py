@@ -16,7 +16,6 @@ from hamster.path import Path2D
 from hamster.path.draw import draw
 
 Rgb = NDArray[np.uint8]
-SIDE_PX = 384
 LINE_WEIGHT = 1.8  # of the published line width, which is made for models and is thin for people
 CODECS = ("libx264", "libopenh264", "mpeg4")  # the first that this PyAV was built with
 
@@ -37,20 +36,20 @@ class Video:
     fps: float
     paths: tuple[Path2D, ...] = ()
 
-    def drawn(self, side_px: int = SIDE_PX) -> list[Rgb]:
-        """Return the frames, enlarged to (side_px, side_px, 3), each with the path in use."""
+    def drawn(self, width_px: int | None = None) -> list[Rgb]:
+        """Return the frames (H, W, 3), each with the path in use; `width_px` scales them, None keeps their size."""
         pictures = []
         for frame, index in zip(self.frames, self.path_index, strict=True):
-            large = np.asarray(Image.fromarray(frame).resize((side_px, side_px), Image.Resampling.LANCZOS))
-            pictures.append(large if index < 0 else draw(large, self.paths[index], weight=LINE_WEIGHT))
+            picture = frame if width_px is None else scaled(frame, width_px)
+            pictures.append(picture if index < 0 else draw(picture, self.paths[index], weight=LINE_WEIGHT))
         return pictures
 
-    def save(self, file: Path | str, side_px: int = SIDE_PX) -> Path:
+    def save(self, file: Path | str, width_px: int | None = None) -> Path:
         """Write the frames, with the path drawn on each, as an mp4.
 
         Args:
             file: ends in .mp4; folders on the way are created.
-            side_px: width and height of the video; even.
+            width_px: width of the video; None: that of the camera.
 
         Returns:
             The file.
@@ -64,8 +63,15 @@ class Video:
         if not len(self.frames):
             raise ValueError("this rollout recorded no frames: run it with video_every > 0")
         file.parent.mkdir(parents=True, exist_ok=True)
-        encode(file, self.drawn(side_px), self.fps)
+        encode(file, self.drawn(width_px), self.fps)
         return file
+
+
+def scaled(rgb: Rgb, width_px: int) -> Rgb:
+    """Return an image (H, W, 3) scaled to a width; its proportions stay."""
+    height, width = rgb.shape[:2]
+    size = (width_px, max(1, round(height * width_px / width)))
+    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
 
 
 def encode(file: Path, frames: Sequence[Rgb], fps: float) -> None:
@@ -73,7 +79,7 @@ def encode(file: Path, frames: Sequence[Rgb], fps: float) -> None:
 
     Args:
         file: to write.
-        frames: (H, W, 3) uint8 each; H and W are even.
+        frames: (H, W, 3) uint8 each, of one size; an odd side, which few players read, gains a row or column.
         fps: frames per second.
     """
     temporary = file.with_name(f".{file.name}.tmp")
@@ -89,11 +95,14 @@ def _encode(file: Path, frames: Sequence[Rgb], fps: float) -> None:
 
     with av.open(str(file), "w", format="mp4", options={"movflags": "faststart"}) as container:
         stream = cast(av.VideoStream, container.add_stream(_codec(), rate=max(1, round(fps))))
-        stream.height, stream.width = frames[0].shape[:2]
+        height, width = frames[0].shape[:2]
+        is_odd = bool(height % 2 or width % 2)
+        stream.height, stream.width = height + height % 2, width + width % 2
         stream.pix_fmt, stream.thread_count = "yuv420p", 1
         stream.options = {"preset": "veryfast", "crf": "26"}
         for frame in frames:
-            for packet in stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")):
+            even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge") if is_odd else frame
+            for packet in stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")):
                 container.mux(packet)
         for packet in stream.encode():
             container.mux(packet)
