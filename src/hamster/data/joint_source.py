@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -62,6 +62,11 @@ class RobotModel:
         """Whether LeRobot drives it by motors that it calibrates."""
         return self.robot in ROBOT_PRESETS and ROBOT_PRESETS[self.robot].lerobot_motors
 
+    @property
+    def full_turn(self) -> tuple[str, ...]:
+        """Joints whose calibrated range is the motor's whole turn."""
+        return ROBOT_PRESETS[self.robot].full_turn if self.robot in ROBOT_PRESETS else ()
+
     def facts(self) -> str:
         """Return the text that enters the digests of items: options, and the content of the robot's file."""
         return json.dumps([asdict(self), self.kinematics().sha256()], default=str)
@@ -92,13 +97,12 @@ def tool_poses_from_joints(episode: Episode, model: RobotModel) -> Episode:
     if episode.tool_poses_world is not None or joints is None:
         why = "the tool's poses were recorded and are used" if joints else "no joints are recorded"
         return _noted(episode, f"{why}: the robot's model is not needed" if joints else why, {})
-    arm, preset = model.kinematics(), ROBOT_PRESETS.get(model.robot)
-    take, in_order = _columns(joints, arm)
+    arm = model.kinematics()
+    take, in_order = joint_columns(joints.names, joints.positions.shape[1], arm)
     unit = model.joint_unit or _unit(joints, take, arm, model)
-    full_turn = preset.full_turn if preset else ()
 
     def poses(positions: Array) -> Array:
-        return arm.forward(to_radians(positions[:, take], unit, arm.joints, model.lerobot_motors, full_turn))
+        return arm.forward(to_radians(positions[:, take], unit, arm.joints, model.lerobot_motors, model.full_turn))
 
     tool_poses_world = poses(joints.positions)
     gripper = episode.gripper
@@ -130,18 +134,26 @@ def _noted(episode: Episode, note: str, extra: Mapping[str, Any]) -> Episode:
     return replace(episode, provenance=provenance)
 
 
-def _columns(joints: JointStates, arm: Kinematics) -> tuple[list[int], bool]:
-    """Return which recorded joints are the arm's, in its order; and whether their order is all that tells."""
-    recorded = [_plain(name) for name in joints.names]
+def joint_columns(names: Sequence[str], count: int, arm: Kinematics) -> tuple[list[int], bool]:
+    """Return which of a robot's joints are the arm's, in its order; and whether their order is all that tells.
+
+    Args:
+        names: of the robot's joints, () if they have none.
+        count: of its joints.
+        arm: whose joints are meant.
+
+    Raises:
+        ValueError: if neither names nor the number tell.
+    """
+    recorded = [_plain(name) for name in names]
     needed = [_plain(name) for name in arm.joint_names]
     if all(recorded.count(name) == 1 for name in needed):
         return [recorded.index(name) for name in needed], False
-    body = [i for i in range(joints.positions.shape[1]) if not (recorded and _FINGERS.fullmatch(recorded[i]))]
+    body = [i for i in range(count) if not (recorded and _FINGERS.fullmatch(recorded[i]))]
     if len(body) == len(needed):
         return body, True
-    names = ", ".join(joints.names) or "without names"
     raise ValueError(
-        f"the dataset has {joints.positions.shape[1]} joints ({names}), of which the {len(needed)} of "
+        f"the robot has {count} joints ({', '.join(names) or 'without names'}), of which the {len(needed)} of "
         f"{arm.file.name} ({', '.join(arm.joint_names)}) cannot be told"
     )
 

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from hamster.geometry.kinematics import JOINT_UNITS, Joint, UnknownUnitError, detect_joint_unit, to_radians
+from hamster.geometry.kinematics import (
+    JOINT_UNITS,
+    Joint,
+    UnknownUnitError,
+    detect_joint_unit,
+    from_radians,
+    to_radians,
+)
 
 JOINTS = (*(Joint(f"j{i}", False, -1.7, 1.7) for i in range(4)), Joint("wrist_roll", False, -2.74, 2.84))
 
@@ -73,3 +80,13 @@ def test_slides_stay_in_metres_and_percent_needs_limits():
         to_radians([0.2, 90.0], "percent", (slide, free), True)
     with pytest.raises(ValueError, match="there are " + ", ".join(JOINT_UNITS)):
         to_radians([0.0, 0.0], "turns", (slide, free))
+
+
+@pytest.mark.parametrize("unit", JOINT_UNITS)
+@pytest.mark.parametrize("motors", [False, True])
+def test_what_is_sent_to_a_robot_is_what_it_would_report(unit, motors):
+    joints = (*JOINTS, Joint("slide", True, 0.0, 0.04))
+    q = np.random.default_rng(0).uniform(-1, 1, (20, 6))
+    sent = from_radians(q, unit, joints, motors, ("wrist_roll",))
+    np.testing.assert_allclose(to_radians(sent, unit, joints, motors, ("wrist_roll",)), q)
+    np.testing.assert_array_equal(sent[:, 5], q[:, 5])

@@ -1,6 +1,7 @@
 """The adapters against fake robots with the interfaces of LeRobot and of Robot Control Stack."""
 
 import json
+import threading
 import time
 
 import numpy as np
@@ -8,10 +9,12 @@ import pytest
 
 from hamster.geometry import matrix_from_rotation_vector, pose
 from hamster.geometry.keypose_motion import down_pose
+from hamster.geometry.kinematics import Kinematics
 from hamster.registry import Registry
 from hamster.rollout.robots import ROBOTS, RobotError, make_robot
 from hamster.rollout.robots.gymnasium import GymnasiumRobot
 from hamster.rollout.robots.lerobot import TOOL, LeRobotRobot
+from tests.geometry.kinematics.robot_files import write
 from tests.rollout.robots.fakes import Forever, wait_for
 
 LENS = [[60.0, 0, 32], [0, 60, 24], [0, 0, 1]]
@@ -84,8 +87,6 @@ def test_a_stop_does_not_wait_for_a_reading_that_hangs():
     robot.connect()
     robot.observe()
     arm.wait = Forever()
-    import threading
-
     threading.Thread(target=robot.observe, daemon=True).start()
     wait_for(robot._bus.locked)
     with pytest.raises(RobotError, match="bus is busy"):
@@ -96,10 +97,105 @@ def test_a_stop_does_not_wait_for_a_reading_that_hangs():
     assert len(arm.sent) == 1
 
 
-def test_joints_are_refused_before_anything_moves_with_the_way_out():
+class Camera:
+    """A camera of LeRobot, which may hang."""
+
+    def __init__(self):
+        self.wait = None
+
+    def async_read(self):
+        if self.wait is not None:
+            self.wait()
+        return np.full((48, 64, 3), 7, np.uint8)
+
+
+class JointedArm:
+    """An arm with LeRobot's interface, commanded by six joints in degrees, whose cameras are objects of their own."""
+
+    def __init__(self):
+        self.joints = [f"j{i}.pos" for i in range(1, 7)]
+        self.action_features = dict.fromkeys([*self.joints, "gripper.pos"], float)
+        self.observation_features = {**self.action_features, "front": (48, 64, 3)}
+        self.state = dict(zip(self.action_features, (10.0, -20.0, 30.0, 5.0, 40.0, -15.0, 80.0), strict=True))
+        self.cameras, self.sent, self.calls = {"front": Camera()}, [], []
+
+    def connect(self):
+        self.calls.append("connect")
+
+    def disconnect(self):
+        self.calls.append(sorted(self.cameras))
+
+    def get_observation(self):
+        return {**self.state, **{name: camera.async_read() for name, camera in self.cameras.items()}}
+
+    def send_action(self, action):
+        self.sent.append(action)
+        self.state.update(action)
+
+
+@pytest.fixture
+def jointed(tmp_path):
+    arm = JointedArm()
+    options = {"robot_model": str(write(tmp_path)), "tool": "tip", "joint_unit": "deg"}
+    return arm, make_robot("lerobot", factory=lambda: arm, **options), Kinematics(tmp_path / "robot.xml", "tip")
+
+
+def test_an_arm_with_joints_is_commanded_by_tool_poses(jointed):
+    arm, robot, kinematics = jointed
+    spec = robot.connect()
+    assert spec.joint_names == tuple(arm.joints) and np.allclose(np.degrees(spec.joint_limits[0]), [-170, 170])
+    with pytest.raises(RobotError, match="no measured position"):
+        robot.command(np.eye(4), True)
+    reading = robot.observe()
+    degrees = [arm.state[name] for name in arm.joints]
+    assert np.allclose(np.degrees(reading.joint_positions), degrees)
+    start = reading.observation.tool_pose_world
+    assert np.allclose(start, kinematics.forward(np.radians(degrees)))
+    assert reading.observation.gripper == pytest.approx(0.8) and reading.observation.views["front"].rgb[0, 0, 0] == 7
+    for step in range(1, 6):
+        target = pose(start[:3, 3] - [0, 0, 0.01 * step], start[:3, :3])
+        robot.command(target, False)
+    assert np.allclose(robot.observe().observation.tool_pose_world, target, atol=2e-3)
+    assert arm.state["gripper.pos"] == 0
+    robot.stop()
+    assert arm.sent[-1] == arm.sent[-2], "what is measured is held"
+    robot.disconnect()
+    assert arm.calls == ["connect", ["front"]], "the robot has its cameras back"
+
+
+def test_what_joints_cannot_do_is_refused(jointed):
+    arm, robot, _ = jointed
+    robot.connect()
+    start = robot.observe().observation.tool_pose_world
+    with pytest.raises(RobotError, match=r"does not reach \(5.000, "):
+        robot.command(pose((5.0, 0.0, 0.3), start[:3, :3]), True)
+    with pytest.raises(RobotError, match=r"inverse kinematics jumps: j\d.pos by"):
+        robot.command(start @ pose((0, 0, 0), matrix_from_rotation_vector((0, 0, 1.0))), True)
+    assert not arm.sent
+
+
+def test_a_camera_that_hangs_delays_neither_command_nor_stop(jointed):
+    arm, robot, _ = jointed
+    robot.connect()
+    start = robot.observe().observation.tool_pose_world
+    arm.cameras["front"].wait = hanging = Forever()
+    threading.Thread(target=robot.observe, daemon=True).start()
+    wait_for(lambda: not robot._bus.locked())
+    robot.command(start, True)
+    robot.stop()
+    assert len(arm.sent) == 2
+    hanging.end()
+
+
+def test_joints_are_refused_before_anything_moves_with_the_way_out(tmp_path):
     arm = Arm(("shoulder_pan.pos", "gripper.pos"))
-    with pytest.raises(ValueError, match=r"joints \(shoulder_pan.pos, gripper.pos\).*kinematics are needed"):
+    with pytest.raises(ValueError, match=r"joints \(shoulder_pan.pos\).*--options robot=so101 joint_unit=percent"):
         LeRobotRobot(lambda: arm).connect()
+    file = write(tmp_path)
+    with pytest.raises(ValueError, match="joint_unit is needed, one of rad, deg, percent"):
+        LeRobotRobot(lambda: JointedArm(), robot_model=file, tool="tip").connect()
+    with pytest.raises(ValueError, match=r"has 1 joints .* cannot be told"):
+        LeRobotRobot(lambda: arm, robot_model=file, tool="tip", joint_unit="deg").connect()
     assert arm.calls == []
     with pytest.raises(ValueError, match=r"action_features lack ee.gripper_pos"):
         LeRobotRobot(lambda: Arm(TOOL[:-1])).connect()

@@ -2,7 +2,14 @@
 
 from hamster.geometry.kinematics.arm import IkSolution, Joint, Kinematics
 from hamster.geometry.kinematics.presets import ROBOT_PRESETS, RobotPreset, load_kinematics, robot_preset
-from hamster.geometry.kinematics.units import JOINT_UNITS, JointUnit, UnknownUnitError, detect_joint_unit, to_radians
+from hamster.geometry.kinematics.units import (
+    JOINT_UNITS,
+    JointUnit,
+    UnknownUnitError,
+    detect_joint_unit,
+    from_radians,
+    to_radians,
+)
 
 __all__ = [
     "JOINT_UNITS",
@@ -14,6 +21,7 @@ __all__ = [
     "RobotPreset",
     "UnknownUnitError",
     "detect_joint_unit",
+    "from_radians",
     "load_kinematics",
     "robot_preset",
     "to_radians",

@@ -102,10 +102,29 @@ def to_radians(
     Raises:
         ValueError: for percent of a joint without limits.
     """
-    values = np.asarray(positions, np.float64)
+    middle, scale = _middles_and_scales(unit, joints, lerobot_motors, full_turn)
+    return np.asarray(middle + scale * np.asarray(positions, np.float64))
+
+
+def from_radians(
+    positions: ArrayLike,
+    unit: JointUnit,
+    joints: Sequence[Joint],
+    lerobot_motors: bool = False,
+    full_turn: Sequence[str] = (),
+) -> Array:
+    """Return joint positions (..., n) in a unit: the inverse of `to_radians`, with the same arguments and errors."""
+    middle, scale = _middles_and_scales(unit, joints, lerobot_motors, full_turn)
+    return np.asarray((np.asarray(positions, np.float64) - middle) / scale)
+
+
+def _middles_and_scales(
+    unit: JointUnit, joints: Sequence[Joint], lerobot_motors: bool, full_turn: Sequence[str]
+) -> tuple[Array, Array]:
+    """Return (n,) radians (metres) at the unit's zero, and (n,) radians (metres) to one of the unit."""
     if unit not in JOINT_UNITS:
         raise ValueError(f"joint unit {unit!r}; there are {', '.join(JOINT_UNITS)}")
-    out = np.array(values)
+    middles, scales = np.zeros(len(joints)), np.ones(len(joints))
     for i, joint in enumerate(joints):
         if joint.is_slide or unit == "rad":
             continue
@@ -113,11 +132,10 @@ def to_radians(
         if unit == "percent" and not whole and not np.isfinite(joint.upper - joint.lower):
             raise ValueError(f"joint {joint.name} has no limits in the robot's file: percent of what is not known")
         middle = 0.0 if whole or (unit == "deg" and not lerobot_motors) else (joint.lower + joint.upper) / 2
-        middle = middle if np.isfinite(middle) else 0.0
         half = np.pi if whole else (joint.upper - joint.lower) / 2
-        turned = values[..., i] * (half / 100) if unit == "percent" else np.radians(values[..., i])
-        out[..., i] = middle + turned
-    return out
+        middles[i] = middle if np.isfinite(middle) else 0.0
+        scales[i] = half / 100 if unit == "percent" else np.pi / 180
+    return middles, scales
 
 
 def _within(low: Array, high: Array, lower: Array, upper: Array, about_middle: bool = False) -> bool:
