@@ -37,8 +37,9 @@ def definition(name):
     return TYPES[name] + "".join(f"{'=' * 80}\nMSG: {part}\n{text}" for part, text in needed.items())
 
 
-def header(frame=""):
-    return Message(stamp=Message(sec=0, nanosec=0), frame_id=frame)
+def header(frame="", stamp_ns=0):
+    sec, nanosec = divmod(stamp_ns, 10**9)
+    return Message(stamp=Message(sec=sec, nanosec=nanosec), frame_id=frame)
 
 
 def transform(parent, child, pose):
@@ -84,7 +85,10 @@ def write(
     text="reach it",
     text_topic="/instruction",
     distortion=(),
+    stamp_ns=lambda topic, at_ns: 0,
+    logged_ns=lambda topic, at_ns: at_ns,
 ):
+    """`stamp_ns` and `logged_ns` tell the header's stamp and the time of logging of what was taken at a time."""
     from mcap.writer import CompressionType
     from mcap_ros2.writer import Writer
 
@@ -93,7 +97,10 @@ def write(
         schemas = {name: writer.register_msgdef(name, definition(name)) for name in TYPES}
 
         def add(topic, kind, message, at_ns):
-            writer.write_message(topic, schemas[kind], message, log_time=START_NS + at_ns)
+            for stamped in getattr(message, "transforms", [message]):
+                if hasattr(stamped, "header"):
+                    stamped.header.stamp = header(stamp_ns=stamp_ns(topic, START_NS + at_ns)).stamp
+            writer.write_message(topic, schemas[kind], message, log_time=START_NS + logged_ns(topic, at_ns))
 
         static = [transform("base", "front_optical", WORLD_FROM_CAMERA)]
         add("/tf_static", "tf2_msgs/msg/TFMessage", Message(transforms=static), 0)

@@ -8,9 +8,11 @@ import pytest
 from hamster.data import Episode, Unreadable, safe_pickle
 from hamster.data.hdf5 import HDF5
 from hamster.data.hdf5.mjcf import read_model
+from hamster.data.joint_source import RobotModel, with_tool_poses
 from hamster.geometry import Camera, rotation_z
-from tests.data.hdf5_files import MODEL, STEPS, seen_from_hand, tips, write_libero, write_robomimic
+from tests.data.hdf5_files import EYE, MODEL, STEPS, seen_from_hand, tips, write_libero, write_robomimic
 from tests.data.real import real_data
+from tests.geometry.kinematics.robot_files import TWO_LINKS, planar_tip, write
 
 
 def red(rgb):
@@ -51,6 +53,21 @@ def test_the_camera_on_the_hand_moves_with_it(tmp_path):
         px, depth_m = view.camera.project(observation.tool_pose_world[:3, 3])
         assert depth_m == pytest.approx(0.1) and np.allclose(px, seen_from_hand(), atol=0.01)
         assert np.linalg.norm(px - red(view.rgb)) < 1
+
+
+def test_joints_give_the_tool_and_the_camera_in_the_frame_of_the_robots_base(tmp_path):
+    file, q = write_libero(tmp_path / "a.hdf5"), np.linspace([-1, 0.2], [1.5, 2], STEPS)
+    with h5py.File(file, "a") as h5:
+        obs = h5["data/demo_0/obs"]
+        obs["joint_states"] = q
+        assert HDF5(file)[0].tool_poses_world is not None, "the poses that were recorded are kept"
+        del obs["ee_pos"], obs["ee_ori"]
+    robot = write(tmp_path, TWO_LINKS, "planar.urdf")
+    recorded, projected = HDF5(file)[0], with_tool_poses(HDF5(file), RobotModel(file=robot, tool="tip"))[0]
+    assert recorded.tool_poses_world is None and np.allclose(recorded.joints.positions, q)
+    assert np.allclose(projected.tool_poses_world[:, :2, 3], [planar_tip(row) for row in q])
+    camera = projected.observations[0].views["agentview"].camera
+    assert np.allclose(camera.world_from_camera[:3, 3], EYE - np.array([-0.5, 0, 0])), "the base is at x = -0.5 m"
 
 
 def test_reads_robomimic_whose_images_are_upright(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 
 pytest.importorskip("mcap_ros2", reason="the extra mcap is not installed")
 
+from hamster.data.joint_source import RobotModel, with_tool_poses
 from hamster.data.mcap import MCAP
 from hamster.data.mcap.episode import intrinsics_of
 from hamster.data.mcap.transforms import TransformTree
@@ -49,6 +50,54 @@ def test_it_is_labelled_by_projection_with_its_depth(file, tmp_path):
     assert np.allclose(labelled.episode.observations[0].views["front"].depth_m, scene_m(), atol=0.00051)
     packed = load_packed_dataset(tmp_path / "labels", FlowConfig(cameras=("front",)), tmp_path / "pack")
     assert np.allclose(packed.depth["front"][0] * 1e-4, scene_m(), atol=0.00051)
+
+
+def late(topic, at_ns):
+    """The images take 0.25 s to the recorder, more than two frames; everything else 1 ms."""
+    return at_ns + (250_000_000 if "color/image" in topic else 1_000_000)
+
+
+def taken(topic, at_ns):
+    return at_ns
+
+
+def of_another_clock(topic, at_ns):
+    return at_ns - 5 * 10**9 if "color/image" in topic else at_ns
+
+
+def test_headers_tell_when_a_message_was_taken_however_late_it_was_logged(file):
+    episode = MCAP(described(mcap_files.write(file, stamp_ns=taken, logged_ns=late)))[0]
+    assert np.allclose(episode.tool_poses_world[:, :3, 3], mcap_files.tips(6))
+    assert episode.gripper.tolist() == [1, 1, 1, 0, 0, 0]
+    view = episode.observations[4].views["front"]
+    assert abs(int(view.rgb[-1, 0, 0]) - 80) < 3 and view.depth_m.any()
+
+
+@pytest.mark.parametrize("stamp_ns", [lambda topic, at_ns: 0, of_another_clock])
+def test_without_stamps_of_one_clock_the_times_of_logging_count(file, stamp_ns):
+    episode = MCAP(described(mcap_files.write(file, 8, stamp_ns=stamp_ns, logged_ns=late)))[0]
+    assert np.allclose(episode.tool_poses_world[:5, :3, 3], mcap_files.tips(8)[2:7]), "two steps on"
+    notes = " ".join(episode.provenance.extra.get("notes", ()))
+    assert ("differ by 5." in notes) == (stamp_ns is of_another_clock)
+
+
+def test_joints_become_tool_poses_by_the_robots_model(file, tmp_path):
+    description = {"world_frame": "base", "gripper_joint": "finger", "open": 0.04, "closed": 0.0}
+    mcap_files.write(file).with_suffix(".json").write_text(json.dumps(description))
+    (tmp_path / "robot.urdf").write_text(ONE_JOINT)
+    episode = MCAP(file)[0]
+    assert episode.joints.names == ("joint1", "finger") and episode.joints.unit == "rad"
+    assert np.allclose(episode.joints.positions[:, 0], 0.1) and episode.tool_poses_world is None
+    model = RobotModel(file=tmp_path / "robot.urdf", tool="tip")
+    projected = with_tool_poses(MCAP(file), model)[0]
+    assert np.allclose(projected.tool_poses_world[:, :2, 3], [0.5 * np.cos(0.1), 0.5 * np.sin(0.1)])
+    assert projected.observations[0].views["front"].camera is not None
+
+
+ONE_JOINT = """<robot name="one"><link name="base"/><link name="arm"/><link name="tip"/>
+  <joint name="joint1" type="revolute"><parent link="base"/><child link="arm"/><axis xyz="0 0 1"/>
+    <limit lower="-2" upper="2" effort="1" velocity="1"/></joint>
+  <joint name="end" type="fixed"><parent link="arm"/><child link="tip"/><origin xyz="0.5 0 0"/></joint></robot>"""
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,13 @@ from hamster.data.hdf5.instructions import instruction
 from hamster.data.hdf5.mjcf import WORLD, Model, ModelCamera, read_model
 from hamster.data.images import MAX_PIXELS
 from hamster.data.lazy import LazyObservations
-from hamster.data.records import Episode, Observation, Provenance, View
+from hamster.data.records import Episode, JointStates, Observation, Provenance, View
 from hamster.data.robots import PANDA_OPEN_M, RECORDED_FROM_TOOL, UNKNOWN_GRIPPER, GripperScale
 from hamster.geometry import Camera, inverse, matrix_from_quaternion, pose
 
 Array = NDArray[np.float64]
 FPS = 20.0  # robosuite's control frequency
+BASE = "robot0_base"
 HANDS = ("robot0_right_hand", "right_hand")
 TIPS = ("gripper0_grip_site", "gripper0_right_grip_site", "grip_site")
 _IMAGES = re.compile(r"(.+)_(rgb|image)")
@@ -48,13 +49,15 @@ def read_episode(file: Path, demo: str, source: str) -> Episode:
         images = _images(observations_group)
         steps = {len(array) for array in images.values()}
         hand, gripper = _hand(observations_group), _opening(demonstration, observations_group)
-        steps |= {len(x) for x in (hand, gripper) if x is not None}
+        joints = _joints(observations_group)
+        steps |= {len(x) for x in (hand, gripper, joints and joints.positions) if x is not None}
         if len(steps) != 1 or 0 in steps:
             raise ValueError(f"{demo} has images and states of {sorted(steps)} steps; they must be as many, at least 1")
         upside_down = _is_upside_down(data, images)
         cameras = _cameras(text(demonstration, "model_file") or text(data, "model_file"), images, hand)
         words = instruction(data, demonstration, file)
-        digest = _digest(hand, gripper, images, demonstration)
+        place = joints.positions if hand is None and joints else hand
+        digest = _digest([place, gripper], images, demonstration)
         keys = {name: array.name for name, array in images.items()}
         depth, notes = depth_arrays(observations_group, images)
     poses = None if hand is None else hand @ RECORDED_FROM_TOOL["robosuite"]
@@ -66,6 +69,7 @@ def read_episode(file: Path, demo: str, source: str) -> Episode:
         provenance=Provenance(source=source, file=f"{file.name}/{demo}", sha256=digest, extra=extra),
         tool_poses_world=poses,
         gripper=gripper,
+        joints=joints,
     )
 
 
@@ -173,6 +177,17 @@ def _opening(demonstration: Any, observations_group: Any) -> Array | None:
     return None if commands is None else GripperScale(closed=1, open=-1).opening(commands[:, -1])
 
 
+def _joints(observations_group: Any) -> JointStates | None:
+    """Return the arm's joints, radians in MuJoCo, in its order and without names; None if they were not recorded."""
+    for name in ("robot0_joint_pos", "joint_states"):
+        positions = numbers(observations_group, name)
+        if positions is not None:
+            known = np.isfinite(positions)
+            low, high = np.where(known, positions, np.inf).min(0), np.where(known, positions, -np.inf).max(0)
+            return JointStates((), positions, low, high, unit="rad")
+    return None
+
+
 def _is_upside_down(data: Any, images: Mapping[str, Any]) -> bool:
     """Return whether images are stored bottom up: LIBERO's are (OpenGL), robomimic flips them before storing.
 
@@ -183,15 +198,20 @@ def _is_upside_down(data: Any, images: Mapping[str, Any]) -> bool:
 
 
 def _cameras(xml: str, images: Mapping[str, Any], hand: Array | None) -> dict[str, Lens]:
-    """Return the calibrations from the embedded model; none for a camera that it lacks or that moves by itself."""
+    """Return the calibrations from the embedded model; none for a camera that it lacks or that moves by itself.
+
+    Without recorded poses of the hand they are in the frame of the robot's base, as poses computed from joints are.
+    """
     if not xml:
         return {}
     model, out = read_model(xml), {}
+    base = model.bodies.get(BASE) if hand is None else None
+    base_from_world = np.eye(4) if base is None or base.anchor != WORLD else inverse(base.anchor_from_here)
     for name, array in images.items():
         camera = model.cameras.get(name) or model.cameras.get(f"robot0_{name}")
         where = None if camera is None else _world_from_camera(model, camera, hand)
         if camera is not None and where is not None:
-            out[name] = Lens(camera.intrinsics(array.shape[2], array.shape[1]), where)
+            out[name] = Lens(camera.intrinsics(array.shape[2], array.shape[1]), base_from_world @ where)
     return out
 
 
@@ -208,11 +228,11 @@ def _world_from_camera(model: Model, camera: ModelCamera, hand: Array | None) ->
     return np.asarray(world_from_hand @ inverse(body.anchor_from_here) @ camera.place.anchor_from_here)
 
 
-def _digest(hand: Array | None, gripper: Array | None, images: Mapping[str, Any], demonstration: Any) -> str:
+def _digest(states: Sequence[Array | None], images: Mapping[str, Any], demonstration: Any) -> str:
     """Return the sha256 of what the labels depend on; the whole file has gigabytes, and many demonstrations."""
     digest = hashlib.sha256(text(demonstration, "model_file").encode())
     for name, array in images.items():
         digest.update(f"{name}{array.shape}".encode() + np.asarray(array[0]).tobytes())
-    for values in (hand, gripper):
+    for values in states:
         digest.update(b"" if values is None else values.tobytes())
     return digest.hexdigest()

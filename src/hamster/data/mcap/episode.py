@@ -1,19 +1,20 @@
 """One MCAP file of ROS 2 messages as an episode.
 
-Times are those at which messages were logged. The frames are the images of the first colour topic; of any other topic
-each frame has the message nearest in time, if that is less than half a step away.
+Times are the stamps of the messages' headers if all have them, of one clock; else those of logging. The frames are the
+images of the first colour topic; of any other topic each frame has the message nearest in time, if that is less than
+half a step away.
 
 | message type | what is read |
 |---|---|
 | sensor_msgs/Image, CompressedImage | colours (rgb8, bgr8 …, JPEG, PNG); depth (16UC1, 32FC1, compressedDepth) |
 | sensor_msgs/CameraInfo | intrinsics of the images in the same namespace (`p` of rectified ones, else `k`), frame |
 | tf2_msgs/TFMessage | poses of the cameras and of the tool |
-| sensor_msgs/JointState | the gripper's joint |
+| sensor_msgs/JointState | positions of the joints, and the gripper's |
 | std_msgs/String, of a topic whose name ends in instruction, task or language | the instruction |
 
 Which frame is the tool's tip and which joint the gripper, no message says: NAME.json beside NAME.mcap does, with
-`tool_frame`, `world_frame` (by default the root above the tool), `gripper_joint` and its values `open` and `closed`; it
-may also hold the `instruction`, as of videos.
+`tool_frame`, `world_frame` (by default the root above the tool; where joints are to give the tool's poses, the robot's
+base), `gripper_joint` and its values `open` and `closed`; it may also hold the `instruction`, as of videos.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from hamster.data.depth import Depth, camera_of_depth, check_plausible, fit_dept
 from hamster.data.lazy import LazyObservations
 from hamster.data.mcap.messages import Value, colour_of, depth_of, nearest, read_message
 from hamster.data.mcap.recording import Recording, read_recording
-from hamster.data.records import Episode, Observation, Provenance, View
+from hamster.data.records import Episode, JointStates, Observation, Provenance, View
 from hamster.data.robots import NO_GRIPPER, GripperScale
 from hamster.data.text import decode_text
 from hamster.geometry import Camera
@@ -44,6 +45,7 @@ Array = NDArray[np.float64]
 Times = NDArray[np.int64]
 MAX_FRAMES = 1_000_000
 MAX_TEXT_BYTES = 1 << 20
+_COMMANDED = re.compile(r"command|target|desired|leader|master|gello")  # of joints that another arm, or nobody, has
 _HAND = re.compile(r"wrist|hand|gripper")
 
 
@@ -59,22 +61,28 @@ def read_episode(file: Path) -> Episode:
     cameras = {
         _camera_name(topic): topic for topic in sorted(recording.colours, key=lambda t: (bool(_HAND.search(t)), t))
     }
-    times = {topic: np.array(stamps, np.int64) for topic, stamps in recording.times_ns.items()}
+    times = {topic: np.array(taken, np.int64) for topic, taken in recording.times_ns.items()}
     at_ns = np.unique(times[next(iter(cameras.values()))])
     if len(at_ns) > MAX_FRAMES:
         raise ValueError(f"{file.name} has {len(at_ns)} frames; an episode has at most {MAX_FRAMES:,}")
     step_ns = int(np.median(np.diff(at_ns))) if len(at_ns) > 1 else 10**9
-    index = {topic: nearest(times[topic], at_ns, step_ns // 2) for topic in (*recording.colours, *recording.depths)}
-    stamps = {topic: np.where(rows >= 0, times[topic][rows], -1) for topic, rows in index.items()}
+    index = {topic: _nearest(times[topic], at_ns, step_ns) for topic in (*recording.colours, *recording.depths)}
+    logged = {topic: np.array(recording.logged_ns[topic], np.int64) for topic in index}
+    logged = {topic: np.where(rows >= 0, logged[topic][rows], -1) for topic, rows in index.items()}
     poses, notes = _tool_poses(recording, described, at_ns)
     world = described.get("world_frame") or (
         recording.tree.root_of(described["tool_frame"]) if poses is not None else ""
     )
     lenses, lens_notes = _lenses(recording, cameras, world, at_ns)
     gripper = _gripper(recording, described, times, at_ns, step_ns)
-    frames = _Frames(file, recording.schemas, cameras, {}, stamps, lenses, poses, gripper, (at_ns - at_ns[0]) / 1e9)
+    frames = _Frames(file, recording.schemas, cameras, {}, logged, lenses, poses, gripper, (at_ns - at_ns[0]) / 1e9)
     depths, depth_notes = _depths(recording, cameras, frames)
-    notes += [*lens_notes, *depth_notes, *([NO_GRIPPER] if gripper is None and poses is not None else [])]
+    notes += [
+        *recording.notes,
+        *lens_notes,
+        *depth_notes,
+        *([NO_GRIPPER] if gripper is None and poses is not None else []),
+    ]
     instructions = tuple(dict.fromkeys(recording.texts)) or read_notes(file).instructions
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -84,6 +92,7 @@ def read_episode(file: Path) -> Episode:
         provenance=Provenance(f"mcap:{file.name}", file.name, digest, "", {"notes": notes} if notes else {}),
         tool_poses_world=poses,
         gripper=gripper,
+        joints=_joints(recording, times, at_ns, step_ns),
     )
 
 
@@ -95,7 +104,7 @@ class _Frames(LazyObservations):
     schemas: Mapping[str, str]
     cameras: Mapping[str, str]
     depths: Mapping[str, str]
-    stamps_ns: Mapping[str, Times]
+    logged_ns: Mapping[str, Times]  # of each frame's message, -1 if it has none
     lenses: Mapping[str, Sequence[Camera | None]]
     tool_poses_world: Array | None
     gripper: Array | None
@@ -106,7 +115,7 @@ class _Frames(LazyObservations):
 
     def read(self, i: int) -> Observation:
         """Return one frame."""
-        views = {name: self.view(name, i) for name, topic in self.cameras.items() if self.stamps_ns[topic][i] >= 0}
+        views = {name: self.view(name, i) for name, topic in self.cameras.items() if self.logged_ns[topic][i] >= 0}
         pose = None if self.tool_poses_world is None else self.tool_poses_world[i]
         return Observation(
             views, pose, None if self.gripper is None else float(self.gripper[i]), float(self.times_s[i])
@@ -116,7 +125,7 @@ class _Frames(LazyObservations):
         """Return the frames of which this camera is known to have no image, before any is decoded."""
         if camera not in self.cameras:
             return frozenset()
-        return frozenset(np.flatnonzero(self.stamps_ns[self.cameras[camera]] < 0).tolist())
+        return frozenset(np.flatnonzero(self.logged_ns[self.cameras[camera]] < 0).tolist())
 
     def view(self, name: str, i: int) -> View:
         """Return one camera's view of a frame that has its image."""
@@ -129,7 +138,7 @@ class _Frames(LazyObservations):
 
     def depth(self, topic: str, i: int, width: int, height: int) -> Depth:
         """Return depth (height, width), metres, of a topic; 0 everywhere at a frame without a message."""
-        if self.stamps_ns[topic][i] < 0:
+        if self.logged_ns[topic][i] < 0:
             return np.zeros((height, width), np.float32)
         name = f"{topic}, frame {i}"
         stored = self._read(topic, i, partial(depth_of, self.schemas[topic], name=name))
@@ -140,7 +149,7 @@ class _Frames(LazyObservations):
         return self._read(topic, i, lambda message: str(message.header.frame_id).lstrip("/"))
 
     def _read(self, topic: str, i: int, convert: Callable[[Any], Value]) -> Value:
-        return read_message(self.file, topic, int(self.stamps_ns[topic][i]), convert)
+        return read_message(self.file, topic, int(self.logged_ns[topic][i]), convert)
 
 
 def _depths(recording: Recording, cameras: Mapping[str, str], frames: _Frames) -> tuple[dict[str, str], list[str]]:
@@ -151,8 +160,8 @@ def _depths(recording: Recording, cameras: Mapping[str, str], frames: _Frames) -
         if camera is None or camera in depths:
             notes.append(f"{topic} holds depth, but of which camera its name does not say: it is not used")
             continue
-        known = frames.stamps_ns[topic] >= 0
-        both = np.flatnonzero(known & (frames.stamps_ns[cameras[camera]] >= 0)).tolist()
+        known = frames.logged_ns[topic] >= 0
+        both = np.flatnonzero(known & (frames.logged_ns[cameras[camera]] >= 0)).tolist()
         try:
             if not both:
                 raise ValueError(f"{topic} has no image at the time of any of {cameras[camera]}")
@@ -233,10 +242,7 @@ def _gripper(
     if topic is None:
         names = sorted({name for states in recording.joints.values() for state in states for name in state})
         raise ValueError(f"no JointState has gripper_joint {joint!r:.60}; there are: {', '.join(names) or 'none'}")
-    states = recording.joints[topic]
-    rows = [i for i, state in enumerate(states) if joint in state]  # an arm and its gripper may share a topic
-    index, positions = nearest(times[topic][rows], at_ns, step_ns // 2), np.array([states[i][joint] for i in rows])
-    values = np.where(index >= 0, positions[index], np.nan)
+    values = _positions(recording.joints[topic], joint, times[topic], at_ns, step_ns)
     scale = GripperScale(closed=float(described["closed"]), open=float(described["open"]))
     opening = scale.opening(values)
     if opening is None:
@@ -246,6 +252,34 @@ def _gripper(
         )
         raise ValueError(f"gripper_joint {joint!r:.60} {span}; `closed` is {scale.closed:g} and `open` {scale.open:g}")
     return opening
+
+
+def _joints(recording: Recording, times: Mapping[str, Times], at_ns: Times, step_ns: int) -> JointStates | None:
+    """Return the positions of all joints, radians as ROS has them (REP 103); None if there are none."""
+    topics = sorted((t for t in recording.joints if not _COMMANDED.search(t.lower())), key=lambda t: (len(t), t))
+    topic_of = {name: topic for topic in reversed(topics) for state in recording.joints[topic] for name in state}
+    if not topic_of:
+        return None
+    positions = np.stack(
+        [_positions(recording.joints[topic], name, times[topic], at_ns, step_ns) for name, topic in topic_of.items()], 1
+    )
+    known = np.isfinite(positions)
+    low, high = np.where(known, positions, np.inf).min(0), np.where(known, positions, -np.inf).max(0)
+    return JointStates(tuple(topic_of), positions, low, high, unit="rad")
+
+
+def _positions(states: Sequence[Mapping[str, float]], joint: str, times_ns: Times, at_ns: Times, step_ns: int) -> Array:
+    """Return (T,) positions of a joint, NaN where no message is near."""
+    rows = [i for i, state in enumerate(states) if joint in state]  # an arm and its gripper may share a topic
+    index, positions = _nearest(times_ns[rows], at_ns, step_ns), np.array([states[i][joint] for i in rows])
+    return np.where(index >= 0, positions[index], np.nan)
+
+
+def _nearest(times_ns: Times, at_ns: Times, step_ns: int) -> NDArray[np.intp]:
+    """Return for each time the index of the nearest of `times_ns`, -1 if it is half a step away; stamps may go back."""
+    order = np.argsort(times_ns, kind="stable")
+    index = nearest(times_ns[order], at_ns, step_ns // 2)
+    return np.where(index >= 0, order[index], -1)
 
 
 def _described(file: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,6 +64,20 @@ def read_message(file: Path, topic: str, time_ns: int, convert: Callable[[Any], 
         for decoded in reader.iter_decoded_messages([topic], starting_at=time_ns, ending_at=time_ns):
             return convert(decoded.decoded_message)
     raise ValueError(f"{file.name} has no message of {topic} at {time_ns} ns")
+
+
+def header_stamp_ns(schema: str, data: bytes) -> int:
+    """Return the stamp in the header of an encoded message, nanoseconds; 0 if it has none.
+
+    Args:
+        schema: message type; of TF that of the first transform is returned.
+        data: in CDR. Its definition is the file's own, so that what is read here may be anything.
+    """
+    start = 8 if schema == TF else 4  # after the encapsulation, and of TF the number of transforms
+    if len(data) < start + 8:
+        return 0
+    sec, nanosec = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, start)
+    return max(sec * 1_000_000_000 + nanosec, 0)
 
 
 def is_depth_message(schema: str, message: Any) -> bool:

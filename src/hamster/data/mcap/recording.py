@@ -8,10 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hamster.data.mcap import messages
-from hamster.data.mcap.messages import is_depth_message, opened, read_message, schemas_of
-from hamster.data.mcap.transforms import TransformTree
+import numpy as np
 
+from hamster.data.mcap import messages
+from hamster.data.mcap.messages import header_stamp_ns, is_depth_message, opened, read_message, schemas_of
+from hamster.data.mcap.transforms import TransformTree, stamp_ns
+
+STATIC = "tf_static"
+MAX_APART_S = 0.5  # between the delays of two topics of one clock
 _INSTRUCTION = re.compile(r"(?:.*[/_])?(?:instruction|task|language)")  # not /task/status, which is no instruction
 
 
@@ -21,7 +25,10 @@ class Recording:
 
     Attributes:
         schemas: message types by topic.
-        times_ns: (N,) by topic of images and joints.
+        logged_ns: (N,) by topic of images, when each message was logged, in that order.
+        times_ns: (N,) by topic of images and joints, when it was taken: its header's stamp if `by_header`.
+        by_header: whether headers tell the time; else it is that of logging.
+        notes: on the times.
         colours, depths: topics of images.
         infos: first CameraInfo by topic.
         joints: names and positions of each JointState, by topic.
@@ -30,7 +37,10 @@ class Recording:
     """
 
     schemas: dict[str, str]
+    logged_ns: dict[str, list[int]] = field(default_factory=dict)
     times_ns: dict[str, list[int]] = field(default_factory=dict)
+    by_header: bool = False
+    notes: list[str] = field(default_factory=list)
     colours: list[str] = field(default_factory=list)
     depths: list[str] = field(default_factory=list)
     infos: dict[str, Any] = field(default_factory=dict)
@@ -47,11 +57,10 @@ def read_recording(file: Path) -> Recording:
         if not recording.schemas:
             raise ValueError(f"{file.name} has no ROS 2 messages of a known type; there are: {', '.join(known)}")
         images = {t for t, s in recording.schemas.items() if s in (messages.IMAGE, messages.COMPRESSED)}
-        for _, channel, message in reader.iter_messages(list(images)):
-            recording.times_ns.setdefault(channel.topic, []).append(message.log_time)
+        _read_times(recording, reader, images)
         for topic in sorted(images & recording.times_ns.keys()):
             convert = partial(is_depth_message, recording.schemas[topic])
-            is_depth = read_message(file, topic, recording.times_ns[topic][0], convert)
+            is_depth = read_message(file, topic, recording.logged_ns[topic][0], convert)
             (recording.depths if is_depth else recording.colours).append(topic)
         others = [topic for topic in recording.schemas if topic not in images]
         for schema, channel, message, decoded in reader.iter_decoded_messages(others) if others else ():
@@ -59,12 +68,40 @@ def read_recording(file: Path) -> Recording:
     return recording
 
 
+def _read_times(recording: Recording, reader: Any, images: set[str]) -> None:
+    """Note when the messages of images were logged and taken, and by which clock.
+
+    Headers count if all messages whose time matters have a stamp, and these are of one clock: what lies between stamp
+    and logging, the delay of a driver or the start of a simulation, is about the same for all topics.
+    """
+    moving = (messages.JOINTS, messages.TF)
+    timed = [t for t, s in recording.schemas.items() if t in images or (s in moving and not t.endswith(STATIC))]
+    logged, stamped = dict[str, list[int]](), dict[str, list[int]]()
+    for schema, channel, message in reader.iter_messages(timed) if timed else ():
+        logged.setdefault(channel.topic, []).append(message.log_time)
+        stamped.setdefault(channel.topic, []).append(header_stamp_ns(schema.name, message.data))
+    delays_s = {t: float(np.median(np.subtract(logged[t], stamps))) / 1e9 for t, stamps in stamped.items()}
+    if delays_s and all(min(stamps) > 0 for stamps in stamped.values()):
+        first, last = min(delays_s, key=delays_s.__getitem__), max(delays_s, key=delays_s.__getitem__)
+        recording.by_header = delays_s[last] - delays_s[first] <= MAX_APART_S
+        if not recording.by_header:
+            recording.notes.append(
+                f"the headers of {first} and {last} differ by {delays_s[last] - delays_s[first]:.1f} s: they are of "
+                "different clocks, so the times of logging are used"
+            )
+    for topic in images & logged.keys():
+        recording.logged_ns[topic] = logged[topic]
+        recording.times_ns[topic] = stamped[topic] if recording.by_header else logged[topic]
+
+
 def _note(recording: Recording, schema: str, topic: str, time_ns: int, decoded: Any) -> None:
     if schema == messages.INFO:
         recording.infos.setdefault(topic, decoded)
     elif schema == messages.TF:
-        recording.tree.add(decoded.transforms, time_ns, is_static=topic.endswith("tf_static"))
+        logged_ns = None if recording.by_header else time_ns
+        recording.tree.add(decoded.transforms, logged_ns, is_static=topic.endswith(STATIC))
     elif schema == messages.JOINTS:
+        time_ns = stamp_ns(decoded.header) if recording.by_header else time_ns
         recording.times_ns.setdefault(topic, []).append(time_ns)
         recording.joints.setdefault(topic, []).append(dict(zip(decoded.name, decoded.position, strict=False)))
     elif schema == messages.TEXT and _INSTRUCTION.fullmatch(topic.lower()) and decoded.data.strip():

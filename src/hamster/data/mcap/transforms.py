@@ -17,6 +17,11 @@ MAX_DEPTH = 64  # of the tree
 Array = NDArray[np.float64]
 
 
+def stamp_ns(header: Any) -> int:
+    """Return the stamp of a decoded header, nanoseconds."""
+    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
+
+
 @dataclass
 class TransformTree:
     """Poses of frames in their parents.
@@ -31,8 +36,14 @@ class TransformTree:
     _static: dict[str, Array] = field(default_factory=dict)
     _reattached: set[str] = field(default_factory=set)  # frames with several parents over time
 
-    def add(self, transforms: Iterable[Any], time_ns: int, is_static: bool) -> None:
-        """Add the transforms of a message logged at a time; ValueError if one is no transform."""
+    def add(self, transforms: Iterable[Any], logged_ns: int | None, is_static: bool) -> None:
+        """Add the transforms of a message; ValueError if one is no transform.
+
+        Args:
+            transforms: stamped.
+            logged_ns: the time of all of them; None for that of each one's header.
+            is_static: whether they hold at any time.
+        """
         for stamped in transforms:
             child, parent = stamped.child_frame_id.lstrip("/"), stamped.header.frame_id.lstrip("/")
             move, turn = stamped.transform.translation, stamped.transform.rotation
@@ -46,7 +57,9 @@ class TransformTree:
             if is_static:
                 self._static[child] = pose
             else:
-                self._times_ns.setdefault(child, []).append(time_ns)
+                self._times_ns.setdefault(child, []).append(
+                    stamp_ns(stamped.header) if logged_ns is None else logged_ns
+                )
                 self._poses.setdefault(child, []).append(pose)
 
     def root_of(self, frame: str) -> str:
