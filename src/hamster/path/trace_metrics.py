@@ -140,14 +140,16 @@ def least_alignment(cost: Array, combine: Callable[[Any, Any], Any]) -> float:
         combine: how a cell's cost is joined to that of the way there: `np.maximum` for Fréchet, `np.add` for DTW.
     """
     n, m = cost.shape
-    rows = np.arange(n)
-    before = last = np.full(n + 1, np.inf)  # the two antidiagonals before this one, by row + 1
+    cells, stride = np.ascontiguousarray(cost).ravel(), m - 1  # from a cell to the next one of its antidiagonal
+    before, last, new = np.full((3, n + 2), np.inf)  # antidiagonals, by row + 1; infinite beside their cells
+    before[0] = 0.0  # the way to the first cell
     for k in range(n + m - 1):
-        inside = (rows <= k) & (rows > k - m)
-        reached = np.minimum(np.minimum(last[1:], last[:-1]), before[:-1]) if k else np.zeros(n)
-        row = np.full(n + 1, np.inf)
-        row[1:][inside] = combine(cost[rows[inside], k - rows[inside]], reached[inside])
-        before, last = last, row
+        low, high = max(0, k - stride), min(n - 1, k)  # its first and last row
+        reached = np.minimum(np.minimum(last[low + 1 : high + 2], last[low : high + 1]), before[low : high + 1])
+        costs = cells[k + low * stride : k + high * stride + 1 : max(stride, 1)]
+        new[low + 1 : high + 2] = combine(costs, reached)
+        new[low] = new[high + 2] = np.inf
+        before, last, new = last, new, before
     return float(last[n])
 
 

@@ -70,6 +70,7 @@ def observed(scene: Scene, command: Command) -> Values:
     return {name: frozenset(held) for name, held in values.items()}
 
 
+@cache
 def demonstrated_values(n: int = N_DEMOS, seed: int = DEMOS_SEED) -> Values:
     """Return all values of each factor in the demonstrations, from one layout of each."""
     scenes = (
