@@ -1,4 +1,4 @@
-"""`hamster data`: statistics and images of a source or label set, exports to other formats, the factors of the axes."""
+"""`hamster data`: statistics and a page of a source or label set, exports to other formats, the factors of the axes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hamster.cli.push_to_hub import Repo, push_to_hub
 
 @dataclass(frozen=True)
 class Show:
-    """Write statistics and a contact sheet of a source or label set: show.json, show.png, optionally show.rrd."""
+    """Write a page to click through a source or label set (show.html), its statistics, optionally show.rrd."""
 
     source: Positional[str]
     """A source, as for `hamster label`, or the folder of a label set."""
@@ -97,7 +97,7 @@ class Axes:
 
 @dataclass(frozen=True)
 class Data:
-    """Show statistics and images of data, export it to another format, or print what the axes hold out."""
+    """Show statistics and a page of data, export it to another format, or print what the axes hold out."""
 
     command: (
         Annotated[Show, tyro.conf.subcommand("show", prefix_name=False)]

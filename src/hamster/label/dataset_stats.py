@@ -1,4 +1,4 @@
-"""Statistics and example pictures of a source or a label set, to inspect before training on it."""
+"""Statistics of a source or a label set, to inspect before training on it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,8 @@ from hamster.label.episodes import LabelledEpisode
 from hamster.label.label_item import Labelled, Options, read_and_label
 from hamster.label.method import Skipped
 from hamster.path import Path2D
-from hamster.path.draw import draw
 
 GRID = 10  # cells a side that starts and ends are counted in
-PICTURES = 24
 
 Found = Labelled | Skipped | Unreadable
 READERS: dict[str, Callable[[Path], Iterator[Labelled]]] = {
@@ -40,7 +38,6 @@ class Survey:
         cameras: by "name, size, calibrated or not", the number of images or episodes.
         starts, ends: (GRID, GRID) how many first paths start and end in each cell, rows from the top.
         waypoints, events: how many paths have so many.
-        pictures: the first few, with their paths drawn, and what is asked for.
         left_out: frames of labelled episodes that have no path, by reason. notes: of how labels came about.
     """
 
@@ -56,7 +53,6 @@ class Survey:
     events: Counter[int] = field(default_factory=Counter)
     starts: NDArray[np.int64] = field(default_factory=lambda: np.zeros((GRID, GRID), np.int64))
     ends: NDArray[np.int64] = field(default_factory=lambda: np.zeros((GRID, GRID), np.int64))
-    pictures: list[tuple[NDArray[np.uint8], str]] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
 
@@ -100,7 +96,7 @@ class Survey:
         self.frames.append(len(labelled.labels))
         self.methods[labelled.method.name] += 1
         text, label = labelled.first
-        self._add_path(label.path, text, labelled.task, first[labelled.camera].rgb)
+        self._add_path(label.path, text, labelled.task)
         self.instructions.update(labelled.episode.texts)
         self.left_out.update(labelled.left_out)
         self.notes.update(labelled.method.notes)
@@ -110,9 +106,9 @@ class Survey:
         self.methods[str(image.provenance.extra.get("how", {}).get("method", "simulation"))] += 1
         self.absent += len(image.absent)
         for annotation in image.annotations:
-            self._add_path(annotation.path, annotation.instruction, annotation.task, image.view.rgb)
+            self._add_path(annotation.path, annotation.instruction, annotation.task)
 
-    def _add_path(self, path: Path2D, instruction: str, task: str, rgb: NDArray[np.uint8]) -> None:
+    def _add_path(self, path: Path2D, instruction: str, task: str) -> None:
         for grid, uv in ((self.starts, path.uv[0]), (self.ends, path.uv[-1])):
             column, row = np.minimum((uv * GRID).astype(int), GRID - 1)
             grid[row, column] += 1
@@ -120,8 +116,6 @@ class Survey:
         self.events[len(path.events)] += 1
         self.tasks[task] += 1
         self.instructions.add(instruction)
-        if len(self.pictures) < PICTURES and not any(rgb is shown for shown, _ in self.pictures):
-            self.pictures.append((draw(rgb, path), instruction))
 
 
 def labelled_items(source: Source, options: Options, most: int | None = None) -> Iterator[Found]:
