@@ -4,7 +4,7 @@
 #
 #   runs/nano.sh [OUT]     default: outputs/nano
 #
-# The planner's budget is --steps below; --seconds is one of time. It must stay the same when a run is continued.
+# The planner's budgets are --steps below; --seconds is one of time. They must stay the same when a run is continued.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out="${1:-outputs/nano}"
@@ -14,12 +14,17 @@ stage() { printf '\n\033[1m[%s] %s\033[0m\n' "$(date +%H:%M:%S)" "$*"; }
 
 # The planner sees off-domain images only. What they share with the tabletop: docs/overlap.md.
 stage "planner: off-domain images"
-hamster label offdomain:24000 --seed 0 -o "$out/labels/planner"
-stage "planner: training"
+hamster label offdomain:16000 --seed 0 -o "$out/labels/planner"
+hamster label offdomain:16000 --seed 1 -o "$out/labels/planner-more"
 # A process for each GPU, or for each of at most four cores: the gradients are those of one batch.
 processes="$(.venv/bin/python -c 'import os, torch; print(torch.cuda.device_count() or min(4, os.cpu_count()))')"
+stage "planner: training"
 .venv/bin/torchrun --nproc-per-node "$processes" -m hamster train planner --config nano \
-    --data "$out/labels/planner" --out "$out/train/planner" --steps 20000
+    --data "$out/labels/planner" --out "$out/train/planner-begun" --steps 8000
+# Nouns, ranks and pushes are learned at low rates only: at the first part's rates the steps are too noisy for them.
+stage "planner: training goes on at a fifth of the rates, on other images"
+.venv/bin/torchrun --nproc-per-node "$processes" -m hamster train planner --config finetune \
+    --model "$out/train/planner-begun/model" --data "$out/labels/planner-more" --out "$out/train/planner" --steps 8000
 
 # Nothing of the tabletop touches the planner: scores and refusals are fitted on off-domain images, too, of which three in
 # ten are from the middle of a task.
