@@ -44,6 +44,9 @@ def test_the_policys_packed_data_are_the_same(both, tmp_path):
     assert np.array_equal(one.depth["front"], other.depth["front"])
     assert np.abs(one.rgb["front"].astype(int) - other.rgb["front"]).mean() < COLOURS
     assert set(one.meta) == set(other.meta) and one.instructions == other.instructions
+    for path, again_path in zip(one.paths, other.paths, strict=True):
+        assert np.allclose(path.uv, again_path.uv, atol=1e-5) and np.array_equal(path.gripper, again_path.gripper)
+        assert np.allclose(path.depth_m, again_path.depth_m, atol=1e-5)
     for values, others in ((one.meta, other.meta), (one.tracks, other.tracks)):
         for name, value in values.items():
             assert np.allclose(value, others[name], atol=1e-5, equal_nan=True), name

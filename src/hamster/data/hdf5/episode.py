@@ -50,14 +50,14 @@ def read_episode(file: Path, demo: str, source: str) -> Episode:
         steps = {len(array) for array in images.values()}
         hand, gripper = _hand(observations_group), _opening(demonstration, observations_group)
         joints = _joints(observations_group)
-        steps |= {len(x) for x in (hand, gripper, joints and joints.positions) if x is not None}
+        angles = None if joints is None else joints.positions
+        steps |= {len(x) for x in (hand, gripper, angles) if x is not None}
         if len(steps) != 1 or 0 in steps:
             raise ValueError(f"{demo} has images and states of {sorted(steps)} steps; they must be as many, at least 1")
         upside_down = _is_upside_down(data, images)
         cameras = _cameras(text(demonstration, "model_file") or text(data, "model_file"), images, hand)
         words = instruction(data, demonstration, file)
-        place = joints.positions if hand is None and joints else hand
-        digest = _digest([place, gripper], images, demonstration)
+        digest = _digest([angles if hand is None else hand, gripper], images, demonstration)
         keys = {name: array.name for name, array in images.items()}
         depth, notes = depth_arrays(observations_group, images)
     poses = None if hand is None else hand @ RECORDED_FROM_TOOL["robosuite"]

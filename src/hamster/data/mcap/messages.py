@@ -77,7 +77,7 @@ def header_stamp_ns(schema: str, data: bytes) -> int:
     if len(data) < start + 8:
         return 0
     sec, nanosec = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, start)
-    return max(sec * 1_000_000_000 + nanosec, 0)
+    return max(int(sec) * 1_000_000_000 + int(nanosec), 0)
 
 
 def is_depth_message(schema: str, message: Any) -> bool:
