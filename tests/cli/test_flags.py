@@ -10,7 +10,7 @@ from hamster.cli.app import Command, main, parse
 # Each command, with what it cannot be called without.
 LINES = [
     "demo", "studio", "plan a.png go", "convert -", "run-robot", "eval", "eval-planner", "ablate", "compare table",
-    "report x", "train policy", "info nano", "check-skew nano", "serve policy", "serve planner",
+    "report x", "show x", "train policy", "info nano", "check-skew nano", "serve policy", "serve planner",
     "label tabletop:1 -o x", "data show x", "data export x -o y --format trl", "check-cameras tabletop:1",
     "bench label", "calibrate tabletop:1 --camera front --points marker",
 ]  # fmt: skip

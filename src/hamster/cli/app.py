@@ -27,6 +27,7 @@ from hamster.cli.plan import Plan
 from hamster.cli.report import Report
 from hamster.cli.run_robot import RunRobot
 from hamster.cli.serve import Serve
+from hamster.cli.show_run import Show
 from hamster.cli.studio import Studio
 from hamster.cli.train import Train
 from hamster.extras import NotInstalledError, explain
@@ -43,6 +44,7 @@ Command = (
     | Annotated[Ablate, tyro.conf.subcommand("ablate")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]
     | Annotated[Report, tyro.conf.subcommand("report")]
+    | Annotated[Show, tyro.conf.subcommand("show")]
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Info, tyro.conf.subcommand("info")]
     | Annotated[CheckSkew, tyro.conf.subcommand("check-skew")]

@@ -229,7 +229,8 @@ def _footer(info: Mapping[str, Any]) -> str:
     items = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in lines.items())
     return f"""<footer class="soft"><h2 style="margin-top:0">Where this comes from</h2><dl>{items}</dl>
 <p class="small" style="margin-top:16px">Every number here can be made again from <code>rollouts.jsonl</code> beside
-this page.</p></footer>"""
+this page. <code>hamster show FOLDER</code> lists the episodes, <code>hamster show FOLDER EPISODE --rerun</code> records
+one in 3D.</p></footer>"""
 
 
 def _families(info: Mapping[str, Any]) -> list[str]:

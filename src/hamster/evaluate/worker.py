@@ -157,7 +157,7 @@ class WorkerLoader:
             planner_latency_s=config.planner_latency_s,
             out=config.out,
             videos=config.videos,
-            seed_everything=_seed_everything,
+            seed_everything=seed_everything,
         )
 
     def _planner(self, name: str, config: EvalConfig) -> PlannerLike:
@@ -183,7 +183,7 @@ class WorkerLoader:
         return self.policies[key]
 
 
-def _seed_everything(seed: int) -> None:
+def seed_everything(seed: int) -> None:
     """Seed every generator that planners, policies and environments of users may draw from."""
     import torch
 
