@@ -95,6 +95,14 @@ def test_each_way_of_training_on_something_else_is_found(trained: Path) -> None:
         (folder / "run.json").write_text(kept[folder])
 
 
+def test_of_a_planner_that_the_plan_did_not_train_no_leak_is_excluded(trained: Path) -> None:
+    model = str(planner_folder(trained, "full"))
+    plan = replace(PLAN, planners={"full": PlannerTraining("offdomain:8", 2, checkpoint=model)})
+    checks = list(check_training_data(plan, trained))
+    assert failed(checks) == ["planner full"] and len(checks) == 7
+    assert Check("training data", "policy co, seed 0", "axes-demos:4, offdomain:8, planner full", True) in checks
+
+
 def test_a_planner_that_saw_or_was_calibrated_on_the_tabletop_is_found(trained: Path) -> None:
     model = planner_folder(trained, "full")
     demos = content_digest(demonstration_labels(trained))

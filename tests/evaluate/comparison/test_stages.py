@@ -17,8 +17,9 @@ from hamster.evaluate.comparison.report import write_report
 from hamster.evaluate.comparison.stages import (
     Command,
     evaluate_plan,
+    needed_planners,
+    planner_checkpoint,
     planner_commands,
-    planners_to_train,
     policy_commands,
     result_folders,
     run_commands,
@@ -89,13 +90,22 @@ def test_the_stages_take_planners_policies_and_training_seeds_from_the_plan(tmp_
     assert {"demonstrations", "policy-flow-0", "policy-flow-2", "policy-mono-co-2", "policy-latent-1"} <= set(commands)
     assert "policy-flow-3" not in commands and "--conditioners overlay" in commands["policy-overlay-2"]
     core = read_plan(PLAN, "core")
-    assert set(planners_to_train(core)) == {"full"} and core.arms["C5"].per_axis == plan.arms["C5"].per_axis == 72
+    assert set(needed_planners(core)) == {"full"} and core.arms["C5"].per_axis == plan.arms["C5"].per_axis == 72
     assert not {"policy-overlay-0", "policy-flow-depth-0"} & {c.name for c in policy_commands(core, tmp_path)}
     assert f"--co-training-data {tmp_path}/labels/planner-full" in commands["policy-mono-co-0"]
     assert f"--model {tmp_path}/planners/full/model" in commands["policy-latent-0"]
 
 
-@pytest.mark.parametrize("scale", ["", "core", "smoke"])
+def test_a_planner_that_is_trained_already_is_taken_as_it_is(tmp_path):
+    plan = read_plan(PLAN, "bundled")
+    assert list(planner_commands(plan, tmp_path)) == []
+    commands = {command.name: " ".join(command.words) for command in policy_commands(plan, tmp_path)}
+    assert "--model nano" in commands["policy-latent-0"] and planner_checkpoint(plan, tmp_path, "full") == "nano"
+    co_trained = replace(plan, arms={"B3": read_plan(PLAN).arms["B3"]})
+    assert [command.name for command in planner_commands(co_trained, tmp_path)] == ["planner-full-labels"]
+
+
+@pytest.mark.parametrize("scale", ["", "core", "bundled", "smoke"])
 def test_every_command_of_the_stages_is_accepted(scale, tmp_path):
     from hamster.cli.app import parse
 

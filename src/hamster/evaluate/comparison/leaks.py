@@ -15,14 +15,17 @@ from hamster.evaluate.comparison.plan import Arm, Plan
 from hamster.evaluate.comparison.stages import (
     SEED_OF_LABELS,
     demonstration_labels,
+    is_for_co_training,
+    needed_planners,
+    planner_checkpoint,
     planner_folder,
     planner_labels,
-    planners_to_train,
     policy_folder,
 )
 from hamster.evaluate.statistics import clopper_pearson
 from hamster.identity import checkpoint_digest, claimed
 from hamster.label.dataset import content_digest, read_manifest
+from hamster.planner.load import find_planner
 
 CHANCE = {"pick_place": 1 / 6, "press": 1 / 3, "knock": 1 / 3}
 """Success by picking at random among the admissible targets of a scene: three, and two goals."""
@@ -59,11 +62,15 @@ def check_training_data(plan: Plan, out: Path) -> Iterator[Check]:
         out: folder of its stages.
     """
     known = dict[str, str]()  # names of label sets and planners by digest
-    planners = planners_to_train(plan)
+    planners = needed_planners(plan)
     for name, planner in planners.items():
         labels = planner_labels(out, name)
-        known[content_digest(labels)] = planner.source
-        yield _of_source(labels, planner.source)
+        if not planner.checkpoint or is_for_co_training(plan, name):
+            known[content_digest(labels)] = planner.source
+            yield _of_source(labels, planner.source)
+        if planner.checkpoint:
+            yield Check("training data", f"planner {name}", f"{planner.checkpoint}, not trained by this plan", False)
+            continue
         yield _trained_on(f"planner {name}", planner_folder(out, name).parent, {planner.source}, known)
         yield _calibrated_on(name, planner_folder(out, name), planner.calibration)
     labels = demonstration_labels(out)
@@ -71,7 +78,7 @@ def check_training_data(plan: Plan, out: Path) -> Iterator[Check]:
     yield _of_source(labels, plan.demonstrations)
     first = next(iter(plan.planners), "")
     if first in planners:
-        known[checkpoint_digest(planner_folder(out, first))] = f"planner {first}"
+        known[checkpoint_digest(find_planner(planner_checkpoint(plan, out, first)))] = f"planner {first}"
     for name, n_seeds in _policy_seeds(plan).items():
         if name not in plan.policies:
             yield Check("training data", f"policy {name}", "not trained by this plan", False)

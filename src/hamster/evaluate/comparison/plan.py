@@ -48,18 +48,21 @@ class Statistics:
 
 @dataclass(frozen=True)
 class PlannerTraining:
-    """A planner that the first stage trains.
+    """A planner that the first stage trains, or takes as it is.
 
     Attributes:
         source: of its label set, such as "offdomain:24000".
         steps: optimiser steps.
         calibration: source of held-out images that its scores and refusals are fitted on; "" leaves it uncalibrated, as
             where no image of its source names something that is absent.
+        checkpoint: name or folder of a planner that is trained already; "" trains one. Then `source` is labelled only
+            for policies that are co-trained, and the rest is not used.
     """
 
     source: str
     steps: int
     calibration: str = ""
+    checkpoint: str = ""
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,13 @@ def planner_commands(plan: Plan, out: Path) -> Iterator[Command]:
     """Yield what makes the planners that arms or policies of the plan need: labels, training, calibration."""
     processes = min(MAX_PROCESSES, usable_cores())
     launcher = ("-m", "torch.distributed.run", "--nproc-per-node", str(processes)) if processes > 1 else ()
-    for name, planner in planners_to_train(plan).items():
+    for name, planner in needed_planners(plan).items():
         labels, folder = str(planner_labels(out, name)), planner_folder(out, name)
+        if planner.checkpoint and not is_for_co_training(plan, name):
+            continue
         yield _hamster(f"planner-{name}-labels", "label", planner.source, "--seed", SEED_OF_LABELS, "-o", labels)
+        if planner.checkpoint:
+            continue
         train = ("train", "planner", "--config", "nano", "--steps", str(planner.steps), "--data", labels)
         yield Command(f"planner-{name}-training", (*launcher, "-m", "hamster", *train, "--out", str(folder.parent)))
         if planner.calibration:
@@ -52,12 +56,21 @@ def planner_commands(plan: Plan, out: Path) -> Iterator[Command]:
             yield _hamster(f"planner-{name}-calibration", "eval-planner", *source, *calibrated)
 
 
-def planners_to_train(plan: Plan) -> dict[str, PlannerTraining]:
+def needed_planners(plan: Plan) -> dict[str, PlannerTraining]:
     """Return the planners that arms or policies of the plan need; policies contain the plan's first."""
     needed = {arm.condition for arm in plan.arms_to_run.values()}
-    if any("{planner" in word for policy in _policies(plan).values() for word in policy[0]):
+    if _is_in_options(plan, "{planner"):
         needed |= set(list(plan.planners)[:1])
     return {name: planner for name, planner in plan.planners.items() if name in needed}
+
+
+def is_for_co_training(plan: Plan, planner: str) -> bool:
+    """Return whether policies of the plan are trained on a planner's label set, too; only the first's can be."""
+    return planner == next(iter(plan.planners), "") and _is_in_options(plan, "{planner_labels}")
+
+
+def _is_in_options(plan: Plan, place: str) -> bool:
+    return any(place in word for options, _ in _policies(plan).values() for word in options)
 
 
 def policy_commands(plan: Plan, out: Path) -> Iterator[Command]:
@@ -65,7 +78,7 @@ def policy_commands(plan: Plan, out: Path) -> Iterator[Command]:
     labels = str(demonstration_labels(out))
     yield _hamster("demonstrations", "label", plan.demonstrations, "--seed", SEED_OF_LABELS, "-o", labels)
     first, policies = next(iter(plan.planners), ""), _policies(plan)
-    places = {"planner": str(planner_folder(out, first)), "planner_labels": str(planner_labels(out, first))}
+    places = {"planner": planner_checkpoint(plan, out, first), "planner_labels": str(planner_labels(out, first))}
     for seed in range(max((n for _, n in policies.values()), default=0)):  # all policies before the next seed
         for name, (options, n_seeds) in policies.items():
             if seed < n_seeds:
@@ -152,7 +165,7 @@ def _configs(plan: Plan, out: Path, n_scenes: int, workers: int | None, engine: 
         EvalConfig(
             out=_evaluation(out, name, seed, axis),
             suite="+".join(filter(None, (f"axes-{axis}", arm.withheld))),
-            planners=(str(planner_folder(out, arm.condition)) if arm.condition in plan.planners else arm.condition,),
+            planners=(planner_checkpoint(plan, out, arm.condition),),
             policy=str(policy_folder(out, arm.policy, seed)) if arm.policy in plan.policies else arm.policy,
             episodes=min(n_scenes, arm.per_axis or n_scenes),
             seed=plan.scenes.seed,
@@ -186,8 +199,15 @@ def _filled(word: str, places: Mapping[str, str]) -> str:
     return word
 
 
+def planner_checkpoint(plan: Plan, out: Path, condition: str) -> str:
+    """Return the name or folder of the planner of a condition; the condition itself if the plan has no such planner."""
+    if condition not in plan.planners:
+        return condition
+    return plan.planners[condition].checkpoint or str(planner_folder(out, condition))
+
+
 def planner_folder(out: Path, name: str) -> Path:
-    """Return the folder of a planner's checkpoint; its training is in the one above."""
+    """Return the folder of a trained planner's checkpoint; its training is in the one above."""
     return out / "planners" / name / "model"
 
 
