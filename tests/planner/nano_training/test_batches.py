@@ -125,6 +125,14 @@ def test_means_are_distributions_and_coverage_is_a_share(labels):
     assert batch.pixel_values.min() >= -1 and batch.pixel_values.max() <= 1
 
 
+def test_objects_that_no_word_names_are_pointed_at_all_the_same(labels):
+    named, nameless = (
+        _sample(each) for each in (labels, replace(labels, object_words=np.zeros_like(labels.object_words)))
+    )
+    assert nameless.roles.max() < nameless.coverage.shape[1] and torch.equal(nameless.roles, named.roles)
+    torch.testing.assert_close(nameless.means, named.means)
+
+
 def test_images_are_seen_as_often_as_their_weight_says():
     shares = [Share(np.arange(20)), Share(np.arange(100, 110), 2.0), Share(np.arange(200, 240), 0.5)]
     total = 20 + 20 + 20

@@ -166,7 +166,7 @@ def assemble(
     nudge = rng.uniform(-NUDGE, NUDGE, (chosen.size, tokens.MAX_WAYPOINTS, 2)).astype(np.float32)
     ids, labels = _text(corpus, chosen, flip, uv.astype(np.float32), nudge)
     height_m = _height_m(corpus, chosen, ids)
-    coverage = _coverage(masks, max(1, int((corpus.object_words[index, :, 1] > 0).sum(1).max())))
+    coverage = _coverage(masks, _n_objects(corpus, index, chosen))
     mentions = [_mentions(corpus, chosen, ids.shape[-1], coverage, of_landmarks) for of_landmarks in (False, True)]
     object_words = torch.from_numpy(corpus.object_words[index, : coverage.shape[1]]).to(device)
     roles = torch.from_numpy(np.stack([corpus.target[chosen], corpus.goal[chosen]], -1)).to(device)
@@ -221,6 +221,13 @@ def _height_m(corpus: Corpus, chosen: NDArray[np.int64], ids: Tensor) -> Tensor:
     at_bin = is_bin(ids)
     waypoint = (at_bin.cumsum(-1) - 1).clamp(0, tokens.MAX_WAYPOINTS - 1)
     return torch.from_numpy(corpus.height_m[chosen]).gather(-1, waypoint).masked_fill(~at_bin, torch.nan)
+
+
+def _n_objects(corpus: Corpus, index: NDArray[np.int64], chosen: NDArray[np.int64]) -> int:
+    """Return how many objects are described, mentioned or to be dealt with, also those that no one word names."""
+    described = np.flatnonzero((corpus.object_words[index] > 0).any((0, 2))).max(initial=-1)
+    mentioned = int(np.bitwise_or.reduce(corpus.means[chosen], axis=None)).bit_length() - 1
+    return int(max(0, described, mentioned, corpus.target[chosen].max(), corpus.goal[chosen].max())) + 1
 
 
 def _coverage(masks: Tensor, objects: int) -> Tensor:

@@ -131,6 +131,7 @@ class _Run:
         accelerator: Accelerator,
     ) -> None:
         self.config, self.out, self.parts, self.accelerator = config, out, parts, accelerator
+        self.is_fine_tuning = start is not None
         self.device, self.leads = str(self.accelerator.device), bool(self.accelerator.is_main_process)
         self.writer = SummaryWriter(str(out / "tensorboard")) if self.leads else None
         saved = out / "model" if (out / STATE).is_file() else start
@@ -177,6 +178,8 @@ class _Run:
         if self.step == 0 and self.leads:
             self.processor.save_pretrained(self.out / "model")  # once and first: a resumed training reads it
             self.save()
+            if self.is_fine_tuning:
+                self.evaluate()  # what it starts from
         columns = (*Progress.get_default_columns(), TextColumn("{task.fields[note]}"))
         with Progress(*columns, refresh_per_second=1, console=Console(stderr=True), disable=not self.leads) as bar:
             task = bar.add_task("planner", total=1.0, note=self._note())
