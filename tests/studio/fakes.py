@@ -13,6 +13,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from hamster.data import Observation
+from hamster.data.video_writer import write_video
 from hamster.evaluate import Suite
 from hamster.geometry import pose
 from hamster.path import Gripper, NotInViewError, Path2D
@@ -20,10 +21,11 @@ from hamster.planner import Plan
 from hamster.planner.backend import Completion
 from hamster.planner.prompts import PromptConfig
 from hamster.planner.vlm import VlmPlanner
-from hamster.policy import ActionChunk
+from hamster.policy import ActionChunk, PolicyError
 from hamster.studio import simulator
 from hamster.studio.app import create_app
 from hamster.studio.examples import Examples
+from hamster.studio.models import Models
 from hamster.studio.session import Session
 
 TOKEN = "token-of-the-tests"
@@ -63,7 +65,7 @@ class Table:
     def __init__(self, family="pick", seed=0):
         self.cubes = {"red": np.array([0.3, 0.6]), "blue": np.array([0.7, 0.8])}
         self.tool, self.is_open, self.held = pose_of(TOOL_UV), True, None
-        self.seed, self.is_closed, self.threads, self.n_steps = seed, False, set(), 0
+        self.seed, self.is_closed, self.threads, self.n_steps, self.n_images = seed, False, set(), 0, 0
 
     def observe(self):
         return Observation({}, self.tool, float(self.is_open), 0.0)
@@ -76,6 +78,7 @@ class Table:
 
     def front_image(self):
         self.threads.add(threading.get_ident())
+        self.n_images += 1
         rgb = np.full((SIDE, SIDE, 3), 40 + self.seed % 100, np.uint8)
         for colour, uv in zip([(255, 0, 0), (0, 0, 255)], self.cubes.values(), strict=True):
             u, v = (uv * SIDE).astype(int)
@@ -138,6 +141,8 @@ class FollowingPolicy:
         self.path, self.next = None, 0
 
     def act(self, observation, path, instruction=""):
+        if path is None:
+            raise PolicyError("there is no path to follow")
         if self.path is None:
             self.path, self.next = path, 0
         elif path != self.path:
@@ -200,11 +205,9 @@ class FixedPlanner:
         return Plan(paths, "two answers")
 
 
-class FakeModels:
-    planner_names = ("writing", "oracle", "refusing", "broken", "fixed")
-    policy_name = "following"
-
+class FakeModels(Models):
     def __init__(self):
+        super().__init__(("writing", "oracle", "refusing", "broken", "fixed", "nano"), "following")
         self.model = WritingModel()
         self.planners = {
             "writing": VlmPlanner(self.model, PromptConfig("hamster")),
@@ -287,3 +290,10 @@ def png(width=40, height=30, kind="PNG"):
     file = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)).save(file, kind)
     return file.getvalue()
+
+
+def video(folder, n_frames=6, width=48, height=32):
+    """Bytes of a video that gets brighter from frame to frame."""
+    file = folder / "video.mp4"
+    write_video(file, (np.full((height, width, 3), 30 * i, np.uint8) for i in range(n_frames)), 10)
+    return file.read_bytes()

@@ -1,11 +1,15 @@
+import io
 import json
+import zipfile
 
 import numpy as np
+import pytest
 
 from hamster.data import AnnotatedImage
 from hamster.data.sketch import Sketch
 from hamster.label.label_item import Options, label_item
 from hamster.path import Gripper, Path2D
+from hamster.studio.errors import StudioError
 from hamster.studio.examples import Examples
 
 RGB = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
@@ -46,3 +50,47 @@ def test_what_is_not_ours_in_an_index_stays(tmp_path):
     Examples(tmp_path).keep(RGB, "one", PATH, "drawn")
     rows = [json.loads(line) for line in (tmp_path / "index.jsonl").read_text().splitlines()]
     assert [row["instruction"] for row in rows] == ["push", "one"]
+
+
+def test_an_archive_is_a_folder_of_drawings_again(tmp_path):
+    examples = Examples(tmp_path / "kept")
+    examples.keep(RGB, "one", PATH, "drawn")
+    examples.keep(RGB, "two", PATH, "planned")
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(examples.archive(1 << 20))))
+    assert archive.testzip() is None and len(archive.namelist()) == 2  # the index, and the picture once
+    archive.extractall(tmp_path / "again")
+    source = Sketch(tmp_path / "again")
+    assert [source[i].instruction for i in range(2)] == ["one", "two"] and source[1].path == PATH
+
+
+def test_an_archive_holds_nothing_from_outside_of_the_folder(tmp_path):
+    folder = tmp_path / "kept"
+    Examples(folder).keep(RGB, "one", PATH, "drawn")
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    (folder / "link.png").symlink_to(tmp_path / "secret.png")
+    (folder / "notes.txt").write_text("mine")
+    names = [
+        "../secret.png",
+        str(tmp_path / "secret.png"),
+        "link.png",
+        "notes.txt",
+        "images",
+        "missing.png",
+        "a\0b.png",
+    ]
+    rows = [json.dumps({"file": name, "instruction": "go"}) for name in names] + ["no JSON", "[]", '{"file": 3}']
+    with (folder / "index.jsonl").open("a") as index:
+        index.write("\n".join(rows) + "\n")
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(Examples(folder).archive(1 << 20))))
+    [image] = (folder / "images").iterdir()
+    assert sorted(archive.namelist()) == [f"images/{image.name}", "index.jsonl"]
+    assert len(archive.read("index.jsonl").splitlines()) == 1
+
+
+def test_an_archive_has_a_limit_and_is_not_empty(tmp_path):
+    examples = Examples(tmp_path)
+    with pytest.raises(StudioError, match="no examples yet"):
+        examples.archive(1 << 20)
+    examples.keep(RGB, "one", PATH, "drawn")
+    with pytest.raises(StudioError, match="copy the folder"):
+        examples.archive(100)

@@ -12,7 +12,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from hamster.studio.limits import StudioLimits
 from hamster.studio.pictures import open_pictures
-from tests.studio.fakes import GOAL_UV, TOOL_UV, WATCH, open_studio, picking, png
+from tests.studio.fakes import GOAL_UV, TOOL_UV, WATCH, open_studio, picking, png, video
 
 BUSY = (409, "busy")
 GO = {"planner": "writing", "instruction": "put the red cube on the goal"}
@@ -137,9 +137,11 @@ def test_a_run_is_stopped_at_once_and_everything_else_waits_for_it(monkeypatch, 
         for route in ("run", "reset", "scene"):
             assert studio.refused(route, {"suite": "table", "seed": 1} if route == "scene" else {}) == BUSY
         assert studio.refused("path", {"path": None, "version": studio.state["path_version"]}, "PUT") == BUSY
-        n_steps = studio.send("stop").tables[-1].n_steps
+        table = studio.send("stop").tables[-1]
+        n_steps, n_images = table.n_steps, table.n_images
         state = studio.ready()
-        assert studio.tables[-1].n_steps <= n_steps + 1  # of 50 ms, which was under way
+        assert table.n_steps <= n_steps + 1  # of 50 ms, which was under way
+        assert table.n_images <= n_images + 3  # one that was under way, and those of the end
         assert state["run"]["outcome"] == "stopped" and state["path"] is not None
 
 
@@ -251,6 +253,89 @@ def test_pictures_of_a_folder_are_leafed_through(monkeypatch, tmp_path):
             assert studio.refused("picture", {"kind": "picture", "index": index}) == (400, "invalid_request")
         assert studio.refused("scene", {"suite": "table", "seed": 0}) == (400, "invalid_request")
         assert studio.send("plan", GO).ready()["path"]
+
+
+def send_video(studio, data, name="my%20table.mp4"):
+    return studio.client.post("/api/upload-video", content=data, headers={"x-file-name": name})
+
+
+def test_frames_of_an_uploaded_video_are_drawn_on_and_kept(studio, tmp_path):
+    assert send_video(studio, video(tmp_path)).status_code == 204
+    picture = studio.ready()["picture"]
+    assert (picture["kind"], picture["name"], picture["index"], picture["count"]) == (
+        "video",
+        "my table.mp4 at 0.00 s",
+        0,
+        6,
+    )
+    picture = studio.send("picture", {"kind": "video", "index": 4}).ready()["picture"]
+    assert picture["name"] == "my table.mp4 at 0.40 s"
+    studio.put_path(picking((0.3, 0.6))).send("keep", {"instruction": "push it"})
+    [file] = (studio.folder / "images").iterdir()
+    kept = np.asarray(Image.open(file))
+    assert kept.shape == (32, 48, 3) and abs(int(kept.mean()) - 120) < 8
+    assert studio.refused("picture", {"kind": "video", "index": 6}) == (400, "invalid_request")
+    assert studio.send("picture", {"kind": "simulator"}).ready()["picture"]["kind"] == "simulator"
+
+
+def test_the_next_video_replaces_the_one_before_and_none_is_left_at_the_end(studio, tmp_path):
+    for n_frames in (3, 5):
+        send_video(studio, video(tmp_path, n_frames))
+        assert studio.ready()["picture"]["count"] == n_frames
+    folder = studio.session._scenery._video._file.parent
+    assert len(list(folder.iterdir())) == 1
+    studio.session._scenery.close()
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("data", [b"", b"no video", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", png(), None])
+def test_what_is_no_video_is_refused_in_one_line_and_not_left_on_the_disk(studio, tmp_path, data):
+    before = studio.state["picture"]
+    response = send_video(studio, video(tmp_path)[:600] if data is None else data, "bad.mp4")
+    message = response.json()["error"]["message"]
+    assert response.status_code == 400 and message.startswith("bad.mp4") and "\n" not in message
+    assert studio.state["picture"] == before and studio.state["status"] == "ready"
+    assert not list(studio.session._scenery.new_video_file().parent.iterdir())
+
+
+def test_a_video_that_is_too_large_is_not_received(monkeypatch, tmp_path):
+    with open_studio(monkeypatch, tmp_path / "kept", limits=StudioLimits(video_bytes=100)) as studio:
+        assert send_video(studio, video(tmp_path)).status_code == 413
+
+
+def test_four_ways_to_a_path_are_compared_from_the_start_of_the_scene(studio):
+    studio.put_path(picking((0.7, 0.8)))
+    state = studio.send("compare", {"planner": "writing"}).ready()
+    arms = state["comparison"]["arms"]
+    assert [arm["name"] for arm in arms] == ["oracle", "planner", "page", "none"]
+    assert [arm["run"]["outcome"] for arm in arms][:2] == ["success", "success"]
+    assert arms[2]["run"]["done"] == ["the blue cube is on the goal"] and arms[2]["path"] == state["path"]
+    assert np.allclose(arms[1]["path"]["uv"][1], [0.3, 0.6], atol=0.02)
+    assert arms[3]["path"] is None and arms[3]["run"]["outcome"] == "policy_error"
+    images = [studio.client.get(f"/api/comparison/{i}").content for i in range(4)]
+    assert all(image.startswith(b"\xff\xd8") for image in images) and images[0] != images[2] != images[3]
+    assert studio.tables[-1].n_steps == 0 and state["path"] == picking((0.7, 0.8)).to_json()
+    assert studio.client.get("/api/comparison/4").status_code == 404
+    assert studio.send("scene", {"suite": "table", "seed": 1}).ready()["comparison"] is None
+
+
+@pytest.mark.parametrize(("planner", "outcome"), [("refusing", "not_in_view"), ("oracle", None)])
+def test_what_there_is_is_compared_and_a_planner_without_a_path_moves_nothing(studio, planner, outcome):
+    arms = studio.send("compare", {"planner": planner}).ready()["comparison"]["arms"]
+    assert [arm["name"] for arm in arms] == ["oracle", *(["planner"] if outcome else []), "none"]
+    if outcome:
+        assert arms[1]["run"]["outcome"] == outcome and "unicorn" in arms[1]["run"]["message"]
+        assert arms[1]["run"]["seconds"] == 0
+
+
+def test_a_comparison_is_stopped(studio):
+    studio.models.model.hold.clear()
+    studio.send("compare", {"planner": "writing"}).until(lambda state: studio.models.model.asked)
+    assert studio.refused("reset") == BUSY
+    studio.send("stop")
+    studio.models.model.hold.set()
+    arms = studio.ready()["comparison"]["arms"]
+    assert [arm["run"] and arm["run"]["outcome"] for arm in arms] == ["success", "stopped", None]
 
 
 def test_a_path_is_kept_once_with_the_image_that_it_is_drawn_on(studio):

@@ -15,14 +15,14 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from hamster.data.instructions import MAX_INSTRUCTION_CHARS
 from hamster.path import Path2D
 from hamster.serving.errors import INTERNAL
 from hamster.serving.log import log
 from hamster.studio.errors import StudioError, invalid
-from hamster.studio.security import UPLOAD, Guard
+from hamster.studio.security import UPLOAD, UPLOAD_VIDEO, Guard
 from hamster.studio.session import Session
 from hamster.studio.state import PictureKind, State
 
@@ -78,6 +78,13 @@ class RunBody(_Body):
     replan_with: Name = ""
 
 
+class CompareBody(_Body):
+    """What is compared."""
+
+    planner: Name = ""
+    instruction: Words = ""
+
+
 class SceneBody(_Body):
     """Which scene to make."""
 
@@ -106,6 +113,13 @@ class KeepBody(_Body):
     instruction: Words
 
 
+class FineTuneBody(_Body):
+    """Which planner to fine-tune, and for how long."""
+
+    planner: Name
+    steps: int = Field(ge=1, le=10_000)
+
+
 def create_app(session: Session, token: str) -> Guard:
     """Create the ASGI application of a session, for browsers that know the token."""
     api = FastAPI(title="HAMSTER studio", docs_url=None, redoc_url=None, openapi_url=None)
@@ -114,6 +128,7 @@ def create_app(session: Session, token: str) -> Guard:
     _add_watching(api, session)
     _add_scenes(api, session)
     _add_paths(api, session)
+    _add_teaching(api, session)
     return Guard(api, token, session.limits)
 
 
@@ -219,14 +234,32 @@ def _add_scenes(api: FastAPI, session: Session) -> None:
         return await _done(session.move, body.name, body.uv)
 
     async def upload(request: Request) -> Response:
-        name = unquote(request.headers.get("x-file-name", ""), errors="replace")
-        return await _done(session.upload, await request.body(), name)
+        return await _done(session.upload, await request.body(), _file_name(request))
+
+    async def upload_video(request: Request) -> Response:
+        file, is_stored = await run_in_threadpool(session.new_video_file), False
+        try:
+            with file.open("xb") as stream:
+                async for part in request.stream():
+                    await run_in_threadpool(stream.write, part)
+            is_stored = True
+        except OSError as error:
+            raise StudioError(507, "not_stored", f"the video could not be stored: {error.strerror}") from None
+        finally:
+            if not is_stored:  # the page may have gone meanwhile
+                file.unlink(missing_ok=True)
+        return await _done(session.show_video, file, _file_name(request))
 
     api.post("/api/scene")(scene)
     api.post("/api/reset")(reset)
     api.post("/api/picture")(picture)
     api.post("/api/move")(move)
     api.post(UPLOAD)(upload)
+    api.post(UPLOAD_VIDEO)(upload_video)
+
+
+def _file_name(request: Request) -> str:
+    return unquote(request.headers.get("x-file-name", ""), errors="replace")
 
 
 def _add_paths(api: FastAPI, session: Session) -> None:
@@ -247,20 +280,49 @@ def _add_paths(api: FastAPI, session: Session) -> None:
     async def run(body: RunBody) -> Response:
         return await _done(session.run, body.instruction, body.replan_with)
 
+    async def compare(body: CompareBody) -> Response:
+        return await _done(session.compare, body.planner, body.instruction)
+
+    async def comparison(index: int) -> Response:
+        return Response(session.comparison_image(index), media_type="image/jpeg")
+
     async def stop() -> Response:
         session.stop()  # at once: not in line for a thread
         return Response(status_code=204)
-
-    async def keep(body: KeepBody) -> Response:
-        return await _done(session.keep, body.instruction)
 
     api.post("/api/plan")(plan)
     api.post("/api/choose")(choose)
     api.post("/api/stroke")(stroke)
     api.put("/api/path")(path)
     api.post("/api/run")(run)
+    api.post("/api/compare")(compare)
+    api.get("/api/comparison/{index}")(comparison)
     api.post("/api/stop")(stop)
+
+
+def _add_teaching(api: FastAPI, session: Session) -> None:
+    async def keep(body: KeepBody) -> Response:
+        return await _done(session.keep, body.instruction)
+
+    async def export() -> Response:
+        headers = {"content-disposition": 'attachment; filename="hamster-examples.zip"'}
+        parts = await run_in_threadpool(session.export)
+        return StreamingResponse(parts, media_type="application/zip", headers=headers)
+
+    async def fine_tune(body: FineTuneBody) -> Response:
+        return await _done(session.fine_tune, body.planner, body.steps)
+
+    async def go_on() -> Response:
+        return await _done(session.continue_fine_tuning)
+
+    async def cancel() -> Response:
+        return await _done(session.cancel_fine_tuning)
+
     api.post("/api/keep")(keep)
+    api.get("/api/export")(export)
+    api.post("/api/fine-tune")(fine_tune)
+    api.post("/api/fine-tune/continue")(go_on)
+    api.post("/api/fine-tune/cancel")(cancel)
 
 
 def _path(record: dict[str, Any]) -> Path2D:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hamster.data.sketch import INDEX
+from hamster.data.sketch import INDEX, PICTURES
+from hamster.data.text import inside
 from hamster.files import write_atomic
 from hamster.path import Path2D
+from hamster.studio.errors import StudioError, conflict
 
 IMAGES = "images"
 
@@ -61,6 +66,65 @@ class Examples:
         write_atomic(self.folder / INDEX, "\n".join([*self._lines, line]) + "\n")
         self._lines.append(line)
         return True
+
+    def archive(self, most_bytes: int) -> Iterator[bytes]:
+        """Return a zip archive in parts, which unpacked is a folder for `hamster label sketch:DIR`.
+
+        Of an index that others have written into, lines whose pictures are not in the folder are left out.
+
+        Args:
+            most_bytes: of the pictures.
+
+        Raises:
+            StudioError: if there are no examples, or too many bytes.
+        """
+        lines, files = [], dict[str, Path]()
+        for line in list(self._lines):
+            try:
+                name = json.loads(line)["file"]
+                file = inside(self.folder, name)
+            except (ValueError, KeyError, TypeError):
+                continue
+            if file.suffix.lower() in PICTURES and file.is_file():
+                lines.append(line)
+                files[file.resolve().relative_to(self.folder.resolve()).as_posix()] = file
+        if not lines:
+            raise conflict("no_examples", "there are no examples yet: keep a path first")
+        if (n_bytes := sum(file.stat().st_size for file in files.values())) > most_bytes:
+            raise StudioError(
+                413, "too_large", f"the examples take {n_bytes >> 20} MiB: copy the folder {self.folder} instead"
+            )
+        return _zipped("\n".join(lines) + "\n", files)
+
+
+class _Parts(io.RawIOBase):
+    """A stream whose content is taken away while it is written."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._parts.append(bytes(data))
+        return len(self._parts[-1])
+
+    def take(self) -> bytes:
+        content = b"".join(self._parts)
+        self._parts.clear()
+        return content
+
+
+def _zipped(index: str, files: Mapping[str, Path]) -> Iterator[bytes]:
+    """Yield an archive of an index and files by their names in it, one file after the other."""
+    stream = _Parts()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(INDEX, index, zipfile.ZIP_DEFLATED)
+        for name, file in files.items():
+            archive.writestr(name, file.read_bytes())
+            yield stream.take()
+    yield stream.take()
 
 
 def _png(rgb: NDArray[np.uint8]) -> bytes:

@@ -19,6 +19,7 @@ BUSY: dict[Status, str] = {
     "loading": "wait a moment: it is still loading",
     "planning": "the planner is at work: wait for it, or stop it",
     "running": "the robot is moving: stop it first",
+    "comparing": "runs are being compared: wait for them, or stop them",
     "stopping": "wait a moment: it is stopping",
 }
 _FOR_PEOPLE = (StudioError, ValueError, OSError, PlannerUnavailableError)
@@ -75,7 +76,7 @@ class Jobs:
         """Stop the robot or the planner; nothing happens if neither is at work."""
 
         def stopped(state: State) -> State:
-            if state.status not in ("running", "planning"):
+            if state.status not in ("running", "planning", "comparing"):
                 return state
             self.stop.set()
             return replace(state, status="stopping")

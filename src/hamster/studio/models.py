@@ -33,7 +33,16 @@ class Models:
         self._dialect, self._computed = dialect, dict(computed or {})
         self._lock = Lock()
         self._planners: dict[str, PlannerLike] = {}
+        self._places: dict[str, str] = {}
         self._policy: PolicyLike | None = None
+
+    def add(self, name: str, place: str) -> None:
+        """Give a checkpoint folder a name by which a page can choose it."""
+        self._places[name] = place
+
+    def place(self, name: str) -> str:
+        """Return what `load_planner` is to load for a name."""
+        return self._places.get(name, name)
 
     def planner(self, name: str) -> PlannerLike:
         """Return a planner, loading it at first use; ValueError and PlannerUnavailableError as `load_planner`."""
@@ -41,7 +50,7 @@ class Models:
             if name not in self._planners:
                 from hamster.planner import load_planner
 
-                self._planners[name] = load_planner(name, dialect=self._dialect, **self._computed)
+                self._planners[name] = load_planner(self.place(name), dialect=self._dialect, **self._computed)
             return self._planners[name]
 
     def policy(self) -> PolicyLike:

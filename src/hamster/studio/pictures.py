@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hamster.data.images import MAX_SIDE_PX, decode_image, read_image
 from hamster.data.sketch import PICTURES
 from hamster.data.text import natural_key
-from hamster.data.video import VideoFile
+from hamster.data.video import DamagedFrameError, VideoFile
 
 Rgb = NDArray[np.uint8]
 IMAGES, VIDEO = "images", "video"
@@ -56,21 +56,37 @@ class Frames:
 
     Args:
         file: the video.
+        name: of it for people, if not the file's own.
+
+    Raises:
+        ValueError: in one line, if it is no video.
     """
 
-    def __init__(self, file: Path) -> None:
-        self._file, self._video = file, VideoFile(file)
+    def __init__(self, file: Path, name: str = "") -> None:
+        self._file, self._name = file, name or file.name
+        try:
+            self._video = VideoFile(file)
+        except ValueError as error:
+            raise ValueError(str(error).replace(file.name, self._name)) from None
 
     def __len__(self) -> int:
         return len(self._video)
 
     def name(self, index: int) -> str:
         """Return the file's name with the time of the frame."""
-        return f"{self._file.name} at {self._video.times_s[index]:.2f} s"
+        return f"{self._name} at {self._video.times_s[index]:.2f} s"
 
     def read(self, index: int) -> Rgb:
-        """Decode the frame."""
-        return self._video.frame(index)
+        """Decode the frame, shrunk as pictures are."""
+        try:
+            return self._video.small_frame(index, MAX_SIDE_PX)
+        except DamagedFrameError as error:
+            raise ValueError(str(error).replace(self._file.name, self._name)) from None
+
+    def delete(self) -> None:
+        """Close and remove the file."""
+        self._video.close()
+        self._file.unlink(missing_ok=True)
 
 
 class Uploads:

@@ -21,7 +21,7 @@ from hamster.studio.live import LiveEnvironment, LivePlanner, LivePolicy, RunSto
 from hamster.studio.planning import CancelledError
 from hamster.studio.simulator import Simulator, jpeg
 from hamster.studio.state import UV, KeyposeState, RunState
-from hamster.studio.words import ending
+from hamster.studio.words import ENDINGS, ending
 
 FRAME_S = 1 / 15
 """Seconds between two images of a run, as long as rendering keeps up."""
@@ -56,11 +56,11 @@ class Run:
         """Move a thing before the next step; may be called from any thread."""
         self._moves.put((name, uv))
 
-    def carry_out(self, path: Path2D, instruction: str, replan: Callable[[], Path2D] | None) -> None:
+    def carry_out(self, path: Path2D | None, instruction: str, replan: Callable[[], Path2D] | None) -> None:
         """Run until the end, which is shown on the board.
 
         Args:
-            path: to follow.
+            path: to follow; None for a robot that has only the instruction.
             instruction: what is to be done.
             replan: asks a planner for another path, after things have been moved; None keeps the path.
         """
@@ -69,7 +69,7 @@ class Run:
         env = LiveEnvironment(
             simulator.env, instruction, self._stop, self._make_moves, self._after_step, self._is_paced
         )
-        planner = LivePlanner(path, replan, lambda: self._is_moved)
+        planner = None if path is None else LivePlanner(path, replan, lambda: self._is_moved)
         try:
             result = rollout(
                 cast(Environment, env),
@@ -82,6 +82,7 @@ class Run:
             outcome, message = str(result.outcome), result.message
         except (RunStoppedByUserError, CancelledError):
             outcome, message = "stopped", ""
+            self._change_run(outcome=outcome, message=ENDINGS[outcome])  # before anything that takes time
         done = tuple(fact for fact in simulator.done() if fact not in done_before)
         self._change_run(
             seconds=round(self._seconds, 2), outcome=outcome, message=ending(outcome, message, done), done=done
@@ -116,6 +117,8 @@ class Run:
         if self._ahead and is_near(pose_world, self._ahead[0], _SAME_M):
             del self._ahead[0]
             self._change_run()
+        if self._stop.is_set():
+            return  # without an image, which would hold up the end
         now_s = time.monotonic()
         if now_s - self._shown_s >= FRAME_S:
             self._shown_s = now_s

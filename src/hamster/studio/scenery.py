@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +13,7 @@ from numpy.typing import NDArray
 from hamster.studio.board import Board
 from hamster.studio.errors import invalid, no_simulator
 from hamster.studio.path_edits import with_path
-from hamster.studio.pictures import Pictures, Uploads
+from hamster.studio.pictures import Frames, Pictures, Uploads
 from hamster.studio.simulator import Simulator, jpeg
 from hamster.studio.state import UV, PictureKind, PictureState, State
 
@@ -33,6 +36,8 @@ class Scenery:
         self._stills: dict[PictureKind, Pictures] = {"upload": self._uploads}
         if pictures is not None:
             self._stills["picture"] = pictures
+        self._video: Frames | None = None  # that was uploaded
+        self._video_folder: TemporaryDirectory[str] | None = None
         self._simulator: Simulator | None = None
         self._number = 0  # of pictures and scenes so far
         self.image: NDArray[np.uint8] = np.zeros((1, 1, 3), np.uint8)
@@ -54,14 +59,14 @@ class Scenery:
     def open_scene(self, suite: str, family: str, seed: int) -> None:
         """Make a scene and show it; the one before stays if there is no such scene (StudioError)."""
         simulator = Simulator(suite, family, seed)
-        self.close()
+        self.close_scene()
         self._simulator = simulator
         self.show_scene()
 
     def reopen_scene(self) -> None:
         """Make the same scene once more; the path stays."""
         task = self.simulator.task
-        self.close()
+        self.close_scene()
         self._simulator = Simulator(task.suite, task.family, task.seed)
         self.publish()
         self._board.update(run=None)
@@ -96,6 +101,19 @@ class Scenery:
         except ValueError as error:
             raise invalid(str(error)) from None
 
+    def new_video_file(self) -> Path:
+        """Return where a video can be stored that a page sends."""
+        if self._video_folder is None:
+            self._video_folder = TemporaryDirectory(prefix="hamster-studio-")
+        return Path(self._video_folder.name) / secrets.token_hex(8)
+
+    def show_video(self, video: Frames) -> None:
+        """Show the first frame of a video that a page sent, in place of the one before; ValueError if it is damaged."""
+        if self._video is not None:
+            self._video.delete()
+        self._video = self._stills["video"] = video
+        self.show_picture("video", 0)
+
     def check_picture(self, kind: PictureKind, index: int) -> None:
         """Raise StudioError unless there is a picture of that number."""
         count = len(self._stills.get(kind, ()))
@@ -112,12 +130,18 @@ class Scenery:
         self._board.show(jpeg(self.image))
         self._board.change(lambda state: replace(_without_path(state), picture=picture, things=(), instruction=""))
 
-    def close(self) -> None:
+    def close_scene(self) -> None:
         """Free the scene."""
         if self._simulator is not None:
             self._simulator.close()
             self._simulator = None
 
+    def close(self) -> None:
+        """Free the scene, and remove the video that was uploaded."""
+        self.close_scene()
+        if self._video_folder is not None:
+            self._video_folder.cleanup()
+
 
 def _without_path(state: State) -> State:
-    return replace(with_path(state), plan=None, run=None)
+    return replace(with_path(state), plan=None, run=None, comparison=None)

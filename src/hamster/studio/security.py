@@ -22,7 +22,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-HEADER, UPLOAD = b"x-studio-token", "/api/upload"
+HEADER, UPLOAD, UPLOAD_VIDEO = b"x-studio-token", "/api/upload", "/api/upload-video"
 HEADERS = {
     # Nothing from elsewhere runs or is loaded, and no other page can frame this one.
     "content-security-policy": (
@@ -59,7 +59,8 @@ class Guard:
     """
 
     def __init__(self, app: App, token: str, limits: StudioLimits) -> None:
-        self._app, self._token, self._limits = app, token, limits
+        self._app, self._token, self._json_bytes = app, token, limits.json_bytes
+        self._upload_bytes = {UPLOAD: limits.body_bytes, UPLOAD_VIDEO: limits.video_bytes}
         # Cookies do not know ports: each run has a name of its own, so that two studios on one machine get along.
         self.cookie = f"hamster_studio_{hashlib.sha256(token.encode()).hexdigest()[:8]}"
 
@@ -106,7 +107,7 @@ class Guard:
         """Raise StudioError unless the body's length is stated and allowed; the HTTP parser holds it to that."""
         if len(lengths) != 1 or not lengths[0].isdecimal():
             raise StudioError(411, "no_length", "a request must state its length")
-        allowed = self._limits.body_bytes if path == UPLOAD else self._limits.json_bytes
+        allowed = self._upload_bytes.get(path, self._json_bytes)
         if int(lengths[0]) > allowed:
             raise StudioError(413, "body_too_large", f"that is too large: at most {allowed >> 10} KiB are taken")
 

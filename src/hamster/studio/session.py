@@ -6,8 +6,9 @@ pages see it come.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from hamster.path import Path2D, PlanError
 from hamster.planner.base import validate_instruction
@@ -15,12 +16,23 @@ from hamster.studio import path_edits
 from hamster.studio.board import Board
 from hamster.studio.errors import StudioError, conflict, invalid, no_simulator
 from hamster.studio.examples import Examples
+from hamster.studio.finetuning import FineTunings
 from hamster.studio.jobs import Jobs, check_ready
 from hamster.studio.limits import StudioLimits
 from hamster.studio.models import ORACLE, Models
-from hamster.studio.pictures import Pictures
+from hamster.studio.pictures import Frames, Pictures
 from hamster.studio.scenery import Scenery
-from hamster.studio.state import UV, Choices, PictureKind, PlanState, RunState, State
+from hamster.studio.state import (
+    UV,
+    ArmName,
+    ArmState,
+    Choices,
+    ComparisonState,
+    PictureKind,
+    PlanState,
+    RunState,
+    State,
+)
 from hamster.studio.work import Work
 
 CLOSE_S = 3.0
@@ -54,6 +66,8 @@ class Session:
         self.board = Board(State(choices, kept=len(examples), kept_in=str(examples.folder)))
         self._jobs = Jobs(self.board)
         self._scenery = Scenery(self.board, pictures, self.limits.uploads)
+        self._fine_tunings = FineTunings(self.board, examples, models)
+        self._fine_tunings.restore()
         self._work = Work(self.board, self._jobs, self._scenery, models, is_paced)
 
     # Scenes and pictures
@@ -97,6 +111,26 @@ class Session:
         index = self._scenery.add_upload(data, name)
         self._jobs.begin("loading", note="reading the picture")
         self._jobs.submit(self._jobs.simulator, self._scenery.show_picture, "upload", index)
+
+    def new_video_file(self) -> Path:
+        """Return where a video can be stored that a page sends; StudioError (409) if something goes on."""
+        check_ready(self.board.state)  # before it is received
+        return self._scenery.new_video_file()
+
+    def show_video(self, file: Path, name: str) -> None:
+        """Show the first frame of a video that a page sent; StudioError (400) if it is none.
+
+        Args:
+            file: where `new_video_file` said; belongs to the session from now on.
+            name: for people.
+        """
+        try:
+            video = Frames(file, " ".join(name.split())[:80])
+            self._jobs.begin("loading", note="reading the video")
+        except (ValueError, StudioError) as error:
+            file.unlink()
+            raise error if isinstance(error, StudioError) else invalid(str(error)) from None
+        self._jobs.submit(self._jobs.simulator, self._scenery.show_video, video)
 
     def move(self, name: str, uv: UV) -> None:
         """Move a thing in the simulator, also while the robot moves."""
@@ -168,6 +202,22 @@ class Session:
         self.board.update(kept=len(self._examples), is_path_kept=True, instruction=words)
         return is_new
 
+    def export(self) -> Iterator[bytes]:
+        """Return the kept examples as a zip archive, in parts; StudioError if there are none, or too much of them."""
+        return self._examples.archive(self.limits.export_bytes)
+
+    def fine_tune(self, planner: str, steps: int) -> None:
+        """Fine-tune a planner on the kept examples; see `FineTunings.start`."""
+        self._fine_tunings.start(planner, steps)
+
+    def continue_fine_tuning(self) -> None:
+        """Go on with the fine-tuning that was interrupted."""
+        self._fine_tunings.resume()
+
+    def cancel_fine_tuning(self) -> None:
+        """End the fine-tuning; the planners that there are stay."""
+        self._fine_tunings.cancel()
+
     # The robot
 
     def run(self, instruction: str = "", replan_with: str = "") -> None:
@@ -186,12 +236,42 @@ class Session:
         self._jobs.begin("running", lambda state: replace(state, instruction=words, run=RunState()))
         self._jobs.submit(self._jobs.simulator, self._work.carry_out, state.path, words, planner)
 
+    def compare(self, planner: str, instruction: str = "") -> None:
+        """Run from the start of the scene along the expert's path, the planner's, the one on the page, and without one.
+
+        Args:
+            planner: one of the choices; "" or the expert for none.
+            instruction: for all of them; "" for the task of the scene.
+        """
+        self._check_simulated()
+        state, is_planned = self.board.state, planner not in ("", ORACLE)
+        words = _checked(instruction or (state.task.instruction if state.task else ""))
+        names: list[tuple[ArmName, bool]] = [
+            ("oracle", ORACLE in state.choices.planners and self._scenery.simulator.has_expert),
+            ("planner", is_planned),
+            ("page", state.path is not None),
+            ("none", True),
+        ]
+        name = self._checked_planner(planner) if is_planned else ""
+        arms = tuple(ArmState(name) for name, is_there in names if is_there)
+        comparison = ComparisonState(self.board.state.number, words, name, arms)
+        self._jobs.begin("comparing", lambda state: replace(state, instruction=words, comparison=comparison))
+        self._jobs.submit(self._jobs.simulator, self._work.compare, comparison, state.path)
+
+    def comparison_image(self, index: int) -> bytes:
+        """Return the end of a run of the comparison as JPEG; StudioError if there is none."""
+        try:
+            return self._work.comparison_images[index]
+        except KeyError:
+            raise StudioError(404, "no_such_run", f"there is no run {index} that has ended") from None
+
     def stop(self) -> None:
         """Stop the robot, or the planner; nothing happens if neither is at work."""
         self._jobs.request_stop()
 
     def close(self, timeout_s: float = CLOSE_S) -> bool:
         """Stop everything, and free the scene; return whether all has ended within the time."""
+        self._fine_tunings.close()
         return self._jobs.close(self._scenery.close, timeout_s)
 
     def _change_path(self, change: Callable[[State], State], version: int | None = None) -> int:

@@ -60,9 +60,14 @@ class Simulator:
         return conditions
 
     @property
+    def has_expert(self) -> bool:
+        """Whether the suite has an expert."""
+        return hasattr(self.env, "expert_path")
+
+    @property
     def expert(self) -> PlannerLike:
         """A planner that draws the expert's path; StudioError if the suite has no expert."""
-        if not hasattr(self.env, "expert_path"):
+        if not self.has_expert:
             raise invalid(f"the suite {self.task.suite} has no expert: choose another planner")
         return OraclePlanner(self.env)
 

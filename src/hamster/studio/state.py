@@ -7,11 +7,13 @@ from typing import Any, Literal
 
 from hamster.path import Path2D
 
-Status = Literal["loading", "ready", "planning", "running", "stopping"]
+Status = Literal["loading", "ready", "planning", "running", "comparing", "stopping"]
 """What is going on; everything that changes the scene or the path waits for "ready", but for stops and moved things."""
 Origin = Literal["planned", "drawn", "mended"]
 """How the present path came about; "mended": planned, and then changed by hand."""
-PictureKind = Literal["simulator", "picture", "upload"]
+PictureKind = Literal["simulator", "picture", "upload", "video"]
+ArmName = Literal["oracle", "planner", "page", "none"]
+FineTuningStatus = Literal["labelling", "training", "done", "cancelled", "interrupted", "failed"]
 UV = tuple[float, float]
 
 
@@ -20,7 +22,8 @@ class PictureState:
     """The picture on the page.
 
     Attributes:
-        kind: "simulator", a still "picture" of the folder or video that was opened, or an "upload".
+        kind: "simulator", a still "picture" of the folder or video that was opened, an "upload", or a frame of the
+            "video" that was uploaded last.
         name: for people.
         number: changes with the scene or picture, so that a page knows that it is another one.
         width, height: pixels.
@@ -118,6 +121,38 @@ class RunState:
     done: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class ArmState:
+    """One of the runs of a comparison.
+
+    Attributes:
+        name: where its path comes from: "oracle", "planner" or "page"; "none" is a robot with the instruction alone.
+        path: that the robot followed; None if there is none, or not yet.
+        run: None while it waits.
+    """
+
+    name: ArmName
+    path: Path2D | None = None
+    run: RunState | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ComparisonState:
+    """Runs from the start of one scene, which differ in where the path comes from.
+
+    Attributes:
+        number: changes with each comparison.
+        instruction: of all runs.
+        planner: its name; "" if none is among them.
+        arms: in the order in which they run.
+    """
+
+    number: int
+    instruction: str
+    planner: str
+    arms: tuple[ArmState, ...]
+
+
 @dataclass(frozen=True)
 class ThingState:
     """Something that can be moved: see `rollout.tabletop_view.MovableThing`."""
@@ -126,6 +161,32 @@ class ThingState:
     label: str
     uv: UV
     radius: float
+
+
+@dataclass(frozen=True)
+class FineTuningState:
+    """A fine-tuning on the kept examples, also while it goes on.
+
+    Attributes:
+        name: of the planner that it makes.
+        status: how far it is; "interrupted" and "failed" ones can be continued.
+        message: why it came to no end, in words; "" if it did.
+        step, steps: done, and in all.
+        seconds_left: of training; None where that is not known.
+        loss: steps and losses of the answers.
+        kept, known: steps and shares of paths that are right, in [0, 1], on kept examples and on off-domain images that
+            are not trained on.
+    """
+
+    name: str
+    status: FineTuningStatus
+    message: str = ""
+    step: int = 0
+    steps: int = 0
+    seconds_left: float | None = None
+    loss: tuple[tuple[int, float], ...] = ()
+    kept: tuple[tuple[int, float], ...] = ()
+    known: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,6 +208,7 @@ class State:
         problem: of the last request that failed after it was taken, in words.
         kept, kept_in: number of examples, and their folder.
         is_path_kept: whether the present path is among them.
+        fine_tuning, comparison: the last one.
         number: changes with everything.
     """
 
@@ -166,6 +228,8 @@ class State:
     kept: int = 0
     kept_in: str = ""
     is_path_kept: bool = False
+    fine_tuning: FineTuningState | None = None
+    comparison: ComparisonState | None = None
     number: int = 0
 
     def to_json(self) -> dict[str, Any]:
@@ -181,6 +245,8 @@ def _plain(value: Any) -> Any:
         return value.to_json()
     if isinstance(value, PlanState):
         return vars(value) | {"partial": [list(uv) for uv in value.partial]}
+    if isinstance(value, ComparisonState | ArmState):
+        return {name: _plain(item) for name, item in vars(value).items()}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return asdict(value) if hasattr(value, "__dataclass_fields__") else value

@@ -18,7 +18,9 @@ from hamster.studio.models import ORACLE, Models
 from hamster.studio.planning import CancelledError, ask, with_alternatives, without_refusals
 from hamster.studio.run import Run
 from hamster.studio.scenery import Scenery
-from hamster.studio.state import PlanState, RunState, State
+from hamster.studio.simulator import jpeg
+from hamster.studio.state import ArmState, ComparisonState, PlanState, RunState, State
+from hamster.studio.words import ENDINGS, ending
 
 
 class Work:
@@ -27,6 +29,7 @@ class Work:
     Attributes:
         path_image: (H, W, 3) that the present path is drawn on.
         present_run: the run, while the robot moves.
+        comparison_images: by the index of an arm, how the scene was at the end of its run, as JPEG.
 
     Args:
         board, jobs, scenery, models: of the session.
@@ -38,6 +41,7 @@ class Work:
         self._is_paced = is_paced
         self.path_image: NDArray[np.uint8] = scenery.image
         self.present_run: Run | None = None
+        self.comparison_images: dict[int, bytes] = {}
 
     def preload(self, is_simulated: bool) -> None:
         """Load the models that the first requests will need; what is wrong with them is said when they are used."""
@@ -109,6 +113,56 @@ class Work:
         finally:
             self.present_run = None
             self._scenery.publish()
+
+    def compare(self, comparison: ComparisonState, path: Path2D | None) -> None:
+        """Run the arms of a comparison one after the other, each from the start of the scene, as fast as it goes.
+
+        Args:
+            comparison: with the arms, none of which has run.
+            path: on the page.
+        """
+        self.comparison_images = {}
+        with self._noted("loading the policy"):
+            policy = self._models.policy()
+        try:
+            for i, arm in enumerate(comparison.arms):
+                self._scenery.reopen_scene()
+                arm = self._with_path(arm, comparison, path)
+                if arm.run is None and not self._jobs.stop.is_set():
+                    self._show_arm(i, replace(arm, run=RunState()))
+                    run = Run(self._scenery.simulator, self._board, policy, self._jobs.stop, is_paced=False)
+                    run.carry_out(arm.path, comparison.instruction, None)
+                    arm = replace(arm, run=self._board.state.run)
+                self.comparison_images[i] = jpeg(self._scenery.simulator.shown_image())
+                self._show_arm(i, arm)
+                if self._jobs.stop.is_set():
+                    return
+        finally:
+            self._scenery.reopen_scene()
+
+    def _with_path(self, arm: ArmState, comparison: ComparisonState, path: Path2D | None) -> ArmState:
+        """Return an arm with its path, or as one that has ended without any."""
+        if arm.name in ("page", "none"):
+            return replace(arm, path=path if arm.name == "page" else None)
+        is_oracle = arm.name == "oracle"
+        planner = self._scenery.simulator.expert if is_oracle else self._models.planner(comparison.planner)
+        request = PlanState(ORACLE if is_oracle else comparison.planner, comparison.instruction)
+        try:
+            answer = ask(planner, self._scenery.image, request, lambda _: None, self._jobs.stop.is_set)
+        except CancelledError:
+            return replace(arm, run=RunState(outcome="stopped", message=ENDINGS["stopped"]))
+        if not answer.paths:
+            outcome = "not_in_view" if answer.is_refusal else "plan_error"
+            return replace(arm, run=RunState(outcome=outcome, message=ending(outcome, answer.problem, ())))
+        return replace(arm, path=answer.paths[0])
+
+    def _show_arm(self, index: int, arm: ArmState) -> None:
+        def shown(state: State) -> State:
+            assert state.comparison is not None
+            arms = tuple(arm if i == index else other for i, other in enumerate(state.comparison.arms))
+            return replace(state, comparison=replace(state.comparison, arms=arms))
+
+        self._board.change(shown)
 
     @contextmanager
     def _noted(self, note: str) -> Iterator[None]:

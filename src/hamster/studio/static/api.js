@@ -30,12 +30,13 @@ export async function send(route, body = {}, method = "POST") {
 }
 
 /**
- * Send a picture.
+ * Send a picture or a video.
  * @param {File} file
  */
-export async function sendPicture(file) {
+export async function sendFile(file) {
+  const route = file.type.startsWith("video/") ? "upload-video" : "upload";
   await checked(
-    fetch("/api/upload", { method: "POST", headers: { "x-file-name": encodeURIComponent(file.name) }, body: file }),
+    fetch(`/api/${route}`, { method: "POST", headers: { "x-file-name": encodeURIComponent(file.name) }, body: file }),
   );
 }
 

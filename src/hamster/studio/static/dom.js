@@ -35,7 +35,9 @@ export function element(name, properties = {}, ...children) {
 export function fillSelect(select, names) {
   const present = [...select.options].map((option) => option.value);
   if (present.length === names.length && present.every((name, i) => name === names[i])) return;
+  const { value } = select;
   select.replaceChildren(...names.map((name) => element("option", { value: name, textContent: name.replaceAll("_", " ") })));
+  if (names.includes(value)) select.value = value;
 }
 
 /**

@@ -1,6 +1,6 @@
 /** The page: connects the server's state, the canvas, and what a person does. */
 
-import { Refused, send, sendPicture, watch } from "./api.js";
+import { Refused, send, sendFile, watch } from "./api.js";
 import { byId, fillSelect, say } from "./dom.js";
 import { History } from "./history.js";
 import { attachKeys } from "./keys.js";
@@ -27,6 +27,8 @@ let version = 0;
 /** @type {{path: PathJson|null}|null} */
 let waiting = null;
 let isPutting = false;
+/** @type {number|null} the picture that the slider asks for */
+let frame = null;
 
 // The token came with the link, and is a cookie now: it need not stay in the address, nor in the browser's history.
 if (location.search) window.history.replaceState(null, "", "/");
@@ -111,7 +113,7 @@ const actions = {
     attempt(send("move", { name, uv: [u, v] })),
   undo: () => model.canEdit && history.canUndo && putPath(history.go(-1)),
   redo: () => model.canEdit && history.canRedo && putPath(history.go(1)),
-  stop: () => ["running", "planning"].includes(model.status) && attempt(send("stop")),
+  stop: () => model.canStop && attempt(send("stop")),
   choose: (/** @type {number} */ index) => attempt(send("choose", { index })),
   guess: () => plan({ instruction: model.state.plan.instruction, may_refuse: false }),
   alternatives: () => plan({ instruction: model.state.plan.instruction, alternatives: true }),
@@ -146,18 +148,28 @@ function onState(state) {
   if (state.instruction !== before?.instruction) instruction.value = state.instruction;
   if (before && state.problem !== before.problem) hint(state.problem);
   fillSelect(planner, state.choices.planners);
+  leaf();
   update();
+}
+
+/** Show the picture that the slider is at; while one is read, only the newest of the others waits. */
+function leaf() {
+  if (frame === null || !model.canEdit) return;
+  const { kind, index } = model.state.picture;
+  if (frame !== index) attempt(send("picture", { kind, index: frame }));
+  frame = null;
 }
 
 /** Bring the page up to date. */
 function update() {
   if (!model.state) return;
-  const { canEdit, status, isSimulated, state } = model;
+  const { canEdit, isSimulated, state } = model;
   const isDisabled = {
     plan: !canEdit || !planner.options.length,
     run: !canEdit || !isSimulated || !state.path,
-    stop: !["running", "planning"].includes(status),
+    stop: !model.canStop,
     reset: !canEdit || !isSimulated,
+    compare: !canEdit || !isSimulated,
     undo: !canEdit || !history.canUndo,
     redo: !canEdit || !history.canRedo,
     clear: !canEdit || !state.path,
@@ -198,18 +210,26 @@ onClick("run", () => {
 });
 onClick("stop", actions.stop);
 onClick("reset", () => attempt(send("reset")));
+onClick("compare", () => attempt(send("compare", { planner: planner.value, instruction: instruction.value })));
 onClick("keep", () => attempt(send("keep", { instruction: instruction.value })));
+byId("fine-tune-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const steps = Number(/** @type {HTMLSelectElement} */ (byId("fine-tune-steps")).value);
+  attempt(send("fine-tune", { planner: planner.value, steps }));
+});
+onClick("fine-tuning-cancel", () => attempt(send("fine-tune/cancel")));
+onClick("fine-tuning-continue", () => attempt(send("fine-tune/continue")));
 onClick("simulator", () => attempt(send("picture", { kind: "simulator" })));
 onClick("upload", () => byId("file").click());
 byId("file").addEventListener("change", () => {
   const input = /** @type {HTMLInputElement} */ (byId("file"));
   const [file] = input.files ?? [];
-  if (file) attempt(sendPicture(file));
+  if (file) attempt(sendFile(file));
   input.value = "";
 });
-byId("frame").addEventListener("change", () => {
-  const index = Number(/** @type {HTMLInputElement} */ (byId("frame")).value);
-  attempt(send("picture", { kind: model.state.picture.kind, index }));
+byId("frame").addEventListener("input", () => {
+  frame = Number(/** @type {HTMLInputElement} */ (byId("frame")).value);
+  leaf();
 });
 byId("scene-form").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -30,6 +30,10 @@ export class Model {
     return this.status === "ready";
   }
 
+  get canStop() {
+    return ["running", "planning", "comparing"].includes(this.status);
+  }
+
   /** @returns {Waypoint[]} */
   get waypoints() {
     return this.preview ?? waypointsOf(this.state?.path ?? null);

@@ -1,6 +1,8 @@
 /** The panels beside the picture, made anew from the state. */
 
+import { showComparison } from "./compare.js";
 import { byId, element, fillSelect, say } from "./dom.js";
+import { showFineTuning } from "./finetune.js";
 
 /** @typedef {import("./model.js").Model} Model */
 /** @typedef {{
@@ -13,6 +15,7 @@ const STATUS = {
   ready: "Ready",
   planning: "The planner is drawing …",
   running: "The robot is moving …",
+  comparing: "Comparing …",
   stopping: "Stopping …",
 };
 const ORIGINS = { planned: "drawn by the planner", drawn: "drawn by hand", mended: "drawn by the planner, mended by hand" };
@@ -33,6 +36,8 @@ export function showPanels(model, actions) {
   showScene(model);
   showPicture(model);
   showKept(model);
+  showFineTuning(model);
+  showComparison(model);
 }
 
 /** @param {Model} model */
@@ -182,6 +187,7 @@ function showPicture({ state, isSimulated, canEdit }) {
 /** @param {Model} model */
 function showKept({ state }) {
   const { kept } = state;
+  byId("export").hidden = !kept;
   say(byId("kept"), kept ? `${kept} kept` : "");
   say(byId("kept-in"), kept ? `hamster label sketch:${state.kept_in} -o outputs/labels/studio` : "");
   const keep = /** @type {HTMLButtonElement} */ (byId("keep"));
