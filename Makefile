@@ -13,8 +13,9 @@ demo: setup  ## set up, then: a planner draws paths, a policy follows them, in f
 	$(HAMSTER) demo $(ARGS)
 	@echo "To go on: source .venv/bin/activate (a virtual environment), then hamster --help; or .venv/bin/hamster --help"
 
+# Many tests start processes, which import faster from bytecode: it is written even where the environment forbids that.
 test: setup-dev  ## set up with the development tools, then run the tests
-	.venv/bin/python -m pytest -n 2 --dist worksteal -q $(ARGS)
+	PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n 2 --dist worksteal -q $(ARGS)
 
 test-finetune: setup-dev  ## six architectures fine-tuned with LoRA and in full, killed, resumed, merged, asked; DDP and FSDP2
 	HAMSTER_FINETUNE=1 OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 0 -q tests/planner/finetune $(ARGS)

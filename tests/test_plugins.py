@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import re
@@ -10,6 +11,8 @@ import pytest
 
 from hamster.cli.app import main, parse
 from hamster.plugins import import_plugin, plugins
+from tests import forks
+from tests.commands import run_hamster
 
 SOURCE = """
 from dataclasses import dataclass
@@ -44,22 +47,24 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def hamster(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hamster", *words], cwd=folder, capture_output=True, text=True, timeout=100
-    )
+def hamster(folder: Path, *words: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a command in a folder, in a process of its own."""
+    printed = folder / "printed"
+    printed.mkdir(exist_ok=True)
+    with contextlib.chdir(folder):
+        return forks.output(run_hamster, words, printed, imported=("hamster.cli", "hamster.label.label_run"))
 
 
 @pytest.mark.parametrize("plugin", ["plugin_of_a_test", "plugin_of_a_test.py"])
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_file_of_the_users_registers_a_source_here_and_in_workers(folder, plugin, workers):
-    done = hamster(folder, "label", "mine:in", "-o", "out", "--workers", workers, "--import", plugin)
-    assert done.returncode == 2 and "0.npz: read by the plugin" in done.stderr, done.stderr
+    code, _, errors = hamster(folder, "label", "mine:in", "-o", "out", "--workers", workers, "--import", plugin)
+    assert code == 2 and "0.npz: read by the plugin" in errors, errors
 
 
 def test_help_lists_what_is_registered(folder):
-    done = hamster(folder, "--import=plugin_of_a_test.py", "label", "--help")
-    assert "mine:DIR" in " ".join(done.stdout.split()), done.stdout
+    _, printed, _ = hamster(folder, "--import=plugin_of_a_test.py", "label", "--help")
+    assert "mine:DIR" in " ".join(printed.split()), printed
 
 
 def test_a_script_run_by_its_own_main_labels_with_its_own_source(folder):
@@ -164,11 +169,11 @@ class Dots:
 def test_a_label_set_goes_on_with_the_same_code_only(tmp_path):
     (tmp_path / "dots_of_a_test.py").write_text(DRAWN)
     command = ("--import", "dots_of_a_test.py", "label", "dots:3", "-o", "out", "--workers", "1")
-    assert hamster(tmp_path, *command).returncode == 0
-    assert hamster(tmp_path, *command).returncode == 0
+    assert hamster(tmp_path, *command)[0] == 0
+    assert hamster(tmp_path, *command)[0] == 0
     (tmp_path / "dots_of_a_test.py").write_text(DRAWN + "\n# changed\n")
-    done = hamster(tmp_path, *command)
-    assert done.returncode == 2 and "its code was" in done.stderr, done.stderr
+    code, _, errors = hamster(tmp_path, *command)
+    assert code == 2 and "its code was" in errors, errors
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["counts"]["paths"] == 3
 
 

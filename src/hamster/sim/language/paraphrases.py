@@ -1,6 +1,6 @@
 """Held-out sentence patterns in known words, to evaluate a planner on paraphrases.
 
-Written by hand and never trained on; OFFDOMAIN generates none of them (`tests/sim/language/test_paraphrases.py`).
+Written by hand and never trained on; OFFDOMAIN generates none of them (`tests/sim/tabletop/test_language_images.py`).
 """
 
 from __future__ import annotations
