@@ -44,7 +44,7 @@ def demonstration(arm: SimulatedSO101) -> Iterator[Target]:
 
 def tour(frames: int) -> Iterator[Target]:
     """Yield targets through the whole workspace, up and down, with the gripper turned differently each time."""
-    rng, pose = np.random.default_rng(0), tool_pose(0.0, (0.2, 0.0, 0.14))
+    rng, pose = np.random.default_rng(0), tool_pose(0.0, (0.2, 0.0, 0.12))
     count = 0
     while count < frames:
         azimuth, radius, height = rng.uniform(-0.9, 0.9), rng.uniform(0.16, 0.27), rng.uniform(0.03, 0.16)

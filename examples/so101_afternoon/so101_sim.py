@@ -35,7 +35,7 @@ WIDTH, HEIGHT, FOVY_DEG = 480, 360, 42.0
 WORLD_FROM_CAMERA = look_at([0.62, -0.26, 0.40], [0.20, 0.0, 0.05])
 MARKER, MARKER_ID, CELL_M = cv2.aruco.DICT_4X4_50, 7, 0.006
 FRAME_S = 1 / 20
-TILT = 0.4
+TILT = 0.55
 STIFF = [0.004, 1.0]
 NEAR_START = np.array([0.0, -0.6, 0.5, 1.3, np.pi / 2])
 _DRAWING = ThreadPoolExecutor(1)  # OpenGL belongs to one thread
@@ -75,12 +75,12 @@ class SimulatedSO101:
     def reset(self, seed: int) -> None:
         """Put the block somewhere, and the arm to its start."""
         rng = np.random.default_rng(seed)
-        azimuth, radius = rng.uniform(-0.7, 0.7), rng.uniform(0.18, 0.25)
+        azimuth, radius = rng.uniform(-0.7, 0.7), rng.uniform(0.19, 0.25)
         mujoco.mj_resetData(self.model, self.data)
         place = self.model.joint("block").qposadr[0]
         self.data.qpos[place : place + 3] = radius * np.cos(azimuth), radius * np.sin(azimuth), BLOCK_M / 2
         self.data.qpos[place + 3 : place + 7] = quaternion_from_matrix(tool_pose(azimuth, tilt=0.0)[:3, :3])
-        start = self.arm.inverse(tool_pose(0.0, (0.2, 0.0, 0.14)), NEAR_START).positions
+        start = self.arm.inverse(tool_pose(0.0, (0.2, 0.0, 0.12)), NEAR_START).positions
         values = [*start, self.model.joint("gripper").range[1]]
         self.data.qpos[self._addresses] = self.data.ctrl[:] = values
         mujoco.mj_forward(self.model, self.data)
