@@ -251,7 +251,7 @@ class Studio:
     def state(self):
         return self.client.get("/api/state").json()
 
-    def until(self, condition, timeout_s=30):
+    def until(self, condition, timeout_s=120):
         end_s = time.monotonic() + timeout_s
         while time.monotonic() < end_s:
             if condition(state := self.state):

@@ -21,7 +21,7 @@ orders = json.loads((folder.parent / "orders.json").read_text())
 (folder / "model").mkdir(exist_ok=True)
 with (folder / "train.jsonl").open("a") as log:
     log.write(json.dumps({"step": 2, "elapsed_s": 4.0, "answer": 2.5}) + "\\n")
-    log.write(json.dumps({"step": 4, "elapsed_s": 8.0, "answer": 1.5}) + "\\n" + '{"step"')
+    log.write(json.dumps({"step": 4, "elapsed_s": 6.0, "answer": 1.5}) + "\\n" + '{"step"')
 (folder / "held_out.jsonl").write_text(json.dumps({"step": 0, "kept/path": 0.25, "known/path": 0.5}) + "\\n")
 if orders["says"]:
     print("a line before it")

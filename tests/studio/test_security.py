@@ -11,6 +11,8 @@ from tests.studio.fakes import TOKEN, URL, WATCH, open_studio, png
 ROUTES = [
     ("GET", "/"), ("GET", "/static/main.js"), ("GET", "/api/state"), ("GET", "/api/image"), ("POST", "/api/run"),
     ("POST", "/api/stop"), ("POST", "/api/upload"), ("PUT", "/api/path"), ("POST", "/api/keep"), ("GET", "/nowhere"),
+    ("POST", "/api/upload-video"), ("GET", "/api/export"), ("POST", "/api/compare"), ("GET", "/api/comparison/0"),
+    ("POST", "/api/fine-tune"), ("POST", "/api/fine-tune/continue"), ("POST", "/api/fine-tune/cancel"),
 ]  # fmt: skip
 
 
@@ -124,6 +126,9 @@ def test_uploads_are_bounded(monkeypatch, tmp_path):
         ("scene", {"suite": "../x", "seed": 0}), ("scene", {"suite": "table", "seed": -1}),
         ("picture", {"kind": "upload", "index": 0}), ("picture", {"kind": "/etc/passwd", "index": 0}),
         ("choose", {"index": 3}), ("keep", {"instruction": ""}),
+        ("compare", {"planner": "../../etc"}), ("picture", {"kind": "video", "index": 0}),
+        ("fine-tune", {"planner": "nano", "steps": 0}), ("fine-tune", {"planner": "nano", "steps": 1 << 40}),
+        ("fine-tune", {"planner": "nano", "steps": 9, "base": "/etc"}),
     ],
 )  # fmt: skip
 def test_nonsense_is_refused_in_one_line_and_changes_nothing(studio, route, body):

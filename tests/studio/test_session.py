@@ -331,7 +331,7 @@ def test_what_there_is_is_compared_and_a_planner_without_a_path_moves_nothing(st
 def test_a_comparison_is_stopped(studio):
     studio.models.model.hold.clear()
     studio.send("compare", {"planner": "writing"}).until(lambda state: studio.models.model.asked)
-    assert studio.refused("reset") == BUSY
+    assert studio.refused("reset") == studio.refused("move", {"name": "red", "uv": [0.5, 0.5]}) == BUSY
     studio.send("stop")
     studio.models.model.hold.set()
     arms = studio.ready()["comparison"]["arms"]

@@ -212,7 +212,7 @@ def _progress(folder: Path, recipe: Recipe, status: Any, message: str = "") -> F
     """Read how far a fine-tuning is from its logs."""
     train, held_out = (_lines(folder / f"{group}.jsonl") for group in ("train", "held_out"))
     step = int(train[-1]["step"]) if train else 0
-    speed_s = float(train[-1]["elapsed_s"]) / step if step else 0.0
+    step_s = float(train[-1]["elapsed_s"]) / (step - 1) if step > 1 else None  # a line's time is that before its step
     every = len(train) // MOST_POINTS + 1
     return FineTuningState(
         name=folder.name,
@@ -220,7 +220,7 @@ def _progress(folder: Path, recipe: Recipe, status: Any, message: str = "") -> F
         message=message,
         step=step,
         steps=recipe.steps,
-        seconds_left=round(speed_s * (recipe.steps - step), 1) if status == "training" and step else None,
+        seconds_left=round(step_s * (recipe.steps - step), 1) if status == "training" and step_s is not None else None,
         loss=tuple((int(line["step"]), float(line["answer"])) for line in train[::every] if "answer" in line),
         kept=_curve(held_out, f"{KEPT}/path", "path"),
         known=_curve(held_out, f"{KNOWN}/path"),

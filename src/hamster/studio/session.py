@@ -137,6 +137,8 @@ class Session:
         self._check_simulated()
         if (run := self._work.present_run) is not None:
             run.move(name, uv)
+        elif (state := self.board.state).status == "comparing":
+            check_ready(state)  # all of these runs begin alike
         else:
             self._jobs.submit_beside(self._scenery.move, name, uv)
 

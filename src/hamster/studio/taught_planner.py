@@ -80,8 +80,9 @@ def fine_tune(folder: Path) -> None:
         label(f"sketch:{recipe.examples}", folder / KEPT)
     if find_spec("mujoco") is not None:
         n_examples = json.loads((folder / KEPT / "manifest.json").read_text("utf-8"))["counts"]["labelled"]
-        label(f"offdomain:{N_KNOWN}", folder / KNOWN)
-        parts = [replace(parts[0], weight=max(1.0, N_KNOWN / n_examples)), WeightedDataset(folder / KNOWN)]
+        known = folder.parent / KNOWN  # the same for all fine-tunings
+        label(f"offdomain:{N_KNOWN}", known)
+        parts = [replace(parts[0], weight=max(1.0, N_KNOWN / n_examples)), WeightedDataset(known)]
     config = replace(
         PRESETS["finetune"],
         steps=recipe.steps,

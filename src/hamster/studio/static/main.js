@@ -155,8 +155,8 @@ function onState(state) {
 /** Show the picture that the slider is at; while one is read, only the newest of the others waits. */
 function leaf() {
   if (frame === null || !model.canEdit) return;
-  const { kind, index } = model.state.picture;
-  if (frame !== index) attempt(send("picture", { kind, index: frame }));
+  const { kind, index, count } = model.state.picture;
+  if (frame !== index && frame < count) attempt(send("picture", { kind, index: frame }));
   frame = null;
 }
 

@@ -34,8 +34,12 @@ export class Model {
     return ["running", "planning", "comparing"].includes(this.status);
   }
 
-  /** @returns {Waypoint[]} */
+  /** @returns {Waypoint[]} of the path on the page, or of the one that the robot follows in a comparison */
   get waypoints() {
+    if (this.status === "comparing") {
+      const arm = this.state.comparison.arms.find((/** @type {any} */ { run }) => run && !run.outcome);
+      return waypointsOf(arm?.path ?? null);
+    }
     return this.preview ?? waypointsOf(this.state?.path ?? null);
   }
 
