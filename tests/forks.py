@@ -1,5 +1,6 @@
 """Processes that are forked from one that has imported what they need, which takes seconds each time."""
 
+import gc
 import importlib
 import multiprocessing
 import os
@@ -50,8 +51,11 @@ def _parent(imported, without):
 
 def _prepare(imported, without):
     sys.meta_path[:] = [_Without(finder, frozenset(without)) for finder in sys.meta_path]
+    gc.disable()  # nothing that is imported is garbage
     for name in imported:
         importlib.import_module(name)
+    gc.freeze()
+    gc.enable()
     multiprocessing.set_start_method("fork", force=True)  # of loaders' workers too, as where a user trains
 
 
