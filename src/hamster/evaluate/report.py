@@ -88,7 +88,7 @@ def _table(info: Mapping[str, Any]) -> str:
     families = _families(info)
     head = "".join(f'<th scope="col">{escape(f.replace("_", " "))}</th>' for f in families)
     rows = "\n".join(_condition_row(name, condition, families) for name, condition in info["conditions"].items())
-    return f"""<section aria-label="Success by condition" class="scroll"><table>
+    return f"""<section aria-label="Success by condition" class="scroll" tabindex="0"><table>
 <caption><span>Success, judged by physics; whiskers are 95 % Wilson intervals.</span></caption>
 <thead><tr><th scope="col">path</th><th scope="col" class="wide"></th><th scope="col">success</th>
 <th scope="col">95 % interval</th>{head}</tr></thead>
@@ -146,7 +146,8 @@ def _paired(info: Mapping[str, Any]) -> str:
         return ""
     return f"""<section><h2>Scene by scene</h2>
 <p class="soft">Scenes that only one of two conditions solved, and the exact McNemar test of them.</p>
-<div class="scroll"><table><thead><tr><th scope="col">conditions</th><th scope="col">only the first</th>
+<div class="scroll" tabindex="0" role="group" aria-label="Scene by scene"><table><thead><tr>
+<th scope="col">conditions</th><th scope="col">only the first</th>
 <th scope="col">only the second</th><th scope="col">p</th></tr></thead><tbody>{"".join(lines)}</tbody></table></div>
 </section>"""
 
@@ -167,7 +168,8 @@ def _speed(info: Mapping[str, Any]) -> str:
     return f"""<section><h2>Latency and endings</h2>
 <p class="soft">One question to each model: median / 95th percentile, with {meta["workers"]} at work on
 {meta["hardware"]["cores"]} cores of {escape(str(meta["hardware"]["cpu"]))}.</p>
-<div class="scroll"><table><thead><tr><th scope="col">path</th><th scope="col">planner</th><th scope="col">policy</th>
+<div class="scroll" tabindex="0" role="group" aria-label="Latency and endings"><table><thead><tr>
+<th scope="col">path</th><th scope="col">planner</th><th scope="col">policy</th>
 <th scope="col">endings</th></tr></thead><tbody>{"".join(rows)}</tbody></table></div>
 </section>"""
 

@@ -81,7 +81,7 @@ def page(
     names = labels(plan or Plan(), comparison.arms)
     style = (files("hamster.evaluate") / "report.css").read_text()
     sections = [
-        f'<section><h2>{escape(f.title)}</h2><p class="soft">{escape(f.caption)}</p><div class="scroll">'
+        f'<section><h2>{escape(f.title)}</h2><p class="soft">{escape(f.caption)}</p><div class="scroll" tabindex="0">'
         f'<div class="figure">{f.svg}</div></div></section>'
         for f in figures(comparison, plan)
     ]
@@ -164,7 +164,8 @@ def _html_table(table: Table) -> str:
         for row in table.rows
     )
     return f"""<section><h2>{escape(table.title)}</h2><p class="soft">{escape(table.note)}</p>
-<div class="scroll"><table class="compact"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>
+<div class="scroll" tabindex="0"><table class="compact"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>
+</div>
 </section>"""
 
 
