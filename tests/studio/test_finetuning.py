@@ -143,11 +143,14 @@ def test_what_is_no_fine_tuning_in_its_folder_is_passed_over(order, taught, monk
         assert ended(again.send("fine-tune", GO))["name"] == "nano-taught-8"
 
 
-def test_the_process_ends_with_whoever_started_it():
+@pytest.mark.parametrize(("seconds", "returncode"), [(60, -signal.SIGKILL), (0, 0)])
+def test_the_process_ends_with_whoever_started_it_or_by_itself(seconds, returncode):
     code = (
         "import threading, time; from hamster.studio import taught_planner; "
-        "threading.Thread(target=taught_planner._end_with_parent, daemon=True).start(); time.sleep(60)"
+        f"threading.Thread(target=taught_planner._end_with_parent, daemon=True).start(); time.sleep({seconds})"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, start_new_session=True)
+    if seconds:
+        process.stdin.close()
+    assert process.wait(50) == returncode
     process.stdin.close()
-    assert process.wait(50) == -signal.SIGKILL

@@ -90,8 +90,8 @@ def fine_tune(folder: Path) -> None:
         each=INSTRUCTIONS_PER_IMAGE,
         held_out=HELD_OUT,
         log_every=max(1, recipe.steps // 100),
-        evaluate_every=max(1, recipe.steps // 5),
-        evaluate_on=64,
+        evaluate_every=recipe.steps // 4 + 1,  # and at the end
+        evaluate_on=32,
         save_every_s=15.0,
     )
     train_planner(config, parts, folder, find_planner(recipe.base))
@@ -111,7 +111,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def _end_with_parent() -> None:
     """End this process and its own children when standard input closes: the studio has ended, however it did."""
-    sys.stdin.buffer.read()
+    while os.read(0, 1):  # not through `sys.stdin`, whose lock an interpreter that ends would wait for, and abort
+        pass
     os.killpg(0, signal.SIGKILL)
 
 

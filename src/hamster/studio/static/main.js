@@ -153,11 +153,19 @@ function onState(state) {
 }
 
 /** Show the picture that the slider is at; while one is read, only the newest of the others waits. */
-function leaf() {
+async function leaf() {
   if (frame === null || !model.canEdit) return;
-  const { kind, index, count } = model.state.picture;
-  if (frame !== index && frame < count) attempt(send("picture", { kind, index: frame }));
+  const { kind, count } = model.state.picture;
+  const index = frame;
   frame = null;
+  if (index >= count) return; // of another collection
+  try {
+    await send("picture", { kind, index });
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    if (error.code === "busy") frame ??= index; // another one is being read: that it is done will be told
+    else hint(error.message);
+  }
 }
 
 /** Bring the page up to date. */
