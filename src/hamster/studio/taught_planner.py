@@ -22,7 +22,7 @@ from hamster.stopped import RunStoppedError
 RECORD = "finetuning.json"
 KEPT, KNOWN = "kept", "known"
 """Names of the two label sets: the kept examples, and what the planner is to go on knowing."""
-N_KNOWN = 64
+N_KNOWN = 256
 """Off-domain images in the mixture, so that what the planner knows is not forgotten over a few drawings."""
 BATCH, INSTRUCTIONS_PER_IMAGE = 8, 4
 HELD_OUT = 0.2
