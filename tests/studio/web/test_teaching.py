@@ -29,7 +29,7 @@ from tests.studio.web.test_page import (
 
 pytestmark = pytest.mark.slow
 
-N_DRAWINGS, N_STEPS = 20, 10
+N_DRAWINGS, N_STEPS = 20, 5
 
 
 @pytest.fixture
