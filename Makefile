@@ -23,7 +23,7 @@ test-finetune: setup-dev  ## six architectures fine-tuned with LoRA and in full,
 test-lerobot: setup-dev  ## the real lerobot and vla-eval: data sets both ways, lerobot-eval and vla-eval run planner and policy (minutes)
 	scripts/test_lerobot.sh $(ARGS)
 
-test-web: setup-dev  ## the studio's page in Debian's Chromium: type, draw, run, move, upload, keep (minutes; screenshots in outputs/web)
+test-web: setup-dev  ## the studio's page in Debian's Chromium: type, draw, run, move, upload, keep; axe-core on all pages (minutes; screenshots in outputs/web)
 	scripts/test_web.sh $(ARGS)
 
 test-wheel: setup-dev  ## the wheel in two new environments: the core alone; with demo and serve, both models and servers (minutes, more than 1 GB)

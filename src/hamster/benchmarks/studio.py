@@ -177,17 +177,23 @@ def _plan(client: StudioClient, socket: ClientConnection, model: str) -> Measure
     """Ask the planner, from the request to the state with its answer; the first answer also warms it up."""
     times_s = []
     for _ in range(PLANS + 1):
-        version = client.state["number"]
+        is_answered = _answered_after(client.state["number"])
         start_s = time.perf_counter()
         client.request("POST", "/api/plan", {"planner": model, "instruction": client.state["task"]["instruction"]})
-        client.follow(socket, lambda c, since=version: c.state["number"] > since and _has_answer(c))
+        client.follow(socket, is_answered)
         times_s.append(time.perf_counter() - start_s)
     return Measure("plan", median(times_s[1:]), "s", 1.5, True, PLANS)
 
 
-def _has_answer(client: StudioClient) -> bool:
-    plan = client.state["plan"]
-    return client.state["status"] == "ready" and plan is not None and bool(plan["paths"] or plan["problem"])
+def _answered_after(number: int) -> Callable[[StudioClient], bool]:
+    """Return whether the planner has answered since the state of this number."""
+
+    def is_answered(client: StudioClient) -> bool:
+        state = client.state
+        has_answer = state["plan"] is not None and bool(state["plan"]["paths"] or state["plan"]["problem"])
+        return bool(state["number"] > number and state["status"] == "ready" and has_answer)
+
+    return is_answered
 
 
 def _live(client: StudioClient, socket: ClientConnection, model: str) -> Measure:
@@ -217,7 +223,7 @@ def _stop(client: StudioClient, socket: ClientConnection, model: str) -> Measure
 
 def _start(client: StudioClient, socket: ClientConnection) -> None:
     """Run on a path of the expert, which leads somewhere in every scene."""
-    number = client.state["number"]
+    is_answered = _answered_after(client.state["number"])
     client.request("POST", "/api/plan", {"planner": "oracle", "instruction": client.state["task"]["instruction"]})
-    client.follow(socket, lambda c: c.state["number"] > number and _has_answer(c))
+    client.follow(socket, is_answered)
     client.request("POST", "/api/run", {"instruction": client.state["task"]["instruction"]})

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.evaluate.conftest import finished
+
+__all__ = ["finished"]  # a fixture
+
 CHROMIUM = os.environ.get("CHROMIUM") or next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
 )
@@ -72,15 +76,17 @@ def browser():
 
 
 def is_own(url):
-    return url.startswith(("http://127.0.0.1:", "blob:", "data:"))
+    return url.startswith(("http://127.0.0.1:", "blob:", "data:", "file:"))
 
 
 @pytest.fixture
-def open_page(browser, server):
-    """Opens the studio in a browser of its own: open_page(size, dark=False)."""
+def new_page(browser):
+    """Opens an empty page in a browser of its own, with axe-core in what it shows: new_page(size, dark=False)."""
+    from axe_playwright_python.base import AXE_SCRIPT
+
     contexts, faults = [], []
 
-    def open_page(size=WIDE, dark=False, link=None):
+    def new_page(size=WIDE, dark=False):
         context = browser.new_context(
             viewport={"width": size[0], "height": size[1]},
             has_touch=size == PHONE,
@@ -88,17 +94,41 @@ def open_page(browser, server):
             color_scheme="dark" if dark else "light",
         )
         contexts.append(context)
+        context.add_init_script(AXE_SCRIPT)  # which the page's content security policy does not keep out
         context.set_default_timeout(300_000)
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("request", lambda request: is_own(request.url) or faults.append(f"loads {request.url}"))
+        return page
+
+    yield new_page
+    for context in contexts:
+        context.close()
+    assert not faults, faults
+
+
+@pytest.fixture
+def open_file(new_page):
+    """Opens a page that is a file: open_file(file, size, dark=False)."""
+
+    def open_file(file, size=WIDE, dark=False):
+        page = new_page(size, dark)
+        page.goto(file.as_uri())
+        return page
+
+    return open_file
+
+
+@pytest.fixture
+def open_page(new_page, server):
+    """Opens the studio in a browser of its own: open_page(size, dark=False)."""
+
+    def open_page(size=WIDE, dark=False, link=None):
+        page = new_page(size, dark)
         page.goto(link or server.link)
         # No `wait_for_function`: it evaluates text, which the page's content security policy forbids.
         page.wait_for_selector("#status[data-status=ready]", timeout=600_000)
         page.wait_for_selector("#view[data-images]")
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not faults, faults
+    return open_page
