@@ -30,7 +30,8 @@ class Compare:
     out: Path = Path("outputs/headline")
     """Folder of all stages."""
     workers: int | None = None
-    """Number of processes of the evaluations; if not given, one per core."""
+    """Number of processes of the evaluations, and of policies that are trained at the same time; if not given, one per
+    core."""
     engine: Literal["local", "ray"] = "local"
     """Where the evaluations run: on this machine's cores, or on a Ray cluster whose machines share the folders."""
 
@@ -42,15 +43,19 @@ class Compare:
         engine = ["ray"] if self.engine == "ray" else []
         require(["sim", "planner", "policy", "train", *engine], "hamster compare")
         from hamster.evaluate.comparison.stages import planner_commands, policy_commands, run_commands
+        from hamster.provenance import usable_cores
 
         plan = read_plan(self.plan, self.scale)
-        if self.stage == "table":
+        if self.stage == "policies":
+            demonstrations, *trainings = policy_commands(plan, self.out)
+            run_commands([demonstrations], self.out)
+            run_commands(trainings, self.out, self.workers or usable_cores())
+        elif self.stage == "table":
             self._table(plan)
         elif self.stage == "leaks":
             self._leaks(plan)
         else:
-            commands = {"planners": planner_commands, "policies": policy_commands}[self.stage](plan, self.out)
-            run_commands(list(commands), self.out)
+            run_commands(list(planner_commands(plan, self.out)), self.out)  # each of them takes all cores
 
     def _table(self, plan: Plan) -> None:
         from hamster.cli.planners import continued_later

@@ -132,6 +132,29 @@ def test_finished_commands_are_skipped_failed_ones_stop_and_changed_ones_are_ref
     assert sys.executable not in (tmp_path / "done" / "count").read_text()  # the interpreter may move
 
 
+def test_commands_at_once_run_together_with_one_thread_each_and_none_starts_after_a_failure(tmp_path, capsys):
+    # Both wait for what the other writes, so that one after the other they would never end.
+    wait = """
+import os, pathlib, time
+pathlib.Path({mine!r}).write_text(os.environ["OMP_NUM_THREADS"])
+while not os.path.exists({other!r}): time.sleep(0.01)
+print("met")
+"""
+    files = tmp_path / "a", tmp_path / "b"
+    pair = [
+        Command(mine.name, ("-c", wait.format(mine=str(mine), other=str(other))))
+        for mine, other in (files, reversed(files))
+    ]
+    run_commands(pair, tmp_path, at_once=2)
+    assert [file.read_text() for file in files] == ["1", "1"]
+    assert (tmp_path / "logs" / "a.log").read_text() == "met\n" and "[2/2]" in capsys.readouterr().out
+    late = tmp_path / "late"
+    failing = [Command(name, ("-c", "raise SystemExit(3)")) for name in ("fail", "too")]
+    with pytest.raises(RunStoppedError, match=r"exit code 3 \(.*fail.log\)|exit code 3 \(.*too.log\)"):
+        run_commands([*failing, Command("late", ("-c", f"open({str(late)!r}, 'w')"))], tmp_path, at_once=2)
+    assert not late.exists() and not (tmp_path / "done" / "late").exists()
+
+
 def test_test_seeds_are_refused_in_one_line_unless_the_script_reads_them(tmp_path, capsys):
     words = ["eval", "--suite", "axes-basic", "--seed", str(TEST[0]), "--episodes", "3", "--planner", "none"]
     assert main([*words, "--out", str(tmp_path)]) == 2

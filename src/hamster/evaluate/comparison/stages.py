@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 from hamster.evaluate.comparison.compare import sequences
 from hamster.evaluate.comparison.episodes import Folder, read_runs
@@ -17,6 +21,7 @@ from hamster.evaluate.config import EvalConfig
 from hamster.evaluate.pool import LoadWorker
 from hamster.evaluate.run import Progress, evaluate_all
 from hamster.files import write_atomic
+from hamster.parallel import ONE_THREAD
 from hamster.provenance import usable_cores
 from hamster.stopped import RunStoppedError
 
@@ -91,31 +96,69 @@ def _hamster(name: str, *words: str) -> Command:
     return Command(name, ("-m", "hamster", *words))
 
 
-def run_commands(commands: Sequence[Command], out: Path) -> None:
+def run_commands(commands: Sequence[Command], out: Path, at_once: int = 1) -> None:
     """Run the commands that have not finished yet, and print the time that each took.
+
+    Args:
+        commands: in this order; none of them needs another that is among the `at_once` before it.
+        out: folder of all stages; several at once write their output to files in its folder `logs`.
+        at_once: number of commands that run at the same time, each of them on one core if it is more than one.
 
     Raises:
         ValueError: if a finished step of that name was another command.
-        RunStoppedError: if a command fails.
+        RunStoppedError: if a command fails; those that run go on to their end, and no other is started.
     """
-    done = out / "done"
-    done.mkdir(parents=True, exist_ok=True)
-    for number, command in enumerate(commands, 1):
-        line, marker = shlex.join(command.words), done / command.name
-        if marker.is_file():
-            if marker.read_text().splitlines()[0] != line:
-                raise ValueError(
-                    f"{marker} was made by another command; name another --out, or delete that file and what it made"
-                )
-            continue
-        _say(f"[{number}/{len(commands)}] {command.name}: {line}")
-        start = time.monotonic()
-        code = subprocess.run([sys.executable, *command.words], check=False).returncode  # noqa: S603  # of the plan
-        if code:
-            raise RunStoppedError(f"{command.name} stopped with exit code {code}; run the same command again to go on")
-        seconds = time.monotonic() - start
-        write_atomic(marker, f"{line}\n{seconds:.0f} s\n")
-        _say(f"{command.name}: {seconds:.0f} s")
+    left = [command for command in commands if not _is_done(command, out)]
+    for folder in ("done", "logs"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    is_stopped = Event()
+
+    def run(command: Command) -> str:
+        try:
+            return "" if is_stopped.is_set() else _run_command(command, out, is_alone=at_once == 1)
+        except BaseException:
+            is_stopped.set()
+            raise
+
+    with ThreadPoolExecutor(at_once) as pool:
+        running = [pool.submit(run, command) for command in left]
+        try:
+            for n_done, ended in enumerate(as_completed(running), len(commands) - len(left) + 1):
+                _say(f"[{n_done}/{len(commands)}] {ended.result()}")
+        except BaseException:
+            is_stopped.set()
+            raise
+
+
+def _is_done(command: Command, out: Path) -> bool:
+    marker = out / "done" / command.name
+    if not marker.is_file():
+        return False
+    if marker.read_text().splitlines()[0] != shlex.join(command.words):
+        raise ValueError(
+            f"{marker} was made by another command; name another --out, or delete that file and what it made"
+        )
+    return True
+
+
+def _run_command(command: Command, out: Path, is_alone: bool) -> str:
+    """Run a command to its end, and return its name and time."""
+    line, log = shlex.join(command.words), out / "logs" / f"{command.name}.log"
+    _say(f"{command.name}: {line}" + ("" if is_alone else f" (output: {log})"))
+    start = time.monotonic()
+    with contextlib.nullcontext() if is_alone else log.open("w") as file:
+        environment = None if is_alone else os.environ | dict.fromkeys(ONE_THREAD, "1")
+        made = subprocess.run(  # noqa: S603  # of the plan
+            [sys.executable, *command.words], check=False, stdout=file, stderr=file, env=environment
+        )
+    if made.returncode:
+        shown = "" if is_alone else f" ({log})"
+        raise RunStoppedError(
+            f"{command.name} stopped with exit code {made.returncode}{shown}; run the same command again to go on"
+        )
+    seconds = time.monotonic() - start
+    write_atomic(out / "done" / command.name, f"{line}\n{seconds:.0f} s\n")
+    return f"{command.name}: {seconds:.0f} s"
 
 
 def evaluate_plan(
