@@ -41,6 +41,7 @@ class Plan(Compute):
         from hamster.cli.planners import required_by_planners, say_assumed_dialects
         from hamster.data.images import read_image
         from hamster.extras import require
+        from hamster.files import write_atomic
         from hamster.path.draw import draw
         from hamster.planner import load_planner
         from hamster.planner.base import checked_plan, validate_instruction
@@ -59,7 +60,7 @@ class Plan(Compute):
             path = checked_plan(planner.plan(rgb, instruction), planner).path
         self.out.mkdir(parents=True, exist_ok=True)
         path_json, drawn_png = self.out / "path.json", self.out / "drawn.png"
-        path_json.write_text(json.dumps(path.to_json(), indent=2) + "\n")
+        write_atomic(path_json, json.dumps(path.to_json(), indent=2) + "\n")
         Image.fromarray(draw(rgb, path)).save(drawn_png)
         print(path_json, drawn_png, sep="\n")  # noqa: T201
         show_next(f"hamster eval planner --planner {self.planner}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from hamster.benchmarks.ratio import Ratio
+from hamster.files import write_atomic
 from hamster.provenance import run_info
 from hamster.terminal import working
 
@@ -52,7 +53,7 @@ def show_bench(what: str, out: Path, as_json: bool = False, check: bool = False)
             )
     out.mkdir(parents=True, exist_ok=True)
     record = {"what": what, "ratios": [ratio.to_json() for ratio in ratios], "run": run_info()}
-    (out / "bench.json").write_text(json.dumps(record, indent=1) + "\n")
+    write_atomic(out / "bench.json", json.dumps(record, indent=1) + "\n")
     if as_json:
         sys.stdout.write(json.dumps(record) + "\n")
     missed = sum(ratio.ratio < ratio.limit for ratio in ratios)

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from hamster.benchmarks.planner import bench_planner
+from hamster.files import write_atomic
 from hamster.planner.load import load_vlm_planner
 from hamster.provenance import run_info
 from hamster.terminal import show_properties, working
@@ -28,7 +29,7 @@ def show_bench_planner(model: str, out: Path, as_json: bool) -> None:
             record |= part
     run = run_info()
     out.mkdir(parents=True, exist_ok=True)
-    (out / "bench_planner.json").write_text(json.dumps({**record, "run": run}, indent=1) + "\n")
+    write_atomic(out / "bench_planner.json", json.dumps({**record, "run": run}, indent=1) + "\n")
     if as_json:
         record |= {"hardware": run["hardware"], "git_commit": run["git_commit"]}
         console.print_json(json.dumps(record), indent=None)

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from hamster.benchmarks.gpu import bench_gpu
 from hamster.benchmarks.policy import Step, bench_policy, to_json
+from hamster.files import write_atomic
 from hamster.provenance import run_info
 from hamster.terminal import show_table, working
 
@@ -26,7 +27,7 @@ def show_bench_policy(out: Path, as_json: bool) -> None:
         with working("timing the GPU …"):
             record["gpu"] = bench_gpu()
     out.mkdir(parents=True, exist_ok=True)
-    (out / "bench_policy.json").write_text(json.dumps(record | {"run": run_info()}, indent=1) + "\n")
+    write_atomic(out / "bench_policy.json", json.dumps(record | {"run": run_info()}, indent=1) + "\n")
     if as_json:
         console.print_json(json.dumps(record), indent=None)
     else:

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from hamster.benchmarks.robot import bench_robot
+from hamster.files import write_atomic
 from hamster.provenance import run_info
 from hamster.terminal import show_table, working
 
@@ -30,7 +31,7 @@ def show_bench_robot(out: Path, as_json: bool, seconds: float) -> None:
     record["load_average"] = os.getloadavg()[0]  # other work on the machine is what makes commands late
     run = run_info(seed=0)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "bench_robot.json").write_text(json.dumps({**record, "run": run}, indent=1) + "\n")
+    write_atomic(out / "bench_robot.json", json.dumps({**record, "run": run}, indent=1) + "\n")
     if as_json:
         record |= {"hardware": run["hardware"], "git_commit": run["git_commit"]}
         console.print_json(json.dumps(record), indent=None)

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from hamster.benchmarks.serve import bench_serve
+from hamster.files import write_atomic
 from hamster.provenance import run_info
 from hamster.terminal import show_table, working
 
@@ -40,7 +41,7 @@ def show_bench_serve(out: Path, as_json: bool, model: str, seconds: float) -> No
     with working(f"serving {model} …") as status:
         record = bench_serve(model, seconds, on_level=status) | {"run": run_info()}
     out.mkdir(parents=True, exist_ok=True)
-    (out / "bench_serve.json").write_text(json.dumps(record, indent=1) + "\n")
+    write_atomic(out / "bench_serve.json", json.dumps(record, indent=1) + "\n")
     if as_json:
         print(json.dumps(record))  # noqa: T201
     else:

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from hamster.benchmarks.studio import bench_studio
+from hamster.files import write_atomic
 from hamster.provenance import run_info
 from hamster.terminal import show_table, working
 
@@ -29,7 +30,7 @@ def show_bench_studio(out: Path, as_json: bool, check: bool, model: str) -> None
         measures = bench_studio(model, lambda measure: update(f"measured {measure.name} …"))
     record = {"model": model, "measures": [measure.to_json() for measure in measures], "run": run_info(seed=0)}
     out.mkdir(parents=True, exist_ok=True)
-    (out / "bench_studio.json").write_text(json.dumps(record, indent=1) + "\n")
+    write_atomic(out / "bench_studio.json", json.dumps(record, indent=1) + "\n")
     if as_json:
         print(json.dumps(record))  # noqa: T201
     else:

@@ -100,7 +100,8 @@ def test_a_planner_that_is_trained_already_is_taken_as_it_is(tmp_path):
     plan = read_plan(PLAN, "bundled")
     assert list(planner_commands(plan, tmp_path)) == []
     commands = {command.name: " ".join(command.words) for command in policy_commands(plan, tmp_path)}
-    assert "--model nano" in commands["policy-latent-0"] and planner_checkpoint(plan, tmp_path, "full") == "nano"
+    assert "--model nano-relations" in commands["policy-latent-0"]
+    assert planner_checkpoint(plan, tmp_path, "full") == "nano-relations"
     co_trained = replace(plan, arms={"B3": read_plan(PLAN).arms["B3"]})
     assert [command.name for command in planner_commands(co_trained, tmp_path)] == ["planner-full-labels"]
 
