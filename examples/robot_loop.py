@@ -18,7 +18,7 @@ def main(family: str = "pick_place", seed: int = 7) -> None:
     """Run one episode, with the planner asked once."""
     planner, policy = hamster.load_planner("nano"), hamster.load_policy("nano")
     robot = find_suite("tabletop").make(family, seed)  # anything with the six members of `hamster.Environment`
-    executor = Executor(robot)  # straight motions between keyposes, at the control rate
+    executor = Executor(robot, robot.observe())  # straight motions between keyposes, at the control rate
     safety_filter = hamster.SafetyFilter()  # limits of the workspace, of speed and of the gripper: set your robot's
 
     print(f"instruction: {robot.instruction}")

@@ -92,8 +92,8 @@ def test_every_film_plays_and_has_all_frames(finished, condition):
             with av.open(str(config.out / record["video"])) as video:
                 assert video.streams.video[0].codec_context.name == "h264"
                 n = sum(1 for _ in video.decode(video=0))
-            recorded = len({*range(0, record["n_steps"] + 1, 4), record["n_steps"]})
-            assert n == recorded - 1 + 5  # the last frame stays for a second, five frames
+            recorded = len({*range(0, record["n_steps"] + 1, 2), record["n_steps"]})
+            assert n == recorded - 1 + 10  # the last frame stays for a second, ten frames
 
 
 def test_an_interrupted_run_goes_on_and_ends_as_if_nothing_had_happened(finished, tmp_path):

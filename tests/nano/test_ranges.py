@@ -30,7 +30,8 @@ def batch(seed: int, images: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
 
 def trained(model: HamsterNanoForConditionalGeneration, steps: int) -> list[LayerRange]:
     """Ranges after steps of Muon at ten times the usual rate towards random places: a training that runs away."""
-    made_by = optimisers.build(model, torch.nn.Linear(1, 1), 0.2, 1e-2, 0.05)
+    rates = {"muon_lr": 0.2, "adamw_lr": 1e-2, "probe_lr": 1e-2}
+    made_by = optimisers.build(model, torch.nn.Linear(1, 1), **rates, weight_decay=0.05)
     for step in range(steps):
         pixels, ids = batch(step % 3)
         wanted = (ids - tokens.WORDS) * 12 + step % 3
