@@ -33,7 +33,7 @@ class Eval(Compute):
     dialect: Annotated[str | None, DIALECTS] = None
     """Answer format of planners that are not bundled; if not given, as their checkpoint or server says."""
     policy: Annotated[str, POLICIES] = "nano"
-    """A policy by name, a checkpoint folder, or a hub id OWNER/NAME."""
+    """A policy by name, a checkpoint folder, a hub id OWNER/NAME, or ws://HOST:PORT of `hamster serve policy`."""
     episodes: int = 60
     """Number of scenes, the same for all conditions, assigned to the families in turn."""
     seed: int = 0

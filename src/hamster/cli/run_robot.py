@@ -28,7 +28,7 @@ class RunRobot(Compute):
     dialect: Annotated[str | None, DIALECTS] = None
     """Answer format of the planner; if not given, as its checkpoint or server says."""
     policy: Annotated[str, POLICIES] = "nano"
-    """A policy by name, a checkpoint folder, or a hub id OWNER/NAME."""
+    """A policy by name, a checkpoint folder, a hub id OWNER/NAME, or ws://HOST:PORT of `hamster serve policy`."""
     instruction: str = ""
     """What the robot should do, in plain English; if not given, as the robot says."""
     control_hz: float = 20.0

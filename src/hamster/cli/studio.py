@@ -24,7 +24,7 @@ class Studio(Compute):
     """Planners to choose from, separated by commas: names, checkpoint folders, hub ids OWNER/NAME,
     http://HOST:PORT/v1#MODEL, and oracle for the simulated expert."""
     policy: Annotated[str, POLICIES] = "nano"
-    """A policy by name, a checkpoint folder, or a hub id OWNER/NAME."""
+    """A policy by name, a checkpoint folder, a hub id OWNER/NAME, or ws://HOST:PORT of `hamster serve policy`."""
     dialect: Annotated[str | None, DIALECTS] = None
     """Answer format of planners that are not bundled; if not given, as their checkpoint or server says."""
     seed: int = 0

@@ -11,6 +11,7 @@ from hamster.identity import checkpoint_digest, code_digests, flat, object_ident
 from hamster.planner.identity import planner_identity
 from hamster.planner.load import bundled_planners
 from hamster.policy import find_policy
+from hamster.policy.load import is_served
 from hamster.policy.registry import POLICY_TYPES, checked_type, is_ready, policy_code
 from hamster.rollout.baselines import BASELINES
 
@@ -52,6 +53,10 @@ def _suite_definitions(config: EvalConfig) -> list[Any]:
 def _policy_identity(config: EvalConfig) -> dict[str, Any]:
     if config.objects.policy is not None:
         return flat("policy", object_identity(config.objects.policy))
+    if is_served(config.policy):
+        from hamster.policy.served import ServedPolicy  # which needs the extra `serve`
+
+        return flat("policy server", ServedPolicy(config.policy).identity)
     if is_ready(config.policy):
         return {"policy code": plugin_digest(POLICY_TYPES.get(config.policy))}
     from hamster.policy.checkpoint import read_config  # which needs torch

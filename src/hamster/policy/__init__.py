@@ -3,10 +3,18 @@
 import warnings
 from typing import Any
 
-from hamster.policy.base import ActionChunk, Policy, PolicyError
+from hamster.policy.base import ActionChunk, Policy, PolicyError, PolicyUnavailableError
 from hamster.policy.load import bundled_policies, find_policy, load_policy
 
-__all__ = ["ActionChunk", "Policy", "PolicyError", "bundled_policies", "find_policy", "load_policy"]
+__all__ = [
+    "ActionChunk",
+    "Policy",
+    "PolicyError",
+    "PolicyUnavailableError",
+    "bundled_policies",
+    "find_policy",
+    "load_policy",
+]
 
 
 def __getattr__(name: str) -> Any:

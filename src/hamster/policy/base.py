@@ -41,6 +41,10 @@ class PolicyError(ValueError):
     """The policy has no action to offer, and why. Never turned into an action, nor into a success."""
 
 
+class PolicyUnavailableError(ConnectionError):
+    """The policy's server cannot be reached, or has lost the episode: no result, so evaluations do not count it."""
+
+
 class Policy(Protocol):
     """The low level: follows a path in 3D.
 

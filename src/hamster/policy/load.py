@@ -1,4 +1,4 @@
-"""Load a policy by the name of a bundled checkpoint, or from a folder."""
+"""Load a policy by the name of a bundled checkpoint, from a folder, or from a server."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ def find_policy(name_or_path: str | Path) -> Path:
         return fetch(hub_id, "model")
     if is_ready(name := str(name_or_path)):
         raise ValueError(f"the policy {name!r} is registered code: it has no checkpoint, as is needed here")
+    if is_served(name):
+        raise ValueError(f"the policy at {name} has no checkpoint on this machine, as is needed here")
     folder = bundled_policy(str(name_or_path)) or Path(name_or_path)
     if not (folder / "config.json").is_file():
         if name in POLICY_TYPES:
@@ -47,9 +49,14 @@ def find_policy(name_or_path: str | Path) -> Path:
         hint = f" (did you mean {near!r}?)" if near else ""
         raise ValueError(
             f"no policy {name!r}{hint}: neither bundled or registered ({listed}) nor a folder with config.json, "
-            "nor a hub id"
+            "nor a hub id, nor ws://HOST:PORT of `hamster serve policy`"
         )
     return folder
+
+
+def is_served(name: str) -> bool:
+    """Return whether it is the address of a policy's server, ws://HOST:PORT."""
+    return name.startswith("ws://")
 
 
 def policy_names() -> list[str]:
@@ -58,21 +65,27 @@ def policy_names() -> list[str]:
 
 
 def load_policy(name_or_path: str | Path = DEFAULT, *, device: str | None = None, dtype: str = "auto") -> Policy:
-    """Load a policy: a registered or bundled one, one that `hamster train policy` wrote, or one from the hub.
+    """Load a policy: a registered or bundled one, one that `hamster train policy` wrote, or one from hub or server.
 
     Args:
         name_or_path: a registered or bundled name, a checkpoint's folder, or OWNER/NAME or OWNER/NAME@REVISION on the
-            hub.
+            hub, or ws://HOST:PORT of `hamster serve policy`, which chooses device and dtype itself.
         device: where its network computes; by default on a GPU where there is one, as planners do.
         dtype: in which it computes: "auto" is that of the weights, float32; or "float32", "bfloat16", "float16".
 
     Returns:
-        An `ActorPolicy`, unless the name is that of a registered policy.
+        An `ActorPolicy`, unless the name is that of a registered policy; a `ServedPolicy` for an address.
 
     Raises:
         ValueError: if there is no such policy or device, or the checkpoint is damaged; one line that says which.
-        NotInstalledError: without the extra `policy`.
+        NotInstalledError: without the extra `policy`, or, for an address, `serve`.
+        PolicyUnavailableError: if no server answers at an address.
     """
+    if is_served(str(name_or_path)):
+        with extra("serve"):
+            from hamster.policy.served import ServedPolicy
+
+            return ServedPolicy(str(name_or_path))
     if is_ready(name := str(name_or_path)):
         return make_policy(name, device, dtype)
     return load_actor_policy(name_or_path, device=device, dtype=dtype)

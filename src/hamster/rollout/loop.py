@@ -7,7 +7,7 @@ from functools import partial
 from hamster.data import HALF_OPEN, Observation
 from hamster.path import NotInViewError, PlanError
 from hamster.planner.error import PlannerUnavailableError
-from hamster.policy import PolicyError
+from hamster.policy import PolicyError, PolicyUnavailableError
 from hamster.rollout.end_conditions import EndConditions, IdleDetector
 from hamster.rollout.environment import BrokenEnvironmentError, Environment, Sensors, check_environment, checked_image
 from hamster.rollout.executor import Executor
@@ -65,7 +65,8 @@ def rollout(
     Returns:
         The record. A plan error, an object that is not in view, a policy error, an unsafe action or a broken
         environment ends the episode with an outcome of its own: none of them becomes a made-up path or a silent
-        success. Episodes with the outcome "planner_unavailable" (no response of the planner's server) or "env_error"
+        success. Episodes with the outcome "planner_unavailable" or
+        "policy_unavailable" (no response of a server) or "env_error"
         (robot or simulator broke down) are no measurements: do not count them.
     """
     check_environment(env)
@@ -86,6 +87,8 @@ def rollout(
         return recorder.end("planner_unavailable", error)
     except PolicyError as error:
         return recorder.end("policy_error", error)
+    except PolicyUnavailableError as error:
+        return recorder.end("policy_unavailable", error)
     except UnsafeActionError as error:
         return recorder.end("unsafe_action", error)
     except BrokenEnvironmentError as error:

@@ -19,10 +19,11 @@ Outcome = Literal[
     "unsafe_action",
     "env_error",
     "planner_unavailable",
+    "policy_unavailable",
 ]
 """How an episode ended; docs/cli.md explains the names."""
-UNMEASURED = frozenset({"planner_unavailable", "env_error"})
-"""Outcomes that are no measurement of planner or policy: the planner's server, the robot or the simulator failed."""
+UNMEASURED = frozenset({"planner_unavailable", "policy_unavailable", "env_error"})
+"""Outcomes that are no measurement of planner or policy: a server, the robot or the simulator failed."""
 
 
 @dataclass(frozen=True, eq=False)

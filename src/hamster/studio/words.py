@@ -15,6 +15,7 @@ ENDINGS = {
     "unsafe_action": "The safety filter refused the policy's action.",
     "env_error": "The simulation broke down.",
     "planner_unavailable": "The planner's server does not answer.",
+    "policy_unavailable": "The policy's server does not answer.",
     "stopped": "Stopped.",
 }
 """By `rollout.Outcome`, and "stopped" for somebody's stop."""
