@@ -106,11 +106,12 @@ def _scaled(plan: Plan, changes: Mapping[str, Any]) -> Plan:
     policy = changes.pop("policy", {})
     planner = changes.pop("planner", {})
     arms = _checked(changes.pop("arms", list(plan.arms)), "tuple[str, ...]", "arms")
+    strips = _checked(changes.pop("strips", list(plan.strips)), "tuple[str, ...]", "strips")
     seeds, demonstrations = changes.pop("seeds", None), changes.pop("demonstrations", plan.demonstrations)
     if changes:
         raise ValueError(
             f"a scale has no {next(iter(changes))!r}; there are: scenes, statistics, policy, planner, arms, seeds, "
-            "demonstrations"
+            "demonstrations, strips"
         )
     evaluated = (*scenes.axes, *scenes.beside)
     kept = {
@@ -132,7 +133,7 @@ def _scaled(plan: Plan, changes: Mapping[str, Any]) -> Plan:
         planners={name: _changed(value, planner, "planner") for name, value in plan.planners.items()},
         contrasts=tuple(pair for pair in plan.contrasts if set(pair) <= kept.keys()),
         shown=tuple(name for name in plan.shown if name in kept),
-        strips=tuple(name for name in plan.strips if name in kept),
+        strips=tuple(name for name in strips if name in kept),
         predictions=tuple(p for p in plan.predictions if set(p.arms) <= kept.keys()),
     )
 
