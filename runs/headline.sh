@@ -3,8 +3,8 @@
 # it? Arms, axes, contrasts and predictions: runs/headline.toml. Each stage skips what is done, so the same command
 # again continues. On two cores a night for each of four planners and hours for the rest; HEADLINE_SCALE=core leaves
 # out three planners and the arms that are in no contrast, HEADLINE_SCALE=bundled takes a bundled planner and trains
-# policies alone, with one training seed (the last stage then says that it cannot exclude leaks into that planner, and the exit code is 1),
-# HEADLINE_SCALE=smoke takes minutes.
+# policies alone, with one training seed (the last stage then says that it cannot exclude leaks into that planner, and
+# the exit code is 1), HEADLINE_SCALE=smoke takes minutes.
 #
 #   runs/headline.sh [OUT]     default: outputs/headline
 #

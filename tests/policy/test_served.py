@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import copy
-import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import pytest
@@ -15,8 +12,8 @@ from hamster.data import Observation, View
 from hamster.evaluate.suites import find_suite
 from hamster.policy import PolicyError, PolicyUnavailableError, load_policy
 from hamster.policy.base import ActionChunk
-from hamster.serving.policy import PolicyLimits, PolicyServer, server_metadata
-from tests.serving.policy.fakes import TOOL
+from hamster.serving.policy import server_metadata
+from tests.serving.policy.fakes import TOOL, serving
 
 PATH = hamster.Path2D(np.array([[0.1, 0.2], [0.5, 0.6]]), np.array([0, 1], np.int8))
 
@@ -51,30 +48,9 @@ class Expert:
 @contextmanager
 def served(policy, metadata=None, api_key=None):
     """The address of a server, and the function that ends it."""
-    ready, ends, ports = threading.Event(), [], []
-
-    async def run():
-        server = PolicyServer(
-            lambda: copy.copy(policy), metadata or {"server": "hamster-vla", "policy": "fake"}, port=0,
-            api_key=api_key, limits=PolicyLimits(),
-        )  # fmt: skip
-        loop = asyncio.get_running_loop()
-        ends.append(lambda: loop.call_soon_threadsafe(server.stop))
-        await server.run(lambda port: (ports.append(port), ready.set()))
-
-    thread = threading.Thread(target=lambda: asyncio.run(run()))
-    thread.start()
-
-    def end():
-        if thread.is_alive():
-            ends[0]()
-            thread.join()
-
-    try:
-        assert ready.wait(30)
-        yield f"ws://127.0.0.1:{ports[0]}", end
-    finally:
-        end()
+    with ExitStack() as running:
+        port = running.enter_context(serving(policy, api_key, metadata or {"server": "hamster-vla", "policy": "fake"}))
+        yield f"ws://127.0.0.1:{port}", running.close
 
 
 def observation():

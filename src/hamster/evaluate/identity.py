@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 from hamster.devices import choose_device
@@ -56,7 +57,8 @@ def _policy_identity(config: EvalConfig) -> dict[str, Any]:
     if is_served(config.policy):
         from hamster.policy.served import ServedPolicy  # which needs the extra `serve`
 
-        return flat("policy server", ServedPolicy(config.policy).identity)
+        with closing(ServedPolicy(config.policy)) as policy:
+            return flat("policy server", policy.identity)
     if is_ready(config.policy):
         return {"policy code": plugin_digest(POLICY_TYPES.get(config.policy))}
     from hamster.policy.checkpoint import read_config  # which needs torch

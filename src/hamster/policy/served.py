@@ -62,6 +62,11 @@ class ServedPolicy:
         """What the server says of its policy: name and SHA-256 of the weights, None where it does not say."""
         return {name: self.metadata.get(name) for name in ("policy", "weights_sha256")}
 
+    def close(self) -> None:
+        """End the connection, and with it the episode on the server."""
+        self._client.close()
+        self._is_lost = not self._is_new
+
     def reset(self) -> None:
         """Forget the episode, here and, with the next observation, on the server."""
         self._is_new, self._is_lost = True, False

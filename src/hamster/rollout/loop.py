@@ -65,9 +65,8 @@ def rollout(
     Returns:
         The record. A plan error, an object that is not in view, a policy error, an unsafe action or a broken
         environment ends the episode with an outcome of its own: none of them becomes a made-up path or a silent
-        success. Episodes with the outcome "planner_unavailable" or
-        "policy_unavailable" (no response of a server) or "env_error"
-        (robot or simulator broke down) are no measurements: do not count them.
+        success. Episodes with the outcome "planner_unavailable" or "policy_unavailable" (no response of a server) or
+        "env_error" (robot or simulator broke down) are no measurements: do not count them.
     """
     check_environment(env)
     check_replan(replan_every, planner_latency_s)

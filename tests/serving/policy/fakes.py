@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -66,14 +67,18 @@ def observation(**changes) -> dict:
 
 
 @contextmanager
-def serving(policy=None, api_key=None, **limits):
-    """The port of a running server; its end is that of the block, and is waited for."""
-    shared = (policy or FakePolicy()).shared
+def serving(policy=None, api_key=None, metadata=None, **limits):
+    """The port of a running server, which ends with the block; each session has a copy of the policy."""
+    policy = policy or FakePolicy()
     port, ready, failed = [], threading.Event(), []
 
     async def run():
         server = PolicyServer(
-            lambda: FakePolicy(shared), {"policy": "fake"}, port=0, api_key=api_key, limits=PolicyLimits(**limits)
+            lambda: copy.copy(policy),
+            metadata or {"policy": "fake"},
+            port=0,
+            api_key=api_key,
+            limits=PolicyLimits(**limits),
         )
         loop = asyncio.get_running_loop()
         stops.append(lambda: loop.call_soon_threadsafe(server.stop))

@@ -109,7 +109,7 @@ def run_commands(commands: Sequence[Command], out: Path, at_once: int = 1) -> No
         RunStoppedError: if a command fails; those that run go on to their end, and no other is started.
     """
     left = [command for command in commands if not _is_done(command, out)]
-    for folder in ("done", "logs"):
+    for folder in ("done",) if at_once == 1 else ("done", "logs"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     is_stopped = Event()
 
@@ -124,7 +124,8 @@ def run_commands(commands: Sequence[Command], out: Path, at_once: int = 1) -> No
         running = [pool.submit(run, command) for command in left]
         try:
             for n_done, ended in enumerate(as_completed(running), len(commands) - len(left) + 1):
-                _say(f"[{n_done}/{len(commands)}] {ended.result()}")
+                if summary := ended.result():
+                    _say(f"[{n_done}/{len(commands)}] {summary}")
         except BaseException:
             is_stopped.set()
             raise
@@ -142,11 +143,11 @@ def _is_done(command: Command, out: Path) -> bool:
 
 
 def _run_command(command: Command, out: Path, is_alone: bool) -> str:
-    """Run a command to its end, and return its name and time."""
+    """Run a command to its end, its output at the end of its log, and return its name and time."""
     line, log = shlex.join(command.words), out / "logs" / f"{command.name}.log"
     _say(f"{command.name}: {line}" + ("" if is_alone else f" (output: {log})"))
     start = time.monotonic()
-    with contextlib.nullcontext() if is_alone else log.open("w") as file:
+    with contextlib.nullcontext() if is_alone else log.open("a") as file:
         environment = None if is_alone else os.environ | dict.fromkeys(ONE_THREAD, "1")
         made = subprocess.run(  # noqa: S603  # of the plan
             [sys.executable, *command.words], check=False, stdout=file, stderr=file, env=environment
